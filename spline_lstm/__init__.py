@@ -1,0 +1,25 @@
+"""Spline-LSTM: reproducible forecasting of real time series under DVC.
+
+Names are imported when first used, so that a stage that needs no JAX does not load it.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from spline_lstm.evaluation import metrics as metrics
+    from spline_lstm.models.forecaster import Model as Model
+    from spline_lstm.models.forecaster import load_model as load_model
+    from spline_lstm.windows import Batch as Batch
+    from spline_lstm.windows import Windows as Windows
+    from spline_lstm.windows import load_windows as load_windows
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "evaluation": ["metrics"],
+        "models.forecaster": ["Model", "load_model"],
+        "windows": ["Batch", "Windows", "load_windows"],
+    },
+)

@@ -1,0 +1,142 @@
+"""Reading and writing of artefacts: atomically, deterministically, without pickles.
+
+A file is written under a temporary name and renamed, so that a killed process leaves the
+former file or none. Content ids chain the artefacts: preprocessor -> model -> export.
+"""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spline_lstm.errors import ArtifactError
+
+SIGNIFICANT_DIGITS = 6
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path beside `path`, then rename it to `path`.
+
+    The temporary name keeps the suffix of `path`, for writers that look at it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text with Unix line ends to `path` atomically."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON in the order of the keys, two spaces of indentation, one final newline."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_metrics(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a metrics file: floats to six significant digits, non-finite floats as null."""
+    write_json(path, rounded(content))
+
+
+def rounded(value: Any) -> Any:
+    """Round every float inside nested mappings and sequences to six significant digits.
+
+    >>> rounded({"rmse": 12.34567891, "n": 3, "r2": float("nan")})
+    {'rmse': 12.3457, 'n': 3, 'r2': None}
+    """
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return float(f"{number:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(number) else None
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    return value
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a stage wrote.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing or is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path} holds no JSON object; run `dvc repro` again")
+    return content
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an uncompressed .npz; member dates are fixed by NumPy, so equal arrays give equal bytes."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    write_atomically(path, write)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays of an .npz file.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_id(*parts: bytes | str | Mapping[str, Any]) -> str:
+    """Hash of the contents: 16 hexadecimal digits, independent of time, path and key order.
+
+    >>> content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
+    True
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        text = json.dumps(part, sort_keys=True, separators=(",", ":")) if isinstance(part, Mapping) else part
+        block = text.encode("utf-8") if isinstance(text, str) else text
+        digest.update(len(block).to_bytes(8, "little") + block)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,106 @@
+"""Every error that a user can meet, with its exit code.
+
+A message is one line: what, where, the rule, what to do. `report` prints it on stderr
+as ``<exit code> <title>: <message>``; ``SPLINE_LSTM_DEBUG=1`` adds the traceback.
+"""
+
+import os
+import sys
+import traceback
+from typing import ClassVar
+
+
+class SplineLstmError(Exception):
+    """Base of all user-facing errors.
+
+    Attributes
+    ----------
+    exit_code : int
+        Exit status of a command that ends with this error.
+    title : str
+        Name of the error class as it is printed.
+    """
+
+    exit_code: ClassVar[int] = 1
+    title: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class UsageError(SplineLstmError):
+    """The command line does not fit the command."""
+
+    exit_code = 2
+    title = "usage"
+
+
+class ParamsError(SplineLstmError):
+    """params.yaml has a wrong key, type or value."""
+
+    exit_code = 10
+    title = "params"
+
+
+class SchemaError(SplineLstmError):
+    """The covariate schema is not valid, or does not fit the params."""
+
+    exit_code = 11
+    title = "schema"
+
+
+class DataContractError(SplineLstmError):
+    """The raw table breaks the data contract."""
+
+    exit_code = 12
+    title = "data contract"
+
+
+class MissingCovariateError(SplineLstmError):
+    """A covariate that the schema requires is not in the raw table."""
+
+    exit_code = 13
+    title = "required covariate"
+
+
+class TooLittleDataError(SplineLstmError):
+    """A split holds no complete window."""
+
+    exit_code = 14
+    title = "too little data"
+
+
+class ArtifactError(SplineLstmError):
+    """Artefacts are missing, damaged, or do not belong together."""
+
+    exit_code = 15
+    title = "artefacts"
+
+
+class DivergedError(SplineLstmError):
+    """The training loss or a gradient is no longer finite."""
+
+    exit_code = 16
+    title = "training diverged"
+
+
+class ExportError(SplineLstmError):
+    """A model file could not be exported."""
+
+    exit_code = 17
+    title = "export"
+
+
+class GateError(SplineLstmError):
+    """An exported file does not meet its thresholds."""
+
+    exit_code = 18
+    title = "gate"
+
+
+def report(error: SplineLstmError) -> int:
+    """Print `error` as one line on stderr and return its exit code."""
+    if os.environ.get("SPLINE_LSTM_DEBUG") == "1":
+        traceback.print_exception(error)
+    print(f"{error.exit_code} {error.title}: {error}", file=sys.stderr)
+    return error.exit_code

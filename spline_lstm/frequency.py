@@ -1,0 +1,23 @@
+"""The step of the regular grid: a fixed duration, written as in pandas (5min, 1h, 1D)."""
+
+import pandas as pd
+
+
+def parse_frequency(text: str) -> int:
+    """Length of one step in nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        `text` is no fixed, positive duration (a month is none).
+
+    >>> parse_frequency("5min")
+    300000000000
+    """
+    try:
+        step = pd.Timedelta(text)
+    except ValueError:
+        step = pd.NaT
+    if not isinstance(step, pd.Timedelta) or step <= pd.Timedelta(0):
+        raise ValueError("must be a fixed, positive duration such as 5min, 1h or 1D")
+    return int(step.as_unit("ns").value)

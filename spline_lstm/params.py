@@ -1,0 +1,214 @@
+"""params.yaml as one frozen model: a section per stage, no unknown key, no implicit conversion.
+
+Files are read by YAML 1.2 rules (``1e-05`` is a number, ``no`` is a word), because
+``dvc exp run -S`` writes numbers in that form.
+"""
+
+import datetime
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from spline_lstm.errors import ParamsError
+from spline_lstm.frequency import parse_frequency
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(pydantic.BaseModel):
+    """Frozen, strict, closed: the base of every section."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataParams(Section):
+    """Where the raw table comes from and how it is read (stage ingest)."""
+
+    source: Annotated[str, Field(min_length=1)]
+    schema_file: Annotated[str, Field(min_length=1)]
+    sort: bool
+    duplicates: Literal["error", "first", "last", "mean"]
+
+
+class SplitParams(Section):
+    """Chronological shares of the time span; the test part is what remains."""
+
+    train: Share
+    validation: Share
+
+    @pydantic.model_validator(mode="after")
+    def _test_part_remains(self) -> "SplitParams":
+        if self.train + self.validation >= 1.0:
+            raise ValueError("train + validation must be below 1, so that a test part remains")
+        return self
+
+
+class PreprocessParams(Section):
+    """From the raw table to regular as-of arrays (stage preprocess)."""
+
+    data_mode: Literal["univariate", "multivariate"]
+    frequency: str
+    snap: Annotated[float, Field(ge=0.0, le=0.5)]
+    fill: Literal["linear", "pchip", "akima", "cubic"]
+    max_gap: Annotated[int, Field(ge=0)]
+    scaler: Literal["standard", "minmax", "robust", "none"]
+    max_missing: Annotated[float, Field(gt=0.0, le=1.0)]
+    min_rows: Count
+    split: SplitParams
+
+    @pydantic.field_validator("frequency")
+    @classmethod
+    def _fixed_frequency(cls, value: str) -> str:
+        parse_frequency(value)
+        return value
+
+
+class WindowParams(Section):
+    """Forecast origins and splits (stage window)."""
+
+    lookback: Count
+    horizon: Count
+    stride: Count
+    embargo: Annotated[int, Field(ge=0)] | None
+    materialize: bool
+
+
+class ModelParams(Section):
+    """Architecture of the recurrent network (stage train-flax-rnn)."""
+
+    type: Literal["lstm"]
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)]
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    normalization: Literal["none", "last", "revin"]
+
+
+class TrainParams(Section):
+    """Optimisation (stage train-flax-rnn)."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    loss: Literal["mse", "mae", "huber"]
+    batch_size: Count
+    max_epochs: Count
+    patience: Count
+    min_delta: Annotated[float, Field(ge=0.0)]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    schedule: Literal["constant", "cosine"]
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    clip_norm: Annotated[float, Field(gt=0.0)]
+    overfitting_ratio: Annotated[float, Field(gt=1.0)]
+    threads: Count
+
+
+class EvaluateParams(Section):
+    """Baselines and scaled metrics (stage evaluate)."""
+
+    season: Count
+    moving_average: Count
+
+
+class ExportParams(Section):
+    """Exported files (stage export)."""
+
+    opset: Annotated[int, Field(ge=13, le=18)]
+    golden_windows: Count
+
+
+class BenchmarkParams(Section):
+    """Thresholds and effort of the gate (stage benchmark)."""
+
+    calls: Annotated[int, Field(ge=100)]
+    warmup_calls: Annotated[int, Field(ge=0)]
+    repeats: Annotated[int, Field(ge=2)]
+    max_abs_diff: Annotated[float, Field(gt=0.0)]
+    max_rmse_increase: Annotated[float, Field(ge=0.0)]
+    max_p95_ms: Annotated[float, Field(gt=0.0)]
+    max_size_mb: Annotated[float, Field(gt=0.0)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: DataParams
+    preprocess: PreprocessParams
+    window: WindowParams
+    model: ModelParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    export: ExportParams
+    benchmark: BenchmarkParams
+
+
+def load_params(folder: Path) -> Params:
+    """Read and validate `folder`/params.yaml.
+
+    Raises
+    ------
+    ParamsError
+        The file is missing or unreadable, or a key, type or value breaks its rule; the
+        message names the key, the value, the rule and, for an unknown key, the nearest one.
+    """
+    path = folder / "params.yaml"
+    content = _read_yaml(path)
+    try:
+        # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
+        return Params.model_validate_json(json.dumps(content, default=_date_text))
+    except pydantic.ValidationError as error:
+        raise ParamsError(f"{path}: {_describe(error)}") from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return YAML(typ="safe", pure=True).load(text)
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing; run in a pipeline folder or name one") from None
+    except UnicodeDecodeError:
+        raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise ParamsError(f"{path}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
+
+
+def _date_text(value: Any) -> str:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise ParamsError(f"params.yaml: {value!r} is of a kind that params do not use; write it as text in quotes")
+
+
+def _describe(error: pydantic.ValidationError) -> str:
+    unknown_first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    return "; ".join(_describe_one(item) for item in unknown_first)
+
+
+def _describe_one(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "the file"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: unknown key (value {item['input']!r}); did you mean {_nearest_key(key)}?"
+    if item["type"] == "missing":
+        return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
+    rule = item["msg"].removeprefix("Value error, ")
+    return f"{key} = {item['input']!r}: {rule[0].lower()}{rule[1:]}"
+
+
+def _nearest_key(key: str) -> str:
+    known = known_keys(Params)
+    return (difflib.get_close_matches(key, known, n=1, cutoff=0.0) or known)[0]
+
+
+def known_keys(section: type[Section], prefix: str = "") -> list[str]:
+    """Dotted names of all keys below `section`."""
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        keys.append(prefix + name)
+        if isinstance(inner, type) and issubclass(inner, Section):
+            keys += known_keys(inner, f"{prefix}{name}.")
+    return keys

@@ -1,0 +1,41 @@
+"""What every stage script shares: the folder argument, the closing log line, the exit code."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from spline_lstm.errors import SplineLstmError, UsageError, report
+
+logger = logging.getLogger("spline_lstm")
+
+
+def run_stage(name: str, main: Callable[[Path], str]) -> None:
+    """Run `main(folder)` as a process: folder from the command line, one log line at the end.
+
+    Parameters
+    ----------
+    name : str
+        Stage name as in dvc.yaml.
+    main : callable
+        Takes the pipeline folder; returns what came in and what went out, in a few words.
+    """
+    # Only our own logger speaks: the libraries' informational lines would bury ours.
+    logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.INFO)
+    start = time.perf_counter()
+    try:
+        summary = main(_folder(sys.argv[1:]))
+    except SplineLstmError as error:
+        sys.exit(report(error))
+    logger.info("%s: %s (%.1f s)", name, summary, time.perf_counter() - start)
+
+
+def _folder(arguments: list[str]) -> Path:
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        raise UsageError("a stage takes one argument, the pipeline folder (default: the current one)")
+    folder = Path(arguments[0]) if arguments else Path()
+    if not (folder / "params.yaml").is_file():
+        raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml")
+    return folder
