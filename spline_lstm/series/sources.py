@@ -1,0 +1,59 @@
+"""Named sources of raw tables: embedded data sets and the user's own files."""
+
+import gzip
+import io
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from spline_lstm.errors import DataContractError
+
+# Name in params.yaml -> (package, file inside it). Nothing of these files is committed here.
+EMBEDDED = {"bokeh_sampledata/CGM": ("bokeh_sampledata", "_data/CGM.csv.gz")}
+
+PARQUET_MAGIC = b"PAR1"
+
+
+def read_source(source: str, folder: Path) -> bytes:
+    """Bytes of the raw table as CSV text.
+
+    CSV files and embedded sets come as they are; a Parquet file is turned into CSV, with stamps
+    in ISO 8601 and floats in their shortest exact form.
+
+    Parameters
+    ----------
+    source : str
+        ``data.source`` of params.yaml: an embedded name or a path relative to `folder`.
+    folder : Path
+        The pipeline folder.
+
+    Raises
+    ------
+    DataContractError
+        The source is neither an embedded name nor a file, or the file is empty or unreadable.
+    """
+    if source in EMBEDDED:
+        package, member = EMBEDDED[source]
+        return gzip.decompress(resources.files(package).joinpath(member).read_bytes())
+    path = folder / source
+    if not path.is_file():
+        known = ", ".join(EMBEDDED)
+        raise DataContractError(
+            f"{path}: no such file; set data.source in params.yaml to a CSV or Parquet file or {known}"
+        )
+    content = path.read_bytes()
+    if not content.strip():
+        raise DataContractError(f"{path}: the file is empty; it must hold a header line and one row per stamp")
+    return _parquet_to_csv(path, content) if content[:4] == PARQUET_MAGIC else content
+
+
+def _parquet_to_csv(path: Path, content: bytes) -> bytes:
+    try:
+        frame = pd.read_parquet(io.BytesIO(content))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataContractError(f"{path}: no readable Parquet file ({error}); write it again") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    return frame.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z").encode("utf-8")

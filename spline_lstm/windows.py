@@ -1,0 +1,240 @@
+"""Forecast origins, their splits, and the gathering of windows.
+
+A window at origin t (a row) has the inputs of rows ``t - lookback .. t - 1`` as they were known
+before t, and the labels of rows ``t .. t + horizon - 1``.
+
+::
+
+    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----|
+    labels     of a split lie inside it    embargo: labels of none
+    inputs     reach back `lookback` rows, into earlier splits where need be
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.artifacts import read_arrays, read_json, write_arrays
+from spline_lstm.errors import ArtifactError, TooLittleDataError
+from spline_lstm.params import WindowParams
+from spline_lstm.series.arrays import AsOfArrays
+from spline_lstm.series.scaling import Scaler
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows as plain arrays.
+
+    Attributes
+    ----------
+    X : [windows, lookback, F_total] float32, z-scores
+    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 where not observed
+    mask : [windows, horizon * F_target] bool, True where `y` was observed
+    origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
+    series : [windows] int64, index of the series
+    origin : [windows] int64, row of the first forecast row
+    """
+
+    X: Float[np.ndarray, "windows lookback features"]
+    y: Float[np.ndarray, "windows outputs"]
+    mask: Bool[np.ndarray, "windows outputs"]
+    origin_time: Int[np.ndarray, " windows"]
+    series: Int[np.ndarray, " windows"]
+    origin: Int[np.ndarray, " windows"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows over as-of arrays; nothing is copied until `gather` is called.
+
+    Attributes
+    ----------
+    arrays : AsOfArrays
+    scaler : Scaler
+        Of all features, in their order.
+    lookback, horizon : int, rows
+    origins : [windows] int64, rows, increasing within a series
+    split : [windows] uint8, index into `SPLITS`
+    """
+
+    arrays: AsOfArrays
+    scaler: Scaler
+    lookback: int
+    horizon: int
+    origins: Int[np.ndarray, " windows"]
+    split: Int[np.ndarray, " windows"]
+
+    @property
+    def splits(self) -> dict[str, Int[np.ndarray, " windows"]]:
+        """Origins (rows) of each split: train, validation, test."""
+        return {name: self.origins[self.split == index] for index, name in enumerate(SPLITS)}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features of X, in order."""
+        return tuple(str(name) for name in self.arrays.feature_names)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the targets, in order."""
+        return tuple(self.feature_names[index] for index in self.arrays.target_indices)
+
+    @property
+    def step_ns(self) -> int:
+        """Length of one step, ns."""
+        return int(self.arrays.timestamps[1] - self.arrays.timestamps[0])
+
+    @property
+    def target_scaler(self) -> Scaler:
+        """The part of the scaler that belongs to the targets."""
+        indices = self.arrays.target_indices
+        return Scaler(self.scaler.kind, self.scaler.center[indices], self.scaler.scale[indices])
+
+    def gather(self, split: str) -> Batch:
+        """All windows of a split (train, validation or test) as one batch."""
+        return self.gather_origins(self.splits[split])
+
+    def batches(self, split: str, size: int) -> Iterator[Batch]:
+        """The windows of a split in batches of at most `size`, in order: bounded memory."""
+        origins = self.splits[split]
+        for start in range(0, len(origins), size):
+            yield self.gather_origins(origins[start : start + size])
+
+    def gather_origins(self, origins: Int[np.ndarray, " windows"]) -> Batch:
+        """The windows at the given origins (rows)."""
+        scaled_target, observed = scaled_targets(self)
+        X = gather_inputs(self.arrays.scaled, self.arrays.causal, self.arrays.known_at, origins, self.lookback)
+        rows = origins[:, None] + np.arange(self.horizon)
+        shape = (len(origins), -1)
+        return Batch(
+            X=X,
+            y=scaled_target[rows].reshape(shape),
+            mask=observed[rows].reshape(shape),
+            origin_time=self.arrays.timestamps[origins],
+            series=np.searchsorted(self.arrays.series_offsets, origins, side="right") - 1,
+            origin=origins,
+        )
+
+    def to_data_units(self, y: Float[np.ndarray, "windows outputs"]) -> Float[np.ndarray, "windows horizon targets"]:
+        """Forecasts or labels from z-scores to data units, float64."""
+        return self.target_scaler.inverse(y.reshape(len(y), self.horizon, -1).astype(np.float64))
+
+
+def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np) -> Any:
+    """X [windows, lookback, F_total] as known before each origin.
+
+    One formula for NumPy and JAX: `xp` is the array namespace the arrays belong to.
+    """
+    rows = origins[:, None] + xp.arange(-lookback, 0)
+    return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
+
+
+def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
+    """Observed targets as float32 z-scores (0 where not observed), and where they were observed."""
+    observed = windows.arrays.observed
+    scores = windows.target_scaler.transform(np.where(observed, windows.arrays.raw_target, 0.0))
+    return np.where(observed, scores, 0.0).astype(np.float32), observed
+
+
+def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams) -> Windows:
+    """Find all origins whose inputs are known and at least one of whose labels was observed.
+
+    Raises
+    ------
+    TooLittleDataError
+        A split has no window.
+    """
+    bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
+    origins = np.concatenate([_origins_of_series(arrays, start, end, params) for start, end in bounds])
+    split = _split_of(arrays, origins, params)
+    kept = split >= 0
+    windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
+    for name, rows in windows.splits.items():
+        if len(rows) == 0:
+            raise TooLittleDataError(
+                f"the {name} part holds no window of {params.lookback} rows back and {params.horizon} ahead without a "
+                "gap beyond preprocess.max_gap; bring more data, or shorten window.lookback or window.horizon"
+            )
+    return windows
+
+
+def _origins_of_series(arrays: AsOfArrays, start: int, end: int, params: WindowParams) -> np.ndarray:
+    count = end - start - params.lookback - params.horizon + 1
+    if count <= 0:
+        return np.empty(0, dtype=np.int64)
+    origins = start + params.lookback + np.arange(0, count, params.stride, dtype=np.int64)
+    # Prefix sums count invalid inputs and observed labels of every window in O(rows).
+    invalid = np.concatenate([[0], np.cumsum(~arrays.valid[start:end])])
+    observed = np.concatenate([[0], np.cumsum(arrays.observed[start:end].any(axis=1))])
+    row = origins - start
+    complete = invalid[row] == invalid[row - params.lookback]
+    labelled = observed[row + params.horizon] > observed[row]
+    return origins[complete & labelled]
+
+
+def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> np.ndarray:
+    """Index of the split that holds all labels of each origin, -1 in an embargo or across a boundary."""
+    step = int(arrays.timestamps[1] - arrays.timestamps[0])
+    embargo = params.horizon if params.embargo is None else params.embargo
+    first = arrays.timestamps[origins]
+    last = first + (params.horizon - 1) * step
+    split = np.full(len(origins), -1, dtype=np.int8)
+    begins = (np.iinfo(np.int64).min, *(arrays.split_instants + embargo * step))
+    ends = (*arrays.split_instants, np.iinfo(np.int64).max)
+    for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        split[(first >= begin) & (last < end)] = index
+    return split
+
+
+def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
+    """Write origins and splits, and with `materialize` X and y of all windows, to an .npz file."""
+    content = {
+        "origins": windows.origins,
+        "split": windows.split,
+        "lookback": np.array(windows.lookback),
+        "horizon": np.array(windows.horizon),
+    }
+    if materialize:
+        batch = windows.gather_origins(windows.origins)
+        content |= {"X": batch.X, "y": batch.y, "mask": batch.mask}
+    write_arrays(path, content)
+
+
+def load_windows(folder: Path | str = ".") -> Windows:
+    """Windows of a pipeline folder, as its stages preprocess and window left them.
+
+    Raises
+    ------
+    ArtifactError
+        An artefact is missing or damaged, or they do not belong together.
+    """
+    folder = Path(folder)
+    arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
+    preprocessor = read_json(folder / "models/preprocessor.json")
+    stored = read_arrays(folder / "data/processed/windows.npz")
+    _check_together(folder, arrays, preprocessor, stored)
+    return Windows(
+        arrays=arrays,
+        scaler=Scaler.from_json(preprocessor["scaler"]),
+        lookback=int(stored["lookback"]),
+        horizon=int(stored["horizon"]),
+        origins=stored["origins"],
+        split=stored["split"],
+    )
+
+
+def _check_together(
+    folder: Path, arrays: AsOfArrays, preprocessor: Mapping[str, Any], stored: Mapping[str, Any]
+) -> None:
+    same_features = list(arrays.feature_names) == preprocessor["features"]
+    rows = len(arrays.timestamps)
+    if not same_features or stored["origins"].max(initial=0) >= rows:
+        raise ArtifactError(
+            f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"
+        )

@@ -1,0 +1,38 @@
+"""Stage ingest: a named source to data/raw/series.csv, bytes as they came."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from spline_lstm.artifacts import sha256_of_file, write_bytes, write_metrics
+from spline_lstm.params import load_params
+from spline_lstm.schema import load_schema
+from spline_lstm.series.reading import read_raw_table
+from spline_lstm.series.sources import read_source
+from spline_lstm.stage import run_stage
+
+
+def main(folder: Path) -> str:
+    """Write data/raw/series.csv and metrics/ingest.json; a table that breaks the contract is not taken in."""
+    params = load_params(folder)
+    schema = load_schema(folder / params.data.schema_file)
+    content = read_source(params.data.source, folder)
+    table = read_raw_table(
+        content, schema, where=params.data.source, sort=params.data.sort, duplicates=params.data.duplicates
+    )
+    raw = folder / "data/raw/series.csv"
+    write_bytes(raw, content)
+    metrics = {
+        "source": params.data.source,
+        "rows": len(table.stamps) + table.duplicates,
+        "columns": [*table.columns, *table.unknown_columns],
+        "first_stamp": pd.Timestamp(int(table.stamps.min())).isoformat(),
+        "last_stamp": pd.Timestamp(int(table.stamps.max())).isoformat(),
+        "sha256": sha256_of_file(raw),
+    }
+    write_metrics(folder / "metrics/ingest.json", metrics)
+    return f"{params.data.source}: {metrics['rows']} rows, {metrics['first_stamp']} to {metrics['last_stamp']}"
+
+
+if __name__ == "__main__":
+    run_stage("ingest", main)

@@ -1,0 +1,33 @@
+"""Stage preprocess: the raw table to regular as-of arrays, fills, covariates and scaling."""
+
+from pathlib import Path
+
+from spline_lstm.artifacts import write_json, write_metrics
+from spline_lstm.params import load_params
+from spline_lstm.schema import load_schema
+from spline_lstm.series.preprocessing import preprocess
+from spline_lstm.series.reading import read_raw_table
+from spline_lstm.stage import run_stage
+
+
+def main(folder: Path) -> str:
+    """Write data/processed/processed.npz, models/preprocessor.json and metrics/data.json."""
+    params = load_params(folder)
+    schema = load_schema(folder / params.data.schema_file)
+    raw = folder / "data/raw/series.csv"
+    table = read_raw_table(
+        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+    )
+    result = preprocess(table, schema, params.preprocess, where=str(raw))
+    result.arrays.save(folder / "data/processed/processed.npz")
+    write_json(folder / "models/preprocessor.json", result.preprocessor)
+    write_metrics(folder / "metrics/data.json", result.quality)
+    filled = sum(column["filled_rows"] for column in result.quality["columns"].values())
+    return (
+        f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
+        f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage("preprocess", main)
