@@ -1,0 +1,1 @@
+"""Recurrent forecasters in Flax nnx."""

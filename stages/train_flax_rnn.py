@@ -1,0 +1,72 @@
+"""Stage train-flax-rnn: windows to a trained recurrent network."""
+
+from pathlib import Path
+
+from spline_lstm.artifacts import read_json, write_metrics, write_text
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.forecaster import save_model
+from spline_lstm.params import Params, load_params
+from spline_lstm.runtime import configure_threads, device_name
+from spline_lstm.stage import run_stage
+from spline_lstm.training import Epoch, Trained, train, training_curve
+from spline_lstm.windows import Windows, load_windows
+
+
+def main(folder: Path) -> str:
+    """Write models/rnn/, plots/training.csv and metrics/train.json; a diverged or stopped run leaves only its curve."""
+    params = load_params(folder)
+    configure_threads(params.train.threads)
+    windows = load_windows(folder)
+    config = model_config(params, windows)
+    history: list[Epoch] = []
+    try:
+        trained = train(config, windows, params.train, on_epoch=history.append)
+    finally:
+        write_text(folder / "plots/training.csv", training_curve(history))
+    preprocessor = read_json(folder / "models/preprocessor.json")
+    run_id = save_model(
+        folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
+    )
+    write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
+    count, best = len(windows.splits["train"]), trained.best_losses
+    return (
+        f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
+        f"{len(trained.history)}, validation loss {best.validation_loss:.5f}"
+    )
+
+
+def model_config(params: Params, windows: Windows) -> ModelConfig:
+    """Architecture from the params, shapes and names from the windows."""
+    return ModelConfig(
+        model_type=params.model.type,
+        hidden=params.model.hidden,
+        dropout=params.model.dropout,
+        normalization=params.model.normalization,
+        lookback=windows.lookback,
+        horizon=windows.horizon,
+        features=windows.feature_names,
+        targets=windows.target_names,
+        target_indices=tuple(int(index) for index in windows.arrays.target_indices),
+    )
+
+
+def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, object]:
+    """Content of metrics/train.json."""
+    best = trained.best_losses
+    return {
+        "model_type": params.model.type,
+        "data_mode": params.preprocess.data_mode,
+        "seed": params.train.seed,
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "train_loss": best.train_loss,
+        "validation_loss": best.validation_loss,
+        "overfitting_warning": best.validation_loss > params.train.overfitting_ratio * best.train_loss,
+        "n_params": int(sum(value.size for value in trained.best.values())),
+        "device": device_name(),
+        "run_id": run_id,
+    }
+
+
+if __name__ == "__main__":
+    run_stage("train-flax-rnn", main)

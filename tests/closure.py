@@ -1,0 +1,62 @@
+"""Import closure of a module inside this repository, read from its source."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("spline_lstm", "stages")
+
+
+def import_closure(module: str) -> set[str]:
+    """Files (relative to the repository) that importing `module` loads, itself included.
+
+    Every import statement counts, also one inside a function. Only names imported for type checkers
+    and the lazy names of ``spline_lstm/__init__.py`` are no imports.
+    """
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting += _parents(name)
+        waiting += _imported(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    return found
+
+
+def _file_of(module: str) -> str | None:
+    if module.split(".")[0] not in PACKAGES:
+        return None
+    base = Path(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if (ROOT / path).is_file():
+            return path.as_posix()
+    return None
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _imported(tree: ast.AST) -> list[str]:
+    names: list[str] = []
+    for node in _walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # A name may be a module of the package or an attribute of it: the latter has no file.
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _walk(tree: ast.AST) -> list[ast.AST]:
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            nodes += node.orelse
+        else:
+            nodes += ast.iter_child_nodes(node)
+    return nodes

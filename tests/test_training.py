@@ -1,0 +1,171 @@
+import jax
+import numpy as np
+import optax
+import pytest
+
+from spline_lstm.errors import DivergedError
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.registry import build
+from spline_lstm.params import TrainParams, WindowParams
+from spline_lstm.series.arrays import AsOfArrays
+from spline_lstm.series.scaling import Scaler
+from spline_lstm.training import elementwise_loss, learning_rate, pad_to_batches, train, training_curve
+from spline_lstm.windows import make_windows
+
+PARAMS = TrainParams(
+    seed=1,
+    loss="mse",
+    batch_size=32,
+    max_epochs=4,
+    patience=4,
+    min_delta=0.0,
+    learning_rate=1e-2,
+    schedule="constant",
+    weight_decay=0.0,
+    clip_norm=1.0,
+    overfitting_ratio=1.5,
+    threads=1,
+)
+CONFIG = ModelConfig(
+    model_type="lstm",
+    hidden=(8,),
+    dropout=0.0,
+    normalization="last",
+    lookback=12,
+    horizon=2,
+    features=("y",),
+    targets=("y",),
+    target_indices=(0,),
+)
+
+
+def windows_of(values, observed=None):
+    """Hourly windows of one series without gaps; 60 % train, 20 % validation."""
+    values = np.asarray(values, dtype=np.float32)[:, None]
+    rows = len(values)
+    observed = np.ones((rows, 1), dtype=bool) if observed is None else observed
+    arrays = AsOfArrays(
+        scaled=values,
+        causal=values,
+        known_at=np.arange(rows, dtype=np.int32)[:, None],
+        valid=np.ones(rows, dtype=bool),
+        raw_target=np.where(observed, values, np.nan).astype(np.float64),
+        observed=observed,
+        timestamps=np.arange(rows, dtype=np.int64) * 3_600_000_000_000,
+        series_offsets=np.array([0, rows]),
+        static_ids=np.zeros((1, 0), dtype=np.int32),
+        feature_names=np.array(["y"]),
+        target_indices=np.array([0], dtype=np.int32),
+        split_instants=np.array([rows * 6 // 10, rows * 8 // 10]) * 3_600_000_000_000,
+    )
+    scaler = Scaler("none", np.zeros(1), np.ones(1))
+    return make_windows(
+        arrays, scaler, WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False)
+    )
+
+
+SINE = windows_of(np.sin(2 * np.pi * np.arange(400) / 24))
+
+
+def same_weights(a, b):
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_training_learns_a_sine():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 30, "patience": 30}))
+    naive = np.mean(np.square(np.sin(2 * np.pi * (np.arange(24) + 1) / 24) - np.sin(2 * np.pi * np.arange(24) / 24)))
+    assert trained.best_losses.validation_loss < naive / 5
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
+    first, second = train(CONFIG, SINE, PARAMS), train(CONFIG, SINE, PARAMS)
+    other = train(CONFIG, SINE, PARAMS.model_copy(update={"seed": 2}))
+    assert same_weights(first.last, second.last)
+    assert not same_weights(first.last, other.last)
+
+
+def test_best_and_last_weights_differ_when_validation_worsens():
+    rng = np.random.default_rng(0)
+    trained = train(
+        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 40, "patience": 3})
+    )
+    losses = [epoch.validation_loss for epoch in trained.history]
+    assert trained.best_epoch == 1 + int(np.argmin(losses)) < len(losses)
+    assert not same_weights(trained.best, trained.last)
+
+
+def test_training_stops_after_patience_epochs_without_improvement():
+    rng = np.random.default_rng(0)
+    trained = train(
+        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 200, "patience": 2})
+    )
+    assert len(trained.history) == trained.best_epoch + 2 < 200
+
+
+def test_unobserved_labels_do_not_reach_the_weights():
+    values = np.sin(2 * np.pi * np.arange(400) / 24)
+    observed = np.ones((400, 1), dtype=bool)
+    observed[50:60] = observed[330:340] = False
+    clean = windows_of(values, observed)
+    wild = windows_of(np.where(observed[:, 0], values, 1e3), observed)
+    # Inputs stay as they are: only the labels of unobserved rows differ.
+    arrays = AsOfArrays(**{**vars(wild.arrays), "scaled": clean.arrays.scaled, "causal": clean.arrays.causal})
+    wild = type(wild)(arrays, wild.scaler, wild.lookback, wild.horizon, wild.origins, wild.split)
+    assert same_weights(train(CONFIG, clean, PARAMS).last, train(CONFIG, wild, PARAMS).last)
+
+
+def test_validation_loss_is_the_mean_over_all_observed_labels():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12}))
+    batch = SINE.gather("validation")
+    # At a vanishing step size the weights are those of the start, whose forecast the loss must describe.
+    forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
+    expected = np.square(forecast - batch.y)[batch.mask].mean()
+    assert trained.history[0].validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_diverged_training_ends_with_its_error_and_reports_the_epochs():
+    history = []
+    with pytest.raises(DivergedError, match="epoch 1: .*both must be finite"):
+        train(
+            CONFIG,
+            windows_of(np.full(400, 1e30) * (1 + np.arange(400))),
+            PARAMS.model_copy(update={"learning_rate": 1e30, "clip_norm": 1e30}),
+            history.append,
+        )
+    assert len(history) == 1
+
+
+@pytest.mark.parametrize(("loss", "expected"), [("mse", [4.0, 0.25]), ("mae", [2.0, 0.5]), ("huber", [1.5, 0.125])])
+def test_losses_equal_their_formulas(loss, expected):
+    np.testing.assert_allclose(elementwise_loss(np.array([-2.0, 0.5]), loss), expected)
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5)])
+def test_batches_hold_every_window_once_with_weight(count, size):
+    rows, weight = pad_to_batches(np.arange(count) + 7, size)
+    assert sorted(rows[weight == 1]) == list(range(7, 7 + count))
+    assert weight.sum() == count
+
+
+def test_cosine_schedule_warms_up_for_an_epoch_and_ends_near_zero():
+    rate = learning_rate(PARAMS.model_copy(update={"schedule": "cosine", "learning_rate": 1.0}), steps_per_epoch=10)
+    assert rate(0) < 0.02
+    assert float(rate(10)) == pytest.approx(1.0)
+    assert float(rate(40)) == pytest.approx(0.01)
+
+
+def test_constant_schedule_is_the_learning_rate():
+    assert learning_rate(PARAMS, 10) == PARAMS.learning_rate
+
+
+def test_curve_has_a_line_per_epoch():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 2}))
+    lines = training_curve(trained.history).splitlines()
+    assert lines[0] == "epoch,train_loss,validation_loss"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+
+
+def test_weight_decay_shrinks_the_weights():
+    decayed = train(CONFIG, SINE, PARAMS.model_copy(update={"weight_decay": 0.5, "max_epochs": 10}))
+    free = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 10}))
+    assert optax.tree.norm(decayed.last) < optax.tree.norm(free.last)
