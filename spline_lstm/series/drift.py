@@ -1,0 +1,127 @@
+"""How far the values of later parts have moved from those of the training part."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+STATISTICS = ("mean_shift", "spread_ratio", "psi", "ks")
+BINS = 10
+SMALLEST_SHARE = 1e-4
+
+Report = dict[str, dict[str, float | None]]
+
+
+def drift_report(
+    train: Float[np.ndarray, "rows columns"],
+    other: Float[np.ndarray, "other_rows columns"],
+    names: Sequence[str],
+    *,
+    min_values: int = 30,
+) -> Report:
+    """Four statistics per column; NaN is ignored.
+
+    - ``mean_shift = (mean(other) - mean(train)) / std(train)``
+    - ``spread_ratio = std(other) / std(train)``
+    - ``psi``, the population stability index ``sum_b (q_b - p_b) * log(q_b / p_b)``: shares `p` of
+      the train and `q` of the other values in 10 bins between the deciles of the train values
+      (equal deciles merge), each share at least 1e-4 (Siddiqi 2006, "Credit Risk Scorecards":
+      below 0.1 stable, above 0.25 shifted).
+    - ``ks``, the Kolmogorov-Smirnov distance, the largest difference between the two empirical
+      distribution functions, 0 to 1.
+
+    Parameters
+    ----------
+    train, other : np.ndarray
+        [rows, columns] float, the same columns.
+    names : sequence of str
+        [columns] names of the columns.
+    min_values : int
+        Observed values that a column needs on both sides; below, its statistics are None.
+
+    Returns
+    -------
+    dict
+        ``{name: {statistic: float or None}}`` in the order of `names`. `mean_shift` and
+        `spread_ratio` are None too where the train values are constant.
+
+    Raises
+    ------
+    ValueError
+        The numbers of columns and names differ.
+    """
+    if not train.shape[1] == other.shape[1] == len(names):
+        raise ValueError(f"{train.shape[1]} and {other.shape[1]} columns with {len(names)} names")
+    return {name: _column(train[:, k], other[:, k], min_values) for k, name in enumerate(names)}
+
+
+def _column(train: np.ndarray, other: np.ndarray, min_values: int) -> dict[str, float | None]:
+    train, other = (part[~np.isnan(part)].astype(np.float64) for part in (train, other))
+    if min(len(train), len(other)) < max(min_values, 1):
+        return dict.fromkeys(STATISTICS)
+    # The range, not the deviation, tells a constant: rounding leaves std([0.1, 0.1, 0.1]) above zero.
+    std = float(train.std()) if np.ptp(train) > 0 else None
+    return {
+        "mean_shift": float(other.mean() - train.mean()) / std if std else None,
+        "spread_ratio": float(other.std()) / std if std else None,
+        "psi": population_stability(train, other),
+        "ks": kolmogorov_smirnov(train, other),
+    }
+
+
+def population_stability(train: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> float:
+    """Population stability index of `other` against the deciles of `train` (see `drift_report`)."""
+    edges = np.unique(np.quantile(train, np.arange(1, BINS) / BINS))
+    p, q = (_shares(part, edges) for part in (train, other))
+    return float(np.sum((q - p) * np.log(q / p)))
+
+
+def kolmogorov_smirnov(train: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> float:
+    """Largest difference between the two empirical distribution functions."""
+    everywhere = np.concatenate([train, other])
+    p, q = (np.searchsorted(np.sort(part), everywhere, side="right") / len(part) for part in (train, other))
+    return float(np.abs(p - q).max())
+
+
+def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    return np.maximum(counts / len(values), SMALLEST_SHARE)
+
+
+def warnings_of(report: Mapping[str, Mapping[str, float | None]], thresholds: Mapping[str, float]) -> list[str]:
+    """One line per statistic beyond its limit.
+
+    Parameters
+    ----------
+    report : dict
+        Result of `drift_report`.
+    thresholds : mapping
+        Limit per statistic; those not named are not judged. `mean_shift` counts in both
+        directions, and so does `spread_ratio`: a limit of 2 warns above 2 and below 1/2.
+
+    Raises
+    ------
+    ValueError
+        `thresholds` names an unknown statistic.
+
+    >>> warnings_of({"temp": {"mean_shift": -1.5, "spread_ratio": 1.0, "psi": 0.1, "ks": None}}, {"mean_shift": 0.5})
+    ['temp: mean_shift -1.5 exceeds the limit 0.5']
+    """
+    unknown = set(thresholds) - set(STATISTICS)
+    if unknown:
+        raise ValueError(f"unknown drift statistic: {', '.join(sorted(unknown))}")
+    return [
+        f"{name}: {statistic} {figure:.4g} {breach}"
+        for name, statistics in report.items()
+        for statistic, figure in statistics.items()
+        if (breach := _breach(statistic, figure, thresholds.get(statistic)))
+    ]
+
+
+def _breach(statistic: str, figure: float | None, limit: float | None) -> str:
+    """How `figure` breaks its limit, in words; empty if it does not."""
+    if figure is None or limit is None:
+        return ""
+    if statistic == "spread_ratio" and figure * limit < 1:
+        return f"is below the limit 1/{limit:g}"
+    return f"exceeds the limit {limit:g}" if abs(figure) > limit else ""
