@@ -1,0 +1,71 @@
+"""Baseline forecasts: what a model must beat to be worth its training.
+
+All read the last rows before the origin, `history` [windows, lookback, targets] (data units,
+as-of filled, oldest row first), and return [windows, horizon, targets] in the same units.
+Sources: Hyndman and Athanasopoulos, "Forecasting: Principles and Practice" (3rd edition, 2021),
+section 5.2. The linear baselines, which are fitted, are in `ridge`.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+History = Float[np.ndarray, "windows lookback targets"]
+Forecast = Float[np.ndarray, "windows horizon targets"]
+
+
+def naive(history: History, horizon: int) -> Forecast:
+    """The last value at every step, ``p_h = y_0``; best possible for a random walk."""
+    return np.repeat(history[:, -1:], horizon, axis=1)
+
+
+def seasonal_naive(history: History, horizon: int, season: int) -> Forecast:
+    """The value of the same phase in the last season, ``p_h = y_(h - season)``, repeated beyond one season.
+
+    Raises
+    ------
+    ValueError
+        `history` is shorter than one season.
+
+    >>> seasonal_naive(np.array([[[1.0], [2.0], [3.0], [4.0]]]), horizon=3, season=2).ravel().tolist()
+    [3.0, 4.0, 3.0]
+    """
+    _check_rows(history, season, "season")
+    return history[:, history.shape[1] - season + np.arange(horizon) % season]
+
+
+def moving_average(history: History, horizon: int, window: int) -> Forecast:
+    """The mean of the last `window` values at every step.
+
+    Raises
+    ------
+    ValueError
+        `history` is shorter than `window`.
+
+    >>> moving_average(np.array([[[9.0], [2.0], [4.0]]]), horizon=2, window=2).ravel().tolist()
+    [3.0, 3.0]
+    """
+    _check_rows(history, window, "window")
+    return np.repeat(history[:, -window:].mean(axis=1, keepdims=True), horizon, axis=1)
+
+
+def drift(history: History, horizon: int) -> Forecast:
+    """The straight line through first and last value, ``p_h = y_0 + h (y_0 - y_first) / (lookback - 1)``.
+
+    Raises
+    ------
+    ValueError
+        `history` has fewer than two rows.
+
+    >>> drift(np.array([[[1.0], [9.0], [5.0]]]), horizon=2).ravel().tolist()
+    [7.0, 9.0]
+    """
+    rows = history.shape[1]
+    if rows < 2:
+        raise ValueError(f"drift needs a history of at least 2 rows, not {rows}")
+    slope = (history[:, -1:] - history[:, :1]) / (rows - 1)
+    return history[:, -1:] + np.arange(1, horizon + 1)[:, None] * slope
+
+
+def _check_rows(history: np.ndarray, rows: int, name: str) -> None:
+    if not 1 <= rows <= history.shape[1]:
+        raise ValueError(f"{name} {rows} must lie between 1 and the {history.shape[1]} rows of the history")

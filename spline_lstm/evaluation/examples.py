@@ -1,0 +1,95 @@
+"""Which windows are shown: the best, the median and the worst of the test part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Values = Float[np.ndarray, "windows horizon targets"]
+
+LABELS = ("best", "median", "worst")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window and one target, as it is drawn and listed; data units.
+
+    Attributes
+    ----------
+    label : str
+        best, median, worst, or any other word.
+    series : str
+        Name of the series.
+    origin_time : int
+        ns since 1970 UTC of the first forecast row.
+    history : [lookback] float, oldest row first
+    y_true : [horizon] float, NaN where not observed
+    y_pred : [horizon] float
+    naive : [horizon] float, the naive forecast
+    """
+
+    label: str
+    series: str
+    origin_time: int
+    history: Float[np.ndarray, " lookback"]
+    y_true: Float[np.ndarray, " horizon"]
+    y_pred: Float[np.ndarray, " horizon"]
+    naive: Float[np.ndarray, " horizon"]
+
+
+def window_rmse(
+    y_true: Values,
+    y_pred: Values,
+    mask: Bool[np.ndarray, "windows horizon targets"],
+    scale: Float[np.ndarray, " targets"],
+) -> Float[np.ndarray, " windows"]:
+    """RMSE of each window over its counted values, each error divided by the scale of its target.
+
+    Returns
+    -------
+    np.ndarray
+        [windows] float64; NaN where nothing of a window counts.
+    """
+    squared = np.where(mask, (y_pred - y_true) / scale, 0.0) ** 2
+    total, count = squared.sum(axis=(1, 2)), mask.sum(axis=(1, 2))
+    return np.sqrt(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
+
+
+def pick(rmse: Float[np.ndarray, " windows"], complete: Bool[np.ndarray, " windows"]) -> dict[str, int]:
+    """Position of the best, the median and the worst window.
+
+    Windows all of whose labels were observed come first: a window with one label is easily the best
+    or the worst. Of equal windows the earliest is taken; of an even number the better middle one.
+
+    Parameters
+    ----------
+    rmse : np.ndarray
+        [windows] see `window_rmse`; NaN is never picked.
+    complete : np.ndarray
+        [windows] bool, True where all labels were observed.
+
+    Raises
+    ------
+    ValueError
+        No window has an RMSE.
+
+    >>> pick(np.array([3.0, 1.0, 2.0, 9.0]), np.array([True, True, True, False]))
+    {'best': 1, 'median': 2, 'worst': 0}
+    """
+    scored = np.isfinite(rmse)
+    among = np.flatnonzero(scored & complete) if (scored & complete).any() else np.flatnonzero(scored)
+    if len(among) == 0:
+        raise ValueError(f"none of the {len(rmse)} windows has an observed label")
+    order = among[np.argsort(rmse[among], kind="stable")]
+    worst = among[np.argmax(rmse[among])]
+    places = (order[0], order[(len(order) - 1) // 2], worst)
+    return {label: int(place) for label, place in zip(LABELS, places, strict=True)}
+
+
+def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
+    """Positions of at most `at_most` of `count` rows, evenly spaced, first and last among them.
+
+    >>> evenly_spaced(9, 3).tolist()
+    [0, 4, 8]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))

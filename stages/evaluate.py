@@ -1,0 +1,57 @@
+"""Stage evaluate: the model on the test part, beside the baselines."""
+
+from pathlib import Path
+
+from spline_lstm.artifacts import read_json, write_arrays, write_metrics, write_text
+from spline_lstm.evaluation.assessment import assess, golden_arrays, season_scales
+from spline_lstm.evaluation.outputs import make_report, write_pictures, write_tables
+from spline_lstm.evaluation.report import number, render
+from spline_lstm.evaluation.scores import finish, rmse_by_step
+from spline_lstm.models.forecaster import load_model
+from spline_lstm.params import load_params
+from spline_lstm.runtime import configure_threads
+from spline_lstm.stage import run_stage
+from spline_lstm.windows import load_windows
+
+
+def main(folder: Path) -> str:
+    """Write data/predictions.parquet, data/golden.npz, plots/ and metrics/evaluate.json."""
+    params = load_params(folder)
+    configure_threads(params.train.threads)
+    model, windows = load_model(folder), load_windows(folder)
+    series = tuple(read_json(folder / "models/preprocessor.json")["series"])
+    result = assess(
+        model, windows, params.evaluate, predictions=folder / "data/predictions.parquet", series_names=series
+    )
+    write_arrays(folder / "data/golden.npz", golden_arrays(model, windows, params.export.golden_windows))
+    scores = finish(
+        result.sums,
+        targets=windows.target_names,
+        scale=windows.target_scaler.scale,
+        season_scale=season_scales(windows, params.evaluate.season),
+        series=series if len(series) > 1 else None,
+    )
+    plots, by_step = folder / "plots", rmse_by_step(result.sums)
+    write_tables(plots, result, by_step, windows.step_ns)
+    write_pictures(plots, result, by_step, windows, params.train.loss)
+    report = make_report(
+        params,
+        windows,
+        model,
+        scores=scores,
+        step_rmse=by_step,
+        train=read_json(folder / "metrics/train.json"),
+        quality=read_json(folder / "metrics/data.json"),
+    )
+    write_text(plots / "report.md", render(report))
+    write_metrics(folder / "metrics/evaluate.json", scores)
+    best = scores["best_baseline"]
+    return (
+        f"{scores['n_windows']} test windows, RMSE {number(scores['rmse'])}: the model "
+        f"{'beats' if scores['beats_baselines'] else 'LOSES TO'} the best baseline, {best} "
+        f"({number(scores['baselines'][best]['rmse'])})"
+    )
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main)
