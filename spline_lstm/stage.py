@@ -24,6 +24,7 @@ def run_stage(name: str, main: Callable[[Path], str]) -> None:
     # Only our own logger speaks: the libraries' informational lines would bury ours.
     logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     start = time.perf_counter()
     try:
         summary = main(_folder(sys.argv[1:]))

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json, write_arrays, write_metrics, write_text
+from spline_lstm.artifacts import read_json, write_arrays, write_metrics
 from spline_lstm.evaluation.assessment import assess, golden_arrays, season_scales
-from spline_lstm.evaluation.outputs import make_report, write_pictures, write_tables
-from spline_lstm.evaluation.report import number, render
+from spline_lstm.evaluation.outputs import write_pictures, write_tables
+from spline_lstm.evaluation.records import to_records
+from spline_lstm.evaluation.report import number
 from spline_lstm.evaluation.scores import finish, rmse_by_step
 from spline_lstm.models.forecaster import load_model
 from spline_lstm.params import load_params
@@ -34,17 +35,7 @@ def main(folder: Path) -> str:
     plots, by_step = folder / "plots", rmse_by_step(result.sums)
     write_tables(plots, result, by_step, windows.step_ns)
     write_pictures(plots, result, by_step, windows, params.train.loss)
-    report = make_report(
-        params,
-        windows,
-        model,
-        scores=scores,
-        step_rmse=by_step,
-        train=read_json(folder / "metrics/train.json"),
-        quality=read_json(folder / "metrics/data.json"),
-    )
-    write_text(plots / "report.md", render(report))
-    write_metrics(folder / "metrics/evaluate.json", scores)
+    write_metrics(folder / "metrics/evaluate.json", to_records(scores))
     best = scores["best_baseline"]
     return (
         f"{scores['n_windows']} test windows, RMSE {number(scores['rmse'])}: the model "

@@ -22,7 +22,7 @@ def main(folder: Path) -> str:
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
     write_metrics(folder / "metrics/data.json", result.quality)
-    filled = sum(column["filled_rows"] for column in result.quality["columns"].values())
+    filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
         f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}"

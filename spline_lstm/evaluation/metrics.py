@@ -58,7 +58,9 @@ def rmse(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) ->
     return float(np.sqrt(mse(y_true, y_pred, mask)))
 
 
-def robust_mape(y_true: ArrayLike, y_pred: ArrayLike, epsilon: ArrayLike, mask: ArrayLike | None = None) -> float:
+def robust_mape(
+    y_true: ArrayLike, y_pred: ArrayLike, epsilon: ArrayLike | float, mask: ArrayLike | None = None
+) -> float:
     """Mean absolute percentage error with a floor, ``100 mean(|p - y| / max(|y|, epsilon))``.
 
     In percent, 0 is perfect, no upper limit. The floor keeps values near 0 from deciding the mean;
@@ -97,7 +99,7 @@ def smape(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -
     return 100 * _mean(symmetric_ratio(y, p))
 
 
-def mase(y_true: ArrayLike, y_pred: ArrayLike, scale: ArrayLike, mask: ArrayLike | None = None) -> float:
+def mase(y_true: ArrayLike, y_pred: ArrayLike, scale: ArrayLike | float, mask: ArrayLike | None = None) -> float:
     """Mean absolute scaled error, ``mean(|p - y| / scale)``.
 
     Free of units: 1 is the error of the one-season-ahead seasonal naive forecast on the training
@@ -189,7 +191,7 @@ def usable_scale(scale: np.ndarray) -> np.ndarray:
     return np.isfinite(scale) & (scale > 0)
 
 
-def check_epsilon(epsilon: ArrayLike) -> None:
+def check_epsilon(epsilon: ArrayLike | float) -> None:
     """Raise ValueError unless the floor of the robust MAPE is above 0 everywhere."""
     if not np.all(np.asarray(epsilon) > 0):
         raise ValueError(f"epsilon must be above 0, not {epsilon}")
@@ -202,7 +204,9 @@ def check_shapes(y_true: np.ndarray, y_pred: np.ndarray, mask: np.ndarray | None
             raise ValueError(f"{name} must have the shape of y_true, {list(y_true.shape)}, but has {list(array.shape)}")
 
 
-def _counted(mask: ArrayLike | None, y_true: ArrayLike, y_pred: ArrayLike, *others: ArrayLike) -> list[np.ndarray]:
+def _counted(
+    mask: ArrayLike | None, y_true: ArrayLike, y_pred: ArrayLike, *others: ArrayLike | float
+) -> list[np.ndarray]:
     """The counted values of each array, [values] float64; `others` are broadcast to the shape of `y_true`."""
     y, p = (np.asarray(array, dtype=np.float64) for array in (y_true, y_pred))
     counted = None if mask is None else np.asarray(mask, dtype=bool)

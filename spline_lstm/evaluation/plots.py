@@ -243,7 +243,7 @@ def plot_training(
         axis.plot(epochs, validation, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="validation")
         if np.isfinite(validation).any():
             best = int(np.nanargmin(validation))
-            label = f"best epoch {epochs[best]}: {validation[best]:.4g}"
+            label = f"best epoch {epochs[best]:g}: {validation[best]:.4g}"
             axis.plot(
                 epochs[best], validation[best], "o", markersize=11, markerfacecolor="none", color=ORANGE, label=label
             )

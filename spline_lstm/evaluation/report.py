@@ -106,7 +106,7 @@ def number(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return _significant(float(value))
     if isinstance(value, list | tuple):
-        return ", ".join(number(item) for item in value)
+        return ", ".join(number(item) for item in value) or "none"
     # A bar would end the cell of a table, a line break the table.
     return " ".join(str(value).split()).replace("|", "\\|")
 

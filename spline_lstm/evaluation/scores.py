@@ -83,7 +83,7 @@ class ScoreSums:
 def sum_errors(
     y_true: Values,
     mask: Bool[np.ndarray, "windows horizon targets"],
-    forecasts: Mapping[str, Values],
+    forecasts: Mapping[str, np.ndarray],
     *,
     epsilon: PerTarget,
     series: Int[np.ndarray, " windows"] | None = None,
@@ -126,7 +126,9 @@ def sum_errors(
     )
 
 
-def _check(y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, Values], series: np.ndarray, n: int) -> None:
+def _check(
+    y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, np.ndarray], series: np.ndarray, n: int
+) -> None:
     if MODEL not in forecasts:
         raise ValueError(f"one forecast must be named {MODEL!r}, but there are: {', '.join(forecasts)}")
     for forecast in forecasts.values():
@@ -159,7 +161,8 @@ def _truth_sums(y: np.ndarray, mask: np.ndarray, series: np.ndarray, n_series: i
 def _per_series(values: np.ndarray, series: np.ndarray, n_series: int) -> np.ndarray:
     """[windows, targets] summed to [series, targets], float64."""
     columns = [np.bincount(series, weights=column, minlength=n_series) for column in values.T]
-    return np.stack(columns, axis=-1)
+    # bincount of an empty chunk is int.
+    return np.stack(columns, axis=-1).astype(np.float64)
 
 
 def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
@@ -242,7 +245,7 @@ def finish(
 def score(
     y_true: Values,
     mask: Bool[np.ndarray, "windows horizon targets"],
-    forecasts: Mapping[str, Values],
+    forecasts: Mapping[str, np.ndarray],
     *,
     epsilon: PerTarget,
     targets: Sequence[str],
@@ -325,6 +328,6 @@ def _verdict(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, fl
     }
 
 
-def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _ratio(total: np.ndarray | np.number, count: np.ndarray | np.number) -> np.ndarray:
     """``total / count``, NaN where the count is 0."""
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0)

@@ -220,17 +220,20 @@ def quality_report(
     table: RawTable, columns: dict[str, Column], names: tuple[str, ...], grids: list[Grid], params: PreprocessParams
 ) -> dict[str, Any]:
     """Figures about the raw table and what was done to it, ready for JSON."""
-    per_column = {}
+    per_column = []
     for name in names:
         raw = columns[name].raw
         gaps = _gap_lengths(np.isnan(raw))
-        per_column[name] = {
-            "missing_share": float(np.isnan(raw).mean()),
-            "filled_rows": int((np.isnan(raw) & ~np.isnan(columns[name].filled)).sum()),
-            "gaps": len(gaps),
-            "longest_gap_steps": int(gaps.max(initial=0)),
-            "gaps_beyond_limit": int((gaps > params.max_gap).sum()),
-        }
+        per_column.append(
+            {
+                "column": name,
+                "missing_share": float(np.isnan(raw).mean()),
+                "filled_rows": int((np.isnan(raw) & ~np.isnan(columns[name].filled)).sum()),
+                "gaps": len(gaps),
+                "longest_gap_steps": int(gaps.max(initial=0)),
+                "gaps_beyond_limit": int((gaps > params.max_gap).sum()),
+            }
+        )
     return {
         "rows": len(table.stamps) + table.duplicates,
         "series": len(table.series_names),
