@@ -86,9 +86,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds no JSON object; run `dvc repro` again")
@@ -114,12 +114,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         The file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            return {member.removesuffix(".npy"): _read_member(archive, member) for member in archive.namelist()}
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    # NumPy and zipfile meet damage with whatever they stumble over.
+    except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+
+
+def _read_member(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    if isinstance(error, FileNotFoundError):
+        return ArtifactError(f"{path} is missing; run `dvc repro` to make it")
+    return ArtifactError(f"{path} cannot be read ({error.strerror}); run `dvc repro` to make it")
 
 
 def sha256_of_file(path: Path) -> str:

@@ -98,6 +98,16 @@ class GateError(SplineLstmError):
     title = "gate"
 
 
+def shorten(value: object, limit: int = 80) -> str:
+    """Text of a user's value for a message, cut where it is long.
+
+    >>> shorten("x" * 200, 12)
+    "'xxxxxxxx..."
+    """
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def report(error: SplineLstmError) -> int:
     """Print `error` as one line on stderr and return its exit code."""
     if os.environ.get("SPLINE_LSTM_DEBUG") == "1":

@@ -15,7 +15,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from spline_lstm.errors import ParamsError
+from spline_lstm.errors import ParamsError, shorten
 from spline_lstm.frequency import parse_frequency
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -155,32 +155,37 @@ def load_params(folder: Path) -> Params:
         message names the key, the value, the rule and, for an unknown key, the nearest one.
     """
     path = folder / "params.yaml"
-    content = _read_yaml(path)
     try:
         # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
-        return Params.model_validate_json(json.dumps(content, default=_date_text))
+        return Params.model_validate_json(_read_as_json(path))
     except pydantic.ValidationError as error:
         raise ParamsError(f"{path}: {_describe(error)}") from None
 
 
-def _read_yaml(path: Path) -> Any:
+def _read_as_json(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        return YAML(typ="safe", pure=True).load(text)
-    except FileNotFoundError:
-        raise ParamsError(f"{path} is missing; run in a pipeline folder or name one") from None
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}; run in a pipeline folder or name one") from None
+    if text.startswith("%"):
+        raise ParamsError(f"{path} line 1: YAML directives are not used here, params follow YAML 1.2; remove the line")
+    try:
+        return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise ParamsError(f"{path}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
+    # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ParamsError(f"{path}: holds more than plain keys and values ({error}); restore it from git") from None
 
 
 def _date_text(value: Any) -> str:
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise ParamsError(f"params.yaml: {value!r} is of a kind that params do not use; write it as text in quotes")
+    raise TypeError(f"{value!r} is no plain value")
 
 
 def _describe(error: pydantic.ValidationError) -> str:
@@ -191,11 +196,11 @@ def _describe(error: pydantic.ValidationError) -> str:
 def _describe_one(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"]) or "the file"
     if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key (value {item['input']!r}); did you mean {_nearest_key(key)}?"
+        return f"{key}: unknown key (value {shorten(item['input'])}); did you mean {_nearest_key(key)}?"
     if item["type"] == "missing":
         return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
     rule = item["msg"].removeprefix("Value error, ")
-    return f"{key} = {item['input']!r}: {rule[0].lower()}{rule[1:]}"
+    return f"{key} = {shorten(item['input'])}: {rule[0].lower()}{rule[1:]}"
 
 
 def _nearest_key(key: str) -> str:

@@ -27,7 +27,7 @@ def import_closure(module: str) -> set[str]:
 
 
 def _file_of(module: str) -> str | None:
-    if module.split(".")[0] not in PACKAGES:
+    if module.split(".", maxsplit=1)[0] not in PACKAGES:
         return None
     base = Path(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):

@@ -105,7 +105,6 @@ def parse_csv(content: bytes, table_format: TableFormat, where: str) -> pd.DataF
                 index_col=False,
                 encoding="utf-8-sig",
                 low_memory=False,
-                float_precision="round_trip",
             )
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1

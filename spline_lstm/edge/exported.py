@@ -1,0 +1,42 @@
+"""What all exported files have in common: the names inside them, and what an exporter returns."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from spline_lstm.errors import ExportError
+
+# The one input [batch, lookback, F_total] and the one output [batch, horizon, F_target].
+INPUT, OUTPUT = "history", "forecast"
+# Key of the metadata, a JSON object.
+METADATA_KEY = "spline_lstm"
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """One exported file before it is written.
+
+    Attributes
+    ----------
+    content : bytes of the file
+    operators : operator name -> number of nodes, sorted by name
+    """
+
+    content: bytes
+    operators: Mapping[str, int]
+
+
+@contextmanager
+def conversion(file: str) -> Iterator[None]:
+    """Turn whatever a converter raises into an ExportError that names `file`."""
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:
+        # Converters document no exception types.
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise ExportError(
+            f"{file} could not be converted ({type(error).__name__}: {lines[0]}); the former files stay in place; "
+            "SPLINE_LSTM_DEBUG=1 shows where"
+        ) from error

@@ -1,0 +1,167 @@
+"""The gate: what an exported file must keep to before it may leave the house.
+
+Every check is one figure that must not exceed its limit; a figure that is not a number fails. Only NumPy and
+the runtimes of the files are needed, as on a device.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from spline_lstm.edge.golden import Golden, answers, differences, rmse_increase, rounding_steps
+from spline_lstm.edge.runtime import Forecast, open_session
+from spline_lstm.errors import ArtifactError
+from spline_lstm.params import BenchmarkParams
+
+PERCENTILES = {"p50_us": 50.0, "p95_us": 95.0, "p99_us": 99.0}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure against its limit.
+
+    Attributes
+    ----------
+    name : key of the verdict in metrics/latency.json
+    figure, limit : the check passes where figure <= limit
+    unit : what the figure counts
+    """
+
+    name: str
+    figure: float
+    limit: float
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        """False for NaN, too."""
+        return bool(self.figure <= self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.figure:.6g} {self.unit}, the limit is {self.limit:.6g}"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """The gate's findings on one file.
+
+    Attributes
+    ----------
+    path : of the file
+    figures : name -> value, as it goes into metrics/latency.json
+    checks : in the order in which they were made; a file that does not load has only one
+    """
+
+    path: Path
+    figures: dict[str, float]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """All checks passed."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failures(self) -> list[str]:
+        """One phrase per failed check: file, check, figure, limit."""
+        return [f"{self.path}: {check}" for check in self.checks if not check.passed]
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures and verdicts."""
+        verdicts = {check.name: check.passed for check in self.checks}
+        return {**self.figures, "checks": verdicts, "passed": self.passed}
+
+
+def measure_file(
+    path: Path, golden: Golden, target_scale: Float[np.ndarray, " targets"], params: BenchmarkParams
+) -> FileReport:
+    """Load one exported file, run it, time it, judge it.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such file. A file that does not load or run fails its first check instead.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it")
+    size = path.stat().st_size
+    figures: dict[str, float] = {"size_bytes": size, "size_mb": size / 1e6}
+    try:
+        forecast = open_session(path)
+        answered = answers(forecast, golden)
+    except Exception as error:
+        # The runtimes' errors share no base class, and each of them means the same: this file is of no use.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return FileReport(path, figures, (Check("loads", 1, 0, f"failure ({reason})"),))
+    figures |= _accuracy(answered, golden, target_scale)
+    figures["deviating_repeats"] = deviating_repeats(forecast, golden.history[:1], params.repeats)
+    figures |= latency(forecast, golden.history, calls=params.calls, warmup_calls=params.warmup_calls)
+    return FileReport(path, figures, (Check("loads", 0, 0, "failures"), *judge(figures, params)))
+
+
+def judge(figures: dict[str, float], params: BenchmarkParams) -> list[Check]:
+    """The figures of a file that runs against the limits of params.benchmark."""
+    return [
+        Check("parity", figures["beyond_rounding"], params.max_abs_diff, "z-scores off the trained model"),
+        Check("accuracy", figures["rmse_increase"], params.max_rmse_increase, "relative increase of the RMSE"),
+        Check("repeats", figures["deviating_repeats"], 0, f"of {params.repeats} answers to one input deviate"),
+        Check("latency", figures["p95_us"] / 1e3, params.max_p95_ms, "ms at the 95th percentile"),
+        Check("size", figures["size_mb"], params.max_size_mb, "MB"),
+    ]
+
+
+def _accuracy(answered: np.ndarray, golden: Golden, target_scale: np.ndarray) -> dict[str, float]:
+    distance = differences(answered, golden, target_scale)
+    return {
+        "max_abs_diff": float(distance.max()),
+        # Golden forecast and answer may round to neighbouring numbers: one step is no fault of the file.
+        "beyond_rounding": float(np.maximum(distance - rounding_steps(golden, target_scale), 0.0).max()),
+        "rmse_increase": rmse_increase(answered, golden, target_scale),
+    }
+
+
+def deviating_repeats(forecast: Forecast, window: Float[np.ndarray, "1 lookback features"], repeats: int) -> int:
+    """Calls with one input whose answer is not finite or differs by a bit from the first: state between calls."""
+    first = forecast(window).copy()
+    if not np.isfinite(first).all():
+        return repeats
+    return sum(not np.array_equal(forecast(window), first) for _ in range(repeats))
+
+
+def latency(
+    forecast: Callable[[np.ndarray], np.ndarray],
+    history: Float[np.ndarray, "windows lookback features"],
+    *,
+    calls: int,
+    warmup_calls: int,
+) -> dict[str, float]:
+    """Percentiles of the time of one call with one window, in microseconds."""
+    windows = [history[index : index + 1] for index in range(len(history))]
+    for index in range(warmup_calls):
+        forecast(windows[index % len(windows)])
+    elapsed = np.empty(calls)
+    for index in range(calls):
+        window = windows[index % len(windows)]
+        start = time.perf_counter_ns()
+        forecast(window)
+        elapsed[index] = time.perf_counter_ns() - start
+    return {name: float(np.percentile(elapsed, percent)) / 1e3 for name, percent in PERCENTILES.items()}
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in megabytes (10^6 bytes)."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Linux's ru_maxrss begins with the memory of the process that started this one.
+        found = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        if found:
+            return int(found[0].split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

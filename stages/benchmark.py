@@ -1,0 +1,68 @@
+"""Stage benchmark: the gate on the exported files, without TensorFlow and JAX, as on a device."""
+
+from pathlib import Path
+
+import numpy as np
+
+from spline_lstm.artifacts import read_json, write_metrics
+from spline_lstm.edge.gate import FileReport, measure_file, peak_memory_mb
+from spline_lstm.edge.golden import load_golden
+from spline_lstm.edge.metadata import read_metadata
+from spline_lstm.errors import ArtifactError, GateError
+from spline_lstm.params import load_params
+from spline_lstm.stage import run_stage
+
+FILES = ("model.onnx", "model.tflite")
+
+
+def main(folder: Path) -> str:
+    """Write metrics/latency.json, whatever the verdict; then end with GateError unless every file passed."""
+    params = load_params(folder).benchmark
+    golden = load_golden(folder / "data/golden.npz")
+    preprocessor_run_id, target_scale = read_target_scale(folder / "models/preprocessor.json")
+    reports = [measure_file(folder / "models/edge" / name, golden, target_scale, params) for name in FILES]
+    for report in reports:
+        check_origin(report, preprocessor_run_id)
+    failures = [failure for report in reports for failure in report.failures]
+    write_metrics(
+        folder / "metrics/latency.json",
+        {
+            "passed": not failures,
+            "calls": params.calls,
+            "peak_memory_mb": peak_memory_mb(),
+            **{report.path.suffix[1:]: report.to_json() for report in reports},
+        },
+    )
+    if failures:
+        raise GateError(f"{'; '.join(failures)}; export or retrain again, or move the limit in params.yaml (benchmark)")
+    return "; ".join(
+        f"{report.path.name} passed: p50 {report.figures['p50_us']:.0f} us, p95 {report.figures['p95_us']:.0f} us, "
+        f"{report.figures['max_abs_diff']:.1e} off in z-scores"
+        for report in reports
+    )
+
+
+def read_target_scale(path: Path) -> tuple[str, np.ndarray]:
+    """Run id of the preprocessor, and data units per z-score of each target."""
+    preprocessor = read_json(path)
+    try:
+        scale = np.array(preprocessor["scaler"]["scale"], np.float64)
+        return preprocessor["run_id"], scale[preprocessor["target_indices"]]
+    except KeyError as error:
+        raise ArtifactError(f"{path} lacks {error}; run `dvc repro`") from None
+
+
+def check_origin(report: FileReport, preprocessor_run_id: str) -> None:
+    """Raise ArtifactError where a file that loads was exported behind another preprocessor."""
+    if not report.checks[0].passed:
+        return
+    found = read_metadata(report.path)["preprocessor_run_id"]
+    if found != preprocessor_run_id:
+        raise ArtifactError(
+            f"{report.path} was exported behind preprocessor {found}, but models/preprocessor.json is "
+            f"{preprocessor_run_id}; run `dvc repro`"
+        )
+
+
+if __name__ == "__main__":
+    run_stage("benchmark", main)

@@ -1,0 +1,76 @@
+"""Stage export: the trained network to ONNX and TFLite files that take and give data units."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spline_lstm.artifacts import write_bytes, write_metrics
+from spline_lstm.edge.exported import ExportedModel, conversion
+from spline_lstm.edge.golden import Golden, answers, differences, load_golden
+from spline_lstm.edge.onnx_export import export_onnx
+from spline_lstm.edge.runtime import session_of
+from spline_lstm.edge.spec import EdgeSpec, load_spec
+from spline_lstm.edge.tflite_export import export_tflite
+from spline_lstm.errors import ArtifactError, ExportError
+from spline_lstm.params import load_params
+from spline_lstm.stage import run_stage
+
+
+def main(folder: Path) -> str:
+    """Write models/edge/model.onnx, model.tflite and metrics/export.json, all of them or none."""
+    params = load_params(folder)
+    spec = load_spec(folder)
+    golden = matching_golden(folder, spec)
+    models = {"model.onnx": export_onnx(spec, params.export.opset), "model.tflite": export_tflite(spec)}
+    figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}
+    for name, model in models.items():
+        write_bytes(folder / "models/edge" / name, model.content)
+    write_metrics(
+        folder / "metrics/export.json",
+        {
+            "run_id": spec.run_id,
+            "preprocessor_run_id": spec.preprocessor_run_id,
+            "model_type": spec.config.model_type,
+            "opset": params.export.opset,
+            **{Path(name).suffix[1:]: content for name, content in figures.items()},
+        },
+    )
+    return "; ".join(
+        f"{name}: {content['bytes']} bytes, {sum(content['operators'].values())} operators, "
+        f"{content['max_abs_diff']:.1e} off in z-scores"
+        for name, content in figures.items()
+    )
+
+
+def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
+    """data/golden.npz, of the shapes that the model has."""
+    golden = load_golden(folder / "data/golden.npz")
+    config = spec.config
+    expected = ((config.lookback, len(config.features)), (config.horizon, len(config.targets)))
+    found = (golden.history.shape[1:], golden.forecast.shape[1:])
+    if found != expected:
+        raise ArtifactError(
+            f"{folder / 'data/golden.npz'} holds windows and forecasts of the shapes {found}, but the model has "
+            f"{expected}; run `dvc repro`"
+        )
+    return golden
+
+
+def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec) -> dict[str, Any]:
+    """Size, hash, operators, and the distance to the trained model on the golden windows."""
+    with conversion(name):
+        answered = answers(session_of(model.content, Path(name).suffix), golden)
+    if not np.isfinite(answered).all():
+        raise ExportError(f"{name} answers golden windows with values that are not finite; retrain the model")
+    return {
+        "bytes": len(model.content),
+        "sha256": hashlib.sha256(model.content).hexdigest(),
+        "operators": dict(model.operators),
+        "max_abs_diff": float(np.max(differences(answered, golden, spec.target_scale))),
+    }
+
+
+if __name__ == "__main__":
+    run_stage("export", main)

@@ -1,0 +1,30 @@
+"""Exports are made once per test run: importing TensorFlow takes ten seconds, a conversion one."""
+
+import functools
+
+import pytest
+
+from spline_lstm.edge.onnx_export import export_onnx
+from spline_lstm.edge.runtime import session_of
+from spline_lstm.edge.tflite_export import export_tflite
+from tests.edge.oracle import make_spec
+
+OPSET = 17
+
+
+@functools.cache
+def export(suffix, *arguments):
+    spec = make_spec(*arguments)
+    return export_onnx(spec, OPSET) if suffix == ".onnx" else export_tflite(spec)
+
+
+@pytest.fixture(scope="session")
+def exported():
+    """suffix and the arguments of `make_spec` to the exported model."""
+    return export
+
+
+@pytest.fixture(scope="session")
+def session():
+    """suffix and the arguments of `make_spec` to a forecast function."""
+    return functools.cache(lambda *arguments: session_of(export(*arguments).content, arguments[0]))

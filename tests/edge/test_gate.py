@@ -1,0 +1,169 @@
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from spline_lstm.edge.gate import Check, deviating_repeats, judge, latency, measure_file, peak_memory_mb
+from spline_lstm.errors import ArtifactError
+from spline_lstm.params import BenchmarkParams
+from tests.edge.oracle import make_golden, make_spec
+
+MODEL = ("lstm", 8, (0, 1), "revin")
+WINDOW = np.ones((1, 4, 2), np.float32)
+PASSING = {
+    "beyond_rounding": 1e-6,
+    "rmse_increase": 0.0,
+    "deviating_repeats": 0,
+    "p95_us": 100.0,
+    "size_mb": 0.1,
+}
+
+
+def make_params(**changes):
+    values = {
+        "calls": 100,
+        "warmup_calls": 3,
+        "repeats": 5,
+        "max_abs_diff": 1e-3,
+        "max_rmse_increase": 1e-4,
+        "max_p95_ms": 200.0,
+        "max_size_mb": 10.0,
+    }
+    return BenchmarkParams(**{**values, **changes})
+
+
+def measure(path, content, **changes):
+    path.write_bytes(content)
+    spec = make_spec(*MODEL)
+    return measure_file(path, make_golden(spec), spec.target_scale, make_params(**changes))
+
+
+def verdicts(report):
+    return {check.name: check.passed for check in report.checks}
+
+
+def corrupt(content, constant, change):
+    """The ONNX file with one element of one constant changed."""
+    model = onnx.load_from_string(content)
+    (tensor,) = (entry for entry in model.graph.initializer if entry.name == constant)
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[0] += change
+    tensor.CopyFrom(numpy_helper.from_array(values, constant))
+    return model.SerializeToString()
+
+
+def weights_of(content, operator):
+    """Name of the weights of the first node of this kind."""
+    node = next(node for node in onnx.load_from_string(content).graph.node if node.op_type == operator)
+    return node.input[1]
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_sound_file_passes_every_check(exported, tmp_path, suffix):
+    content = exported(suffix, *MODEL).content
+    report = measure(tmp_path / f"model{suffix}", content)
+    assert report.passed
+    assert report.failures == []
+    assert list(verdicts(report)) == ["loads", "parity", "accuracy", "repeats", "latency", "size"]
+    assert report.figures["size_bytes"] == len(content)
+    assert 0 < report.figures["p50_us"] <= report.figures["p95_us"] <= report.figures["p99_us"]
+    assert report.figures["max_abs_diff"] < 1e-5
+
+
+@pytest.mark.parametrize("operator", ["LSTM", "MatMul"])
+def test_one_corrupted_weight_is_found(exported, tmp_path, operator):
+    content = exported(".onnx", *MODEL).content
+    damaged = corrupt(content, weights_of(content, operator), 0.1)
+    report = measure(tmp_path / "model.onnx", damaged)
+    assert not verdicts(report)["parity"]
+    assert "model.onnx: parity: 0." in report.failures[0]
+    assert "the limit is 0.001" in report.failures[0]
+
+
+def test_file_that_answers_nan_fails_all_that_it_answers(exported, tmp_path):
+    content = exported(".onnx", *MODEL).content
+    report = measure(tmp_path / "model.onnx", corrupt(content, weights_of(content, "MatMul"), np.nan))
+    found = verdicts(report)
+    assert found["loads"]
+    assert not any(found[name] for name in ("parity", "accuracy", "repeats"))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_damaged_file_fails_to_load_and_nothing_else_is_measured(tmp_path, suffix):
+    report = measure(tmp_path / f"model{suffix}", b"not a model")
+    assert verdicts(report) == {"loads": False}
+    assert report.figures == {"size_bytes": 11, "size_mb": 11e-6}
+
+
+def test_file_of_another_model_fails_to_load(exported, tmp_path):
+    report = measure(tmp_path / "model.onnx", exported(".onnx", "lstm", 1, (0,), "last").content)
+    assert verdicts(report) == {"loads": False}
+
+
+def test_missing_file_is_no_verdict(tmp_path):
+    spec = make_spec(*MODEL)
+    with pytest.raises(ArtifactError, match=r"model\.onnx is missing"):
+        measure_file(tmp_path / "model.onnx", make_golden(spec), spec.target_scale, make_params())
+
+
+@pytest.mark.parametrize(
+    ("figure", "check", "beyond"),
+    [
+        ("beyond_rounding", "parity", 1.1e-3),
+        ("rmse_increase", "accuracy", 1.1e-4),
+        ("deviating_repeats", "repeats", 1),
+        ("p95_us", "latency", 201_000.0),
+        ("size_mb", "size", 10.1),
+    ],
+)
+@pytest.mark.parametrize("nan", [False, True])
+def test_each_figure_beyond_its_limit_fails_its_check_alone(figure, check, beyond, nan):
+    checks = judge({**PASSING, figure: np.nan if nan else beyond}, make_params())
+    assert [entry.name for entry in checks if not entry.passed] == [check]
+
+
+def test_figure_at_its_limit_passes():
+    assert Check("size", 10.0, 10.0, "MB").passed
+    assert str(Check("size", 10.5, 10.0, "MB")) == "size: 10.5 MB, the limit is 10"
+
+
+def test_state_between_calls_is_found():
+    state = SimpleNamespace(h=np.float32(0))
+
+    def forecast(window):
+        state.h = state.h / 2 + window.sum()
+        return np.full((1, 2, 1), state.h, np.float32)
+
+    # The state comes to rest at 16, as far as float32 can tell, after some 24 calls.
+    assert deviating_repeats(forecast, WINDOW, 5) == 5
+
+
+def test_state_is_found_behind_an_answer_that_is_overwritten():
+    answer = np.zeros((1, 2, 1), np.float32)
+
+    def forecast(window):
+        answer[...] += 1
+        return answer
+
+    assert deviating_repeats(forecast, WINDOW, 5) == 5
+
+
+def test_answers_that_stay_the_same_but_are_not_finite_deviate():
+    assert deviating_repeats(lambda window: np.full((1, 2, 1), np.nan, np.float32), WINDOW, 7) == 7
+    assert deviating_repeats(lambda window: window * 2, WINDOW, 7) == 0
+
+
+def test_latency_times_single_windows_in_turn_after_the_warm_up():
+    history, seen = np.arange(3, dtype=np.float32).reshape(3, 1, 1), []
+    figures = latency(lambda window: seen.append(window.item()), history, calls=6, warmup_calls=3)
+    assert seen == [0, 1, 2] * 3
+    assert list(figures) == ["p50_us", "p95_us", "p99_us"]
+    assert all(0 < value < 1e5 for value in figures.values())
+
+
+def test_peak_memory_grows_with_what_is_allocated():
+    before = peak_memory_mb()
+    held = np.ones(80_000_000, np.uint8)
+    assert peak_memory_mb() > max(before, held.nbytes / 1e6)

@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import root_mean_squared_error
+
+from spline_lstm.artifacts import write_arrays
+from spline_lstm.edge.golden import Golden, answers, differences, load_golden, rmse_increase, rounding_steps
+from spline_lstm.errors import ArtifactError
+from tests.edge.oracle import make_golden, make_spec
+
+SCALE = np.array([2.0, 10.0])
+
+
+def two_windows():
+    """Forecast 100 for target 0 and 1000 for target 1; truth 2 and 10 above, one value not observed."""
+    forecast = np.broadcast_to(np.float32([100, 1000]), (2, 3, 2)).copy()
+    truth = forecast + np.float32([2, 10])
+    truth[0, 0, 0] = np.nan
+    return Golden(np.zeros((2, 4, 5), np.float32), forecast, truth)
+
+
+def save(path, golden):
+    write_arrays(path, vars(golden))
+    return path
+
+
+def test_arrays_come_back(tmp_path):
+    golden = make_golden(make_spec())
+    loaded = load_golden(save(tmp_path / "golden.npz", golden))
+    for name, value in vars(golden).items():
+        np.testing.assert_array_equal(getattr(loaded, name), value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"truth": np.zeros((2, 2, 2), np.float32)}, "do not fit each other"),
+        ({"history": np.zeros((3, 4, 5), np.float32)}, "the same number of windows"),
+        ({"history": np.zeros((2, 20), np.float32)}, "do not fit each other"),
+        ({"history": np.full((2, 4, 5), np.nan, np.float32)}, "not finite"),
+        ({"truth": np.full((2, 3, 2), np.nan, np.float32)}, "no observed truth"),
+        ({name: np.zeros((0, 3, 2), np.float32) for name in ("history", "forecast", "truth")}, "at least one"),
+    ],
+)
+def test_golden_windows_that_cannot_serve_are_refused(tmp_path, changes, rule):
+    path = save(tmp_path / "golden.npz", replace(two_windows(), **changes))
+    with pytest.raises(ArtifactError, match=rf"golden\.npz.*{rule}"):
+        load_golden(path)
+
+
+def test_missing_array_is_named(tmp_path):
+    write_arrays(tmp_path / "golden.npz", {"history": np.zeros((1, 2, 3), np.float32)})
+    with pytest.raises(ArtifactError, match="forecast, truth"):
+        load_golden(tmp_path / "golden.npz")
+
+
+def test_answers_are_taken_window_by_window_and_as_one_batch():
+    golden, seen = two_windows(), []
+
+    def forecast(history):
+        seen.append(len(history))
+        return np.full((len(history), 3, 2), len(history), np.float32)
+
+    both = answers(forecast, golden)
+    assert seen == [1, 1, 2]
+    assert both.shape == (2, 2, 3, 2)
+    assert (both[0] == 1).all()
+    assert (both[1] == 2).all()
+
+
+def test_answers_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        answers(lambda history: np.zeros((len(history), 6), np.float32), two_windows())
+
+
+def test_differences_are_in_z_scores_of_their_target():
+    golden = two_windows()
+    moved = golden.forecast + np.float32([1, -5])
+    np.testing.assert_allclose(differences(moved, golden, SCALE), 0.5)
+
+
+def test_rounding_step_is_the_gap_to_the_next_float32_number():
+    expected = [2.0**-17 / 2, 2.0**-14 / 10]  # 64 <= 100 < 128 has steps of 2^(6 - 23), 512 <= 1000 of 2^(9 - 23)
+    np.testing.assert_allclose(rounding_steps(two_windows(), SCALE), np.broadcast_to(expected, (2, 3, 2)))
+
+
+def test_rmse_increase_agrees_with_scikit_learn_on_the_observed_values():
+    golden = make_golden(make_spec("lstm", 3, (0, 1)), windows=40)
+    scale = np.array([3.0, 0.7])
+    answered = golden.forecast + np.random.default_rng(0).normal(0, 0.3, golden.forecast.shape).astype(np.float32)
+    observed = np.isfinite(golden.truth)
+    truth, ours, theirs = ((part / scale)[observed] for part in (golden.truth, answered, golden.forecast))
+    expected = root_mean_squared_error(truth, ours) / root_mean_squared_error(truth, theirs) - 1
+    assert rmse_increase(answered, golden, scale) == pytest.approx(expected, rel=1e-5)
+    assert rmse_increase(golden.forecast, golden, scale) == 0.0
+
+
+def test_answer_that_is_not_a_number_has_no_rmse():
+    golden = two_windows()
+    answered = golden.forecast.copy()
+    answered[1, 1, 1] = np.nan
+    assert np.isnan(rmse_increase(answered, golden, SCALE))
+
+
+def test_perfect_forecasts_can_only_be_matched():
+    golden = replace(two_windows(), truth=two_windows().forecast)
+    assert rmse_increase(golden.forecast, golden, SCALE) == 0.0
+    assert rmse_increase(golden.forecast + np.float32(1), golden, SCALE) == np.inf

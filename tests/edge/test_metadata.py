@@ -1,0 +1,38 @@
+import onnx
+import pytest
+
+from spline_lstm.edge.metadata import read_metadata
+from spline_lstm.errors import ArtifactError
+from tests.edge.oracle import make_spec
+
+MODEL = ("lstm", 8, (0, 1), "revin")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_file_says_what_to_feed_it_and_where_it_comes_from(exported, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(exported(suffix, *MODEL).content)
+    spec = make_spec(*MODEL)
+    assert read_metadata(path) == {
+        "run_id": spec.run_id,
+        "preprocessor_run_id": spec.preprocessor_run_id,
+        "model_type": "lstm",
+        "features": [f"feature {index}" for index in range(8)],
+        "targets": ["feature 0", "feature 1"],
+        "lookback": 5,
+        "horizon": 3,
+        "frequency_ns": 300_000_000_000,
+        "input": "history [batch, lookback, features] float32, data units",
+        "output": "forecast [batch, horizon, targets] float32, data units",
+    }
+
+
+def test_file_of_other_origin_is_refused(tmp_path):
+    shape = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "other", [shape], [result])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match="carries no metadata"):
+        read_metadata(path)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from spline_lstm.edge.runtime import open_session
+from spline_lstm.errors import ArtifactError
+from tests.edge.oracle import forward, make_history, make_spec
+
+MODEL = ("lstm", 1, (0,), "last")
+SUFFIXES = (".onnx", ".tflite")
+
+
+@pytest.fixture(params=SUFFIXES)
+def path(request, exported, tmp_path):
+    path = tmp_path / f"model{request.param}"
+    path.write_bytes(exported(request.param, *MODEL).content)
+    return path
+
+
+def test_opened_file_forecasts_batches_of_changing_size(path):
+    forecast, spec = open_session(path), make_spec(*MODEL)
+    history = make_history(spec, 9)
+    for batch in (1, 9, 2, 1):
+        np.testing.assert_allclose(forecast(history[:batch]), forward(spec, history[:batch]), rtol=1e-5)
+
+
+def test_history_may_be_float64_and_strided(path):
+    history = make_history(make_spec(*MODEL), 8)
+    wide = np.repeat(history, 2, axis=0).astype(np.float64)[::2]
+    np.testing.assert_array_equal(open_session(path)(wide), open_session(path)(history))
+
+
+def test_answers_stay_when_later_calls_are_made(path):
+    forecast, history = open_session(path), make_history(make_spec(*MODEL), 2)
+    first = forecast(history[:1])
+    kept = first.copy()
+    forecast(history[1:])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_opening_and_running_write_nothing(path, capfd):
+    open_session(path)(make_history(make_spec(*MODEL), 1))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_missing_file_is_named(tmp_path, suffix):
+    with pytest.raises(ArtifactError, match=rf"nothing\{suffix} is missing"):
+        open_session(tmp_path / f"nothing{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".pb"])
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        open_session(path)
+
+
+def test_history_of_another_shape_is_refused(path):
+    with pytest.raises(Exception, match=r"shape|Shape|dimension"):
+        open_session(path)(np.zeros((1, 4, 1), np.float32))

@@ -1,0 +1,153 @@
+"""The stages export and benchmark as processes on a pipeline folder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+from safetensors.numpy import save
+
+from spline_lstm.artifacts import content_id, sha256_of_file
+from spline_lstm.errors import ArtifactError, ExportError
+from stages import export
+from tests.edge.oracle import ROOT, make_golden, make_spec, write_folder
+
+MODEL = ("attention_lstm", 8, (0, 1), "revin")
+EXPORTED = ("models/edge/model.onnx", "models/edge/model.tflite", "metrics/export.json")
+RUN_BENCHMARK = (
+    "import sys; from stages import benchmark; from spline_lstm.stage import run_stage; run_stage('benchmark', "
+    "benchmark.main); sys.exit(f'slow import: {found}' if (found := {'jax', 'tensorflow', 'flax', 'onnx', 'tf2onnx'} "
+    "& set(sys.modules)) else 0)"
+)
+
+
+@pytest.fixture(scope="module")
+def exported_folder(tmp_path_factory):
+    """A folder after the stage export ran as a process; with what it printed."""
+    folder = write_folder(tmp_path_factory.mktemp("exported"), make_spec(*MODEL))
+    return folder, run("-m", "stages.export", folder, PYTHONHASHSEED="1")
+
+
+@pytest.fixture
+def folder(exported_folder, tmp_path):
+    return shutil.copytree(exported_folder[0], tmp_path / "pipeline")
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "error", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def set_limit(folder, key, value):
+    yaml = YAML()
+    content = yaml.load(folder / "params.yaml")
+    content["benchmark"][key] = value
+    yaml.dump(content, folder / "params.yaml")
+
+
+def metrics(folder, name):
+    return json.loads((folder / "metrics" / name).read_text())
+
+
+def test_export_says_one_line(exported_folder):
+    _, process = exported_folder
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == ""
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("export: model.onnx: ")
+
+
+def test_export_metrics_describe_the_files_and_their_origin(exported_folder):
+    folder, _ = exported_folder
+    content, spec = metrics(folder, "export.json"), make_spec(*MODEL)
+    assert (content["run_id"], content["preprocessor_run_id"]) == (spec.run_id, spec.preprocessor_run_id)
+    for kind in ("onnx", "tflite"):
+        path = folder / f"models/edge/model.{kind}"
+        assert content[kind]["bytes"] == path.stat().st_size
+        assert content[kind]["sha256"] == sha256_of_file(path)
+        assert content[kind]["max_abs_diff"] < 1e-5
+    assert content["onnx"]["operators"]["LSTM"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_export_gives_the_same_bytes_in_two_processes(exported_folder, exported, suffix):
+    # This process has another hash seed, and has converted other models before.
+    folder, _ = exported_folder
+    assert (folder / f"models/edge/model{suffix}").read_bytes() == exported(suffix, *MODEL).content
+
+
+def test_failed_export_leaves_the_former_files(folder):
+    former = {name: (folder / name).read_bytes() for name in EXPORTED}
+    spec = make_spec(*MODEL)
+    weights = {**spec.weights, "head.bias": np.full_like(spec.weights["head.bias"], np.nan)}
+    write_folder(folder, with_run_id(replace(spec, weights=weights)), make_golden(spec))
+    with pytest.raises(ExportError, match=r"model\.onnx .*not finite"):
+        export.main(folder)
+    assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
+    assert sorted(path.name for path in (folder / "models/edge").iterdir()) == ["model.onnx", "model.tflite"]
+
+
+def test_export_refuses_golden_windows_of_another_model(folder):
+    write_folder(folder, make_spec(*MODEL), make_golden(make_spec("lstm", 3, (0,))))
+    with pytest.raises(ArtifactError, match=r"golden\.npz"):
+        export.main(folder)
+
+
+def test_export_of_artefacts_that_do_not_belong_together_ends_with_15(folder):
+    path = folder / "models/preprocessor.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "0" * 16}))
+    process = run("-m", "stages.export", folder)
+    assert process.returncode == 15
+    assert process.stderr.startswith("15 artefacts: ")
+
+
+def test_benchmark_passes_sound_files_without_training_libraries(folder):
+    process = run("-c", RUN_BENCHMARK, folder)
+    assert process.returncode == 0, process.stderr
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("benchmark: model.onnx passed: p50 ")
+    content = metrics(folder, "latency.json")
+    assert content["passed"]
+    assert 20 < content["peak_memory_mb"] < 500
+    for kind in ("onnx", "tflite"):
+        assert set(content[kind]["checks"].values()) == {True}
+        assert content[kind]["size_mb"] == pytest.approx((folder / f"models/edge/model.{kind}").stat().st_size / 1e6)
+
+
+def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder):
+    path = folder / "models/edge/model.tflite"
+    path.write_bytes(path.read_bytes()[:1000])
+    set_limit(folder, "max_size_mb", 1e-3)
+    process = run("-m", "stages.benchmark", folder)
+    assert process.returncode == 18
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("18 gate: ")
+    assert "model.onnx: size: 0.0" in line
+    assert "MB, the limit is 0.001" in line
+    assert "model.tflite: loads: 1 failure" in line
+    content = metrics(folder, "latency.json")
+    assert not content["passed"]
+    assert content["tflite"]["checks"] == {"loads": False}
+    assert [name for name, passed in content["onnx"]["checks"].items() if not passed] == ["size"]
+
+
+def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
+    path = folder / "models/preprocessor.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "0" * 16}))
+    process = run("-m", "stages.benchmark", folder)
+    assert process.returncode == 15
+    assert "was exported behind preprocessor" in process.stderr
+
+
+def with_run_id(spec):
+    return replace(spec, run_id=content_id(spec.preprocessor_run_id, spec.config.to_json(), save(dict(spec.weights))))

@@ -1,0 +1,80 @@
+"""What the exported files compute, against the formulas in float64."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.edge.oracle import MULTIVARIATE, OTHERS, PAIRS, UNIVARIATE, forward, make_history, make_spec
+
+SUFFIXES = (".onnx", ".tflite")
+TOLERANCE = 1e-5
+
+
+def z_differences(spec, forecast, history):
+    return np.abs(forecast(history) - forward(spec, history)) / spec.target_scale
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("arguments", [*PAIRS, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)])
+def test_exported_file_agrees_with_the_formulas(session, arguments, suffix):
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    assert z_differences(spec, forecast, make_history(spec, 17)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_targets_may_stand_anywhere_among_the_features(session, suffix):
+    arguments = ("lstm", 4, (2, 0), "revin")
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    assert z_differences(spec, forecast, make_history(spec, 9)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("batch", [1, 17])
+def test_batch_is_free_and_windows_do_not_touch_each_other(session, suffix, batch):
+    arguments = ("attention_lstm", *MULTIVARIATE, "revin")
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    history = make_history(spec, batch)
+    assert forecast(history).shape == (batch, 3, 2)
+    assert z_differences(spec, forecast, history).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("arguments", PAIRS)
+def test_inputs_far_from_training_stay_finite(session, arguments, suffix):
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    history = make_history(spec, 2)
+    constant = np.broadcast_to(history[:, :1], history.shape)
+    for unusual in (1000 * history, history + 1e6, constant, np.zeros_like(history)):
+        assert np.isfinite(forecast(unusual)).all()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_constant_window_under_revin_agrees_with_the_formulas(session, suffix):
+    arguments = ("gru", *UNIVARIATE, "revin")
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    constant = np.full((1, 5, 1), spec.center[0] + spec.scale[0], np.float32)
+    assert z_differences(spec, forecast, constant).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("normalization", ["none", "revin"])
+def test_high_level_costs_only_the_rounding_of_the_answer(session, suffix, normalization):
+    arguments = ("lstm", 3, (0,), normalization, 1e6)
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    history = make_history(spec, 17)
+    expected = forward(spec, history)
+    # float32 numbers lie 0.0625 apart at a million: nearest neighbour, or the one beyond it.
+    assert np.abs(forecast(history) - expected).max() <= 0.0625
+
+
+@given(shift=st.integers(-(2**18), 2**18))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("arguments", [("lstm", *UNIVARIATE, "last"), ("gru", *UNIVARIATE, "revin")])
+def test_normalised_forecast_moves_with_the_level_of_the_window(session, suffix, arguments, shift):
+    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    # Eighths of a unit: so far from the center float32 still holds every value exactly.
+    history = np.round(make_history(spec, 3) * 8).astype(np.float32) / 8
+    moved = forecast(history + np.float32(shift)) - shift
+    assert np.abs(moved - forecast(history)).max() / spec.scale[0] < 0.01

@@ -1,0 +1,215 @@
+import json
+import tracemalloc
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.artifacts import rounded
+from spline_lstm.evaluation import metrics
+from spline_lstm.evaluation.scores import finish, merge, rmse_by_step, score, sum_errors
+
+N, HORIZON, TARGETS, SERIES = 60, 4, 2, 3
+RANDOM = np.random.default_rng(0)
+SERIES_OF = RANDOM.integers(0, SERIES, N)
+Y = RANDOM.normal(size=(N, HORIZON, TARGETS)) * [1.0, 20.0] + [5.0, 300.0] + 10 * SERIES_OF[:, None, None]
+MASK = RANDOM.random(Y.shape) > 0.2
+FORECASTS = {
+    "model": Y + RANDOM.normal(size=Y.shape),
+    "naive": Y + 3 * RANDOM.normal(size=Y.shape),
+    "drift": Y + 2 * RANDOM.normal(size=Y.shape),
+}
+EPSILON, SCALE = np.array([0.05, 3.0]), np.array([2.0, 40.0])
+SEASON_SCALE = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, np.nan]])
+NAMES = {"targets": ["temp", "load"], "scale": SCALE, "season_scale": SEASON_SCALE}
+
+
+def sums_of(rows):
+    parts = {name: forecast[rows] for name, forecast in FORECASTS.items()}
+    return sum_errors(Y[rows], MASK[rows], parts, epsilon=EPSILON, series=SERIES_OF[rows], n_series=SERIES)
+
+
+def content_of(forecasts=FORECASTS, **changes):
+    return score(Y, MASK, forecasts, epsilon=EPSILON, series=SERIES_OF, **(NAMES | changes))
+
+
+def expected_metrics(y, p, mask, season_scale, epsilon=EPSILON):
+    return {
+        "mae": metrics.mae(y, p, mask),
+        "mse": metrics.mse(y, p, mask),
+        "rmse": metrics.rmse(y, p, mask),
+        "robust_mape": metrics.robust_mape(y, p, epsilon, mask),
+        "smape": metrics.smape(y, p, mask),
+        "mase": metrics.mase(y, p, season_scale, mask),
+        "bias": metrics.bias(y, p, mask),
+    }
+
+
+def test_metrics_of_model_and_baselines_agree_with_the_plain_functions():
+    content = content_of()
+    found = {"model": content, **content["baselines"]}
+    of_window = SEASON_SCALE[SERIES_OF][:, None]
+    for name, forecast in FORECASTS.items():
+        for key, value in expected_metrics(Y, forecast, MASK, of_window).items():
+            assert found[name][key] == pytest.approx(value), (name, key)
+
+
+def test_metrics_of_a_target_are_those_of_its_values_alone():
+    part = content_of()["targets"]["load"]
+    y, p, mask = Y[..., 1], FORECASTS["model"][..., 1], MASK[..., 1]
+    expected = expected_metrics(y, p, mask, SEASON_SCALE[SERIES_OF, 1][:, None], EPSILON[1])
+    assert {key: part[key] for key in expected} == pytest.approx(expected)
+    assert part["r2"] == pytest.approx(metrics.r2(y, p, mask))
+
+
+def test_metrics_of_a_series_are_those_of_its_windows_alone():
+    part = content_of(series_names=["a", "b", "c"])["series"]["b"]
+    rows = SERIES_OF == 1
+    expected = expected_metrics(Y[rows], FORECASTS["model"][rows], MASK[rows], SEASON_SCALE[1])
+    assert {key: part[key] for key in expected} == pytest.approx(expected)
+
+
+def test_series_are_listed_only_when_they_are_named():
+    assert "series" not in content_of()
+
+
+def test_r2_over_targets_compares_with_the_mean_of_each_target():
+    residual = np.where(MASK, FORECASTS["model"] - Y, 0.0)
+    spread = sum(np.sum((Y[..., k][MASK[..., k]] - Y[..., k][MASK[..., k]].mean()) ** 2) for k in range(TARGETS))
+    assert content_of()["r2"] == pytest.approx(1 - np.sum(residual**2) / spread)
+
+
+def test_z_scores_divide_each_error_by_the_scale_of_its_target():
+    content = content_of()
+    z = (Y / SCALE)[MASK], (FORECASTS["model"] / SCALE)[MASK]
+    assert content["z_mse"] == pytest.approx(metrics.mse(*z))
+    assert content["z_mae"] == pytest.approx(metrics.mae(*z))
+
+
+def test_error_by_step_counts_from_one_and_agrees_with_the_plain_functions():
+    content = content_of()
+    assert list(content["horizon"]) == ["1", "2", "3", "4"]
+    for step in range(HORIZON):
+        y, p, mask = Y[:, step], FORECASTS["model"][:, step], MASK[:, step]
+        expected = {"mae": metrics.mae(y, p, mask), "rmse": metrics.rmse(y, p, mask)}
+        assert content["horizon"][str(step + 1)] == pytest.approx(expected)
+
+
+def test_rmse_by_step_covers_every_forecast():
+    by_step = rmse_by_step(sums_of(slice(None)))
+    assert list(by_step) == list(FORECASTS)
+    assert by_step["drift"][2] == pytest.approx(metrics.rmse(Y[:, 2], FORECASTS["drift"][:, 2], MASK[:, 2]))
+
+
+def test_the_verdict_names_the_best_baseline_by_rmse():
+    content = content_of()
+    assert content["best_baseline"] == "drift"
+    assert content["skill"] == pytest.approx(1 - content["rmse"] / content["baselines"]["drift"]["rmse"])
+    assert content["beats_baselines"] is True
+    assert content["n_windows"] == N
+
+
+def test_a_model_that_loses_or_only_draws_does_not_beat_the_baselines():
+    losing = content_of(FORECASTS | {"model": FORECASTS["naive"]})
+    assert losing["beats_baselines"] is False
+    assert losing["skill"] < 0
+    assert content_of({"model": FORECASTS["drift"], "drift": FORECASTS["drift"]})["beats_baselines"] is False
+
+
+def test_a_baseline_that_is_not_a_number_is_never_the_best():
+    broken = {"broken": np.full(Y.shape, np.nan)}
+    assert content_of({"model": FORECASTS["model"]} | broken | FORECASTS)["best_baseline"] == "drift"
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, N), max_size=6))
+def test_chunks_give_what_the_whole_gives(cuts):
+    bounds = [0, *sorted(cuts), N]
+    chunks = [sums_of(slice(begin, end)) for begin, end in pairwise(bounds)]
+    merged = finish(reduce(merge, chunks), series=["a", "b", "c"], **NAMES)
+    assert rounded(merged) == rounded(content_of(series_names=["a", "b", "c"]))
+
+
+def test_values_far_from_zero_keep_their_r2_over_chunks():
+    y = 1e9 + np.sin(np.arange(400.0)).reshape(100, 4, 1)
+    p = y + 0.1
+    chunks = [
+        sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, epsilon=np.ones(1))
+        for k in range(0, 100, 10)
+    ]
+    content = finish(reduce(merge, chunks), targets=["y"], scale=np.ones(1), season_scale=np.ones((1, 1)))
+    assert content["r2"] == pytest.approx(metrics.r2(y - 1e9, p - 1e9), rel=1e-6)
+
+
+def test_a_constant_truth_has_no_r2():
+    content = score(
+        np.full((9, 2, 1), 0.1),
+        np.ones((9, 2, 1), bool),
+        {"model": np.full((9, 2, 1), 0.2)},
+        epsilon=np.ones(1),
+        targets=["y"],
+        scale=np.ones(1),
+        season_scale=np.ones((1, 1)),
+    )
+    assert np.isnan(content["r2"])
+
+
+def test_truth_outside_the_mask_has_no_influence():
+    hidden = np.where(MASK, Y, np.nan)
+    other = score(hidden, MASK, FORECASTS, epsilon=EPSILON, series=SERIES_OF, **NAMES)
+    assert other == content_of()
+
+
+def test_nothing_observed_is_not_a_number_and_raises_no_warning():
+    content = score(Y, np.zeros_like(MASK), FORECASTS, epsilon=EPSILON, series=SERIES_OF, **NAMES)
+    assert all(np.isnan(content[key]) for key in [*metrics.NAMES, "z_mse", "z_mae", "skill"])
+    assert content["beats_baselines"] is False
+
+
+def test_content_is_plain_and_goes_through_json():
+    content = content_of(series_names=["a", "b", "c"])
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    top = [key for key, value in content.items() if not isinstance(value, dict)]
+    assert top == [*metrics.NAMES, "z_mse", "z_mae", "skill", "best_baseline", "beats_baselines", "n_windows"]
+
+
+def test_memory_is_bounded_by_the_chunk_and_not_by_the_number_of_windows():
+    chunk = (np.ones((5000, 24, 1)), np.ones((5000, 24, 1), bool), {"model": np.zeros((5000, 24, 1))})
+
+    def peak(chunks):
+        tracemalloc.start()
+        reduce(merge, (sum_errors(*chunk, epsilon=np.ones(1)) for _ in range(chunks)))
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    assert peak(20) < 1.2 * peak(2)
+
+
+def test_forecasts_need_a_model():
+    with pytest.raises(ValueError, match="one forecast must be named 'model', but there are: naive"):
+        content_of({"naive": FORECASTS["naive"]})
+
+
+def test_shapes_of_forecasts_are_checked():
+    with pytest.raises(ValueError, match=r"y_pred must have the shape of y_true, \[60, 4, 2\], but has \[60, 3, 2\]"):
+        content_of({"model": FORECASTS["model"][:, :3]})
+
+
+def test_series_outside_their_range_are_an_error():
+    with pytest.raises(ValueError, match="series must lie in 0 to 1, but reach from 0 to 2"):
+        sum_errors(Y, MASK, FORECASTS, epsilon=EPSILON, series=SERIES_OF, n_series=2)
+
+
+def test_epsilon_must_be_above_zero():
+    with pytest.raises(ValueError, match="epsilon must be above 0"):
+        sum_errors(Y, MASK, FORECASTS, epsilon=np.zeros(2))
+
+
+def test_sums_of_different_forecasts_are_not_merged():
+    other = sum_errors(Y, MASK, {"model": Y}, epsilon=EPSILON, series=SERIES_OF, n_series=SERIES)
+    with pytest.raises(ValueError, match="forecasts differ: model, naive, drift and model"):
+        merge(sums_of(slice(None)), other)

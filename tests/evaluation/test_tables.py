@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from spline_lstm.evaluation.examples import Example
+from spline_lstm.evaluation.tables import forecast_table, horizon_table, iso_stamp, residual_histogram
+
+MINUTE = 60 * 10**9
+NOON = 1_269_432_000 * 10**9  # 2010-03-24 12:00 UTC
+EXAMPLE = Example(
+    label="best",
+    series="a",
+    origin_time=NOON,
+    history=np.array([1.0, 2.0, 3.0]),
+    y_true=np.array([4.0, np.nan]),
+    y_pred=np.array([3.5, 4.5]),
+    naive=np.array([3.0, 3.0]),
+)
+
+
+def test_forecast_table_has_one_row_per_step():
+    table = forecast_table([EXAMPLE, EXAMPLE], 5 * MINUTE)
+    assert table["step"].tolist() == [1, 2, 1, 2]
+    assert table["origin"].unique().tolist() == ["2010-03-24T12:00:00Z"]
+    assert table["timestamp"].tolist()[:2] == ["2010-03-24T12:00:00Z", "2010-03-24T12:05:00Z"]
+    assert table["y_pred"].tolist() == [3.5, 4.5, 3.5, 4.5]
+    assert table["y_true"].isna().tolist() == [False, True, False, True]
+
+
+def test_forecast_table_of_nothing_keeps_its_columns():
+    assert list(forecast_table([], MINUTE).columns) == list(forecast_table([EXAMPLE], MINUTE).columns)
+
+
+def test_stamps_keep_fractions_of_a_second():
+    assert iso_stamp(NOON + 250 * 10**6) == "2010-03-24T12:00:00.250000Z"
+
+
+def test_histogram_counts_the_central_residuals_in_equal_bins():
+    residuals = np.arange(1001.0).reshape(-1, 1) - 500
+    table = residual_histogram(residuals, bins=10)
+    # Quantiles 0.5 and 99.5 % are -495 and 495: bins of 99 from there.
+    assert table["residual"].tolist() == pytest.approx([-445.5 + 99 * k for k in range(10)])
+    assert table["count"].tolist() == [99] * 9 + [100]
+
+
+def test_one_outlier_does_not_widen_the_histogram():
+    residuals = np.append(np.linspace(-1, 1, 999), 1e9)[:, None]
+    assert residual_histogram(residuals)["residual"].abs().max() < 1
+
+
+def test_histogram_skips_what_was_not_observed():
+    assert residual_histogram(np.array([[1.0, np.nan], [1.0, 1.0]]))["count"].sum() == 3
+    assert len(residual_histogram(np.full((3, 2), np.nan))) == 0
+
+
+def test_horizon_table_has_a_column_for_each_forecast():
+    table = horizon_table({"model": np.array([1.0, 2.0]), "naive": np.array([3.0, 4.0])})
+    assert table.to_dict("list") == {"step": [1, 2], "model": [1.0, 2.0], "naive": [3.0, 4.0]}

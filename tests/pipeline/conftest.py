@@ -1,0 +1,104 @@
+"""A temporary clone of the repository as it stands, with tiny params."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.closure import ROOT
+
+TINY = {
+    "max_epochs: 6": "max_epochs: 1",
+    "hidden: [64, 32]": "hidden: [4]",
+    "stride: 1": "stride: 40",
+    "calls: 1000": "calls: 100",
+    "warmup_calls: 100": "warmup_calls: 10",
+    "golden_windows: 256": "golden_windows: 32",
+    "max_p95_ms: 30.0": "max_p95_ms: 1000.0",
+}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A repository of its own in a temporary folder."""
+
+    folder: Path
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there; with `check`, show its output when it fails."""
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, env=clone_environment() | environment
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def stage(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Run one stage as dvc.yaml does, without DVC."""
+        return self.run(sys.executable, "-m", f"stages.{name}", check=False)
+
+    def edit(self, path: str, *replacements: tuple[str, str]) -> None:
+        """Replace texts in a file; each must stand there."""
+        text = (self.folder / path).read_text(encoding="utf-8")
+        for old, new in replacements:
+            assert old in text, f"{path} does not hold {old!r}"
+            text = text.replace(old, new)
+        (self.folder / path).write_text(text, encoding="utf-8")
+
+    def commit(self, message: str = "change") -> None:
+        """Commit everything."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+
+def clone_environment() -> dict[str, str]:
+    """The caller's environment, with this interpreter first on PATH and a git identity."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    identity = {
+        f"GIT_{role}_{key}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS"))}
+    return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+
+def make_clone(folder: Path, *, tiny: bool = True) -> Clone:
+    """Copy what git tracks or would track, with one commit of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+    clone = Clone(folder)
+    clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    if tiny:
+        clone.edit("params.yaml", *TINY.items())
+        for name in ("dvc.lock", "metrics", "plots"):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    clone.commit("start")
+    return clone
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A fresh clone with tiny params, nothing run yet."""
+    return make_clone(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory):
+    """A clone with tiny params after `dvc repro`, committed; tests leave it as they found it."""
+    clone = make_clone(tmp_path_factory.mktemp("reproduced") / "clone")
+    clone.run("dvc", "repro")
+    clone.commit("reproduced")
+    return clone

@@ -1,0 +1,143 @@
+"""The whole pipeline under DVC, in a temporary clone with tiny params."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+import spline_lstm
+from tests.pipeline.conftest import clone_environment, make_clone
+
+pytestmark = pytest.mark.slow
+
+OUTPUTS = (
+    "data/predictions.parquet",
+    "data/processed/processed.npz",
+    "data/processed/windows.npz",
+    "data/raw/series.csv",
+    "metrics/data.json",
+    "metrics/evaluate.json",
+    "metrics/export.json",
+    "metrics/ingest.json",
+    "metrics/latency.json",
+    "metrics/train.json",
+    "models/edge/model.onnx",
+    "models/edge/model.tflite",
+    "models/preprocessor.json",
+    "models/rnn/best.safetensors",
+    "models/rnn/last.safetensors",
+    "models/rnn/model.json",
+    "plots/forecast.png",
+    "plots/report.md",
+    "plots/residuals.png",
+    "plots/training.csv",
+)
+
+
+def stages_run(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def test_repro_writes_every_output_and_a_second_one_runs_nothing(reproduced):
+    assert [name for name in OUTPUTS if not (reproduced.folder / name).is_file()] == []
+    assert stages_run(reproduced.run("dvc", "repro").stdout) == []
+    assert "up to date" in reproduced.run("dvc", "status").stdout
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_metrics_are_those_of_the_predictions(reproduced):
+    scores = json.loads((reproduced.folder / "metrics/evaluate.json").read_text())
+    table = pd.read_parquet(reproduced.folder / "data/predictions.parquet").dropna()
+    error = (table["y_pred"] - table["y_true"]).to_numpy()
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
+    assert scores["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-5)
+    assert (table["timestamp"] - table["origin"] == (table["step"] - 1) * pd.Timedelta("5min")).all()
+
+
+def test_public_functions_read_the_folder_and_give_the_pipelines_forecasts(reproduced):
+    windows, model = spline_lstm.load_windows(reproduced.folder), spline_lstm.load_model(reproduced.folder)
+    batch = windows.gather("test")
+    forecast = windows.to_data_units(model.predict(batch.X))
+    table = pd.read_parquet(reproduced.folder / "data/predictions.parquet")
+    np.testing.assert_array_equal(forecast.reshape(-1), table["y_pred"].to_numpy())
+    truth = windows.to_data_units(batch.y).reshape(-1)
+    counted = batch.mask.reshape(-1)
+    np.testing.assert_allclose(truth[counted], table["y_true"].to_numpy()[counted], rtol=1e-6)
+
+
+def test_experiment_with_another_batch_size_runs_train_and_what_follows(reproduced, tmp_path):
+    done = reproduced.run("dvc", "exp", "run", "--temp", "--name", "larger", "-S", "train.batch_size=32")
+    assert stages_run(done.stdout) == ["train-flax-rnn", "evaluate", "export", "benchmark", "report"]
+    shown = json.loads(reproduced.run("dvc", "exp", "show", "--json").stdout)
+    text = json.dumps(shown)
+    assert "larger" in text
+    table = reproduced.run("dvc", "exp", "show", "--only-changed", "--csv").stdout
+    assert "larger" in table
+    reproduced.run("dvc", "exp", "remove", "larger")
+
+
+def test_change_of_an_export_only_file_runs_export_and_benchmark_alone(reproduced):
+    path = reproduced.folder / "spline_lstm/edge/onnx_export.py"
+    former = path.read_text()
+    path.write_text(former + "\n# changed\n")
+    try:
+        planned = reproduced.run("dvc", "repro", "--dry").stdout
+    finally:
+        path.write_text(former)
+    # Without a run DVC cannot know whether the exported files would change: it plans what depends on them, too.
+    assert stages_run(planned)[0] == "export"
+    assert set(stages_run(planned)) <= {"export", "benchmark"}
+
+
+def lock_of(folder) -> dict[str, str]:
+    content = YAML(typ="safe").load((folder / "dvc.lock").read_text())
+    outs = [out for stage in content["stages"].values() for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if out["path"] != "metrics/latency.json"}
+
+
+def test_killed_training_leaves_no_trace_in_the_result(reproduced, tmp_path):
+    clone = make_clone(tmp_path / "clone")
+    # Long enough to be met in the middle; the seed is that of the reproduced clone.
+    training = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=clone.folder,
+        env=clone_environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in training.stdout:
+        if "Running stage 'train-flax-rnn'" in line:
+            break
+    time.sleep(1.0)
+    os.killpg(training.pid, signal.SIGKILL)
+    training.wait()
+    training.stdout.close()
+    assert not (clone.folder / "metrics/train.json").exists()
+    clone.run("dvc", "repro")
+    assert lock_of(clone.folder) == lock_of(reproduced.folder)
+
+
+def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(reproduced.folder, folder)
+    clone = type(reproduced)(folder)
+    (folder / "data/source/own.csv").write_text("datetime,isig\n")
+    clone.edit("params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.csv"))
+    done = clone.run("dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "12 data contract" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (folder / "models/edge/model.onnx").read_bytes() == (
+        reproduced.folder / "models/edge/model.onnx"
+    ).read_bytes()
+    clone.run("git", "checkout", "--", ".")
+    clone.run("dvc", "checkout")
+    assert "up to date" in clone.run("dvc", "status").stdout

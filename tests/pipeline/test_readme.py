@@ -1,0 +1,47 @@
+"""The commands of README.md, run as they stand, in a temporary clone with tiny params."""
+
+import re
+import shlex
+
+import pytest
+
+from tests.closure import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Set-up, which runs this very suite, and commands that need a remote of one's own.
+NOT_HERE = ("git clone", "cd ", "make", "dvc push", "git push")
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith(("#", *NOT_HERE))]
+
+
+def make_targets() -> list[str]:
+    return sorted(set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE)))
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_works_in_the_order_it_stands(reproduced):
+    assert len(commands()) >= 5
+    for command in commands():
+        reproduced.run(*shlex.split(command))
+    reproduced.run("git", "checkout", "--", ".")
+    reproduced.run("dvc", "checkout")
+
+
+def test_make_knows_the_targets_of_the_readme(clone):
+    assert {"repro", "test"} <= set(make_targets())
+    for target in make_targets():
+        clone.run("make", "--dry-run", target)
+
+
+def test_make_without_a_target_explains_itself(clone):
+    shown = clone.run("make").stdout
+    assert all(f"make {target}" in shown for target in ("env", "repro", "test", "lint", "clean"))
+
+
+def test_paths_of_the_readme_exist():
+    named = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
+    assert [path for path in named if not (ROOT / path).exists()] == []

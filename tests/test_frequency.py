@@ -1,0 +1,52 @@
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spline_lstm.frequency import parse_frequency
+
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
+
+
+@given(st.integers(1, 10_000), st.sampled_from(sorted(UNITS)))
+def test_a_number_and_a_unit_give_their_product(number, unit):
+    assert parse_frequency(f"{number}{unit}") == number * UNITS[unit]
+
+
+def test_units_may_be_combined():
+    assert parse_frequency("1h30min") == 90 * UNITS["min"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "h1", "month", "1M", "1y", "nan", "NaT", "0s", "-5min", "0.1ns", "1e400h", "99999999999D", "five minutes"]
+)
+def test_what_is_no_positive_duration_is_a_value_error(text):
+    with pytest.raises(ValueError, match="fixed, positive duration"):
+        parse_frequency(text)
+
+
+@pytest.mark.parametrize("text", ["5", "300000000000"])
+def test_a_number_without_a_unit_is_a_value_error(text):
+    with pytest.raises(ValueError, match="fixed, positive duration"):
+        parse_frequency(text)
+
+
+@pytest.mark.parametrize("text", ["1H", "1d", "1w", "1MS", "1S", "1T", "1L", "1U", "1N", "1 Day", "1 H"])
+def test_old_spellings_of_pandas_cause_no_warning(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            step = parse_frequency(text)
+        except ValueError as error:
+            assert "fixed, positive duration" in str(error)
+        else:
+            assert step > 0
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_duration_or_a_value_error(text):
+    try:
+        assert parse_frequency(text) > 0
+    except ValueError as error:
+        assert "fixed, positive duration" in str(error)
