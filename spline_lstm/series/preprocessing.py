@@ -1,21 +1,54 @@
-"""Raw table to as-of arrays: grid, fills, covariates, split instants, scaling."""
+"""Raw table to as-of arrays: grid, cleaning, fills, encoding, scaling, split instants.
 
+`build` does the work and nothing else; with the constants that an earlier run fitted it turns raw
+history into the same features again. `preprocess` adds the contract and the reports.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from jaxtyping import Float, Int
 
 from spline_lstm.artifacts import content_id
-from spline_lstm.errors import DataContractError
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.params import PreprocessParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.calendar import calendar_features
-from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grid, place
+from spline_lstm.series.cleaning import find_outliers, fit_strengths, smooth, strengths_of
+from spline_lstm.series.features import (
+    Feature,
+    apply_policy,
+    calendar_names,
+    category_ids,
+    feature_column,
+    is_cleaned,
+    plan_features,
+    used_columns,
+)
+from spline_lstm.series.fills import fill_seasonal
+from spline_lstm.series.fitted import Fitted
+from spline_lstm.series.grid import Column, fill_column, on_grid
+from spline_lstm.series.layout import Layout, lay_out, split_instants
+from spline_lstm.series.quality import ColumnQuality, assess_column, check_size, check_targets, quality_report
 from spline_lstm.series.reading import RawTable
-from spline_lstm.series.scaling import Scaler, fit_scaler
+from spline_lstm.series.scaling import Scaler, center_and_scale
+from spline_lstm.series.seasonal import detect_season
+
+DAY_NS = 86_400_000_000_000
+# Days in the seasons that are looked for.
+SEASON_DAYS = (1, 7)
+
+
+@dataclass(frozen=True)
+class Built:
+    """Arrays, the constants behind them, and what was found in each column of the raw table."""
+
+    arrays: AsOfArrays
+    fitted: Fitted
+    columns: dict[str, ColumnQuality]
 
 
 @dataclass(frozen=True)
@@ -29,15 +62,18 @@ class Preprocessed:
         All that turns raw history into X again, ready for JSON, with its run id.
     quality : dict
         The quality report, ready for JSON.
+    fitted : Fitted
+        The constants in `preprocessor`.
     """
 
     arrays: AsOfArrays
     preprocessor: dict[str, Any]
     quality: dict[str, Any]
+    fitted: Fitted
 
 
 def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, where: str) -> Preprocessed:
-    """Build the as-of arrays of all series.
+    """Build the as-of arrays of all series, check the contract, report the quality.
 
     Parameters
     ----------
@@ -50,212 +86,299 @@ def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, whe
     Raises
     ------
     DataContractError
-        Too few rows, too many missing, a constant target, or a cadence that does not fit the grid.
+        Too few rows, too many missing, a gap that is too long, a constant target, or a cadence that does
+        not fit the grid; all of these that hold, with the quality report.
     """
-    names = _feature_columns(table, schema, params.data_mode)
-    grids = _grids(table, parse_frequency(params.frequency), params, where)
-    series = [_fill_series(table, index, grid, names, params) for index, grid in enumerate(grids)]
-    columns = {name: _concatenate([filled[name] for filled in series]) for name in names}
-    stamps = np.concatenate([grid.stamps for grid in grids])
-    bounds = _split_instants(grids, params)
-    training = stamps < bounds[0]
-    _check_contract(columns, schema, training, params, where)
-
-    calendar = schema.calendar_features
-    calendar_names = calendar.features if calendar.enabled and params.data_mode == "multivariate" else ()
-    observed = np.column_stack([columns[name].raw for name in names])
-    scaler = _append_identity(fit_scaler(observed[training], params.scaler), len(calendar_names))
-    arrays = _assemble(columns, names, calendar_names, schema, scaler, stamps, grids, bounds)
-    preprocessor = _describe(table, schema, params, arrays, scaler)
-    return Preprocessed(arrays, preprocessor, quality_report(table, columns, names, grids, params))
+    layout = lay_out(table, parse_frequency(params.frequency), params.snap)
+    check_size(table, layout, params, where)
+    built = build(table, schema, params, layout=layout)
+    quality = quality_report(table, layout, built.arrays, built.columns, params)
+    check_targets(built.columns, schema, params, where, quality)
+    content = _describe(schema, params, built)
+    return Preprocessed(built.arrays, {"run_id": content_id(content), **content}, quality, built.fitted)
 
 
-def _feature_columns(table: RawTable, schema: Schema, data_mode: str) -> tuple[str, ...]:
-    return table.columns if data_mode == "multivariate" else tuple(schema.target_cols)
-
-
-def _grids(table: RawTable, step: int, params: PreprocessParams, where: str) -> list[Grid]:
-    if len(table.stamps) < params.min_rows:
-        raise DataContractError(
-            f"{where}: {len(table.stamps)} rows are fewer than preprocess.min_rows = {params.min_rows}; "
-            "bring more data or lower the limit"
-        )
-    anchor = int(table.stamps.min())
-    bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)
-    grids = [make_grid(table.stamps[start:end], anchor, step) for start, end in bounds]
-    rows = sum(grid.rows for grid in grids)
-    if len(table.stamps) < (1 - params.max_missing) * rows:
-        raise DataContractError(
-            f"{where}: {rows} grid rows of {params.frequency} for {len(table.stamps)} rows of data: more than "
-            f"preprocess.max_missing = {params.max_missing:g} would be missing; the median step of the table is "
-            f"{_median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
-        )
-    return grids
-
-
-def _median_step(table: RawTable) -> str:
-    steps = np.diff(table.stamps)
-    return str(pd.Timedelta(int(np.median(steps[steps > 0])))) if (steps > 0).any() else "undefined"
-
-
-def _fill_series(
-    table: RawTable, index: int, grid: Grid, names: tuple[str, ...], params: PreprocessParams
-) -> dict[str, Column]:
-    rows = slice(table.series_offsets[index], table.series_offsets[index + 1])
-    placed = place(table.stamps[rows], grid, params.snap)
-    return {
-        name: fill_column(
-            placed, table.values[rows, table.columns.index(name)], grid.rows, method=params.fill, max_gap=params.max_gap
-        )
-        for name in names
-    }
-
-
-def _concatenate(parts: list[Column]) -> Column:
-    offsets = np.cumsum([0, *(len(part.raw) for part in parts)])
-    known = [
-        np.where(part.known_at == NEVER, NEVER, part.known_at + offset)
-        for part, offset in zip(parts, offsets[:-1], strict=True)
-    ]
-    return Column(
-        raw=np.concatenate([part.raw for part in parts]),
-        filled=np.concatenate([part.filled for part in parts]),
-        causal=np.concatenate([part.causal for part in parts]),
-        known_at=np.concatenate(known).astype(np.int32),
-        valid=np.concatenate([part.valid for part in parts]),
-    )
-
-
-def _split_instants(grids: list[Grid], params: PreprocessParams) -> np.ndarray:
-    """Instants (ns) at which the validation and the test part begin, the same in every series."""
-    start = min(grid.start for grid in grids)
-    end = max(grid.start + grid.step * grid.rows for grid in grids)
-    shares = (params.split.train, params.split.train + params.split.validation)
-    step = grids[0].step
-    return np.array([start + round(share * ((end - start) // step)) * step for share in shares], dtype=np.int64)
-
-
-def _check_contract(
-    columns: dict[str, Column], schema: Schema, training: np.ndarray, params: PreprocessParams, where: str
-) -> None:
-    for name in schema.target_cols:
-        raw = columns[name].raw
-        missing = float(np.isnan(raw).mean())
-        if missing > params.max_missing:
-            raise DataContractError(
-                f"{where}: {missing:.1%} of the grid rows have no {name!r}, more than preprocess.max_missing = "
-                f"{params.max_missing:g}; check preprocess.frequency, bring better data or raise the limit"
-            )
-        seen = raw[training & ~np.isnan(raw)]
-        if len(seen) == 0 or np.ptp(seen) == 0.0:
-            raise DataContractError(
-                f"{where}: target {name!r} is constant in the training part; nothing can be learned, check the column"
-            )
-
-
-def _append_identity(scaler: Scaler, count: int) -> Scaler:
-    return Scaler(scaler.kind, np.append(scaler.center, np.zeros(count)), np.append(scaler.scale, np.ones(count)))
-
-
-def _assemble(
-    columns: dict[str, Column],
-    names: tuple[str, ...],
-    calendar_names: tuple[str, ...],
+def build(
+    table: RawTable,
     schema: Schema,
-    scaler: Scaler,
-    stamps: np.ndarray,
-    grids: list[Grid],
-    bounds: np.ndarray,
-) -> AsOfArrays:
-    calendar = calendar_features(stamps, calendar_names)
-    rows = np.arange(len(stamps), dtype=np.int32)
-    filled = np.column_stack([*(columns[name].filled for name in names), calendar])
-    causal = np.column_stack([*(columns[name].causal for name in names), calendar])
-    known_at = np.column_stack([*(columns[name].known_at for name in names), *[rows] * len(calendar_names)])
-    is_target = np.array([name in schema.target_cols for name in names] + [False] * len(calendar_names))
-    raw_target = np.column_stack([columns[name].raw for name in schema.target_cols])
-    valid = np.logical_and.reduce([columns[name].valid for name in schema.target_cols])
-    held = scaler.transform(causal)
-    # A covariate silent for longer than the gap limit says nothing any more: it stands at its training mean.
-    for index, name in enumerate(names):
-        if not is_target[index]:
-            held[~columns[name].valid, index] = 0.0
-    return AsOfArrays(
-        scaled=scaler.transform(filled).astype(np.float32),
-        causal=held.astype(np.float32),
-        known_at=known_at.astype(np.int32),
-        valid=valid,
-        raw_target=raw_target,
-        observed=~np.isnan(raw_target),
-        timestamps=stamps,
-        series_offsets=np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64),
-        static_ids=np.zeros((len(grids), 0), dtype=np.int32),
-        feature_names=np.array([*names, *calendar_names]),
-        target_indices=np.flatnonzero(is_target).astype(np.int32),
-        split_instants=bounds,
-    )
+    params: PreprocessParams,
+    *,
+    layout: Layout | None = None,
+    fitted: Fitted | None = None,
+    instants: Int[np.ndarray, " two"] | None = None,
+    until: int | None = None,
+) -> Built:
+    """Build the as-of arrays of all series.
+
+    Parameters
+    ----------
+    table, schema, params
+    layout : Layout
+        The table on its grid, if that is there already.
+    fitted : Fitted
+        Constants of an earlier run; by default they are fitted on the training part of this table.
+    instants : [2] int64, ns
+        Begin of the validation and of the test part; by default as `params.split` says.
+    until : int, ns
+        The grid ends no earlier than before this instant.
+    """
+    if layout is None:
+        anchor = fitted.anchor_ns if fitted else None
+        layout = lay_out(table, parse_frequency(params.frequency), params.snap, anchor=anchor, until=until)
+    if fitted:
+        instants = fitted.split_instants
+    elif instants is None:
+        instants = split_instants(layout, params.split)
+    return _Builder(table, schema, params, layout, instants, fitted).run()
 
 
-def _describe(
-    table: RawTable, schema: Schema, params: PreprocessParams, arrays: AsOfArrays, scaler: Scaler
-) -> dict[str, Any]:
-    content = {
-        "schema": schema.model_dump(mode="json"),
-        "features": [str(name) for name in arrays.feature_names],
-        "targets": list(schema.target_cols),
-        "series": list(table.series_names),
-        "target_indices": arrays.target_indices.tolist(),
-        "scaler": scaler.to_json(),
-        "frequency_ns": parse_frequency(params.frequency),
-        "anchor_ns": int(arrays.timestamps[0]),
-        "snap": params.snap,
-        "fill": params.fill,
-        "max_gap": params.max_gap,
-        "data_mode": params.data_mode,
-    }
-    return {"run_id": content_id(content), **content}
+class _Builder:
+    """Column by column from the raw table into the arrays, so that memory holds one column at a time.
 
+    It also gathers what is learned on the way: the training part of a column gives the constants
+    with which that column is written.
+    """
 
-def quality_report(
-    table: RawTable, columns: dict[str, Column], names: tuple[str, ...], grids: list[Grid], params: PreprocessParams
-) -> dict[str, Any]:
-    """Figures about the raw table and what was done to it, ready for JSON."""
-    per_column = []
-    for name in names:
-        raw = columns[name].raw
-        gaps = _gap_lengths(np.isnan(raw))
-        per_column.append(
-            {
-                "column": name,
-                "missing_share": float(np.isnan(raw).mean()),
-                "filled_rows": int((np.isnan(raw) & ~np.isnan(columns[name].filled)).sum()),
-                "gaps": len(gaps),
-                "longest_gap_steps": int(gaps.max(initial=0)),
-                "gaps_beyond_limit": int((gaps > params.max_gap).sum()),
-            }
+    def __init__(
+        self,
+        table: RawTable,
+        schema: Schema,
+        params: PreprocessParams,
+        layout: Layout,
+        instants: np.ndarray,
+        fitted: Fitted | None,
+    ) -> None:
+        self.table, self.schema, self.params, self.layout = table, schema, params, layout
+        self.instants, self.fitted = instants, fitted
+        self.columns = used_columns(table.columns, schema, params)
+        self.training = layout.stamps < instants[0]
+        self.training_rows = table.stamps < instants[0]
+        self.categories = dict(fitted.categories) if fitted else self._fit_categories()
+        self.features = plan_features(self.columns, schema, params, self.categories)
+        self.scaled, self.causal = (np.empty((layout.rows, len(self.features)), np.float32) for _ in range(2))
+        self.known_at = np.empty((layout.rows, len(self.features)), np.int32)
+        self.valid = np.ones(layout.rows, dtype=bool)
+        groups = len(table.series_names) + 1 if params.scaler_scope == "per_series" else 1
+        self.center, self.scale = np.zeros((groups, len(self.features))), np.ones((groups, len(self.features)))
+        self.neutral = np.zeros(len(self.features))
+        self.seasons: dict[str, int | None] = {}
+        self.strengths: dict[str, dict[str, float]] = {}
+        self.found: dict[str, ColumnQuality] = {}
+        if fitted:
+            self._take_over(fitted)
+
+    def run(self) -> Built:
+        targets = []
+        for name in self.columns:
+            raw = self._add_column(name)
+            if name in self.schema.target_cols:
+                targets.append(raw)
+        self._add_calendar()
+        scaler = self._scaler()
+        statics, static_ids = self._statics()
+        fitted = self.fitted or Fitted(
+            anchor_ns=self.layout.anchor,
+            split_instants=self.instants,
+            series=self.table.series_names,
+            seasons=self.seasons,
+            strengths=self.strengths,
+            categories=self.categories,
+            statics=statics,
+            scaler=scaler,
+            neutral=tuple(self.neutral.tolist()),
         )
+        raw_target = np.column_stack(targets)
+        is_target = [item.kind == "value" and item.source in self.schema.target_cols for item in self.features]
+        arrays = AsOfArrays(
+            scaled=self.scaled,
+            causal=self.causal,
+            known_at=self.known_at,
+            valid=self.valid,
+            raw_target=raw_target,
+            observed=~np.isnan(raw_target),
+            timestamps=self.layout.stamps,
+            series_offsets=self.layout.row_offsets,
+            static_ids=static_ids,
+            feature_names=np.array([item.name for item in self.features]),
+            target_indices=np.flatnonzero(is_target).astype(np.int32),
+            split_instants=self.instants,
+            future_indices=np.flatnonzero([item.known_future for item in self.features]).astype(np.int32),
+            calendar_indices=np.flatnonzero([item.kind == "calendar" for item in self.features]).astype(np.int32),
+        )
+        return Built(arrays, fitted, self.found)
+
+    def _fit_categories(self) -> dict[str, tuple[str, ...]]:
+        fitted = {}
+        for name in (item for item in self.columns if item in self.table.categories):
+            seen = self.table.values[self.training_rows, self.table.columns.index(name)]
+            codes = np.unique(seen[~np.isnan(seen)]).astype(np.int64)
+            fitted[name] = tuple(self.table.categories[name][code] for code in codes)
+        return fitted
+
+    def _take_over(self, fitted: Fitted) -> None:
+        """Constants of an earlier run; series that it did not know get those of all series together."""
+        self.seasons, self.strengths = dict(fitted.seasons), dict(fitted.strengths)
+        self.neutral[:] = fitted.neutral
+        index = {name: row for row, name in enumerate(fitted.series)}
+        if fitted.scaler.per_series:
+            rows = [index.get(name, -1) for name in self.table.series_names]
+            self.center, self.scale = (c[[*rows, -1]] for c in (fitted.scaler.center, fitted.scaler.scale))
+        else:
+            self.center, self.scale = fitted.scaler.center[None], fitted.scaler.scale[None]
+
+    def _add_column(self, name: str) -> Float[np.ndarray, " rows"]:
+        """Write all features of a column; returns its observations on the grid, before any cleaning."""
+        values = self.table.values[:, self.table.columns.index(name)]
+        if name in self.categories:
+            values = category_ids(values, self.table.categories[name], self.categories[name])
+        raw = on_grid(self.layout.placed, values, self.layout.rows)
+        outliers, values = self._replace_outliers(name, values)
+        smoothing = self.params.smoothing.method if is_cleaned(self.schema, name) else "off"
+        filled = None if smoothing == "replace" else self._fill(name, values)
+        observed = on_grid(self.layout.placed, values, self.layout.rows) if filled is None else filled.raw
+        smoothed = None if smoothing == "off" else self._fill(name, self._smooth(name, values))
+        main = smoothed if filled is None else filled
+        assert main is not None
+        if name in self.schema.target_cols:
+            self.valid &= main.valid
+        for index, feature in enumerate(self.features):
+            if feature.source == name and feature.kind != "calendar":
+                source = smoothed if feature.kind == "smooth" and smoothed is not None else main
+                self._write(index, feature, feature_column(source, feature), observed)
+        self.found[name] = assess_column(raw, main, self._per_series(outliers), self.layout, self.training, self.params.max_gap)
+        return raw
+
+    def _replace_outliers(self, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rule = self.params.outliers
+        if rule.method == "off" or not is_cleaned(self.schema, name):
+            return np.zeros(len(values), dtype=bool), values
+        flags = find_outliers(values, self.table.series_offsets, window=rule.window, threshold=rule.threshold)
+        return flags, np.where(flags, np.nan, values) if rule.method == "replace" else values
+
+    def _per_series(self, flags: np.ndarray) -> Int[np.ndarray, " series"]:
+        return np.bincount(self.table.series[flags], minlength=len(self.table.series_names))
+
+    def _smooth(self, name: str, values: np.ndarray) -> np.ndarray:
+        offsets, series = self.table.series_offsets, self.table.series_names
+        times = (self.table.stamps - self.layout.anchor) / self.layout.step
+        if name not in self.strengths:
+            given = self.params.smoothing.strength
+            fitted = [given] * len(series) if given else fit_strengths(times, values, offsets, self.training_rows)
+            self.strengths[name] = dict(zip(series, fitted, strict=True))
+        return smooth(times, values, offsets, strengths_of(series, self.strengths[name]))
+
+    def _fill(self, name: str, values: np.ndarray) -> Column:
+        rows, offsets, max_gap = self.layout.rows, self.layout.row_offsets, self.params.max_gap
+        method = self.params.fill
+        if method == "seasonal" and is_cleaned(self.schema, name):
+            season = self._season(name, values)
+            if season is not None:
+                return fill_seasonal(
+                    self.layout.placed, values, rows, season=season, max_gap=max_gap, row_offsets=offsets
+                )
+        method = "pchip" if method == "seasonal" else method
+        column = fill_column(self.layout.placed, values, rows, method=method, max_gap=max_gap, row_offsets=offsets)
+        return apply_policy(column, self.schema, name, offsets)
+
+    def _season(self, name: str, values: np.ndarray) -> int | None:
+        """Season in rows: given, or found in the training part of the series with most observations."""
+        if name not in self.seasons:
+            self.seasons[name] = self.params.season or self._find_season(values)
+        return self.seasons[name]
+
+    def _find_season(self, values: np.ndarray) -> int | None:
+        raw = on_grid(self.layout.placed, values, self.layout.rows)
+        offsets = self.layout.row_offsets
+        counts = np.add.reduceat((~np.isnan(raw) & self.training).astype(np.int64), offsets[:-1])
+        longest = int(np.argmax(counts))
+        rows = slice(offsets[longest], offsets[longest + 1])
+        part = raw[rows][self.training[rows]]
+        candidates = [days * DAY_NS // self.layout.step for days in SEASON_DAYS]
+        return detect_season(part, ~np.isnan(part), candidates)
+
+    def _write(self, index: int, feature: Feature, column: Column, observed: np.ndarray) -> None:
+        if self.fitted is None:
+            self._fit_scaling(index, feature, observed)
+        center, scale = self.center[:, index], self.scale[:, index]
+        if len(center) > 1:
+            lengths = np.diff(self.layout.row_offsets)
+            center, scale = np.repeat(center[:-1], lengths), np.repeat(scale[:-1], lengths)
+        self.scaled[:, index] = (column.filled - center) / scale
+        causal = (column.causal - center) / scale
+        if feature.source not in self.schema.target_cols:
+            # A covariate silent for longer than the gap limit says nothing any more: it stands at its training mean.
+            causal[~column.valid] = self.neutral[index]
+            if feature.known_future:
+                self.scaled[~column.valid, index] = self.neutral[index]
+        self.causal[:, index] = causal
+        self.known_at[:, index] = column.known_at
+
+    def _fit_scaling(self, index: int, feature: Feature, observed: np.ndarray) -> None:
+        kind = self.params.scaler if feature.scaled else "none"
+        seen = self.training & ~np.isnan(observed)
+        values = observed[seen]
+        center, scale = center_and_scale(values, kind)
+        self.center[:, index], self.scale[:, index] = center, scale
+        if feature.kind == "value" and kind != "standard" and len(values):
+            self.neutral[index] = (values.mean() - center) / scale
+        if len(self.center) > 1 and feature.scaled:
+            bounds = zip(self.layout.row_offsets[:-1], self.layout.row_offsets[1:], strict=True)
+            for series, (begin, end) in enumerate(bounds):
+                own = observed[begin:end][seen[begin:end]]
+                if len(own):
+                    self.center[series, index], self.scale[series, index] = center_and_scale(own, kind)
+
+    def _add_calendar(self) -> None:
+        calendar = self.schema.calendar_features
+        names = calendar_names(self.schema, self.params)
+        if names:
+            first = len(self.features) - len(names)
+            values = calendar_features(self.layout.stamps, names, calendar.country, calendar.subdivision)
+            self.scaled[:, first:] = self.causal[:, first:] = values
+            self.known_at[:, first:] = np.arange(self.layout.rows)[:, None]
+
+    def _scaler(self) -> Scaler:
+        if self.params.scaler_scope == "per_series":
+            return Scaler(self.params.scaler, self.center, self.scale)
+        return Scaler(self.params.scaler, self.center[0], self.scale[0])
+
+    def _statics(self) -> tuple[dict[str, tuple[str, ...]], Int[np.ndarray, "series statics"]]:
+        """Texts of each static covariate in the training part, and ids per series; 0 is the unknown token."""
+        names = [n for n in self.table.statics if self.params.data_mode == "multivariate"]
+        if self.fitted:
+            known = self.fitted.statics
+        else:
+            trained = np.unique(self.table.series[self.training_rows])
+            texts = {name: [self.table.statics[name][series] for series in trained] for name in names}
+            known = {name: tuple(sorted({text for text in seen if text is not None})) for name, seen in texts.items()}
+        ids = np.zeros((len(self.table.series_names), len(known)), dtype=np.int32)
+        for column, (name, texts) in enumerate(known.items()):
+            of_text = {text: index for index, text in enumerate(texts, start=1)}
+            ids[:, column] = [of_text.get(text or "", 0) for text in self.table.statics[name]]
+        return dict(known), ids
+
+
+def _describe(schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
+    """Content of preprocessor.json but the run id."""
+    arrays, fitted = built.arrays, built.fitted
+    names = [str(name) for name in arrays.feature_names]
+    dims = {item.name: item.dim for item in (*schema.static_covariates, *schema.dynamic_covariates)}
     return {
-        "rows": len(table.stamps) + table.duplicates,
-        "series": len(table.series_names),
-        "first_stamp": pd.Timestamp(int(table.stamps.min())).isoformat(),
-        "last_stamp": pd.Timestamp(int(table.stamps.max())).isoformat(),
-        "median_step": _median_step(table),
-        "grid_rows": sum(grid.rows for grid in grids),
-        "duplicates_merged": table.duplicates,
-        "off_grid_stamps": _off_grid(table, grids),
-        "unknown_columns": list(table.unknown_columns),
-        "columns": per_column,
+        "schema": schema.model_dump(mode="json"),
+        "features": names,
+        "targets": list(schema.target_cols),
+        "target_indices": arrays.target_indices.tolist(),
+        "future_indices": arrays.future_indices.tolist(),
+        "statics_embedded": _embeddings(fitted.statics, dims),
+        "features_embedded": _embeddings(
+            {name: texts for name, texts in fitted.categories.items() if name in names}, dims
+        ),
+        "frequency_ns": parse_frequency(params.frequency),
+        "params": params.model_dump(mode="json"),
+        **fitted.to_json(),
     }
 
 
-def _gap_lengths(missing: np.ndarray) -> np.ndarray:
-    edges = np.flatnonzero(np.diff(missing.astype(np.int8), prepend=0, append=0))
-    return edges[1::2] - edges[::2]
-
-
-def _off_grid(table: RawTable, grids: list[Grid]) -> int:
-    """Stamps whose distance to the stamp before is no whole number of steps."""
-    steps = np.diff(table.stamps)
-    within = np.ones(len(steps), dtype=bool)
-    within[table.series_offsets[1:-1] - 1] = False
-    return int(((steps % grids[0].step != 0) & within).sum())
+def _embeddings(tables: Mapping[str, tuple[str, ...]], dims: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """Name, number of ids (the unknown token included) and length of the vector of each embedding."""
+    return [{"name": name, "size": len(texts) + 1, "dim": dims[name]} for name, texts in tables.items()]
