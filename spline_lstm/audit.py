@@ -21,7 +21,7 @@ from spline_lstm.params import PreprocessParams, WindowParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.fitted import Fitted
-from spline_lstm.series.preprocessing import build
+from spline_lstm.series.building import build
 from spline_lstm.series.reading import RawTable
 from spline_lstm.windows import SPLITS, gather_future, gather_inputs, make_windows
 
@@ -73,7 +73,9 @@ def audit(
         Seed of the draw and of the changes.
     """
     built = build(table, schema, params)
-    return compare(table, schema, built.arrays, built.fitted, window, rebuilder(schema, params, built.fitted), origins, seed)
+    return compare(
+        table, schema, built.arrays, built.fitted, window, rebuilder(schema, params, built.fitted), origins, seed
+    )
 
 
 def rebuilder(schema: Schema, params: PreprocessParams, fitted: Fitted) -> Rebuild:
@@ -110,7 +112,9 @@ def compare(
             other = rebuild(changed, split, int(instant))
             for row in rows[arrays.timestamps[rows] == instant]:
                 name = table.series_names[int(np.searchsorted(arrays.series_offsets, row, side="right")) - 1]
-                features = _differing(arrays, int(row), other, _row_of(other, changed, name, int(instant)), window, change)
+                features = _differing(
+                    arrays, int(row), other, _row_of(other, changed, name, int(instant)), window, change
+                )
                 compared[split] += 1
                 if features:
                     differences.append(Difference(split, name, change, int(instant), features))
@@ -163,9 +167,7 @@ def perturb(
     )
 
 
-def _moved(
-    table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _moved(table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Stamps at and after the instant, pulled towards it or pushed away; of equal ones the first is kept."""
     pull = rng.uniform(0.3, 1.2)
     moved = instant + ((table.stamps - instant) * pull).astype(np.int64)

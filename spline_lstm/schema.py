@@ -179,7 +179,9 @@ class Schema(Part):
     def _no_name_twice(self) -> "Schema":
         names = [self.timestamp_col, *self.target_cols, *(item.name for item in self.dynamic_covariates)]
         statics = [item.name for item in self.static_covariates]
-        names += [name for name in statics if name != self.series_col] + [self.series_col] * (self.series_col is not None)
+        names += [name for name in statics if name != self.series_col] + [self.series_col] * (
+            self.series_col is not None
+        )
         names += list(self.calendar_features.features)
         twice = {name for name in names if names.count(name) > 1} | {n for n in statics if statics.count(n) > 1}
         if twice:

@@ -16,7 +16,7 @@ from spline_lstm.params import (
     WindowParams,
 )
 from spline_lstm.schema import parse_schema
-from spline_lstm.series.preprocessing import build
+from spline_lstm.series.building import build
 from spline_lstm.series.reading import read_raw_table
 from spline_lstm.synthetic import stores
 

@@ -102,7 +102,9 @@ def _epoch_stamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
     limit = np.iinfo(np.int64).max / unit_ns
     bad = ~(np.abs(numbers) < limit)
     whole = np.floor(np.where(bad, 0.0, numbers))
-    stamps = whole.astype(np.int64) * unit_ns + np.round((np.where(bad, 0.0, numbers) - whole) * unit_ns).astype(np.int64)
+    stamps = whole.astype(np.int64) * unit_ns + np.round((np.where(bad, 0.0, numbers) - whole) * unit_ns).astype(
+        np.int64
+    )
     return Cells(stamps, {"stamp_missing": absent, "epoch": bad & ~absent})
 
 

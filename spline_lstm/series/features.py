@@ -92,9 +92,7 @@ def _of_column(name: str, schema: Schema, categories: Mapping[str, tuple[str, ..
     return [Feature(name, name, "value", scaled=covariate.coding == "scaled", known_future=known)]
 
 
-def category_ids(
-    codes: np.ndarray, texts: Sequence[str], known: Sequence[str]
-) -> np.ndarray:
+def category_ids(codes: np.ndarray, texts: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Positions in `texts` to ids: 1 for the first of the `known` texts, 0 for any other, NaN stays."""
     table = np.array([known.index(text) + 1 if text in known else 0 for text in texts], dtype=np.float64)
     missing = np.isnan(codes)
@@ -125,6 +123,8 @@ def feature_column(column: Column, feature: Feature) -> Column:
         rows = np.arange(len(flag), dtype=np.int32)
         return Column(flag, flag, flag, rows, np.ones(len(flag), dtype=bool))
     if feature.kind == "category":
-        filled, causal = (np.where(np.isnan(ids), 0.0, ids == feature.category) for ids in (column.filled, column.causal))
+        filled, causal = (
+            np.where(np.isnan(ids), 0.0, ids == feature.category) for ids in (column.filled, column.causal)
+        )
         return Column(column.raw, filled, causal, column.known_at, np.ones(len(filled), dtype=bool))
     return column

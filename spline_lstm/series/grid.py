@@ -113,7 +113,10 @@ def place(stamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> 
 
 
 def place_panel(
-    stamps: Int[np.ndarray, " observations"], series_offsets: Int[np.ndarray, " bounds"], grids: Sequence[Grid], snap: float
+    stamps: Int[np.ndarray, " observations"],
+    series_offsets: Int[np.ndarray, " bounds"],
+    grids: Sequence[Grid],
+    snap: float,
 ) -> tuple[Placed, Int[np.ndarray, " bounds"]]:
     """Place several series on their grids, whose rows are counted one after another.
 

@@ -44,9 +44,7 @@ class Layout:
         return np.concatenate([grid.stamps for grid in self.grids])
 
 
-def lay_out(
-    table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None
-) -> Layout:
+def lay_out(table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None) -> Layout:
     """Put the rows of a table on grids of `step` ns through `anchor` (default: the first stamp of all)."""
     anchor = int(table.stamps.min()) if anchor is None else anchor
     bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)

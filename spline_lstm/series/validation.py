@@ -70,7 +70,13 @@ class Violation:
 
     def to_json(self) -> dict[str, Any]:
         """Content for metrics/data.json."""
-        return {"rule": self.rule, "column": self.column, "rows": list(self.rows), "count": self.count, "text": self.text}
+        return {
+            "rule": self.rule,
+            "column": self.column,
+            "rows": list(self.rows),
+            "count": self.count,
+            "text": self.text,
+        }
 
 
 def raise_violations(violations: Sequence[Violation], where: str, quality: Mapping[str, Any]) -> None:
@@ -97,8 +103,14 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
     found = [Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one") for name in twice]
     needed = [schema.timestamp_col, *schema.target_cols, *([schema.series_col] if schema.series_col else [])]
     found += [
-        Violation("absent", name, (), 1, f"column {name!r} of the schema is not in the table (columns: {present}); "
-                  "mend the schema or table_format.separator")  # fmt: skip
+        Violation(
+            "absent",
+            name,
+            (),
+            1,
+            f"column {name!r} of the schema is not in the table (columns: {present}); "
+            "mend the schema or table_format.separator",
+        )  # fmt: skip
         for name in needed
         if name not in names
     ]
