@@ -292,11 +292,18 @@ def test_several_series_are_split_at_the_same_instants():
 
 @pytest.mark.parametrize(
     ("part", "params"),
-    [("train", {"lookback": 70}), ("validation", {"horizon": 16}), ("test", {"embargo": 15}), ("train", {"lookback": 99})],
+    [("train", {"lookback": 70}), ("validation", {"horizon": 16}), ("validation", {"embargo": 14}), ("train", {"lookback": 99})],
 )
 def test_a_part_without_a_window_is_an_error_that_names_it(part, params):
     with pytest.raises(TooLittleDataError, match=f"the {part} part holds no window"):
         make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(**params))
+
+
+def test_a_test_part_that_begins_with_a_hole_up_to_its_end_is_an_error():
+    arrays = make_arrays(rows=100)
+    arrays.valid[80:] = False
+    with pytest.raises(TooLittleDataError, match="the test part holds no window"):
+        make_windows(arrays, identity_scaler(3), make_window_params(embargo=0))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -409,9 +416,9 @@ def test_a_preprocessor_of_another_run_is_refused(folder):
 
 
 def test_windows_of_another_run_are_refused(folder):
-    """Origins that are valid rows, but were chosen on a table with other holes."""
-    values = np.where((np.arange(150) > 40) & (np.arange(150) < 60), np.nan, np.arange(150) % 7.0)
-    result = preprocess(make_table({"": (hours(150), values)}), make_schema(), make_preprocess_params(), where="raw.csv")
+    """Origins that are rows of the table, but were chosen on one with other holes."""
+    values = np.where((np.arange(200) > 40) & (np.arange(200) < 60), np.nan, np.arange(200) % 7.0)
+    result = preprocess(make_table({"": (hours(200), values)}), make_schema(), make_preprocess_params(), where="raw.csv")
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
     with pytest.raises(ArtifactError, match="dvc repro"):
