@@ -5,9 +5,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from spline_lstm.errors import SplineLstmError, report
+from spline_lstm.audit import audit
+from spline_lstm.errors import ArtifactError, LeakageError, SplineLstmError, report
+from spline_lstm.evaluation.tables import iso_stamp
 from spline_lstm.params import load_params
 from spline_lstm.schema import load_schema
+from spline_lstm.series.reading import read_raw_table
 
 
 def check(arguments: argparse.Namespace) -> str:
@@ -19,12 +22,39 @@ def check(arguments: argparse.Namespace) -> str:
     return f"{files} are valid; targets: {', '.join(schema.target_cols)}"
 
 
+def audit_leakage(arguments: argparse.Namespace) -> str:
+    """Change everything at and after random forecast origins, build again, and compare the windows bit by bit."""
+    folder: Path = arguments.folder
+    params = load_params(folder)
+    schema = load_schema(folder / params.data.schema_file)
+    raw = folder / "data/raw/series.csv"
+    if not raw.is_file():
+        raise ArtifactError(f"{raw} is missing; run `dvc repro` to make it")
+    table = read_raw_table(
+        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+    )
+    result = audit(table, schema, params.preprocess, params.window, origins=arguments.origins, seed=arguments.seed)
+    compared = ", ".join(f"{count} {split}" for split, count in result.compared.items())
+    if result.differences:
+        first = result.differences[0]
+        raise LeakageError(
+            f"{raw}: {len(result.differences)} of the windows compared ({compared}) changed with the data after their "
+            f"origin; first {first.split} window at {iso_stamp(first.instant)} {first.series}: "
+            f"{', '.join(first.features)} ({first.change}). Report this as a defect, with params.yaml and the schema"
+        )
+    return f"windows compared bit by bit: {compared}; 0 differ"
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="python -m spline_lstm", description="Reproducible forecasting under DVC.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     checking = _command(commands, "check", check)
     checking.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    auditing = _command(commands, "audit-leakage", audit_leakage)
+    auditing.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    auditing.add_argument("--origins", type=int, default=200, help="random origins per split (default: 200)")
+    auditing.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
     return root
 
 

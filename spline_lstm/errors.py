@@ -112,6 +112,13 @@ class GateError(SplineLstmError):
     title = "gate"
 
 
+class LeakageError(SplineLstmError):
+    """A window changed when the data at and after its origin were changed."""
+
+    exit_code = 19
+    title = "leakage"
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """Text of a user's value for a message, cut where it is long.
 

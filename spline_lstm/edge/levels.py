@@ -8,10 +8,10 @@ window is added back in data units::
     d = x - center32                 z = (d - shift) / scale / spread
     f = network(z)                   forecast = f * scale * spread + level
 
-    normalisation   shift                level               spread
-    none            center - center32    center32            1
-    last            d of the last row    x of the last row   1
-    revin           mean of d            mean of d + center32  sqrt(mean(((d - shift) / scale)^2) + 1e-5)
+    normalisation   shift                level                   spread
+    none            center - center32    center32                1
+    last            d of the last row    x of the last row       1
+    revin           mean of d            mean of d + center32    sqrt(mean(((d - shift) / scale)^2) + 1e-5)
 
 Features other than targets are scaled as with ``none``.
 """

@@ -74,8 +74,7 @@ def _tflite_session(content: bytes) -> Forecast:
     def allocate(batch: int) -> None:
         # strict: the batch is the one axis that may change.
         interpreter.resize_tensor_input(entry["index"], [batch, *row], strict=True)
-        with _notice_dropped():
-            interpreter.allocate_tensors()
+        interpreter.allocate_tensors()
         allocated[:] = [batch]
 
     def forecast(history: np.ndarray) -> np.ndarray:
@@ -88,7 +87,8 @@ def _tflite_session(content: bytes) -> Forecast:
         interpreter.invoke()
         return interpreter.get_tensor(result["index"])
 
-    allocate(1)
+    with _notice_dropped():
+        allocate(1)
     return forecast
 
 
