@@ -34,7 +34,8 @@ def main(folder: Path) -> str:
             "preprocessor_run_id": spec.preprocessor_run_id,
             "model_type": spec.config.model_type,
             "opset": params.export.opset,
-            **{Path(name).suffix[1:]: content for name, content in figures.items()},
+            # A list: DVC would make a column of every operator of a mapping.
+            "files": [{"file": name, **content} for name, content in figures.items()],
         },
     )
     return "; ".join(

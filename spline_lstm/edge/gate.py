@@ -75,8 +75,12 @@ class FileReport:
 
     def to_json(self) -> dict[str, Any]:
         """Figures and verdicts."""
-        verdicts = {check.name: check.passed for check in self.checks}
-        return {**self.figures, "checks": verdicts, "passed": self.passed}
+        # A list: DVC would make a column of every check of a mapping.
+        verdicts = [
+            {"check": check.name, "figure": check.figure, "limit": check.limit, "passed": check.passed}
+            for check in self.checks
+        ]
+        return {**self.figures, "passed": self.passed, "checks": verdicts}
 
 
 def measure_file(

@@ -25,6 +25,6 @@ def exported():
 
 
 @pytest.fixture(scope="session")
-def session():
+def forecaster():
     """suffix and the arguments of `make_spec` to a forecast function."""
     return functools.cache(lambda *arguments: session_of(export(*arguments).content, arguments[0]))

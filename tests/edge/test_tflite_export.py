@@ -36,8 +36,8 @@ def test_input_and_output_are_named_and_their_batch_is_free(exported):
     assert shapes == {"history": [-1, 5, 1], "forecast": [-1, 3, 1]}
 
 
-def test_signature_answers_by_name(exported, session):
+def test_signature_answers_by_name(exported, forecaster):
     interpreter = Interpreter(model_content=exported(".tflite", *MODEL).content)
     history = make_history(make_spec(*MODEL), 1)
     answer = interpreter.get_signature_runner("serving_default")(history=history)
-    np.testing.assert_array_equal(answer["forecast"], session(".tflite", *MODEL)(history))
+    np.testing.assert_array_equal(answer["forecast"], forecaster(".tflite", *MODEL)(history))

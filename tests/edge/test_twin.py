@@ -17,23 +17,23 @@ def z_differences(spec, forecast, history):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("arguments", [*PAIRS, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)])
-def test_exported_file_agrees_with_the_formulas(session, arguments, suffix):
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+def test_exported_file_agrees_with_the_formulas(forecaster, arguments, suffix):
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     assert z_differences(spec, forecast, make_history(spec, 17)).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_targets_may_stand_anywhere_among_the_features(session, suffix):
+def test_targets_may_stand_anywhere_among_the_features(forecaster, suffix):
     arguments = ("lstm", 4, (2, 0), "revin")
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     assert z_differences(spec, forecast, make_history(spec, 9)).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("batch", [1, 17])
-def test_batch_is_free_and_windows_do_not_touch_each_other(session, suffix, batch):
+def test_batch_is_free_and_windows_do_not_touch_each_other(forecaster, suffix, batch):
     arguments = ("attention_lstm", *MULTIVARIATE, "revin")
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     history = make_history(spec, batch)
     assert forecast(history).shape == (batch, 3, 2)
     assert z_differences(spec, forecast, history).max() < TOLERANCE
@@ -41,8 +41,8 @@ def test_batch_is_free_and_windows_do_not_touch_each_other(session, suffix, batc
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("arguments", PAIRS)
-def test_inputs_far_from_training_stay_finite(session, arguments, suffix):
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+def test_inputs_far_from_training_stay_finite(forecaster, arguments, suffix):
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     history = make_history(spec, 2)
     constant = np.broadcast_to(history[:, :1], history.shape)
     for unusual in (1000 * history, history + 1e6, constant, np.zeros_like(history)):
@@ -50,19 +50,19 @@ def test_inputs_far_from_training_stay_finite(session, arguments, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_constant_window_under_revin_agrees_with_the_formulas(session, suffix):
+def test_constant_window_under_revin_agrees_with_the_formulas(forecaster, suffix):
     arguments = ("gru", *UNIVARIATE, "revin")
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     constant = np.full((1, 5, 1), spec.center[0] + spec.scale[0], np.float32)
     assert z_differences(spec, forecast, constant).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("normalization", ["none", "revin"])
-def test_high_level_costs_only_the_rounding_of_the_answer(session, suffix, normalization):
+def test_high_level_costs_only_the_rounding_of_the_answer(forecaster, suffix, normalization):
     # The targets lie at 100 and at a million, the covariate at a million.
     arguments = ("lstm", 3, (0, 1), normalization, (1e2, 1e6, 1e6))
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     history = make_history(spec, 17)
     difference = np.abs(forecast(history) - forward(spec, history))
     assert difference[..., 0].max() / spec.scale[0] < TOLERANCE
@@ -74,8 +74,8 @@ def test_high_level_costs_only_the_rounding_of_the_answer(session, suffix, norma
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("arguments", [("lstm", *UNIVARIATE, "last"), ("gru", *UNIVARIATE, "revin")])
-def test_normalised_forecast_moves_with_the_level_of_the_window(session, suffix, arguments, shift):
-    spec, forecast = make_spec(*arguments), session(suffix, *arguments)
+def test_normalised_forecast_moves_with_the_level_of_the_window(forecaster, suffix, arguments, shift):
+    spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     # Eighths of a unit: so far from the center float32 still holds every value exactly.
     history = np.round(make_history(spec, 3) * 8).astype(np.float32) / 8
     moved = forecast(history + np.float32(shift)) - shift
