@@ -100,15 +100,17 @@ def place(stamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> 
     """
     offset = stamps - grid.start
     seen = offset // grid.step
-    within = (offset - seen * grid.step).astype(np.float64) / grid.step
-    row = seen + (within >= 0.5)
-    distance = np.where(within >= 0.5, 1.0 - within, within)
+    after = offset - seen * grid.step
+    late = 2 * after >= grid.step
+    row = seen + late
+    # From whole nanoseconds, so that a stamp is equally near on both sides of a row.
+    distance = np.where(late, grid.step - after, after) / grid.step
     near = distance <= snap
     order = np.lexsort((distance, row))
     order = order[near[order]]
     snapped = np.zeros(len(stamps), dtype=bool)
     snapped[order[np.diff(row[order], prepend=-1) > 0]] = True
-    times = np.where(snapped, row.astype(np.float64), seen + within)
+    times = np.where(snapped, row.astype(np.float64), seen + after / grid.step)
     return Placed(times=times, snapped=snapped, seen=seen, settled=np.where(near, row, seen))
 
 

@@ -118,7 +118,7 @@ def _overview(table: RawTable) -> dict[str, Any]:
 
 def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
     return {
-        "name": name,
+        "column": name,
         "missing_share": float(found.missing.sum() / rows),
         "filled_rows": found.filled,
         "gaps": found.gaps,
