@@ -34,4 +34,10 @@ def write_pictures(folder: Path, result: Assessment, step_rmse: StepErrors, wind
     plot_forecasts(folder / "forecast.png", result.examples, target=target, frequency_ns=step)
     plot_residuals(folder / "residuals.png", result.residuals, target=target)
     plot_horizon(folder / "horizon.png", step_rmse, title=f"Error of {', '.join(windows.target_names)} by step")
-    plot_training(folder / "training.png", *curve.to_numpy().T, loss=f"{loss} of z-scores")
+    plot_training(
+        folder / "training.png",
+        curve["epoch"].to_numpy(),
+        curve["train_loss"].to_numpy(),
+        curve["validation_loss"].to_numpy(),
+        loss=f"{loss} of z-scores",
+    )
