@@ -35,6 +35,7 @@ RULES = {
     "number": "column {column!r} holds {cell}, which is no number; "
     "mend the cell, or declare the text in table_format.missing_markers of the schema",
     "finite": "column {column!r} is infinite; values must be finite or missing",
+    "huge": "column {column!r} holds {cell}; values must lie within -1e30 and 1e30, choose another unit",
     "whole": "column {column!r} holds {cell}, which is no whole number; mend the cell or declare the dtype float",
     "boolean": "column {column!r} holds {cell}, which is no boolean (0, 1, true, false); mend the cell, or declare "
     "the dtype, or the text in table_format.missing_markers of the schema",
