@@ -20,8 +20,8 @@ from jaxtyping import Bool, Int
 from spline_lstm.params import PreprocessParams, WindowParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
-from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.building import build
+from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.reading import RawTable
 from spline_lstm.windows import SPLITS, gather_future, gather_inputs, make_windows
 

@@ -118,7 +118,9 @@ def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
     (tmp_path / "configs/covariates").mkdir(parents=True)
     (tmp_path / "configs/covariates/glucose.json").write_text((ROOT / "configs/covariates/glucose.json").read_text())
     (tmp_path / "x.csv").write_text("datetime,glucose,isig\n2020-01-02,1,x\n2020-01-01,inf,2\n")
-    run = subprocess.run([sys.executable, "-m", "stages.ingest", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "stages.ingest", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
     assert run.returncode == 12
     lines = run.stderr.splitlines()
     assert len(lines) == 3
@@ -131,4 +133,8 @@ def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
 def test_the_schema_of_the_stores_fits_its_data():
     schema = load_schema(Path(ROOT / "pipelines/stores/schema.json"))
     content = b"store_id,timestamp,demand,temp,promo,region\nS00,2020-01-01,1,2,0,north\n"
-    assert read_raw_table(content, schema, where="x", sort=False, duplicates="last").columns == ("demand", "temp", "promo")
+    assert read_raw_table(content, schema, where="x", sort=False, duplicates="last").columns == (
+        "demand",
+        "temp",
+        "promo",
+    )

@@ -180,12 +180,12 @@ class _Builder:
         values = self.table.values[:, self.table.columns.index(name)]
         if name in self.categories:
             values = category_ids(values, self.table.categories[name], self.categories[name])
-        raw = self._observed(values)
-        outliers, values = self._replace_outliers(name, values)
+        outliers, cleaned = self._replace_outliers(name, values)
         smoothing = self.params.smoothing.method if is_cleaned(self.schema, name) else "off"
-        filled = None if smoothing == "replace" else self._fill(name, values)
-        observed = self._observed(values) if filled is None else filled.raw
-        smoothed = None if smoothing == "off" else self._fill(name, self._smooth(name, values))
+        filled = None if smoothing == "replace" else self._fill(name, cleaned)
+        observed = self._observed(cleaned) if filled is None else filled.raw
+        raw = observed if cleaned is values else self._observed(values)
+        smoothed = None if smoothing == "off" else self._fill(name, self._smooth(name, cleaned))
         main = smoothed if filled is None else filled
         assert main is not None
         if name in self.schema.target_cols:
@@ -228,9 +228,7 @@ class _Builder:
         if method == "seasonal" and is_cleaned(self.schema, name):
             season = self._season(name, values)
             if season is not None:
-                return fill_seasonal(
-                    placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets
-                )
+                return fill_seasonal(placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets)
         method = "pchip" if method == "seasonal" else method
         column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
         return apply_policy(column, self.schema, name, offsets)

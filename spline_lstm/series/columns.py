@@ -19,8 +19,6 @@ ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
 # pandas reads these as the present time.
 NO_STAMPS = ("now", "today")
 TRUE, FALSE = ("1", "true"), ("0", "false")
-# Values are kept as float32 after scaling, and squared before it.
-LARGEST = 1e30
 EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
 Faults = dict[str, Bool[np.ndarray, " rows"]]
 
@@ -51,11 +49,10 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     else:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     faults["finite"] = np.isinf(numbers)
-    faults["huge"] = (np.abs(numbers) > LARGEST) & ~faults["finite"]
     if whole:
         with np.errstate(invalid="ignore"):
             faults["whole"] = ~(np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers)))
-    return Cells(np.where(faults["finite"] | faults["huge"], np.nan, numbers), faults)
+    return Cells(np.where(faults["finite"], np.nan, numbers), faults)
 
 
 def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
@@ -73,10 +70,12 @@ def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cell
     return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(str(name) for name in names)
 
 
-def parse_stamps(texts: pd.Series, timestamp_format: str) -> Cells:
+def parse_stamps(texts: pd.Series, table_format: TableFormat) -> Cells:
     """Stamps in ns since 1970 UTC; naive stamps count as UTC, aware ones are converted."""
+    timestamp_format = table_format.timestamp_format
     absent = texts.isna().to_numpy()
     if timestamp_format in EPOCH_UNITS:
+        texts = texts.str.replace(table_format.decimal, ".", regex=False)
         return _epoch_stamps(texts, EPOCH_UNITS[timestamp_format], absent)
     texts = texts.astype("str")
     faults: Faults = {"stamp_missing": absent}

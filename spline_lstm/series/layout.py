@@ -31,9 +31,7 @@ class Layout:
     observation_series: Int[np.ndarray, " observations"]
     snap: float
 
-    def place(
-        self, values: Float[np.ndarray, " observations"]
-    ) -> tuple[Placed, Float[np.ndarray, " present"]]:
+    def place(self, values: Float[np.ndarray, " observations"]) -> tuple[Placed, Float[np.ndarray, " present"]]:
         """Where the observations of one column lie on the grid, and these observations without the missing ones.
 
         A row of the table in which the column is missing takes no grid row from it.

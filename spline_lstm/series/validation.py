@@ -27,15 +27,13 @@ ROWS_IN_LINE = 5
 RULES = {
     "stamp_missing": "the stamp is missing; each row needs a stamp",
     "zone": "stamps with and without a time zone are mixed; write all of them in one form",
-    "stamp": "stamp {cell} is not of the form {form}; "
-    "declare the form in table_format.timestamp_format of the schema",
+    "stamp": "stamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
     "stamp_range": "stamp {cell} is out of range; stamps must lie between the years 1678 and 2261",
     "epoch": "the stamp is no number of the declared unix time; mend it",
     "series": "the series key {column!r} is missing; add it",
     "number": "column {column!r} holds {cell}, which is no number; "
     "mend the cell, or declare the text in table_format.missing_markers of the schema",
     "finite": "column {column!r} is infinite; values must be finite or missing",
-    "huge": "column {column!r} holds {cell}; values must lie within -1e30 and 1e30, choose another unit",
     "whole": "column {column!r} holds {cell}, which is no whole number; mend the cell or declare the dtype float",
     "boolean": "column {column!r} holds {cell}, which is no boolean (0, 1, true, false); mend the cell, or declare "
     "the dtype, or the text in table_format.missing_markers of the schema",
