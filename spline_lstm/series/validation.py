@@ -109,7 +109,7 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
             1,
             f"column {name!r} of the schema is not in the table (columns: {present}); "
             "mend the schema or table_format.separator",
-        )  # fmt: skip
+        )
         for name in needed
         if name not in names
     ]
@@ -181,13 +181,13 @@ def check_order(
     if len(backwards):
         at = backwards[0]
         text = (
-            f"timestamp {_text(stamps[at])} is earlier than {_text(stamps[at - 1])} before it; "
+            f"timestamp {_text(int(stamps[at]))} is earlier than {_text(int(stamps[at - 1]))} before it; "
             "stamps must increase within a series. Sort the file or set data.sort: true"
         )
         found.append(Violation("order", "", tuple(lines[backwards[:MOST_ROWS]].tolist()), len(backwards), text))
     if len(twice) and not duplicates_allowed:
         text = (
-            f"timestamp {_text(stamps[twice[0]])} stands twice in its series; "
+            f"timestamp {_text(int(stamps[twice[0]]))} stands twice in its series; "
             "remove a row or set data.duplicates to first, last or mean"
         )
         found.append(Violation("twice", "", tuple(lines[twice[:MOST_ROWS]].tolist()), len(twice), text))
