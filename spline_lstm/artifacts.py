@@ -119,7 +119,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise _unreadable(path, error) from None
     # NumPy and zipfile meet damage with whatever they stumble over.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
 
 

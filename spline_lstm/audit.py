@@ -20,8 +20,8 @@ from jaxtyping import Bool, Int
 from spline_lstm.params import PreprocessParams, WindowParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
-from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.building import build
+from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.reading import RawTable
 from spline_lstm.windows import SPLITS, gather_future, gather_inputs, make_windows
 
@@ -102,7 +102,8 @@ def compare(
     """Compare the windows of `arrays` with those that `rebuild` makes of changed tables."""
     rng = np.random.default_rng(seed)
     windows = make_windows(arrays, fitted.scaler, window)
-    compared, differences = dict.fromkeys(SPLITS, 0), []
+    compared: dict[str, int] = dict.fromkeys(map(str, SPLITS), 0)
+    differences: list[Difference] = []
     known = np.array([_known_ahead(schema, name) for name in table.columns])
     for split, rows in windows.splits.items():
         instants = np.unique(arrays.timestamps[rows])

@@ -183,7 +183,7 @@ class MissingPolicy(Part):
 class Schema(Part):
     """The whole covariate schema."""
 
-    model_config = pydantic.ConfigDict(**Part.model_config, title="Covariate schema")
+    model_config = pydantic.ConfigDict(title="Covariate schema")
 
     editor_schema: str | None = Field(default=None, alias="$schema", exclude=True)
     version: Literal[1]

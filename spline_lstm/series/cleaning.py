@@ -4,6 +4,7 @@ Both look back only: what becomes of an observation depends on it and those befo
 the grid are therefore known from the same row on as without them.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ def find_outliers(
     values: Float[np.ndarray, " rows"], series_offsets: Int[np.ndarray, " bounds"], *, window: int, threshold: float
 ) -> Bool[np.ndarray, " rows"]:
     """Flags of the causal Hampel rule, each series on its own."""
-    bounds = zip(series_offsets[:-1], series_offsets[1:], strict=True)
+    bounds = itertools.pairwise(series_offsets)
     parts = [hampel(values[begin:end], window=window, threshold=threshold) for begin, end in bounds]
     return np.concatenate(parts)
 
@@ -39,7 +40,7 @@ def fit_strengths(
         No series has 10 training observations.
     """
     strengths = []
-    for begin, end in zip(series_offsets[:-1], series_offsets[1:], strict=True):
+    for begin, end in itertools.pairwise(series_offsets):
         known = begin + np.flatnonzero(training[begin:end] & ~np.isnan(values[begin:end]))
         enough = len(known) >= FEWEST_FITTED
         strengths.append(fit_strength(times[known], values[known]) if enough else np.nan)
@@ -58,7 +59,7 @@ def smooth(
     strengths: Sequence[float],
 ) -> Float[np.ndarray, " rows"]:
     """Filtered level at every observation; missing values stay missing, to be filled as any gap."""
-    bounds = zip(series_offsets[:-1], series_offsets[1:], strict=True)
+    bounds = itertools.pairwise(series_offsets)
     parts = []
     for (begin, end), strength in zip(bounds, strengths, strict=True):
         level = filter_level(times[begin:end], values[begin:end], strength=strength)

@@ -70,10 +70,12 @@ def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cell
     return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(str(name) for name in names)
 
 
-def parse_stamps(texts: pd.Series, timestamp_format: str) -> Cells:
+def parse_stamps(texts: pd.Series, table_format: TableFormat) -> Cells:
     """Stamps in ns since 1970 UTC; naive stamps count as UTC, aware ones are converted."""
+    timestamp_format = table_format.timestamp_format
     absent = texts.isna().to_numpy()
     if timestamp_format in EPOCH_UNITS:
+        texts = texts.str.replace(table_format.decimal, ".", regex=False)
         return _epoch_stamps(texts, EPOCH_UNITS[timestamp_format], absent)
     texts = texts.astype("str")
     faults: Faults = {"stamp_missing": absent}

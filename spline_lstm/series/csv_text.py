@@ -55,7 +55,7 @@ def read_lines(content: bytes, table_format: TableFormat, columns: int, where: s
     wrong = np.flatnonzero(cells[1:] != columns) + 1
     if len(wrong):
         raise DataContractError(
-            f"{where} row {lines[wrong[0]]}: no CSV table ({cells[wrong[0]]} cells in {len(wrong)} row(s) like this one); "
+            f"{where} row {lines[wrong[0]]}: no CSV table ({cells[wrong[0]]} cells; {len(wrong)} row(s) differ); "
             f"each row needs as many cells as the header, {columns}"
         )
     return lines[1:]

@@ -4,6 +4,8 @@ All of them keep the as-of contract of `spline_lstm.series.grid`: ``filled`` may
 after ``known_at`` on, and nothing that is observed after ``known_at`` changes it.
 """
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -66,7 +68,7 @@ def panel_profile(
     raw: Float[np.ndarray, " rows"], row_offsets: Int[np.ndarray, " bounds"], season: int
 ) -> Float[np.ndarray, " rows"]:
     """Causal profile of each series on its own; see `causal_profile`."""
-    bounds = zip(row_offsets[:-1], row_offsets[1:], strict=True)
+    bounds = itertools.pairwise(row_offsets)
     return np.concatenate([causal_profile(raw[begin:end], season) for begin, end in bounds])
 
 
@@ -120,7 +122,7 @@ def hold_then_zero(column: Column) -> Column:
 
 def known_ahead(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:
     """A column that is known in advance: the ends are held both ways, and every value is known at any time."""
-    bounds = zip(row_offsets[:-1], row_offsets[1:], strict=True)
+    bounds = itertools.pairwise(row_offsets)
     filled = np.where(np.isnan(column.filled), column.causal, column.filled)
     filled = np.concatenate([_held_back(filled[begin:end]) for begin, end in bounds])
     known_at = np.full(len(filled), ALWAYS, dtype=np.int32)

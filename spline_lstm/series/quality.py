@@ -19,6 +19,10 @@ from spline_lstm.series.validation import Violation, raise_violations
 
 # Rows of each part that the drift report looks at, evenly spread: its figures then differ by some 0.01.
 DRIFT_ROWS = 100_000
+# Values are kept as float32 after scaling, and squared before it.
+LARGEST = 1e30
+# Distances in ns beyond this do not fit an int64.
+LONGEST_SPAN_NS = 290 * 365 * 86_400_000_000_000
 PARTS = ("validation", "test")
 
 
@@ -193,6 +197,13 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
             f"{median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
+    for index, name in enumerate(table.columns):
+        if np.fmax.reduce(np.abs(table.values[:, index]), initial=0.0) > LARGEST:
+            text = f"column {name!r} holds values beyond {LARGEST:g} in size; choose another unit"
+            found.append(_violation("huge", name, text))
+    if int(table.stamps.max()) - int(table.stamps.min()) > LONGEST_SPAN_NS:
+        text = "the stamps span more than 290 years; mend those outside, or split the table"
+        raise_violations([_violation("span", "", text)], where, {})
     raise_violations(found, where, _overview(table))
 
 

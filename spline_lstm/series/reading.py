@@ -84,7 +84,7 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     if len(lines) != len(frame):
         lines = np.arange(2, len(frame) + 2, dtype=np.int64)
     columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
-    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format.timestamp_format)
+    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format)
     cells, categories = _parse_columns(frame, columns, schema)
     keys, names, keyless = _series_keys(frame, schema)
     parsed = {schema.timestamp_col: stamps, **dict(zip(columns, cells, strict=True)), **keyless}

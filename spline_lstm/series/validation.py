@@ -27,8 +27,7 @@ ROWS_IN_LINE = 5
 RULES = {
     "stamp_missing": "the stamp is missing; each row needs a stamp",
     "zone": "stamps with and without a time zone are mixed; write all of them in one form",
-    "stamp": "stamp {cell} is not of the form {form}; "
-    "declare the form in table_format.timestamp_format of the schema",
+    "stamp": "stamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
     "stamp_range": "stamp {cell} is out of range; stamps must lie between the years 1678 and 2261",
     "epoch": "the stamp is no number of the declared unix time; mend it",
     "series": "the series key {column!r} is missing; add it",
@@ -110,7 +109,7 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
             1,
             f"column {name!r} of the schema is not in the table (columns: {present}); "
             "mend the schema or table_format.separator",
-        )  # fmt: skip
+        )
         for name in needed
         if name not in names
     ]
@@ -182,13 +181,13 @@ def check_order(
     if len(backwards):
         at = backwards[0]
         text = (
-            f"timestamp {_text(stamps[at])} is earlier than {_text(stamps[at - 1])} before it; "
+            f"timestamp {_text(int(stamps[at]))} is earlier than {_text(int(stamps[at - 1]))} before it; "
             "stamps must increase within a series. Sort the file or set data.sort: true"
         )
         found.append(Violation("order", "", tuple(lines[backwards[:MOST_ROWS]].tolist()), len(backwards), text))
     if len(twice) and not duplicates_allowed:
         text = (
-            f"timestamp {_text(stamps[twice[0]])} stands twice in its series; "
+            f"timestamp {_text(int(stamps[twice[0]]))} stands twice in its series; "
             "remove a row or set data.duplicates to first, last or mean"
         )
         found.append(Violation("twice", "", tuple(lines[twice[:MOST_ROWS]].tolist()), len(twice), text))
