@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spline_lstm.architecture import model_config
 from spline_lstm.models.forecaster import Model
 from spline_lstm.params import Params, load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads
@@ -21,7 +22,6 @@ from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.scaling import Scaler
 from spline_lstm.training import train
 from spline_lstm.windows import Windows, make_windows
-from stages.train_flax_rnn import model_config
 
 RECIPES = Path(__file__).parent / "recipes"
 HOUR_NS = 3_600_000_000_000
@@ -57,7 +57,7 @@ def measure(path: Path, recipe: str, seed: int) -> dict[str, object]:
     """Train once; errors of the weights that validation selected."""
     params = load_params(RECIPES / recipe)
     windows = ett_windows(path, params)
-    config = model_config(params, windows)
+    config = model_config(params, windows, {"statics_embedded": [], "features_embedded": []})
     start = time.perf_counter(), time.process_time()
     trained = train(config, windows, params.train.model_copy(update={"seed": seed}))
     wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]

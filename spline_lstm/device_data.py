@@ -42,16 +42,10 @@ def to_device(windows: Windows, config: ModelConfig) -> Series:
         known_at=jnp.asarray(arrays.known_at),
         target=jnp.asarray(target),
         observed=jnp.asarray(observed, dtype=jnp.float32),
-        future=jnp.asarray(known_future(windows, config)),
+        future=jnp.asarray(arrays.future),
         static_ids=jnp.asarray(arrays.static_ids[:, : len(config.static_sizes)], dtype=jnp.int32),
         series_of_row=jnp.asarray(np.repeat(np.arange(len(lengths)), lengths), dtype=jnp.int32),
     )
-
-
-def known_future(windows: Windows, config: ModelConfig) -> Float[np.ndarray, "rows future_features"]:
-    """Known-future covariates of all rows: those features of X by name, z-scores."""
-    columns = [windows.feature_names.index(name) for name in config.future_features]
-    return windows.arrays.scaled[:, columns]
 
 
 def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -> DeviceBatch:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax
 
+from spline_lstm.architecture import model_config
 from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
 from spline_lstm.checkpoints import Checkpoint
 from spline_lstm.models.config import ModelConfig
@@ -12,7 +13,7 @@ from spline_lstm.params import Params, load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.stage import run_stage
 from spline_lstm.training import Epoch, Trained, train, training_curve
-from spline_lstm.windows import Windows, load_windows
+from spline_lstm.windows import load_windows
 
 CHECKPOINTS = Path(".cache/training")
 LIBRARY = Path(__file__).parent.parent / "spline_lstm"
@@ -27,14 +28,14 @@ def main(folder: Path) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = load_windows(folder)
-    config = model_config(params, windows)
+    preprocessor = read_json(folder / "models/preprocessor.json")
+    config = model_config(params, windows, preprocessor)
     history: list[Epoch] = []
     try:
         checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
         trained = train(config, windows, params.train, history.append, checkpoint)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
-    preprocessor = read_json(folder / "models/preprocessor.json")
     run_id = save_model(
         folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
     )
@@ -55,29 +56,6 @@ def run_content(folder: Path, params: Params, config: ModelConfig) -> str:
         jax.__version__,
         params.train.model_dump(mode="json"),
         config.to_json(),
-    )
-
-
-def model_config(params: Params, windows: Windows) -> ModelConfig:
-    """Architecture from the params, shapes and names from the windows."""
-    return ModelConfig(
-        model_type=params.model.type,
-        hidden=params.model.hidden,
-        dropout=params.model.dropout,
-        normalization=params.model.normalization,
-        lookback=windows.lookback,
-        horizon=windows.horizon,
-        features=windows.feature_names,
-        targets=windows.target_names,
-        target_indices=tuple(int(index) for index in windows.arrays.target_indices),
-        segment=params.model.segment,
-        decoder=params.model.decoder,
-        channels=params.model.channels,
-        bidirectional=params.model.bidirectional,
-        layer_norm=params.model.layer_norm,
-        output="probability" if params.train.loss == "bce" else "value",
-        quantiles=params.model.quantiles,
-        ensemble_size=params.train.ensemble_size,
     )
 
 

@@ -32,6 +32,8 @@ class ModelConfig:
     future_features : names of the features of X_future, in order
     static_sizes : rows of each static embedding, the unknown token (row 0) included
     static_dims : width of each static embedding
+    categories : names of the features that hold category ids and enter through an embedding
+    category_sizes, category_dims : rows (the unknown token included) and width of each of these embeddings
     """
 
     model_type: str
@@ -54,6 +56,14 @@ class ModelConfig:
     future_features: tuple[str, ...] = ()
     static_sizes: tuple[int, ...] = ()
     static_dims: tuple[int, ...] = ()
+    categories: tuple[str, ...] = ()
+    category_sizes: tuple[int, ...] = ()
+    category_dims: tuple[int, ...] = ()
+
+    def width(self, names: tuple[str, ...]) -> int:
+        """Numbers that the features `names` enter as: one each, or the width of an embedding."""
+        dims = dict(zip(self.categories, self.category_dims, strict=True))
+        return sum(dims.get(name, 1) for name in names)
 
     @property
     def outputs(self) -> int:

@@ -105,7 +105,7 @@ class Embedding(nnx.Module):
     def __init__(self, size: int, width: int, *, key: PRNGKeyArray) -> None:
         self.table = nnx.Param(jax.random.normal(key, (size, width)))
 
-    def __call__(self, ids: Int[Array, " batch"], *, key: PRNGKeyArray | None = None) -> Float[Array, "batch width"]:
+    def __call__(self, ids: Int[Array, "*batch"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*batch width"]:
         """Rows of the ids; with a `key` some are taken for unknown."""
         known = (ids >= 0) & (ids < self.table.shape[0])
         if key is not None:

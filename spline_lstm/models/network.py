@@ -75,6 +75,8 @@ class Forecaster(nnx.Module):
             config, x.shape, None if future is None else future.shape, None if static is None else static.shape
         )
         vector = self._static_vector(static, x.shape[0], key)
+        x = self._embedded(x, config.features)
+        future = None if future is None else self._embedded(future, config.future_features)
         indices = config.target_indices
         if config.channels == "independent":
             x, future, vector = split_channels(x, future, vector, self.channel.table[...], indices)
@@ -89,6 +91,16 @@ class Forecaster(nnx.Module):
         if config.channels == "independent":
             forecast = join_channels(forecast, len(config.targets))
         return forecast.reshape(-1, config.outputs)
+
+    def _embedded(self, values: Float[Array, "batch rows names"], names: tuple[str, ...]) -> Array:
+        """Category ids replaced by their vectors, which stand behind the other features."""
+        present = [(index, name) for index, name in enumerate(self.config.categories) if name in names]
+        if not present:
+            return values
+        others = [position for position, name in enumerate(names) if name not in self.config.categories]
+        ids = [values[..., names.index(name)].astype(jnp.int32) for _, name in present]
+        vectors = [self.category[index](column) for (index, _), column in zip(present, ids, strict=True)]
+        return jnp.concatenate([values[..., jnp.array(others, dtype=jnp.int32)], *vectors], axis=-1)
 
     def _steps(self, x: Array) -> Sequence3:
         """Rows, or embedded segments of rows."""
@@ -174,7 +186,7 @@ class Forecaster(nnx.Module):
     def _channel_features(self) -> int:
         """Features that the network sees at once: one target of all where channels are independent."""
         config: ModelConfig = self.config
-        return len(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
+        return config.width(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
 
     @property
     def _step_width(self) -> int:
@@ -190,6 +202,10 @@ class Forecaster(nnx.Module):
         if config.static_sizes:
             sizes = zip(config.static_sizes, config.static_dims, keys[2:], strict=True)
             self.static = nnx.List([Embedding(size, width, key=key) for size, width, key in sizes])
+        if config.categories:
+            category_keys = jax.random.split(jax.random.fold_in(key, 1), len(config.categories))
+            sizes = zip(config.category_sizes, config.category_dims, category_keys, strict=True)
+            self.category = nnx.List([Embedding(size, width, key=key) for size, width, key in sizes])
 
     def _recurrent_layers(self, key: PRNGKeyArray) -> nnx.List:
         config: ModelConfig = self.config
@@ -213,9 +229,9 @@ class Forecaster(nnx.Module):
             parts = config.horizon // rows
             self.position = nnx.Param(jax.random.normal(of_position, (parts, self._step_width)))
             if config.future_features:
-                self.future = Dense(rows * len(config.future_features), self._step_width, key=of_future)
+                self.future = Dense(rows * config.width(config.future_features), self._step_width, key=of_future)
         else:
-            context += rows * len(config.future_features)
+            context += rows * config.width(config.future_features)
         targets = 1 if config.channels == "independent" else len(config.targets)
         self.head = Dense(context, rows * targets * config.levels, key=of_head)
 

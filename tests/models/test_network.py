@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.network import CHANNEL_DIM
-from spline_lstm.models.registry import build, structure, to_arrays
+from spline_lstm.models.network import CHANNEL_DIM, Forecaster
+from spline_lstm.models.registry import build, from_arrays, structure, to_arrays
 from tests.models.test_recurrent import numpy_gru, numpy_lstm
 
 BASE = ModelConfig(
@@ -200,3 +200,64 @@ def test_outputs_count_steps_targets_and_levels():
     config = dataclasses.replace(BASE, quantiles=(0.1, 0.5, 0.9))
     assert (config.outputs, config.levels, config.median) == (24, 3, 1)
     assert all(low < high for low, high in pairwise(config.quantiles))
+
+
+def test_a_category_enters_as_the_vector_of_its_id_in_history_and_future():
+    """With the ids replaced by hand, a network without categories gives the same forecast."""
+    config = ModelConfig(
+        model_type="gru",
+        hidden=(4,),
+        dropout=0.0,
+        normalization="last",
+        lookback=6,
+        horizon=2,
+        features=("y", "kind", "z"),
+        targets=("y",),
+        target_indices=(0,),
+        future_features=("kind",),
+        categories=("kind",),
+        category_sizes=(3,),
+        category_dims=(2,),
+    )
+    network = Forecaster(config, key=jax.random.key(0))
+    table = np.asarray(network.category[0].table[...])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 6, 3)).astype(np.float32)
+    x[:, :, 1] = rng.integers(0, 3, (5, 6))
+    future = rng.integers(0, 3, (5, 2, 1)).astype(np.float32)
+    by_hand = dataclasses.replace(
+        config,
+        features=("y", "z", "kind_0", "kind_1"),
+        future_features=("kind_0", "kind_1"),
+        categories=(),
+        category_sizes=(),
+        category_dims=(),
+    )
+    plain = Forecaster(by_hand, key=jax.random.key(1))
+    weights = {name: value for name, value in to_arrays(nnx.state(network, nnx.Param)).items() if "category" not in name}
+    nnx.update(plain, from_arrays(nnx.state(plain, nnx.Param), weights))
+    vectors = table[x[:, :, 1].astype(int)]
+    expected = plain(np.concatenate([x[:, :, [0, 2]], vectors], axis=-1), table[future[..., 0].astype(int)])
+    np.testing.assert_allclose(network(x, future), expected, atol=1e-6)
+
+
+def test_an_unknown_category_takes_the_unknown_token():
+    config = ModelConfig(
+        model_type="lstm",
+        hidden=(3,),
+        dropout=0.0,
+        normalization="none",
+        lookback=2,
+        horizon=1,
+        features=("y", "kind"),
+        targets=("y",),
+        target_indices=(0,),
+        categories=("kind",),
+        category_sizes=(3,),
+        category_dims=(2,),
+    )
+    network = Forecaster(config, key=jax.random.key(0))
+    x = np.ones((1, 2, 2), np.float32)
+    unknown, beyond = x.copy(), x.copy()
+    unknown[..., 1], beyond[..., 1] = 0, 7
+    np.testing.assert_array_equal(network(unknown), network(beyond))
