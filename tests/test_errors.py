@@ -17,6 +17,7 @@ EXIT_CODES = {
     "DivergedError": 16,
     "ExportError": 17,
     "GateError": 18,
+    "LeakageError": 19,
 }
 
 
@@ -46,6 +47,20 @@ def test_report_prints_one_line_and_returns_the_code(name, capsys, monkeypatch):
     captured = capsys.readouterr()
     assert captured.err == f"{error.exit_code} {error.title}: params.yaml: seed = -1: must be 0 or more\n"
     assert captured.out == ""
+
+
+def test_several_violations_are_a_line_each(capsys):
+    error = errors.DataContractError("raw.csv row 3: no stamp", "raw.csv row 9:\n'x' is no number")
+    assert report(error) == 12
+    expected = "12 data contract: raw.csv row 3: no stamp\n12 data contract: raw.csv row 9: 'x' is no number\n"
+    assert capsys.readouterr().err == expected
+    assert str(error) == "raw.csv row 3: no stamp"
+
+
+@pytest.mark.parametrize("limit", [10, 80])
+def test_long_values_are_cut_to_the_limit_and_short_ones_are_not(limit):
+    assert errors.shorten("ab", limit) == "'ab'"
+    assert len(errors.shorten("x" * 1000, limit)) == limit
 
 
 @pytest.mark.parametrize(("value", "traced"), [("1", True), ("0", False), ("", False)])

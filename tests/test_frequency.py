@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.frequency import parse_frequency
+from spline_lstm.frequency import parse_frequency, parse_instant
 
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
 
@@ -50,3 +50,30 @@ def test_any_text_is_a_duration_or_a_value_error(text):
         assert parse_frequency(text) > 0
     except ValueError as error:
         assert "fixed, positive duration" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("1970-01-02", 24),
+        ("1970-01-01 06:00", 6),
+        ("1970-01-01T06:00+01:00", 5),
+        ("1969-12-31 23:00", -1),
+    ],
+)
+def test_an_instant_is_utc_unless_it_names_a_zone(text, hours):
+    assert parse_instant(text) == hours * UNITS["h"]
+
+
+@pytest.mark.parametrize("text", ["", "NaT", "x", "2024-13-01", "now", "today", "9999-01-01", "1e400", "5"])
+def test_what_is_no_instant_is_a_value_error(text):
+    with pytest.raises(ValueError, match="must be a date"):
+        parse_instant(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_an_instant_or_a_value_error(text):
+    try:
+        parse_instant(text)
+    except ValueError as error:
+        assert "must be a date" in str(error)

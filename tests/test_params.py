@@ -78,7 +78,7 @@ def test_every_choice_of_a_key_is_named_in_its_comment():
     """A Literal of the model is a list of words that the reader of the file must find there."""
     schema = Params.model_json_schema()
     missing = []
-    for section, name in ((key.rsplit(".", 2)[-2], key.rsplit(".", 1)[-1]) for key in leaves(PLAIN)):
+    for section, name in (key.split(".")[-2:] for key in leaves(PLAIN)):
         part = schema["$defs"][f"{section.capitalize()}Params"]["properties"][name]
         choices = part.get("enum") or ([part["const"]] if "const" in part else [])
         comment = re.search(rf"(?m)((?:^ *#.*\n)+) +{name}:", SHIPPED[SHIPPED.index(f"{section}:") :])
@@ -152,7 +152,13 @@ OUT_OF_RANGE = [
     ("evaluate.season", 0), ("evaluate.moving_average", 0), ("export.opset", 12), ("export.opset", 19),
     ("export.golden_windows", 0), ("benchmark.calls", 99), ("benchmark.warmup_calls", -1), ("benchmark.repeats", 1),
     ("benchmark.max_abs_diff", 0.0), ("benchmark.max_rmse_increase", -1e-4), ("benchmark.max_p95_ms", 0),
-    ("benchmark.max_size_mb", 0),
+    ("benchmark.max_size_mb", 0), ("preprocess.season", 1), ("preprocess.longest_gap", 0),
+    ("preprocess.outliers.window", 2), ("preprocess.outliers.threshold", 0), ("preprocess.smoothing.strength", 0),
+    ("preprocess.split.dates", ["2024-01-01"]), ("preprocess.split.dates", ["2024-02-01", "2024-01-01"]),
+    ("preprocess.split.dates", ["2024-01-01", "soon"]), ("preprocess.split.dates", ["now", "2200-01-01"]),
+    ("preprocess.drift.ks", 1.1), ("preprocess.drift.spread_ratio", 0.9), ("model.segment", 0), ("model.segment", 5),
+    ("model.quantiles", [0.1, 0.9]), ("model.quantiles", [0.9, 0.5]), ("model.quantiles", [0.5, 1.0]),
+    ("train.plateau_factor", 1.0), ("train.ensemble_size", 0), ("train.positive_weight", 0.0),
 ]  # fmt: skip
 
 
@@ -165,14 +171,17 @@ IN_RANGE = [
     ("preprocess.snap", 0.0), ("preprocess.snap", 0.5), ("preprocess.max_gap", 0), ("preprocess.max_missing", 1.0),
     ("window.embargo", 0), ("window.embargo", None), ("train.seed", 0), ("train.seed", 2**32 - 1), ("model.dropout", 0.0),
     ("export.opset", 13), ("export.opset", 18), ("train.min_delta", 0.0), ("benchmark.warmup_calls", 0),
-    ("model.hidden", [1]),
+    ("model.hidden", [1]), ("preprocess.season", None), ("preprocess.longest_gap", None),
+    ("preprocess.smoothing.strength", None), ("preprocess.outliers.window", 3), ("train.positive_weight", "balanced"),
+    ("model.segment", 24),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("key", "value"), IN_RANGE)
 def test_a_value_on_the_edge_of_its_range_is_taken(tmp_path, key, value):
-    *_, section, name = key.split(".")
-    taken = getattr(getattr(load(tmp_path, changed(key, value)), section), name)
+    taken = load(tmp_path, changed(key, value))
+    for name in key.split("."):
+        taken = getattr(taken, name)
     assert (list(taken) if isinstance(taken, tuple) else taken) == value
 
 

@@ -108,10 +108,14 @@ def test_an_unknown_key_is_named_by_its_path(changes, path):
         ({"table_format": {"missing_markers": [-999]}}, "$.table_format.missing_markers[0]"),
         ({"table_format": {"timestamp_format": ""}}, "$.table_format.timestamp_format"),
         ({"table_format": None}, "$.table_format"),
+        ({"static_covariates": [{"name": "region"}]}, "$.static_covariates[0].dim"),
+        ({"static_covariates": [{"name": "region", "dim": 0}]}, "$.static_covariates[0].dim"),
+        ({"missing_policy": {"target": "zero"}}, "$.missing_policy.target"),
+        ({"missing_policy": {"dynamic_covariates": "mean"}}, "$.missing_policy.dynamic_covariates"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_path(changes, path):
-    assert re.search(re.escape(path) + "( = |: input should)", refusal(changed(**changes)))
+    assert re.search(re.escape(path) + "( = |: input should|: the key is missing)", refusal(changed(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -125,10 +129,52 @@ def test_a_wrong_value_is_named_by_its_path(changes, path):
         {"dynamic_covariates": [{"name": "price"}, {"name": "price"}]},
         {"dynamic_covariates": [{"name": "hour_sin"}]},
         {"calendar_features": {"enabled": True, "features": ["hour_sin", "hour_sin"]}},
+        {"static_covariates": [{"name": "region", "dim": 2}, {"name": "region", "dim": 2}]},
+        {"static_covariates": [{"name": "sales", "dim": 2}]},
     ],
 )
 def test_no_name_may_stand_twice(changes):
     assert "no name may stand twice" in refusal(changed(**changes))
+
+
+@pytest.mark.parametrize(
+    ("covariate", "rule"),
+    [
+        ({"dtype": "float", "encoding": "one_hot"}, "is encoded as scaled"),
+        ({"dtype": "categorical", "encoding": "scaled"}, "is encoded as one_hot or embedding"),
+        ({"dtype": "categorical", "encoding": "embedding"}, "dim belongs to the encoding embedding"),
+        ({"dtype": "categorical", "dim": 3}, "dim belongs to the encoding embedding"),
+        ({"dtype": "float", "missing": "unknown_token"}, "only a categorical column has an unknown token"),
+    ],
+)
+def test_encoding_dimension_and_policy_must_fit_the_dtype(covariate, rule):
+    assert rule in refusal(changed(dynamic_covariates=[{"name": "price", **covariate}]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "coding"), [("float", "scaled"), ("int", "scaled"), ("boolean", "binary"), ("categorical", "one_hot")]
+)
+def test_each_dtype_has_its_default_encoding(dtype, coding):
+    schema = make_schema(dynamic_covariates=[{"name": "price", "dtype": dtype}])
+    assert schema.covariate("price").coding == coding
+    assert schema.covariate("y") is None
+
+
+@pytest.mark.parametrize(
+    "calendar",
+    [
+        {"features": ["is_holiday"]},
+        {"features": ["is_holiday"], "country": "XX"},
+        {"features": ["is_holiday"], "country": "DE", "subdivision": "XX"},
+    ],
+)
+def test_holidays_need_a_country_that_is_known(calendar):
+    assert "$.calendar_features" in refusal(changed(calendar_features={"enabled": True, **calendar}))
+
+
+def test_the_series_key_may_be_a_static_covariate():
+    schema = make_schema(series_col="store", static_covariates=[{"name": "store", "dim": 2}])
+    assert schema.static_covariates[0].name == "store"
 
 
 def test_a_key_that_stands_twice_is_refused():

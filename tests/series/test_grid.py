@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grid, place
+from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grid, place, place_panel
 from spline_lstm.series.spline import RIGHT_NEIGHBOURS
 from spline_lstm.windows import gather_inputs
 
@@ -218,6 +218,39 @@ def test_a_daily_sine_with_holes_is_filled_within_two_percent(method, factor, of
     error = on_rows(values.tolist(), method=method).filled[missing] - (factor * wave[missing] + offset)
     assert np.sqrt(np.mean(error**2)) <= 0.02 * factor
     assert np.abs(error).max() <= 0.035 * factor
+
+
+# --- several series ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200)
+@given(st.lists(STAMPS, min_size=1, max_size=4), SNAPS, st.sampled_from(METHODS), st.integers(0, 6), st.data())
+def test_series_filled_together_are_the_series_filled_alone(series, snap, method, max_gap, data):
+    """Bit by bit: else the later rows of one series would reach into the windows of the next."""
+    values = [np.array(data.draw(st.lists(VALUE, min_size=len(part), max_size=len(part)))) for part in series]
+    grids = [make_grid(part, 3, STEP) for part in series]
+    row_offsets = np.cumsum([0, *(grid.rows for grid in grids)])
+    present = [~np.isnan(part) for part in values]
+    offsets = np.cumsum([0, *(part.sum() for part in present)])
+    stamps = np.concatenate([part[kept] for part, kept in zip(series, present, strict=True)])
+    held = np.concatenate([part[kept] for part, kept in zip(values, present, strict=True)])
+    together = fill_panel(stamps, held, offsets, grids, row_offsets, snap, method, max_gap)
+    for index, grid in enumerate(grids):
+        rows = slice(*row_offsets[index : index + 2])
+        kept = present[index]
+        alone = fill_column(
+            place(series[index][kept], grid, snap), values[index][kept], grid.rows, method=method, max_gap=max_gap
+        )
+        for name in ("raw", "filled", "causal", "valid"):
+            assert getattr(together, name)[rows].tobytes() == getattr(alone, name).tobytes()
+        known = np.where(alone.known_at == NEVER, NEVER, alone.known_at + row_offsets[index])
+        np.testing.assert_array_equal(together.known_at[rows], known)
+
+
+def fill_panel(stamps, values, offsets, grids, row_offsets, snap, method, max_gap) -> Column:
+    placed = place_panel(stamps, np.repeat(np.arange(len(grids)), np.diff(offsets)), grids, row_offsets, snap)
+    rows = int(row_offsets[-1])
+    return fill_column(placed, values, rows, method=method, max_gap=max_gap, row_offsets=row_offsets)
 
 
 # --- nothing at or after the origin -----------------------------------------------------------------------------------

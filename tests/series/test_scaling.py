@@ -1,10 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from spline_lstm.series.scaling import fit_scaler
+from spline_lstm.series.scaling import Scaler, fit_scaler
 
 ORACLES = {
     "standard": lambda: StandardScaler(),
@@ -92,3 +94,42 @@ def test_any_leading_shape_is_scaled():
     values = sample(rows=24, holes=0.0)
     scaler = fit_scaler(values, "standard")
     np.testing.assert_array_equal(scaler.transform(values.reshape(2, 3, 4, 3)), scaler.transform(values).reshape(2, 3, 4, 3))
+
+
+PER_SERIES = Scaler("standard", np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), np.array([[1.0, 2.0], [4.0, 5.0], [6.0, 7.0]]))
+
+
+def test_each_series_is_scaled_by_its_own_constants():
+    values = np.full((3, 2), 100.0)
+    scores = PER_SERIES.transform(values, np.array([0, 1, 0]))
+    assert scores.tolist() == [[99.0, 45.0], [24.5, 16.0], [99.0, 45.0]]
+    np.testing.assert_array_equal(PER_SERIES.inverse(scores, np.array([0, 1, 0])), values)
+
+
+def test_the_series_belongs_to_the_first_index_of_any_shape():
+    values = np.arange(24.0).reshape(3, 4, 2)
+    scores = PER_SERIES.transform(values, np.array([1, 0, 1]))
+    for index, series in enumerate((1, 0, 1)):
+        np.testing.assert_array_equal(scores[index], (values[index] - PER_SERIES.center[series]) / PER_SERIES.scale[series])
+
+
+def test_scaling_per_series_needs_to_know_the_series():
+    with pytest.raises(ValueError, match="per series"):
+        PER_SERIES.transform(np.zeros((3, 2)))
+
+
+def test_the_last_row_is_the_scaling_of_all_series_together():
+    assert PER_SERIES.overall.center.tolist() == [3.0, 30.0]
+    assert PER_SERIES.overall.scale.tolist() == [6.0, 7.0]
+    assert not PER_SERIES.overall.per_series
+
+
+@pytest.mark.parametrize("scaler", [PER_SERIES, PER_SERIES.overall])
+def test_a_scaler_survives_json_and_the_choice_of_columns(scaler):
+    back = Scaler.from_json(json.loads(json.dumps(scaler.to_json())))
+    assert back.kind == scaler.kind
+    assert back.center.tobytes() == scaler.center.tobytes()
+    assert back.scale.tobytes() == scaler.scale.tobytes()
+    swapped = scaler.columns(np.array([1, 0]))
+    np.testing.assert_array_equal(swapped.center, scaler.center[..., ::-1])
+    np.testing.assert_array_equal(swapped.scale, scaler.scale[..., ::-1])
