@@ -42,10 +42,11 @@ def parse_instant(text: str) -> int:
     86400000000000
     """
     try:
-        instant = pd.Timestamp(text)
-    except ValueError:
-        instant = pd.NaT
-    if not isinstance(instant, pd.Timestamp):
-        raise ValueError("must be a date such as 2024-03-01 or a stamp such as 2024-03-01 06:00")
-    instant = instant.tz_localize("UTC") if instant.tz is None else instant
-    return int(instant.as_unit("ns").value)
+        # Words like `now` would mean another instant in each run.
+        instant = pd.Timestamp(text) if text[:4].isdecimal() else pd.NaT
+        if isinstance(instant, pd.Timestamp):
+            instant = instant.tz_localize("UTC") if instant.tz is None else instant
+            return int(instant.as_unit("ns").value)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a date such as 2024-03-01 or a stamp such as 2024-03-01 06:00, from 1678 to 2261")

@@ -273,17 +273,36 @@ def _date_text(value: Any) -> str:
 
 def _describe(error: pydantic.ValidationError) -> str:
     unknown_first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    return "; ".join(_describe_one(item) for item in unknown_first)
+    # A key that may be of several types has an error for each of them.
+    by_key: dict[str, list[Any]] = {}
+    for item in unknown_first:
+        by_key.setdefault(_key(item["loc"]), []).append(item)
+    return "; ".join(_describe_key(key, items) for key, items in by_key.items())
 
 
-def _describe_one(item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "the file"
+def _describe_key(key: str, items: list[Any]) -> str:
+    item = items[0]
     if item["type"] == "extra_forbidden":
         return f"{key}: unknown key (value {shorten(item['input'])}); did you mean {_nearest_key(key)}?"
     if item["type"] == "missing":
         return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
-    rule = item["msg"].removeprefix("Value error, ")
-    return f"{key} = {shorten(item['input'])}: {rule[0].lower()}{rule[1:]}"
+    rules = [item["msg"].removeprefix("Value error, ") for item in items]
+    return f"{key} = {shorten(item['input'])}: " + ", or ".join(rule[0].lower() + rule[1:] for rule in rules)
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Dotted key; behind a known one, only positions in a list, not pydantic's names of types."""
+    known, parts = set(known_keys(Params)), [str(part) for part in location]
+    for count in range(len(parts), 0, -1):
+        if ".".join(parts[:count]) in known:
+            indices = [str(part) for part in location[count:] if isinstance(part, int)]
+            unknown = parts[count:] if len(location) == count + 1 and not indices else []
+            return ".".join([*parts[:count], *(indices or (unknown if _is_section(parts[:count]) else []))])
+    return ".".join(parts) or "the file"
+
+
+def _is_section(parts: list[str]) -> bool:
+    return any(key.startswith(".".join(parts) + ".") for key in known_keys(Params))
 
 
 def _nearest_key(key: str) -> str:

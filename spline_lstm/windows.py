@@ -10,7 +10,7 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
     inputs     reach back `lookback` rows, into earlier splits where need be
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.artifacts import read_arrays, read_json, write_arrays
+from spline_lstm.artifacts import content_id, read_arrays, read_json, write_arrays
 from spline_lstm.errors import ArtifactError, TooLittleDataError
 from spline_lstm.params import WindowParams
 from spline_lstm.series.arrays import AsOfArrays
@@ -92,7 +92,7 @@ class Windows:
     @property
     def step_ns(self) -> int:
         """Length of one step, ns."""
-        return int(self.arrays.timestamps[1] - self.arrays.timestamps[0])
+        return self.arrays.step_ns
 
     @property
     def target_scaler(self) -> Scaler:
@@ -203,7 +203,7 @@ def find_origins(arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 
 
 def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> np.ndarray:
     """Index of the split that holds all labels of each origin, -1 in an embargo or across a boundary."""
-    step = int(arrays.timestamps[1] - arrays.timestamps[0])
+    step = arrays.step_ns
     embargo = params.horizon if params.embargo is None else params.embargo
     first = arrays.timestamps[origins]
     last = first + (params.horizon - 1) * step
@@ -218,6 +218,7 @@ def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> 
 def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
     """Write origins and splits, and with `materialize` X and y of all windows, to an .npz file."""
     content = {
+        "source_id": np.array(_source_id(windows.arrays, windows.scaler)),
         "origins": windows.origins,
         "split": windows.split,
         "lookback": np.array(windows.lookback),
@@ -247,23 +248,24 @@ def load_windows(folder: Path | str = ".") -> Windows:
     arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
     preprocessor = read_json(folder / "models/preprocessor.json")
     stored = read_arrays(folder / "data/processed/windows.npz")
-    _check_together(folder, arrays, preprocessor, stored)
-    return Windows(
-        arrays=arrays,
-        scaler=Scaler.from_json(preprocessor["scaler"]),
-        lookback=int(stored["lookback"]),
-        horizon=int(stored["horizon"]),
-        origins=stored["origins"],
-        split=stored["split"],
-    )
-
-
-def _check_together(
-    folder: Path, arrays: AsOfArrays, preprocessor: Mapping[str, Any], stored: Mapping[str, Any]
-) -> None:
-    same_features = list(arrays.feature_names) == preprocessor["features"]
-    rows = len(arrays.timestamps)
-    if not same_features or stored["origins"].max(initial=0) >= rows:
+    try:
+        scaler = Scaler.from_json(preprocessor["scaler"])
+        together = stored["source_id"] == _source_id(arrays, scaler)
+        together &= [str(name) for name in arrays.feature_names] == preprocessor["features"]
+        lookback, horizon = int(stored["lookback"]), int(stored["horizon"])
+        origins = stored["origins"]
+        within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
+        windows = Windows(arrays, scaler, lookback, horizon, origins, stored["split"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise ArtifactError(f"{folder}: windows.npz or preprocessor.json lacks {error}; run `dvc repro`") from None
+    if not together or not within.all():
         raise ArtifactError(
             f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"
         )
+    return windows
+
+
+def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
+    """Content id of what windows were chosen on and are scaled by."""
+    parts = (arrays.timestamps, arrays.series_offsets, arrays.valid, arrays.observed)
+    return content_id(*(part.tobytes() for part in parts), scaler.to_json())

@@ -124,6 +124,30 @@ def test_numpy_and_jax_gather_the_same_bits(seed):
     assert np.asarray(on_device).tobytes() == gather_inputs(*parts, 6).tobytes()
 
 
+def test_future_and_static_inputs_belong_to_the_window():
+    """Feature f of row r is 10 r + f; features 2 and 0 are known in advance, the second series has the ids 7 and 8."""
+    arrays = changed(
+        make_arrays(series_rows=(20, 12)),
+        future_indices=np.array([2, 0]),
+        static_ids=np.array([[5, 6], [7, 8]], dtype=np.int32),
+    )
+    windows = make_all_windows(arrays)
+    batch = windows.gather_origins(np.array([5, 25]))
+    assert batch.X_future.tolist() == [[[52.0, 50.0], [62.0, 60.0]], [[252.0, 250.0], [262.0, 260.0]]]
+    assert batch.X_static.tolist() == [[5, 6], [7, 8]]
+    assert windows.future_names == ("f2", "f0")
+
+
+def test_labels_are_scaled_with_the_constants_of_their_series():
+    arrays = make_arrays(series_rows=(20, 12), features=1)
+    scaler = Scaler("standard", np.array([[0.0], [200.0], [0.0]]), np.array([[1.0], [10.0], [1.0]]))
+    windows = make_all_windows(arrays)
+    windows = Windows(arrays, scaler, 5, 2, windows.origins, windows.split)
+    batch = windows.gather_origins(np.array([5, 25]))
+    assert batch.y.tolist() == [[50.0, 60.0], [5.0, 6.0]]
+    assert windows.to_data_units(batch.y, batch.series)[:, :, 0].tolist() == [[50.0, 60.0], [250.0, 260.0]]
+
+
 @pytest.mark.parametrize("size", [1, 7, 24, 1000])
 def test_batches_joined_are_the_whole_split(size):
     windows = make_all_windows(random_arrays(0))

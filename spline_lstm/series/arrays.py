@@ -59,6 +59,12 @@ class AsOfArrays:
         return self.scaled[:, self.future_indices]
 
     @property
+    def step_ns(self) -> int:
+        """Length of one step, ns, read off a series with more than one row."""
+        begin = self.series_offsets[np.argmax(np.diff(self.series_offsets) > 1)]
+        return int(self.timestamps[begin + 1] - self.timestamps[begin])
+
+    @property
     def row_series(self) -> Int[np.ndarray, " rows"]:
         """Index of the series of each row."""
         lengths = np.diff(self.series_offsets)

@@ -74,7 +74,7 @@ def test_stamps_are_placed_by_the_rules(stamps, tenths, unit):
     placed = place(stamps, grid, tenths / 10)
     times, snapped = place_by_the_rules(stamps, grid, tenths)
     assert placed.snapped.tolist() == snapped
-    np.testing.assert_allclose(placed.times, [float(time) for time in times], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(placed.times, [float(time) for time in times], rtol=0, atol=1e-8)
     assert placed.seen.tolist() == [(stamp - grid.start) // grid.step for stamp in stamps.tolist()]
 
 

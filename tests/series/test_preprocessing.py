@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.errors import DataContractError, TooLittleDataError
+from spline_lstm.params import OutliersParams, SmoothingParams
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocessing import Preprocessed, preprocess
 from spline_lstm.series.reading import read_raw_table
@@ -384,28 +385,43 @@ def panels(draw):
     return instant, before, after
 
 
-@settings(max_examples=250)
-@given(
-    panels(),
-    st.sampled_from([0.0, 0.1, 0.3, 0.5]),
-    st.sampled_from(["linear", "pchip", "akima", "cubic"]),
-    st.integers(0, 6),
-    st.sampled_from(["univariate", "multivariate"]),
-    st.sampled_from(["standard", "minmax", "robust", "none"]),
+OPTIONS = st.fixed_dictionaries(
+    {
+        "snap": st.sampled_from([0.0, 0.1, 0.3, 0.5]),
+        "fill": st.sampled_from(["linear", "pchip", "akima", "cubic", "seasonal"]),
+        "season": st.sampled_from([None, 4]),
+        "max_gap": st.integers(0, 6),
+        "data_mode": st.sampled_from(["univariate", "multivariate"]),
+        "scaler": st.sampled_from(["standard", "minmax", "robust", "none"]),
+        "scaler_scope": st.sampled_from(["global", "per_series"]),
+        "was_missing": st.booleans(),
+        "outliers": st.sampled_from(
+            [OutliersParams(method=method, window=3, threshold=2.0) for method in ("off", "mark", "replace")]
+        ),
+        "smoothing": st.sampled_from(
+            [
+                SmoothingParams(method=method, strength=strength)
+                for method, strength in (("off", None), ("replace", 5.0), ("channel", 0.5))
+            ]
+        ),
+    }
 )
-def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, snap, fill, max_gap, mode, scaler):
+
+
+@settings(max_examples=250)
+@given(panels(), OPTIONS)
+def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, options):
     """Origins in the validation and the test part, from the raw table to X."""
     instant, *tables = case
-    options = {"snap": snap, "fill": fill, "max_gap": max_gap, "data_mode": mode, "scaler": scaler}
     first, second = (run(table, WIDE, train=0.5, validation=0.2, **options) for table in tables)
-    assert first.preprocessor["scaler"] == second.preprocessor["scaler"]
-    assert first.arrays.split_instants.tolist() == second.arrays.split_instants.tolist()
+    assert first.fitted.to_json() == second.fitted.to_json()
     for index in range(len(tables[0])):
         windows = [inputs_at(result.arrays, index, START + HOUR * instant) for result in (first, second)]
         rows = min(len(window[0]) for window in windows)
         (X, valid), (other_X, other_valid) = ((X[:rows], valid[:rows]) for X, valid in windows)
         assert X.tobytes() == other_X.tobytes()
         assert valid.tobytes() == other_valid.tobytes()
+        assert not np.isnan(X[valid]).any()
 
 
 def inputs_at(arrays, index: int, instant: int) -> tuple[np.ndarray, np.ndarray]:
@@ -423,20 +439,31 @@ def inputs_at(arrays, index: int, instant: int) -> tuple[np.ndarray, np.ndarray]
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["linear", "pchip", "akima", "cubic"]), st.sampled_from([0.0, 0.3, 0.5]))
-def test_nothing_after_the_training_part_changes_a_training_window(seed, fill, snap):
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["linear", "pchip", "akima", "cubic", "seasonal"]),
+    st.sampled_from([0.0, 0.3, 0.5]),
+    st.sampled_from(["off", "replace", "channel"]),
+)
+def test_nothing_after_the_training_part_changes_a_training_window(seed, fill, snap, smoothing):
     rng = np.random.default_rng(seed)
     stamps = np.unique(np.append(rng.integers(0, 1200, 150), [0, 1200]))
     values = random_values(seed, len(stamps))
     later = START + STEP * stamps >= START + HOUR * 85  # the validation part begins at row 85 of 121
     other = values.copy()
     other[later] = rng.choice([np.nan, 1e6, -1e6, 0.0], size=(int(later.sum()), 2))
-    options = {"data_mode": "multivariate", "fill": fill, "snap": snap, "max_gap": 6}
+    options = {
+        "data_mode": "multivariate",
+        "fill": fill,
+        "snap": snap,
+        "smoothing": SmoothingParams(method=smoothing, strength=None),
+        "outliers": OutliersParams(method="replace", window=5, threshold=3.0),
+    }
     found = []
     for column in (values, other):
         result = run({"": (START + STEP * stamps, column)}, WIDE, **options)
         assert result.arrays.split_instants[0] == START + HOUR * 85
-        found.append((result.preprocessor["scaler"], training_batch(result)))
+        found.append((result.fitted.to_json(), training_batch(result)))
     assert found[0][0] == found[1][0]
     for name, array in found[0][1].items():
         assert array.tobytes() == found[1][1][name].tobytes()

@@ -443,6 +443,77 @@ def test_the_first_offending_row_is_named(before, after, kind):
     assert f"raw.csv row {before + 3}:" in refusal(rows(*lines))
 
 
+# --- other kinds of columns -------------------------------------------------------------------------------------------
+
+
+def typed(*cells: str, dtype: str, **covariate) -> RawTable:
+    text = rows(*(f"2020-01-{day:02d},1,{cell}" for day, cell in enumerate(cells, start=1)), header="time,y,x")
+    return read(text, dynamic_covariates=[{"name": "x", "dtype": dtype, **covariate}])
+
+
+def test_booleans_are_zero_one_true_and_false_in_any_case():
+    values = typed("0", "1", "true", "FALSE", "", "True", " 1 ", dtype="boolean").values[:, 1]
+    np.testing.assert_array_equal(values, [0, 1, 1, 0, np.nan, 1, 1])
+
+
+@pytest.mark.parametrize(("dtype", "cell"), [("boolean", "2"), ("boolean", "yes"), ("int", "1.5"), ("int", "x"), ("int", "-0.25")])
+def test_a_cell_that_does_not_fit_its_dtype_is_named(dtype, cell):
+    with pytest.raises(DataContractError) as caught:
+        typed("1", cell, dtype=dtype)
+    assert f"raw.csv row 3: column 'x' holds {cell!r}" in str(caught.value)
+
+
+def test_whole_numbers_may_have_a_point_and_an_exponent():
+    assert typed("1", "2.0", "3e2", dtype="int").values[:, 1].tolist() == [1.0, 2.0, 300.0]
+
+
+def test_categories_are_positions_among_their_sorted_texts():
+    table = typed("rain", "01", "", "1", "sun", "rain", dtype="categorical")
+    assert table.categories == {"x": ("01", "1", "rain", "sun")}
+    np.testing.assert_array_equal(table.values[:, 1], [2, 0, np.nan, 1, 3, 2])
+
+
+def test_a_category_has_no_mean_the_last_row_counts():
+    text = rows("2020-01-01,1,0", "2020-01-01,3,1", header="time,y,x")
+    table = read(text, duplicates="mean", dynamic_covariates=[{"name": "x", "dtype": "boolean"}])
+    assert table.values.tolist() == [[2.0, 1.0]]
+
+
+def test_statics_are_read_once_per_series():
+    text = rows("2020-01-01,b,1,", "2020-01-02,b,1,south", "2020-01-01,a,1,north", header="time,store,y,region")
+    table = read(text, series_col="store", static_covariates=[{"name": "region", "dim": 2}])
+    assert table.series_names == ("a", "b")
+    assert table.statics == {"region": ("north", "south")}
+    assert table.unknown_columns == ()
+
+
+def test_a_static_that_changes_within_its_series_is_refused():
+    text = rows("2020-01-01,a,1,north", "2020-01-02,a,1,south", header="time,store,y,region")
+    message = refusal(text, series_col="store", static_covariates=[{"name": "region", "dim": 2}])
+    assert "raw.csv row 3" in message
+    assert "'region'" in message
+
+
+def test_all_broken_rules_are_told_at_once_each_with_its_rows():
+    text = rows("2020-01-01,x,1", "nonsense,2,inf", "2020-01-03,y,1", ",4,1", header="time,y,z")
+    with pytest.raises(DataContractError) as caught:
+        read(text, target_cols=["y", "z"])
+    lines = caught.value.lines
+    assert len(lines) == 4
+    assert any("row 2" in line and "'y' holds 'x'" in line and "2 rows: also 4" in line for line in lines)
+    assert any("row 3" in line and "'nonsense'" in line for line in lines)
+    assert any("row 3" in line and "'z' is infinite" in line for line in lines)
+    assert any("row 5" in line and "stamp is missing" in line for line in lines)
+
+
+def test_a_file_full_of_faults_does_not_flood_the_messages():
+    text = rows(*(f"2020-01-01,{'x' * 500}" for _ in range(5000)))
+    with pytest.raises(DataContractError) as caught:
+        read(text)
+    assert len(caught.value.lines) <= 20
+    assert max(len(line) for line in caught.value.lines) < 1000
+
+
 # --- anything at all --------------------------------------------------------------------------------------------------
 
 WIDE = (
