@@ -34,7 +34,7 @@ def make_spec(
     features=1,
     targets=(0,),
     normalization="last",
-    level=100.0,
+    level=(100.0,),
     *,
     hidden=(4, 3),
     lookback=5,
@@ -57,7 +57,7 @@ def make_spec(
     weights = {
         name: random.normal(0, 0.6, shape).astype(np.float32) for name, shape in sorted(weight_shapes(config).items())
     }
-    center = level + random.normal(0, 3, features)
+    center = np.array(level) + random.normal(0, 3, features)
     scale = np.exp(random.uniform(0, 4, features))
     behind = content_id("preprocessor")
     run_id = content_id(behind, config.to_json(), save(weights))

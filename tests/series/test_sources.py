@@ -11,7 +11,7 @@ from spline_lstm.series.reading import read_raw_table
 from spline_lstm.series.sources import EMBEDDED, read_source
 from tests.conftest import HOUR, hours, make_schema
 
-FRAME = pd.DataFrame({"time": pd.to_datetime(hours(4)), "y": [0.1, np.nan, 1 / 3, 1e300]})
+FRAME = pd.DataFrame({"time": pd.to_datetime(hours(4)), "y": [0.1, np.nan, 1 / 3, 1e29]})
 
 
 def table_of(content: bytes, **schema):
