@@ -7,7 +7,8 @@ as ``<exit code> <title>: <message>``; ``SPLINE_LSTM_DEBUG=1`` adds the tracebac
 import os
 import sys
 import traceback
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class SplineLstmError(Exception):
@@ -19,13 +20,16 @@ class SplineLstmError(Exception):
         Exit status of a command that ends with this error.
     title : str
         Name of the error class as it is printed.
+    lines : tuple of str
+        One message per violation, if several rules are broken at once; `str` gives the first.
     """
 
     exit_code: ClassVar[int] = 1
     title: ClassVar[str] = "error"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+    def __init__(self, message: str, *more: str) -> None:
+        self.lines = tuple(" ".join(line.split()) for line in (message, *more))
+        super().__init__(self.lines[0])
 
 
 class UsageError(SplineLstmError):
@@ -50,10 +54,20 @@ class SchemaError(SplineLstmError):
 
 
 class DataContractError(SplineLstmError):
-    """The raw table breaks the data contract."""
+    """The raw table breaks the data contract.
+
+    Attributes
+    ----------
+    quality : dict
+        The quality report as far as it was made, ready for JSON.
+    """
 
     exit_code = 12
     title = "data contract"
+
+    def __init__(self, message: str, *more: str, quality: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, *more)
+        self.quality = dict(quality or {"violations": list(self.lines)})
 
 
 class MissingCovariateError(SplineLstmError):
@@ -109,8 +123,9 @@ def shorten(value: object, limit: int = 80) -> str:
 
 
 def report(error: SplineLstmError) -> int:
-    """Print `error` as one line on stderr and return its exit code."""
+    """Print `error` on stderr, one line per violation, and return its exit code."""
     if os.environ.get("SPLINE_LSTM_DEBUG") == "1":
         traceback.print_exception(error)
-    print(f"{error.exit_code} {error.title}: {error}", file=sys.stderr)
+    for line in error.lines:
+        print(f"{error.exit_code} {error.title}: {line}", file=sys.stderr)
     return error.exit_code

@@ -1,4 +1,4 @@
-"""The step of the regular grid: a fixed duration, written as in pandas (5min, 1h, 1D)."""
+"""Durations and instants in params.yaml: 5min, 1h, 1D as in pandas; 2024-03-01 or 2024-03-01 06:00 in UTC."""
 
 import warnings
 
@@ -28,3 +28,24 @@ def parse_frequency(text: str) -> int:
     if not has_unit or not isinstance(step, pd.Timedelta) or step <= pd.Timedelta(0):
         raise ValueError("must be a fixed, positive duration such as 5min, 1h or 1D")
     return int(step.as_unit("ns").value)
+
+
+def parse_instant(text: str) -> int:
+    """Nanoseconds since 1970 UTC; a text without a time zone is UTC.
+
+    Raises
+    ------
+    ValueError
+        `text` is no date or stamp.
+
+    >>> parse_instant("1970-01-02")
+    86400000000000
+    """
+    try:
+        instant = pd.Timestamp(text)
+    except ValueError:
+        instant = pd.NaT
+    if not isinstance(instant, pd.Timestamp):
+        raise ValueError("must be a date such as 2024-03-01 or a stamp such as 2024-03-01 06:00")
+    instant = instant.tz_localize("UTC") if instant.tz is None else instant
+    return int(instant.as_unit("ns").value)

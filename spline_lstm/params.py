@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from spline_lstm.errors import ParamsError, shorten
-from spline_lstm.frequency import parse_frequency
+from spline_lstm.frequency import parse_frequency, parse_instant
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -38,10 +38,20 @@ class DataParams(Section):
 
 
 class SplitParams(Section):
-    """Chronological shares of the time span; the test part is what remains."""
+    """Chronological shares of the time span, or dates; the test part is what remains."""
 
     train: Share
     validation: Share
+    dates: tuple[str, str] | None
+
+    @pydantic.field_validator("dates")
+    @classmethod
+    def _in_order(cls, value: tuple[str, str] | None) -> tuple[str, str] | None:
+        if value is not None:
+            instants = [parse_instant(text) for text in value]
+            if instants[0] >= instants[1]:
+                raise ValueError("the validation part must begin before the test part")
+        return value
 
     @pydantic.model_validator(mode="after")
     def _test_part_remains(self) -> "SplitParams":
@@ -50,18 +60,49 @@ class SplitParams(Section):
         return self
 
 
+class OutlierParams(Section):
+    """The causal Hampel rule."""
+
+    method: Literal["off", "mark", "replace"]
+    window: Annotated[int, Field(ge=3)]
+    threshold: Annotated[float, Field(gt=0.0)]
+
+
+class SmoothingParams(Section):
+    """The causal smoothing spline."""
+
+    method: Literal["off", "replace", "channel"]
+    strength: Annotated[float, Field(gt=0.0)] | None
+
+
+class DriftParams(Section):
+    """Limits of the drift report, each a reason for a warning."""
+
+    mean_shift: Annotated[float, Field(gt=0.0)]
+    spread_ratio: Annotated[float, Field(ge=1.0)]
+    psi: Annotated[float, Field(gt=0.0)]
+    ks: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
 class PreprocessParams(Section):
     """From the raw table to regular as-of arrays (stage preprocess)."""
 
     data_mode: Literal["univariate", "multivariate"]
     frequency: str
     snap: Annotated[float, Field(ge=0.0, le=0.5)]
-    fill: Literal["linear", "pchip", "akima", "cubic"]
+    fill: Literal["linear", "pchip", "akima", "cubic", "seasonal"]
+    season: Annotated[int, Field(ge=2)] | None
     max_gap: Annotated[int, Field(ge=0)]
+    was_missing: bool
+    outliers: OutlierParams
+    smoothing: SmoothingParams
     scaler: Literal["standard", "minmax", "robust", "none"]
+    scaler_scope: Literal["global", "per_series"]
     max_missing: Annotated[float, Field(gt=0.0, le=1.0)]
+    longest_gap: Count | None
     min_rows: Count
     split: SplitParams
+    drift: DriftParams
 
     @pydantic.field_validator("frequency")
     @classmethod

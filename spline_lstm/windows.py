@@ -39,6 +39,8 @@ class Batch:
     origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
     series : [windows] int64, index of the series
     origin : [windows] int64, row of the first forecast row
+    X_future : [windows, horizon, F_future] float32, z-scores: what is known in advance of the rows to forecast
+    X_static : [windows, n_static] int32: ids of the properties of the series, 0: unknown
     """
 
     X: Float[np.ndarray, "windows lookback features"]
@@ -47,6 +49,8 @@ class Batch:
     origin_time: Int[np.ndarray, " windows"]
     series: Int[np.ndarray, " windows"]
     origin: Int[np.ndarray, " windows"]
+    X_future: Float[np.ndarray, "windows horizon future"]
+    X_static: Int[np.ndarray, "windows statics"]
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,12 @@ class Windows:
     @property
     def target_scaler(self) -> Scaler:
         """The part of the scaler that belongs to the targets."""
-        indices = self.arrays.target_indices
-        return Scaler(self.scaler.kind, self.scaler.center[indices], self.scaler.scale[indices])
+        return self.scaler.columns(self.arrays.target_indices)
+
+    @property
+    def future_names(self) -> tuple[str, ...]:
+        """Names of the features of X_future, in order."""
+        return tuple(self.feature_names[index] for index in self.arrays.future_indices)
 
     def gather(self, split: str) -> Batch:
         """All windows of a split (train, validation or test) as one batch."""
@@ -108,22 +116,28 @@ class Windows:
 
     def gather_origins(self, origins: Int[np.ndarray, " windows"]) -> Batch:
         """The windows at the given origins (rows)."""
-        scaled_target, observed = scaled_targets(self)
-        X = gather_inputs(self.arrays.scaled, self.arrays.causal, self.arrays.known_at, origins, self.lookback)
+        arrays = self.arrays
+        series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
         rows = origins[:, None] + np.arange(self.horizon)
+        mask = arrays.observed[rows]
+        scores = self.target_scaler.transform(np.where(mask, arrays.raw_target[rows], 0.0), series)
         shape = (len(origins), -1)
         return Batch(
-            X=X,
-            y=scaled_target[rows].reshape(shape),
-            mask=observed[rows].reshape(shape),
-            origin_time=self.arrays.timestamps[origins],
-            series=np.searchsorted(self.arrays.series_offsets, origins, side="right") - 1,
+            X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, origins, self.lookback),
+            y=np.where(mask, scores, 0.0).astype(np.float32).reshape(shape),
+            mask=mask.reshape(shape),
+            origin_time=arrays.timestamps[origins],
+            series=series,
             origin=origins,
+            X_future=gather_future(arrays.scaled, origins, self.horizon, arrays.future_indices),
+            X_static=arrays.static_ids[series],
         )
 
-    def to_data_units(self, y: Float[np.ndarray, "windows outputs"]) -> Float[np.ndarray, "windows horizon targets"]:
-        """Forecasts or labels from z-scores to data units, float64."""
-        return self.target_scaler.inverse(y.reshape(len(y), self.horizon, -1).astype(np.float64))
+    def to_data_units(
+        self, y: Float[np.ndarray, "windows outputs"], series: Int[np.ndarray, " windows"] | None = None
+    ) -> Float[np.ndarray, "windows horizon targets"]:
+        """Forecasts or labels from z-scores to data units, float64; `series` is needed where each is scaled alone."""
+        return self.target_scaler.inverse(y.reshape(len(y), self.horizon, -1).astype(np.float64), series)
 
 
 def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np) -> Any:
@@ -135,10 +149,17 @@ def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookbac
     return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
 
 
+def gather_future(scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np) -> Any:
+    """X_future [windows, horizon, F_future]: the features that are known in advance, of the rows to forecast."""
+    rows = origins[:, None] + xp.arange(horizon)
+    return scaled[rows[:, :, None], future_indices]
+
+
 def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
     """Observed targets as float32 z-scores (0 where not observed), and where they were observed."""
     observed = windows.arrays.observed
-    scores = windows.target_scaler.transform(np.where(observed, windows.arrays.raw_target, 0.0))
+    targets = np.where(observed, windows.arrays.raw_target, 0.0)
+    scores = windows.target_scaler.transform(targets, windows.arrays.row_series)
     return np.where(observed, scores, 0.0).astype(np.float32), observed
 
 
@@ -150,8 +171,7 @@ def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams) -> Wi
     TooLittleDataError
         A split has no window.
     """
-    bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
-    origins = np.concatenate([_origins_of_series(arrays, start, end, params) for start, end in bounds])
+    origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
     split = _split_of(arrays, origins, params)
     kept = split >= 0
     windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
@@ -164,17 +184,20 @@ def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams) -> Wi
     return windows
 
 
-def _origins_of_series(arrays: AsOfArrays, start: int, end: int, params: WindowParams) -> np.ndarray:
-    count = end - start - params.lookback - params.horizon + 1
-    if count <= 0:
-        return np.empty(0, dtype=np.int64)
-    origins = start + params.lookback + np.arange(0, count, params.stride, dtype=np.int64)
+def find_origins(arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1) -> Int[np.ndarray, " windows"]:
+    """Rows at which a window can be made: `lookback` valid rows before, and an observed label in `horizon` rows.
+
+    Windows lie inside one series. Every series starts at its own first complete window.
+    """
     # Prefix sums count invalid inputs and observed labels of every window in O(rows).
-    invalid = np.concatenate([[0], np.cumsum(~arrays.valid[start:end])])
-    observed = np.concatenate([[0], np.cumsum(arrays.observed[start:end].any(axis=1))])
-    row = origins - start
-    complete = invalid[row] == invalid[row - params.lookback]
-    labelled = observed[row + params.horizon] > observed[row]
+    invalid = np.concatenate([[0], np.cumsum(~arrays.valid)])
+    observed = np.concatenate([[0], np.cumsum(arrays.observed.any(axis=1))])
+    bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
+    origins = np.concatenate(
+        [np.arange(begin + lookback, end - horizon + 1, stride, dtype=np.int64) for begin, end in bounds]
+    )
+    complete = invalid[origins] == invalid[origins - lookback]
+    labelled = observed[origins + horizon] > observed[origins]
     return origins[complete & labelled]
 
 
@@ -202,7 +225,13 @@ def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
     }
     if materialize:
         batch = windows.gather_origins(windows.origins)
-        content |= {"X": batch.X, "y": batch.y, "mask": batch.mask}
+        content |= {
+            "X": batch.X,
+            "y": batch.y,
+            "mask": batch.mask,
+            "X_future": batch.X_future,
+            "X_static": batch.X_static,
+        }
     write_arrays(path, content)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from spline_lstm.artifacts import sha256_of_file, write_bytes, write_metrics
+from spline_lstm.errors import DataContractError
 from spline_lstm.params import load_params
 from spline_lstm.schema import load_schema
 from spline_lstm.series.reading import read_raw_table
@@ -17,9 +18,14 @@ def main(folder: Path) -> str:
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     content = read_source(params.data.source, folder)
-    table = read_raw_table(
-        content, schema, where=params.data.source, sort=params.data.sort, duplicates=params.data.duplicates
-    )
+    try:
+        table = read_raw_table(
+            content, schema, where=params.data.source, sort=params.data.sort, duplicates=params.data.duplicates
+        )
+    except DataContractError as error:
+        # No later stage runs then, so the quality report is written here.
+        write_metrics(folder / "metrics/data.json", error.quality)
+        raise
     raw = folder / "data/raw/series.csv"
     write_bytes(raw, content)
     metrics = {

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spline_lstm.artifacts import write_json, write_metrics
+from spline_lstm.errors import DataContractError
 from spline_lstm.params import load_params
 from spline_lstm.schema import load_schema
 from spline_lstm.series.preprocessing import preprocess
@@ -11,21 +12,30 @@ from spline_lstm.stage import run_stage
 
 
 def main(folder: Path) -> str:
-    """Write data/processed/processed.npz, models/preprocessor.json and metrics/data.json."""
+    """Write data/processed/processed.npz, models/preprocessor.json and metrics/data.json.
+
+    A table that breaks the contract leaves only metrics/data.json, with all violations.
+    """
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     raw = folder / "data/raw/series.csv"
-    table = read_raw_table(
-        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
-    )
-    result = preprocess(table, schema, params.preprocess, where=str(raw))
+    report = folder / "metrics/data.json"
+    try:
+        table = read_raw_table(
+            raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+        )
+        result = preprocess(table, schema, params.preprocess, where=str(raw))
+    except DataContractError as error:
+        write_metrics(report, error.quality)
+        raise
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
-    write_metrics(folder / "metrics/data.json", result.quality)
+    write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
-        f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}"
+        f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}; "
+        f"{len(result.quality['warnings'])} warnings in metrics/data.json"
     )
 
 

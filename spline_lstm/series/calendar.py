@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 
+import holidays
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 TURN = 2 * np.pi
+DAY_NS = 86_400_000_000_000
+HOLIDAY = "is_holiday"
 
 
-def calendar_features(stamps: Int[np.ndarray, " rows"], names: Sequence[str]) -> Float[np.ndarray, "rows features"]:
-    """Sine and cosine of the position in a day, week, year or in the twelve months.
+def calendar_features(
+    stamps: Int[np.ndarray, " rows"],
+    names: Sequence[str],
+    country: str | None = None,
+    subdivision: str | None = None,
+) -> Float[np.ndarray, "rows features"]:
+    """Sine and cosine of the position in a day, week, year or in the twelve months, and public holidays.
 
     Parameters
     ----------
     stamps : [rows] ns since 1970 UTC
-    names : ``hour_*``, ``dow_*``, ``doy_*`` or ``month_*`` with ``sin`` or ``cos``
+    names : ``hour_*``, ``dow_*``, ``doy_*`` or ``month_*`` with ``sin`` or ``cos``, and ``is_holiday``
+    country, subdivision : whose holidays, as in the package holidays
 
     Returns
     -------
@@ -23,18 +32,30 @@ def calendar_features(stamps: Int[np.ndarray, " rows"], names: Sequence[str]) ->
     """
     if not names:
         return np.empty((len(stamps), 0))
-    turns = {cycle: _turns(stamps, cycle) for cycle in {name.rsplit("_", 1)[0] for name in names}}
+    turns = {cycle: _turns(stamps, cycle) for cycle in {name.rsplit("_", 1)[0] for name in names if name != HOLIDAY}}
     functions = {"sin": np.sin, "cos": np.cos}
     columns = []
     for name in names:
+        if name == HOLIDAY:
+            columns.append(_holidays(stamps, country, subdivision))
+            continue
         cycle, function = name.rsplit("_", 1)
         columns.append(functions[function](TURN * turns[cycle]))
     return np.column_stack(columns)
 
 
+def _holidays(stamps: np.ndarray, country: str | None, subdivision: str | None) -> np.ndarray:
+    """1 on public holidays (of the UTC date), else 0."""
+    days, position = np.unique(stamps // DAY_NS, return_inverse=True)
+    dates = pd.DatetimeIndex((days * DAY_NS).view("datetime64[ns]"))
+    years = range(dates[0].year, dates[-1].year + 1)
+    known = holidays.country_holidays(country or "", subdiv=subdivision, years=years)
+    return np.array([date in known for date in dates.date], dtype=np.float64)[position]
+
+
 def _turns(stamps: np.ndarray, cycle: str) -> np.ndarray:
     moments = pd.DatetimeIndex(stamps.view("datetime64[ns]"))
-    day = (stamps % 86_400_000_000_000) / 86_400_000_000_000
+    day = (stamps % DAY_NS) / DAY_NS
     if cycle == "hour":
         return day
     if cycle == "dow":

@@ -9,6 +9,7 @@ of row t. Three arrays answer what is known of a cell:
 ``causal``    the last observation up to row i, held: what stands in for ``filled`` before that
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,9 +80,15 @@ class Column:
     valid: Bool[np.ndarray, " rows"]
 
 
-def make_grid(stamps: Int[np.ndarray, " observations"], anchor: int, step: int) -> Grid:
-    """The smallest grid through `anchor` whose rows cover `stamps`, each in its nearest row."""
+def make_grid(stamps: Int[np.ndarray, " observations"], anchor: int, step: int, until: int | None = None) -> Grid:
+    """The smallest grid through `anchor` whose rows cover `stamps`, each in its nearest row.
+
+    With `until` (ns) the grid ends no earlier than with the last row before that instant, so that a forecast
+    can be made there although the latest observations are missing.
+    """
     first, last = ((int(stamp) - anchor + step // 2) // step for stamp in (stamps.min(), stamps.max()))
+    if until is not None:
+        last = max(last, (until - anchor - 1) // step)
     return Grid(start=anchor + first * step, step=step, rows=last - first + 1)
 
 
@@ -105,8 +112,57 @@ def place(stamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> 
     return Placed(times=times, snapped=snapped, seen=seen, settled=np.where(near, row, seen))
 
 
+def place_panel(
+    stamps: Int[np.ndarray, " observations"],
+    series_offsets: Int[np.ndarray, " bounds"],
+    grids: Sequence[Grid],
+    snap: float,
+) -> tuple[Placed, Int[np.ndarray, " bounds"]]:
+    """Place several series on their grids, whose rows are counted one after another.
+
+    Parameters
+    ----------
+    stamps : [observations] increasing within each series
+    series_offsets : [series + 1] first observation of each series, and the end
+    grids : one per series
+    snap : as in `place`
+
+    Returns
+    -------
+    Placed
+        In rows of all series together.
+    row_offsets : [series + 1] int64
+        First grid row of each series, and the end.
+    """
+    row_offsets = np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64)
+    bounds = zip(series_offsets[:-1], series_offsets[1:], strict=True)
+    parts = [place(stamps[begin:end], grid, snap) for (begin, end), grid in zip(bounds, grids, strict=True)]
+    base = np.repeat(row_offsets[:-1], np.diff(series_offsets))
+    placed = Placed(
+        times=np.concatenate([part.times for part in parts]) + base,
+        snapped=np.concatenate([part.snapped for part in parts]),
+        # A stamp just before row 0 stands for row 0: it must not be seen in the series before.
+        seen=np.maximum(np.concatenate([part.seen for part in parts]), 0) + base,
+        settled=np.concatenate([part.settled for part in parts]) + base,
+    )
+    return placed, row_offsets
+
+
+def on_grid(placed: Placed, values: Float[np.ndarray, " observations"], rows: int) -> Float[np.ndarray, " rows"]:
+    """The observation of each row, NaN where there is none."""
+    raw = np.full(rows, np.nan)
+    raw[placed.times[placed.snapped].astype(np.int64)] = values[placed.snapped]
+    return raw
+
+
 def fill_column(
-    placed: Placed, values: Float[np.ndarray, " observations"], rows: int, *, method: str, max_gap: int
+    placed: Placed,
+    values: Float[np.ndarray, " observations"],
+    rows: int,
+    *,
+    method: str,
+    max_gap: int,
+    row_offsets: Int[np.ndarray, " bounds"] | None = None,
 ) -> Column:
     """As-of arrays of one column.
 
@@ -116,51 +172,72 @@ def fill_column(
         Where the rows of the raw table lie on the grid.
     values : [observations] float64, NaN where the column has no value
     rows : int
-        Length of the grid.
+        Length of the grid, of all series together.
     method : str
         Spline method for gaps, and for observations off the grid.
     max_gap : int
         Longest gap that is filled, in grid rows without an observation.
+    row_offsets : [series + 1] int64
+        First grid row of each series, and the end; one series by default.
     """
+    offsets = np.array([0, rows]) if row_offsets is None else row_offsets
+    raw = on_grid(placed, values, rows)
     present = ~np.isnan(values)
-    values, seen = values[present], placed.seen[present]
-    times, settled, snapped = placed.times[present], placed.settled[present], placed.snapped[present]
-    raw = np.full(rows, np.nan)
-    raw[times[snapped].astype(np.int64)] = values[snapped]
     empty = np.isnan(raw)
-    causal, age = _hold(seen, values, empty)
+    last = last_seen(placed.seen[present], offsets)
+    held = values[present]
+    causal = np.append(held, np.nan)[last]
+    valid = _age(last, empty, offsets) <= max_gap
 
-    # Snapping can put two stamps at one instant or, by one step, out of order: the snapped one wins.
+    times, settled, held = _distinct(placed.times[present], placed.snapped[present], placed.settled[present], held)
+    starts = np.searchsorted(times, offsets[:-1] - 0.5)
+    gaps = np.flatnonzero(empty)
+    gaps = gaps[gap_length(times, gaps, starts) <= max_gap]
+    at = gaps.astype(np.float64)
+    filled = raw.copy()
+    filled[gaps] = interpolate(times, held, at, method, starts)
+    known_at = np.where(empty, NEVER, np.arange(rows, dtype=np.int32))
+    known_at[gaps] = known_rows(np.maximum.accumulate(settled), times, at, method, NEVER, starts)
+    return Column(raw=raw, filled=filled, causal=causal, known_at=known_at.astype(np.int32), valid=valid)
+
+
+def last_seen(seen: Int[np.ndarray, " present"], row_offsets: Int[np.ndarray, " bounds"]) -> Int[np.ndarray, " rows"]:
+    """Index of the latest observation up to each row, -1 before the first of its series; `seen` increases."""
+    last = np.full(row_offsets[-1], -1, dtype=np.int64)
+    # Of several observations in one step the latest is assigned last, and stays.
+    last[np.maximum(seen, 0)] = np.arange(len(seen))
+    last = np.maximum.accumulate(last)
+    first = np.repeat(np.searchsorted(seen, row_offsets[:-1]), np.diff(row_offsets))
+    return np.where(last >= first, last, -1) if len(row_offsets) > 2 else last
+
+
+def _age(last: np.ndarray, empty: np.ndarray, row_offsets: np.ndarray) -> np.ndarray:
+    """Rows since an observation was made or stood for its row; `NEVER` before the first."""
+    rows = np.arange(len(empty))
+    fresh = (np.diff(last, prepend=-1) != 0) & (last >= 0) | ~empty
+    newest = np.maximum.accumulate(np.where(fresh, rows, -1))
+    begin = np.repeat(row_offsets[:-1], np.diff(row_offsets))
+    return np.where(newest >= begin, rows - newest, NEVER)
+
+
+def _distinct(
+    times: np.ndarray, snapped: np.ndarray, settled: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observations at distinct times: rounding can put two at one instant, and the snapped one wins."""
+    if (np.diff(times) > 0).all():
+        return times, settled, values
     order = np.lexsort((~snapped, times))
     order = order[np.diff(times[order], prepend=-np.inf) > 0]
-    times, settled, values = times[order], settled[order], values[order]
-    gaps = np.flatnonzero(empty)
-    gaps = gaps[_gap_length(times, gaps) <= max_gap]
-    filled = raw.copy()
-    filled[gaps] = interpolate(times, values, gaps.astype(np.float64), method)
-    known_at = np.where(empty, NEVER, np.arange(rows)).astype(np.int32)
-    known_at[gaps] = known_rows(np.maximum.accumulate(settled), times, gaps, method, NEVER)
-    return Column(raw=raw, filled=filled, causal=causal, known_at=known_at, valid=age <= max_gap)
+    return times[order], settled[order], values[order]
 
 
-def _hold(seen: np.ndarray, values: np.ndarray, empty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Last value seen up to each row, and rows since an observation (`NEVER` before the first)."""
-    rows = np.arange(len(empty))
-    last = np.full(len(empty), -1, dtype=np.int64)
-    # A stamp just before row 0 stands for row 0; of several in one step the latest is held.
-    np.maximum.at(last, np.maximum(seen, 0), np.arange(len(seen)))
-    last = np.maximum.accumulate(last)
-    held = np.where(last >= 0, np.append(values, np.nan)[last], np.nan)
-    fresh = np.where(np.diff(last, prepend=-1) > 0, rows, -1)
-    fresh = np.maximum.accumulate(np.where(empty, fresh, rows))
-    return held, np.where(fresh >= 0, rows - fresh, NEVER)
-
-
-def _gap_length(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Rows without an observation in the gap around each time; beyond any limit at the ends."""
+def gap_length(times: np.ndarray, at: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Rows without an observation in the gap around each row; infinite before the first and after the last."""
     if len(times) == 0:
         return np.full(len(at), np.inf)
     after = np.searchsorted(times, at)
-    inside = (after > 0) & (after < len(times))
+    series = np.searchsorted(starts, after - 1, side="right") - 1
+    ends = np.append(starts[1:], len(times))
+    inside = (after > starts[np.maximum(series, 0)]) & (after < ends[series]) & (series >= 0)
     left, right = times[np.maximum(after - 1, 0)], times[np.minimum(after, len(times) - 1)]
     return np.where(inside, np.ceil(right) - np.floor(left) - 1, np.inf)

@@ -3,22 +3,23 @@
 Row numbers in messages are lines of the file, the header being line 1.
 """
 
+import csv
 import io
-import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
-from spline_lstm.errors import DataContractError, MissingCovariateError
+from spline_lstm.errors import DataContractError
 from spline_lstm.schema import Schema, TableFormat
+from spline_lstm.series.columns import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
+from spline_lstm.series.validation import check_cells, check_header, check_order, raise_violations
 
-HEADER_LINES = 1
-ZONE = r"(?:[zZ]|[+-]\d{2}:?\d{2}|[+-]\d{2})\s*$"
+DISCRETE = ("boolean", "categorical")
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class RawTable:
     Attributes
     ----------
     stamps : [rows] int64, ns since 1970 UTC
-    values : [rows, columns] float64, data units, NaN where missing
+    values : [rows, columns] float64, data units, NaN where missing; a category is its position in `categories`
     columns : names of `values`: targets, then dynamic covariates
     series_offsets : [series + 1] int64, first row of each series and the end
     series_names : one name per series, in sorted order ("" where the schema has no series column)
     duplicates : number of rows merged into another row of the same stamp
     unknown_columns : columns that the schema does not name
+    categories : categorical column -> its texts in sorted order
+    statics : static covariate -> its text per series, None where missing
     """
 
     stamps: Int[np.ndarray, " rows"]
@@ -43,6 +46,13 @@ class RawTable:
     series_names: tuple[str, ...]
     duplicates: int
     unknown_columns: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    statics: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+    @property
+    def series(self) -> Int[np.ndarray, " rows"]:
+        """Index of the series of each row."""
+        return np.repeat(np.arange(len(self.series_names)), np.diff(self.series_offsets))
 
 
 def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str) -> RawTable:
@@ -63,29 +73,62 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     Raises
     ------
     DataContractError
-        The text is no table, or breaks a rule of the contract.
+        The text is no table, or breaks rules of the contract: one line for each.
     MissingCovariateError
         A required covariate is not among the columns.
     """
+    check_header(_header(content, schema.table_format), schema, where)
     frame = parse_csv(content, schema.table_format, where)
-    columns = _select_columns(frame, schema, where)
-    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format.timestamp_format, where)
-    values = np.column_stack([_numbers(frame[name], schema.table_format, where) for name in columns])
-    keys, names = _series_keys(frame, schema, where)
-    order = np.lexsort((stamps, keys)) if sort else np.argsort(keys, kind="stable")
-    _check_order(stamps, keys, order, where)
-    merged = merge_duplicates(stamps[order], values[order], keys[order], duplicates, order, where)
-    offsets = np.searchsorted(merged[2], np.arange(len(names) + 1))
-    named = {schema.timestamp_col, schema.series_col, *columns}
+    lines = _line_numbers(content, len(frame))
+    columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
+    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format.timestamp_format)
+    cells, categories = _parse_columns(frame, columns, schema)
+    keys, names, keyless = _series_keys(frame, schema)
+    parsed = {schema.timestamp_col: stamps, **dict(zip(columns, cells, strict=True)), **keyless}
+    statics, changing = _statics(frame, schema, keys, len(names))
+    found = []
+    if any_fault([*parsed.values(), *changing.values()]):
+        faults = {name: column.faults for name, column in (parsed | changing).items()}
+        found = check_cells(frame, faults, lines, schema.table_format.timestamp_format)
+    order = np.lexsort((stamps.values, keys)) if sort else np.argsort(keys, kind="stable")
+    sorted_stamps, sorted_keys = stamps.values[order], keys[order]
+    if not any_fault([stamps, *keyless.values()]):
+        found += check_order(sorted_stamps, sorted_keys, lines[order], duplicates_allowed=duplicates != "error")
+    raise_violations(found, where, {"rows": len(frame)})
+
+    discrete = np.array([_is_discrete(schema, name) for name in columns])
+    values = np.column_stack([column.values for column in cells])[order]
+    merged = merge_duplicates(sorted_stamps, values, sorted_keys, duplicates, discrete)
+    named = {schema.timestamp_col, schema.series_col, *columns, *statics}
     return RawTable(
         stamps=merged[0],
         values=merged[1],
         columns=columns,
-        series_offsets=offsets.astype(np.int64),
+        series_offsets=np.searchsorted(merged[2], np.arange(len(names) + 1)).astype(np.int64),
         series_names=names,
-        duplicates=len(stamps) - len(merged[0]),
-        unknown_columns=tuple(name for name in frame.columns if name not in named),
+        duplicates=len(frame) - len(merged[0]),
+        unknown_columns=tuple(str(name) for name in frame.columns if name not in named),
+        categories=categories,
+        statics=statics,
     )
+
+
+def _header(content: bytes, table_format: TableFormat) -> list[str]:
+    """Names in the first line that is not blank; none where that is no text, which parsing then explains."""
+    first = next((line for line in io.BytesIO(content) if line.strip()), b"")
+    try:
+        return next(csv.reader([first.decode("utf-8-sig")], delimiter=table_format.separator), [])
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _line_numbers(content: bytes, rows: int) -> Int[np.ndarray, " rows"]:
+    """Line of the file of each row; blank lines are skipped by the parser and counted here."""
+    if b"\n\n" in content or b"\n\r\n" in content or content[:1] in b"\r\n":
+        written = [number for number, line in enumerate(io.BytesIO(content), start=1) if line.strip()]
+        if len(written) == rows + 1:
+            return np.array(written[1:], dtype=np.int64)
+    return np.arange(2, rows + 2, dtype=np.int64)
 
 
 def parse_csv(content: bytes, table_format: TableFormat, where: str) -> pd.DataFrame:
@@ -118,116 +161,56 @@ def parse_csv(content: bytes, table_format: TableFormat, where: str) -> pd.DataF
     return frame
 
 
-def _select_columns(frame: pd.DataFrame, schema: Schema, where: str) -> tuple[str, ...]:
-    present = ", ".join(str(name) for name in frame.columns)
-    for name in (schema.timestamp_col, *schema.target_cols, *([schema.series_col] if schema.series_col else [])):
-        if name not in frame.columns:
-            raise DataContractError(
-                f"{where}: column {name!r} of the schema is not in the table (columns: {present}); "
-                "mend the schema or table_format.separator"
-            )
-    missing = [item.name for item in schema.dynamic_covariates if item.required and item.name not in frame.columns]
-    if missing:
-        raise MissingCovariateError(
-            f"{where}: required covariate {', '.join(map(repr, missing))} is not in the table (columns: {present}); "
-            "add the column or set required to false in the schema"
-        )
-    dynamic = [item.name for item in schema.dynamic_covariates if item.name in frame.columns]
-    return (*schema.target_cols, *dynamic)
+def _parse_columns(
+    frame: pd.DataFrame, columns: Sequence[str], schema: Schema
+) -> tuple[list[Cells], dict[str, tuple[str, ...]]]:
+    cells, categories = [], {}
+    for name in columns:
+        covariate = schema.covariate(name)
+        dtype = covariate.dtype if covariate else "float"
+        if dtype == "categorical":
+            column, categories[name] = parse_categories(frame[name], schema.table_format)
+        elif dtype == "boolean":
+            column = parse_booleans(frame[name], schema.table_format)
+        else:
+            column = parse_numbers(frame[name], schema.table_format, whole=dtype == "int")
+        cells.append(column)
+    return cells, categories
 
 
-def parse_stamps(texts: pd.Series, timestamp_format: str, where: str) -> Int[np.ndarray, " rows"]:
-    """Stamps in ns since 1970 UTC; naive stamps count as UTC, aware ones are converted.
-
-    Raises
-    ------
-    DataContractError
-        A stamp is missing or unreadable, or naive and aware stamps are mixed.
-    """
-    absent = texts.isna().to_numpy()
-    if absent.any():
-        raise DataContractError(f"{where} row {_row(absent)}: the stamp is missing; each row needs a stamp")
-    if timestamp_format in ("unix_s", "unix_ms"):
-        return _epoch_stamps(texts, {"unix_s": 10**9, "unix_ms": 10**6}[timestamp_format], where)
-    texts = texts.astype("str")
-    # One pattern test on the joined text is much cheaper than one per row.
-    aware = texts.str.contains(ZONE, regex=True).to_numpy(dtype=bool) if timestamp_format == "ISO8601" else None
-    if aware is not None and aware.any() and not aware.all():
-        other = aware if not aware[0] else ~aware
-        raise DataContractError(
-            f"{where} row {_row(other)}: stamps with and without a time zone are mixed; write all of them in one form"
-        )
-    parsed = pd.to_datetime(texts, format=timestamp_format, errors="coerce", utc=True)
-    unreadable = parsed.isna().to_numpy()
-    if unreadable.any():
-        text = texts.to_numpy()[int(np.argmax(unreadable))]
-        raise DataContractError(
-            f"{where} row {_row(unreadable)}: stamp {text!r} is not of the form {timestamp_format}; "
-            "declare the form in table_format.timestamp_format of the schema"
-        )
-    try:
-        return parsed.dt.as_unit("ns").astype("int64").to_numpy()
-    except (pd.errors.OutOfBoundsDatetime, OverflowError):
-        raise DataContractError(
-            f"{where}: stamps must lie between the years 1678 and 2261; mend those outside"
-        ) from None
+def _is_discrete(schema: Schema, name: str) -> bool:
+    covariate = schema.covariate(name)
+    return covariate is not None and covariate.dtype in DISCRETE
 
 
-def _epoch_stamps(texts: pd.Series, unit_ns: int, where: str) -> Int[np.ndarray, " rows"]:
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
-    limit = np.iinfo(np.int64).max / unit_ns
-    bad = ~(np.abs(numbers) < limit)
-    if bad.any():
-        raise DataContractError(f"{where} row {_row(bad)}: the stamp is no number of the declared unix time; mend it")
-    whole = np.floor(numbers)
-    return whole.astype(np.int64) * unit_ns + np.round((numbers - whole) * unit_ns).astype(np.int64)
-
-
-def _numbers(column: pd.Series, table_format: TableFormat, where: str) -> Float[np.ndarray, " rows"]:
-    if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
-        texts = column.astype("str").str.strip()
-        if table_format.decimal != ".":
-            texts = texts.str.replace(table_format.decimal, ".", regex=False)
-        texts = texts.mask(texts.isin(["", *table_format.missing_markers]))
-        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
-        wrong = np.isnan(numbers) & column.notna().to_numpy() & texts.notna().to_numpy()
-        if wrong.any():
-            text = column.to_numpy()[int(np.argmax(wrong))]
-            raise DataContractError(
-                f"{where} row {_row(wrong)}: column {column.name!r} holds {text!r}, which is no number; "
-                "mend the cell, or declare the text in table_format.missing_markers of the schema"
-            )
-    else:
-        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        raise DataContractError(
-            f"{where} row {_row(infinite)}: column {column.name!r} is infinite; values must be finite or missing"
-        )
-    return numbers
-
-
-def _series_keys(frame: pd.DataFrame, schema: Schema, where: str) -> tuple[Int[np.ndarray, " rows"], tuple[str, ...]]:
+def _series_keys(
+    frame: pd.DataFrame, schema: Schema
+) -> tuple[Int[np.ndarray, " rows"], tuple[str, ...], dict[str, Cells]]:
+    """Series of each row, names of the series in sorted order, and rows without a key."""
     if schema.series_col is None:
-        return np.zeros(len(frame), dtype=np.int64), ("",)
+        return np.zeros(len(frame), dtype=np.int64), ("",), {}
     column = frame[schema.series_col]
-    absent = column.isna().to_numpy()
-    if absent.any():
-        raise DataContractError(f"{where} row {_row(absent)}: the series key {schema.series_col!r} is missing; add it")
-    keys, names = pd.factorize(column.astype("str"), sort=True)
-    return keys.astype(np.int64), tuple(str(name) for name in names)
+    keys, names = pd.factorize(column.astype("str").mask(column.isna()), sort=True)
+    cells = Cells(keys.astype(np.int64), {"series": column.isna().to_numpy()})
+    return cells.values, tuple(str(name) for name in names), {schema.series_col: cells}
 
 
-def _check_order(stamps: np.ndarray, keys: np.ndarray, order: np.ndarray, where: str) -> None:
-    ordered, ordered_keys = stamps[order], keys[order]
-    backwards = (np.diff(ordered) < 0) & (np.diff(ordered_keys) == 0)
-    if backwards.any():
-        position = int(np.argmax(backwards)) + 1
-        raise DataContractError(
-            f"{where} row {order[position] + HEADER_LINES + 1}: timestamp {_text(ordered[position])} is earlier than "
-            f"{_text(ordered[position - 1])} before it; stamps must increase within a series. "
-            "Sort the file or set data.sort: true"
-        )
+def _statics(
+    frame: pd.DataFrame, schema: Schema, keys: Int[np.ndarray, " rows"], n_series: int
+) -> tuple[dict[str, tuple[str | None, ...]], dict[str, Cells]]:
+    """Static covariates per series, and the rows that differ from an earlier one of their series."""
+    statics, changing = {}, {}
+    for name in (item.name for item in schema.static_covariates if item.name in frame.columns):
+        cells, texts = parse_categories(frame[name], schema.table_format)
+        codes = np.where(np.isnan(cells.values), -1, cells.values).astype(np.int64)
+        given = np.flatnonzero((codes >= 0) & (keys >= 0))
+        of_series = np.full(n_series, -1)
+        # Assigned backwards, so that the first value of a series is the one that stays.
+        of_series[keys[given][::-1]] = codes[given][::-1]
+        statics[name] = tuple(texts[code] if code >= 0 else None for code in of_series)
+        changing[name] = Cells(codes, {"static": (codes >= 0) & (keys >= 0) & (codes != of_series[keys])})
+    changing.pop(schema.series_col or "", None)
+    return statics, changing
 
 
 def merge_duplicates(
@@ -235,40 +218,26 @@ def merge_duplicates(
     values: Float[np.ndarray, "rows columns"],
     keys: Int[np.ndarray, " rows"],
     policy: str,
-    order: Sequence[int] | np.ndarray,
-    where: str,
+    discrete: Bool[np.ndarray, " columns"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leave one row per series and stamp, by `policy`; rows must be sorted.
+    """Leave one row per series and stamp, by `policy` (``error`` counts as ``last``); rows must be sorted.
 
-    Raises
-    ------
-    DataContractError
-        `policy` is ``error`` and a stamp stands twice.
+    Columns that are `discrete` have no mean; the last row counts for them.
     """
     same = (np.diff(stamps) == 0) & (np.diff(keys) == 0)
     if not same.any():
         return stamps, values, keys
-    if policy == "error":
-        position = int(np.argmax(same)) + 1
-        raise DataContractError(
-            f"{where} row {order[position] + HEADER_LINES + 1}: timestamp {_text(stamps[position])} stands twice in "
-            "its series; remove a row or set data.duplicates to first, last or mean"
-        )
     first: Bool[np.ndarray, " rows"] = np.concatenate([[True], ~same])
-    if policy == "mean":
-        counted = ~np.isnan(values)
-        starts = np.flatnonzero(first)
-        totals = np.add.reduceat(np.where(counted, values, 0.0), starts, axis=0)
-        counts = np.add.reduceat(counted.astype(np.float64), starts, axis=0)
-        with np.errstate(invalid="ignore"):
-            return stamps[first], totals / counts, keys[first]
     kept = first if policy == "first" else np.concatenate([~same, [True]])
-    return stamps[kept], values[kept], keys[kept]
+    merged = values[kept]
+    if policy == "mean":
+        numbers = np.ones(values.shape[1], dtype=bool) if discrete is None else ~discrete
+        merged[:, numbers] = _means(values[:, numbers], np.flatnonzero(first))
+    return stamps[kept], merged, keys[kept]
 
 
-def _row(bad: np.ndarray) -> int:
-    return int(np.argmax(bad)) + HEADER_LINES + 1
-
-
-def _text(stamp: int) -> str:
-    return re.sub(r"(:\d\d)\.?0*$", r"\1", str(pd.Timestamp(int(stamp))))
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    counted = ~np.isnan(values)
+    totals = np.add.reduceat(np.where(counted, values, 0.0), starts, axis=0)
+    counts = np.add.reduceat(counted.astype(np.float64), starts, axis=0)
+    return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)

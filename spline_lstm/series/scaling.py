@@ -5,34 +5,62 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 IQR_OF_NORMAL = 1.3489795003921634
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """z = (x - center) / scale, per column.
+    """z = (x - center) / scale, per column, for all series or for each its own.
 
     Attributes
     ----------
     kind : str
         standard (mean, standard deviation), minmax (to 0..1), robust (median, normal-consistent
         quartile range) or none.
-    center, scale : [columns] float64, data units
+    center, scale : float64, data units
+        [columns] for all series; [series + 1, columns] per series, the last row being that of all
+        series together, for a series without training rows.
     """
 
     kind: str
-    center: Float[np.ndarray, " columns"]
-    scale: Float[np.ndarray, " columns"]
+    center: Float[np.ndarray, "... columns"]
+    scale: Float[np.ndarray, "... columns"]
 
-    def transform(self, values: Float[np.ndarray, "... columns"]) -> Float[np.ndarray, "... columns"]:
-        """Data units to z-scores, computed in float64."""
-        return (values - self.center) / self.scale
+    @property
+    def per_series(self) -> bool:
+        """Each series has a scaling of its own."""
+        return self.center.ndim == 2
 
-    def inverse(self, scores: Float[np.ndarray, "... columns"]) -> Float[np.ndarray, "... columns"]:
-        """z-scores to data units, computed in float64."""
-        return scores * self.scale + self.center
+    def transform(
+        self, values: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
+    ) -> Float[np.ndarray, "... columns"]:
+        """Data units to z-scores, computed in float64; `series` of each first index, if scaled per series."""
+        return (values - self._of(self.center, values, series)) / self._of(self.scale, values, series)
+
+    def inverse(
+        self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
+    ) -> Float[np.ndarray, "... columns"]:
+        """z-scores to data units, computed in float64; `series` as in `transform`."""
+        return scores * self._of(self.scale, scores, series) + self._of(self.center, scores, series)
+
+    def _of(self, constants: np.ndarray, values: np.ndarray, series: np.ndarray | None) -> np.ndarray:
+        if not self.per_series:
+            return constants
+        if series is None:
+            raise ValueError("the scaling is per series: say which series each value belongs to")
+        between = (1,) * (values.ndim - 2)
+        return constants[series].reshape(len(series), *between, -1)
+
+    def columns(self, indices: Int[np.ndarray, " chosen"]) -> "Scaler":
+        """The scaler of some of the columns."""
+        return Scaler(self.kind, self.center[..., indices], self.scale[..., indices])
+
+    @property
+    def overall(self) -> "Scaler":
+        """The scaling of all series together."""
+        return Scaler(self.kind, self.center[-1], self.scale[-1]) if self.per_series else self
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for preprocessor.json."""
@@ -52,12 +80,13 @@ def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler
     observed : [rows, columns] observed values of the training part, NaN where missing
     kind : standard, minmax, robust or none
     """
-    pairs = [_center_and_scale(column[~np.isnan(column)], kind) for column in observed.T]
+    pairs = [center_and_scale(column[~np.isnan(column)], kind) for column in observed.T]
     center, scale = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return Scaler(kind=kind, center=center, scale=scale)
 
 
-def _center_and_scale(values: np.ndarray, kind: str) -> tuple[float, float]:
+def center_and_scale(values: Float[np.ndarray, " n"], kind: str) -> tuple[float, float]:
+    """Constants of one column from its observed values; (0, 1) without any, scale 1 for a constant."""
     if kind == "none" or len(values) == 0:
         return 0.0, 1.0
     if kind == "standard":

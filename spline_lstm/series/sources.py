@@ -9,9 +9,13 @@ import pandas as pd
 import pyarrow as pa
 
 from spline_lstm.errors import DataContractError
+from spline_lstm.synthetic import stores
 
 # Name in params.yaml -> (package, file inside it). Nothing of these files is committed here.
 EMBEDDED = {"bokeh_sampledata/CGM": ("bokeh_sampledata", "_data/CGM.csv.gz")}
+
+# Name in params.yaml -> table made by a formula, the same bytes on every machine.
+SYNTHETIC = {"synthetic/stores": stores}
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -19,13 +23,13 @@ PARQUET_MAGIC = b"PAR1"
 def read_source(source: str, folder: Path) -> bytes:
     """Bytes of the raw table as CSV text.
 
-    CSV files and embedded sets come as they are; a Parquet file is turned into CSV, with stamps
+    CSV files and embedded sets come as they are; a Parquet file or a synthetic table is turned into CSV, with stamps
     in ISO 8601 and floats in their shortest exact form.
 
     Parameters
     ----------
     source : str
-        ``data.source`` of params.yaml: an embedded name or a path relative to `folder`.
+        ``data.source`` of params.yaml: an embedded or synthetic name, or a path relative to `folder`.
     folder : Path
         The pipeline folder.
 
@@ -37,9 +41,11 @@ def read_source(source: str, folder: Path) -> bytes:
     if source in EMBEDDED:
         package, member = EMBEDDED[source]
         return gzip.decompress(resources.files(package).joinpath(member).read_bytes())
+    if source in SYNTHETIC:
+        return _to_csv(SYNTHETIC[source]())
     path = folder / source
     if not path.is_file():
-        known = ", ".join(EMBEDDED)
+        known = ", ".join((*EMBEDDED, *SYNTHETIC))
         raise DataContractError(
             f"{path}: no such file; set data.source in params.yaml to a CSV or Parquet file or {known}"
         )
@@ -56,4 +62,8 @@ def _parquet_to_csv(path: Path, content: bytes) -> bytes:
         raise DataContractError(f"{path}: no readable Parquet file ({error}); write it again") from None
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
+    return _to_csv(frame)
+
+
+def _to_csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z").encode("utf-8")

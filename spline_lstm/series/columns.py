@@ -1,0 +1,113 @@
+"""Cells of one column: text to numbers, booleans, categories or stamps, and the cells that do not fit.
+
+Every parser returns its values together with the faults: rule -> rows that break it. What a rule
+says is in `spline_lstm.series.validation`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
+from spline_lstm.schema import TableFormat
+
+ZONE = r"(?:[zZ]|[+-]\d{2}:?\d{2}|[+-]\d{2})\s*$"
+TRUE, FALSE = ("1", "true"), ("0", "false")
+EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
+Faults = dict[str, Bool[np.ndarray, " rows"]]
+
+
+class Cells(NamedTuple):
+    """A parsed column.
+
+    Attributes
+    ----------
+    values : [rows] float64 (NaN where missing or faulty), or int64 ns for stamps
+    faults : rule -> [rows] bool
+    """
+
+    values: np.ndarray
+    faults: Faults
+
+
+def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool = False) -> Cells:
+    """Numbers; with `whole` only integers."""
+    faults: Faults = {}
+    if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
+        texts = _texts(column, table_format)
+        if table_format.decimal != ".":
+            texts = texts.str.replace(table_format.decimal, ".", regex=False)
+        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+        faults["number"] = np.isnan(numbers) & texts.notna().to_numpy()
+    else:
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    faults["finite"] = np.isinf(numbers)
+    if whole:
+        with np.errstate(invalid="ignore"):
+            faults["whole"] = ~(np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers)))
+    return Cells(np.where(faults["finite"], np.nan, numbers), faults)
+
+
+def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
+    """0 and 1, or true and false in any case, as 0.0 and 1.0."""
+    texts = _texts(column, table_format).str.lower().str.removesuffix(".0")
+    values = np.full(len(texts), np.nan)
+    values[texts.isin(TRUE).to_numpy(dtype=bool)] = 1.0
+    values[texts.isin(FALSE).to_numpy(dtype=bool)] = 0.0
+    return Cells(values, {"boolean": np.isnan(values) & texts.notna().to_numpy()})
+
+
+def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cells, tuple[str, ...]]:
+    """Position of each text among all texts of the column, in sorted order, and these texts."""
+    codes, names = pd.factorize(_texts(column, table_format), sort=True)
+    return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(str(name) for name in names)
+
+
+def parse_stamps(texts: pd.Series, timestamp_format: str) -> Cells:
+    """Stamps in ns since 1970 UTC; naive stamps count as UTC, aware ones are converted."""
+    absent = texts.isna().to_numpy()
+    if timestamp_format in EPOCH_UNITS:
+        return _epoch_stamps(texts, EPOCH_UNITS[timestamp_format], absent)
+    texts = texts.astype("str")
+    faults: Faults = {"stamp_missing": absent}
+    if timestamp_format == "ISO8601":
+        faults["zone"] = _other_zone(texts, absent)
+    try:
+        parsed = pd.to_datetime(texts.mask(absent), format=timestamp_format, errors="coerce", utc=True)
+    except (ValueError, OverflowError):
+        # A pattern that is none, or a year beyond any unit: no stamp can be read.
+        parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
+    faults["stamp"] = parsed.isna().to_numpy() & ~absent
+    faults["stamp_range"] = ~faults["stamp"] & ~absent & ~parsed.dt.year.between(1678, 2261).to_numpy()
+    parsed = parsed.mask(faults["stamp_range"] | faults["stamp"] | absent, pd.Timestamp(0, tz="UTC"))
+    return Cells(parsed.dt.as_unit("ns").astype("int64").to_numpy(), faults)
+
+
+def _texts(column: pd.Series, table_format: TableFormat) -> pd.Series:
+    """Cells as text without blanks around them, missing ones as NaN."""
+    texts = column.astype("str").str.strip()
+    return texts.mask(texts.isin(["", *table_format.missing_markers]) | column.isna())
+
+
+def _other_zone(texts: pd.Series, absent: np.ndarray) -> Bool[np.ndarray, " rows"]:
+    """Rows that differ from the first one in whether they name a time zone."""
+    aware = texts.str.contains(ZONE, regex=True).to_numpy(dtype=bool)
+    return (aware != aware[int(np.argmin(absent))]) & ~absent
+
+
+def _epoch_stamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    limit = np.iinfo(np.int64).max / unit_ns
+    bad = ~(np.abs(numbers) < limit)
+    whole = np.floor(np.where(bad, 0.0, numbers))
+    stamps = whole.astype(np.int64) * unit_ns + np.round((np.where(bad, 0.0, numbers) - whole) * unit_ns).astype(
+        np.int64
+    )
+    return Cells(stamps, {"stamp_missing": absent, "epoch": bad & ~absent})
+
+
+def any_fault(cells: Sequence[Cells]) -> bool:
+    """True if a cell of any of the columns breaks a rule."""
+    return any(mask.any() for column in cells for mask in column.faults.values())

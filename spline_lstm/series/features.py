@@ -1,0 +1,130 @@
+"""Which features X has, in which order, and how the cells of a column become them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spline_lstm.params import PreprocessParams
+from spline_lstm.schema import Schema
+from spline_lstm.series import fills
+from spline_lstm.series.grid import Column
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of X.
+
+    Attributes
+    ----------
+    name : str
+    source : str
+        Column of the raw table, or the calendar feature.
+    kind : str
+        ``value`` (as it is), ``smooth``, ``missing`` (1 where nothing was observed), ``category`` (1 where the
+        id is `category`), ``id``, ``calendar``.
+    scaled : bool
+        The scaler applies; other features keep their values.
+    known_future : bool
+        Known in advance, at any forecast origin.
+    category : int
+        Id that a one-hot feature stands for.
+    """
+
+    name: str
+    source: str
+    kind: str
+    scaled: bool = False
+    known_future: bool = False
+    category: int = -1
+
+
+def used_columns(columns: Sequence[str], schema: Schema, params: PreprocessParams) -> tuple[str, ...]:
+    """Columns of the raw table that become features: all, or the targets alone."""
+    return tuple(columns) if params.data_mode == "multivariate" else tuple(schema.target_cols)
+
+
+def is_cleaned(schema: Schema, name: str) -> bool:
+    """The outlier rule and smoothing apply: targets, and numbers that are not known in advance."""
+    covariate = schema.covariate(name)
+    return covariate is None or (covariate.coding == "scaled" and not covariate.known_future)
+
+
+def plan_features(
+    columns: Sequence[str], schema: Schema, params: PreprocessParams, categories: Mapping[str, tuple[str, ...]]
+) -> tuple[Feature, ...]:
+    """Targets, dynamic covariates, added channels, calendar features.
+
+    Parameters
+    ----------
+    columns : the used columns, targets first
+    schema, params
+    categories : categorical column -> the texts seen in the training part; the first has id 1
+    """
+    features = [feature for name in columns for feature in _of_column(name, schema, categories)]
+    if params.smoothing.method == "channel":
+        features += [
+            Feature(f"{name}_smooth", name, "smooth", scaled=True) for name in columns if is_cleaned(schema, name)
+        ]
+    if params.was_missing:
+        features += [Feature(f"{name}_was_missing", name, "missing") for name in schema.target_cols]
+    return (*features, *(Feature(name, name, "calendar", known_future=True) for name in calendar_names(schema, params)))
+
+
+def calendar_names(schema: Schema, params: PreprocessParams) -> tuple[str, ...]:
+    """Calendar features in use."""
+    calendar = schema.calendar_features
+    return calendar.features if calendar.enabled and params.data_mode == "multivariate" else ()
+
+
+def _of_column(name: str, schema: Schema, categories: Mapping[str, tuple[str, ...]]) -> list[Feature]:
+    covariate = schema.covariate(name)
+    if covariate is None:
+        return [Feature(name, name, "value", scaled=True)]
+    known = covariate.known_future
+    if covariate.coding == "one_hot":
+        return [
+            Feature(f"{name}={text}", name, "category", known_future=known, category=index)
+            for index, text in enumerate(categories[name], start=1)
+        ]
+    if covariate.coding == "embedding":
+        return [Feature(name, name, "id", known_future=known)]
+    return [Feature(name, name, "value", scaled=covariate.coding == "scaled", known_future=known)]
+
+
+def category_ids(codes: np.ndarray, texts: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """Positions in `texts` to ids: 1 for the first of the `known` texts, 0 for any other, NaN stays."""
+    table = np.array([known.index(text) + 1 if text in known else 0 for text in texts], dtype=np.float64)
+    missing = np.isnan(codes)
+    return np.where(missing, np.nan, np.append(table, np.nan)[np.where(missing, 0, codes).astype(np.int64)])
+
+
+def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndarray) -> Column:
+    """What stands in for missing values of a column, by the schema; targets stay as they were filled."""
+    covariate = schema.covariate(name)
+    if covariate is None:
+        return column
+    policy = covariate.missing or schema.missing_policy.dynamic_covariates
+    if policy == "interpolate" and covariate.coding == "scaled":
+        filled = column
+    elif policy == "zero" or (policy == "unknown_token" and covariate.dtype == "categorical"):
+        filled = fills.zero(column)
+    elif policy == "ffill_bfill_then_zero" and not covariate.known_future:
+        filled = fills.hold_then_zero(column)
+    else:
+        filled = fills.hold(column)
+    return fills.known_ahead(filled, row_offsets) if covariate.known_future else filled
+
+
+def feature_column(column: Column, feature: Feature) -> Column:
+    """The channel that a feature takes from its filled column."""
+    if feature.kind == "missing":
+        flag = np.isnan(column.raw).astype(np.float64)
+        rows = np.arange(len(flag), dtype=np.int32)
+        return Column(flag, flag, flag, rows, np.ones(len(flag), dtype=bool))
+    if feature.kind == "category":
+        filled, causal = (
+            np.where(np.isnan(ids), 0.0, ids == feature.category) for ids in (column.filled, column.causal)
+        )
+        return Column(column.raw, filled, causal, column.known_at, np.ones(len(filled), dtype=bool))
+    return column

@@ -1,0 +1,237 @@
+"""The quality report: what the raw table holds, what was done to it, how its parts differ; and the limits on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.params import PreprocessParams
+from spline_lstm.schema import Schema
+from spline_lstm.series.arrays import AsOfArrays
+from spline_lstm.series.drift import drift_report, warnings_of
+from spline_lstm.series.grid import Column
+from spline_lstm.series.layout import Layout
+from spline_lstm.series.reading import RawTable
+from spline_lstm.series.validation import Violation, raise_violations
+
+# Rows of each part that the drift report looks at, evenly spread: its figures then differ by some 0.01.
+DRIFT_ROWS = 100_000
+PARTS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class ColumnQuality:
+    """Findings in one column.
+
+    Attributes
+    ----------
+    missing : [series] int64, grid rows without an observation
+    longest_gap : [series] int64, steps
+    outliers : [series] int64, flagged observations
+    filled : int, grid rows that were filled
+    gaps, gaps_beyond : int, gaps, and gaps longer than the limit
+    constant : bool, one value, or none, in the whole training part
+    """
+
+    missing: Int[np.ndarray, " series"]
+    longest_gap: Int[np.ndarray, " series"]
+    outliers: Int[np.ndarray, " series"]
+    filled: int
+    gaps: int
+    gaps_beyond: int
+    constant: bool
+
+
+def assess_column(
+    raw: Float[np.ndarray, " rows"],
+    column: Column,
+    outliers: Int[np.ndarray, " series"],
+    layout: Layout,
+    training: Bool[np.ndarray, " rows"],
+    max_gap: int,
+) -> ColumnQuality:
+    """Findings in a column from its observations `raw` on the grid and its filled form."""
+    absent = np.isnan(raw)
+    lengths, series = _runs(absent, layout.row_offsets)
+    longest = np.zeros(len(layout.grids), dtype=np.int64)
+    np.maximum.at(longest, series, lengths)
+    seen = raw[training & ~absent]
+    return ColumnQuality(
+        missing=np.add.reduceat(absent.astype(np.int64), layout.row_offsets[:-1]),
+        longest_gap=longest,
+        outliers=outliers,
+        filled=int((absent & ~np.isnan(column.filled)).sum()),
+        gaps=len(lengths),
+        gaps_beyond=int((lengths > max_gap).sum()),
+        constant=len(seen) == 0 or float(np.ptp(seen)) == 0.0,
+    )
+
+
+def _runs(absent: np.ndarray, row_offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Length and series of each run of absent rows; a run ends with its series."""
+    begins = absent & ~np.concatenate([[False], absent[:-1]])
+    begins[row_offsets[:-1]] = absent[row_offsets[:-1]]
+    run = np.cumsum(begins)[absent]
+    lengths = np.bincount(run, minlength=1)[1:]
+    return lengths, np.searchsorted(row_offsets, np.flatnonzero(begins), side="right") - 1
+
+
+def quality_report(
+    table: RawTable,
+    layout: Layout,
+    arrays: AsOfArrays,
+    columns: Mapping[str, ColumnQuality],
+    params: PreprocessParams,
+) -> dict[str, Any]:
+    """Everything found, ready for JSON."""
+    drift = _drift(arrays)
+    limits = params.drift.model_dump()
+    warnings = [f"{part}: {text}" for part, report in drift.items() for text in warnings_of(report, limits)]
+    warnings += [f"column {name!r} is not in the schema" for name in table.unknown_columns]
+    rows = np.diff(layout.row_offsets)
+    return {
+        **_overview(table),
+        "grid_rows": layout.rows,
+        "duplicates_merged": table.duplicates,
+        "off_grid_stamps": _off_grid(table, layout.step),
+        "outliers": int(sum(found.outliers.sum() for found in columns.values())),
+        "unknown_columns": list(table.unknown_columns),
+        "columns": [_column_row(name, found, layout.rows) for name, found in columns.items()],
+        "per_series": _series_rows(table, rows, columns) if len(rows) > 1 else [],
+        "drift": drift,
+        "warnings": warnings,
+    }
+
+
+def _overview(table: RawTable) -> dict[str, Any]:
+    return {
+        "rows": len(table.stamps) + table.duplicates,
+        "series": len(table.series_names),
+        "first_stamp": pd.Timestamp(int(table.stamps.min())).isoformat(),
+        "last_stamp": pd.Timestamp(int(table.stamps.max())).isoformat(),
+        "median_step": median_step(table),
+    }
+
+
+def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "missing_share": float(found.missing.sum() / rows),
+        "filled_rows": found.filled,
+        "gaps": found.gaps,
+        "longest_gap_steps": int(found.longest_gap.max()),
+        "gaps_beyond_limit": found.gaps_beyond,
+        "outliers": int(found.outliers.sum()),
+    }
+
+
+def _series_rows(table: RawTable, rows: np.ndarray, columns: Mapping[str, ColumnQuality]) -> list[dict[str, Any]]:
+    """One record per series; shares and gaps are those of the worst column."""
+    missing = np.max([found.missing for found in columns.values()], axis=0) / rows
+    longest = np.max([found.longest_gap for found in columns.values()], axis=0)
+    outliers = np.sum([found.outliers for found in columns.values()], axis=0)
+    raw_rows = np.diff(table.series_offsets)
+    return [
+        {
+            "series": name,
+            "rows": int(raw_rows[index]),
+            "missing_share": float(missing[index]),
+            "longest_gap_steps": int(longest[index]),
+            "outliers": int(outliers[index]),
+        }
+        for index, name in enumerate(table.series_names)
+    ]
+
+
+def _drift(arrays: AsOfArrays) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Drift of the z-scored inputs (its statistics do not depend on the unit) from the training part."""
+    chosen = [index for index in range(arrays.scaled.shape[1]) if index not in arrays.calendar_indices]
+    names = [str(arrays.feature_names[index]) for index in chosen]
+    part = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
+    samples = [_spread(np.flatnonzero(part == index)) for index in range(3)]
+    train, *others = (arrays.scaled[rows][:, chosen] for rows in samples)
+    return {name: drift_report(train, other, names) for name, other in zip(PARTS, others, strict=True)}
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    return rows[:: -(-len(rows) // DRIFT_ROWS)] if len(rows) > DRIFT_ROWS else rows
+
+
+def _off_grid(table: RawTable, step: int) -> int:
+    """Stamps whose distance to the stamp before is no whole number of steps."""
+    steps = np.diff(table.stamps)
+    within = np.ones(len(steps), dtype=bool)
+    within[table.series_offsets[1:-1] - 1] = False
+    return int(((steps % step != 0) & within).sum())
+
+
+def median_step(table: RawTable) -> str:
+    """The cadence found: the median distance of neighbouring stamps, as text."""
+    steps = np.diff(table.stamps)
+    return str(pd.Timedelta(int(np.median(steps[steps > 0])))) if (steps > 0).any() else "undefined"
+
+
+def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where: str) -> None:
+    """Enough rows, and a grid that they can fill; checked before the grid takes any memory.
+
+    Raises
+    ------
+    DataContractError
+        One line per limit that is broken.
+    """
+    found = []
+    if len(table.stamps) < params.min_rows:
+        text = f"{len(table.stamps)} rows are fewer than preprocess.min_rows = {params.min_rows}; "
+        found.append(_violation("min_rows", "", text + "bring more data or lower the limit"))
+    if len(table.stamps) < (1 - params.max_missing) * layout.rows or layout.rows >= np.iinfo(np.int32).max:
+        text = (
+            f"{layout.rows} grid rows of {params.frequency} for {len(table.stamps)} rows of data: more than "
+            f"preprocess.max_missing = {params.max_missing:g} would be missing; the median step of the table is "
+            f"{median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
+        )
+        found.append(_violation("max_missing", "", text))
+    raise_violations(found, where, _overview(table))
+
+
+def check_targets(
+    columns: Mapping[str, ColumnQuality],
+    schema: Schema,
+    params: PreprocessParams,
+    where: str,
+    quality: Mapping[str, Any],
+) -> None:
+    """Targets keep the limits on missing values and gaps, and are not constant.
+
+    Raises
+    ------
+    DataContractError
+        One line per limit that is broken, with the quality report.
+    """
+    found = []
+    for name in schema.target_cols:
+        column = columns[name]
+        missing = float(column.missing.sum() / quality["grid_rows"])
+        longest = int(column.longest_gap.max())
+        if missing > params.max_missing:
+            text = (
+                f"{missing:.1%} of the grid rows have no {name!r}, more than preprocess.max_missing = "
+                f"{params.max_missing:g}; check preprocess.frequency, bring better data or raise the limit"
+            )
+            found.append(_violation("max_missing", name, text))
+        if params.longest_gap is not None and longest > params.longest_gap:
+            text = (
+                f"{name!r} has a gap of {longest} steps, longer than preprocess.longest_gap = {params.longest_gap}; "
+                "bring the missing rows or raise the limit"
+            )
+            found.append(_violation("longest_gap", name, text))
+        if column.constant:
+            text = f"target {name!r} is constant in the training part; nothing can be learned, check the column"
+            found.append(_violation("constant", name, text))
+    raise_violations(found, where, quality)
+
+
+def _violation(rule: str, column: str, text: str) -> Violation:
+    return Violation(rule, column, (), 1, text)
