@@ -60,7 +60,7 @@ class SplitParams(Section):
         return self
 
 
-class OutlierParams(Section):
+class OutliersParams(Section):
     """The causal Hampel rule."""
 
     method: Literal["off", "mark", "replace"]
@@ -94,7 +94,7 @@ class PreprocessParams(Section):
     season: Annotated[int, Field(ge=2)] | None
     max_gap: Annotated[int, Field(ge=0)]
     was_missing: bool
-    outliers: OutlierParams
+    outliers: OutliersParams
     smoothing: SmoothingParams
     scaler: Literal["standard", "minmax", "robust", "none"]
     scaler_scope: Literal["global", "per_series"]

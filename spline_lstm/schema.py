@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import holidays
+import pandas as pd
 import pydantic
 from pydantic import Field
 
-from spline_lstm.errors import SchemaError
+from spline_lstm.errors import SchemaError, shorten
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -55,6 +56,26 @@ class TableFormat(Part):
     decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
     missing_markers: tuple[str, ...] = ()
     timestamp_format: Name = "ISO8601"
+
+    @pydantic.field_validator("timestamp_format")
+    @classmethod
+    def _format_is_known(cls, value: str) -> str:
+        if value in ("ISO8601", "unix_s", "unix_ms"):
+            return value
+        try:
+            # The same parser that will read the stamps; a pattern without a directive reads none.
+            pd.to_datetime(pd.Series(["2020"]), format=value, errors="coerce")
+        except ValueError as error:
+            raise ValueError(f"no pattern of strftime ({error})") from None
+        if "%" not in value:
+            raise ValueError("must be ISO8601, unix_s, unix_ms or a pattern such as %d.%m.%Y %H:%M")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _marks_differ(self) -> "TableFormat":
+        if self.separator == self.decimal:
+            raise ValueError("separator and decimal must differ")
+        return self
 
 
 class DynamicCovariate(Part):
@@ -209,23 +230,39 @@ def load_schema(path: Path) -> Schema:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise SchemaError(f"{path} is missing; set data.schema_file in params.yaml to your schema") from None
     except UnicodeDecodeError:
         raise SchemaError(f"{path} is no UTF-8 text; write the schema as UTF-8 JSON") from None
+    except OSError as error:
+        raise SchemaError(f"{path}: {error.strerror}; set data.schema_file in params.yaml to your schema") from None
     return parse_schema(text, str(path))
 
 
 def parse_schema(text: str, where: str) -> Schema:
     """Validate the JSON text of a schema; `where` names it in errors."""
     try:
-        return Schema.model_validate_json(json.dumps(json.loads(text)))
+        return Schema.model_validate_json(json.dumps(json.loads(text, object_pairs_hook=_each_key_once)))
     except json.JSONDecodeError as error:
         raise SchemaError(f"{where} line {error.lineno}: no valid JSON ({error.msg}); mend the line") from None
     except RecursionError:
         raise SchemaError(f"{where}: nested too deeply; a schema has three levels") from None
-    except pydantic.ValidationError as error:
+    except (RepeatedKeyError, ValueError) as error:
+        if not isinstance(error, pydantic.ValidationError):
+            raise SchemaError(f"{where}: {shorten(str(error), 200)}; mend it") from None
         raise SchemaError(f"{where}: {'; '.join(_describe(item) for item in error.errors())}") from None
+
+
+class RepeatedKeyError(ValueError):
+    """A key stands twice in one JSON object."""
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise RepeatedKeyError(f"the key {twice} stands twice")
+    return dict(pairs)
 
 
 def _describe(item: Any) -> str:
@@ -235,5 +272,5 @@ def _describe(item: Any) -> str:
     if item["type"] == "missing":
         return f"{path}: the key is missing; add it"
     rule = item["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(item["input"], dict) else f" = {item['input']!r}"
+    value = "" if isinstance(item["input"], dict) else f" = {shorten(item['input'])}"
     return f"{path}{value}: {rule[0].lower()}{rule[1:]}"

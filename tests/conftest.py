@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from spline_lstm.params import PreprocessParams, SplitParams, WindowParams
+from spline_lstm.params import (
+    DriftParams,
+    OutliersParams,
+    PreprocessParams,
+    SmoothingParams,
+    SplitParams,
+    WindowParams,
+)
 from spline_lstm.schema import Schema, parse_schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.reading import RawTable
@@ -37,13 +44,21 @@ def make_preprocess_params(*, train: float = 0.7, validation: float = 0.15, **ch
         "frequency": "1h",
         "snap": 0.5,
         "fill": "linear",
+        "season": None,
         "max_gap": 6,
+        "was_missing": False,
+        "outliers": OutliersParams(method="off", window=24, threshold=6.0),
+        "smoothing": SmoothingParams(method="off", strength=None),
         "scaler": "standard",
+        "scaler_scope": "global",
         "max_missing": 1.0,
+        "longest_gap": None,
         "min_rows": 1,
         **changes,
     }
-    return PreprocessParams(**values, split=SplitParams(train=train, validation=validation))
+    values.setdefault("split", SplitParams(train=train, validation=validation, dates=None))
+    values.setdefault("drift", DriftParams(mean_shift=0.5, spread_ratio=1.5, psi=0.25, ks=0.2))
+    return PreprocessParams(**values)
 
 
 def make_window_params(**changes) -> WindowParams:

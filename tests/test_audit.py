@@ -9,7 +9,7 @@ import pytest
 from spline_lstm.audit import CHANGES, audit, compare, perturb, rebuilder
 from spline_lstm.params import (
     DriftParams,
-    OutlierParams,
+    OutliersParams,
     PreprocessParams,
     SmoothingParams,
     SplitParams,
@@ -52,7 +52,7 @@ def preprocess_params(**changes):
         "season": 24,
         "max_gap": 24,
         "was_missing": True,
-        "outliers": OutlierParams(method="replace", window=48, threshold=5.0),
+        "outliers": OutliersParams(method="replace", window=48, threshold=5.0),
         "smoothing": SmoothingParams(method="channel", strength=5.0),
         "scaler": "standard",
         "scaler_scope": "per_series",
@@ -83,7 +83,7 @@ def test_no_window_changes_with_every_option_on_at_200_origins_per_split():
         {"snap": 0.1},
         {"snap": 0.3, "fill": "pchip"},
         {"smoothing": SmoothingParams(method="replace", strength=None)},
-        {"outliers": OutlierParams(method="mark", window=24, threshold=4.0)},
+        {"outliers": OutliersParams(method="mark", window=24, threshold=4.0)},
     ],
     ids=str,
 )

@@ -180,11 +180,11 @@ class _Builder:
         values = self.table.values[:, self.table.columns.index(name)]
         if name in self.categories:
             values = category_ids(values, self.table.categories[name], self.categories[name])
-        raw = on_grid(self.layout.placed, values, self.layout.rows)
+        raw = self._observed(values)
         outliers, values = self._replace_outliers(name, values)
         smoothing = self.params.smoothing.method if is_cleaned(self.schema, name) else "off"
         filled = None if smoothing == "replace" else self._fill(name, values)
-        observed = on_grid(self.layout.placed, values, self.layout.rows) if filled is None else filled.raw
+        observed = self._observed(values) if filled is None else filled.raw
         smoothed = None if smoothing == "off" else self._fill(name, self._smooth(name, values))
         main = smoothed if filled is None else filled
         assert main is not None
@@ -198,6 +198,9 @@ class _Builder:
             raw, main, self._per_series(outliers), self.layout, self.training, self.params.max_gap
         )
         return raw
+
+    def _observed(self, values: np.ndarray) -> Float[np.ndarray, " rows"]:
+        return on_grid(*self.layout.place(values), self.layout.rows)
 
     def _replace_outliers(self, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rule = self.params.outliers
@@ -221,14 +224,15 @@ class _Builder:
     def _fill(self, name: str, values: np.ndarray) -> Column:
         rows, offsets, max_gap = self.layout.rows, self.layout.row_offsets, self.params.max_gap
         method = self.params.fill
+        placed, present = self.layout.place(values)
         if method == "seasonal" and is_cleaned(self.schema, name):
             season = self._season(name, values)
             if season is not None:
                 return fill_seasonal(
-                    self.layout.placed, values, rows, season=season, max_gap=max_gap, row_offsets=offsets
+                    placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets
                 )
         method = "pchip" if method == "seasonal" else method
-        column = fill_column(self.layout.placed, values, rows, method=method, max_gap=max_gap, row_offsets=offsets)
+        column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
         return apply_policy(column, self.schema, name, offsets)
 
     def _season(self, name: str, values: np.ndarray) -> int | None:
@@ -238,7 +242,7 @@ class _Builder:
         return self.seasons[name]
 
     def _find_season(self, values: np.ndarray) -> int | None:
-        raw = on_grid(self.layout.placed, values, self.layout.rows)
+        raw = self._observed(values)
         offsets = self.layout.row_offsets
         counts = np.add.reduceat((~np.isnan(raw) & self.training).astype(np.int64), offsets[:-1])
         longest = int(np.argmax(counts))

@@ -59,7 +59,7 @@ def _turns(stamps: np.ndarray, cycle: str) -> np.ndarray:
     if cycle == "hour":
         return day
     if cycle == "dow":
-        return (moments.dayofweek.to_numpy() + day) / 7
+        return (moments.day_of_week.to_numpy() + day) / 7
     if cycle == "doy":
-        return (moments.dayofyear.to_numpy() - 1 + day) / np.where(moments.is_leap_year, 366, 365)
+        return (moments.day_of_year.to_numpy() - 1 + day) / np.where(moments.is_leap_year, 366, 365)
     return (moments.month.to_numpy() - 1) / 12

@@ -5,6 +5,7 @@ says is in `spline_lstm.series.validation`.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,13 @@ from jaxtyping import Bool
 
 from spline_lstm.schema import TableFormat
 
-ZONE = r"(?:[zZ]|[+-]\d{2}:?\d{2}|[+-]\d{2})\s*$"
+# The day of 2020-01-01 looks like an offset: one counts only behind a time.
+ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
+# pandas reads these as the present time.
+NO_STAMPS = ("now", "today")
 TRUE, FALSE = ("1", "true"), ("0", "false")
+# Values are kept as float32 after scaling, and squared before it.
+LARGEST = 1e30
 EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
 Faults = dict[str, Bool[np.ndarray, " rows"]]
 
@@ -38,16 +44,18 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
         texts = _texts(column, table_format)
         if table_format.decimal != ".":
-            texts = texts.str.replace(table_format.decimal, ".", regex=False)
+            # A point is then no decimal mark: 1.500 may well be fifteen hundred.
+            texts = texts.str.replace(".", "?", regex=False).str.replace(table_format.decimal, ".", regex=False)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
         faults["number"] = np.isnan(numbers) & texts.notna().to_numpy()
     else:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     faults["finite"] = np.isinf(numbers)
+    faults["huge"] = (np.abs(numbers) > LARGEST) & ~faults["finite"]
     if whole:
         with np.errstate(invalid="ignore"):
             faults["whole"] = ~(np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers)))
-    return Cells(np.where(faults["finite"], np.nan, numbers), faults)
+    return Cells(np.where(faults["finite"] | faults["huge"], np.nan, numbers), faults)
 
 
 def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
@@ -79,7 +87,7 @@ def parse_stamps(texts: pd.Series, timestamp_format: str) -> Cells:
     except (ValueError, OverflowError):
         # A pattern that is none, or a year beyond any unit: no stamp can be read.
         parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
-    faults["stamp"] = parsed.isna().to_numpy() & ~absent
+    faults["stamp"] = (parsed.isna() | texts.str.strip().str.lower().isin(NO_STAMPS)).to_numpy(dtype=bool) & ~absent
     faults["stamp_range"] = ~faults["stamp"] & ~absent & ~parsed.dt.year.between(1678, 2261).to_numpy()
     parsed = parsed.mask(faults["stamp_range"] | faults["stamp"] | absent, pd.Timestamp(0, tz="UTC"))
     return Cells(parsed.dt.as_unit("ns").astype("int64").to_numpy(), faults)
@@ -98,14 +106,19 @@ def _other_zone(texts: pd.Series, absent: np.ndarray) -> Bool[np.ndarray, " rows
 
 
 def _epoch_stamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    limit = np.iinfo(np.int64).max / unit_ns
-    bad = ~(np.abs(numbers) < limit)
-    whole = np.floor(np.where(bad, 0.0, numbers))
-    stamps = whole.astype(np.int64) * unit_ns + np.round((np.where(bad, 0.0, numbers) - whole) * unit_ns).astype(
-        np.int64
-    )
+    numbers = pd.to_numeric(texts, errors="coerce")
+    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~(np.abs(values) < np.iinfo(np.int64).max / unit_ns)
+    whole = np.floor(np.where(bad, 0.0, values)).astype(np.int64)
+    stamps = whole * unit_ns
+    fractional = np.flatnonzero(~bad & (values != whole))
+    # Ten digits before the point leave a float too few behind it: these are read from the text.
+    stamps[fractional] = [_exact_ns(texts.iloc[row], unit_ns) for row in fractional]
     return Cells(stamps, {"stamp_missing": absent, "epoch": bad & ~absent})
+
+
+def _exact_ns(text: str, unit_ns: int) -> int:
+    return int(Decimal(text.strip()) * unit_ns)
 
 
 def any_fault(cells: Sequence[Cells]) -> bool:

@@ -98,54 +98,56 @@ def place(stamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> 
     Of several stamps near one row the nearest stands for it (the earlier of two equally near ones);
     the others stay off the grid and only shape the spline.
     """
-    offset = stamps - grid.start
-    seen = offset // grid.step
-    within = (offset - seen * grid.step).astype(np.float64) / grid.step
-    row = seen + (within >= 0.5)
-    distance = np.where(within >= 0.5, 1.0 - within, within)
+    return _place(stamps - grid.start, np.zeros(len(stamps), dtype=np.int64), grid.step, snap)
+
+
+def _place(offset: np.ndarray, base: np.ndarray, step: int, snap: float) -> Placed:
+    """Place stamps that lie `offset` ns after row `base`, the first of their series."""
+    seen = offset // step
+    after = offset - seen * step
+    seen += base
+    late = 2 * after >= step
+    row = seen + late
+    # From whole nanoseconds, so that a stamp is equally near on both sides of a row.
+    distance = np.where(late, step - after, after) / step
     near = distance <= snap
-    order = np.lexsort((distance, row))
-    order = order[near[order]]
-    snapped = np.zeros(len(stamps), dtype=bool)
-    snapped[order[np.diff(row[order], prepend=-1) > 0]] = True
-    times = np.where(snapped, row.astype(np.float64), seen + within)
+    snapped = near.copy()
+    candidates = np.flatnonzero(near)
+    shared = np.diff(row[candidates]) == 0
+    if shared.any():
+        order = candidates[np.lexsort((distance[candidates], row[candidates]))]
+        snapped[order[np.diff(row[order], prepend=-1) == 0]] = False
+    times = np.where(snapped, row.astype(np.float64), seen + after / step)
     return Placed(times=times, snapped=snapped, seen=seen, settled=np.where(near, row, seen))
 
 
 def place_panel(
     stamps: Int[np.ndarray, " observations"],
-    series_offsets: Int[np.ndarray, " bounds"],
+    series: Int[np.ndarray, " observations"],
     grids: Sequence[Grid],
+    row_offsets: Int[np.ndarray, " bounds"],
     snap: float,
-) -> tuple[Placed, Int[np.ndarray, " bounds"]]:
+) -> Placed:
     """Place several series on their grids, whose rows are counted one after another.
 
     Parameters
     ----------
     stamps : [observations] increasing within each series
-    series_offsets : [series + 1] first observation of each series, and the end
-    grids : one per series
+    series : [observations] index of the series, increasing
+    grids : one per series, of one step
+    row_offsets : [series + 1] first grid row of each series, and the end
     snap : as in `place`
 
     Returns
     -------
     Placed
         In rows of all series together.
-    row_offsets : [series + 1] int64
-        First grid row of each series, and the end.
     """
-    row_offsets = np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64)
-    bounds = zip(series_offsets[:-1], series_offsets[1:], strict=True)
-    parts = [place(stamps[begin:end], grid, snap) for (begin, end), grid in zip(bounds, grids, strict=True)]
-    base = np.repeat(row_offsets[:-1], np.diff(series_offsets))
-    placed = Placed(
-        times=np.concatenate([part.times for part in parts]) + base,
-        snapped=np.concatenate([part.snapped for part in parts]),
-        # A stamp just before row 0 stands for row 0: it must not be seen in the series before.
-        seen=np.maximum(np.concatenate([part.seen for part in parts]), 0) + base,
-        settled=np.concatenate([part.settled for part in parts]) + base,
-    )
-    return placed, row_offsets
+    starts = np.array([grid.start for grid in grids], dtype=np.int64)
+    base = row_offsets[series]
+    placed = _place(stamps - starts[series], base, grids[0].step, snap)
+    # A stamp just before row 0 stands for row 0: it must not be seen in the series before.
+    return Placed(placed.times, placed.snapped, np.maximum(placed.seen, base), placed.settled)
 
 
 def on_grid(placed: Placed, values: Float[np.ndarray, " observations"], rows: int) -> Float[np.ndarray, " rows"]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from spline_lstm.frequency import parse_instant
 from spline_lstm.params import SplitParams
@@ -19,14 +19,28 @@ class Layout:
     ----------
     anchor : int, ns
     grids : one per series
-    placed : Placed
-        In rows of all series together.
+    row_offsets : [series + 1] int64, first grid row of each series, and the end
+    observation_stamps, observation_series : [observations] int64, of the raw table
+    snap : float, steps
     """
 
     anchor: int
     grids: tuple[Grid, ...]
-    placed: Placed
     row_offsets: Int[np.ndarray, " bounds"]
+    observation_stamps: Int[np.ndarray, " observations"]
+    observation_series: Int[np.ndarray, " observations"]
+    snap: float
+
+    def place(
+        self, values: Float[np.ndarray, " observations"]
+    ) -> tuple[Placed, Float[np.ndarray, " present"]]:
+        """Where the observations of one column lie on the grid, and these observations without the missing ones.
+
+        A row of the table in which the column is missing takes no grid row from it.
+        """
+        present = ~np.isnan(values)
+        stamps, series = self.observation_stamps[present], self.observation_series[present]
+        return place_panel(stamps, series, self.grids, self.row_offsets, self.snap), values[present]
 
     @property
     def step(self) -> int:
@@ -49,8 +63,8 @@ def lay_out(table: RawTable, step: int, snap: float, *, anchor: int | None = Non
     anchor = int(table.stamps.min()) if anchor is None else anchor
     bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)
     grids = tuple(make_grid(table.stamps[begin:end], anchor, step, until) for begin, end in bounds)
-    placed, row_offsets = place_panel(table.stamps, table.series_offsets, grids, snap)
-    return Layout(anchor, grids, placed, row_offsets)
+    row_offsets = np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64)
+    return Layout(anchor, grids, row_offsets, table.stamps, table.series, snap)
 
 
 def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two"]:

@@ -19,6 +19,8 @@ from spline_lstm.series.validation import Violation, raise_violations
 
 # Rows of each part that the drift report looks at, evenly spread: its figures then differ by some 0.01.
 DRIFT_ROWS = 100_000
+# Distances in ns beyond this do not fit an int64.
+LONGEST_SPAN_NS = 290 * 365 * 86_400_000_000_000
 PARTS = ("validation", "test")
 
 
@@ -118,7 +120,7 @@ def _overview(table: RawTable) -> dict[str, Any]:
 
 def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
     return {
-        "name": name,
+        "column": name,
         "missing_share": float(found.missing.sum() / rows),
         "filled_rows": found.filled,
         "gaps": found.gaps,
@@ -193,6 +195,9 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
             f"{median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
+    if int(table.stamps.max()) - int(table.stamps.min()) > LONGEST_SPAN_NS:
+        text = "the stamps span more than 290 years; mend those outside, or split the table"
+        raise_violations([_violation("span", "", text)], where, {})
     raise_violations(found, where, _overview(table))
 
 

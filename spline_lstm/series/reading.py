@@ -3,20 +3,17 @@
 Row numbers in messages are lines of the file, the header being line 1.
 """
 
-import csv
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from spline_lstm.errors import DataContractError
-from spline_lstm.schema import Schema, TableFormat
+from spline_lstm.schema import Schema
 from spline_lstm.series.columns import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
+from spline_lstm.series.csv_text import parse_csv, plain_lines, read_header, read_lines
 from spline_lstm.series.validation import check_cells, check_header, check_order, raise_violations
 
 DISCRETE = ("boolean", "categorical")
@@ -77,9 +74,15 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     MissingCovariateError
         A required covariate is not among the columns.
     """
-    check_header(_header(content, schema.table_format), schema, where)
-    frame = parse_csv(content, schema.table_format, where)
-    lines = _line_numbers(content, len(frame))
+    content = plain_lines(content, where)
+    header = read_header(content, schema.table_format)
+    if not header:
+        raise DataContractError(f"{where}: the file holds no table; it needs a header line and one row per stamp")
+    check_header(header, schema, where)
+    lines = read_lines(content, schema.table_format, len(header), where)
+    frame = parse_csv(content, schema.table_format, where, _text_columns(schema, header))
+    if len(lines) != len(frame):
+        lines = np.arange(2, len(frame) + 2, dtype=np.int64)
     columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
     stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format.timestamp_format)
     cells, categories = _parse_columns(frame, columns, schema)
@@ -113,52 +116,11 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     )
 
 
-def _header(content: bytes, table_format: TableFormat) -> list[str]:
-    """Names in the first line that is not blank; none where that is no text, which parsing then explains."""
-    first = next((line for line in io.BytesIO(content) if line.strip()), b"")
-    try:
-        return next(csv.reader([first.decode("utf-8-sig")], delimiter=table_format.separator), [])
-    except (UnicodeDecodeError, csv.Error):
-        return []
-
-
-def _line_numbers(content: bytes, rows: int) -> Int[np.ndarray, " rows"]:
-    """Line of the file of each row; blank lines are skipped by the parser and counted here."""
-    if b"\n\n" in content or b"\n\r\n" in content or content[:1] in b"\r\n":
-        written = [number for number, line in enumerate(io.BytesIO(content), start=1) if line.strip()]
-        if len(written) == rows + 1:
-            return np.array(written[1:], dtype=np.int64)
-    return np.arange(2, rows + 2, dtype=np.int64)
-
-
-def parse_csv(content: bytes, table_format: TableFormat, where: str) -> pd.DataFrame:
-    """Parse CSV text; cells that are no number stay text."""
-    if b"\0" in content:
-        raise DataContractError(f"{where}: the file is binary, not CSV text; export it as UTF-8 CSV or as Parquet")
-    try:
-        with warnings.catch_warnings():
-            # A row longer than the header would lose cells with no more than this warning.
-            warnings.simplefilter("error", ParserWarning)
-            frame = pd.read_csv(
-                io.BytesIO(content),
-                sep=table_format.separator,
-                decimal=table_format.decimal,
-                na_values=["", *table_format.missing_markers],
-                keep_default_na=False,
-                index_col=False,
-                encoding="utf-8-sig",
-                low_memory=False,
-            )
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataContractError(f"{where} row {line}: no UTF-8 text; export the file as UTF-8 CSV") from None
-    except (ParserError, ParserWarning, EmptyDataError, ValueError, OverflowError) as error:
-        raise DataContractError(
-            f"{where}: no CSV table ({error}); each row needs as many cells as the header"
-        ) from None
-    if frame.empty:
-        raise DataContractError(f"{where}: no rows below the header; the file must hold one row per stamp")
-    return frame
+def _text_columns(schema: Schema, header: Sequence[str]) -> list[str]:
+    """Columns whose cells must reach us as they are written: 01 is another series than 1."""
+    names = [schema.timestamp_col, schema.series_col, *(item.name for item in schema.static_covariates)]
+    names += [item.name for item in schema.dynamic_covariates if item.dtype in DISCRETE]
+    return [name for name in dict.fromkeys(names) if name is not None and name in header]
 
 
 def _parse_columns(

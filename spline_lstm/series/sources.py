@@ -66,4 +66,15 @@ def _parquet_to_csv(path: Path, content: bytes) -> bytes:
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z").encode("utf-8")
+    stamps = frame.select_dtypes(include=["datetime", "datetimetz"])
+    exact = {
+        # strftime has no nanoseconds.
+        name: column.map(lambda stamp: stamp.isoformat(), na_action="ignore")
+        for name, column in stamps.items()
+        if (column.dt.nanosecond.fillna(0) != 0).any()
+    }
+    return (
+        frame.assign(**{str(name): column for name, column in exact.items()})
+        .to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z")
+        .encode("utf-8")
+    )

@@ -15,7 +15,7 @@ import pandera.pandas as pa
 from jaxtyping import Int
 from pandera.errors import SchemaErrors
 
-from spline_lstm.errors import DataContractError, MissingCovariateError
+from spline_lstm.errors import DataContractError, MissingCovariateError, shorten
 from spline_lstm.schema import Schema
 from spline_lstm.series.columns import Faults
 
@@ -27,18 +27,19 @@ ROWS_IN_LINE = 5
 RULES = {
     "stamp_missing": "the stamp is missing; each row needs a stamp",
     "zone": "stamps with and without a time zone are mixed; write all of them in one form",
-    "stamp": "stamp {cell!r} is not of the form {form}; "
+    "stamp": "stamp {cell} is not of the form {form}; "
     "declare the form in table_format.timestamp_format of the schema",
-    "stamp_range": "stamp {cell!r} is out of range; stamps must lie between the years 1678 and 2261",
+    "stamp_range": "stamp {cell} is out of range; stamps must lie between the years 1678 and 2261",
     "epoch": "the stamp is no number of the declared unix time; mend it",
     "series": "the series key {column!r} is missing; add it",
-    "number": "column {column!r} holds {cell!r}, which is no number; "
+    "number": "column {column!r} holds {cell}, which is no number; "
     "mend the cell, or declare the text in table_format.missing_markers of the schema",
     "finite": "column {column!r} is infinite; values must be finite or missing",
-    "whole": "column {column!r} holds {cell!r}, which is no whole number; mend the cell or declare the dtype float",
-    "boolean": "column {column!r} holds {cell!r}, which is no boolean (0, 1, true, false); mend the cell, or declare "
+    "huge": "column {column!r} holds {cell}; values must lie within -1e30 and 1e30, choose another unit",
+    "whole": "column {column!r} holds {cell}, which is no whole number; mend the cell or declare the dtype float",
+    "boolean": "column {column!r} holds {cell}, which is no boolean (0, 1, true, false); mend the cell, or declare "
     "the dtype, or the text in table_format.missing_markers of the schema",
-    "static": "static covariate {column!r} is {cell!r}, unlike earlier in its series; it must not change in a series",
+    "static": "static covariate {column!r} is {cell}, unlike earlier in its series; it must not change in a series",
 }
 
 
@@ -98,7 +99,7 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
     DataContractError
         Another column is missing or stands twice.
     """
-    present = ", ".join(names)
+    present = shorten(", ".join(names), 400).strip("'")
     twice = sorted({name for name in names if names.count(name) > 1})
     found = [Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one") for name in twice]
     needed = [schema.timestamp_col, *schema.target_cols, *([schema.series_col] if schema.series_col else [])]
@@ -156,7 +157,7 @@ def _check(rule: str, mask: np.ndarray) -> pa.Check:
 
 def _violation(column: pd.Series, rule: str, mask: np.ndarray, lines: np.ndarray, form: str) -> Violation:
     rows = np.flatnonzero(mask)
-    text = RULES[rule].format(column=column.name, cell=str(column.iloc[rows[0]]), form=form)
+    text = RULES[rule].format(column=column.name, cell=shorten(str(column.iloc[rows[0]])), form=form)
     return Violation(rule, str(column.name), tuple(lines[rows[:MOST_ROWS]].tolist()), len(rows), text)
 
 
@@ -175,9 +176,9 @@ def check_order(
     lines : [rows] lines of the file
     """
     same_series = np.diff(keys) == 0
-    step = np.diff(stamps)
-    backwards = np.flatnonzero(same_series & (step < 0)) + 1
-    twice = np.flatnonzero(same_series & (step == 0)) + 1
+    # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
+    backwards = np.flatnonzero(same_series & (stamps[1:] < stamps[:-1])) + 1
+    twice = np.flatnonzero(same_series & (stamps[1:] == stamps[:-1])) + 1
     found = []
     if len(backwards):
         at = backwards[0]

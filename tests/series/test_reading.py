@@ -305,7 +305,7 @@ def test_first_and_last_are_those_of_the_file_also_after_sorting():
 
 
 def test_the_mean_of_missing_values_is_missing():
-    values = merge_duplicates(np.array([0, 0]), np.full((2, 1), np.nan), np.array([0, 0]), "mean", [0, 1], "x")[1]
+    values = merge_duplicates(np.array([0, 0]), np.full((2, 1), np.nan), np.array([0, 0]), "mean")[1]
     np.testing.assert_array_equal(values, [[np.nan]])
 
 
@@ -315,7 +315,7 @@ def test_the_mean_policy_agrees_with_groupby(cells):
     cells = sorted(cells, key=lambda cell: cell[:2])
     frame = pd.DataFrame(cells, columns=["series", "stamp", "y"]).astype({"y": float})
     stamps, keys = frame["stamp"].to_numpy(np.int64), frame["series"].to_numpy(np.int64)
-    merged = merge_duplicates(stamps, frame[["y"]].to_numpy(), keys, "mean", np.arange(len(frame)), "x")
+    merged = merge_duplicates(stamps, frame[["y"]].to_numpy(), keys, "mean")
     expected = frame.groupby(["series", "stamp"], as_index=False)["y"].mean()
     np.testing.assert_array_equal(merged[0], expected["stamp"])
     np.testing.assert_array_equal(merged[2], expected["series"])
