@@ -4,6 +4,7 @@ What is drawn as filled is the two-sided value, for people; a model sees it only
 at the forecast origin, and the causal value before that.
 """
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,7 +309,8 @@ def _dates(stamps: Int[np.ndarray, " n"]) -> np.ndarray:
 
 
 def _date_axis(axis: Axes) -> None:
-    locator = AutoDateLocator(minticks=3, maxticks=6)
+    # A style does not cover the user's time zone.
+    locator = AutoDateLocator(tz=datetime.UTC, minticks=3, maxticks=6)
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=datetime.UTC))
     axis.margins(x=0.01)
