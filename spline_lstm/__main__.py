@@ -9,6 +9,9 @@ from spline_lstm.audit import audit
 from spline_lstm.errors import ArtifactError, LeakageError, SplineLstmError, report
 from spline_lstm.evaluation.tables import iso_stamp
 from spline_lstm.params import load_params
+from spline_lstm.scaffold.choices import Wishes
+from spline_lstm.scaffold.text import SEPARATORS
+from spline_lstm.scaffold.writing import scaffold
 from spline_lstm.schema import load_schema
 from spline_lstm.series.reading import read_raw_table
 
@@ -45,6 +48,21 @@ def audit_leakage(arguments: argparse.Namespace) -> str:
     return f"windows compared bit by bit: {compared}; 0 differ"
 
 
+def init(arguments: argparse.Namespace) -> str:
+    """Look at a file and write a pipeline for it: pipelines/NAME with params, schema and dvc.yaml."""
+    wishes = Wishes(
+        timestamp=arguments.timestamp,
+        targets=tuple(arguments.target),
+        series=arguments.series,
+        frequency=arguments.frequency,
+        timestamp_format=arguments.timestamp_format,
+        separator=arguments.separator,
+        decimal=arguments.decimal,
+        missing=tuple(arguments.missing),
+    )
+    return scaffold(arguments.name, arguments.csv, wishes, Path())
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="python -m spline_lstm", description="Reproducible forecasting under DVC.")
@@ -55,7 +73,25 @@ def parser() -> argparse.ArgumentParser:
     auditing.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
     auditing.add_argument("--origins", type=int, default=200, help="random origins per split (default: 200)")
     auditing.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
+    _add_init_arguments(_command(commands, "init", init))
     return root
+
+
+def _add_init_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="name of the pipeline: letters, digits, - and _")
+    command.add_argument("--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
+    command.add_argument("--timestamp", metavar="COL", help="column of the stamps")
+    command.add_argument("--target", metavar="COL", action="append", default=[], help="column to forecast; repeatable")
+    command.add_argument("--series", metavar="COL", help="column that tells series apart")
+    command.add_argument("--frequency", metavar="F", help="step of the regular grid: 5min, 1h, 1D")
+    command.add_argument(
+        "--timestamp-format", metavar="FORM", help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ..."
+    )
+    command.add_argument("--separator", metavar="C", choices=tuple(SEPARATORS), help="character between columns")
+    command.add_argument("--decimal", metavar="C", choices=(".", ","), help="decimal mark")
+    command.add_argument(
+        "--missing", metavar="TEXT", action="append", default=[], help="text or number that means missing; repeatable"
+    )
 
 
 def _command(

@@ -1,55 +1,22 @@
-"""The pictures of an evaluation, as PNG files whose bytes depend on the data alone.
+"""The pictures of an evaluation, as PNG files whose bytes depend on the data alone."""
 
-Figures are made without pyplot (no global state, no window system), from matplotlib's own defaults
-rather than from the user's settings, and are written without the version stamp. Colours are those
-of Okabe and Ito (2008), "Color Universal Design", told apart by colour-blind readers.
-"""
-
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spline_lstm.artifacts import write_bytes
+from spline_lstm.drawing import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
 from spline_lstm.evaluation.examples import Example
 from spline_lstm.evaluation.scores import MODEL
 from spline_lstm.evaluation.tables import residual_histogram
 
-INK, GREY, LIGHT = "#222222", "#6e6e6e", "#e8e8e8"
-BLUE, ORANGE = "#0072b2", "#d55e00"
-BASELINE_COLOURS = (ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY)
-DASHES = ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 2), (8, 3))
-STYLE = {
-    "figure.dpi": 120,
-    "savefig.dpi": 120,
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#b0b0b0",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "figure.titlesize": 13,
-    "figure.titleweight": "bold",
-    "grid.color": LIGHT,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "legend.frameon": False,
-    "lines.solid_capstyle": "round",
-}
+BASELINE_COLOURS = (ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
 # Length of one step, in ns, from which on the time axis counts in this unit.
 TIME_UNITS = (
     (86_400_000_000_000, "days"),
@@ -79,7 +46,7 @@ def plot_forecasts(
     """
     columns = min(len(examples), 3)
     rows = -(-len(examples) // columns)
-    with matplotlib.style.context(["default", STYLE]):
+    with house_style():
         figure = Figure(figsize=(4.3 * columns, 3.3 * rows + 0.6))
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, example in zip(axes, examples, strict=False):
@@ -90,7 +57,7 @@ def plot_forecasts(
             axis.set_ylabel(f"{target} ({unit})")
         figure.suptitle(f"Forecasts of {target}")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        _save(figure, path)
+        save_png(figure, path)
 
 
 def _draw_example(axis: Axes, example: Example, frequency_ns: int) -> None:
@@ -137,7 +104,7 @@ def plot_residuals(
         Name and unit on the axes.
     """
     label = f"forecast - observed ({unit})"
-    with matplotlib.style.context(["default", STYLE]):
+    with house_style():
         figure = Figure(figsize=(10.5, 4.1))
         left, right = figure.subplots(1, 2)
         _draw_histogram(left, residuals)
@@ -145,7 +112,7 @@ def plot_residuals(
         _draw_spread(right, residuals)
         right.set(title="By step", xlabel="step ahead", ylabel=label)
         figure.suptitle(f"Residuals of {target}")
-        _save(figure, path)
+        save_png(figure, path)
 
 
 def _draw_histogram(axis: Axes, residuals: np.ndarray) -> None:
@@ -195,7 +162,7 @@ def plot_horizon(
     title, unit : str
         What was forecast, and the unit of the RMSE.
     """
-    with matplotlib.style.context(["default", STYLE]):
+    with house_style():
         figure = Figure(figsize=(7.5, 4.3))
         axis = figure.subplots()
         _draw_curve(axis, step_rmse[MODEL], label=MODEL, color=BLUE, linewidth=2.6, zorder=3)
@@ -207,7 +174,7 @@ def plot_horizon(
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(loc="upper left")
         figure.suptitle(title)
-        _save(figure, path)
+        save_png(figure, path)
 
 
 def _draw_curve(axis: Axes, values: np.ndarray, **style: Any) -> None:
@@ -236,7 +203,7 @@ def plot_training(
         Name of the loss with its unit, as it stands on the axis.
     """
     epochs, validation = np.asarray(epoch), np.asarray(validation_loss, dtype=np.float64)
-    with matplotlib.style.context(["default", STYLE]):
+    with house_style():
         figure = Figure(figsize=(7.5, 4.3))
         axis = figure.subplots()
         axis.plot(epochs, train_loss, color=GREY, linewidth=1.8, marker="o", markersize=3, label="training")
@@ -251,12 +218,4 @@ def plot_training(
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(loc="upper right")
         figure.suptitle("Training and validation loss")
-        _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    content = io.BytesIO()
-    # matplotlib writes its version into the file unless told not to: another version, other bytes.
-    figure.savefig(content, format="png", metadata={"Software": None})
-    write_bytes(path, content.getvalue())
+        save_png(figure, path)

@@ -1,0 +1,120 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A first look at the data of a pipeline
+#
+# Reads the raw table of a pipeline folder after `dvc repro ingest`: the root of the repository, or
+# the folder in the environment variable `SPLINE_LSTM_FOLDER`, such as `pipelines/stores`.
+# Open it with `jupytext --to notebook notebooks/01_eda.py`, or in an editor that knows cells.
+
+# %%
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import Image
+
+from spline_lstm.frequency import parse_frequency
+from spline_lstm.params import load_params
+from spline_lstm.schema import load_schema
+from spline_lstm.series.pictures import missing_table, plot_missing, plot_splits
+from spline_lstm.series.preprocessing import preprocess
+from spline_lstm.series.reading import read_raw_table
+
+here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
+folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))
+params, raw = load_params(folder), folder / "data/raw/series.csv"
+schema = load_schema(folder / params.data.schema_file)
+table = read_raw_table(
+    raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+)
+result = preprocess(table, schema, params.preprocess, where=str(raw))
+pictures = Path(tempfile.mkdtemp())
+
+# %% [markdown]
+# ## What is there
+#
+# Rows, span and cadence; `count` is the number of rows with a value.
+
+# %%
+values = pd.DataFrame(table.values, columns=list(table.columns))
+stamps = pd.to_datetime(table.stamps)
+print(f"{len(values)} rows, {len(table.series_names)} series, {stamps.min()} to {stamps.max()} UTC")
+print(f"{table.duplicates} rows merged into another row of their stamp")
+values.describe().T.round(4)
+
+# %% [markdown]
+# The step between neighbouring rows of a series, in steps of the grid. A regular table has 1 alone;
+# whole numbers above 1 are gaps, others are stamps off the grid.
+
+# %%
+steps = np.diff(table.stamps) / parse_frequency(params.preprocess.frequency)
+within = np.diff(table.series) == 0
+pd.Series(steps[within].round(2)).value_counts(normalize=True).head(10).rename("share of the steps")
+
+# %% [markdown]
+# ## What is missing, and when
+
+# %%
+plot_missing(pictures / "missing.png", missing_table(table, result.arrays))
+Image(pictures / "missing.png")
+
+# %%
+pd.DataFrame(result.quality["columns"])
+
+# %% [markdown]
+# ## The parts
+#
+# A model learns from the first part, stops by the second and is scored on the third.
+
+# %%
+plot_splits(pictures / "splits.png", result.arrays)
+Image(pictures / "splits.png")
+
+# %% [markdown]
+# Do the parts differ? The mean and spread of each target, and what the drift report warns of.
+
+# %%
+bounds = result.arrays.split_instants
+part = np.array(["train", "validation", "test"])[np.searchsorted(bounds, result.arrays.timestamps, side="right")]
+targets = [str(name) for name in result.arrays.feature_names[result.arrays.target_indices]]
+observed = pd.DataFrame(result.arrays.raw_target, columns=targets)
+observed.groupby(part, sort=False).agg(["count", "mean", "std"]).round(4)
+
+# %%
+for warning in result.quality["warnings"]:
+    print(warning)
+
+# %% [markdown]
+# ## Rhythm
+#
+# How much the value now says about the value some rows later: autocorrelation of the first target
+# in the first series. A peak at one day is a daily season.
+
+# %%
+end = int(result.arrays.series_offsets[1])
+first = pd.Series(result.arrays.raw_target[:end, 0])
+lags = [lag for lag in (1, 2, 6, 12, 24, 48, 168, 288) if lag < end // 3]
+pd.Series({lag: first.corr(first.shift(lag)) for lag in lags}, name="autocorrelation").round(3)
+
+# %% [markdown]
+# The same target by hour of the day and by weekday (UTC).
+
+# %%
+moments = pd.to_datetime(result.arrays.timestamps)
+observed.iloc[:, 0].groupby(moments.hour).agg(["median", "mean", "count"]).round(3)
+
+# %%
+observed.iloc[:, 0].groupby(moments.day_of_week).agg(["median", "mean", "count"]).round(3)

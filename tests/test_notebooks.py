@@ -1,0 +1,55 @@
+"""The notebooks run from top to bottom on a small pipeline."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import jupytext
+import nbclient
+import pytest
+
+from spline_lstm.scaffold.choices import Wishes
+from spline_lstm.scaffold.writing import scaffold
+from tests.conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """A pipeline folder after ingest: 400 hours of a daily wave, every 23rd hour and one whole day absent."""
+    root = tmp_path_factory.mktemp("root")
+    for name in ("params.yaml", "dvc.yaml"):
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    (root / "stages").mkdir()
+    rows = [
+        f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{10 + 3 * math.sin(hour * math.tau / 24):.3f}"
+        for hour in range(400)
+        if hour % 23 and not 200 <= hour < 224
+    ]
+    (root / "table.csv").write_text("time,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    scaffold("small", root / "table.csv", Wishes(), root)
+    folder = root / "pipelines/small"
+    subprocess.run([sys.executable, "-m", "stages.ingest", str(folder)], check=True, cwd=ROOT, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_runs_on_a_pipeline_folder(path, pipeline, monkeypatch):
+    monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(pipeline))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    notebook = jupytext.read(path)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(path.parent))
+    outputs = [each for cell in notebook.cells if cell.cell_type == "code" for each in cell.outputs]
+    assert any("image/png" in each.get("data", {}) for each in outputs), "no picture was shown"
+    assert not [each for each in outputs if each.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_is_kept_as_text_without_outputs(path):
+    notebook = jupytext.read(path)
+    assert notebook.metadata["jupytext"]["text_representation"]["format_name"] == "percent"
+    assert [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert json.dumps(notebook).count('"output_type"') == 0
