@@ -124,26 +124,50 @@ class WindowParams(Section):
 class ModelParams(Section):
     """Architecture of the recurrent network (stage train-flax-rnn)."""
 
-    type: Literal["lstm"]
+    type: Literal["lstm", "gru", "attention_lstm"]
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)]
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     normalization: Literal["none", "last", "revin"]
+    segment: Count
+    decoder: Literal["dense", "segments"]
+    channels: Literal["mixed", "independent"]
+    bidirectional: bool
+    layer_norm: bool
+    quantiles: tuple[Share, ...]
+
+    @pydantic.field_validator("quantiles")
+    @classmethod
+    def _increasing_with_the_median(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value and (0.5 not in value or list(value) != sorted(set(value))):
+            raise ValueError("quantiles must increase and hold 0.5, the point forecast; [] for a point forecast alone")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _decoder_fits(self) -> "ModelParams":
+        if self.decoder == "segments" and (self.segment == 1 or self.bidirectional):
+            raise ValueError("decoder segments needs a segment above 1 and bidirectional false; or set decoder dense")
+        return self
 
 
 class TrainParams(Section):
     """Optimisation (stage train-flax-rnn)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    loss: Literal["mse", "mae", "huber"]
+    loss: Literal["mse", "mae", "huber", "quantile", "bce"]
+    positive_weight: Annotated[float, Field(gt=0.0)] | Literal["balanced"]
     batch_size: Count
     max_epochs: Count
     patience: Count
     min_delta: Annotated[float, Field(ge=0.0)]
     learning_rate: Annotated[float, Field(gt=0.0)]
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "plateau"]
+    plateau_factor: Share
+    plateau_patience: Count
     weight_decay: Annotated[float, Field(ge=0.0)]
     clip_norm: Annotated[float, Field(gt=0.0)]
     overfitting_ratio: Annotated[float, Field(gt=1.0)]
+    precision: Literal["float32", "bfloat16"]
+    ensemble_size: Count
     threads: Count
 
 
@@ -184,6 +208,24 @@ class Params(Section):
     evaluate: EvaluateParams
     export: ExportParams
     benchmark: BenchmarkParams
+
+    @pydantic.model_validator(mode="after")
+    def _network_fits(self) -> "Params":
+        model, loss = self.model, self.train.loss
+        if self.window.lookback % model.segment:
+            raise ValueError(f"model.segment {model.segment} must divide window.lookback {self.window.lookback}")
+        if model.decoder == "segments" and self.window.horizon % model.segment:
+            raise ValueError(
+                f"with model.decoder segments, model.segment {model.segment} must divide window.horizon "
+                f"{self.window.horizon}"
+            )
+        if (loss == "quantile") != bool(model.quantiles):
+            raise ValueError("train.loss quantile and model.quantiles belong together: set both or none")
+        if loss == "bce" and (model.normalization != "none" or self.preprocess.scaler != "none"):
+            raise ValueError(
+                "train.loss bce needs labels 0 and 1: set model.normalization and preprocess.scaler to none"
+            )
+        return self
 
 
 def load_params(folder: Path) -> Params:

@@ -1,13 +1,14 @@
-"""Training: loss, one compiled program per epoch, early stopping, best and last weights.
+"""Training: one compiled program per epoch, early stopping, best and last weights.
 
 The series stays on the device; a step gathers its windows there by index. An epoch is one compiled
-program (`lax.scan` over the batches, then the validation loss), with one transfer to the host: the
-two losses.
+program (`lax.scan` over the batches, then the validation loss), with one transfer to the host: its
+figures. The members of an ensemble are mapped over inside that program, and several devices share
+each batch.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,46 +17,47 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from tqdm.auto import tqdm
 
+from spline_lstm.checkpoints import Checkpoint
+from spline_lstm.device_data import Series, gather, pad_to_batches, positive_weight, to_device
 from spline_lstm.errors import DivergedError
+from spline_lstm.losses import Loss
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.registry import build, to_arrays
+from spline_lstm.models.registry import build, structure, to_arrays
+from spline_lstm.optimizers import best_epoch, make_optimizer, rate_factor
 from spline_lstm.params import TrainParams
-from spline_lstm.windows import Windows, gather_inputs, scaled_targets
+from spline_lstm.windows import Windows
 
 # Windows per step of the validation scan: large enough for fast matmuls, small enough for any memory.
 VALIDATION_BATCH = 256
-HUBER_DELTA = 1.0
-# Share of the learning rate at which a cosine schedule begins its warm-up and ends.
-FINAL_SHARE = 0.01
-
-
-class Series(NamedTuple):
-    """The as-of arrays on the device; see `AsOfArrays`."""
-
-    scaled: Float[Array, "rows features"]
-    causal: Float[Array, "rows features"]
-    known_at: Int[Array, "rows features"]
-    target: Float[Array, "rows targets"]
-    observed: Float[Array, "rows targets"]
 
 
 class TrainState(NamedTuple):
-    """What an epoch carries on."""
+    """What an epoch carries on; leaves of an ensemble have a leading member axis."""
 
-    params: Any
+    weights: Any
     optimizer: optax.OptState
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """Losses of one epoch (z-scores): the mean over its steps, and over all validation windows."""
+    """Figures of one epoch.
+
+    Attributes
+    ----------
+    epoch : from 1
+    train_loss : mean over its steps
+    validation_loss : mean over all validation labels, of the mean forecast where there are several members
+    gradient_norm : largest global norm of a step's gradient, before clipping
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
+    gradient_norm: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +79,16 @@ class Trained:
 
     @property
     def best_losses(self) -> Epoch:
-        """Losses of the best epoch."""
+        """Figures of the best epoch."""
         return self.history[self.best_epoch - 1]
 
 
 def train(
-    config: ModelConfig, windows: Windows, params: TrainParams, on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    config: ModelConfig,
+    windows: Windows,
+    params: TrainParams,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train a forecaster on the training windows, watching the validation windows.
 
@@ -92,167 +98,204 @@ def train(
     windows : Windows
     params : TrainParams
     on_epoch : callable
-        Called with the losses of each epoch, before they are checked to be finite.
+        Called with the figures of each epoch, before they are checked to be finite.
+    checkpoint : Checkpoint, optional
+        Written after each epoch, removed at the end. Where a killed run left one, the training goes
+        on behind its last epoch and ends with the same bytes as an unbroken one.
 
     Raises
     ------
     DivergedError
-        A loss is no longer finite.
+        A loss or a gradient is no longer finite.
     """
-    key = jax.random.key(params.seed)
-    model = build(config, key=key)
-    graph, weights = nnx.split(model, nnx.Param)
     optimizer = make_optimizer(params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size))
-    state = TrainState(weights, optimizer.init(weights))
-    run_epoch = make_epoch(graph, optimizer, config, params, windows)
+    state = start(config, optimizer, params.seed)
+    run_epoch = make_epoch(config, optimizer, params, windows)
     history: list[Epoch] = []
-    best, best_epoch, best_loss = to_arrays(weights), 0, math.inf
-    for epoch in progress(params.max_epochs):
-        state, train_loss, validation_loss = run_epoch(state, epoch)
-        history.append(Epoch(epoch, float(train_loss), float(validation_loss)))
-        on_epoch(history[-1])
-        check_finite(history)
-        if history[-1].validation_loss < best_loss - params.min_delta:
-            best, best_epoch, best_loss = to_arrays(state.params), epoch, history[-1].validation_loss
-        if epoch - best_epoch >= params.patience:
-            break
-    return Trained(best, to_arrays(state.params), history, best_epoch)
+    best: dict[str, np.ndarray] = {}
+    if checkpoint is not None and (kept := checkpoint.read()) is not None:
+        state, best, history = restore(state, *kept)
+        for item in history:
+            on_epoch(item)
+    with tqdm(total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None) as bar:
+        while not finished(history, params):
+            factor = rate_factor([item.validation_loss for item in history], params)
+            state, figures = run_epoch(state, len(history) + 1, factor)
+            history.append(Epoch(len(history) + 1, *(float(value) for value in figures)))
+            on_epoch(history[-1])
+            check_finite(history[-1])
+            if best_epoch([item.validation_loss for item in history], params.min_delta) == len(history):
+                best = to_arrays(state.weights)
+            if checkpoint is not None:
+                checkpoint.write(*snapshot(state, best, history))
+            bar.update()
+    if checkpoint is not None:
+        checkpoint.clear()
+    losses = [item.validation_loss for item in history]
+    return Trained(best, to_arrays(state.weights), history, best_epoch(losses, params.min_delta))
 
 
-def training_curve(history: list[Epoch]) -> str:
-    """CSV text: epoch, train_loss, validation_loss."""
-    lines = [f"{item.epoch},{item.train_loss:.8g},{item.validation_loss:.8g}\n" for item in history]
-    return "epoch,train_loss,validation_loss\n" + "".join(lines)
+def finished(history: Sequence[Epoch], params: TrainParams) -> bool:
+    """True after `max_epochs` epochs, or `patience` epochs without improvement."""
+    best = best_epoch([item.validation_loss for item in history], params.min_delta)
+    return len(history) >= params.max_epochs or len(history) - best >= params.patience
 
 
-def progress(max_epochs: int) -> Iterator[int]:
-    """Epoch numbers from 1, with a progress bar on terminals only."""
-    return iter(tqdm(range(1, max_epochs + 1), desc="training", unit="epoch", disable=None, leave=False))
+def training_curve(history: Sequence[Epoch]) -> str:
+    """CSV text: epoch, train_loss, validation_loss, gradient_norm."""
+    names = [field.name for field in dataclasses.fields(Epoch)]
+    rows = [",".join(f"{value:.8g}" for value in dataclasses.astuple(item)) for item in history]
+    return "\n".join([",".join(names), *rows]) + "\n"
 
 
-def check_finite(history: list[Epoch]) -> None:
-    """Raise DivergedError when the last epoch's losses are not finite."""
-    last = history[-1]
-    if not (math.isfinite(last.train_loss) and math.isfinite(last.validation_loss)):
+def check_finite(last: Epoch) -> None:
+    """Raise DivergedError when a figure of an epoch is not finite."""
+    if not all(math.isfinite(value) for value in dataclasses.astuple(last)):
         raise DivergedError(
-            f"epoch {last.epoch}: the training loss is {last.train_loss:g} and the validation loss "
-            f"{last.validation_loss:g}; both must be finite. Lower train.learning_rate or train.clip_norm"
+            f"epoch {last.epoch}: the training loss is {last.train_loss:g}, the validation loss "
+            f"{last.validation_loss:g} and the largest gradient norm {last.gradient_norm:g}; all must be finite. "
+            "Lower train.learning_rate or train.clip_norm"
         )
 
 
-def make_optimizer(params: TrainParams, *, steps_per_epoch: int) -> optax.GradientTransformation:
-    """AdamW (Loshchilov & Hutter, ICLR 2019) behind clipping by the global norm (Pascanu et al., ICML 2013)."""
-    return optax.chain(
-        optax.clip_by_global_norm(params.clip_norm),
-        optax.adamw(learning_rate(params, steps_per_epoch), weight_decay=params.weight_decay),
-    )
+def snapshot(
+    state: TrainState, best: dict[str, np.ndarray], history: Sequence[Epoch]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Content of a checkpoint: arrays by name, and the history."""
+    arrays = {f"state.{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
+    arrays |= {f"best.{name}": value for name, value in best.items()}
+    return arrays, {"history": [dataclasses.astuple(item) for item in history]}
 
 
-def learning_rate(params: TrainParams, steps_per_epoch: int) -> optax.ScalarOrSchedule:
-    """Step size by step: constant, or one epoch of warm-up and a cosine (Loshchilov & Hutter, ICLR 2017)."""
-    if params.schedule == "constant":
-        return params.learning_rate
-    return optax.schedules.warmup_cosine_decay_schedule(
-        init_value=params.learning_rate * FINAL_SHARE,
-        peak_value=params.learning_rate,
-        warmup_steps=min(steps_per_epoch, steps_per_epoch * params.max_epochs // 2),
-        decay_steps=steps_per_epoch * params.max_epochs,
-        end_value=params.learning_rate * FINAL_SHARE,
-    )
+def restore(
+    state: TrainState, arrays: dict[str, np.ndarray], progress: dict[str, Any]
+) -> tuple[TrainState, dict[str, np.ndarray], list[Epoch]]:
+    """Undo `snapshot`; `state` gives the structure."""
+    leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
+    best = {name.removeprefix("best."): value for name, value in arrays.items() if name.startswith("best.")}
+    history = [Epoch(*item) for item in progress["history"]]
+    return jax.tree.unflatten(jax.tree.structure(state), leaves), dict(sorted(best.items())), history
+
+
+def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+    """Fresh weights and optimiser state; one compiled program instead of one for each small array."""
+
+    def member(key: PRNGKeyArray) -> TrainState:
+        weights = nnx.state(build(config, key=key), nnx.Param)
+        return TrainState(weights, optimizer.init(weights))
+
+    return jax.jit(each_member(member, config.ensemble_size))(member_keys(config.ensemble_size, seed))
+
+
+def member_keys(members: int, seed: int) -> PRNGKeyArray:
+    """Key of each member, from the seeds seed, seed + 1, ...: [members], or a single key."""
+    keys = [jax.random.key(seed + member) for member in range(members)]
+    return keys[0] if members == 1 else jnp.stack(keys)
+
+
+def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) -> Callable[..., Any]:
+    """Map over members; a single network has no member axis, since a batched matmul of one is slower."""
+    return function if members == 1 else jax.vmap(function, in_axes=in_axes)
 
 
 def make_epoch(
-    graph: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
-    config: ModelConfig,
-    params: TrainParams,
-    windows: Windows,
-) -> Callable[[TrainState, int], tuple[TrainState, Array, Array]]:
-    """Compile an epoch: ``run(state, epoch) -> state, train loss, validation loss``."""
-    series = to_device(windows)
-    origins = windows.splits
-    validation = pad_to_batches(origins["validation"].astype(np.int32), VALIDATION_BATCH)
+    config: ModelConfig, optimizer: optax.GradientTransformation, params: TrainParams, windows: Windows
+) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
+    """Compile an epoch: ``run(state, number, rate factor) -> state, [train loss, validation loss, gradient norm]``."""
+    graph, _ = structure(config)
+    loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
+    members = config.ensemble_size
+    place = placement(params.batch_size)
+    series = jax.tree.map(place, to_device(windows, config))
+    validation = jax.tree.map(
+        lambda part: place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
+    )
+    compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
+
+    def step(
+        state: TrainState,
+        series: Series,
+        index: Array,
+        origins: Int[Array, " batch"],
+        weight: Float[Array, " batch"],
+        key: PRNGKeyArray,
+        factor: Array,
+    ) -> tuple[TrainState, tuple[Array, Array]]:
+        batch = gather(series, origins, config)
+
+        def loss_of(weights: nnx.State) -> Array:
+            cast = jax.tree.map(lambda value: value.astype(compute), weights)
+            output = nnx.merge(graph, cast)(*batch.inputs, key=jax.random.fold_in(key, index))
+            total, count = loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
+            return total / jnp.maximum(count, 1.0)
+
+        value, gradient = jax.value_and_grad(loss_of)(state.weights)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
+        updates = jax.tree.map(lambda update: update * factor, updates)
+        norm = optax.tree.norm(gradient)
+        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (value, norm)
+
+    def validate(weights: nnx.State, series: Series, batch: Any) -> tuple[Array, Array]:
+        origins, weight = batch
+        gathered = gather(series, origins, config)
+        forecast = each_member(lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members)(weights)
+        mean = forecast if members == 1 else forecast.mean(axis=0)
+        return loss_sum(loss, mean, gathered.y, gathered.observed * weight[:, None])
 
     @jax.jit
-    def epoch(state: TrainState, series: Series, batches: Any, validation: Any, key: PRNGKeyArray) -> Any:
-        def step(state: TrainState, batch: Any) -> tuple[TrainState, Array]:
-            index, (rows, weight) = batch
+    def epoch(state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array) -> Any:
+        def body(state: TrainState, batch: Any) -> Any:
+            steps = each_member(step, members, in_axes=(0, None, None, 0, None, 0, None))
+            index, origins, weight = batch
+            return steps(state, series, index, origins, weight, keys, factor)
 
-            def loss_of(weights: nnx.State) -> Array:
-                of_step = jax.random.fold_in(key, index)
-                total, count = loss_sum(graph, weights, series, rows, weight, config, params.loss, of_step)
-                return total / jnp.maximum(count, 1.0)
+        state, (losses, norms) = lax.scan(body, state, (jnp.arange(len(batches[0])), *batches))
+        totals, counts = lax.map(lambda batch: validate(state.weights, series, batch), validation)
+        return state, jnp.stack([losses.mean(), totals.sum() / counts.sum(), norms.max()])
 
-            loss, gradient = jax.value_and_grad(loss_of)(state.params)
-            updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-            return TrainState(optax.apply_updates(state.params, updates), optimizer_state), loss
-
-        def validate(carry: tuple[Array, Array], batch: Any) -> tuple[tuple[Array, Array], None]:
-            rows, weight = batch
-            total, count = loss_sum(graph, state.params, series, rows, weight, config, params.loss, None)
-            return (carry[0] + total, carry[1] + count), None
-
-        state, losses = lax.scan(step, state, (jnp.arange(len(batches[0])), batches))
-        zero = jnp.zeros(())
-        (total, count), _ = lax.scan(validate, (zero, zero), validation)
-        return state, losses.mean(), total / count
-
-    def run(state: TrainState, number: int) -> tuple[TrainState, Array, Array]:
-        shuffled = np.random.default_rng([params.seed, number]).permutation(origins["train"].astype(np.int32))
-        batches = pad_to_batches(shuffled, params.batch_size)
-        key = jax.random.fold_in(jax.random.key(params.seed), number)
-        return epoch(state, series, batches, validation, key)
+    def run(state: TrainState, number: int, factor: float) -> tuple[TrainState, Array]:
+        batches = shuffled(windows.splits["train"], params, members, number)
+        key = member_keys(members, params.seed)
+        keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
+        placed = tuple(place(part, part.ndim - 1) for part in batches)
+        return epoch(jax.tree.map(place, state), series, placed, validation, keys, jnp.float32(factor))
 
     return run
 
 
+def shuffled(
+    origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
+) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
+    """Batches of an epoch; each member has its own order, that of a single network with its seed."""
+    orders = [np.random.default_rng([params.seed + member, epoch]).permutation(origins) for member in range(members)]
+    batches = [pad_to_batches(order, params.batch_size) for order in orders]
+    rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
+    return rows, batches[0][1]
+
+
+def placement(batch_size: int) -> Callable[..., Any]:
+    """Put arrays on the devices: ``place(array, axis)`` shares out an axis, ``place(array)`` copies it to all.
+
+    As many devices as divide the batch take part.
+    """
+    count = math.gcd(jax.device_count(), batch_size, VALIDATION_BATCH)
+    if count == 1:
+        return lambda array, axis=None: jnp.asarray(array)
+    mesh = Mesh(np.array(jax.devices()[:count]), ("batch",))
+
+    def place(array: Any, axis: int | None = None) -> Array:
+        shared = axis is not None and array.shape[axis] % count == 0
+        spec = PartitionSpec(*[None] * axis, "batch") if axis is not None and shared else PartitionSpec()
+        return jax.device_put(array, NamedSharding(mesh, spec))
+
+    return place
+
+
 def loss_sum(
-    graph: nnx.GraphDef,
-    weights: nnx.State,
-    series: Series,
-    origins: Int[Array, " batch"],
-    weight: Float[Array, " batch"],
-    config: ModelConfig,
-    loss: str,
-    key: PRNGKeyArray | None,
+    loss: Loss,
+    output: Float[Array, "batch all_outputs"],
+    y: Float[Array, "batch outputs"],
+    counted: Float[Array, "batch outputs"],
 ) -> tuple[Array, Array]:
-    """Sum of the losses over the observed labels of a batch, and their number."""
-    x = gather_inputs(series.scaled, series.causal, series.known_at, origins, config.lookback, xp=jnp)
-    rows = origins[:, None] + jnp.arange(config.horizon)
-    y = series.target[rows].reshape(len(origins), -1)
-    counted = series.observed[rows].reshape(len(origins), -1) * weight[:, None]
-    error = nnx.merge(graph, weights)(x, key=key) - y
-    return jnp.sum(elementwise_loss(error, loss) * counted), jnp.sum(counted)
-
-
-def elementwise_loss(error: Float[Array, "..."], loss: str) -> Float[Array, "..."]:
-    """mse: e^2; mae: |e|; huber: e^2 / 2 up to 1, |e| - 1/2 beyond (Huber 1964)."""
-    if loss == "mse":
-        return jnp.square(error)
-    if loss == "mae":
-        return jnp.abs(error)
-    return optax.losses.huber_loss(error, delta=HUBER_DELTA)
-
-
-def pad_to_batches(
-    origins: Int[np.ndarray, " windows"], size: int
-) -> tuple[Int[np.ndarray, "batches size"], Float[np.ndarray, "batches size"]]:
-    """Cut into whole batches; the last one is filled up with windows of weight 0."""
-    size = min(size, len(origins))
-    missing = -len(origins) % size
-    padded = np.concatenate([origins, np.full(missing, origins[0], dtype=origins.dtype)])
-    weight = np.concatenate([np.ones(len(origins), np.float32), np.zeros(missing, np.float32)])
-    return padded.reshape(-1, size), weight.reshape(-1, size)
-
-
-def to_device(windows: Windows) -> Series:
-    """Put the as-of arrays on the device, once."""
-    target, observed = scaled_targets(windows)
-    arrays = windows.arrays
-    return Series(
-        scaled=jnp.asarray(arrays.scaled),
-        causal=jnp.asarray(arrays.causal),
-        known_at=jnp.asarray(arrays.known_at),
-        target=jnp.asarray(target),
-        observed=jnp.asarray(observed, dtype=jnp.float32),
-    )
+    """Weighted sum of the losses of a batch, and the sum of the weights."""
+    return jnp.sum(loss(output.reshape(*y.shape, -1), y) * counted), jnp.sum(counted)

@@ -2,25 +2,36 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json, write_metrics, write_text
+import jax
+
+from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
+from spline_lstm.checkpoints import Checkpoint
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import save_model
 from spline_lstm.params import Params, load_params
-from spline_lstm.runtime import configure_threads, device_name
+from spline_lstm.runtime import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.stage import run_stage
 from spline_lstm.training import Epoch, Trained, train, training_curve
 from spline_lstm.windows import Windows, load_windows
 
+CHECKPOINTS = Path(".cache/training")
+LIBRARY = Path(__file__).parent.parent / "spline_lstm"
+
 
 def main(folder: Path) -> str:
-    """Write models/rnn/, plots/training.csv and metrics/train.json; a diverged or stopped run leaves only its curve."""
+    """Write models/rnn/, plots/training.csv and metrics/train.json.
+
+    A diverged run leaves only its curve; a killed run goes on behind its last epoch when it is started again.
+    """
     params = load_params(folder)
     configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
     windows = load_windows(folder)
     config = model_config(params, windows)
     history: list[Epoch] = []
     try:
-        trained = train(config, windows, params.train, on_epoch=history.append)
+        checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
+        trained = train(config, windows, params.train, history.append, checkpoint)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
     preprocessor = read_json(folder / "models/preprocessor.json")
@@ -32,6 +43,18 @@ def main(folder: Path) -> str:
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
         f"{len(trained.history)}, validation loss {best.validation_loss:.5f}"
+    )
+
+
+def run_content(folder: Path, params: Params, config: ModelConfig) -> str:
+    """Content id of all that decides the result: code, JAX, data, params."""
+    data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
+    code = sorted([*LIBRARY.glob("*.py"), *LIBRARY.glob("models/*.py")])
+    return content_id(
+        *(sha256_of_file(path) for path in [*data, *code]),
+        jax.__version__,
+        params.train.model_dump(mode="json"),
+        config.to_json(),
     )
 
 
@@ -47,6 +70,14 @@ def model_config(params: Params, windows: Windows) -> ModelConfig:
         features=windows.feature_names,
         targets=windows.target_names,
         target_indices=tuple(int(index) for index in windows.arrays.target_indices),
+        segment=params.model.segment,
+        decoder=params.model.decoder,
+        channels=params.model.channels,
+        bidirectional=params.model.bidirectional,
+        layer_norm=params.model.layer_norm,
+        output="probability" if params.train.loss == "bce" else "value",
+        quantiles=params.model.quantiles,
+        ensemble_size=params.train.ensemble_size,
     )
 
 

@@ -1,21 +1,21 @@
 """A trained forecaster on disk: models/rnn of a pipeline folder."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from spline_lstm.artifacts import content_id, read_json, write_bytes, write_json
 from spline_lstm.errors import ArtifactError
-from spline_lstm.models.config import ModelConfig, check_shape
-from spline_lstm.models.registry import build, from_arrays
+from spline_lstm.models.config import ModelConfig, check_shapes
+from spline_lstm.models.registry import from_arrays, structure
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
 PREDICT_BATCH = 256
@@ -40,40 +40,107 @@ class Model:
     preprocessor_run_id: str
     weights: Mapping[str, np.ndarray]
 
-    def predict(self, X: Float[np.ndarray, "windows lookback features"]) -> Float[np.ndarray, "windows outputs"]:
-        """Forecast windows.
+    def predict(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs"]:
+        """Forecast windows: the median of a quantile network, the mean of an ensemble.
 
         Parameters
         ----------
         X : [windows, lookback, F_total] float32, z-scores
+        X_future : [windows, horizon, F_future] float32, where the network has future features
+        X_static : [windows, n_static] int32, where the network has static covariates
 
         Returns
         -------
         [windows, horizon * F_target] float32, z-scores; `Windows.to_data_units` turns them back.
+        A network with the output `probability` gives probabilities.
 
         Raises
         ------
         ValueError
-            `X` has another shape.
+            An input is missing or has another shape.
         """
-        X = np.asarray(X, dtype=np.float32)
-        check_shape(X.shape, self.config)
-        forecast, state = _compiled(self.config), self._state()
-        parts = []
-        for start in range(0, len(X), PREDICT_BATCH):
-            part = X[start : start + PREDICT_BATCH]
-            padded = np.concatenate([part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), np.float32)])
-            parts.append(np.asarray(forecast(state, padded))[: len(part)])
-        outputs = self.config.horizon * len(self.config.targets)
-        return np.concatenate([np.empty((0, outputs), np.float32), *parts])
+        return self._point(self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32))
 
-    def _state(self) -> nnx.State:
-        return from_arrays(nnx.state(build(self.config, key=jax.random.key(0)), nnx.Param), self.weights)
+    def predict_quantiles(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs levels"]:
+        """All quantiles, sorted, which makes no pinball loss larger (Chernozhukov et al., Econometrica 2010).
+
+        Returns
+        -------
+        [windows, horizon * F_target, levels] float32, z-scores, in the order of `config.quantiles`
+        """
+        mean = self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
+        outputs = self.config.outputs // self.config.levels
+        return np.sort(mean.reshape(len(mean), outputs, self.config.levels), axis=-1)
+
+    def predict_spread(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs"]:
+        """Standard deviation of the members' point forecasts, z-scores; 0 for a single network."""
+        return self._point(self.predict_members(X, X_future, X_static)).std(axis=0)
+
+    def predict_members(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "members windows all_outputs"]:
+        """Raw outputs of each member: [members, windows, horizon * F_target * levels], the level fastest."""
+        inputs: list[np.ndarray] = [np.asarray(X, dtype=np.float32)]
+        if X_future is not None:
+            inputs.append(np.asarray(X_future, dtype=np.float32))
+        if X_static is not None:
+            inputs.append(np.asarray(X_static, dtype=np.int32))
+        check_shapes(
+            self.config,
+            inputs[0].shape,
+            None if X_future is None else X_future.shape,
+            None if X_static is None else X_static.shape,
+        )
+        names = ["x"] + ["future"] * (X_future is not None) + ["static"] * (X_static is not None)
+        forecast, weights = _compiled(self.config, tuple(names)), self._weights()
+        parts = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
+        for start in range(0, len(inputs[0]), PREDICT_BATCH):
+            part = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
+            parts.append(np.asarray(forecast(weights, *part))[:, : len(inputs[0]) - start])
+        return np.concatenate(parts, axis=1)
+
+    def _point(self, outputs: np.ndarray) -> np.ndarray:
+        """Point forecast out of raw outputs: the median level."""
+        return outputs[..., self.config.median :: self.config.levels]
+
+    def _weights(self) -> nnx.State:
+        return from_arrays(structure(self.config)[1], self.weights)
 
 
-def _compiled(config: ModelConfig) -> Any:
-    graph, _ = nnx.split(nnx.eval_shape(lambda: build(config, key=jax.random.key(0))), nnx.Param)
-    return jax.jit(lambda state, x: nnx.merge(graph, state)(x))
+def _padded(part: np.ndarray) -> np.ndarray:
+    return np.concatenate([part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), part.dtype)])
+
+
+@functools.cache
+def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.Array]:
+    """Members' forecasts [members, batch, outputs] of weights and the named inputs."""
+    graph, _ = structure(config)
+
+    def member(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        forecast = nnx.merge(graph, weights)(**dict(zip(names, inputs, strict=True)))
+        return jax.nn.sigmoid(forecast) if config.output == "probability" else forecast
+
+    if config.ensemble_size == 1:
+        return jax.jit(lambda weights, *inputs: member(weights, *inputs)[None])
+    return jax.jit(jax.vmap(member, in_axes=(0, *[None] * len(names))))
 
 
 def save_model(

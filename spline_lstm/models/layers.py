@@ -1,50 +1,125 @@
-"""Layers that the forecasters share."""
+"""Layers that the forecasters share.
+
+Weights start uniform in +-1/sqrt(inputs) (recurrent layers: units), embeddings and positions normal.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.models.recurrent import lstm
+from spline_lstm.models.recurrent import GRUState, LSTMState, gru, lstm
+
+EPSILON = 1e-5
+# Share of static ids that training replaces by the unknown token, so that its row is learned, too.
+UNKNOWN_SHARE = 0.05
 
 
 class LSTMLayer(nnx.Module):
-    """One LSTM layer over a whole sequence, [time, batch, inputs] -> [time, batch, units].
-
-    Weights start uniform in +-1/sqrt(units), forget biases at 1 (Jozefowicz et al., ICML 2015).
-    """
+    """One LSTM layer; forget biases start at 1 (Jozefowicz et al., ICML 2015)."""
 
     def __init__(self, inputs: int, units: int, *, key: PRNGKeyArray) -> None:
         of_input, of_recurrence = jax.random.split(key)
-        bound = units**-0.5
-        gates = 4 * units
-        self.input_kernel = nnx.Param(jax.random.uniform(of_input, (inputs, gates), minval=-bound, maxval=bound))
-        self.recurrent_kernel = nnx.Param(
-            jax.random.uniform(of_recurrence, (units, gates), minval=-bound, maxval=bound)
-        )
-        self.bias = nnx.Param(jnp.zeros(gates).at[units : 2 * units].set(1.0))
+        self.input_kernel = nnx.Param(_uniform(of_input, (inputs, 4 * units), units))
+        self.recurrent_kernel = nnx.Param(_uniform(of_recurrence, (units, 4 * units), units))
+        self.bias = nnx.Param(jnp.zeros(4 * units).at[units : 2 * units].set(1.0))
 
-    def __call__(self, x: Float[Array, "time batch inputs"]) -> Float[Array, "time batch units"]:
-        """Hidden states of all steps."""
-        return lstm(self.input_kernel[...], self.recurrent_kernel[...], self.bias[...], x)
+    def __call__(
+        self, x: Float[Array, "time batch inputs"], initial: LSTMState | None = None
+    ) -> tuple[Float[Array, "time batch units"], LSTMState]:
+        """Hidden states of all steps, and the final state; `initial` is zero if not given."""
+        zero = jnp.zeros((x.shape[1], self.recurrent_kernel.shape[0]), x.dtype)
+        return lstm(self.input_kernel[...], self.recurrent_kernel[...], self.bias[...], x, initial or (zero, zero))
 
 
-class Head(nnx.Module):
-    """Dense layer from a context vector to all steps and targets."""
+class GRULayer(nnx.Module):
+    """One GRU layer."""
+
+    def __init__(self, inputs: int, units: int, *, key: PRNGKeyArray) -> None:
+        of_input, of_recurrence = jax.random.split(key)
+        self.input_kernel = nnx.Param(_uniform(of_input, (inputs, 3 * units), units))
+        self.recurrent_kernel = nnx.Param(_uniform(of_recurrence, (units, 3 * units), units))
+        self.bias = nnx.Param(jnp.zeros(3 * units))
+        self.recurrent_bias = nnx.Param(jnp.zeros(units))
+
+    def __call__(
+        self, x: Float[Array, "time batch inputs"], initial: GRUState | None = None
+    ) -> tuple[Float[Array, "time batch units"], GRUState]:
+        """Hidden states of all steps, and the final state; `initial` is zero if not given."""
+        zero = jnp.zeros((x.shape[1], self.recurrent_kernel.shape[0]), x.dtype)
+        weights = self.input_kernel[...], self.recurrent_kernel[...], self.bias[...], self.recurrent_bias[...]
+        return gru(*weights, x, initial or (zero,))
+
+
+class Dense(nnx.Module):
+    """x -> x kernel + bias."""
 
     def __init__(self, inputs: int, outputs: int, *, key: PRNGKeyArray) -> None:
-        bound = inputs**-0.5
-        self.kernel = nnx.Param(jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound))
+        self.kernel = nnx.Param(_uniform(key, (inputs, outputs), inputs))
         self.bias = nnx.Param(jnp.zeros(outputs))
 
-    def __call__(self, context: Float[Array, "batch inputs"]) -> Float[Array, "batch outputs"]:
-        """All outputs of each window."""
-        return context @ self.kernel[...] + self.bias[...]
+    def __call__(self, x: Float[Array, "... inputs"]) -> Float[Array, "... outputs"]:
+        """Apply to the last axis."""
+        return x @ self.kernel[...] + self.bias[...]
 
 
-def dropout(x: Float[Array, "..."], rate: float, *, key: PRNGKeyArray) -> Float[Array, "..."]:
-    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014)."""
-    if rate == 0.0:
+class LayerNorm(nnx.Module):
+    """Mean 0 and variance 1 over the units, then a learned scale and bias (Ba et al. 2016)."""
+
+    def __init__(self, units: int) -> None:
+        self.scale = nnx.Param(jnp.ones(units))
+        self.bias = nnx.Param(jnp.zeros(units))
+
+    def __call__(self, x: Float[Array, "... units"]) -> Float[Array, "... units"]:
+        """Normalise the last axis."""
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = jnp.square(centred).mean(axis=-1, keepdims=True)
+        return centred * jax.lax.rsqrt(variance + EPSILON) * self.scale[...] + self.bias[...]
+
+
+class Attention(nnx.Module):
+    """Additive attention (Bahdanau et al., ICLR 2015).
+
+    ``score_t = v . tanh(h_t K + b + query Q)``, softmax over t, ``context = sum_t score_t h_t``.
+    """
+
+    def __init__(self, units: int, *, key: PRNGKeyArray) -> None:
+        of_key, of_query, of_score = jax.random.split(key, 3)
+        self.key_kernel = nnx.Param(_uniform(of_key, (units, units), units))
+        self.key_bias = nnx.Param(jnp.zeros(units))
+        self.query_kernel = nnx.Param(_uniform(of_query, (units, units), units))
+        self.score_kernel = nnx.Param(_uniform(of_score, (units,), units))
+
+    def __call__(
+        self, states: Float[Array, "time batch units"], query: Float[Array, "steps batch units"]
+    ) -> Float[Array, "steps batch units"]:
+        """Context of each query."""
+        keys = states @ self.key_kernel[...] + self.key_bias[...]
+        scores = jnp.tanh(keys[None] + (query @ self.query_kernel[...])[:, None]) @ self.score_kernel[...]
+        return jnp.einsum("stb,tbu->sbu", jax.nn.softmax(scores, axis=1), states)
+
+
+class Embedding(nnx.Module):
+    """A vector per category; row 0 is the unknown token, which also stands for ids out of range."""
+
+    def __init__(self, size: int, width: int, *, key: PRNGKeyArray) -> None:
+        self.table = nnx.Param(jax.random.normal(key, (size, width)))
+
+    def __call__(self, ids: Int[Array, " batch"], *, key: PRNGKeyArray | None = None) -> Float[Array, "batch width"]:
+        """Rows of the ids; with a `key` some are taken for unknown."""
+        known = (ids >= 0) & (ids < self.table.shape[0])
+        if key is not None:
+            known &= ~jax.random.bernoulli(key, UNKNOWN_SHARE, ids.shape)
+        return self.table[...][jnp.where(known, ids, 0)]
+
+
+def dropout(x: Float[Array, "..."], rate: float, *, key: PRNGKeyArray | None) -> Float[Array, "..."]:
+    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014); no key, no change."""
+    if rate == 0.0 or key is None:
         return x
     kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
     return jnp.where(kept, x / (1.0 - rate), 0.0)
+
+
+def _uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan: int) -> Array:
+    return jax.random.uniform(key, shape, minval=-(fan**-0.5), maxval=fan**-0.5)

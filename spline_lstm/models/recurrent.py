@@ -1,26 +1,39 @@
-"""An LSTM layer over whole sequences with its own backward pass.
+"""LSTM and GRU layers over whole sequences with their own backward passes.
 
-Forward (Hochreiter & Schmidhuber 1997, with forget gate, Gers et al. 2000), for t = 1..T::
+Both store the derivative coefficients of the cell for all steps at once, which leaves one small
+matmul per step to the backward scan, and form each weight gradient as one matmul over all steps
+afterwards. Automatic differentiation of the same scan would add to the weight gradients at every
+step. ``sigmoid(z) = tanh(z / 2) / 2 + 1/2``, so with the weights of the sigmoid gates scaled by 1/2
+all gates of a step are one tanh: ``gate = m tanh(m z) + k``. The projection x W of all steps is one
+matmul. D_t is dL/dh_t, already summed over later steps; a "." is the product by elements.
+
+LSTM (Hochreiter & Schmidhuber 1997, with forget gate, Gers et al. 2000), for t = 1..T::
 
     z_t = x_t W + h_{t-1} U + b          blocks i, f, g, o
     i, f, o = sigmoid(z)   g = tanh(z)
-    c_t = f c_{t-1} + i g
-    h_t = o tanh(c_t)
+    c_t = f . c_{t-1} + i . g            h_t = o . tanh(c_t)
 
-``sigmoid(z) = tanh(z / 2) / 2 + 1/2``, so with W, U, b scaled by 1/2 in the blocks i, f, o all four
-gates are one tanh: ``a_t = m tanh(z'_t) + k``. The projection x W of all steps is one matmul.
+Backward, with E_t = dL/dc_t::
 
-Backward. With D_t = dL/dh_t and E_t = dL/dc_t (both already summed over later steps)::
-
-    E_t <- E_t + D_t o (1 - tanh(c_t)^2)
-    dz_t = [E_t, E_t, E_t, D_t] * K_t
+    E_t  <- E_t + D_t . o (1 - tanh(c_t)^2)
+    dz_t = [E_t, E_t, E_t, D_t] . K_t
     K_t  = [g i (1 - i), c_{t-1} f (1 - f), i (1 - g^2), tanh(c_t) o (1 - o)]
-    D_{t-1} = dL/dh_{t-1} + dz_t U^T        E_{t-1} = E_t f
+    D_{t-1} = dL/dh_{t-1} + dz_t U^T     E_{t-1} = E_t . f
+    dW = X^T dZ    dU = H_{t-1}^T dZ    db = sum dZ    dX = dZ W^T
 
-K_t and o (1 - tanh(c)^2) do not depend on the gradient: they are formed for all steps at once, and
-the backward scan is left with one small matmul per step. The weight gradients are then single matmuls
-over all steps: dW = X^T dZ, dU = H_{t-1}^T dZ, db = sum dZ. Automatic differentiation of the same
-scan would instead add to dW and dU at every step.
+GRU (Cho et al. 2014; reset after the matmul, as in cuDNN), for t = 1..T::
+
+    a_t = x_t W + b    u_t = h_{t-1} U    blocks r, z, n
+    r, z = sigmoid(a + u)    q = u_n + c    n = tanh(a_n + r . q)
+    h_t = (1 - z) . n + z . h_{t-1}
+
+Backward, where da and du are the gradients of a_t and u_t::
+
+    du_t = [D_t, D_t, D_t] . K_t
+    K_t  = [k q r (1 - r), (h_{t-1} - n) z (1 - z), k r]   with k = (1 - z)(1 - n^2)
+    da_t = du_t in the blocks r and z, D_t . k in the block n
+    D_{t-1} = dL/dh_{t-1} + D_t . z + du_t U^T
+    dW = X^T dA    db = sum dA    dU = H_{t-1}^T dU    dc = sum dU_n    dX = dA W^T
 """
 
 import jax
@@ -29,6 +42,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Residuals = tuple[Array, ...]
+LSTMState = tuple[Float[Array, "batch units"], Float[Array, "batch units"]]
+GRUState = tuple[Float[Array, "batch units"]]
 
 
 @jax.custom_vjp
@@ -37,8 +52,9 @@ def lstm(
     recurrent_kernel: Float[Array, "units four_units"],
     bias: Float[Array, " four_units"],
     x: Float[Array, "time batch inputs"],
-) -> Float[Array, "time batch units"]:
-    """Hidden states of an LSTM layer from zero initial state; gate order i, f, g, o.
+    initial: LSTMState,
+) -> tuple[Float[Array, "time batch units"], LSTMState]:
+    """Hidden states of an LSTM layer; gate order i, f, g, o.
 
     Parameters
     ----------
@@ -46,22 +62,24 @@ def lstm(
     recurrent_kernel : [units, 4 * units]
     bias : [4 * units]
     x : [time, batch, inputs]
+    initial : (h_0, c_0), each [batch, units]
 
     Returns
     -------
-    [time, batch, units]
+    hidden states [time, batch, units], and the final (h_T, c_T)
     """
-    return _forward(input_kernel, recurrent_kernel, bias, x)[0]
+    return _lstm_forward(input_kernel, recurrent_kernel, bias, x, initial)[0]
 
 
-def _forward(input_kernel: Array, recurrent_kernel: Array, bias: Array, x: Array) -> tuple[Array, Residuals]:
-    time, batch, inputs = x.shape
+def _lstm_forward(
+    input_kernel: Array, recurrent_kernel: Array, bias: Array, x: Array, initial: LSTMState
+) -> tuple[tuple[Array, LSTMState], Residuals]:
     units = recurrent_kernel.shape[0]
-    half, shift = _tanh_form(units, x.dtype)
-    projected = x.reshape(time * batch, inputs) @ (input_kernel * half) + bias * half
+    half, shift = _tanh_form((0.5, 0.5, 1.0, 0.5), units, x.dtype)
+    projected = _project(x, input_kernel * half, bias * half)
     recurrent = recurrent_kernel * half
 
-    def step(carry: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
+    def step(carry: LSTMState, z: Array) -> tuple[LSTMState, tuple[Array, Array, Array]]:
         h, c = carry
         gates = jnp.tanh(z + h @ recurrent) * half + shift
         i, f, g, o = jnp.split(gates, 4, axis=-1)
@@ -69,27 +87,23 @@ def _forward(input_kernel: Array, recurrent_kernel: Array, bias: Array, x: Array
         h = o * jnp.tanh(c)
         return (h, c), (h, gates, c)
 
-    zero = jnp.zeros((batch, units), x.dtype)
-    _, (h, gates, c) = lax.scan(step, (zero, zero), projected.reshape(time, batch, 4 * units))
-    return h, (input_kernel, recurrent_kernel, x, h, gates, c)
+    final, (h, gates, c) = lax.scan(step, initial, projected)
+    return (h, final), (input_kernel, recurrent_kernel, x, *initial, h, gates, c)
 
 
-def _backward(residuals: Residuals, h_grad: Array) -> tuple[Array, Array, Array, Array]:
-    input_kernel, recurrent_kernel, x, h, gates, c = residuals
-    time, batch, inputs = x.shape
-    units = recurrent_kernel.shape[0]
-    zero = jnp.zeros((1, batch, units), x.dtype)
+def _lstm_backward(residuals: Residuals, gradient: tuple[Array, LSTMState]) -> tuple[Array | LSTMState, ...]:
+    input_kernel, recurrent_kernel, x, h_0, c_0, h, gates, c = residuals
+    h_grad, (h_final, c_final) = gradient
     i, f, g, o = jnp.split(gates, 4, axis=-1)
     tanh_c = jnp.tanh(c)
-    c_before = jnp.concatenate([zero, c[:-1]])
-    h_before = jnp.concatenate([zero, h[:-1]])
+    c_before, h_before = _shifted(c_0, c), _shifted(h_0, h)
     through_h = o * (1 - tanh_c * tanh_c)
     coefficients = jnp.concatenate(
         [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1
     )
     recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
 
-    def step(carry: tuple[Array, Array], at: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+    def step(carry: LSTMState, at: tuple[Array, ...]) -> tuple[LSTMState, Array]:
         h_later, c_later = carry
         h_here, through_h, coefficients, f = at
         dh = h_later + h_here
@@ -97,25 +111,119 @@ def _backward(residuals: Residuals, h_grad: Array) -> tuple[Array, Array, Array,
         dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * coefficients
         return (dz @ recurrent_transposed, dc * f), dz
 
-    _, dz = lax.scan(step, (zero[0], zero[0]), (h_grad, through_h, coefficients, f), reverse=True)
-    dz = dz.reshape(time * batch, 4 * units)
+    initial, dz = lax.scan(step, (h_final, c_final), (h_grad, through_h, coefficients, f), reverse=True)
     return (
-        _transposed_matmul(x.reshape(time * batch, inputs), dz),
-        _transposed_matmul(h_before.reshape(time * batch, units), dz),
-        dz.sum(axis=0),
-        (dz @ input_kernel.T).reshape(x.shape),
+        _transposed_matmul(x, dz),
+        _transposed_matmul(h_before, dz),
+        dz.sum(axis=(0, 1)),
+        dz @ input_kernel.T,
+        initial,
     )
 
 
-lstm.defvjp(_forward, _backward)
+lstm.defvjp(_lstm_forward, _lstm_backward)
 
 
-def _tanh_form(units: int, dtype: jnp.dtype) -> tuple[Array, Array]:
-    """Give m and k of ``gate = m tanh(m z) + k``: 1/2, 1/2 for the sigmoids i, f, o and 1, 0 for g."""
-    half = jnp.array([0.5, 0.5, 1.0, 0.5], dtype)
+@jax.custom_vjp
+def gru(
+    input_kernel: Float[Array, "inputs three_units"],
+    recurrent_kernel: Float[Array, "units three_units"],
+    bias: Float[Array, " three_units"],
+    recurrent_bias: Float[Array, " units"],
+    x: Float[Array, "time batch inputs"],
+    initial: GRUState,
+) -> tuple[Float[Array, "time batch units"], GRUState]:
+    """Hidden states of a GRU layer; gate order r, z, n.
+
+    Parameters
+    ----------
+    input_kernel : [inputs, 3 * units]
+    recurrent_kernel : [units, 3 * units]
+    bias : [3 * units]
+    recurrent_bias : [units], inside the reset of the block n
+    x : [time, batch, inputs]
+    initial : (h_0,), [batch, units]
+
+    Returns
+    -------
+    hidden states [time, batch, units], and the final (h_T,)
+    """
+    return _gru_forward(input_kernel, recurrent_kernel, bias, recurrent_bias, x, initial)[0]
+
+
+def _gru_forward(
+    input_kernel: Array, recurrent_kernel: Array, bias: Array, recurrent_bias: Array, x: Array, initial: GRUState
+) -> tuple[tuple[Array, GRUState], Residuals]:
+    units = recurrent_kernel.shape[0]
+    half, _ = _tanh_form((0.5, 0.5, 1.0), units, x.dtype)
+    projected = _project(x, input_kernel * half, bias * half)
+    recurrent = recurrent_kernel * half
+
+    def step(carry: GRUState, a: Array) -> tuple[GRUState, tuple[Array, ...]]:
+        (h,) = carry
+        u = h @ recurrent
+        r, z = jnp.split(jnp.tanh(a[:, : 2 * units] + u[:, : 2 * units]) * 0.5 + 0.5, 2, axis=-1)
+        q = u[:, 2 * units :] + recurrent_bias
+        n = jnp.tanh(a[:, 2 * units :] + r * q)
+        h = n + z * (h - n)
+        return (h,), (h, r, z, q, n)
+
+    final, states = lax.scan(step, initial, projected)
+    return (states[0], final), (input_kernel, recurrent_kernel, x, *initial, *states)
+
+
+def _gru_backward(residuals: Residuals, gradient: tuple[Array, GRUState]) -> tuple[Array | GRUState, ...]:
+    input_kernel, recurrent_kernel, x, h_0, h, r, z, q, n = residuals
+    h_grad, final = gradient
+    units = recurrent_kernel.shape[0]
+    h_before = _shifted(h_0, h)
+    through_n = (1 - z) * (1 - n * n)
+    coefficients = jnp.concatenate([through_n * q * r * (1 - r), (h_before - n) * z * (1 - z), through_n * r], axis=-1)
+    recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
+
+    def step(carry: GRUState, at: tuple[Array, ...]) -> tuple[GRUState, tuple[Array, Array]]:
+        (h_later,) = carry
+        h_here, z, coefficients = at
+        dh = h_later + h_here
+        du = jnp.concatenate([dh, dh, dh], axis=-1) * coefficients
+        return (dh * z + du @ recurrent_transposed,), (dh, du)
+
+    initial, (dh, du) = lax.scan(step, final, (h_grad, z, coefficients), reverse=True)
+    da = jnp.concatenate([du[..., : 2 * units], dh * through_n], axis=-1)
+    return (
+        _transposed_matmul(x, da),
+        _transposed_matmul(h_before, du),
+        da.sum(axis=(0, 1)),
+        du[..., 2 * units :].sum(axis=(0, 1)),
+        da @ input_kernel.T,
+        initial,
+    )
+
+
+gru.defvjp(_gru_forward, _gru_backward)
+
+
+def _project(x: Array, kernel: Array, bias: Array) -> Array:
+    """X W + b of all steps as one matmul."""
+    time, batch, inputs = x.shape
+    return (x.reshape(time * batch, inputs) @ kernel + bias).reshape(time, batch, kernel.shape[1])
+
+
+def _shifted(initial: Array, states: Array) -> Array:
+    """States before each step."""
+    return jnp.concatenate([initial[None], states[:-1]])
+
+
+def _tanh_form(factors: tuple[float, ...], units: int, dtype: jnp.dtype) -> tuple[Array, Array]:
+    """Give m and k of ``gate = m tanh(m z) + k``: 1/2, 1/2 for sigmoids and 1, 0 for tanh, block by block."""
+    half = jnp.array(factors, dtype)
     return jnp.repeat(half, units), jnp.repeat(1 - half, units)
 
 
 def _transposed_matmul(a: Array, b: Array) -> Array:
-    """a^T b with the transpose written out: XLA on CPU is slow when the left operand contracts axis 0."""
+    """Sum over time and batch of a^T b: [time, batch, m], [time, batch, n] -> [m, n].
+
+    The transpose is written out: XLA on CPU is slow when the left operand contracts axis 0.
+    """
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return lax.optimization_barrier(a.T) @ b

@@ -1,7 +1,9 @@
-"""Model types by name, and their weights as named arrays."""
+"""Networks by config, and their weights as named arrays."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -9,21 +11,27 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PRNGKeyArray
 
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.lstm import LSTMForecaster
-
-MODELS: dict[str, type[LSTMForecaster]] = {"lstm": LSTMForecaster}
+from spline_lstm.models.network import Forecaster
 
 
-def build(config: ModelConfig, *, key: PRNGKeyArray) -> LSTMForecaster:
-    """A forecaster of `config.model_type` with fresh weights."""
-    return MODELS[config.model_type](config, key=key)
+def build(config: ModelConfig, *, key: PRNGKeyArray) -> Forecaster:
+    """A network of `config.model_type` with fresh weights: one member, whatever the size of the ensemble."""
+    return Forecaster(config, key=key)
+
+
+def structure(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
+    """Graph of the network, and the shapes of its weights (with the member axis of an ensemble)."""
+    key = jax.random.key(0)
+    graph, weights = nnx.split(nnx.eval_shape(lambda: build(config, key=key)), nnx.Param)
+    if config.ensemble_size > 1:
+        members = config.ensemble_size
+        weights = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), weights)
+    return graph, weights
 
 
 def to_arrays(params: nnx.State) -> dict[str, np.ndarray]:
     """Weights as float32 arrays by dotted name (``rnn.0.bias``), sorted by name."""
-    flat = flatten_dict(nnx.to_pure_dict(params))
-    named = {".".join(map(str, path)): np.asarray(value, dtype=np.float32) for path, value in flat.items()}
-    return dict(sorted(named.items()))
+    return {name: np.asarray(value, dtype=np.float32) for name, value in sorted(_named(params).items())}
 
 
 def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.State:
@@ -34,7 +42,7 @@ def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.Stat
     ValueError
         Names or shapes differ.
     """
-    expected = {name: value.shape for name, value in to_arrays(params).items()}
+    expected = {name: tuple(value.shape) for name, value in _named(params).items()}
     given = {name: value.shape for name, value in arrays.items()}
     if expected != given:
         raise ValueError(f"weights do not fit the model: expected {expected}, got {given}")
@@ -42,3 +50,7 @@ def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.Stat
     values = unflatten_dict({paths[name]: jnp.asarray(value) for name, value in arrays.items()})
     nnx.replace_by_pure_dict(params, values)
     return params
+
+
+def _named(params: nnx.State) -> dict[str, Any]:
+    return {".".join(map(str, path)): value for path, value in flatten_dict(nnx.to_pure_dict(params)).items()}

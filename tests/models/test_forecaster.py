@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -8,7 +9,7 @@ from flax import nnx
 from spline_lstm.artifacts import write_json
 from spline_lstm.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.forecaster import load_model, save_model
+from spline_lstm.models.forecaster import Model, load_model, save_model
 from spline_lstm.models.layers import dropout
 from spline_lstm.models.registry import build, from_arrays, to_arrays
 
@@ -88,7 +89,7 @@ def test_wrong_shape_names_expected_and_given(folder):
 
 def test_model_behind_another_preprocessor_is_refused(folder):
     write_json(folder / "models/preprocessor.json", {"run_id": "p2"})
-    with pytest.raises(ArtifactError, match="p1.*p2"):
+    with pytest.raises(ArtifactError, match=r"p1.*p2"):
         load_model(folder)
 
 
@@ -123,3 +124,24 @@ def test_dropout_is_only_active_with_a_key():
     model = build(CONFIG, key=jax.random.key(1))
     np.testing.assert_array_equal(model(x), model(x))
     assert not np.array_equal(model(x, key=jax.random.key(5)), model(x))
+
+
+def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():
+    config = dataclasses.replace(CONFIG, ensemble_size=2)
+    members = [arrays_of(seed) for seed in (1, 2)]
+    stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
+    x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    alone = np.stack([Model(CONFIG, "m", "p", weights).predict(x) for weights in members])
+    ensemble = Model(config, "m", "p", stacked)
+    np.testing.assert_allclose(ensemble.predict(x), alone.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(ensemble.predict_spread(x), alone.std(axis=0), atol=1e-6)
+
+
+def test_a_quantile_network_predicts_its_median_and_sorted_quantiles():
+    config = dataclasses.replace(CONFIG, quantiles=(0.2, 0.5, 0.7))
+    weights = to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param))
+    model = Model(config, "m", "p", weights)
+    x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    raw = model.predict_members(x)[0].reshape(5, 2, 3)
+    np.testing.assert_array_equal(model.predict(x), raw[..., 1])
+    np.testing.assert_array_equal(model.predict_quantiles(x), np.sort(raw, axis=-1))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from spline_lstm.models.recurrent import lstm
+from spline_lstm.models.recurrent import gru, lstm
+
+SHAPES = [(24, 5, 1, 8), (1, 3, 4, 2), (12, 32, 6, 16)]
 
 
-def plain_lstm(input_kernel, recurrent_kernel, bias, x):
+def plain_lstm(input_kernel, recurrent_kernel, bias, x, initial):
     """The cell as in the textbook, differentiated by JAX: the oracle of the hand-written layer."""
 
     def step(carry, x_t):
@@ -17,13 +19,29 @@ def plain_lstm(input_kernel, recurrent_kernel, bias, x):
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
-    zero = jnp.zeros((x.shape[1], recurrent_kernel.shape[0]), x.dtype)
-    return lax.scan(step, (zero, zero), x)[1]
+    final, states = lax.scan(step, initial, x)
+    return states, final
 
 
-def numpy_lstm(input_kernel, recurrent_kernel, bias, x):
+def plain_gru(input_kernel, recurrent_kernel, bias, recurrent_bias, x, initial):
+    """The cell as in the textbook, differentiated by JAX."""
+
+    def step(carry, x_t):
+        (h,) = carry
+        x_r, x_z, x_n = jnp.split(x_t @ input_kernel + bias, 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(h @ recurrent_kernel, 3, axis=-1)
+        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+        n = jnp.tanh(x_n + r * (h_n + recurrent_bias))
+        h = (1 - z) * n + z * h
+        return (h,), h
+
+    final, states = lax.scan(step, initial, x)
+    return states, final
+
+
+def numpy_lstm(input_kernel, recurrent_kernel, bias, x, initial):
     units = recurrent_kernel.shape[0]
-    h = c = np.zeros((x.shape[1], units))
+    h, c = initial
     states = []
     for x_t in x:
         z = x_t @ input_kernel + h @ recurrent_kernel + bias
@@ -31,37 +49,82 @@ def numpy_lstm(input_kernel, recurrent_kernel, bias, x):
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
         states.append(h)
-    return np.stack(states)
+    return np.stack(states), (h, c)
 
 
-def random_layer(time, batch, inputs, units, seed=0):
+def numpy_gru(input_kernel, recurrent_kernel, bias, recurrent_bias, x, initial):
+    units = recurrent_kernel.shape[0]
+    (h,) = initial
+    states = []
+    for x_t in x:
+        a, u = x_t @ input_kernel + bias, h @ recurrent_kernel
+        r, z = (1 / (1 + np.exp(-(a + u)[:, k * units : (k + 1) * units])) for k in range(2))
+        n = np.tanh(a[:, 2 * units :] + r * (u[:, 2 * units :] + recurrent_bias))
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return np.stack(states), (h,)
+
+
+def lstm_arguments(time, batch, inputs, units, seed=0):
+    return arguments(
+        [(inputs, 4 * units), (units, 4 * units), (4 * units,), (time, batch, inputs)], batch, units, 2, seed
+    )
+
+
+def gru_arguments(time, batch, inputs, units, seed=0):
+    shapes = [(inputs, 3 * units), (units, 3 * units), (3 * units,), (units,), (time, batch, inputs)]
+    return arguments(shapes, batch, units, 1, seed)
+
+
+def arguments(shapes, batch, units, states, seed):
     rng = np.random.default_rng(seed)
-    shapes = [(inputs, 4 * units), (units, 4 * units), (4 * units,), (time, batch, inputs)]
-    return [rng.normal(scale=0.5, size=shape).astype(np.float32) for shape in shapes]
+    arrays = [rng.normal(scale=0.5, size=shape).astype(np.float32) for shape in [*shapes, *[(batch, units)] * states]]
+    return [*arrays[: len(shapes)], tuple(arrays[len(shapes) :])]
 
 
-@pytest.mark.parametrize("shape", [(24, 5, 1, 8), (1, 3, 4, 2), (7, 1, 3, 16)])
-def test_hidden_states_equal_the_formula_in_numpy(shape):
-    arguments = random_layer(*shape)
-    expected = numpy_lstm(*(value.astype(np.float64) for value in arguments))
-    np.testing.assert_allclose(lstm(*arguments), expected, atol=2e-6)
+LAYERS = {"lstm": (lstm, plain_lstm, numpy_lstm, lstm_arguments), "gru": (gru, plain_gru, numpy_gru, gru_arguments)}
 
 
-@pytest.mark.parametrize("shape", [(24, 5, 1, 8), (1, 3, 4, 2), (12, 32, 6, 16)])
-def test_gradients_equal_automatic_differentiation_of_the_plain_cell(shape):
-    arguments = random_layer(*shape)
-    weight = np.random.default_rng(1).normal(size=(shape[0], shape[1], shape[3])).astype(np.float32)
-
-    def loss(layer):
-        return lambda *values: jnp.sum(weight * jnp.square(layer(*values)))
-
-    ours = jax.grad(loss(lstm), argnums=(0, 1, 2, 3))(*arguments)
-    plain = jax.grad(loss(plain_lstm), argnums=(0, 1, 2, 3))(*arguments)
-    for mine, theirs in zip(ours, plain, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-5 * max(1.0, float(jnp.abs(theirs).max())))
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_states_equal_the_formula_in_numpy(name, shape):
+    layer, _, formula, draw = LAYERS[name]
+    given = draw(*shape)
+    expected, final = formula(*jax.tree.map(lambda value: value.astype(np.float64), given))
+    states, last = layer(*given)
+    np.testing.assert_allclose(states, expected, atol=2e-6)
+    for mine, theirs in zip(last, final, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-6)
 
 
-def test_layer_is_vectorised_over_several_weights_by_vmap():
-    first, second = random_layer(6, 2, 3, 4, seed=1), random_layer(6, 2, 3, 4, seed=2)
-    together = jax.vmap(lstm)(*(np.stack(pair) for pair in zip(first, second, strict=True)))
-    np.testing.assert_allclose(together[1], lstm(*second), atol=1e-6)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_equal_automatic_differentiation_of_the_plain_cell(name, shape):
+    layer, plain, _, draw = LAYERS[name]
+    given = draw(*shape)
+    rng = np.random.default_rng(1)
+    weights = [
+        rng.normal(size=size).astype(np.float32) for size in [(shape[0], shape[1], shape[3]), (shape[1], shape[3])]
+    ]
+
+    def loss(function):
+        def of(values):
+            states, final = function(*values)
+            return jnp.sum(weights[0] * jnp.square(states)) + sum(jnp.sum(weights[1] * state**3) for state in final)
+
+        return of
+
+    ours, theirs = (jax.tree.leaves(jax.jit(jax.grad(loss(function)))(given)) for function in (layer, plain))
+    assert len(ours) == len(jax.tree.leaves(given))
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5 * max(1.0, float(jnp.abs(other).max())))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_are_vectorised_over_several_weights_by_vmap(name):
+    layer, _, _, draw = LAYERS[name]
+    first, second = draw(6, 2, 3, 4, seed=1), draw(6, 2, 3, 4, seed=2)
+    gradient = jax.jit(jax.grad(lambda values: jnp.sum(jnp.square(layer(*values)[0]))))
+    together = jax.jit(jax.vmap(gradient))(jax.tree.map(lambda *pair: np.stack(pair), first, second))
+    for mine, alone in zip(jax.tree.leaves(together), jax.tree.leaves(gradient(second)), strict=True):
+        np.testing.assert_allclose(mine[1], alone, atol=1e-5)

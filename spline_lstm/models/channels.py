@@ -1,0 +1,38 @@
+"""Independent channels: the network sees one target at a time, with shared weights (Nie et al., ICLR 2023).
+
+Channels lie along the batch, those of a window beside each other.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def split_channels(
+    x: Float[Array, "batch lookback features"],
+    future: Float[Array, "batch horizon future_features"] | None,
+    vector: Float[Array, "batch dims"],
+    table: Float[Array, "targets width"],
+    target_indices: tuple[int, ...],
+) -> tuple[
+    Float[Array, "channels lookback kept"],
+    Float[Array, "channels horizon future_features"] | None,
+    Float[Array, "channels all_dims"],
+]:
+    """One window per target: [its target, the features that are no target]; `table` tells the targets apart."""
+    batch, lookback, features = x.shape
+    channels = len(target_indices)
+    others = np.setdiff1d(np.arange(features), target_indices)
+    targets = jnp.moveaxis(x[:, :, np.array(target_indices)], 2, 1).reshape(batch * channels, lookback, 1)
+    x = jnp.concatenate([targets, jnp.repeat(x[:, :, others], channels, axis=0)], axis=-1)
+    future = None if future is None else jnp.repeat(future, channels, axis=0)
+    vector = jnp.concatenate([jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1)
+    return x, future, vector
+
+
+def join_channels(
+    forecast: Float[Array, "channels horizon 1 levels"], targets: int
+) -> Float[Array, "batch horizon targets levels"]:
+    """Forecasts of `split_channels` windows, targets side by side again."""
+    channels, horizon, _, levels = forecast.shape
+    return jnp.moveaxis(forecast.reshape(channels // targets, targets, horizon, levels), 1, 2)
