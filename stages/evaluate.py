@@ -28,7 +28,7 @@ def main(folder: Path) -> str:
     scores = finish(
         result.sums,
         targets=windows.target_names,
-        scale=windows.target_scaler.scale,
+        scale=windows.target_scaler.overall.scale,
         season_scale=season_scales(windows, params.evaluate.season),
         series=series if len(series) > 1 else None,
     )

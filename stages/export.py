@@ -11,6 +11,7 @@ from spline_lstm.edge.exported import ExportedModel, conversion
 from spline_lstm.edge.golden import Golden, answers, differences, load_golden
 from spline_lstm.edge.onnx_export import export_onnx
 from spline_lstm.edge.runtime import session_of
+from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec, load_spec
 from spline_lstm.edge.tflite_export import export_tflite
 from spline_lstm.errors import ArtifactError, ExportError
@@ -48,9 +49,8 @@ def main(folder: Path) -> str:
 def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
     """data/golden.npz, of the shapes that the model has."""
     golden = load_golden(folder / "data/golden.npz")
-    config = spec.config
-    expected = ((config.lookback, len(config.features)), (config.horizon, len(config.targets)))
-    found = (golden.history.shape[1:], golden.forecast.shape[1:])
+    expected = {**input_shapes(spec.config), **output_shapes(spec.config)}
+    found = {name: value.shape[1:] for name, value in {**golden.inputs, **golden.outputs}.items()}
     if found != expected:
         raise ArtifactError(
             f"{folder / 'data/golden.npz'} holds windows and forecasts of the shapes {found}, but the model has "
@@ -62,14 +62,15 @@ def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
 def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec) -> dict[str, Any]:
     """Size, hash, operators, and the distance to the trained model on the golden windows."""
     with conversion(name):
-        answered = answers(session_of(model.content, Path(name).suffix), golden)
-    if not np.isfinite(answered).all():
+        answered = answers(session_of(model.content, Path(name).suffix).answer, golden)
+    if not all(np.isfinite(value).all() for value in answered.values()):
         raise ExportError(f"{name} answers golden windows with values that are not finite; retrain the model")
+    distances = differences(answered, golden, spec.target_scale)
     return {
         "bytes": len(model.content),
         "sha256": hashlib.sha256(model.content).hexdigest(),
         "operators": dict(model.operators),
-        "max_abs_diff": float(np.max(differences(answered, golden, spec.target_scale))),
+        "max_abs_diff": max(float(np.max(value)) for value in distances.values()),
     }
 
 

@@ -4,10 +4,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
 from spline_lstm.errors import ExportError
 
-# The one input [batch, lookback, F_total] and the one output [batch, horizon, F_target].
-INPUT, OUTPUT = "history", "forecast"
+# Inputs: always the history; what is known in advance and the static ids where the model has them.
+HISTORY, FUTURE, STATIC = "history", "future", "static"
+# Outputs: always the point forecast; the quantiles where the model has them.
+FORECAST, QUANTILES = "forecast", "quantiles"
+INPUT_TYPES = {HISTORY: np.dtype(np.float32), FUTURE: np.dtype(np.float32), STATIC: np.dtype(np.int32)}
 # Key of the metadata, a JSON object.
 METADATA_KEY = "spline_lstm"
 

@@ -7,7 +7,7 @@ the runtimes of the files are needed, as on a device.
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.edge.exported import FORECAST, HISTORY
 from spline_lstm.edge.golden import Golden, answers, differences, rmse_increase, rounding_steps
-from spline_lstm.edge.runtime import Forecast, open_session
+from spline_lstm.edge.runtime import Answer, open_session
 from spline_lstm.errors import ArtifactError
 from spline_lstm.params import BenchmarkParams
 
@@ -98,15 +99,15 @@ def measure_file(
     size = path.stat().st_size
     figures: dict[str, float] = {"size_bytes": size, "size_mb": size / 1e6}
     try:
-        forecast = open_session(path)
-        answered = answers(forecast, golden)
+        answer = open_session(path).answer
+        answered = answers(answer, golden)
     except Exception as error:
         # The runtimes' errors share no base class, and each of them means the same: this file is of no use.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return FileReport(path, figures, (Check("loads", 1, 0, f"failure ({reason})"),))
     figures |= _accuracy(answered, golden, target_scale)
-    figures["deviating_repeats"] = deviating_repeats(forecast, golden.history[:1], params.repeats)
-    figures |= latency(forecast, golden.history, calls=params.calls, warmup_calls=params.warmup_calls)
+    figures["deviating_repeats"] = deviating_repeats(answer, _window(golden.inputs, 0), params.repeats)
+    figures |= latency(answer, golden.inputs, calls=params.calls, warmup_calls=params.warmup_calls)
     return FileReport(path, figures, (Check("loads", 0, 0, "failures"), *judge(figures, params)))
 
 
@@ -121,40 +122,46 @@ def judge(figures: dict[str, float], params: BenchmarkParams) -> list[Check]:
     ]
 
 
-def _accuracy(answered: np.ndarray, golden: Golden, target_scale: np.ndarray) -> dict[str, float]:
-    distance = differences(answered, golden, target_scale)
+def _accuracy(answered: Mapping[str, np.ndarray], golden: Golden, target_scale: np.ndarray) -> dict[str, float]:
+    distances, steps = differences(answered, golden, target_scale), rounding_steps(golden, target_scale)
+    # Golden forecast and answer may round to neighbouring numbers: one step is no fault of the file.
+    beyond = {name: np.maximum(distance - steps[name], 0.0) for name, distance in distances.items()}
     return {
-        "max_abs_diff": float(distance.max()),
-        # Golden forecast and answer may round to neighbouring numbers: one step is no fault of the file.
-        "beyond_rounding": float(np.maximum(distance - rounding_steps(golden, target_scale), 0.0).max()),
-        "rmse_increase": rmse_increase(answered, golden, target_scale),
+        "max_abs_diff": _largest(distances),
+        "beyond_rounding": _largest(beyond),
+        "rmse_increase": rmse_increase(answered[FORECAST], golden, target_scale),
     }
 
 
-def deviating_repeats(forecast: Forecast, window: Float[np.ndarray, "1 lookback features"], repeats: int) -> int:
+def _largest(arrays: Mapping[str, np.ndarray]) -> float:
+    # np.max keeps NaN, max() may lose it.
+    return float(np.max([np.max(value) for value in arrays.values()]))
+
+
+def _window(inputs: Mapping[str, np.ndarray], index: int) -> dict[str, np.ndarray]:
+    return {name: value[index : index + 1] for name, value in inputs.items()}
+
+
+def deviating_repeats(answer: Answer, window: Mapping[str, np.ndarray], repeats: int) -> int:
     """Calls with one input whose answer is not finite or differs by a bit from the first: state between calls."""
-    first = forecast(window).copy()
-    if not np.isfinite(first).all():
+    first = {name: value.copy() for name, value in answer(window).items()}
+    if not all(np.isfinite(value).all() for value in first.values()):
         return repeats
-    return sum(not np.array_equal(forecast(window), first) for _ in range(repeats))
+    return sum(
+        not all(np.array_equal(value, first[name]) for name, value in answer(window).items()) for _ in range(repeats)
+    )
 
 
-def latency(
-    forecast: Callable[[np.ndarray], np.ndarray],
-    history: Float[np.ndarray, "windows lookback features"],
-    *,
-    calls: int,
-    warmup_calls: int,
-) -> dict[str, float]:
+def latency(answer: Answer, inputs: Mapping[str, np.ndarray], *, calls: int, warmup_calls: int) -> dict[str, float]:
     """Percentiles of the time of one call with one window, in microseconds."""
-    windows = [history[index : index + 1] for index in range(len(history))]
+    windows = [_window(inputs, index) for index in range(len(inputs[HISTORY]))]
     for index in range(warmup_calls):
-        forecast(windows[index % len(windows)])
+        answer(windows[index % len(windows)])
     elapsed = np.empty(calls)
     for index in range(calls):
         window = windows[index % len(windows)]
         start = time.perf_counter_ns()
-        forecast(window)
+        answer(window)
         elapsed[index] = time.perf_counter_ns() - start
     return {name: float(np.percentile(elapsed, percent)) / 1e3 for name, percent in PERCENTILES.items()}
 

@@ -1,13 +1,15 @@
 """Golden windows: inputs with the forecasts of the trained model, the reference of every exported file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from spline_lstm.artifacts import read_arrays
+from spline_lstm.edge.exported import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.edge.runtime import Answer
 from spline_lstm.errors import ArtifactError
 
 
@@ -20,11 +22,35 @@ class Golden:
     history : [windows, lookback, F_total] float32, data units
     forecast : [windows, horizon, F_target] float32, data units, by the trained model
     truth : [windows, horizon, F_target] float32, data units, NaN where not observed
+    future : [windows, horizon, F_future] float32, data units, where the model has future features
+    static : [windows, n_static] int32, ids, where the model has static covariates
+    quantiles : [windows, horizon, F_target, levels] float32, data units, where the model gives quantiles
     """
 
     history: Float[np.ndarray, "windows lookback features"]
     forecast: Float[np.ndarray, "windows horizon targets"]
     truth: Float[np.ndarray, "windows horizon targets"]
+    future: Float[np.ndarray, "windows horizon future_features"] | None = None
+    static: Int[np.ndarray, "windows statics"] | None = None
+    quantiles: Float[np.ndarray, "windows horizon targets levels"] | None = None
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Inputs of an exported file by name."""
+        return _present({HISTORY: self.history, FUTURE: self.future, STATIC: self.static})
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What the trained model answers to them, by the name of the output."""
+        return _present({FORECAST: self.forecast, QUANTILES: self.quantiles})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Content of data/golden.npz."""
+        return {**self.inputs, **self.outputs, "truth": self.truth}
+
+
+def _present(arrays: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    return {name: value for name, value in arrays.items() if value is not None}
 
 
 def load_golden(path: Path) -> Golden:
@@ -33,62 +59,82 @@ def load_golden(path: Path) -> Golden:
     Raises
     ------
     ArtifactError
-        The file is missing or damaged, an array is missing, shapes do not fit each other, a history or
+        The file is missing or damaged, an array is missing, shapes do not fit each other, an input or
         forecast is not finite, or nothing of the truth was observed.
     """
     arrays = read_arrays(path)
-    names = {field.name for field in fields(Golden)}
-    if not names <= set(arrays):
-        raise ArtifactError(f"{path} lacks {', '.join(sorted(names - set(arrays)))}; run `dvc repro`")
-    golden = Golden(**{name: arrays[name] for name in names})
-    shapes = f"history {golden.history.shape}, forecast {golden.forecast.shape}, truth {golden.truth.shape}"
-    if golden.forecast.shape != golden.truth.shape or golden.forecast.ndim != 3 or golden.history.ndim != 3:
-        raise ArtifactError(f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`")
-    if len(golden.history) == 0 or len(golden.history) != len(golden.forecast):
-        raise ArtifactError(f"{path} must hold the same number of windows, at least one, but has {shapes}")
-    if not (np.isfinite(golden.history).all() and np.isfinite(golden.forecast).all()):
-        raise ArtifactError(f"{path} holds a history or forecast that is not finite; retrain the model")
-    if not np.isfinite(golden.truth).any():
-        raise ArtifactError(f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows")
+    missing = {field.name for field in fields(Golden) if field.default is MISSING} - set(arrays)
+    if missing:
+        raise ArtifactError(f"{path} lacks {', '.join(sorted(missing))}; run `dvc repro`")
+    golden = Golden(**{field.name: arrays[field.name] for field in fields(Golden) if field.name in arrays})
+    _check(path, golden)
     return golden
 
 
-def answers(
-    forecast: Callable[[np.ndarray], np.ndarray], golden: Golden
-) -> Float[np.ndarray, "two windows horizon targets"]:
-    """What an exported file answers: window by window, and all windows as one batch.
+def _check(path: Path, golden: Golden) -> None:
+    arrays, point = golden.to_arrays(), golden.forecast.shape
+    shapes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
+    levels = point if golden.quantiles is None else golden.quantiles.shape[:-1]
+    if golden.truth.shape != point or levels != point or len(point) != 3 or golden.history.ndim != 3:
+        raise ArtifactError(f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`")
+    if len(golden.history) == 0 or any(len(value) != len(golden.history) for value in arrays.values()):
+        raise ArtifactError(f"{path} must hold the same number of windows, at least one, but has {shapes}")
+    infinite = [name for name, value in arrays.items() if name != "truth" and not np.isfinite(value).all()]
+    if infinite:
+        raise ArtifactError(f"{path} holds a {' and a '.join(infinite)} that is not finite; retrain the model")
+    if not np.isfinite(golden.truth).any():
+        raise ArtifactError(f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows")
+
+
+def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
+    """What an exported file answers, output by output: window by window, and all windows as one batch.
 
     Raises
     ------
     ValueError
-        An answer has another shape than the forecast of the trained model.
+        The answers have other names or shapes than those of the trained model.
     """
-    singly = np.concatenate([forecast(window[np.newaxis]) for window in golden.history])
-    together = forecast(golden.history)
-    if singly.shape != golden.forecast.shape or together.shape != golden.forecast.shape:
-        raise ValueError(
-            f"answers have the shapes {singly.shape} and {together.shape}, the forecasts {golden.forecast.shape}"
-        )
-    return np.stack([singly, together])
+    windows = [
+        {name: value[index : index + 1] for name, value in golden.inputs.items()}
+        for index in range(len(golden.history))
+    ]
+    one_by_one = [answer(window) for window in windows]
+    together = answer(golden.inputs)
+    singly = {name: np.concatenate([part[name] for part in one_by_one]) for name in together}
+    expected = {name: value.shape for name, value in golden.outputs.items()}
+    for answered in (singly, together):
+        found = {name: value.shape for name, value in answered.items()}
+        if found != expected:
+            raise ValueError(f"answers have the shapes {found}, those of the trained model {expected}")
+    return {name: np.stack([singly[name], together[name]]) for name in expected}
 
 
 def differences(
-    answered: Float[np.ndarray, "... horizon targets"],
-    golden: Golden,
-    target_scale: Float[np.ndarray, " targets"],
-) -> Float[np.ndarray, "... horizon targets"]:
-    """Distance of answers to the forecasts of the trained model, in z-scores, float64."""
-    return np.abs(answered.astype(np.float64) - golden.forecast) / target_scale
+    answered: Mapping[str, np.ndarray], golden: Golden, target_scale: Float[np.ndarray, " targets"]
+) -> dict[str, np.ndarray]:
+    """Distance of each output to that of the trained model, in z-scores, float64."""
+    return {
+        name: np.abs(answered[name].astype(np.float64) - reference) / _per(target_scale, reference)
+        for name, reference in golden.outputs.items()
+    }
 
 
 def rounding_steps(
     golden: Golden, target_scale: Float[np.ndarray, " targets"]
-) -> Float[np.ndarray, "windows horizon targets"]:
-    """Gap between the forecast and the next float32 number, in z-scores: no file can resolve less.
+) -> dict[str, Float[np.ndarray, "windows horizon targets ..."]]:
+    """Gap between each answer and the next float32 number, in z-scores: no file can resolve less.
 
     At glucose's level of 100 and spread of 50 it is 2e-7; at a level of 1e6 and a spread of 1 it is 0.06.
     """
-    return np.spacing(np.abs(golden.forecast), dtype=np.float32).astype(np.float64) / target_scale
+    return {
+        name: np.spacing(np.abs(reference), dtype=np.float32).astype(np.float64) / _per(target_scale, reference)
+        for name, reference in golden.outputs.items()
+    }
+
+
+def _per(target_scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The scale of the targets, with an axis for the levels of quantiles where `reference` has one."""
+    return target_scale if reference.ndim == 3 else target_scale[:, np.newaxis]
 
 
 def rmse_increase(

@@ -42,6 +42,10 @@ class TargetLevels:
     level: Tensor
     scale: Tensor
 
+    def for_quantiles(self) -> "TargetLevels":
+        """For outputs with the levels of quantiles as one more axis."""
+        return TargetLevels(self.level[..., None], self.scale[..., None])
+
 
 def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetLevels]:
     """Raw history to what the network reads.
@@ -73,6 +77,14 @@ def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetL
     spread = tf.sqrt(_of_targets_or(spec, variance + np.float32(VARIANCE_FLOOR), np.ones_like(rest)))
     levels = TargetLevels(_targets(tf, spec, mean + center), _targets(tf, spec, spread) * target_scale)
     return z / spread, levels
+
+
+def scale_future(spec: EdgeSpec, future: Tensor) -> Tensor:
+    """Features that are known in advance [batch, horizon, F_future], data units, to z-scores."""
+    indices = [spec.config.features.index(name) for name in spec.config.future_features]
+    center, rest = split_center(spec.center[indices])
+    per_scale = (1 / spec.scale[indices]).astype(np.float32)
+    return (future - center) * per_scale - rest * per_scale
 
 
 def denormalize(outputs: Tensor, levels: TargetLevels) -> Tensor:

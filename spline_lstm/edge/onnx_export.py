@@ -1,11 +1,19 @@
 """A forecaster as an ONNX file with native recurrent nodes."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 
-from spline_lstm.edge.exported import INPUT, METADATA_KEY, OUTPUT, ExportedModel, conversion
+from spline_lstm.edge.exported import (
+    INPUT_TYPES,
+    METADATA_KEY,
+    ExportedModel,
+    conversion,
+)
+from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.edge.tensorflow_import import load_tensorflow, load_tf2onnx
 from spline_lstm.edge.twin import build_twin
@@ -65,17 +73,25 @@ def _prune(graph: onnx.GraphProto) -> None:
 
 def _describe(model: onnx.ModelProto, spec: EdgeSpec) -> None:
     """Name graph, inputs and outputs; the batch axis is free; metadata goes along."""
-    config, graph = spec.config, model.graph
+    graph = model.graph
     graph.name, graph.doc_string = "spline_lstm", ""
-    shapes = {INPUT: (config.lookback, len(config.features)), OUTPUT: (config.horizon, len(config.targets))}
-    for field in (graph.input, graph.output):
-        (name,) = (value.name for value in field)
-        del field[:]
-        field.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shapes[name]]))
+    _declare(graph.input, input_shapes(spec.config))
+    _declare(graph.output, output_shapes(spec.config))
     versions = [entry for entry in model.opset_import if entry.domain == ""]
     del model.opset_import[:]
     model.opset_import.extend(versions)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.metadata_text()})
+
+
+def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Put inputs or outputs in their order, with their names, types and shapes."""
+    found = sorted(value.name for value in field)
+    if found != sorted(shapes):
+        raise ExportError(f"model.onnx has the inputs or outputs {found}, but must have {sorted(shapes)}")
+    del field[:]
+    for name, shape in shapes.items():
+        kind = onnx.helper.np_dtype_to_tensor_dtype(INPUT_TYPES.get(name, np.dtype(np.float32)))
+        field.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", *shape]))
 
 
 def _rename(graph: onnx.GraphProto) -> None:
@@ -95,11 +111,13 @@ def _rename(graph: onnx.GraphProto) -> None:
 
 
 def _check_operators(operators: Counter[str], spec: EdgeSpec) -> None:
-    expected = "GRU" if spec.config.model_type == "gru" else "LSTM"
+    config = spec.config
+    expected = "GRU" if config.model_type == "gru" else "LSTM"
+    count = len(config.hidden) * (2 if config.bidirectional else 1) * config.ensemble_size
     loops = {name: operators[name] for name in CONTROL_FLOW if operators[name]}
     found = {name: operators[name] for name in RECURRENT if operators[name]}
-    if loops or found != {expected: len(spec.config.hidden)}:
+    if loops or found != {expected: count}:
         raise ExportError(
-            f"model.onnx has the recurrent nodes {found} and the loops {loops}, but must have "
-            f"{len(spec.config.hidden)} {expected} nodes and no loop; use another export.opset or tf2onnx version"
+            f"model.onnx has the recurrent nodes {found} and the loops {loops}, but must have {count} {expected} nodes "
+            "and no loop; use another export.opset or tf2onnx version"
         )

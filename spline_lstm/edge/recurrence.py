@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig
 
 # Tensors and variables of TensorFlow, whose import is too slow for annotations.
 Tensor = Any
+# (h, c) of an LSTM, (h,) of a GRU, each [batch, units].
+State = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,28 @@ class Layer:
         return self.recurrent_kernel.shape[0]
 
 
-def layer_arrays(spec: EdgeSpec) -> dict[str, np.ndarray]:
-    """All weights by name; the gates of a GRU in the order of Keras and ONNX, z, r, n instead of r, z, n."""
-    arrays = dict(spec.weights)
-    if spec.config.model_type == "gru":
-        for name, value in spec.weights.items():
-            if name.endswith(".recurrent_bias"):
-                zero = np.zeros_like(value)
-                arrays[name] = np.concatenate([zero, zero, value])
-            elif name.startswith("rnn."):
-                arrays[name] = _z_r_n(value)
+def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, np.ndarray]:
+    """Weights by name, as the graphs want them.
+
+    The gates of a GRU stand in the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a static
+    embedding has its row 0, the unknown token, before and behind its rows, for ids out of range.
+    """
+    arrays = dict(weights)
+    for name, value in weights.items():
+        if name.startswith("static."):
+            arrays[name] = np.concatenate([value[:1], value, value[:1]])
+        elif config.model_type == "gru" and name.endswith(".recurrent_bias"):
+            zero = np.zeros_like(value)
+            arrays[name] = np.concatenate([zero, zero, value])
+        elif config.model_type == "gru" and name.startswith(("rnn.", "reverse.")):
+            arrays[name] = _z_r_n(value)
     return arrays
 
 
-def read_layers(tf: Any, weights: Mapping[str, Tensor], config: ModelConfig) -> list[Layer]:
-    """Layers, bottom to top, out of the variables made of `layer_arrays`."""
-    # Read before the loop: tf2onnx finds the weights of a GRU only as inputs of the loop.
-    tensors = {name: tf.convert_to_tensor(value) for name, value in weights.items()}
-    return [_layer(tensors, f"rnn.{index}", config.model_type == "gru") for index in range(len(config.hidden))]
+def read_layers(tensors: Mapping[str, Tensor], config: ModelConfig, side: str = "rnn") -> list[Layer]:
+    """Layers of a side (rnn or reverse), bottom to top, out of tensors made of `prepared`."""
+    is_gru = config.model_type == "gru"
+    return [_layer(tensors, f"{side}.{index}", is_gru) for index in range(len(config.hidden))]
 
 
 def _layer(tensors: Mapping[str, Tensor], prefix: str, is_gru: bool) -> Layer:
@@ -82,8 +87,8 @@ def _z_r_n(weight: Float[np.ndarray, "... blocks"]) -> Float[np.ndarray, "... bl
     return np.ascontiguousarray(np.concatenate([z, r, n], axis=-1))
 
 
-def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer as a loop.
+def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
+    """A layer as a loop, from zero initial state.
 
     Parameters
     ----------
@@ -92,7 +97,7 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     states : [steps, batch, units]
-    last : [batch, units]
+    final : State after the last step
     """
     steps = sequence.shape[0]
     zero = tf.zeros([tf.shape(sequence)[1], layer.units])
@@ -114,54 +119,74 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, Tensor]:
         return time + 1, states.write(time, h), h, c
 
     body, initial = (gru, (zero,)) if layer.is_gru else (lstm, (zero, zero))
-    _, states, last, *_ = tf.while_loop(
+    _, states, *final = tf.while_loop(
         lambda time, *_: time < steps, body, (tf.constant(0), states, *initial), maximum_iterations=steps
     )
-    return states.stack(), last
+    return states.stack(), tuple(final)
 
 
-def unrolled(tf: Any, layer: Layer, projected: list[Tensor]) -> list[Tensor]:
-    """A layer without loop, from zero initial state.
+def unrolled(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
+    """As `looped`; the projection of the inputs is one matmul over all steps."""
+    state, states = None, []
+    for gates in tf.unstack(dense(tf, sequence, layer.input_kernel, layer.bias), axis=0):
+        state = advance(tf, layer, gates, state)
+        states.append(state[0])
+    assert state is not None
+    return tf.stack(states, axis=0), state
+
+
+def advance(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> State:
+    """One step of a layer.
 
     Parameters
     ----------
-    projected : per step [batch, blocks * units], the inputs times `input_kernel` plus `bias`
+    gates : [batch, blocks * units], the inputs times `input_kernel` plus `bias`; or [parts, batch, ...],
+        for steps side by side from the same state
+    state : of the step before; None stands for zero
 
     Returns
     -------
-    per step [batch, units]
+    the next state, each array with the leading axes of `gates`
     """
-    return _unrolled_gru(tf, layer, projected) if layer.is_gru else _unrolled_lstm(tf, layer, projected)
+    if layer.is_gru:
+        return (_gru_state(tf, layer, gates, state),)
+    if state is None:
+        return _lstm_state(tf, gates, None)
+    h, c = (_beside(tf, value, gates) for value in (tf.matmul(state[0], layer.recurrent_kernel), state[1]))
+    return _lstm_state(tf, gates + h, c)
 
 
-def _unrolled_lstm(tf: Any, layer: Layer, projected: list[Tensor]) -> list[Tensor]:
-    h, c = _lstm_state(tf, projected[0], None)
-    states = [h]
-    for gates in projected[1:]:
-        h, c = _lstm_state(tf, gates + tf.matmul(h, layer.recurrent_kernel), c)
-        states.append(h)
-    return states
+def dense(tf: Any, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Product with `kernel` over the last axis, always of two matrices, which both converters map to one op."""
+    if len(x.shape) == 2:
+        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+    flat = dense(tf, tf.reshape(x, [-1, x.shape[-1]]), kernel, bias)
+    # At most one axis, the batch, has no fixed length.
+    return tf.reshape(flat, [*(-1 if size is None else size for size in x.shape[:-1]), kernel.shape[1]])
 
 
 def _lstm_state(tf: Any, gates: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
     """The next h and c; no `c` stands for zero."""
-    i, f, g, o = tf.split(gates, 4, axis=1)
+    i, f, g, o = tf.split(gates, 4, axis=len(gates.shape) - 1)
     new = tf.sigmoid(i) * tf.tanh(g)
     c = new if c is None else tf.sigmoid(f) * c + new
     return tf.sigmoid(o) * tf.tanh(c), c
 
 
-def _unrolled_gru(tf: Any, layer: Layer, projected: list[Tensor]) -> list[Tensor]:
-    z_x, r_x, n_x = tf.split(projected[0], 3, axis=1)
-    n_bias = layer.recurrent_bias[2 * layer.units :]
-    h = (1 - tf.sigmoid(z_x)) * tf.tanh(n_x + tf.sigmoid(r_x) * n_bias)
-    states = [h]
-    for gates in projected[1:]:
-        z_x, r_x, n_x = tf.split(gates, 3, axis=1)
-        h_gates = tf.nn.bias_add(tf.matmul(h, layer.recurrent_kernel), layer.recurrent_bias)
-        z_h, r_h, n_h = tf.split(h_gates, 3, axis=1)
-        z, r = tf.sigmoid(z_x + z_h), tf.sigmoid(r_x + r_h)
-        n = tf.tanh(n_x + r * n_h)
-        h = n + z * (h - n)
-        states.append(h)
-    return states
+def _gru_state(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> Tensor:
+    """The next h."""
+    axis = len(gates.shape) - 1
+    z_x, r_x, n_x = tf.split(gates, 3, axis=axis)
+    if state is None:
+        n_bias = layer.recurrent_bias[2 * layer.units :]
+        return (1 - tf.sigmoid(z_x)) * tf.tanh(n_x + tf.sigmoid(r_x) * n_bias)
+    h_gates = tf.nn.bias_add(tf.matmul(state[0], layer.recurrent_kernel), layer.recurrent_bias)
+    z_h, r_h, n_h = tf.split(_beside(tf, h_gates, gates), 3, axis=axis)
+    z, r = tf.sigmoid(z_x + z_h), tf.sigmoid(r_x + r_h)
+    n = tf.tanh(n_x + r * n_h)
+    return n + z * (_beside(tf, state[0], gates) - n)
+
+
+def _beside(tf: Any, value: Tensor, gates: Tensor) -> Tensor:
+    """`value` [batch, width] with a leading axis of length one where `gates` has one."""
+    return value if len(gates.shape) == 2 else tf.expand_dims(value, 0)

@@ -7,7 +7,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from spline_lstm.edge.exported import INPUT, METADATA_KEY, OUTPUT, ExportedModel, conversion
+from spline_lstm.edge.exported import METADATA_KEY, ExportedModel, conversion
+from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.edge.tensorflow_import import load_tensorflow
 from spline_lstm.edge.twin import build_twin
@@ -44,7 +45,7 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([twin.forecast.get_concrete_function()], twin)
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(converter.convert()))
         operators = _operators(model)
-        _rename(model)
+        _rename(model, spec)
         _describe(model, spec)
         return ExportedModel(_pack(model), operators)
 
@@ -59,13 +60,23 @@ def _operators(model: Any) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _rename(model: Any) -> None:
-    """Name input and output; the other names are long and depend on what the process converted before."""
-    (graph,) = model.subgraphs
+def _rename(model: Any, spec: EdgeSpec) -> None:
+    """Name inputs and outputs, in their order; the other names depend on what the process converted before."""
+    ((graph,), (signature,)) = model.subgraphs, model.signatureDefs
     for tensor in graph.tensors:
         tensor.name = None
-    graph.tensors[graph.inputs[0]].name = INPUT.encode()
-    graph.tensors[graph.outputs[0]].name = OUTPUT.encode()
+    graph.inputs = _named(graph, signature.inputs, list(input_shapes(spec.config)))
+    graph.outputs = _named(graph, signature.outputs, list(output_shapes(spec.config)))
+
+
+def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
+    """Name the tensors of one side of the signature; their positions in the order of `names`."""
+    positions = {end.name.decode(): end.tensorIndex for end in ends}
+    if sorted(positions) != sorted(names):
+        raise ExportError(f"model.tflite has the inputs or outputs {sorted(positions)}, but must have {sorted(names)}")
+    for name, position in positions.items():
+        graph.tensors[position].name = name.encode()
+    return [positions[name] for name in names]
 
 
 def _describe(model: Any, spec: EdgeSpec) -> None:

@@ -21,6 +21,7 @@ from spline_lstm.evaluation.ridge import Sample, fit_ridge
 from spline_lstm.evaluation.scores import MODEL, ScoreSums, merge, sum_errors
 from spline_lstm.models.forecaster import Model
 from spline_lstm.params import EvaluateParams
+from spline_lstm.series.scaling import Scaler
 from spline_lstm.windows import Batch, Windows
 
 WINDOWS_PER_BATCH = 8192
@@ -64,10 +65,21 @@ def forecast_test_part(model: Model, windows: Windows, params: EvaluateParams) -
     baselines = make_baselines(windows, params)
     for batch in windows.batches("test", WINDOWS_PER_BATCH):
         history = history_of(windows, batch)
-        forecasts = {MODEL: windows.to_data_units(model.predict(batch.X))}
+        forecasts = {MODEL: forecast_of(model, windows, batch)}
         forecasts |= {name: forecast(history) for name, forecast in baselines.items()}
         truth = labels_of(windows, batch)
         yield TestBatch(history, truth, forecasts, batch.origin_time, batch.series)
+
+
+def forecast_of(model: Model, windows: Windows, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
+    """Point forecasts of the model, data units."""
+    return windows.to_data_units(model.predict(*_inputs(model, batch)), batch.series)
+
+
+def _inputs(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """X, and X_future and X_static where the network reads them."""
+    config = model.config
+    return batch.X, batch.X_future if config.future_features else None, batch.X_static if config.static_sizes else None
 
 
 def make_baselines(
@@ -94,7 +106,8 @@ def _sample(windows: Windows, split: str) -> Sample:
 
 def history_of(windows: Windows, batch: Batch) -> Float[np.ndarray, "windows lookback targets"]:
     """Targets of the lookback as known before the origin, data units."""
-    return windows.target_scaler.inverse(batch.X[:, :, windows.arrays.target_indices].astype(np.float64))
+    targets = batch.X[:, :, windows.arrays.target_indices].astype(np.float64)
+    return windows.target_scaler.inverse(targets, batch.series)
 
 
 def labels_of(windows: Windows, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
@@ -142,7 +155,8 @@ def assess(
     model: Model, windows: Windows, params: EvaluateParams, *, predictions: Path, series_names: tuple[str, ...]
 ) -> Assessment:
     """Score the model on the test part and write every forecast to the Parquet file `predictions`."""
-    epsilon, scale = percentage_floor(windows), windows.target_scaler.scale
+    # One scale for all series, also where each is scaled alone: errors of series are to be compared.
+    epsilon, scale = percentage_floor(windows), windows.target_scaler.overall.scale
     sums: list[ScoreSums] = []
     errors: list[np.ndarray] = []
     complete: list[np.ndarray] = []
@@ -178,7 +192,7 @@ def _example(label: str, place: int, model: Model, windows: Windows, series_name
         origin_time=int(batch.origin_time[0]),
         history=history[0, :, 0],
         y_true=labels_of(windows, batch)[0, :, 0],
-        y_pred=windows.to_data_units(model.predict(batch.X))[0, :, 0],
+        y_pred=forecast_of(model, windows, batch)[0, :, 0],
         naive=naive(history, windows.horizon)[0, :, 0],
     )
 
@@ -216,16 +230,38 @@ def prediction_rows(batch: TestBatch, windows: Windows, series_names: tuple[str,
 def golden_arrays(model: Model, windows: Windows, count: int) -> dict[str, np.ndarray]:
     """Evenly spaced test windows with the model's forecasts: the reference for exported files.
 
+    The forecasts are those of the inputs as they are stored, rounded to float32 in data units, which is all
+    that an exported file is given.
+
     Returns
     -------
     dict
         history [windows, lookback, F_total], forecast and truth [windows, horizon, F_target];
-        float32, data units, `truth` NaN where not observed.
+        float32, data units, `truth` NaN where not observed. Where the model has them also
+        future [windows, horizon, F_future] float32, data units, static [windows, n_static] int32, ids, and
+        quantiles [windows, horizon, F_target, levels] float32, data units, increasing.
     """
     origins = windows.splits["test"]
     batch = windows.gather_origins(origins[evenly_spaced(len(origins), count)])
-    return {
-        "history": windows.scaler.inverse(batch.X.astype(np.float64)).astype(np.float32),
-        "forecast": windows.to_data_units(model.predict(batch.X)).astype(np.float32),
-        "truth": labels_of(windows, batch).astype(np.float32),
-    }
+    X, X_future, X_static = _inputs(model, batch)
+    history, X = _rounded(windows.scaler, X, batch.series)
+    arrays = {"history": history, "truth": labels_of(windows, batch).astype(np.float32)}
+    if X_future is not None:
+        arrays["future"], X_future = _rounded(
+            windows.scaler.columns(windows.arrays.future_indices), X_future, batch.series
+        )
+    if X_static is not None:
+        arrays["static"] = X_static
+    forecast = windows.to_data_units(model.predict(X, X_future, X_static), batch.series)
+    arrays["forecast"] = forecast.astype(np.float32)
+    if model.config.quantiles:
+        levels = np.moveaxis(model.predict_quantiles(X, X_future, X_static), 2, 0)
+        quantiles = [windows.to_data_units(level, batch.series) for level in levels]
+        arrays["quantiles"] = np.stack(quantiles, axis=-1).astype(np.float32)
+    return arrays
+
+
+def _rounded(scaler: Scaler, z: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs in data units, float32, and what the network reads of them, z-scores."""
+    values = scaler.inverse(z.astype(np.float64), series).astype(np.float32)
+    return values, scaler.transform(values.astype(np.float64), series).astype(np.float32)

@@ -7,24 +7,24 @@ import pytest
 from spline_lstm.edge.onnx_export import export_onnx
 from spline_lstm.edge.runtime import session_of
 from spline_lstm.edge.tflite_export import export_tflite
-from tests.edge.oracle import make_spec
+from tests.edge.oracle import OPTIONS, make_option, make_spec
 
 OPSET = 17
 
 
 @functools.cache
 def export(suffix, *arguments):
-    spec = make_spec(*arguments)
+    spec = make_option(*arguments) if arguments[0] in OPTIONS else make_spec(*arguments)
     return export_onnx(spec, OPSET) if suffix == ".onnx" else export_tflite(spec)
 
 
 @pytest.fixture(scope="session")
 def exported():
-    """suffix and the arguments of `make_spec` to the exported model."""
+    """suffix and the arguments of `make_spec`, or the name of an option, to the exported model."""
     return export
 
 
 @pytest.fixture(scope="session")
 def forecaster():
-    """suffix and the arguments of `make_spec` to a forecast function."""
+    """As `exported`, to a session."""
     return functools.cache(lambda *arguments: session_of(export(*arguments).content, arguments[0]))

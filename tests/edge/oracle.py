@@ -1,13 +1,16 @@
 """The forecaster as plain NumPy in float64, straight from its formulas, and small models to try it on."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors.numpy import save
 
 from spline_lstm.artifacts import content_id, write_arrays, write_bytes, write_json
 from spline_lstm.edge.golden import Golden
-from spline_lstm.edge.spec import EdgeSpec, weight_shapes
+from spline_lstm.edge.shapes import weight_shapes
+from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +31,49 @@ PAIRS = [
 # The rest of the grid.
 OTHERS = [(kind, *(MULTIVARIATE if count == 1 else UNIVARIATE), norm) for kind, count, _, norm in PAIRS]
 
+COVARIATES = {"future_features": ("feature 1", "feature 3"), "static_sizes": (3, 5), "static_dims": (2, 3)}
+SEGMENTS = {"lookback": 8, "horizon": 4, "segment": 2}
+QUANTILES = {"quantiles": (0.1, 0.5, 0.9)}
+INDEPENDENT = {"channels": "independent"}
+# Keyword arguments of `make_spec`: options alone, and beside those they share code with.
+OPTIONS = {
+    "future": {"future_features": ("feature 3",)},
+    "covariates": COVARIATES,
+    "segment": SEGMENTS,
+    "one segment": {"lookback": 4, "segment": 4},
+    "decoder": {**SEGMENTS, "decoder": "segments"},
+    "attending decoder": {**SEGMENTS, "decoder": "segments", "model_type": "attention_lstm", **COVARIATES},
+    "gru decoder": {**SEGMENTS, "decoder": "segments", "model_type": "gru", "normalization": "revin", **COVARIATES},
+    "bidirectional": {"bidirectional": True, "layer_norm": True},
+    "attending both ways": {"bidirectional": True, "model_type": "attention_lstm", "normalization": "none"},
+    "gru both ways": {"bidirectional": True, "model_type": "gru", **SEGMENTS, **COVARIATES},
+    "layer norm": {"layer_norm": True, "model_type": "gru", **INDEPENDENT, "normalization": "none"},
+    "independent": {**INDEPENDENT, **COVARIATES, "normalization": "revin"},
+    "independent decoder": {
+        **SEGMENTS, "decoder": "segments", **INDEPENDENT, "layer_norm": True, "model_type": "gru", **QUANTILES,
+    },
+    "probability": {"output": "probability", "normalization": "none", "ensemble_size": 2, **COVARIATES},
+    "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
+    "quantiles alone": {**QUANTILES, "normalization": "none"},
+    "ensemble": {"ensemble_size": 3, "model_type": "gru", **QUANTILES, "layer_norm": True},
+    "attending ensemble": {
+        "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True, "normalization": "revin",
+    },
+}  # fmt: skip
+
+
+# Those whose conversion covers each option, and each pair that shares code, in both kinds of file.
+QUICK = {
+    "covariates", "gru decoder", "independent decoder", "attending decoder", "gru both ways", "attending both ways",
+    "bidirectional", "probability", "attending ensemble", "quantiles alone",
+}  # fmt: skip
+CONVERTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+
+
+def make_option(name):
+    """A model with the options of this name, of four features and two targets."""
+    return make_spec(**{"features": 4, "targets": (2, 0), **OPTIONS[name]})
+
 
 def make_spec(
     model_type="lstm",
@@ -39,6 +85,7 @@ def make_spec(
     hidden=(4, 3),
     lookback=5,
     horizon=3,
+    **options,
 ):
     """A forecaster with random weights; centers around `level`, scales of 1 to 50."""
     random = np.random.default_rng(0)
@@ -53,6 +100,7 @@ def make_spec(
         features=names,
         targets=tuple(names[index] for index in targets),
         target_indices=tuple(targets),
+        **options,
     )
     weights = {
         name: random.normal(0, 0.6, shape).astype(np.float32) for name, shape in sorted(weight_shapes(config).items())
@@ -61,7 +109,11 @@ def make_spec(
     scale = np.exp(random.uniform(0, 4, features))
     behind = content_id("preprocessor")
     run_id = content_id(behind, config.to_json(), save(weights))
-    return EdgeSpec(config, run_id, behind, 300_000_000_000, center, scale, weights)
+    statics = {
+        f"static {index}": tuple(f"text {row}" for row in range(1, size))
+        for index, size in enumerate(config.static_sizes)
+    }
+    return EdgeSpec(config, run_id, behind, 300_000_000_000, center, scale, weights, statics)
 
 
 def make_history(spec, windows):
@@ -71,12 +123,28 @@ def make_history(spec, windows):
     return (z * spec.scale + spec.center).astype(np.float32)
 
 
+def make_inputs(spec, windows):
+    """All inputs by name; static ids run from one below to one beyond their range."""
+    config, random = spec.config, np.random.default_rng(3)
+    inputs = {"history": make_history(spec, windows)}
+    if config.future_features:
+        indices = [config.features.index(name) for name in config.future_features]
+        z = random.normal(0, 1.5, (windows, config.horizon, len(indices)))
+        inputs["future"] = (z * spec.scale[indices] + spec.center[indices]).astype(np.float32)
+    if config.static_sizes:
+        columns = [np.arange(windows) % (size + 2) - 1 for size in config.static_sizes]
+        inputs["static"] = np.stack(columns, axis=1).astype(np.int32)
+    return inputs
+
+
 def make_golden(spec, windows=12):
-    history = make_history(spec, windows)
-    forecast = forward(spec, history)
+    inputs = make_inputs(spec, windows)
+    outputs = forward_all(spec, **inputs)
+    forecast = outputs["forecast"]
     truth = forecast + np.random.default_rng(2).normal(0, 0.5, forecast.shape) * spec.target_scale
     truth[0, 0, 0] = np.nan
-    return Golden(history, forecast.astype(np.float32), truth.astype(np.float32))
+    floats = {name: value.astype(np.float32) for name, value in outputs.items()}
+    return Golden(**inputs, **floats, truth=truth.astype(np.float32))
 
 
 def write_folder(folder, spec, golden=None):
@@ -95,41 +163,134 @@ def write_folder(folder, spec, golden=None):
             "target_indices": list(spec.config.target_indices),
             "scaler": {"kind": "standard", "center": spec.center.tolist(), "scale": spec.scale.tolist()},
             "frequency_ns": spec.frequency_ns,
+            "statics": {name: list(texts) for name, texts in spec.statics.items()},
+            "categories": {name: list(texts) for name, texts in spec.categories.items()},
         },
     )
-    arrays = {"history": golden.history, "forecast": golden.forecast, "truth": golden.truth}
-    write_arrays(folder / "data/golden.npz", arrays)
+    arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
+    write_arrays(folder / "data/golden.npz", {name: value for name, value in arrays.items() if value is not None})
     return folder
 
 
 def forward(spec, history):
     """[windows, lookback, F_total] data units to [windows, horizon, F_target] data units, float64."""
-    config, weights = spec.config, {name: value.astype(np.float64) for name, value in spec.weights.items()}
+    return forward_all(spec, history)["forecast"]
+
+
+def forward_all(spec, history, future=None, static=None):
+    """All outputs by name, data units, float64."""
+    config = spec.config
     indices = list(config.target_indices)
     z = (history.astype(np.float64) - spec.center) / spec.scale
+    if future is not None:
+        known = [config.features.index(name) for name in config.future_features]
+        future = (future.astype(np.float64) - spec.center[known]) / spec.scale[known]
+    members = [spec.weights] if config.ensemble_size == 1 else [
+        {name: value[member] for name, value in spec.weights.items()} for member in range(config.ensemble_size)
+    ]  # fmt: skip
+    mean = np.mean([network(config, as_float64(member), z, future, static) for member in members], axis=0)
+    scale, center = spec.scale[indices][:, None], spec.center[indices][:, None]
+    outputs = {"forecast": (mean * scale + center)[..., config.median]}
+    if config.quantiles:
+        outputs["quantiles"] = np.sort(mean, axis=-1) * scale + center
+    return outputs
+
+
+def as_float64(weights):
+    return {name: value.astype(np.float64) for name, value in weights.items()}
+
+
+def network(config, weights, z, future, static):
+    """One member: z-scores to [windows, horizon, targets, levels], z-scores or probabilities."""
+    indices = list(config.target_indices)
+    vectors = [np.zeros((len(z), 0))]
+    for index, size in enumerate(config.static_sizes):
+        ids = np.array([row if 0 <= row < size else 0 for row in static[:, index]])
+        vectors.append(weights[f"static.{index}.table"][ids])
+    vector = np.concatenate(vectors, axis=1)
+    if config.channels == "mixed":
+        return one_network(config, weights, z, indices, future, vector)
+    others = [index for index in range(z.shape[2]) if index not in indices]
+    forecasts = []
+    for channel, index in enumerate(indices):
+        name = np.tile(weights["channel.table"][channel], (len(z), 1))
+        told_apart = np.concatenate([vector, name], axis=1)
+        forecasts.append(one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart))
+    return np.concatenate(forecasts, axis=2)
+
+
+def one_network(config, weights, z, indices, future, vector):
+    """The network on the features of `z`, whose targets stand at `indices`."""
     shift, spread = window_scale(z[:, :, indices], config.normalization)
+    z = z.copy()
     z[:, :, indices] = (z[:, :, indices] - shift) / spread
-    for index in range(len(config.hidden)):
-        layer = {name.split(".")[2]: value for name, value in weights.items() if name.startswith(f"rnn.{index}.")}
-        z = (gru if config.model_type == "gru" else lstm)(z, layer)
-    context = z[:, -1]
+    if config.segment > 1:
+        z = z.reshape(len(z), -1, config.segment * z.shape[2])
+        z = np.maximum(z @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
+    states, finals = encode(config, weights, z, vector)
+    parts = queries(config, weights, states, finals, future, vector)
+    if future is not None and config.decoder == "dense":
+        parts = [np.concatenate([parts[0], future.reshape(len(z), -1)], axis=1)]
+    outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
+    shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
+    outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)
+    outputs = outputs * np.expand_dims(spread, -1) + np.expand_dims(shift, -1)
+    return sigmoid(outputs) if config.output == "probability" else outputs
+
+
+def queries(config, weights, states, finals, future, vector):
+    """What the head sees of the states, per segment of the horizon."""
+    if config.decoder == "dense":
+        units = config.hidden[-1]
+        found = [np.concatenate([states[:, -1, :units], states[:, 0, units:]], axis=1)]
+    else:
+        found = []
+        for part, position in enumerate(weights["position"]):
+            step = np.tile(position, (len(states), 1))
+            if future is not None:
+                rows = future[:, part * config.segment : (part + 1) * config.segment]
+                step = step + rows.reshape(len(rows), -1) @ weights["future.kernel"] + weights["future.bias"]
+            found.append(encode(config, weights, step[:, np.newaxis], vector, finals)[0][:, 0])
     if config.model_type == "attention_lstm":
-        context = attention(z, {name.split(".")[1]: value for name, value in weights.items() if "attention" in name})
-    outputs = context @ weights["head.kernel"] + weights["head.bias"]
-    outputs = outputs.reshape(-1, config.horizon, len(indices)) * spread + shift
-    return outputs * spec.scale[indices] + spec.center[indices]
+        found = [attention(states, query, layer_of(weights, "attention")) for query in found]
+    return found
+
+
+def encode(config, weights, steps, vector, initial=None):
+    """States of the top layer, and the final state of each layer."""
+    cell = gru if config.model_type == "gru" else lstm
+    x = np.concatenate([steps, np.repeat(vector[:, np.newaxis], steps.shape[1], axis=1)], axis=2)
+    finals = []
+    for index in range(len(config.hidden)):
+        states, final = cell(x, layer_of(weights, f"rnn.{index}"), initial and initial[index])
+        finals.append(final)
+        if config.bidirectional:
+            backward, _ = cell(x[:, ::-1], layer_of(weights, f"reverse.{index}"))
+            states = np.concatenate([states, backward[:, ::-1]], axis=2)
+        if config.layer_norm:
+            deviation = np.sqrt(states.var(axis=2, keepdims=True) + 1e-5)
+            states = (states - states.mean(axis=2, keepdims=True)) / deviation
+            states = states * weights[f"norm.{index}.scale"] + weights[f"norm.{index}.bias"]
+        x = states
+    return x, finals
+
+
+def layer_of(weights, prefix):
+    return {name.rsplit(".", 1)[1]: value for name, value in weights.items() if name.startswith(f"{prefix}.")}
 
 
 def window_scale(targets, normalization):
+    last = targets[:, -1:]
     if normalization == "last":
-        return targets[:, -1:], 1.0
+        return last, np.ones_like(last)
     if normalization == "revin":
         return targets.mean(axis=1, keepdims=True), np.sqrt(targets.var(axis=1, keepdims=True) + 1e-5)
-    return 0.0, 1.0
+    return np.zeros_like(last), np.ones_like(last)
 
 
-def lstm(x, layer):
-    h = c = np.zeros((len(x), layer["recurrent_kernel"].shape[0]))
+def lstm(x, layer, initial=None):
+    zero = np.zeros((len(x), layer["recurrent_kernel"].shape[0]))
+    h, c = initial or (zero, zero)
     states = []
     for t in range(x.shape[1]):
         gates = x[:, t] @ layer["input_kernel"] + h @ layer["recurrent_kernel"] + layer["bias"]
@@ -137,11 +298,11 @@ def lstm(x, layer):
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         states.append(h)
-    return np.stack(states, axis=1)
+    return np.stack(states, axis=1), (h, c)
 
 
-def gru(x, layer):
-    h = np.zeros((len(x), layer["recurrent_kernel"].shape[0]))
+def gru(x, layer, initial=None):
+    (h,) = initial or (np.zeros((len(x), layer["recurrent_kernel"].shape[0])),)
     states = []
     for t in range(x.shape[1]):
         r_x, z_x, n_x = np.split(x[:, t] @ layer["input_kernel"] + layer["bias"], 3, axis=1)
@@ -150,16 +311,15 @@ def gru(x, layer):
         n = np.tanh(n_x + r * (n_h + layer["recurrent_bias"]))
         h = (1 - z) * n + z * h
         states.append(h)
-    return np.stack(states, axis=1)
+    return np.stack(states, axis=1), (h,)
 
 
-def attention(states, weights):
-    last = states[:, -1]
+def attention(states, query, weights):
     keys = states @ weights["key_kernel"] + weights["key_bias"]
-    query = last @ weights["query_kernel"]
-    scores = np.tanh(keys + query[:, np.newaxis]) @ weights["score_kernel"]
+    asked = query @ weights["query_kernel"]
+    scores = np.tanh(keys + asked[:, np.newaxis]) @ weights["score_kernel"]
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    return np.concatenate([np.einsum("bt,btu->bu", shares, states), last], axis=1)
+    return np.concatenate([np.einsum("bt,btu->bu", shares, states), query], axis=1)
 
 
 def sigmoid(x):

@@ -7,7 +7,7 @@ from sklearn.metrics import root_mean_squared_error
 from spline_lstm.artifacts import write_arrays
 from spline_lstm.edge.golden import Golden, answers, differences, load_golden, rmse_increase, rounding_steps
 from spline_lstm.errors import ArtifactError
-from tests.edge.oracle import make_golden, make_spec
+from tests.edge.oracle import make_golden, make_option, make_spec
 
 SCALE = np.array([2.0, 10.0])
 
@@ -21,15 +21,16 @@ def two_windows():
 
 
 def save(path, golden):
-    write_arrays(path, vars(golden))
+    write_arrays(path, {name: value for name, value in vars(golden).items() if value is not None})
     return path
 
 
-def test_arrays_come_back(tmp_path):
-    golden = make_golden(make_spec())
+@pytest.mark.parametrize("name", ["segment", "quantiles alone", "probability"])
+def test_arrays_come_back(tmp_path, name):
+    golden = make_golden(make_option(name))
     loaded = load_golden(save(tmp_path / "golden.npz", golden))
-    for name, value in vars(golden).items():
-        np.testing.assert_array_equal(getattr(loaded, name), value)
+    for field, value in vars(golden).items():
+        np.testing.assert_array_equal(getattr(loaded, field), value)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ def test_arrays_come_back(tmp_path):
         ({"history": np.zeros((2, 20), np.float32)}, "do not fit each other"),
         ({"history": np.full((2, 4, 5), np.nan, np.float32)}, "not finite"),
         ({"truth": np.full((2, 3, 2), np.nan, np.float32)}, "no observed truth"),
+        ({"future": np.zeros((3, 3, 1), np.float32)}, "the same number of windows"),
+        ({"future": np.full((2, 3, 1), np.inf, np.float32)}, "a future that is not finite"),
+        ({"quantiles": np.zeros((2, 4, 2, 3), np.float32)}, "do not fit each other"),
         ({name: np.zeros((0, 3, 2), np.float32) for name in ("history", "forecast", "truth")}, "at least one"),
     ],
 )
@@ -58,11 +62,12 @@ def test_missing_array_is_named(tmp_path):
 def test_answers_are_taken_window_by_window_and_as_one_batch():
     golden, seen = two_windows(), []
 
-    def forecast(history):
-        seen.append(len(history))
-        return np.full((len(history), 3, 2), len(history), np.float32)
+    def answer(inputs):
+        count = len(inputs["history"])
+        seen.append(count)
+        return {"forecast": np.full((count, 3, 2), count, np.float32)}
 
-    both = answers(forecast, golden)
+    both = answers(answer, golden)["forecast"]
     assert seen == [1, 1, 2]
     assert both.shape == (2, 2, 3, 2)
     assert (both[0] == 1).all()
@@ -71,18 +76,31 @@ def test_answers_are_taken_window_by_window_and_as_one_batch():
 
 def test_answers_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="shape"):
-        answers(lambda history: np.zeros((len(history), 6), np.float32), two_windows())
+        answers(lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 6), np.float32)}, two_windows())
+
+
+def test_answers_without_the_quantiles_of_the_model_are_refused():
+    golden = make_golden(make_option("quantiles alone"))
+    with pytest.raises(ValueError, match="quantiles"):
+        answers(lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 3, 2), np.float32)}, golden)
 
 
 def test_differences_are_in_z_scores_of_their_target():
     golden = two_windows()
     moved = golden.forecast + np.float32([1, -5])
-    np.testing.assert_allclose(differences(moved, golden, SCALE), 0.5)
+    np.testing.assert_allclose(differences({"forecast": moved}, golden, SCALE)["forecast"], 0.5)
+
+
+def test_differences_of_quantiles_are_in_z_scores_of_their_target():
+    golden = replace(two_windows(), quantiles=np.zeros((2, 3, 2, 5), np.float32))
+    moved = np.broadcast_to(np.float32([[1], [-5]]), (2, 3, 2, 5))
+    answered = {"forecast": golden.forecast, "quantiles": moved}
+    np.testing.assert_allclose(differences(answered, golden, SCALE)["quantiles"], 0.5)
 
 
 def test_rounding_step_is_the_gap_to_the_next_float32_number():
     expected = [2.0**-17 / 2, 2.0**-14 / 10]  # 64 <= 100 < 128 has steps of 2^(6 - 23), 512 <= 1000 of 2^(9 - 23)
-    np.testing.assert_allclose(rounding_steps(two_windows(), SCALE), np.broadcast_to(expected, (2, 3, 2)))
+    np.testing.assert_allclose(rounding_steps(two_windows(), SCALE)["forecast"], np.broadcast_to(expected, (2, 3, 2)))
 
 
 def test_rmse_increase_agrees_with_scikit_learn_on_the_observed_values():

@@ -17,14 +17,36 @@ def test_file_says_what_to_feed_it_and_where_it_comes_from(exported, tmp_path, s
         "run_id": spec.run_id,
         "preprocessor_run_id": spec.preprocessor_run_id,
         "model_type": "lstm",
+        "output": "value",
         "features": [f"feature {index}" for index in range(8)],
         "targets": ["feature 0", "feature 1"],
+        "future_features": [],
+        "statics": {},
+        "categories": {},
+        "quantiles": [],
         "lookback": 5,
         "horizon": 3,
         "frequency_ns": 300_000_000_000,
-        "input": "history [batch, lookback, features] float32, data units",
-        "output": "forecast [batch, horizon, targets] float32, data units",
+        "inputs": {"history": "[batch, lookback, features] float32, data units"},
+        "outputs": {"forecast": "[batch, horizon, targets] float32, data units"},
     }
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_file_says_which_ids_and_quantiles_stand_for_what(exported, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(exported(suffix, "gru decoder").content)
+    found = read_metadata(path)
+    assert list(found["inputs"]) == ["history", "future", "static"]
+    assert found["future_features"] == ["feature 1", "feature 3"]
+    assert found["statics"] == {
+        "static 0": ["text 1", "text 2"],
+        "static 1": ["text 1", "text 2", "text 3", "text 4"],
+    }
+    path.write_bytes(exported(suffix, "quantiles alone").content)
+    found = read_metadata(path)
+    assert list(found["outputs"]) == ["forecast", "quantiles"]
+    assert found["quantiles"] == [0.1, 0.5, 0.9]
 
 
 def test_file_of_other_origin_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from spline_lstm.edge.exported import METADATA_KEY
 from spline_lstm.edge.onnx_export import export_onnx
 from spline_lstm.edge.runtime import session_of
 from spline_lstm.errors import ExportError
-from tests.edge.oracle import PAIRS, forward, make_history, make_spec
+from tests.edge.oracle import CONVERTED, PAIRS, forward, make_history, make_option, make_spec
 
 MODEL = ("lstm", 1, (0,), "last")
 
@@ -25,15 +25,23 @@ def test_each_layer_is_one_native_node_and_nothing_loops(exported, arguments):
     assert not {"Loop", "Scan", "If"} & set(operators)
 
 
+@pytest.mark.parametrize("name", CONVERTED)
+def test_each_layer_side_and_member_is_one_native_node(exported, name):
+    operators, config = exported(".onnx", name).operators, make_option(name).config
+    count = len(config.hidden) * (2 if config.bidirectional else 1) * config.ensemble_size
+    assert operators["GRU" if config.model_type == "gru" else "LSTM"] == count
+    assert not {"Loop", "Scan", "If"} & set(operators)
+
+
 def test_graph_holds_nothing_but_what_the_forecast_needs(exported):
     assert exported(".onnx", *MODEL).operators == {
         "Add": 2,  # bias of the head, level of the window
         "LSTM": 2,
         "MatMul": 1,
         "Mul": 2,  # into z-scores and back
-        "Reshape": 1,
+        "Reshape": 2,  # of the last state, of the outputs
         "Slice": 2,  # last row, centered and not
-        "Squeeze": 2,
+        "Squeeze": 1,
         "Sub": 2,
         "Transpose": 1,
     }
@@ -45,6 +53,15 @@ def test_input_and_output_are_named_and_their_batch_is_free(model):
         for value in (*model.graph.input, *model.graph.output)
     }
     assert shapes == {"history": ["batch", 5, 1], "forecast": ["batch", 3, 1]}
+
+
+def test_every_input_and_output_is_named_in_its_order(exported):
+    graph = onnx.load_from_string(exported(".onnx", "independent decoder").content).graph
+    assert [value.name for value in graph.output] == ["forecast", "quantiles"]
+    graph = onnx.load_from_string(exported(".onnx", "gru decoder").content).graph
+    assert [value.name for value in graph.input] == ["history", "future", "static"]
+    types = [value.type.tensor_type.elem_type for value in graph.input]
+    assert types == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.INT32]
 
 
 def test_file_is_valid_and_carries_its_metadata(model):

@@ -3,7 +3,7 @@ import pytest
 
 from spline_lstm.edge.runtime import open_session
 from spline_lstm.errors import ArtifactError
-from tests.edge.oracle import forward, make_history, make_spec
+from tests.edge.oracle import forward, make_history, make_inputs, make_option, make_spec
 
 MODEL = ("lstm", 1, (0,), "last")
 SUFFIXES = (".onnx", ".tflite")
@@ -58,5 +58,30 @@ def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content):
 
 
 def test_history_of_another_shape_is_refused(path):
-    with pytest.raises(Exception, match=r"shape|Shape|dimension"):
+    with pytest.raises(ValueError, match=r"history must have the shape \[1, 5, 1\], but has \[1, 4, 1\]"):
         open_session(path)(np.zeros((1, 4, 1), np.float32))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_inputs_that_are_missing_or_unknown_are_named(forecaster, path, suffix):
+    inputs = make_inputs(make_option("covariates"), 2)
+    with pytest.raises(ValueError, match="takes the inputs history, future, static, but is given history, static"):
+        forecaster(suffix, "covariates")(inputs["history"], static=inputs["static"])
+    with pytest.raises(ValueError, match="takes the inputs history, but is given history, future"):
+        open_session(path)(make_history(make_spec(*MODEL), 1), np.zeros((1, 3, 2), np.float32))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_windows_of_all_inputs_must_be_equally_many(forecaster, suffix):
+    inputs = make_inputs(make_option("covariates"), 2)
+    with pytest.raises(ValueError, match=r"static must have the shape \[2, 2\], but has \[1, 2\]"):
+        forecaster(suffix, "covariates")(**{**inputs, "static": inputs["static"][:1]})
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ids_may_be_int64_but_no_floats(forecaster, suffix):
+    session, inputs = forecaster(suffix, "covariates"), make_inputs(make_option("covariates"), 2)
+    wide = {**inputs, "static": inputs["static"].astype(np.int64)}
+    np.testing.assert_array_equal(session(**wide), session(**inputs))
+    with pytest.raises(TypeError, match="Cannot cast"):
+        session(**{**inputs, "static": inputs["static"].astype(np.float32)})

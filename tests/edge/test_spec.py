@@ -1,16 +1,18 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
 from spline_lstm.artifacts import content_id
-from spline_lstm.edge.spec import load_spec, weight_shapes
+from spline_lstm.edge.shapes import check_exportable, weight_shapes
+from spline_lstm.edge.spec import load_spec
 from spline_lstm.errors import ArtifactError, ExportError
-from tests.edge.oracle import ROOT, make_spec, write_folder
+from spline_lstm.models.config import ModelConfig
+from tests.edge.oracle import OPTIONS, ROOT, make_option, make_spec, write_folder
 
 
 def edit(path, **changes):
@@ -68,6 +70,59 @@ def test_missing_and_damaged_files_are_named(tmp_path, name, content):
 def test_model_type_without_exported_form_is_named():
     with pytest.raises(ExportError, match=r"model\.type transformer has no exported form; use one of lstm, gru"):
         weight_shapes(replace(make_spec().config, model_type="transformer"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decoder": "beam"}, r"model\.decoder beam has no exported form; use one of dense, segments"),
+        ({"channels": "paired"}, r"model\.channels paired has no exported form"),
+        ({"normalization": "arcsinh"}, r"model\.normalization arcsinh has no exported form"),
+        ({"output": "probability"}, r"model\.normalization last has no exported form"),
+        ({"bidirectional": True, "decoder": "segments"}, r"model\.bidirectional true"),
+    ],
+)
+def test_option_without_exported_form_is_named(changes, message):
+    with pytest.raises(ExportError, match=message) as error:
+        weight_shapes(replace(make_spec().config, **changes))
+    assert error.value.exit_code == 17
+
+
+def test_option_younger_than_the_export_is_refused_unless_it_has_its_default():
+    @dataclass(frozen=True)
+    class Younger(ModelConfig):
+        heads: int = 1
+
+    config = Younger.from_json(make_spec().config.to_json())
+    check_exportable(config)
+    with pytest.raises(ExportError, match="the option heads 4 of the model has no exported form"):
+        check_exportable(replace(config, heads=4))
+
+
+def test_scaling_of_each_series_is_refused(tmp_path):
+    write_folder(tmp_path, make_spec())
+    edit(
+        tmp_path / "models/preprocessor.json",
+        scaler={"kind": "standard", "center": [[100.0], [90.0], [95.0]], "scale": [[1.0], [2.0], [3.0]]},
+    )
+    with pytest.raises(ExportError, match=r"scaler_scope per_series.*set preprocess\.scaler_scope to global"):
+        load_spec(tmp_path)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_folder_gives_back_every_option(tmp_path, name):
+    spec = make_option(name)
+    loaded = load_spec(write_folder(tmp_path, spec))
+    assert loaded.config == spec.config
+    assert loaded.statics == spec.statics
+    assert len(loaded.members()) == spec.config.ensemble_size
+
+
+def test_static_ids_that_the_preprocessor_does_not_know_are_refused(tmp_path):
+    write_folder(tmp_path, make_option("covariates"))
+    edit(tmp_path / "models/preprocessor.json", statics={"static 0": ["text 1"]})
+    with pytest.raises(ArtifactError, match=r"static ids up to \[3, 5\]"):
+        load_spec(tmp_path)
 
 
 def test_weights_that_the_config_does_not_describe_are_refused(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from tests.edge.oracle import PAIRS, make_history, make_spec
+from tests.edge.oracle import CONVERTED, PAIRS, make_history, make_spec
 
 MODEL = ("lstm", 1, (0,), "last")
 STATEFUL = {"CUSTOM", "WHILE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "VAR_HANDLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
@@ -15,9 +15,14 @@ def test_operators_are_stateless_builtins(exported, arguments):
     assert set(operators) <= set(vars(schema.BuiltinOperator)) - STATEFUL
 
 
+@pytest.mark.parametrize("name", CONVERTED)
+def test_operators_of_every_option_are_stateless_builtins(exported, name):
+    assert set(exported(".tflite", name).operators) <= set(vars(schema.BuiltinOperator)) - STATEFUL
+
+
 def test_lstm_needs_one_matmul_per_step_and_layer(exported):
-    # 5 steps: one projection of the input, 4 recurrent products, and above them 5 + 4, then the head.
-    assert exported(".tflite", *MODEL).operators["FULLY_CONNECTED"] == 1 + 4 + 5 + 4 + 1
+    # 5 steps: one projection of all inputs of a layer, 4 recurrent products; in the end the head.
+    assert exported(".tflite", *MODEL).operators["FULLY_CONNECTED"] == 2 * (1 + 4) + 1
 
 
 @pytest.mark.parametrize("arguments", PAIRS)
@@ -34,6 +39,16 @@ def test_input_and_output_are_named_and_their_batch_is_free(exported):
     ends = (*interpreter.get_input_details(), *interpreter.get_output_details())
     shapes = {end["name"]: end["shape_signature"].tolist() for end in ends}
     assert shapes == {"history": [-1, 5, 1], "forecast": [-1, 3, 1]}
+
+
+def test_every_input_and_output_is_named_in_its_order(exported):
+    names = {}
+    for name in ("gru decoder", "independent decoder"):
+        interpreter = Interpreter(model_content=exported(".tflite", name).content)
+        ends = (interpreter.get_input_details(), interpreter.get_output_details())
+        names[name] = [[end["name"] for end in side] for side in ends]
+    assert names["gru decoder"] == [["history", "future", "static"], ["forecast"]]
+    assert names["independent decoder"] == [["history"], ["forecast", "quantiles"]]
 
 
 def test_signature_answers_by_name(exported, forecaster):

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.edge.oracle import MULTIVARIATE, OTHERS, PAIRS, UNIVARIATE, forward, make_history, make_spec
+from tests.edge.oracle import (
+    CONVERTED,
+    MULTIVARIATE,
+    OTHERS,
+    PAIRS,
+    UNIVARIATE,
+    forward,
+    forward_all,
+    make_history,
+    make_inputs,
+    make_option,
+    make_spec,
+)
 
 SUFFIXES = (".onnx", ".tflite")
 TOLERANCE = 1e-5
@@ -20,6 +32,37 @@ def z_differences(spec, forecast, history):
 def test_exported_file_agrees_with_the_formulas(forecaster, arguments, suffix):
     spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     assert z_differences(spec, forecast, make_history(spec, 17)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("batch", [1, 17])
+@pytest.mark.parametrize("name", CONVERTED)
+def test_every_option_agrees_with_the_formulas(forecaster, name, batch, suffix):
+    spec, inputs = make_option(name), make_inputs(make_option(name), 17)
+    found = forecaster(suffix, name).answer({key: value[-batch:] for key, value in inputs.items()})
+    expected = forward_all(spec, **inputs)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        scale = spec.target_scale if value.ndim == 3 else spec.target_scale[:, None]
+        assert found[key].shape == (batch, *value.shape[1:])
+        assert (np.abs(found[key] - value[-batch:]) / scale).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ids_out_of_range_stand_for_the_unknown(forecaster, suffix):
+    forecast, inputs = forecaster(suffix, "covariates"), make_inputs(make_option("covariates"), 1)
+    unknown = forecast.answer({**inputs, "static": np.zeros((1, 2), np.int32)})["forecast"]
+    for ids in ([-1, -(2**31)], [3, 5], [2**31 - 1, 6]):
+        np.testing.assert_array_equal(forecast(**{**inputs, "static": np.array([ids], np.int32)}), unknown)
+    known = forecast(**{**inputs, "static": np.array([[1, 4]], np.int32)})
+    assert not np.allclose(known, unknown)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_quantiles_increase(forecaster, suffix):
+    spec = make_option("quantiles alone")
+    quantiles = forecaster(suffix, "quantiles alone").answer(make_inputs(spec, 50))["quantiles"]
+    assert (np.diff(quantiles, axis=-1) >= 0).all()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from spline_lstm.evaluation.assessment import (
     assess,
     forecast_test_part,
     golden_arrays,
+    history_of,
     make_baselines,
     percentage_floor,
     season_scales,
@@ -132,3 +135,102 @@ def test_golden_windows_are_in_data_units(windows, model):
     assert golden["forecast"].shape == golden["truth"].shape == (7, 2, 1)
     steps = np.diff(golden["history"][:, :, 0], axis=1)
     np.testing.assert_allclose(steps, 1.0, atol=1e-4)
+
+
+FEATURES = ("y", "price", "hour")
+PANEL_CONFIG = replace(
+    CONFIG,
+    normalization="last",
+    features=FEATURES,
+    future_features=("price", "hour"),
+    static_sizes=(3,),
+    static_dims=(2,),
+    quantiles=(0.1, 0.5, 0.9),
+)
+
+
+@pytest.fixture(scope="module")
+def panel():
+    """Two hourly series, the second a thousand times the first; each is scaled alone."""
+    rows = np.arange(200)
+    hour = (rows % 24).astype(np.float64)
+    one = np.stack([rows + hour, np.cos(rows), hour], axis=1)
+    values = np.concatenate([one, one * [1000.0, 1.0, 1.0]])
+    scaler = Scaler(
+        "standard",
+        np.array([[110.0, 0.0, 12.0], [110_000.0, 0.0, 12.0], [50_000.0, 0.0, 12.0]]),
+        np.array([[50.0, 0.7, 7.0], [50_000.0, 0.7, 7.0], [40_000.0, 0.7, 7.0]]),
+    )
+    scaled = scaler.transform(values, np.repeat([0, 1], 200)).astype(np.float32)
+    arrays = AsOfArrays(
+        scaled=scaled,
+        causal=scaled,
+        known_at=np.full((400, 3), -1, dtype=np.int32),
+        valid=np.ones(400, dtype=bool),
+        raw_target=values[:, :1],
+        observed=np.ones((400, 1), dtype=bool),
+        timestamps=np.tile(rows, 2).astype(np.int64) * HOUR,
+        series_offsets=np.array([0, 200, 400]),
+        static_ids=np.array([[1], [2]], dtype=np.int32),
+        feature_names=np.array(FEATURES),
+        target_indices=np.array([0], dtype=np.int32),
+        split_instants=np.array([140, 170]) * HOUR,
+        future_indices=np.array([1, 2], dtype=np.int32),
+    )
+    params = WindowParams(lookback=6, horizon=2, stride=1, embargo=None, materialize=False)
+    return make_windows(arrays, scaler, params)
+
+
+@pytest.fixture(scope="module")
+def panel_model():
+    weights = to_arrays(nnx.state(build(PANEL_CONFIG, key=jax.random.key(0)), nnx.Param))
+    return Model(PANEL_CONFIG, "r", "p", weights)
+
+
+def test_panel_scaled_per_series_is_forecast_in_the_units_of_each_series(panel, panel_model, tmp_path):
+    path = tmp_path / "predictions.parquet"
+    assess(panel_model, panel, PARAMS, predictions=path, series_names=("small", "large"))
+    table = pd.read_parquet(path)
+    batch = panel.gather("test")
+    scores = panel_model.predict(batch.X, batch.X_future, batch.X_static)
+    for index, (name, center, scale) in enumerate([("small", 110.0, 50.0), ("large", 110_000.0, 50_000.0)]):
+        expected = scores[batch.series == index].reshape(-1) * scale + center
+        np.testing.assert_allclose(table.loc[table["series"] == name, "y_pred"], expected, rtol=1e-6)
+
+
+def test_history_of_a_panel_is_in_the_units_of_each_series(panel):
+    batch = panel.gather("test")
+    rows = batch.origin_time[:, None] // HOUR + np.arange(-6, 0)
+    expected = (rows + rows % 24) * np.where(batch.series == 1, 1000.0, 1.0)[:, None]
+    np.testing.assert_allclose(history_of(panel, batch)[:, :, 0], expected, rtol=1e-5)
+
+
+def test_golden_windows_of_a_panel_hold_all_that_the_model_reads_and_gives(panel, panel_model):
+    golden = golden_arrays(panel_model, panel, 8)
+    shapes = {name: value.shape for name, value in golden.items()}
+    assert shapes == {
+        "history": (8, 6, 3),
+        "future": (8, 2, 2),
+        "static": (8, 1),
+        "truth": (8, 2, 1),
+        "forecast": (8, 2, 1),
+        "quantiles": (8, 2, 1, 3),
+    }
+    assert golden["static"].dtype == np.int32
+    assert set(golden["static"].ravel()) == {1, 2}
+    # The hour of the first row ahead follows that of the last row of the history.
+    next_hour = (golden["history"][:, -1, 2].round() + 1) % 24
+    np.testing.assert_allclose(golden["future"][:, 0, 1], next_hour, atol=1e-4)
+    assert (np.diff(golden["quantiles"], axis=-1) >= 0).all()
+
+
+def test_golden_forecasts_are_those_of_the_stored_inputs(panel, panel_model):
+    golden = golden_arrays(panel_model, panel, 8)
+    series = golden["static"][:, 0] - 1
+    scaler = panel.scaler
+    X = scaler.transform(golden["history"].astype(np.float64), series).astype(np.float32)
+    known = scaler.columns(np.array([1, 2]))
+    X_future = known.transform(golden["future"].astype(np.float64), series).astype(np.float32)
+    scores = panel_model.predict(X, X_future, golden["static"])
+    expected = panel.to_data_units(scores, series).astype(np.float32)
+    np.testing.assert_array_equal(golden["forecast"], expected)
