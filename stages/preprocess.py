@@ -2,17 +2,25 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import write_json, write_metrics
+from spline_lstm.artifacts import write_json, write_metrics, write_text
 from spline_lstm.errors import DataContractError
 from spline_lstm.params import load_params
 from spline_lstm.schema import load_schema
-from spline_lstm.series.preprocessing import preprocess
-from spline_lstm.series.reading import read_raw_table
+from spline_lstm.series.pictures import (
+    missing_table,
+    plot_missing,
+    plot_spline,
+    plot_splits,
+    spline_table,
+    worst_gaps,
+)
+from spline_lstm.series.preprocessing import Preprocessed, preprocess
+from spline_lstm.series.reading import RawTable, read_raw_table
 from spline_lstm.stage import run_stage
 
 
 def main(folder: Path) -> str:
-    """Write data/processed/processed.npz, models/preprocessor.json and metrics/data.json.
+    """Write data/processed/processed.npz, models/preprocessor.json, metrics/data.json and plots.
 
     A table that breaks the contract leaves only metrics/data.json, with all violations.
     """
@@ -30,6 +38,7 @@ def main(folder: Path) -> str:
         raise
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
+    draw(folder / "plots", table, result)
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
@@ -37,6 +46,18 @@ def main(folder: Path) -> str:
         f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}; "
         f"{len(result.quality['warnings'])} warnings in metrics/data.json"
     )
+
+
+def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
+    """Write spline, missing and splits: pictures, and the tables that DVC draws."""
+    gaps = worst_gaps(result.arrays, result.fitted.scaler, table.series_names)
+    missing = missing_table(table, result.arrays)
+    for name, content in (("spline", spline_table(gaps)), ("missing", missing)):
+        text = content.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_text(folder / f"{name}.csv", text)
+    plot_spline(folder / "spline.png", gaps)
+    plot_missing(folder / "missing.png", missing)
+    plot_splits(folder / "splits.png", result.arrays)
 
 
 if __name__ == "__main__":

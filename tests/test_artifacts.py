@@ -75,7 +75,7 @@ def test_readers_see_the_former_file_while_the_new_one_is_written(tmp_path):
 
 def test_the_temporary_name_keeps_suffix_and_folder(tmp_path):
     names = []
-    write_atomically(tmp_path / "plot.png", lambda temporary: names.append(temporary))
+    write_atomically(tmp_path / "plot.png", names.append)
     assert names[0].suffix == ".png"
     assert names[0].parent == tmp_path
 
@@ -112,7 +112,9 @@ def test_json_gives_floats_back_bit_by_bit(tmp_path_factory, value):
 
 
 def test_metrics_are_rounded_and_holes_are_null(tmp_path):
-    write_metrics(tmp_path / "m.json", {"rmse": np.float32(1 / 3), "n": np.int64(7), "r2": np.nan, "by": [{"mae": 2e-9 / 3}]})
+    write_metrics(
+        tmp_path / "m.json", {"rmse": np.float32(1 / 3), "n": np.int64(7), "r2": np.nan, "by": [{"mae": 2e-9 / 3}]}
+    )
     assert read_json(tmp_path / "m.json") == {"rmse": 0.333333, "n": 7, "r2": None, "by": [{"mae": 6.66667e-10}]}
 
 

@@ -1,4 +1,5 @@
 import warnings
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ def test_units_may_be_combined():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "h1", "month", "1M", "1y", "nan", "NaT", "0s", "-5min", "0.1ns", "1e400h", "99999999999D", "five minutes"]
+    "text",
+    ["", "h1", "month", "1M", "1y", "nan", "NaT", "0s", "-5min", "0.1ns", "1e400h", "99999999999D", "five minutes"],
 )
 def test_what_is_no_positive_duration_is_a_value_error(text):
     with pytest.raises(ValueError, match="fixed, positive duration"):
@@ -36,20 +38,18 @@ def test_a_number_without_a_unit_is_a_value_error(text):
 def test_old_spellings_of_pandas_cause_no_warning(text):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        try:
-            step = parse_frequency(text)
-        except ValueError as error:
-            assert "fixed, positive duration" in str(error)
-        else:
-            assert step > 0
+        with suppress(ValueError):
+            assert parse_frequency(text) > 0
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_a_value_error(text):
+    message = "a fixed, positive duration"
     try:
         assert parse_frequency(text) > 0
     except ValueError as error:
-        assert "fixed, positive duration" in str(error)
+        message = str(error)
+    assert "fixed, positive duration" in message
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_what_is_no_instant_is_a_value_error(text):
 
 @given(st.text(max_size=12))
 def test_any_text_is_an_instant_or_a_value_error(text):
+    message = "must be a date"
     try:
         parse_instant(text)
     except ValueError as error:
-        assert "must be a date" in str(error)
+        message = str(error)
+    assert "must be a date" in message

@@ -1,11 +1,12 @@
 import json
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.errors import SchemaError, SplineLstmError
+from spline_lstm.errors import SchemaError
 from spline_lstm.schema import load_schema, parse_schema
 from tests.conftest import ROOT, make_schema, mutate
 
@@ -230,13 +231,35 @@ def test_a_byte_order_mark_is_allowed(tmp_path):
 
 
 def test_text_in_another_encoding_is_a_schema_error(tmp_path):
-    (tmp_path / "s.json").write_bytes(json.dumps({**FULL, "timestamp_col": "Mäß"}, ensure_ascii=False).encode("latin-1"))
+    (tmp_path / "s.json").write_bytes(
+        json.dumps({**FULL, "timestamp_col": "Mäß"}, ensure_ascii=False).encode("latin-1")
+    )
     with pytest.raises(SchemaError, match="UTF-8"):
         load_schema(tmp_path / "s.json")
 
 
 SNIPPETS = st.sampled_from(
-    ['"', "{", "}", "[", "]", ":", ",", "null", "true", "1e999", "NaN", "-", "\\ud800", "\\", "%", "\n", "\0", '"a": 1,', "ä"]
+    [
+        '"',
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "null",
+        "true",
+        "1e999",
+        "NaN",
+        "-",
+        "\\ud800",
+        "\\",
+        "%",
+        "\n",
+        "\0",
+        '"a": 1,',
+        "ä",
+    ]
 )
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4)
 
@@ -245,10 +268,8 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.te
 @given(EDITS)
 def test_a_mutated_schema_is_valid_or_a_schema_error(edits):
     text = mutate(json.dumps(FULL), edits)
-    try:
+    with suppress(SchemaError):
         parse_schema(text, "schema.json")
-    except SplineLstmError as error:
-        assert isinstance(error, SchemaError)
 
 
 JSON = st.recursive(
@@ -261,7 +282,5 @@ JSON = st.recursive(
 @settings(max_examples=150)
 @given(st.sampled_from(sorted(FULL)), JSON)
 def test_any_json_in_place_of_a_key_is_valid_or_a_schema_error(key, value):
-    try:
+    with suppress(SchemaError):
         parse_schema(changed(**{key: value}), "schema.json")
-    except SplineLstmError as error:
-        assert isinstance(error, SchemaError)

@@ -37,7 +37,9 @@ def one_split(arrays: AsOfArrays) -> AsOfArrays:
 
 
 def origins_of(arrays: AsOfArrays, **params) -> list[int]:
-    return make_windows(arrays, identity_scaler(len(arrays.feature_names)), make_window_params(**params)).origins.tolist()
+    return make_windows(
+        arrays, identity_scaler(len(arrays.feature_names)), make_window_params(**params)
+    ).origins.tolist()
 
 
 # --- shapes and contents ----------------------------------------------------------------------------------------------
@@ -207,7 +209,9 @@ def test_no_window_crosses_a_hole():
     rows = np.setdiff1d(np.arange(400), np.arange(150, 198))
     table = make_table({"": (hours(400)[rows], (rows % 24).astype(float))})
     result = preprocess(table, make_schema(), make_preprocess_params(max_gap=6), where="raw.csv")
-    windows = make_windows(result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params(lookback=24))
+    windows = make_windows(
+        result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params(lookback=24)
+    )
     origins = windows.origins
     assert len(origins) > 200
     crossing = (origins > 156) & (origins < 198 + 24)
@@ -258,7 +262,11 @@ def test_a_series_of_a_single_row_disturbs_no_other(rows):
 
 @settings(max_examples=60)
 @given(
-    st.integers(1, 8), st.integers(1, 5), st.integers(1, 3), st.none() | st.integers(0, 6), st.sampled_from([(90,), (90, 70)])
+    st.integers(1, 8),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.none() | st.integers(0, 6),
+    st.sampled_from([(90,), (90, 70)]),
 )
 def test_no_label_stands_within_the_embargo_of_another_split(lookback, horizon, stride, embargo, rows):
     arrays = make_arrays(series_rows=rows)
@@ -316,7 +324,12 @@ def test_several_series_are_split_at_the_same_instants():
 
 @pytest.mark.parametrize(
     ("part", "params"),
-    [("train", {"lookback": 70}), ("validation", {"horizon": 16}), ("validation", {"embargo": 14}), ("train", {"lookback": 99})],
+    [
+        ("train", {"lookback": 70}),
+        ("validation", {"horizon": 16}),
+        ("validation", {"embargo": 14}),
+        ("train", {"lookback": 99}),
+    ],
 )
 def test_a_part_without_a_window_is_an_error_that_names_it(part, params):
     with pytest.raises(TooLittleDataError, match=f"the {part} part holds no window"):
@@ -385,7 +398,9 @@ def test_equal_windows_give_equal_bytes(folder):
     assert (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
 
 
-@pytest.mark.parametrize("path", ["data/processed/processed.npz", "data/processed/windows.npz", "models/preprocessor.json"])
+@pytest.mark.parametrize(
+    "path", ["data/processed/processed.npz", "data/processed/windows.npz", "models/preprocessor.json"]
+)
 def test_a_missing_artefact_is_named(folder, path):
     (folder / path).unlink()
     with pytest.raises(ArtifactError, match=rf"{path} is missing"):
@@ -442,7 +457,9 @@ def test_a_preprocessor_of_another_run_is_refused(folder):
 def test_windows_of_another_run_are_refused(folder):
     """Origins that are rows of the table, but were chosen on one with other holes."""
     values = np.where((np.arange(200) > 40) & (np.arange(200) < 60), np.nan, np.arange(200) % 7.0)
-    result = preprocess(make_table({"": (hours(200), values)}), make_schema(), make_preprocess_params(), where="raw.csv")
+    result = preprocess(
+        make_table({"": (hours(200), values)}), make_schema(), make_preprocess_params(), where="raw.csv"
+    )
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
     with pytest.raises(ArtifactError, match="dvc repro"):

@@ -147,7 +147,9 @@ def test_gaps_up_to_the_limit_are_filled_and_longer_ones_are_not(method, max_gap
 @pytest.mark.parametrize("max_gap", [0, 1, 3])
 def test_rows_are_valid_for_as_long_as_the_gap_limit_after_an_observation(max_gap):
     values = [np.nan, 5.0] + 8 * [np.nan] + [6.0]
-    assert on_rows(values, max_gap=max_gap).valid.tolist() == [False] + [True] * (1 + max_gap) + [False] * (8 - max_gap) + [True]
+    assert on_rows(values, max_gap=max_gap).valid.tolist() == [False] + [True] * (1 + max_gap) + [False] * (
+        8 - max_gap
+    ) + [True]
 
 
 def test_an_observation_that_comes_early_counts_for_its_row_too():
@@ -274,7 +276,9 @@ def pasts_and_futures(draw):
     past = stamps < instant
     ends = draw(st.sampled_from([0, 5, 80]))
     later = sorted(draw(st.sets(st.integers(0, ends), max_size=12)))
-    later_values = draw(st.lists(st.one_of(VALUE, st.sampled_from([1e15, -1e15])), min_size=len(later), max_size=len(later)))
+    later_values = draw(
+        st.lists(st.one_of(VALUE, st.sampled_from([1e15, -1e15])), min_size=len(later), max_size=len(later))
+    )
     other_stamps = np.concatenate([stamps[past], instant + np.array(later, dtype=np.int64)])
     other_values = np.concatenate([values[past], later_values])
     return anchor, origin, (stamps, values), (other_stamps, other_values)
@@ -296,6 +300,8 @@ def test_nothing_at_or_after_an_origin_changes_a_bit_before_it(case, snap, metho
         assert tables[0][0][0] >= grid.start + origin * STEP  # the series had not begun before the origin
         return
     rows = min(origin, grid.rows, other_grid.rows)
-    known = [np.where(part.known_at[:rows] < origin, part.filled[:rows], part.causal[:rows]) for part in (column, other)]
+    known = [
+        np.where(part.known_at[:rows] < origin, part.filled[:rows], part.causal[:rows]) for part in (column, other)
+    ]
     assert known[0].tobytes() == known[1].tobytes()
     assert column.valid[:rows].tolist() == other.valid[:rows].tolist()

@@ -207,7 +207,9 @@ def test_scaler_ignores_validation_and_test_rows(kind, value):
     other = values.copy()
     other[70] = value
     other[85] = value
-    plain, perturbed = (run({"": (hours(100), column)}, scaler=kind).preprocessor["scaler"] for column in (values, other))
+    plain, perturbed = (
+        run({"": (hours(100), column)}, scaler=kind).preprocessor["scaler"] for column in (values, other)
+    )
     assert plain == perturbed
 
 
@@ -484,6 +486,8 @@ def make_windows_without_error(result: Preprocessed):
     valid = arrays.valid.copy()
     valid[85:] = True
     try:
-        return make_windows(type(arrays)(**{**vars(arrays), "observed": padded, "valid": valid}), scaler, make_window_params())
+        return make_windows(
+            type(arrays)(**{**vars(arrays), "observed": padded, "valid": valid}), scaler, make_window_params()
+        )
     except TooLittleDataError:
         pytest.fail("the padded arrays hold a window in every part")

@@ -94,12 +94,16 @@ def test_a_point_is_no_number_where_the_decimal_mark_is_a_comma(cell):
 @settings(max_examples=50)
 @given(st.lists(st.floats(-1e30, 1e30, exclude_min=True, exclude_max=True), min_size=1, max_size=20))
 def test_floats_are_read_bit_by_bit(values):
-    text = rows(*(f"{day},{value!r}" for day, value in zip(np.datetime64("2020-01-01") + np.arange(20), values, strict=False)))
+    text = rows(
+        *(f"{day},{value!r}" for day, value in zip(np.datetime64("2020-01-01") + np.arange(20), values, strict=False))
+    )
     assert [value.hex() for value in read(text).values[:, 0].tolist()] == [value.hex() for value in values]
 
 
 def test_integers_beyond_53_bits_become_the_nearest_float():
-    text = rows("2020-01-01,9007199254740993", "2020-01-02,18446744073709551615", "2020-01-03,123456789012345678901234567890")
+    text = rows(
+        "2020-01-01,9007199254740993", "2020-01-02,18446744073709551615", "2020-01-03,123456789012345678901234567890"
+    )
     assert read(text).values[:, 0].tolist() == [2.0**53, 2.0**64, 1.2345678901234568e29]
 
 
@@ -130,7 +134,10 @@ def test_iso_stamps_are_read_to_the_nanosecond():
 
 
 def test_stamps_of_different_length_may_stand_in_one_column():
-    assert stamps_of("2020-01-01", "2020-01-01 01:00", "2020-01-01T02:00:00", "2020-01-01T03:00:00.000") == hours(4).tolist()
+    assert (
+        stamps_of("2020-01-01", "2020-01-01 01:00", "2020-01-01T02:00:00", "2020-01-01T03:00:00.000")
+        == hours(4).tolist()
+    )
 
 
 def test_aware_stamps_become_utc():
@@ -138,7 +145,11 @@ def test_aware_stamps_become_utc():
 
 
 @settings(max_examples=50)
-@given(st.lists(st.datetimes(datetime.datetime(1960, 1, 1), datetime.datetime(2250, 1, 1)), min_size=1, max_size=5, unique=True))
+@given(
+    st.lists(
+        st.datetimes(datetime.datetime(1960, 1, 1), datetime.datetime(2250, 1, 1)), min_size=1, max_size=5, unique=True
+    )
+)
 def test_stamps_agree_with_the_calendar_of_python(moments):
     moments = sorted(moments)
     epoch = datetime.datetime(1970, 1, 1)
@@ -204,7 +215,21 @@ def test_unix_stamps_may_have_the_declared_decimal_mark():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "today", "NaT", "nan", "yesterday", "2020-13-01", "2020-02-30", "2020-01-01T24:00", "1.5", "Monday", "0"]
+    "text",
+    [
+        "",
+        "now",
+        "today",
+        "NaT",
+        "nan",
+        "yesterday",
+        "2020-13-01",
+        "2020-02-30",
+        "2020-01-01T24:00",
+        "1.5",
+        "Monday",
+        "0",
+    ],
 )
 def test_a_text_that_is_no_stamp_is_refused_with_its_row(text):
     assert "raw.csv row 3" in refusal(rows("2020-01-01 00:00,1", f"{text},1"))
@@ -216,7 +241,9 @@ def test_a_text_that_is_no_unix_stamp_is_refused_with_its_row(text):
     assert "raw.csv row 3" in message
 
 
-@pytest.mark.parametrize("text", ["9999-01-01", "9999-12-31T23:59:59.999999999", "0001-01-01", "1500-06-01", "2262-12-31"])
+@pytest.mark.parametrize(
+    "text", ["9999-01-01", "9999-12-31T23:59:59.999999999", "0001-01-01", "1500-06-01", "2262-12-31"]
+)
 def test_a_stamp_outside_the_range_of_nanoseconds_is_refused(text):
     assert "raw.csv" in refusal(rows(f"{text},1"))
 
@@ -230,7 +257,11 @@ def test_a_pattern_that_does_not_fit_ends_with_an_error_for_users(form):
 # --- series -----------------------------------------------------------------------------------------------------------
 
 PANEL = rows(
-    "2020-01-01 00:00,b,1", "2020-01-01 00:00,a,2", "2020-01-01 01:00,b,3", "2020-01-01 01:00,a,4", header="time,store,y"
+    "2020-01-01 00:00,b,1",
+    "2020-01-01 00:00,a,2",
+    "2020-01-01 01:00,b,3",
+    "2020-01-01 01:00,a,4",
+    header="time,store,y",
 )
 
 
@@ -249,7 +280,9 @@ def test_series_names_that_differ_as_text_are_different_series(names):
 
 
 def test_a_series_key_that_is_missing_is_refused_with_its_row():
-    assert "raw.csv row 3" in refusal(rows("2020-01-01,a,1", "2020-01-02,,1", header="time,store,y"), series_col="store")
+    assert "raw.csv row 3" in refusal(
+        rows("2020-01-01,a,1", "2020-01-02,,1", header="time,store,y"), series_col="store"
+    )
 
 
 # --- order and duplicates ---------------------------------------------------------------------------------------------
@@ -310,7 +343,9 @@ def test_the_mean_of_missing_values_is_missing():
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.none() | st.integers(-9, 9)), min_size=1, max_size=20))
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.none() | st.integers(-9, 9)), min_size=1, max_size=20)
+)
 def test_the_mean_policy_agrees_with_groupby(cells):
     cells = sorted(cells, key=lambda cell: cell[:2])
     frame = pd.DataFrame(cells, columns=["series", "stamp", "y"]).astype({"y": float})
@@ -325,7 +360,9 @@ def test_the_mean_policy_agrees_with_groupby(cells):
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", ["NA", "nan", "NaN", "nil", "null", "-", "?", "1_000", "0x10", "1d5", "1.5.2", "1 2", "True", "١٢"])
+@pytest.mark.parametrize(
+    "cell", ["NA", "nan", "NaN", "nil", "null", "-", "?", "1_000", "0x10", "1d5", "1.5.2", "1 2", "True", "١٢"]
+)
 def test_a_cell_that_is_no_number_is_named_with_row_and_column(cell):
     message = refusal(rows("2020-01-01,1", "2020-01-02,2", f"2020-01-03,{cell}"))
     assert f"raw.csv row 4: column 'y' holds {cell!r}" in message
@@ -360,7 +397,9 @@ def test_a_row_with_too_many_cells_is_refused(lines):
     assert "as many cells as the header" in refusal(rows(*lines))
 
 
-@pytest.mark.parametrize("lines", [("2020-01-01,1", "2020-01-02", "2020-01-03,3"), ("2020-01-01,1", "2020-01-02,2", "2020-01-0")])
+@pytest.mark.parametrize(
+    "lines", [("2020-01-01,1", "2020-01-02", "2020-01-03,3"), ("2020-01-01,1", "2020-01-02,2", "2020-01-0")]
+)
 def test_a_row_with_too_few_cells_is_refused(lines):
     """A cut file must not pass as one with missing values."""
     assert "as many cells as the header" in refusal(rows(*lines))
@@ -378,7 +417,9 @@ def test_a_column_name_that_stands_twice_is_refused(header):
     assert "twice" in message
 
 
-@pytest.mark.parametrize(("column", "schema"), [("y", {}), ("time", {"timestamp_col": "when"}), ("s", {"series_col": "s"})])
+@pytest.mark.parametrize(
+    ("column", "schema"), [("y", {}), ("time", {"timestamp_col": "when"}), ("s", {"series_col": "s"})]
+)
 def test_a_column_of_the_schema_that_is_not_there_is_named_with_those_that_are(column, schema):
     text = GOOD.replace("time,y", "time,x") if column == "y" else GOOD
     message = refusal(text, **schema)
@@ -429,7 +470,11 @@ def test_the_row_in_a_message_is_the_line_of_the_file(text, row):
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 30), st.integers(0, 30), st.sampled_from(["bad stamp", "bad value", "infinite", "disorder", "missing stamp"]))
+@given(
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.sampled_from(["bad stamp", "bad value", "infinite", "disorder", "missing stamp"]),
+)
 def test_the_first_offending_row_is_named(before, after, kind):
     days = np.datetime64("2020-01-01") + np.arange(before + after + 2)
     lines = [f"{day},1" for day in days]
@@ -456,7 +501,9 @@ def test_booleans_are_zero_one_true_and_false_in_any_case():
     np.testing.assert_array_equal(values, [0, 1, 1, 0, np.nan, 1, 1])
 
 
-@pytest.mark.parametrize(("dtype", "cell"), [("boolean", "2"), ("boolean", "yes"), ("int", "1.5"), ("int", "x"), ("int", "-0.25")])
+@pytest.mark.parametrize(
+    ("dtype", "cell"), [("boolean", "2"), ("boolean", "yes"), ("int", "1.5"), ("int", "x"), ("int", "-0.25")]
+)
 def test_a_cell_that_does_not_fit_its_dtype_is_named(dtype, cell):
     with pytest.raises(DataContractError) as caught:
         typed("1", cell, dtype=dtype)
@@ -532,7 +579,18 @@ FORMATS = st.fixed_dictionaries(
         "decimal": st.sampled_from([".", ".", ",", "-", "§"]),
         "missing_markers": st.lists(st.sampled_from(["nil", "1", "2020-01-01", "a", "", "nan", "-3e2"]), max_size=2),
         "timestamp_format": st.sampled_from(
-            ["ISO8601", "ISO8601", "ISO8601", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "unix_s", "unix_ms", "%d", "%Q", "mixed"]
+            [
+                "ISO8601",
+                "ISO8601",
+                "ISO8601",
+                "%Y-%m-%d %H:%M",
+                "%Y-%m-%d %H:%M",
+                "unix_s",
+                "unix_ms",
+                "%d",
+                "%Q",
+                "mixed",
+            ]
         ),
     },
 )

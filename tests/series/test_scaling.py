@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from spline_lstm.series.scaling import Scaler, fit_scaler
 
 ORACLES = {
-    "standard": lambda: StandardScaler(),
-    "minmax": lambda: MinMaxScaler(),
-    "robust": lambda: RobustScaler(unit_variance=True),
+    "standard": StandardScaler,
+    "minmax": MinMaxScaler,
+    "robust": partial(RobustScaler, unit_variance=True),
 }
 
 
@@ -93,10 +94,14 @@ def test_columns_do_not_influence_each_other():
 def test_any_leading_shape_is_scaled():
     values = sample(rows=24, holes=0.0)
     scaler = fit_scaler(values, "standard")
-    np.testing.assert_array_equal(scaler.transform(values.reshape(2, 3, 4, 3)), scaler.transform(values).reshape(2, 3, 4, 3))
+    np.testing.assert_array_equal(
+        scaler.transform(values.reshape(2, 3, 4, 3)), scaler.transform(values).reshape(2, 3, 4, 3)
+    )
 
 
-PER_SERIES = Scaler("standard", np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), np.array([[1.0, 2.0], [4.0, 5.0], [6.0, 7.0]]))
+PER_SERIES = Scaler(
+    "standard", np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), np.array([[1.0, 2.0], [4.0, 5.0], [6.0, 7.0]])
+)
 
 
 def test_each_series_is_scaled_by_its_own_constants():
@@ -110,7 +115,9 @@ def test_the_series_belongs_to_the_first_index_of_any_shape():
     values = np.arange(24.0).reshape(3, 4, 2)
     scores = PER_SERIES.transform(values, np.array([1, 0, 1]))
     for index, series in enumerate((1, 0, 1)):
-        np.testing.assert_array_equal(scores[index], (values[index] - PER_SERIES.center[series]) / PER_SERIES.scale[series])
+        np.testing.assert_array_equal(
+            scores[index], (values[index] - PER_SERIES.center[series]) / PER_SERIES.scale[series]
+        )
 
 
 def test_scaling_per_series_needs_to_know_the_series():

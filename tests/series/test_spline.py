@@ -46,7 +46,9 @@ def test_every_method_agrees_with_scipy(method, seed, count):
     knots, values = random_knots(seed, count)
     at = between(knots, 100)
     expected = ORACLES[method](knots, values, at)
-    np.testing.assert_allclose(interpolate(knots, values, at, method), expected, rtol=1e-9, atol=1e-9 * np.abs(values).max())
+    np.testing.assert_allclose(
+        interpolate(knots, values, at, method), expected, rtol=1e-9, atol=1e-9 * np.abs(values).max()
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -122,7 +124,10 @@ def test_time_may_have_any_unit(method):
     knots, values = random_knots(3, 40)
     at = between(knots)
     np.testing.assert_allclose(
-        interpolate(3600 * knots, values, 3600 * at, method), interpolate(knots, values, at, method), rtol=1e-9, atol=1e-9
+        interpolate(3600 * knots, values, 3600 * at, method),
+        interpolate(knots, values, at, method),
+        rtol=1e-9,
+        atol=1e-9,
     )
 
 
@@ -175,7 +180,9 @@ def test_no_observation_after_the_known_row_changes_a_bit(method, data):
     interval = data.draw(st.integers(0, len(times) - 1 - RIGHT_NEIGHBOURS[method]), "interval")
     at = knots[interval] + np.array([0.25, 0.5, 0.75]) * (knots[interval + 1] - knots[interval])
     last = interval + RIGHT_NEIGHBOURS[method]
-    later = data.draw(st.lists(st.tuples(st.integers(1, 40), VALUES), max_size=8, unique_by=lambda pair: pair[0]), "later")
+    later = data.draw(
+        st.lists(st.tuples(st.integers(1, 40), VALUES), max_size=8, unique_by=lambda pair: pair[0]), "later"
+    )
     later_times = knots[last] + np.array(sorted(time for time, _ in later)) / 4
     later_values = np.array([1e9 * value for _, value in later])
     before = interpolate(knots, values, at, method)
