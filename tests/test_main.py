@@ -96,4 +96,6 @@ def test_help_names_the_commands(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
-    assert "check" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "check" in shown
+    assert "init" in shown

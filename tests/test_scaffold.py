@@ -1,10 +1,8 @@
 """`init` on files it has never seen: what it finds, what it asks for, and that the folder works."""
 
-import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,9 +25,10 @@ from spline_lstm.scaffold.stamps import stamp_forms
 from spline_lstm.scaffold.text import read_text_table
 from spline_lstm.scaffold.writing import cached_outputs, render_dvc, render_params, render_schema, scaffold
 from spline_lstm.schema import load_schema, parse_schema
-from spline_lstm.series.columns import parse_stamps
+from stages import ingest, preprocess, window
 from tests.closure import ROOT, import_closure
 from tests.conftest import mutate
+from tests.pipeline.conftest import make_clone
 
 SECOND = 10**9
 HOURS = pd.date_range("2024-01-01", periods=400, freq="h")
@@ -157,7 +156,7 @@ FORMS += ["%m/%d/%Y %I:%M %p", "%Y%m%d%H%M", "%d.%m.%y %H:%M", "%Y-%m-%dT%H:%M:%
     start=st.datetimes(min_value=pd.Timestamp("1990-01-01"), max_value=pd.Timestamp("2030-01-01")),
     step=st.sampled_from(["5min", "1h", "7h", "1D"]),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_the_form_of_stamps_is_found_or_known_to_be_ambiguous(form, start, step):
     stamps = pd.date_range(start.replace(second=0, microsecond=0), periods=60, freq=step)
     column = pd.Series(stamps.strftime(form), name="time", dtype="str")
@@ -279,7 +278,8 @@ def test_disorder_and_repeated_stamps_are_found_and_said():
 def test_limits_are_raised_to_what_the_file_has():
     kept = np.r_[0:100, 220:400]
     found = look(csv_of(HOURS[kept], y=WAVE[kept]))
-    assert found.values["preprocess.max_missing"] == pytest.approx(0.35)
+    # 120 of 400 rows are absent, 30 %: the next step of 5 % that leaves some room
+    assert found.values["preprocess.max_missing"] == 0.4
     assert look(csv_of()).values["preprocess.max_missing"] == 0.3
 
 
@@ -387,15 +387,15 @@ def test_a_constant_target_is_refused():
         max_size=8,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_any_text_ends_in_a_proposal_or_in_one_line(edits):
     text = mutate(csv_of(HOURS[:60], y=WAVE[:60], z=["a", "b"] * 30).decode(), edits)
+    message = ""
     try:
-        found = look(text.encode())
-    except SplineLstmError as error:
-        assert "\n" not in str(error)
-    else:
-        parse_schema(json.dumps(dict(found.schema)), "s")
+        parse_schema(json.dumps(dict(look(text.encode()).schema)), "s")
+    except UsageError as error:
+        message = str(error)
+    assert "\n" not in message
 
 
 # --- the files ---
@@ -432,6 +432,16 @@ def test_dvc_yaml_follows_the_rules_of_the_root_in_the_folder():
         assert stage["params"] == [{"${folder}/params.yaml": origin["params"]}]
     # Paths of the top-level plots are relative to the file.
     assert made.get("plots") == root.get("plots")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("pipelines/*/dvc.yaml")), ids=lambda path: path.parent.name)
+def test_the_pipelines_of_the_repository_follow_the_root(path):
+    source = load_params(path.parent).data.source
+    is_file = (path.parent / source).is_file()
+    pattern = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert read_yaml(path.read_text(encoding="utf-8")) == read_yaml(
+        render_dvc(pattern, path.parent.name, source_file=is_file)
+    )
 
 
 def test_ingest_depends_on_the_source_file_unless_there_is_none():
@@ -545,12 +555,9 @@ def test_a_missing_file_is_explained(root, monkeypatch, capsys):
     assert "no such file" in capsys.readouterr().err
 
 
-def run_stages(folder: Path, names=("ingest", "preprocess", "window")) -> None:
-    for name in names:
-        done = subprocess.run(
-            [sys.executable, "-m", f"stages.{name}", str(folder)], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{name}: {done.stderr}"
+def run_stages(folder: Path) -> None:
+    for stage in (ingest, preprocess, window):
+        stage.main(folder)
 
 
 def test_a_german_panel_goes_from_init_to_windows(root):
@@ -593,8 +600,15 @@ def test_public_files_are_understood(file, target, frequency, root):
     run_stages(root / "pipelines/public")
 
 
-def test_the_reader_agrees_with_the_form_that_was_found():
-    texts = pd.Series(["13.01.2024 10:00", "14.01.2024 10:00"], name="t", dtype="str")
-    (found,) = stamp_forms(texts)
-    np.testing.assert_array_equal(parse_stamps(texts, found.form).values, found.stamps)
-    assert pd.read_csv(io.StringIO("t\n" + texts[0])).shape == (1, 1)
+@pytest.mark.slow
+def test_dvc_reproduces_a_scaffolded_pipeline_and_notices_a_changed_source(tmp_path):
+    clone = make_clone(tmp_path / "clone", tiny=False)
+    table = clone.folder / "data/source/t.csv"
+    table.write_bytes(csv_of())
+    clone.run(sys.executable, "-m", "spline_lstm", "init", "x", "--csv", "data/source/t.csv")
+    clone.run("dvc", "repro", "pipelines/x/dvc.yaml:window")
+    ignored = clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+    assert "processed.npz" not in ignored
+    assert "pipelines/x/dvc.lock" in ignored
+    table.write_bytes(csv_of() + b"2024-02-01 00:00,1.0\n")
+    assert "data/source/t.csv" in clone.run("dvc", "status", "pipelines/x/dvc.yaml:ingest").stdout

@@ -14,6 +14,7 @@ from spline_lstm.scaffold.stamps import StampForm, first_unread, is_clock, stamp
 from spline_lstm.scaffold.text import TextTable
 
 MOST_CATEGORIES = 50
+MOST_LISTED = 12
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
 
 
@@ -110,7 +111,9 @@ def choose_roles(table: TextTable, columns: Mapping[str, Column], wishes: Wishes
 
 
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(shorten(name) for name in names)
+    listed = [shorten(name) for name in names]
+    more = [f"{len(listed) - MOST_LISTED} more"] if len(listed) > MOST_LISTED else []
+    return ", ".join(listed[:MOST_LISTED] + more)
 
 
 def _useless(column: Column) -> str | None:

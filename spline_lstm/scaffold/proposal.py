@@ -202,7 +202,7 @@ def _values(roles: Roles, extent: Extent, season: int) -> dict[str, Any]:
 
 def _missing_limit(absent: float) -> float:
     """0.3 as everywhere, or a step above what the file has."""
-    return 0.3 if absent <= 0.25 else min(1.0, round(math.ceil(20 * (absent + 0.05)) / 20, 2))
+    return 0.3 if absent <= 0.25 else min(1.0, round(math.floor(20 * absent + 2) / 20, 2))
 
 
 def _rounded_down(count: int) -> int:

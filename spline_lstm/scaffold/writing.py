@@ -109,8 +109,8 @@ def render_schema(content: Mapping[str, Any]) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    line = re.sub(r"\s*\n\s*", " ", text)
-    line = re.sub(r"^([\[{]) | ([\]}])$", lambda found: (found.group(1) or "") + (found.group(2) or ""), line)
+    line = re.sub(r"(?<=[\[{])\n\s*|\n\s*(?=[\]}])", "", text)
+    line = re.sub(r"\n\s*", " ", line)
     return line if len(line) <= MOST_IN_LINE else text
 
 
