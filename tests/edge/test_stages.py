@@ -14,8 +14,8 @@ from safetensors.numpy import save
 
 from spline_lstm.artifacts import content_id, sha256_of_file
 from spline_lstm.errors import ArtifactError, ExportError
-from stages import export
-from tests.edge.oracle import ROOT, make_golden, make_spec, write_folder
+from stages import benchmark, export
+from tests.edge.oracle import COVARIATES, ROOT, make_golden, make_spec, write_folder
 
 MODEL = ("attention_lstm", 8, (0, 1), "revin")
 EXPORTED = ("models/edge/model.onnx", "models/edge/model.tflite", "metrics/export.json")
@@ -148,6 +148,30 @@ def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
     process = run("-m", "stages.benchmark", folder)
     assert process.returncode == 15
     assert "was exported behind preprocessor" in process.stderr
+
+
+def test_model_with_every_input_and_output_is_exported_and_passes_the_gate(tmp_path):
+    options = {**COVARIATES, "quantiles": (0.1, 0.5, 0.9), "ensemble_size": 2}
+    write_folder(tmp_path, make_spec("gru", 4, (2, 0), "revin", **options))
+    export.main(tmp_path)
+    # Any machine that runs this is fast enough.
+    set_limit(tmp_path, "max_p95_ms", 1000.0)
+    assert "model.tflite passed" in benchmark.main(tmp_path)
+    found = metrics(tmp_path, "latency.json")
+    assert max(found[kind]["max_abs_diff"] for kind in ("onnx", "tflite")) < 1e-5
+
+
+def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):
+    former = {name: (folder / name).read_bytes() for name in EXPORTED}
+    path = folder / "models/preprocessor.json"
+    content = json.loads(path.read_text())
+    content["scaler"] = {"kind": "standard", "center": [[0.0] * 8] * 3, "scale": [[1.0] * 8] * 3}
+    path.write_text(json.dumps(content))
+    process = run("-m", "stages.export", folder)
+    assert process.returncode == 17
+    assert process.stderr.startswith("17 export: ")
+    assert "preprocess.scaler_scope" in process.stderr
+    assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
 
 
 def with_run_id(spec):
