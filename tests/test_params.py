@@ -145,7 +145,8 @@ OUT_OF_RANGE = [
     ("preprocess.max_missing", 0.0), ("preprocess.max_missing", 1.1), ("preprocess.min_rows", 0),
     ("preprocess.split.train", 0.0), ("preprocess.split.train", 1.0), ("preprocess.split.validation", 0),
     ("preprocess.split", {"train": 0.8, "validation": 0.2}), ("window.lookback", 0), ("window.horizon", 0),
-    ("window.stride", 0), ("window.embargo", -1), ("window.materialize", 1), ("model.hidden", []), ("model.hidden", [0]),
+    ("window.stride", 0), ("window.embargo", -1), ("window.materialize", 1), ("model.hidden", []),
+    ("model.hidden", [0]),
     ("model.hidden", 64), ("model.hidden", [64.5]), ("model.dropout", 1.0), ("model.dropout", -0.1), ("train.seed", -1),
     ("train.seed", 2**32), ("train.seed", 1.5), ("train.seed", True), ("train.seed", None), ("train.seed", "42"),
     ("train.batch_size", 0), ("train.learning_rate", 0), ("train.learning_rate", "1e-3"), ("train.min_delta", -1e-9),
@@ -170,7 +171,8 @@ def test_a_value_outside_its_range_is_named_by_its_key(tmp_path, key, value):
 
 IN_RANGE = [
     ("preprocess.snap", 0.0), ("preprocess.snap", 0.5), ("preprocess.max_gap", 0), ("preprocess.max_missing", 1.0),
-    ("window.embargo", 0), ("window.embargo", None), ("train.seed", 0), ("train.seed", 2**32 - 1), ("model.dropout", 0.0),
+    ("window.embargo", 0), ("window.embargo", None), ("train.seed", 0), ("train.seed", 2**32 - 1),
+    ("model.dropout", 0.0),
     ("export.opset", 13), ("export.opset", 18), ("train.min_delta", 0.0), ("benchmark.warmup_calls", 0),
     ("model.hidden", [1]), ("preprocess.season", None), ("preprocess.longest_gap", None),
     ("preprocess.smoothing.strength", None), ("preprocess.outliers.window", 3), ("train.positive_weight", "balanced"),
@@ -291,7 +293,8 @@ def test_a_value_of_several_lines_keeps_the_message_on_one(tmp_path):
 
 
 SNIPPETS = st.sampled_from(
-    ["\n", "  ", ":", "- ", "#", "'", '"', "{", "}", "[", "]", "&a ", "*a", "!!int ", "!!set ", "? ", "| ", "> ", "%", "\t",
+    ["\n", "  ", ":", "- ", "#", "'", '"', "{", "}", "[", "]", "&a ", "*a", "!!int ", "!!set ", "? ", "| ", "> ", "%",
+     "\t",
      "~", "---\n", "2001-99-99", "0x", "1e999", ".nan", "<<: ", "\0", "\u2028", "ä"]
 )  # fmt: skip
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4)

@@ -30,9 +30,7 @@ def from_records(content: Mapping[str, Any]) -> dict[str, Any]:
     {'rmse': 1.0, 'baselines': {'naive': {'rmse': 2.0}}}
     """
     return {
-        part: {
-            row[KEYS[part]]: {key: item for key, item in row.items() if key != KEYS[part]} for row in value
-        }
+        part: {row[KEYS[part]]: {key: item for key, item in row.items() if key != KEYS[part]} for row in value}
         if part in KEYS
         else value
         for part, value in content.items()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from spline_lstm.schema import TableFormat
 from spline_lstm.series.columns import EPOCH_UNITS, any_fault, parse_stamps
 
 ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?)?)?\s*(Z|z|[+-]\d{2}(:?\d{2})?)?")
@@ -53,7 +54,7 @@ def stamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[S
     """
     found: list[StampForm] = []
     for form in _plausible(column) if forms is None else forms:
-        cells = parse_stamps(column.mask(column == ""), form)
+        cells = parse_stamps(column.mask(column == ""), TableFormat(timestamp_format=form))
         if not any_fault([cells]) and not any(np.array_equal(cells.values, each.stamps) for each in found):
             found.append(StampForm(form, cells.values))
     return found
@@ -63,7 +64,7 @@ def first_unread(column: pd.Series) -> tuple[int, str] | None:
     """Position and text of the first cell that is no stamp, in a column most of whose cells are; else None."""
     filled = column[column != ""]
     for form in _plausible(filled.head(1)) if len(filled) else ():
-        cells = parse_stamps(column.mask(column == ""), form)
+        cells = parse_stamps(column.mask(column == ""), TableFormat(timestamp_format=form))
         bad = np.any(list(cells.faults.values()), axis=0)
         if 0 < bad.mean() <= 0.5:
             position = int(np.argmax(bad))
@@ -122,4 +123,4 @@ def _may_read(text: str, form: str) -> bool:
 
 
 def _reads(texts: list[str], form: str) -> bool:
-    return not any_fault([parse_stamps(pd.Series(texts, dtype="str"), form)])
+    return not any_fault([parse_stamps(pd.Series(texts, dtype="str"), TableFormat(timestamp_format=form))])

@@ -234,7 +234,9 @@ def test_a_category_enters_as_the_vector_of_its_id_in_history_and_future():
         category_dims=(),
     )
     plain = Forecaster(by_hand, key=jax.random.key(1))
-    weights = {name: value for name, value in to_arrays(nnx.state(network, nnx.Param)).items() if "category" not in name}
+    weights = {
+        name: value for name, value in to_arrays(nnx.state(network, nnx.Param)).items() if "category" not in name
+    }
     nnx.update(plain, from_arrays(nnx.state(plain, nnx.Param), weights))
     vectors = table[x[:, :, 1].astype(int)]
     expected = plain(np.concatenate([x[:, :, [0, 2]], vectors], axis=-1), table[future[..., 0].astype(int)])

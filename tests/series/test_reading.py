@@ -438,7 +438,8 @@ def test_a_required_covariate_that_is_not_there_has_its_own_error():
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b" \n\t\n", b"time,y\n", b"time,y", b"\xef\xbb\xbf", b"time,y\n\0\0", GOOD.encode("utf-16"), b"\x1f\x8b\x08\0\0",
+        b"", b" \n\t\n", b"time,y\n", b"time,y", b"\xef\xbb\xbf", b"time,y\n\0\0", GOOD.encode("utf-16"),
+        b"\x1f\x8b\x08\0\0",
         b'time,y\n"2020-01-01,1\n', b"\x89PNG\r\n\x1a\n\0", b"PK\x03\x04", b"\n\n\n", b",\n,\n", b'"', b"\r",
     ],
 )  # fmt: skip
@@ -568,7 +569,8 @@ WIDE = (
     '2020-01-01 01:00,b,4,"7"\n2020-01-01 02:00,b,5,8\n'
 )
 SNIPPETS = st.sampled_from(
-    [",", ";", "\n", "\r", "\r\n", '"', "'", " ", "\t", "\0", "nan", "inf", "NA", "1e999", "-", "2020-01-01", "Z", "+01:00",
+    [",", ";", "\n", "\r", "\r\n", '"', "'", " ", "\t", "\0", "nan", "inf", "NA", "1e999", "-", "2020-01-01", "Z",
+     "+01:00",
      "9999-12-31", "now", "True", "ä", "\ufeff", "\u2028", "0x1", "1,5", "#", "\\", "time", "9" * 400]
 )  # fmt: skip
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), SNIPPETS | st.text(max_size=4)), max_size=4)
