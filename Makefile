@@ -28,7 +28,7 @@ repro: env ## run the pipeline of this folder: ingest to benchmark
 	@dvc repro
 
 test: env ## run the whole test suite
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 lint: env ## format, lint and type checks
 	@ruff format --check .

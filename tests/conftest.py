@@ -14,6 +14,7 @@ from spline_lstm.params import (
     SplitParams,
     WindowParams,
 )
+from spline_lstm.runtime import configure_compilation_cache
 from spline_lstm.schema import Schema, parse_schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.reading import RawTable
@@ -34,6 +35,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+# Many tests train networks of one shape: each is compiled once.
+configure_compilation_cache(ROOT)
 
 
 def make_schema(**changes) -> Schema:

@@ -237,7 +237,7 @@ def test_a_damaged_npz_is_an_artefact_error(tmp_path, name):
         read_arrays(path)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.integers(0, 2**32 - 1))
 def test_flipped_bytes_in_an_npz_give_the_same_arrays_or_an_artefact_error(tmp_path_factory, seed):
     path = tmp_path_factory.getbasetemp() / "flipped.npz"

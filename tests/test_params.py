@@ -301,7 +301,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.te
 SHORT = "data: {source: x.csv}\nwindow:\n  lookback: 24\n  embargo: null\ntrain:\n  learning_rate: 3e-3\n  seed: 42\n"
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(EDITS)
 def test_a_mutated_file_is_valid_or_a_params_error(tmp_path_factory, edits):
     folder = tmp_path_factory.getbasetemp()
@@ -310,7 +310,7 @@ def test_a_mutated_file_is_valid_or_a_params_error(tmp_path_factory, edits):
         load(folder, text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_params_error(tmp_path_factory, content):
     refusal(tmp_path_factory.getbasetemp(), content)

@@ -279,7 +279,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(FULL)), JSON)
 def test_any_json_in_place_of_a_key_is_valid_or_a_schema_error(key, value):
     with suppress(SchemaError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from ruamel.yaml import YAML
 
 import spline_lstm
 from tests.pipeline.conftest import clone_environment, make_clone
+from tests.pipeline.test_readme import commands
 
 pytestmark = pytest.mark.slow
 
@@ -141,3 +143,11 @@ def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, t
     clone.run("git", "checkout", "--", ".")
     clone.run("dvc", "checkout")
     assert "up to date" in clone.run("dvc", "status").stdout
+
+
+def test_every_command_of_the_readme_works_in_the_order_it_stands(reproduced):
+    assert len(commands()) >= 5
+    for command in commands():
+        reproduced.run(*shlex.split(command))
+    reproduced.run("git", "checkout", "--", ".")
+    reproduced.run("dvc", "checkout")

@@ -1,9 +1,6 @@
 """The commands of README.md, run as they stand, in a temporary clone with tiny params."""
 
 import re
-import shlex
-
-import pytest
 
 from tests.closure import ROOT
 
@@ -20,15 +17,6 @@ def commands() -> list[str]:
 
 def make_targets() -> list[str]:
     return sorted(set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE)))
-
-
-@pytest.mark.slow
-def test_every_command_of_the_readme_works_in_the_order_it_stands(reproduced):
-    assert len(commands()) >= 5
-    for command in commands():
-        reproduced.run(*shlex.split(command))
-    reproduced.run("git", "checkout", "--", ".")
-    reproduced.run("dvc", "checkout")
 
 
 def test_make_knows_the_targets_of_the_readme(clone):

@@ -284,7 +284,7 @@ def pasts_and_futures(draw):
     return anchor, origin, (stamps, values), (other_stamps, other_values)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(pasts_and_futures(), SNAPS, st.sampled_from(METHODS), st.integers(0, 6))
 def test_nothing_at_or_after_an_origin_changes_a_bit_before_it(case, snap, method, max_gap):
     anchor, origin, *tables = case

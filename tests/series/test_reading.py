@@ -620,7 +620,7 @@ def test_a_mutated_table_is_read_or_refused(edits, table_format, sort, duplicate
     must_end_well(mutate(WIDE, edits).encode("utf-8", "surrogatepass"), sort=sort, duplicates=duplicates, **schema)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(content):
     must_end_well(b"time,y\n" + content)

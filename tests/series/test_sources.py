@@ -125,7 +125,7 @@ def test_a_parquet_file_with_foreign_notes_of_pandas_is_read_or_refused(tmp_path
         table_of(read_source("x.parquet", tmp_path))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(4, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=3))
 def test_a_parquet_file_with_flipped_bytes_is_read_or_refused(tmp_path_factory, flips):
     content = bytearray(WHOLE)
