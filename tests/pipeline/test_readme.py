@@ -5,8 +5,8 @@ import re
 from tests.closure import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Set-up, which runs this very suite, and commands that need a remote of one's own.
-NOT_HERE = ("git clone", "cd ", "make", "dvc push", "git push")
+# Set-up, which runs this very suite, and commands with names to fill in.
+NOT_HERE = ("git clone", "cd ", "make", "python -m spline_lstm init NAME", "dvc repro pipelines/NAME")
 
 
 def commands() -> list[str]:
