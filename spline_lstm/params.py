@@ -7,6 +7,7 @@ Files are read by YAML 1.2 rules (``1e-05`` is a number, ``no`` is a word), beca
 import datetime
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -252,8 +253,10 @@ def _read_as_json(path: Path) -> str:
         raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run in a pipeline folder or name one") from None
-    if text.startswith("%"):
-        raise ParamsError(f"{path} line 1: YAML directives are not used here, params follow YAML 1.2; remove the line")
+    directive = re.search(r"^%", text, flags=re.MULTILINE)
+    if directive:
+        line = text.count("\n", 0, directive.start()) + 1
+        raise ParamsError(f"{path} line {line}: params follow YAML 1.2 and use no directive; remove the line")
     try:
         return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
     except YAMLError as error:
@@ -261,7 +264,7 @@ def _read_as_json(path: Path) -> str:
         line = f" line {mark.line + 1}" if mark else ""
         raise ParamsError(f"{path}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
     # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ParamsError(f"{path}: holds more than plain keys and values ({error}); restore it from git") from None
 
 

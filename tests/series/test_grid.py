@@ -268,13 +268,16 @@ def inputs_before(column: Column, origin: int) -> np.ndarray:
 def pasts_and_futures(draw):
     """Two raw columns that agree before the instant of row `origin` and differ in any way from there on."""
     stamps = draw(STAMPS)
-    values = np.array(draw(st.lists(VALUE, min_size=len(stamps), max_size=len(stamps))))
     anchor = int(stamps[0]) - draw(st.integers(0, 25))
     start = make_grid(stamps, anchor, STEP).start
     origin = draw(st.integers(1, 31))
     instant = start + origin * STEP
+    # Stamps just before the instant may stand for the row that begins there, unless nearer ones follow.
+    early = [instant - distance for distance in draw(st.sets(st.integers(1, 5), max_size=2))]
+    stamps = np.union1d(stamps, [stamp for stamp in early if stamp > stamps[0]]).astype(np.int64)
+    values = np.array(draw(st.lists(VALUE, min_size=len(stamps), max_size=len(stamps))))
     past = stamps < instant
-    ends = draw(st.sampled_from([0, 5, 80]))
+    ends = draw(st.sampled_from([0, 4, 80]))
     later = sorted(draw(st.sets(st.integers(0, ends), max_size=12)))
     later_values = draw(
         st.lists(st.one_of(VALUE, st.sampled_from([1e15, -1e15])), min_size=len(later), max_size=len(later))
@@ -282,6 +285,21 @@ def pasts_and_futures(draw):
     other_stamps = np.concatenate([stamps[past], instant + np.array(later, dtype=np.int64)])
     other_values = np.concatenate([values[past], later_values])
     return anchor, origin, (stamps, values), (other_stamps, other_values)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("rival", [0, 1, 2, 3])
+def test_a_stamp_that_may_lose_its_row_to_a_later_one_is_no_neighbour_before_that(method, rival):
+    """Squares at rows 0, 1, 3, 4, ...; the last neighbour comes 4 tenths early, a nearer rival at or after its row."""
+    last = 2 + RIGHT_NEIGHBOURS[method]
+    stamps = STEP * np.array([0, 1, *range(3, last + 1)])
+    stamps[-1] -= 4
+    later = np.append(stamps, STEP * last + rival)
+    found = []
+    for part in (stamps, later):
+        column = fill_column(place(part, Grid(0, STEP, last + 1), 0.5), part**2.0, last + 1, method=method, max_gap=3)
+        found.append(inputs_before(column, last))
+    assert found[0].tobytes() == found[1].tobytes()
 
 
 @settings(max_examples=300)

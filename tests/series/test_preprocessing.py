@@ -371,6 +371,8 @@ def panels(draw):
     before, after = {}, {}
     for name in "abc"[: draw(st.integers(1, 3))]:
         stamps, later = draw(TENTHS), [time for time in draw(FUTURES) if instant * 10 + time < 300]
+        # Stamps just before the instant may stand for the row that begins there, unless nearer ones follow.
+        stamps = sorted({*stamps, *(instant * 10 - early for early in draw(st.sets(st.integers(1, 5), max_size=2)))})
         if name == "a":
             stamps, later = sorted({0, 10, *stamps, 300}), [*later, 300 - instant * 10]
         values = random_values(draw(st.integers(0, 2**32 - 1)), len(stamps))
@@ -410,7 +412,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(panels(), OPTIONS)
 def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, options):
     """Origins in the validation and the test part, from the raw table to X."""
