@@ -50,7 +50,7 @@ def stages_run(output: str) -> list[str]:
 def test_repro_writes_every_output_and_a_second_one_runs_nothing(reproduced):
     assert [name for name in OUTPUTS if not (reproduced.folder / name).is_file()] == []
     assert stages_run(reproduced.run("dvc", "repro").stdout) == []
-    assert "up to date" in reproduced.run("dvc", "status").stdout
+    assert "up to date" in reproduced.run("dvc", "status", "dvc.yaml").stdout
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
 
 
@@ -142,7 +142,7 @@ def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, t
     ).read_bytes()
     clone.run("git", "checkout", "--", ".")
     clone.run("dvc", "checkout")
-    assert "up to date" in clone.run("dvc", "status").stdout
+    assert "up to date" in clone.run("dvc", "status", "dvc.yaml").stdout
 
 
 def test_every_command_of_the_readme_works_in_the_order_it_stands(reproduced):
