@@ -5,6 +5,7 @@ former file or none. Content ids chain the artefacts: preprocessor -> model -> e
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -19,6 +20,8 @@ import numpy as np
 from spline_lstm.errors import ArtifactError
 
 SIGNIFICANT_DIGITS = 6
+# The system that a zip member says it was made on: its number must not depend on the machine.
+UNIX = 3
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -96,11 +99,20 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an uncompressed .npz; member dates are fixed by NumPy, so equal arrays give equal bytes."""
+    """Write an uncompressed .npz; equal arrays give equal bytes.
+
+    `numpy.savez` leaves it to the zip module how members of unknown length are announced, and that
+    differs between patch releases of Python; here each member is written with its length known.
+    """
 
     def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays.items():
+                member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                member.create_system, member.external_attr = UNIX, 0o644 << 16
+                content = io.BytesIO()
+                np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+                archive.writestr(member, content.getbuffer())
 
     write_atomically(path, write)
 
