@@ -37,6 +37,7 @@ def export_onnx(spec: EdgeSpec, opset: int) -> ExportedModel:
         _start_from_zero_state(model.graph)
         _prune(model.graph)
         _describe(model, spec)
+        _sort(model.graph)
         _rename(model.graph)
         onnx.checker.check_model(model, full_check=True)
         operators = Counter(node.op_type for node in model.graph.node)
@@ -92,6 +93,25 @@ def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in shapes.items():
         kind = onnx.helper.np_dtype_to_tensor_dtype(INPUT_TYPES.get(name, np.dtype(np.float32)))
         field.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", *shape]))
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put every node behind what it reads, by the graph alone: the converter's order comes from hashed sets."""
+    maker = {name: node for node in graph.node for name in node.output}
+    ordered: dict[str, onnx.NodeProto] = {}
+    waiting = [(maker[value.name], False) for value in reversed(graph.output)]
+    while waiting:
+        node, inputs_done = waiting.pop()
+        if node.output[0] in ordered:
+            continue
+        if inputs_done:
+            ordered[node.output[0]] = node
+            continue
+        waiting.append((node, True))
+        waiting += [(maker[name], False) for name in reversed(node.input) if name in maker]
+    nodes = list(ordered.values())
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _rename(graph: onnx.GraphProto) -> None:
