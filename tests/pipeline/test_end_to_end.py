@@ -141,7 +141,7 @@ def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, t
         reproduced.folder / "models/edge/model.onnx"
     ).read_bytes()
     clone.run("git", "checkout", "--", ".")
-    clone.run("dvc", "checkout")
+    clone.run("dvc", "checkout", "dvc.yaml")
     assert "up to date" in clone.run("dvc", "status", "dvc.yaml").stdout
 
 
@@ -150,4 +150,4 @@ def test_every_command_of_the_readme_works_in_the_order_it_stands(reproduced):
     for command in commands():
         reproduced.run(*shlex.split(command))
     reproduced.run("git", "checkout", "--", ".")
-    reproduced.run("dvc", "checkout")
+    reproduced.run("dvc", "checkout", "dvc.yaml")
