@@ -140,6 +140,7 @@ def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, t
     assert (folder / "models/edge/model.onnx").read_bytes() == (
         reproduced.folder / "models/edge/model.onnx"
     ).read_bytes()
+    (folder / "data/source/own.csv").unlink()
     clone.run("git", "checkout", "--", ".")
     clone.run("dvc", "checkout", "dvc.yaml")
     assert "up to date" in clone.run("dvc", "status", "dvc.yaml").stdout
