@@ -25,7 +25,7 @@ from spline_lstm.evaluation.metrics import seasonal_naive_scale
 from spline_lstm.evaluation.predictions import prediction_rows, predictions_writer
 from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.sums import MODEL, ScoreSums, merge, sum_errors
-from spline_lstm.evaluation.tables import residual_summary
+from spline_lstm.evaluation.tables import iso_stamp, residual_summary
 from spline_lstm.models.forecaster import Model
 from spline_lstm.params import EvaluateParams
 from spline_lstm.series.scaling import Scaler
