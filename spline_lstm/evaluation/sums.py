@@ -6,7 +6,8 @@ forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from operator import add
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,8 +21,11 @@ Values = Float[np.ndarray, "windows horizon targets"]
 PerTarget = Float[np.ndarray, " targets"]
 
 
+Part = TypeVar("Part")
+
+
 @dataclass(frozen=True)
-class Parts:
+class Parts(Generic[Part]):
     """The same sums over each step, each series and each hour of the day (UTC).
 
     Attributes
@@ -31,12 +35,9 @@ class Parts:
     hour : [..., 24, targets]
     """
 
-    step: np.ndarray
-    series: np.ndarray
-    hour: np.ndarray
-
-    def __add__(self, other: "Parts") -> "Parts":
-        return Parts(self.step + other.step, self.series + other.series, self.hour + other.hour)
+    step: Part
+    series: Part
+    hour: Part
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class ScoreSums:
     """
 
     windows: int
-    truth: Parts
-    errors: dict[str, Parts]
+    truth: Parts[TruthSums]
+    errors: dict[str, Parts[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Layout:
     n_series: int
     hour: Int[np.ndarray, "windows horizon"]
 
-    def sums(self, values: Values) -> Parts:
+    def sums(self, values: Values) -> Parts[np.ndarray]:
         """Sums over the windows, [parts, targets] float64."""
         return Parts(
             step=values.sum(axis=0, dtype=np.float64),
@@ -94,7 +95,7 @@ class Layout:
             hour=_grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS),
         )
 
-    def spread(self, parts: Parts) -> Parts:
+    def spread(self, parts: Parts[np.ndarray]) -> Parts[np.ndarray]:
         """Values of each part at each value of the windows: [windows, horizon, targets], or what broadcasts to it."""
         return Parts(step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour])
 
@@ -173,7 +174,9 @@ def _check(y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, np.ndar
         raise ValueError(f"series must lie in 0 to {n - 1}, but reach from {series.min()} to {series.max()}")
 
 
-def _error_sums(y: np.ndarray, p: np.ndarray, epsilon: np.ndarray, weight: np.ndarray, layout: Layout) -> Parts:
+def _error_sums(
+    y: np.ndarray, p: np.ndarray, epsilon: np.ndarray, weight: np.ndarray, layout: Layout
+) -> Parts[np.ndarray]:
     error = p - y
     size = np.abs(error)
     terms = (
@@ -185,14 +188,10 @@ def _error_sums(y: np.ndarray, p: np.ndarray, epsilon: np.ndarray, weight: np.nd
         size * weight,
     )
     sums = [layout.sums(term) for term in terms]
-    return Parts(
-        step=np.stack([term.step for term in sums]),
-        series=np.stack([term.series for term in sums]),
-        hour=np.stack([term.hour for term in sums]),
-    )
+    return _each(lambda *terms: np.stack(terms), *sums)
 
 
-def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts:
+def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts[TruthSums]:
     count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
     mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
     centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.spread(mean))
@@ -204,7 +203,7 @@ def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Lay
     return _each(TruthSums, count, usable, mean, spread)
 
 
-def _each(function: Callable[..., Any], *parts: Parts) -> Parts:
+def _each(function: Callable[..., Part], *parts: Parts[Any]) -> Parts[Part]:
     """`function` of the steps, of the series and of the hours."""
     return Parts(
         step=function(*(part.step for part in parts)),
@@ -226,7 +225,7 @@ def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
     return ScoreSums(
         windows=first.windows + second.windows,
         truth=_each(_merge_truth, first.truth, second.truth),
-        errors={name: mine + second.errors[name] for name, mine in first.errors.items()},
+        errors={name: _each(add, mine, second.errors[name]) for name, mine in first.errors.items()},
     )
 
 
