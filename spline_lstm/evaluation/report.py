@@ -118,7 +118,7 @@ def _comparison(scores: Mapping[str, Any]) -> list[Block]:
         Table("On the same test windows", header, [[name, *_values(row, keys)] for name, row in rows.items()], MODEL),
         Text(
             "MAE, RMSE and bias (mean of forecast - observed) in data units, MSE in their square, robust MAPE and "
-            "sMAPE in percent, (z) in z-scores; MASE 1 is the error of the seasonal naive forecast in the training part."
+            "sMAPE in percent, (z) in z-scores; MASE 1 is the error of the seasonal naive forecast in training."
         ),
         Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({plain(scores['best_baseline'])})": scores["skill"]}),
     ]
