@@ -194,7 +194,7 @@ class ExportParams(Section):
         return value
 
 
-class QuantizedLimits(Section):
+class QuantizedParams(Section):
     """Limits of the files with weights in fewer bits (stage benchmark)."""
 
     max_abs_diff: Annotated[float, Field(gt=0.0)]
@@ -209,7 +209,7 @@ class BenchmarkParams(Section):
     repeats: Annotated[int, Field(ge=2)]
     max_abs_diff: Annotated[float, Field(gt=0.0)]
     max_rmse_increase: Annotated[float, Field(ge=0.0)]
-    quantized: QuantizedLimits
+    quantized: QuantizedParams
     max_p95_ms: Annotated[float, Field(gt=0.0)]
     max_size_mb: Annotated[float, Field(gt=0.0)]
 
