@@ -183,7 +183,22 @@ class ExportParams(Section):
     """Exported files (stage export)."""
 
     opset: Annotated[int, Field(ge=13, le=18)]
+    variants: tuple[Literal["float16", "int8"], ...]
     golden_windows: Count
+
+    @pydantic.field_validator("variants")
+    @classmethod
+    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("no variant may stand there twice")
+        return value
+
+
+class QuantizedParams(Section):
+    """Limits of the files with weights in fewer bits (stage benchmark)."""
+
+    max_abs_diff: Annotated[float, Field(gt=0.0)]
+    max_rmse_increase: Annotated[float, Field(ge=0.0)]
 
 
 class BenchmarkParams(Section):
@@ -194,6 +209,7 @@ class BenchmarkParams(Section):
     repeats: Annotated[int, Field(ge=2)]
     max_abs_diff: Annotated[float, Field(gt=0.0)]
     max_rmse_increase: Annotated[float, Field(ge=0.0)]
+    quantized: QuantizedParams
     max_p95_ms: Annotated[float, Field(gt=0.0)]
     max_size_mb: Annotated[float, Field(gt=0.0)]
 
