@@ -5,7 +5,9 @@ Row numbers in messages are lines of the file, the header being line 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
@@ -14,7 +16,9 @@ from spline_lstm.errors import DataContractError
 from spline_lstm.schema import Schema
 from spline_lstm.series.columns import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
 from spline_lstm.series.csv_text import parse_csv, plain_lines, read_header, read_lines
-from spline_lstm.series.validation import check_cells, check_header, check_order, raise_violations
+from spline_lstm.series.validation import check_header, check_order, raise_violations
+
+cells_contract: Any = lazy_loader.load("spline_lstm.series.cells", suppress_warning=True)
 
 DISCRETE = ("boolean", "categorical")
 
@@ -92,7 +96,7 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     found = []
     if any_fault([*parsed.values(), *changing.values()]):
         faults = {name: column.faults for name, column in (parsed | changing).items()}
-        found = check_cells(frame, faults, lines, schema.table_format.timestamp_format)
+        found = cells_contract.check_cells(frame, faults, lines, schema.table_format.timestamp_format)
     order = np.lexsort((stamps.values, keys)) if sort else np.argsort(keys, kind="stable")
     sorted_stamps, sorted_keys = stamps.values[order], keys[order]
     if not any_fault([stamps, *keyless.values()]):
