@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.evaluation.examples import Example
+from spline_lstm.series.stamps import iso_stamp
 
 COLUMNS = ("example", "series", "origin", "step", "timestamp", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
@@ -38,15 +39,6 @@ def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
         example.naive,
     )
     return pd.DataFrame(dict(zip(COLUMNS, content, strict=True)))
-
-
-def iso_stamp(ns: int) -> str:
-    """A stamp as ISO 8601 in UTC.
-
-    >>> iso_stamp(1_269_424_260_000_000_000)
-    '2010-03-24T09:51:00Z'
-    """
-    return pd.Timestamp(ns, unit="ns").isoformat() + "Z"
 
 
 def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from spline_lstm.params import PreprocessParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.building import Built, build
+from spline_lstm.series.features import used_columns
 from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.quality import check_size, check_targets, quality_report
@@ -37,7 +38,15 @@ class Preprocessed:
     fitted: Fitted
 
 
-def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, where: str) -> Preprocessed:
+def preprocess(
+    table: RawTable,
+    schema: Schema,
+    params: PreprocessParams,
+    *,
+    where: str,
+    sort: bool = False,
+    duplicates: str = "error",
+) -> Preprocessed:
     """Build the as-of arrays of all series, check the contract, report the quality.
 
     Parameters
@@ -47,6 +56,8 @@ def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, whe
     params : PreprocessParams
     where : str
         Name of the raw table in error messages.
+    sort, duplicates
+        How the table was read (see `read_raw_table`), so that serving reads history in the same way.
 
     Raises
     ------
@@ -59,17 +70,18 @@ def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, whe
     built = build(table, schema, params, layout=layout)
     quality = quality_report(table, layout, built.arrays, built.columns, params)
     check_targets(built.columns, schema, params, where, quality)
-    content = _describe(schema, params, built)
+    content = describe(table, schema, params, built) | {"reading": {"sort": sort, "duplicates": duplicates}}
     return Preprocessed(built.arrays, {"run_id": content_id(content), **content}, quality, built.fitted)
 
 
-def _describe(schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
-    """Content of preprocessor.json but the run id."""
+def describe(table: RawTable, schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
+    """Content of preprocessor.json but the run id, and how the table was read."""
     arrays, fitted = built.arrays, built.fitted
     names = [str(name) for name in arrays.feature_names]
     dims = {item.name: item.dim for item in (*schema.static_covariates, *schema.dynamic_covariates)}
     return {
         "schema": schema.model_dump(mode="json"),
+        "columns": list(used_columns(table.columns, schema, params)),
         "features": names,
         "targets": list(schema.target_cols),
         "target_indices": arrays.target_indices.tolist(),
