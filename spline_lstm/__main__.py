@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Validate params.yaml and the covariate schema of a folder; run nothing.",
     "audit-leakage": "Change everything at and after random forecast origins, build again, and compare the windows "
     "bit by bit.",
+    "predict": "Forecast from raw history with an exported file (.onnx or .tflite).",
     "init": "Look at a file and write a pipeline for it: pipelines/NAME with params, schema and dvc.yaml.",
 }
 
