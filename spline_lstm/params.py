@@ -20,6 +20,7 @@ from spline_lstm.errors import ParamsError, shorten
 from spline_lstm.frequency import parse_frequency, parse_instant
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -173,10 +174,18 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """Baselines and scaled metrics (stage evaluate)."""
+    """Baselines, scaled metrics and prediction intervals (stage evaluate)."""
 
     season: Count
     moving_average: Count
+    interval_levels: tuple[Percent, ...]
+
+    @pydantic.field_validator("interval_levels")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("levels must increase; [] for no intervals")
+        return value
 
 
 class ExportParams(Section):
