@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from spline_lstm.artifacts import content_id
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.params import PreprocessParams
@@ -46,6 +49,7 @@ def preprocess(
     where: str,
     sort: bool = False,
     duplicates: str = "error",
+    instants: Int[np.ndarray, " two"] | None = None,
 ) -> Preprocessed:
     """Build the as-of arrays of all series, check the contract, report the quality.
 
@@ -58,6 +62,8 @@ def preprocess(
         Name of the raw table in error messages.
     sort, duplicates
         How the table was read (see `read_raw_table`), so that serving reads history in the same way.
+    instants : [2] int64, ns
+        Begin of the validation and of the test part; by default as `params.split` says.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def preprocess(
     """
     layout = lay_out(table, parse_frequency(params.frequency), params.snap)
     check_size(table, layout, params, where)
-    built = build(table, schema, params, layout=layout)
+    built = build(table, schema, params, layout=layout, instants=instants)
     quality = quality_report(table, layout, built.arrays, built.columns, params)
     check_targets(built.columns, schema, params, where, quality)
     content = describe(table, schema, params, built) | {"reading": {"sort": sort, "duplicates": duplicates}}
