@@ -324,4 +324,5 @@ def attention(states, query, weights):
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    # Of large negative numbers, exp(-x) overflows.
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
