@@ -41,11 +41,11 @@ def main(folder: Path) -> str:
             "files": [{"file": name, **content} for name, content in figures.items()],
         },
     )
-    return "; ".join(
-        f"{name}: {content['bytes']} bytes, {sum(content['operators'].values())} operators, "
-        f"{content['max_abs_diff']:.1e} off in z-scores"
+    files = (
+        f"{name}: {content['bytes'] / 1e3:.0f} kB, {content['max_abs_diff']:.1e} off"
         for name, content in figures.items()
     )
+    return f"{'; '.join(files)} in z-scores"
 
 
 def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]:
