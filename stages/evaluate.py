@@ -16,7 +16,7 @@ from spline_lstm.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, plots/ and metrics/evaluate.json."""
+    """Write data/predictions.parquet, data/golden.npz, plots/, metrics/evaluate.json and metrics/baselines.json."""
     params = load_params(folder)
     configure_threads(params.train.threads)
     model, windows = load_model(folder), load_windows(folder)
@@ -35,6 +35,8 @@ def main(folder: Path) -> str:
     plots, by_step = folder / "plots", rmse_by_step(result.sums)
     write_tables(plots, result, by_step, windows.step_ns)
     write_pictures(plots, result, by_step, windows, params.train.loss)
+    # As nested mappings, unlike in evaluate.json: so `dvc exp show` lists them.
+    write_metrics(folder / "metrics/baselines.json", scores["baselines"])
     write_metrics(folder / "metrics/evaluate.json", to_records(scores))
     best = scores["best_baseline"]
     return (

@@ -1,8 +1,10 @@
 """Stage train-flax-rnn: windows to a trained recurrent network."""
 
+import time
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from spline_lstm.architecture import model_config
 from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
@@ -20,7 +22,7 @@ LIBRARY = Path(__file__).parent.parent / "spline_lstm"
 
 
 def main(folder: Path) -> str:
-    """Write models/rnn/, plots/training.csv and metrics/train.json.
+    """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
     A diverged run leaves only its curve; a killed run goes on behind its last epoch when it is started again.
     """
@@ -31,15 +33,22 @@ def main(folder: Path) -> str:
     preprocessor = read_json(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
     history: list[Epoch] = []
+    clock = [time.perf_counter()]
+
+    def on_epoch(epoch: Epoch) -> None:
+        history.append(epoch)
+        clock.append(time.perf_counter())
+
     try:
         checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
-        trained = train(config, windows, params.train, history.append, checkpoint)
+        trained = train(config, windows, params.train, on_epoch, checkpoint)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
     run_id = save_model(
         folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
+    write_metrics(folder / "metrics/train_time.json", train_time(clock))
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
@@ -74,6 +83,19 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,
+    }
+
+
+def train_time(clock: list[float]) -> dict[str, float]:
+    """Content of metrics/train_time.json, from the instants of the start and of the end of each epoch.
+
+    The first epoch holds the compilation; a run that went on behind a killed one counts its own time alone.
+    """
+    epochs = np.diff(clock)
+    return {
+        "train_seconds": float(epochs.sum()),
+        "first_epoch_seconds": float(epochs[0]),
+        "epoch_seconds": float(np.median(epochs[1:] if len(epochs) > 1 else epochs)),
     }
 
 
