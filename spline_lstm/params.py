@@ -251,8 +251,6 @@ class Params(Section):
     @pydantic.model_validator(mode="after")
     def _network_fits(self) -> "Params":
         model, loss = self.model, self.train.loss
-        if self.window.lookback % model.segment:
-            raise ValueError(f"model.segment {model.segment} must divide window.lookback {self.window.lookback}")
         if model.decoder == "segments" and self.window.horizon % model.segment:
             raise ValueError(
                 f"with model.decoder segments, model.segment {model.segment} must divide window.horizon "

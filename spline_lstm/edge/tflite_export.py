@@ -11,6 +11,7 @@ from spline_lstm.edge.exported import METADATA_KEY, ExportedModel, conversion
 from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.edge.tensorflow_import import load_tensorflow
+from spline_lstm.edge.tflite_order import order_tflite
 from spline_lstm.edge.twin import build_twin
 from spline_lstm.errors import ExportError
 
@@ -47,7 +48,8 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
         operators = _operators(model)
         _rename(model, spec)
         _describe(model, spec)
-        return ExportedModel(_pack(model), operators)
+        order_tflite(model)
+        return ExportedModel(pack(model), operators)
 
 
 def _operators(model: Any) -> dict[str, int]:
@@ -81,19 +83,15 @@ def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
 
 def _describe(model: Any, spec: EdgeSpec) -> None:
     """Put the metadata into a buffer of its own, in place of the converter's."""
-    entries = []
-    for entry in model.metadata:
-        if entry.name == CONVERSION_METADATA:
-            model.buffers[entry.buffer].data = None
-        else:
-            entries.append(entry)
+    entries = [entry for entry in model.metadata if entry.name != CONVERSION_METADATA]
     content = schema.BufferT(data=np.frombuffer(spec.metadata_text().encode(), np.uint8))
     model.buffers.append(content)
     entries.append(schema.MetadataT(name=METADATA_KEY.encode(), buffer=len(model.buffers) - 1))
     model.metadata = entries
 
 
-def _pack(model: Any) -> bytes:
+def pack(model: Any) -> bytes:
+    """Bytes of a ``schema.ModelT``."""
     builder = AlignedBuilder()
     builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())

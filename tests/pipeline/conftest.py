@@ -12,7 +12,7 @@ import pytest
 from tests.closure import ROOT
 
 TINY = {
-    "max_epochs: 5": "max_epochs: 1",
+    "max_epochs: 6": "max_epochs: 1",
     "hidden: [64, 32]": "hidden: [4]",
     "stride: 1": "stride: 40",
     "calls: 1000": "calls: 100",
