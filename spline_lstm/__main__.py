@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spline_lstm.audit import audit
+from spline_lstm.comparison.command import add_compare_arguments, add_promote_arguments, run_compare, run_promote
 from spline_lstm.errors import ArtifactError, LeakageError, SplineLstmError, report
 from spline_lstm.evaluation.tables import iso_stamp
 from spline_lstm.params import load_params
@@ -74,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     auditing.add_argument("--origins", type=int, default=200, help="random origins per split (default: 200)")
     auditing.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
     _add_init_arguments(_command(commands, "init", init))
+    add_compare_arguments(_command(commands, "compare", run_compare))
+    add_promote_arguments(_command(commands, "promote", run_promote))
     return root
 
 

@@ -8,6 +8,8 @@ from spline_lstm.params import CompareParams
 
 # The last stages of the pipeline that a comparison needs; DVC runs what they depend on.
 TARGETS = ("evaluate", "benchmark", "report")
+# These stages and those they depend on.
+STAGES = ("ingest", "preprocess", "window", "train-flax-rnn", "evaluate", "export", "benchmark", "report")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from dvc.config import Config
 
@@ -80,12 +81,12 @@ def _fill(clone: Path, place: Place, commit: str) -> None:
         if path.endswith((*WALL_CLOCK, "dvc.lock")):
             shutil.copyfile(place.root / path, clone / path)
     settings = Config(str(place.root / ".dvc"))
-    local = settings.read("local")
+    local: dict[str, Any] = dict(cast("dict[str, Any]", settings.read("local")))
     local["cache"] = {**local.get("cache", {}), "dir": str(cache_folder(place))}
     # DVC's own notes about a repository, otherwise kept for ever below /var/tmp.
     local["core"] = {**local.get("core", {}), "site_cache_dir": str(clone / ".dvc/tmp/site")}
     with Config(str(clone / ".dvc")).edit("local") as config:
-        config.update(local)
+        cast("dict[str, Any]", config).update(local)
 
 
 def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str], None]) -> int:
