@@ -15,6 +15,7 @@ from spline_lstm.scaffold.text import SEPARATORS
 from spline_lstm.scaffold.writing import scaffold
 from spline_lstm.schema import load_schema
 from spline_lstm.series.reading import read_raw_table
+from spline_lstm.tuning.command import add_tune_arguments, run_tune
 
 
 def check(arguments: argparse.Namespace) -> str:
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _add_init_arguments(_command(commands, "init", init))
     add_compare_arguments(_command(commands, "compare", run_compare))
     add_promote_arguments(_command(commands, "promote", run_promote))
+    add_tune_arguments(_command(commands, "tune", run_tune))
     return root
 
 

@@ -1,14 +1,13 @@
 """Stage train-flax-rnn: windows to a trained recurrent network."""
 
-import time
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from spline_lstm.architecture import model_config
 from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
 from spline_lstm.checkpoints import Checkpoint
+from spline_lstm.epoch_clock import EpochClock
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import save_model
 from spline_lstm.params import Params, load_params
@@ -33,11 +32,11 @@ def main(folder: Path) -> str:
     preprocessor = read_json(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
     history: list[Epoch] = []
-    clock = [time.perf_counter()]
+    clock = EpochClock()
 
     def on_epoch(epoch: Epoch) -> None:
         history.append(epoch)
-        clock.append(time.perf_counter())
+        clock.tick()
 
     try:
         checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
@@ -48,7 +47,7 @@ def main(folder: Path) -> str:
         folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
-    write_metrics(folder / "metrics/train_time.json", train_time(clock))
+    write_metrics(folder / "metrics/train_time.json", clock.figures())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
@@ -83,19 +82,6 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,
-    }
-
-
-def train_time(clock: list[float]) -> dict[str, float]:
-    """Content of metrics/train_time.json, from the instants of the start and of the end of each epoch.
-
-    The first epoch holds the compilation; a run that went on behind a killed one counts its own time alone.
-    """
-    epochs = np.diff(clock)
-    return {
-        "train_seconds": float(epochs.sum()),
-        "first_epoch_seconds": float(epochs[0]),
-        "epoch_seconds": float(np.median(epochs[1:] if len(epochs) > 1 else epochs)),
     }
 
 
