@@ -68,9 +68,9 @@ def patch_text(params: str, name: str, first: Trial, best: Trial) -> str:
     values = {key: _plain(value) for key, value in best.choice.values.items() if value != before[key]}
     if not values:
         return ""
-    # Both sides go through the same writer: what it lays out anew is no part of the change.
-    sides = [params.splitlines(keepends=True), render_params(params, values).splitlines(keepends=True)]
-    return "".join(difflib.unified_diff(*sides, f"a/{name}", f"b/{name}"))
+    before_lines = params.splitlines(keepends=True)
+    after_lines = render_params(params, values).splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before_lines, after_lines, f"a/{name}", f"b/{name}"))
 
 
 def _plain(value: object) -> object:
