@@ -61,7 +61,11 @@ def clone_environment() -> dict[str, str]:
     identity = {
         f"GIT_{role}_{key}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS", "XLA_FLAGS"))
+    }
     return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
