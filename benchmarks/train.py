@@ -85,7 +85,8 @@ def pythons(peers_python: str) -> dict[str, str]:
         framework = peer.split("-")[0]
         python = peers_python if framework in MODULES else sys.executable
         command = [python, "-c", f"import importlib.util as u; assert all(map(u.find_spec, {module_names(framework)}))"]
-        if framework not in MODULES or subprocess.run(command, capture_output=True).returncode == 0:
+        present = framework not in MODULES or subprocess.run(command, check=False, capture_output=True).returncode == 0
+        if present:
             found[peer] = python
         else:
             print(f"left out, not installed: {peer}")
@@ -141,7 +142,8 @@ def report(case: dict[str, Any], workers: list[Worker]) -> dict[str, float]:
     for worker in workers:
         seconds, memory = worker.column("s"), worker.end()
         ratios[worker.peer] = float(np.median(seconds / base))
-        figures = f"{np.median(seconds):8.4f} {seconds.min():8.4f} {np.median(worker.column('cpu_s')):8.4f} {memory:6.0f}"
+        cpu = np.median(worker.column("cpu_s"))
+        figures = f"{np.median(seconds):8.4f} {seconds.min():8.4f} {cpu:8.4f} {memory:6.0f}"
         against = f"{ratios[worker.peer]:7.2f} {seconds.min() / base.min():8.2f}"
         print(f"{worker.peer:17} {figures} {against} {worker.epochs[-1]['validation_loss']:9.5f}", flush=True)
     return ratios
@@ -178,7 +180,8 @@ def measure_memory(peers: dict[str, str]) -> None:
     for features, batch in ((1, 32), (8, 32)):
         case = {**BASE, "windows": 17_000, "features": features, "batch": batch}
         short, long = (whole_process("ours", {**case, "lookback": rows}, peers["ours"], 1)[1] for rows in (24, 168))
-        print(f"features={features} batch={batch}: lookback 24 {short:.0f}, lookback 168 {long:.0f} ({long / short:.3f})")
+        label = f"features={features} batch={batch}"
+        print(f"{label}: lookback 24 {short:.0f}, lookback 168 {long:.0f} ({long / short:.3f})")
 
 
 def cases(full: bool) -> list[dict[str, Any]]:
@@ -195,12 +198,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers-python", default=sys.executable, metavar="PATH", help="the Python that has the peers")
     parser.add_argument("--peers", nargs="+", choices=PEERS[1:], default=PEERS[1:])
-    parser.add_argument("--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features, GRU")
+    parser.add_argument("--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features")
     parser.add_argument("--rounds", type=int, default=7, help="turns that count (default: 7)")
     parser.add_argument("--only", choices=("epochs", "start", "memory"), help="one part alone")
     options = parser.parse_args()
     peers = {peer: path for peer, path in pythons(options.peers_python).items() if peer in ("ours", *options.peers)}
-    print(f"{os.cpu_count()} cores, {sgemm_rate() / 1e9:.0f} GFLOP/s in a float32 matmul, load {os.getloadavg()[0]:.1f}")
+    rate, load = sgemm_rate() / 1e9, os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, {rate:.0f} GFLOP/s in a float32 matmul, load {load:.1f}")
     if options.only in (None, "epochs"):
         for case in cases(options.full):
             measure(case, peers, options.rounds)

@@ -46,7 +46,7 @@ def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def ours(case: dict[str, Any]) -> Peer:
-    """This project: gathering, steps and validation of an epoch in one compiled program."""
+    """Return this project: gathering, steps and validation of an epoch in one compiled program."""
     from spline_lstm.models.config import ModelConfig
     from spline_lstm.params import TrainParams, load_params
     from spline_lstm.runtime import configure_compilation_cache, configure_threads
