@@ -16,6 +16,9 @@ COMMANDS = {
     "audit-leakage": "Change everything at and after random forecast origins, build again, and compare the windows "
     "bit by bit.",
     "predict": "Forecast from raw history with an exported file (.onnx or .tflite).",
+    "compare": "Run models x feature modes x seeds as DVC experiments, one after another, and write the comparison.",
+    "promote": "Take an experiment into the workspace, with an artifacts: entry in dvc.yaml, ready to be committed.",
+    "tune": "Search better hyperparameters on training and validation data; write them as a patch of params.yaml.",
     "init": "Look at a file and write a pipeline for it: pipelines/NAME with params, schema and dvc.yaml.",
 }
 

@@ -16,7 +16,7 @@ from spline_lstm.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and metrics/evaluate.json."""
+    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and the metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
     model, windows = load_model(folder), load_windows(folder)
@@ -35,6 +35,8 @@ def main(folder: Path) -> str:
     write_tables(folder / "plots", result, windows.step_ns)
     write_pictures(folder / "plots", result, windows, params.train.loss)
     content = evaluation_content(result, windows, series if len(series) > 1 else None)
+    # As nested mappings, unlike in evaluate.json: so `dvc exp show` lists them.
+    write_metrics(folder / "metrics/baselines.json", content["baselines"])
     write_metrics(folder / "metrics/evaluate.json", to_records(content))
     return f"{content['n_windows']} test windows: {verdict(content)}"
 

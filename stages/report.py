@@ -23,8 +23,8 @@ def main(folder: Path) -> str:
     report = make_report(measured(folder))
     write_text(folder / "plots/report.html", to_html(report))
     write_text(folder / "plots/report.md", to_markdown(report))
-    warnings = "".join(f"\nWARNING: {text}" for text in report.cautions)
-    return f"plots/report.html and report.md: {report.verdict}; {len(report.cautions)} warnings{warnings}"
+    warnings = "".join(f"\nWARNING: {text}" for text in report.warnings)
+    return f"plots/report.html and report.md: {report.verdict}; {len(report.warnings)} warnings{warnings}"
 
 
 def measured(folder: Path) -> Measured:

@@ -82,8 +82,10 @@ class Report:
         The model beats every baseline.
     verdict : str
         One sentence on that.
-    cautions : sequence of str
-        What to beware of.
+    warnings : sequence of str
+        What was found to beware of.
+    caveat : str
+        What to beware of in every report.
     figures : mapping
         Label -> value of the few numbers to see first.
     sections : sequence of Section
@@ -92,6 +94,7 @@ class Report:
     title: str
     good: bool
     verdict: str
-    cautions: Sequence[str]
+    warnings: Sequence[str]
+    caveat: str
     figures: Mapping[str, Any]
     sections: Sequence[Section]

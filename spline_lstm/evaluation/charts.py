@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """The area between two lines; attributes as those of `Line`."""
+    """The area between two lines; `style` is outer or inner, else as `Line`."""
 
     name: str
     style: str

@@ -70,8 +70,8 @@ def _example(label: str, table: pd.DataFrame, target: str) -> Chart:
     rmse = np.sqrt(((table["y_pred"] - table["y_true"]) ** 2).mean())
     levels = [str(name).removeprefix("lower_") for name in table.columns if str(name).startswith("lower_")]
     bands = [
-        Band(f"{level} % interval", "band", step[ahead], *(_column(table, f"{side}_{level}")[ahead] for side in SIDES))
-        for level in reversed(levels)
+        Band(f"{level} % interval", style, step[ahead], *(_column(table, f"{side}_{level}")[ahead] for side in SIDES))
+        for level, style in zip(reversed(levels), ["outer", *["inner"] * len(levels)], strict=False)
     ]
     series = table["series"].iloc[0]
     where = f"series {series}, " if isinstance(series, str) and series else ""

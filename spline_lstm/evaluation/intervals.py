@@ -51,10 +51,12 @@ class Intervals:
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json, `half_widths` [level][step][target], null where infinite."""
+        widths = self.half_widths.astype(object)
+        widths[~np.isfinite(self.half_widths)] = None
         return {
             "method": self.method,
             "levels": list(self.levels),
-            "half_widths": np.where(np.isfinite(self.half_widths), self.half_widths, None).tolist(),
+            "half_widths": widths.tolist(),
             "n": self.count.tolist(),
         }
 

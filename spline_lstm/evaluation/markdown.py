@@ -15,9 +15,7 @@ def to_markdown(report: Report) -> str:
         f"> [!{kind}]\n> **{_sentence(report.verdict)}**",
         _block(Facts(report.figures)),
         "## Beware",
-        _block(
-            Listed(report.cautions or ["Nothing stands out. The scores are those of one test period and one seed."])
-        ),
+        _block(Listed([*report.warnings, report.caveat])),
     ]
     for section in report.sections:
         blocks += [f"## {section.title}", *(text for block in section.blocks if (text := _block(block)))]

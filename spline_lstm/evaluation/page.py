@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from spline_lstm.evaluation.blocks import Report
 from spline_lstm.evaluation.charts import draw
@@ -19,7 +20,7 @@ def to_html(report: Report) -> str:
     environment.filters["number"] = number
     environment.filters["kind"] = lambda block: type(block).__name__
     # Made by `charts`, which escapes what it writes.
-    environment.filters["svg"] = lambda chart: jinja2.utils.markupsafe.Markup(draw(chart))
+    environment.filters["svg"] = lambda chart: Markup(draw(chart))  # noqa: S704
     environment.filters["anchor"] = lambda title: "-".join(title.lower().split())
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(report=report).rstrip() + "\n"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from spline_lstm.windows import Windows
 UTC = pa.timestamp("ns", tz="UTC")
 # Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
 # repetitions among them takes five times as long as writing them.
-REPEATED = ["series", "step", "target"]
+REPEATED: Any = ["series", "step", "target"]
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 

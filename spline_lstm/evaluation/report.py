@@ -16,6 +16,10 @@ from spline_lstm.evaluation.verdict import cautions, verdict
 from spline_lstm.evaluation.wording import plain
 
 MOST_ROWS = 24
+CAVEAT = (
+    "All scores are those of one test period and one seed; neighbouring windows overlap, so that there is less "
+    "evidence than their number suggests."
+)
 MODEL_FACTS = ("model_type", "hidden", "dropout", "normalization", "n_params")
 DRIFT = {"mean_shift": "mean shift", "spread_ratio": "spread ratio", "psi": "PSI", "ks": "KS distance"}
 
@@ -72,7 +76,8 @@ def make_report(measured: Measured) -> Report:
         title=f"Forecast of {', '.join(measured.model['targets'])}",
         good=bool(scores["beats_baselines"]),
         verdict=verdict(scores),
-        cautions=cautions(scores, measured.train, measured.quality),
+        warnings=cautions(scores, measured.train, measured.quality),
+        caveat=CAVEAT,
         figures=_figures(scores),
         sections=[section for section in sections if section.blocks],
     )
@@ -85,7 +90,6 @@ def _figures(scores: Mapping[str, Any]) -> dict[str, Any]:
         "RMSE": scores["rmse"],
         f"RMSE of the best baseline ({best})": scores["baselines"][scores["best_baseline"]]["rmse"],
         "Skill, 1 - RMSE / RMSE of the best baseline": scores["skill"],
-        "MAE": scores["mae"],
         "MASE": scores["mase"],
         **coverage,
     }
@@ -114,10 +118,9 @@ def _comparison(scores: Mapping[str, Any]) -> list[Block]:
         Table("On the same test windows", header, [[name, *_values(row, keys)] for name, row in rows.items()], MODEL),
         Text(
             "MAE, RMSE and bias (mean of forecast - observed) in data units, MSE in their square, robust MAPE and "
-            "sMAPE in percent; MASE below 1 beats the seasonal naive forecast of the training part; (z): in z-scores. "
-            f"Skill of the model, by the best baseline ({plain(scores['best_baseline'])}):"
+            "sMAPE in percent, (z) in z-scores; MASE 1 is the error of the seasonal naive forecast in training."
         ),
-        Facts({"skill": scores["skill"]}),
+        Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({plain(scores['best_baseline'])})": scores["skill"]}),
     ]
 
 
@@ -172,8 +175,8 @@ def _steps(measured: Measured) -> list[Block]:
     parts = measured.scores["horizon"]
     shown = [str(step + 1) for step in evenly_spaced(len(parts), MOST_ROWS)]
     rows = [[step, *_values(parts[step], [*NAMES, "skill"]), plain(parts[step]["best_baseline"])] for step in shown]
-    rmse = measured.by_step.set_index("step")
-    baselines = [[step, *rmse.loc[int(step)].tolist()] for step in shown]
+    rmse = measured.by_step.drop(columns="step")
+    baselines = [[step, *rmse.iloc[int(step) - 1].to_list()] for step in shown]
     return [
         Pictures(
             [figures.by_step(measured.by_step), figures.ratio(measured.scores["horizon"])],

@@ -152,7 +152,9 @@ def _verdict(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, fl
         "skill": 1 - model["rmse"] / rmse if rmse > 0 else math.nan,
         "best_baseline": best,
         "beats_baselines": model["rmse"] < rmse,
-        "loses_to": [name for name, row in baselines.items() if model["rmse"] >= row["rmse"]],
+        "loses_to": [
+            name for name, row in baselines.items() if not math.isnan(row["rmse"]) and not model["rmse"] < row["rmse"]
+        ],
     }
 
 

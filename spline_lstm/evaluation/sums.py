@@ -6,22 +6,30 @@ forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from operator import add
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.evaluation.metrics import absolute_ratio, check_epsilon, check_shapes, symmetric_ratio, usable_scale
+from spline_lstm.evaluation.metrics import check_epsilon, check_shapes, usable_scale
 
 MODEL = "model"
 HOURS = 24
+# Position of the squares among the sums of errors.
+SQUARED = 2
+TINY = np.finfo(np.float64).tiny
 
 Values = Float[np.ndarray, "windows horizon targets"]
 PerTarget = Float[np.ndarray, " targets"]
 
 
+Part = TypeVar("Part")
+
+
 @dataclass(frozen=True)
-class Parts:
+class Parts(Generic[Part]):
     """The same sums over each step, each series and each hour of the day (UTC).
 
     Attributes
@@ -31,12 +39,9 @@ class Parts:
     hour : [..., 24, targets]
     """
 
-    step: np.ndarray
-    series: np.ndarray
-    hour: np.ndarray
-
-    def __add__(self, other: "Parts") -> "Parts":
-        return Parts(self.step + other.step, self.series + other.series, self.hour + other.hour)
+    step: Part
+    series: Part
+    hour: Part
 
 
 @dataclass(frozen=True)
@@ -70,31 +75,49 @@ class ScoreSums:
     truth : Parts of TruthSums
     errors : dict of name -> Parts of [6, parts, targets] float64: sums of the error, its absolute value, its
         square, its ratio in the robust MAPE, its ratio in the sMAPE, its ratio to the scale of MASE;
-        the model under `MODEL`, the rest are baselines
+        the model under `MODEL`, the rest are baselines, of which `hour` holds the squares alone, else NaN
     """
 
     windows: int
-    truth: Parts
-    errors: dict[str, Parts]
+    truth: Parts[TruthSums]
+    errors: dict[str, Parts[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which step, series and hour each value belongs to, and the sums over them."""
+    """Which step, series and hour each value belongs to, and the sums over them.
+
+    Attributes
+    ----------
+    series : [windows] int, 0 to `n_series` - 1
+    n_series : int
+    hour : [windows, horizon] int, 0 to 23
+    """
 
     series: Int[np.ndarray, " windows"]
     n_series: int
     hour: Int[np.ndarray, "windows horizon"]
 
-    def sums(self, values: Values) -> Parts:
-        """Sums over the windows, [parts, targets] float64."""
-        return Parts(
-            step=values.sum(axis=0, dtype=np.float64),
-            series=_grouped(values.sum(axis=1, dtype=np.float64), self.series, self.n_series),
-            hour=_grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS),
-        )
+    @cached_property
+    def runs(self) -> Int[np.ndarray, " runs"]:
+        """First windows of the stretches of one series."""
+        return np.flatnonzero(np.diff(self.series, prepend=-1))
 
-    def spread(self, parts: Parts) -> Parts:
+    def sums(self, values: Values) -> Parts[np.ndarray]:
+        """Sums over the windows, [parts, targets] float64."""
+        return Parts(*self.step_and_series(values), self.by_hour(values))
+
+    def step_and_series(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over the windows of each step, and of each series."""
+        # Windows come series by series: summing the stretches first gives both sums in one pass.
+        cells = np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
+        return cells.sum(axis=0), _grouped(cells.sum(axis=1), self.series[self.runs], self.n_series)
+
+    def by_hour(self, values: Values) -> np.ndarray:
+        """Sums over the windows of each hour of the day."""
+        return _grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS)
+
+    def spread(self, parts: Parts[np.ndarray]) -> Parts[np.ndarray]:
         """Values of each part at each value of the windows: [windows, horizon, targets], or what broadcasts to it."""
         return Parts(step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour])
 
@@ -153,11 +176,13 @@ def sum_errors(
     # A multiplication is cheaper than a division, and 0 leaves out what has no scale.
     weight = np.divide(1.0, season_scale, out=np.zeros(season_scale.shape), where=usable)[layout.series][:, None]
     scaled = mask & usable[layout.series][:, None]
+    size = np.abs(truth)
+    known = _Truth(truth, size, 1.0 / np.maximum(size, epsilon), weight)
     return ScoreSums(
         windows=len(y_true),
         truth=_truth_sums(truth, mask, scaled, layout),
         errors={
-            name: _error_sums(truth, np.where(mask, forecast, 0.0), epsilon, weight, layout)
+            name: _error_sums(known, np.where(mask, forecast, 0.0), layout, all_hours=name == MODEL)
             for name, forecast in forecasts.items()
         },
     )
@@ -173,38 +198,57 @@ def _check(y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, np.ndar
         raise ValueError(f"series must lie in 0 to {n - 1}, but reach from {series.min()} to {series.max()}")
 
 
-def _error_sums(y: np.ndarray, p: np.ndarray, epsilon: np.ndarray, weight: np.ndarray, layout: Layout) -> Parts:
-    error = p - y
+@dataclass(frozen=True)
+class _Truth:
+    """What all forecasts of a chunk are compared with: the truth, and by what their errors are weighted.
+
+    Attributes
+    ----------
+    y : 0 where it does not count
+    size : ``|y|``
+    inverse : 1 / floored size, of the robust MAPE
+    weight : 1 / scale of MASE, 0 without a scale
+    """
+
+    y: Values
+    size: Values
+    inverse: Values
+    weight: np.ndarray
+
+
+def _error_sums(truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool) -> Parts[np.ndarray]:
+    error = p - truth.y
     size = np.abs(error)
     terms = (
         error,
         size,
         np.square(error),
-        absolute_ratio(y, p, epsilon),
-        symmetric_ratio(y, p),
-        size * weight,
+        size * truth.inverse,
+        # A pair of zeros counts 0, like the numerator.
+        2 * size / np.maximum(np.abs(p) + truth.size, TINY),
+        size * truth.weight,
     )
-    sums = [layout.sums(term) for term in terms]
-    return Parts(
-        step=np.stack([term.step for term in sums]),
-        series=np.stack([term.series for term in sums]),
-        hour=np.stack([term.hour for term in sums]),
-    )
+    step, series = zip(*(layout.step_and_series(term) for term in terms), strict=True)
+    # Sums by hour cost more than all others, and of a baseline its RMSE is all that is shown.
+    hour = np.full((len(terms), HOURS, p.shape[2]), np.nan)
+    for index in range(len(terms)) if all_hours else (SQUARED,):
+        hour[index] = layout.by_hour(terms[index])
+    return Parts(np.stack(step), np.stack(series), hour)
 
 
-def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts:
+def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts[TruthSums]:
     count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
     mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
     centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.spread(mean))
     spread = Parts(
-        step=layout.sums(centred.step).step,
-        series=layout.sums(centred.series).series,
-        hour=layout.sums(centred.hour).hour,
+        step=centred.step.sum(axis=0),
+        series=layout.step_and_series(centred.series)[1],
+        hour=layout.by_hour(centred.hour),
     )
     return _each(TruthSums, count, usable, mean, spread)
 
 
-def _each(function: Callable[..., Any], *parts: Parts) -> Parts:
+def _each(function: Callable[..., Part], *parts: Parts[Any]) -> Parts[Part]:
     """`function` of the steps, of the series and of the hours."""
     return Parts(
         step=function(*(part.step for part in parts)),
@@ -226,7 +270,7 @@ def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
     return ScoreSums(
         windows=first.windows + second.windows,
         truth=_each(_merge_truth, first.truth, second.truth),
-        errors={name: mine + second.errors[name] for name, mine in first.errors.items()},
+        errors={name: _each(add, mine, second.errors[name]) for name, mine in first.errors.items()},
     )
 
 

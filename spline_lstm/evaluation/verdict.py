@@ -9,7 +9,12 @@ from spline_lstm.evaluation.wording import listed, number, plain
 COVERAGE_TOLERANCE = 2.0
 # Bias, as a share of the RMSE, from which on it is worth a word.
 BIAS_SHARE = 0.25
-PARTS = {"horizon": ("step", "steps"), "targets": ("target", "targets"), "series": ("series", "series")}
+PARTS = {
+    "horizon": ("step", "steps"),
+    "targets": ("target", "targets"),
+    "series": ("series", "series"),
+    "hours": ("hour", "hours of the day"),
+}
 
 
 def verdict(scores: Mapping[str, Any]) -> str:
@@ -19,7 +24,7 @@ def verdict(scores: Mapping[str, Any]) -> str:
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
         return f"the model LOSES TO {losers}: RMSE {rmse} against {best_rmse} of the best baseline, {plain(best)}"
-    skill = number(100 * scores["skill"])
+    skill = f"{100 * scores['skill']:.1f}"
     return (
         f"the model beats all {len(scores['baselines'])} baselines: RMSE {rmse}, {skill} % below that of the best, "
         f"{plain(best)} ({best_rmse})"
