@@ -103,14 +103,19 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
     DataContractError, TooLittleDataError, DivergedError
         A fold cannot be preprocessed, has no window, or diverges; the message names it.
     """
-    step, snap = parse_frequency(params.preprocess.frequency), params.preprocess.snap
-    jobs = [
-        FoldJob(
-            fold, number, rows_of(table, _rows_in(table, fold)), schema, fold_params(params), table.series_names, cache
-        )
-        for number, fold in enumerate(make_folds(lay_out(table, step, snap).stamps, step, params.backtest), start=1)
-    ]
+    jobs = fold_jobs(table, schema, params, cache)
     return EXECUTORS[params.backtest.executor](run_fold, jobs, params.backtest.workers)
+
+
+def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
+    """The folds, each with nothing but its own rows of the table; parameters as in `backtest`."""
+    step = parse_frequency(params.preprocess.frequency)
+    folds = make_folds(lay_out(table, step, params.preprocess.snap).stamps, step, params.backtest)
+    own = fold_params(params)
+    return [
+        FoldJob(fold, number, rows_of(table, _rows_in(table, fold)), schema, own, table.series_names, cache)
+        for number, fold in enumerate(folds, start=1)
+    ]
 
 
 def make_folds(stamps: Int[np.ndarray, " rows"], step: int, params: BacktestParams) -> list[Fold]:
