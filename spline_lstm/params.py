@@ -223,6 +223,26 @@ class BenchmarkParams(Section):
     max_size_mb: Annotated[float, Field(gt=0.0)]
 
 
+class BacktestParams(Section):
+    """Walk-forward backtest (stage backtest)."""
+
+    strategy: Literal["expanding", "rolling"]
+    folds: Count
+    test: Share
+    validation: Share
+    embargo: Annotated[int, Field(ge=0)] | None
+    stride: Count | None
+    max_epochs: Count | None
+    executor: Literal["local"]
+    workers: Count
+
+    @pydantic.model_validator(mode="after")
+    def _training_part_remains(self) -> "BacktestParams":
+        if self.folds * self.test >= 1.0:
+            raise ValueError("folds * test must be below 1, so that the first fold has data to train on")
+        return self
+
+
 class CompareParams(Section):
     """The matrix of experiments and what decides among them (command compare)."""
 
@@ -270,6 +290,7 @@ class Params(Section):
     evaluate: EvaluateParams
     export: ExportParams
     benchmark: BenchmarkParams
+    backtest: BacktestParams
     compare: CompareParams
     tune: TuneParams
 
