@@ -20,6 +20,7 @@ from spline_lstm.errors import ParamsError, shorten
 from spline_lstm.frequency import parse_frequency, parse_instant
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -173,17 +174,40 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """Baselines and scaled metrics (stage evaluate)."""
+    """Baselines, scaled metrics and prediction intervals (stage evaluate)."""
 
     season: Count
     moving_average: Count
+    interval_levels: tuple[Percent, ...]
+
+    @pydantic.field_validator("interval_levels")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("levels must increase; [] for no intervals")
+        return value
 
 
 class ExportParams(Section):
     """Exported files (stage export)."""
 
     opset: Annotated[int, Field(ge=13, le=18)]
+    variants: tuple[Literal["float16", "int8"], ...]
     golden_windows: Count
+
+    @pydantic.field_validator("variants")
+    @classmethod
+    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("no variant may stand there twice")
+        return value
+
+
+class QuantizedParams(Section):
+    """Limits of the files with weights in fewer bits (stage benchmark)."""
+
+    max_abs_diff: Annotated[float, Field(gt=0.0)]
+    max_rmse_increase: Annotated[float, Field(ge=0.0)]
 
 
 class BenchmarkParams(Section):
@@ -194,6 +218,7 @@ class BenchmarkParams(Section):
     repeats: Annotated[int, Field(ge=2)]
     max_abs_diff: Annotated[float, Field(gt=0.0)]
     max_rmse_increase: Annotated[float, Field(ge=0.0)]
+    quantized: QuantizedParams
     max_p95_ms: Annotated[float, Field(gt=0.0)]
     max_size_mb: Annotated[float, Field(gt=0.0)]
 

@@ -153,6 +153,7 @@ OUT_OF_RANGE = [
     ("train.weight_decay", -1), ("train.clip_norm", 0.0), ("train.overfitting_ratio", 1.0), ("train.threads", 0),
     ("evaluate.season", 0), ("evaluate.moving_average", 0), ("export.opset", 12), ("export.opset", 19),
     ("export.golden_windows", 0), ("benchmark.calls", 99), ("benchmark.warmup_calls", -1), ("benchmark.repeats", 1),
+    ("export.variants", ["int8", "int8"]), ("export.variants", ["int4"]), ("benchmark.quantized.max_abs_diff", 0.0),
     ("benchmark.max_abs_diff", 0.0), ("benchmark.max_rmse_increase", -1e-4), ("benchmark.max_p95_ms", 0),
     ("benchmark.max_size_mb", 0), ("preprocess.season", 1), ("preprocess.longest_gap", 0),
     ("preprocess.outliers.window", 2), ("preprocess.outliers.threshold", 0), ("preprocess.smoothing.strength", 0),

@@ -2,10 +2,9 @@ import copy
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from spline_lstm.edge.runtime import session_of
-from spline_lstm.edge.tflite_export import pack
+from spline_lstm.edge.tflite_file import pack, unpack
 from spline_lstm.edge.tflite_order import order_tflite
 from tests.edge.oracle import make_inputs, make_option
 
@@ -18,13 +17,9 @@ def content(exported):
     return exported(".tflite", OPTION).content
 
 
-def read(content):
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-
-
 def shuffled(content, random):
     """The same graph as a converter with another mood would have written it."""
-    model = read(content)
+    model = unpack(content)
     (graph,) = model.subgraphs
     double_a_constant(model, graph, random)
     graph.operators = other_order(graph, random)
@@ -99,7 +94,7 @@ def test_order_leaves_the_answers_as_they_are(content):
 
 
 def test_tensors_stand_in_the_order_of_the_graph_and_nothing_is_idle(content):
-    model = read(content)
+    model = unpack(content)
     (graph,) = model.subgraphs
     seen = list(dict.fromkeys([*graph.inputs, *(i for o in graph.operators for i in (*o.inputs, *o.outputs))]))
     assert seen == list(range(len(graph.tensors)))

@@ -17,7 +17,7 @@ TINY = {
     "stride: 1": "stride: 40",
     "calls: 1000": "calls: 100",
     "warmup_calls: 100": "warmup_calls: 10",
-    "golden_windows: 256": "golden_windows: 32",
+    "golden_windows: 1024": "golden_windows: 32",
     "max_p95_ms: 30.0": "max_p95_ms: 1000.0",
 }
 

@@ -1,4 +1,4 @@
-"""Command tune."""
+"""Command tune: search better hyperparameters."""
 
 import argparse
 import logging
@@ -19,13 +19,13 @@ DATABASE = Path(".cache/tuning/study.db")
 logger = logging.getLogger("spline_lstm")
 
 
-def add_tune_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of tune."""
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
     command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
     command.add_argument("--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)")
 
 
-def run_tune(arguments: argparse.Namespace) -> str:
+def run(arguments: argparse.Namespace) -> str:
     """Search better hyperparameters on training and validation data; write them as a patch of params.yaml."""
     if arguments.trials < 1:
         raise UsageError(f"--trials {arguments.trials}: at least 1")

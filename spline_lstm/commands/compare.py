@@ -1,4 +1,4 @@
-"""Commands compare and promote."""
+"""Command compare: models, feature modes and seeds as DVC experiments, and the comparison of them."""
 
 import argparse
 import logging
@@ -8,7 +8,6 @@ from pathlib import Path
 from spline_lstm.comparison.driver import Outcome, clock, cost_book, missing, run_all
 from spline_lstm.comparison.matrix import Run, run_named, runs_of
 from spline_lstm.comparison.outputs import TABLE, check_code, is_current, write
-from spline_lstm.comparison.promotion import promote
 from spline_lstm.comparison.repository import (
     Place,
     check_ready,
@@ -24,8 +23,8 @@ from spline_lstm.params import Params, load_params
 logger = logging.getLogger("spline_lstm")
 
 
-def add_compare_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of compare."""
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
     command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
     choice = command.add_mutually_exclusive_group()
     choice.add_argument("--plan", action="store_true", help="say what would run, and run nothing")
@@ -33,7 +32,7 @@ def add_compare_arguments(command: argparse.ArgumentParser) -> None:
     choice.add_argument("--redo", metavar="NAME", action="append", default=[], help="run this one again; repeatable")
 
 
-def run_compare(arguments: argparse.Namespace) -> str:
+def run(arguments: argparse.Namespace) -> str:
     """Run models x feature modes x seeds as DVC experiments, one after another, and write the comparison."""
     place = find_place(arguments.folder)
     params = load_params(place.path)
@@ -97,14 +96,3 @@ def speak() -> None:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
     logger.propagate = False
-
-
-def add_promote_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of promote."""
-    command.add_argument("name", metavar="NAME", help="experiment, such as gru-univariate-s42")
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
-
-
-def run_promote(arguments: argparse.Namespace) -> str:
-    """Take an experiment into the workspace, with an artifacts: entry in dvc.yaml, ready to be committed."""
-    return promote(find_place(arguments.folder), arguments.name)
