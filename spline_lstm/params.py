@@ -20,6 +20,7 @@ from spline_lstm.errors import ParamsError, shorten
 from spline_lstm.frequency import parse_frequency, parse_instant
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -173,17 +174,40 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """Baselines and scaled metrics (stage evaluate)."""
+    """Baselines, scaled metrics and prediction intervals (stage evaluate)."""
 
     season: Count
     moving_average: Count
+    interval_levels: tuple[Percent, ...]
+
+    @pydantic.field_validator("interval_levels")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("levels must increase; [] for no intervals")
+        return value
 
 
 class ExportParams(Section):
     """Exported files (stage export)."""
 
     opset: Annotated[int, Field(ge=13, le=18)]
+    variants: tuple[Literal["float16", "int8"], ...]
     golden_windows: Count
+
+    @pydantic.field_validator("variants")
+    @classmethod
+    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("no variant may stand there twice")
+        return value
+
+
+class QuantizedParams(Section):
+    """Limits of the files with weights in fewer bits (stage benchmark)."""
+
+    max_abs_diff: Annotated[float, Field(gt=0.0)]
+    max_rmse_increase: Annotated[float, Field(ge=0.0)]
 
 
 class BenchmarkParams(Section):
@@ -194,8 +218,45 @@ class BenchmarkParams(Section):
     repeats: Annotated[int, Field(ge=2)]
     max_abs_diff: Annotated[float, Field(gt=0.0)]
     max_rmse_increase: Annotated[float, Field(ge=0.0)]
+    quantized: QuantizedParams
     max_p95_ms: Annotated[float, Field(gt=0.0)]
     max_size_mb: Annotated[float, Field(gt=0.0)]
+
+
+class CompareParams(Section):
+    """The matrix of experiments and what decides among them (command compare)."""
+
+    models: Annotated[tuple[Literal["lstm", "gru", "attention_lstm"], ...], Field(min_length=1)]
+    modes: Annotated[tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
+    format: Literal["onnx", "tflite"]
+    p95_weight: Annotated[float, Field(ge=0.0)]
+    size_weight: Annotated[float, Field(ge=0.0)]
+    block: Count | None
+    repetitions: Annotated[int, Field(ge=100)]
+    bootstrap_seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @pydantic.field_validator("models", "modes", "seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each entry may stand once")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _some_weight(self) -> "CompareParams":
+        if self.p95_weight + self.size_weight == 0.0:
+            raise ValueError("p95_weight and size_weight must not both be 0")
+        return self
+
+
+class TuneParams(Section):
+    """How hyperparameters are searched (command tune)."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    startup_trials: Count
+    warmup_epochs: Count
+    max_cost: Annotated[float, Field(ge=1.0)]
 
 
 class Params(Section):
@@ -209,12 +270,12 @@ class Params(Section):
     evaluate: EvaluateParams
     export: ExportParams
     benchmark: BenchmarkParams
+    compare: CompareParams
+    tune: TuneParams
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self) -> "Params":
         model, loss = self.model, self.train.loss
-        if self.window.lookback % model.segment:
-            raise ValueError(f"model.segment {model.segment} must divide window.lookback {self.window.lookback}")
         if model.decoder == "segments" and self.window.horizon % model.segment:
             raise ValueError(
                 f"with model.decoder segments, model.segment {model.segment} must divide window.horizon "
@@ -240,32 +301,43 @@ def load_params(folder: Path) -> Params:
     """
     path = folder / "params.yaml"
     try:
-        # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
-        return Params.model_validate_json(_read_as_json(path))
-    except pydantic.ValidationError as error:
-        raise ParamsError(f"{path}: {_describe(error)}") from None
-
-
-def _read_as_json(path: Path) -> str:
-    try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run in a pipeline folder or name one") from None
+    return parse_params(text, str(path))
+
+
+def parse_params(text: str, where: str) -> Params:
+    """Validate the text of a params.yaml; `where` names it in messages.
+
+    Raises
+    ------
+    ParamsError
+        As `load_params`.
+    """
+    try:
+        # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
+        return Params.model_validate_json(_as_json(text, where))
+    except pydantic.ValidationError as error:
+        raise ParamsError(f"{where}: {_describe(error)}") from None
+
+
+def _as_json(text: str, where: str) -> str:
     directive = re.search(r"^%", text, flags=re.MULTILINE)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
-        raise ParamsError(f"{path} line {line}: params follow YAML 1.2 and use no directive; remove the line")
+        raise ParamsError(f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line")
     try:
         return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise ParamsError(f"{path}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
+        raise ParamsError(f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
     # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ParamsError(f"{path}: holds more than plain keys and values ({error}); restore it from git") from None
+        raise ParamsError(f"{where}: holds more than plain keys and values ({error}); restore it from git") from None
 
 
 def _date_text(value: Any) -> str:

@@ -10,7 +10,7 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
     inputs     reach back `lookback` rows, into earlier splits where need be
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,20 +163,20 @@ def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"],
     return np.where(observed, scores, 0.0).astype(np.float32), observed
 
 
-def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams) -> Windows:
+def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS) -> Windows:
     """Find all origins whose inputs are known and at least one of whose labels was observed.
 
     Raises
     ------
     TooLittleDataError
-        A split has no window.
+        One of the `needed` splits has no window.
     """
     origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
     split = _split_of(arrays, origins, params)
     kept = split >= 0
     windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
     for name, rows in windows.splits.items():
-        if len(rows) == 0:
+        if name in needed and len(rows) == 0:
             raise TooLittleDataError(
                 f"the {name} part holds no window of {params.lookback} rows back and {params.horizon} ahead without a "
                 "gap beyond preprocess.max_gap; bring more data, or shorten window.lookback or window.horizon"

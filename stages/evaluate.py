@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json, write_arrays, write_metrics
-from spline_lstm.evaluation.assessment import assess, golden_arrays, season_scales
+from spline_lstm.artifacts import read_json, write_arrays, write_json, write_metrics
+from spline_lstm.evaluation.assessment import assess, evaluation_content, golden_arrays
+from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.evaluation.outputs import write_pictures, write_tables
 from spline_lstm.evaluation.records import to_records
-from spline_lstm.evaluation.report import number
-from spline_lstm.evaluation.scores import finish, rmse_by_step
+from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.models.forecaster import load_model
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_threads
@@ -16,32 +16,29 @@ from spline_lstm.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, plots/ and metrics/evaluate.json."""
+    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and the metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
     model, windows = load_model(folder), load_windows(folder)
     series = tuple(read_json(folder / "models/preprocessor.json")["series"])
+    intervals = calibrate(model, windows, params.evaluate)
     result = assess(
-        model, windows, params.evaluate, predictions=folder / "data/predictions.parquet", series_names=series
+        model,
+        windows,
+        params.evaluate,
+        intervals,
+        predictions=folder / "data/predictions.parquet",
+        series_names=series,
     )
     write_arrays(folder / "data/golden.npz", golden_arrays(model, windows, params.export.golden_windows))
-    scores = finish(
-        result.sums,
-        targets=windows.target_names,
-        scale=windows.target_scaler.overall.scale,
-        season_scale=season_scales(windows, params.evaluate.season),
-        series=series if len(series) > 1 else None,
-    )
-    plots, by_step = folder / "plots", rmse_by_step(result.sums)
-    write_tables(plots, result, by_step, windows.step_ns)
-    write_pictures(plots, result, by_step, windows, params.train.loss)
-    write_metrics(folder / "metrics/evaluate.json", to_records(scores))
-    best = scores["best_baseline"]
-    return (
-        f"{scores['n_windows']} test windows, RMSE {number(scores['rmse'])}: the model "
-        f"{'beats' if scores['beats_baselines'] else 'LOSES TO'} the best baseline, {best} "
-        f"({number(scores['baselines'][best]['rmse'])})"
-    )
+    write_json(folder / "models/intervals.json", {"run_id": model.run_id, **intervals.to_json()})
+    write_tables(folder / "plots", result, windows.step_ns)
+    write_pictures(folder / "plots", result, windows, params.train.loss)
+    content = evaluation_content(result, windows, series if len(series) > 1 else None)
+    # As nested mappings, unlike in evaluate.json: so `dvc exp show` lists them.
+    write_metrics(folder / "metrics/baselines.json", content["baselines"])
+    write_metrics(folder / "metrics/evaluate.json", to_records(content))
+    return f"{content['n_windows']} test windows: {verdict(content)}"
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ def _join_channels(tf: Any, config: ModelConfig, outputs: Tensor) -> Tensor:
 def _steps(tf: Any, config: ModelConfig, weights: Weights, z: Tensor) -> Tensor:
     """Rows, or embedded segments of rows: [steps, batch, width]."""
     if config.segment > 1:
-        z = tf.reshape(z, [-1, config.lookback // config.segment, config.segment * z.shape[2]])
+        spare = -config.lookback % config.segment
+        z = tf.concat([*[z[:, :1]] * spare, z], axis=1) if spare else z
+        z = tf.reshape(z, [-1, z.shape[1] // config.segment, config.segment * z.shape[2]])
         z = tf.nn.relu(dense(tf, z, weights["embedding.kernel"], weights["embedding.bias"]))
     return tf.transpose(z, [1, 0, 2])
 

@@ -1,118 +1,41 @@
-"""How the model does on the test part: forecasts of all test windows, beside the baselines.
+"""How the model does on the test part: one pass over its windows, in batches, beside the baselines."""
 
-Windows pass in batches, so memory is bounded by the batch and not by the number of windows.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from spline_lstm.artifacts import write_atomically
-from spline_lstm.evaluation.baselines import drift, moving_average, naive
+from spline_lstm.evaluation.baselines import naive
 from spline_lstm.evaluation.examples import Example, evenly_spaced, pick, window_rmse
+from spline_lstm.evaluation.forecasts import (
+    TestBatch,
+    bounds_of,
+    forecast_of,
+    forecast_test_part,
+    history_of,
+    inputs_of,
+    labels_of,
+)
+from spline_lstm.evaluation.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
-from spline_lstm.evaluation.ridge import Sample, fit_ridge
-from spline_lstm.evaluation.scores import MODEL, ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.predictions import prediction_rows, predictions_writer
+from spline_lstm.evaluation.scores import finish
+from spline_lstm.evaluation.sums import MODEL, ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.tables import iso_stamp, residual_summary
 from spline_lstm.models.forecaster import Model
 from spline_lstm.params import EvaluateParams
 from spline_lstm.series.scaling import Scaler
-from spline_lstm.windows import Batch, Windows
+from spline_lstm.windows import SPLITS, Windows
 
-WINDOWS_PER_BATCH = 8192
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
 EPSILON_SHARE = 0.01
-# Ridge has few weights: it gains nothing from more windows, which would only take memory.
-RIDGE_WINDOWS = 50_000
-
-Forecasts = dict[str, Float[np.ndarray, "windows horizon targets"]]
-
-
-@dataclass(frozen=True)
-class TestBatch:
-    """Forecasts and truth of some test windows, data units.
-
-    Attributes
-    ----------
-    history : [windows, lookback, targets] as known before the origin
-    y_true : [windows, horizon, targets] NaN where not observed
-    forecasts : name -> [windows, horizon, targets]; the model's under `MODEL`
-    origin_time : [windows] int64, ns since 1970 UTC
-    series : [windows] int64
-    """
-
-    __test__ = False
-
-    history: Float[np.ndarray, "windows lookback targets"]
-    y_true: Float[np.ndarray, "windows horizon targets"]
-    forecasts: Forecasts
-    origin_time: Int[np.ndarray, " windows"]
-    series: Int[np.ndarray, " windows"]
-
-    @property
-    def mask(self) -> Bool[np.ndarray, "windows horizon targets"]:
-        """True where the truth was observed."""
-        return ~np.isnan(self.y_true)
-
-
-def forecast_test_part(model: Model, windows: Windows, params: EvaluateParams) -> Iterator[TestBatch]:
-    """Forecasts of all test windows by the model and the baselines, in batches, in the order of the origins."""
-    baselines = make_baselines(windows, params)
-    for batch in windows.batches("test", WINDOWS_PER_BATCH):
-        history = history_of(windows, batch)
-        forecasts = {MODEL: forecast_of(model, windows, batch)}
-        forecasts |= {name: forecast(history) for name, forecast in baselines.items()}
-        truth = labels_of(windows, batch)
-        yield TestBatch(history, truth, forecasts, batch.origin_time, batch.series)
-
-
-def forecast_of(model: Model, windows: Windows, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
-    """Point forecasts of the model, data units."""
-    return windows.to_data_units(model.predict(*_inputs(model, batch)), batch.series)
-
-
-def _inputs(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """X, and X_future and X_static where the network reads them."""
-    config = model.config
-    return batch.X, batch.X_future if config.future_features else None, batch.X_static if config.static_sizes else None
-
-
-def make_baselines(
-    windows: Windows, params: EvaluateParams
-) -> dict[str, Callable[[np.ndarray], Float[np.ndarray, "windows horizon targets"]]]:
-    """Baselines by name; ridge is fitted on the training windows, its penalty chosen on validation."""
-    horizon = windows.horizon
-    train, validation = (_sample(windows, split) for split in ("train", "validation"))
-    average_over = min(params.moving_average, windows.lookback)
-    return {
-        "naive": lambda history: naive(history, horizon),
-        "moving_average": lambda history: moving_average(history, horizon, average_over),
-        "drift": lambda history: drift(history, horizon),
-        "ridge": fit_ridge(train, validation).predict,
-    }
-
-
-def _sample(windows: Windows, split: str) -> Sample:
-    origins = windows.splits[split]
-    batch = windows.gather_origins(origins[evenly_spaced(len(origins), RIDGE_WINDOWS)])
-    truth = labels_of(windows, batch)
-    return Sample(history_of(windows, batch), np.nan_to_num(truth), ~np.isnan(truth))
-
-
-def history_of(windows: Windows, batch: Batch) -> Float[np.ndarray, "windows lookback targets"]:
-    """Targets of the lookback as known before the origin, data units."""
-    targets = batch.X[:, :, windows.arrays.target_indices].astype(np.float64)
-    return windows.target_scaler.inverse(targets, batch.series)
-
-
-def labels_of(windows: Windows, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
-    """Raw observations of the horizon, data units, NaN where there is none."""
-    return windows.arrays.raw_target[batch.origin[:, None] + np.arange(windows.horizon)]
+# Windows whose residuals are kept for their distribution: evenly spaced over a larger test part.
+RESIDUAL_WINDOWS = 50_000
+HOUR_NS = 3_600_000_000_000
 
 
 def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
@@ -141,90 +64,142 @@ class Assessment:
     ----------
     sums : ScoreSums
         Sums over all windows, for the metrics.
+    coverage : CoverageSums
+        The same of the prediction intervals.
+    intervals : Intervals
+        How they were made.
     examples : list of Example
         The best, the median and the worst window (first target).
-    residuals : [windows, horizon] float32, forecast - observed of the first target, NaN where not observed
+    residuals : [windows, horizon, targets] float32
+        Forecast - observed, NaN where not observed; evenly spaced windows where the test part is large.
     """
 
     sums: ScoreSums
+    coverage: CoverageSums
+    intervals: Intervals
     examples: list[Example]
-    residuals: Float[np.ndarray, "windows horizon"]
+    residuals: Float[np.ndarray, "windows horizon targets"]
 
 
 def assess(
-    model: Model, windows: Windows, params: EvaluateParams, *, predictions: Path, series_names: tuple[str, ...]
+    model: Model,
+    windows: Windows,
+    params: EvaluateParams,
+    intervals: Intervals,
+    *,
+    predictions: Path,
+    series_names: Sequence[str],
 ) -> Assessment:
     """Score the model on the test part and write every forecast to the Parquet file `predictions`."""
-    # One scale for all series, also where each is scaled alone: errors of series are to be compared.
-    epsilon, scale = percentage_floor(windows), windows.target_scaler.overall.scale
-    sums: list[ScoreSums] = []
-    errors: list[np.ndarray] = []
-    complete: list[np.ndarray] = []
-    residuals: list[np.ndarray] = []
+    kept = Kept(windows, params, len(series_names))
 
     def pass_over_windows(path: Path) -> None:
-        with pq.ParquetWriter(path, PREDICTIONS) as writer:
-            for batch in forecast_test_part(model, windows, params):
-                writer.write_table(prediction_rows(batch, windows, series_names))
-                sums.append(_sums(batch, epsilon, len(series_names)))
-                errors.append(window_rmse(batch.y_true, batch.forecasts[MODEL], batch.mask, scale))
-                complete.append(np.all(batch.mask, axis=(1, 2)))
-                residuals.append((batch.forecasts[MODEL] - batch.y_true)[:, :, 0].astype(np.float32))
+        with predictions_writer(path) as writer:
+            for batch in forecast_test_part(model, windows, params, intervals):
+                writer.write(prediction_rows(batch, windows, series_names, intervals.levels))
+                kept.add(batch)
 
     write_atomically(predictions, pass_over_windows)
-    chosen = pick(np.concatenate(errors), np.concatenate(complete))
-    examples = [_example(label, place, model, windows, series_names) for label, place in chosen.items()]
-    return Assessment(reduce(merge, sums), examples, np.concatenate(residuals))
+    chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))
+    examples = [_example(label, place, model, windows, intervals, series_names) for label, place in chosen.items()]
+    return Assessment(*kept.totals[0], intervals, examples, np.concatenate(kept.residuals))
 
 
-def _sums(batch: TestBatch, epsilon: np.ndarray, n_series: int) -> ScoreSums:
-    return sum_errors(
-        batch.y_true, batch.mask, batch.forecasts, epsilon=epsilon, series=batch.series, n_series=n_series
-    )
+class Kept:
+    """What is kept of the batches of the test part while they pass.
+
+    Attributes
+    ----------
+    totals : list
+        Nothing, or the sums of all batches so far.
+    errors, complete : list of [windows] float32 and bool
+        RMSE of each window, and whether all its labels were observed; what the examples are picked by.
+    residuals : list of [windows, horizon, targets] float32
+        Of the windows whose residuals are kept.
+    """
+
+    def __init__(self, windows: Windows, params: EvaluateParams, n_series: int) -> None:
+        self._windows, self._n_series = windows, n_series
+        self._epsilon, self._season_scale = percentage_floor(windows), season_scales(windows, params.season)
+        self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
+        self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
+        self._seen = 0
+        self.totals: list[tuple[ScoreSums, CoverageSums]] = []
+        self.errors: list[np.ndarray] = []
+        self.complete: list[np.ndarray] = []
+        self.residuals: list[np.ndarray] = []
+
+    def add(self, batch: TestBatch) -> None:
+        """Take in the next batch."""
+        mask = batch.mask
+        sums = sum_errors(
+            batch.y_true,
+            mask,
+            batch.forecasts,
+            epsilon=self._epsilon,
+            season_scale=self._season_scale,
+            series=batch.series,
+            hour=hour_of_day(batch.origin_time, self._windows),
+        )
+        coverage = sum_coverage(batch.y_true, mask, batch.bounds, batch.series, self._n_series)
+        # Added up at once: a list of all sums would grow with the number of windows.
+        self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [(sums, coverage)]
+        # One scale for all series, also where each is scaled alone: errors of series are to be compared.
+        scale = self._windows.target_scaler.overall.scale
+        self.errors.append(window_rmse(batch.y_true, batch.forecasts[MODEL], mask, scale).astype(np.float32))
+        self.complete.append(np.all(mask, axis=(1, 2)))
+        chosen = self._chosen[self._seen : self._seen + len(mask)]
+        self.residuals.append((batch.forecasts[MODEL][chosen] - batch.y_true[chosen]).astype(np.float32))
+        self._seen += len(mask)
 
 
-def _example(label: str, place: int, model: Model, windows: Windows, series_names: tuple[str, ...]) -> Example:
+def hour_of_day(origin_time: Int[np.ndarray, " windows"], windows: Windows) -> Int[np.ndarray, "windows horizon"]:
+    """Hour (UTC) of each row to forecast."""
+    return (origin_time[:, None] + np.arange(windows.horizon) * windows.step_ns) // HOUR_NS % 24
+
+
+def evaluation_content(result: Assessment, windows: Windows, series: Sequence[str] | None) -> dict[str, Any]:
+    """Scores, coverage of the intervals, residuals and splits: the content of metrics/evaluate.json.
+
+    `series` names the series where there are several.
+    """
+    scores = finish(result.sums, targets=windows.target_names, scale=windows.target_scaler.overall.scale, series=series)
+    return {
+        **scores,
+        **coverage_content(result.coverage, result.intervals, windows.target_names, series),
+        "residuals": residual_summary(result.residuals, windows.target_names),
+        "splits": split_records(windows),
+    }
+
+
+def split_records(windows: Windows) -> list[dict[str, Any]]:
+    """Windows of each split, and the instants of its first and last forecast row (ISO 8601, UTC)."""
+    stamps = windows.arrays.timestamps
+    reach = (windows.horizon - 1) * windows.step_ns
+    records = []
+    for name in SPLITS:
+        origins = windows.splits[name]
+        first, last = int(stamps[origins].min()), int(stamps[origins].max()) + reach
+        records.append({"split": name, "windows": len(origins), "first": iso_stamp(first), "last": iso_stamp(last)})
+    return records
+
+
+def _example(
+    label: str, place: int, model: Model, windows: Windows, intervals: Intervals, series_names: Sequence[str]
+) -> Example:
     batch = windows.gather_origins(windows.splits["test"][place : place + 1])
-    history = history_of(windows, batch)
+    history, forecast = history_of(windows, batch), forecast_of(model, windows, batch)
     return Example(
         label=label,
         series=series_names[int(batch.series[0])],
         origin_time=int(batch.origin_time[0]),
         history=history[0, :, 0],
         y_true=labels_of(windows, batch)[0, :, 0],
-        y_pred=forecast_of(model, windows, batch)[0, :, 0],
+        y_pred=forecast[0, :, 0],
         naive=naive(history, windows.horizon)[0, :, 0],
+        levels=intervals.levels,
+        bounds=bounds_of(model, windows, batch, forecast, intervals)[:, :, 0, :, 0],
     )
-
-
-PREDICTIONS = pa.schema(
-    [
-        ("series", pa.string()),
-        ("origin", pa.timestamp("ns", tz="UTC")),
-        ("step", pa.int32()),
-        ("timestamp", pa.timestamp("ns", tz="UTC")),
-        ("y_true", pa.float64()),
-        ("y_pred", pa.float64()),
-        ("target", pa.string()),
-    ]
-)
-
-
-def prediction_rows(batch: TestBatch, windows: Windows, series_names: tuple[str, ...]) -> pa.Table:
-    """One row per window, step and target; data units, `y_true` null where not observed."""
-    count, horizon, targets = batch.y_true.shape
-    step = np.tile(np.repeat(np.arange(horizon), targets), count)
-    origin = np.repeat(batch.origin_time, horizon * targets)
-    columns = [
-        pa.array(np.array(series_names, dtype=object)[np.repeat(batch.series, horizon * targets)], pa.string()),
-        pa.array(origin.view("datetime64[ns]"), PREDICTIONS.field("origin").type),
-        pa.array(step + 1, pa.int32()),
-        pa.array((origin + step * windows.step_ns).view("datetime64[ns]"), PREDICTIONS.field("timestamp").type),
-        pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
-        pa.array(batch.forecasts[MODEL].reshape(-1), pa.float64()),
-        pa.array(list(windows.target_names) * (count * horizon), pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 
 
 def golden_arrays(model: Model, windows: Windows, count: int) -> dict[str, np.ndarray]:
@@ -243,7 +218,7 @@ def golden_arrays(model: Model, windows: Windows, count: int) -> dict[str, np.nd
     """
     origins = windows.splits["test"]
     batch = windows.gather_origins(origins[evenly_spaced(len(origins), count)])
-    X, X_future, X_static = _inputs(model, batch)
+    X, X_future, X_static = inputs_of(model, batch)
     history, X = _rounded(windows.scaler, X, batch.series)
     arrays = {"history": history, "truth": labels_of(windows, batch).astype(np.float32)}
     if X_future is not None:

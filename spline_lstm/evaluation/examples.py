@@ -1,6 +1,6 @@
 """Which windows are shown: the best, the median and the worst of the test part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -26,6 +26,9 @@ class Example:
     y_true : [horizon] float, NaN where not observed
     y_pred : [horizon] float
     naive : [horizon] float, the naive forecast
+    levels : tuple of float
+        Levels of the prediction intervals, percent.
+    bounds : [levels, 2, horizon] float, lower and upper bound of each
     """
 
     label: str
@@ -35,6 +38,13 @@ class Example:
     y_true: Float[np.ndarray, " horizon"]
     y_pred: Float[np.ndarray, " horizon"]
     naive: Float[np.ndarray, " horizon"]
+    levels: tuple[float, ...] = ()
+    bounds: Float[np.ndarray, "levels two horizon"] = field(default_factory=lambda: np.empty((0, 2, 0)))
+
+    @property
+    def shown_history(self) -> Float[np.ndarray, " rows"]:
+        """The last rows before the origin: four horizons, and 24 at least, so that the forecast stays visible."""
+        return self.history[-max(4 * len(self.y_pred), 24) :]
 
 
 def window_rmse(

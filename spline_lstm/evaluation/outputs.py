@@ -1,39 +1,37 @@
 """The files of plots/: small tables for `dvc plots`, and pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from spline_lstm.artifacts import write_text
 from spline_lstm.evaluation.assessment import Assessment
 from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals, plot_training
-from spline_lstm.evaluation.tables import forecast_table, horizon_table, residual_histogram
+from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
+from spline_lstm.evaluation.tables import forecast_table, horizon_table, hour_table, residual_histogram
 from spline_lstm.windows import Windows
 
-StepErrors = Mapping[str, Float[np.ndarray, " horizon"]]
 
-
-def write_tables(folder: Path, result: Assessment, step_rmse: StepErrors, frequency_ns: int) -> None:
-    """Write forecast.csv, residuals.csv and horizon.csv."""
+def write_tables(folder: Path, result: Assessment, frequency_ns: int) -> None:
+    """Write forecast.csv, residuals.csv, horizon.csv and hours.csv."""
     tables = {
         "forecast.csv": forecast_table(result.examples, frequency_ns),
-        "residuals.csv": residual_histogram(result.residuals),
-        "horizon.csv": horizon_table(step_rmse),
+        "residuals.csv": residual_histogram(result.residuals[..., 0]),
+        "horizon.csv": horizon_table(rmse_by_step(result.sums)),
+        "hours.csv": hour_table(rmse_by_hour(result.sums)),
     }
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
-def write_pictures(folder: Path, result: Assessment, step_rmse: StepErrors, windows: Windows, loss: str) -> None:
+def write_pictures(folder: Path, result: Assessment, windows: Windows, loss: str) -> None:
     """Write forecast.png, residuals.png, horizon.png and training.png, the last one from training.csv."""
     target, step = windows.target_names[0], windows.step_ns
     curve = pd.read_csv(folder / "training.csv")
     plot_forecasts(folder / "forecast.png", result.examples, target=target, frequency_ns=step)
-    plot_residuals(folder / "residuals.png", result.residuals, target=target)
-    plot_horizon(folder / "horizon.png", step_rmse, title=f"Error of {', '.join(windows.target_names)} by step")
+    plot_residuals(folder / "residuals.png", result.residuals[..., 0], target=target)
+    title = f"Error of {', '.join(windows.target_names)} by step"
+    plot_horizon(folder / "horizon.png", rmse_by_step(result.sums), title=title)
     plot_training(
         folder / "training.png",
         curve["epoch"].to_numpy(),

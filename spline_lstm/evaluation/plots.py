@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from spline_lstm.drawing import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
 from spline_lstm.evaluation.examples import Example
-from spline_lstm.evaluation.scores import MODEL
+from spline_lstm.evaluation.sums import MODEL
 from spline_lstm.evaluation.tables import residual_histogram
 
 BASELINE_COLOURS = (ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
@@ -62,11 +62,13 @@ def plot_forecasts(
 
 def _draw_example(axis: Axes, example: Example, frequency_ns: int) -> None:
     horizon = len(example.y_pred)
-    history = example.history[-max(4 * horizon, 24) :]
+    history = example.shown_history
     size, name = next((each for each in TIME_UNITS if frequency_ns >= each[0]), (1, "ns"))
     step = frequency_ns / size
     past, ahead = np.arange(-len(history), 0) * step, np.arange(horizon) * step
     axis.axvspan(-step / 2, (horizon - 0.5) * step, color="#f3f6f9", zorder=0, linewidth=0)
+    for level, (low, high) in zip(reversed(example.levels), example.bounds[::-1], strict=True):
+        axis.fill_between(ahead, low, high, color=BLUE, alpha=0.15, linewidth=0, label=f"{level:g} % interval")
     axis.plot(past, history, color=GREY, linewidth=1.4, label="history (as known at the origin)")
     axis.plot(ahead, example.naive, color=ORANGE, linewidth=1.4, dashes=DASHES[0], label="naive")
     axis.plot(ahead, example.y_true, color=INK, linewidth=1.2, marker="o", markersize=3.5, label="observed")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Part of the scores -> the name of the key of its records.
-KEYS = {"horizon": "step", "targets": "target", "baselines": "baseline", "series": "series"}
+KEYS = {"horizon": "step", "targets": "target", "baselines": "baseline", "series": "series", "hours": "hour"}
 
 
 def to_records(scores: Mapping[str, Any]) -> dict[str, Any]:

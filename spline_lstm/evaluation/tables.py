@@ -1,15 +1,21 @@
-"""The small tidy tables behind the plots, for `dvc plots`: plots/forecast.csv, residuals.csv, horizon.csv."""
+"""The small tidy tables behind the plots, for `dvc plots`: forecast, residuals, horizon and hours, as CSV."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.evaluation.examples import Example
+from spline_lstm.evaluation.intervals import interval_columns
+from spline_lstm.series.stamps import iso_stamp
 
-COLUMNS = ("example", "series", "origin", "step", "timestamp", "y_true", "y_pred", "naive")
+COLUMNS = ("example", "series", "origin", "step", "timestamp", "history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
+# Percentiles of the residuals that are listed.
+PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFrame:
@@ -18,35 +24,37 @@ def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFra
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`; `timestamp` is ``origin + (step - 1) * frequency``, `y_true` NaN where not observed.
+        Columns `COLUMNS`, then the lower and upper bound of each level of the intervals; `timestamp` is
+        ``origin + (step - 1) * frequency``. Steps up to 0 have the `history` as it was known at the origin,
+        steps from 1 all else; `y_true` is NaN where not observed.
     """
     parts = [_example_rows(example, frequency_ns) for example in examples]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
-    steps = np.arange(len(example.y_pred))
-    stamps = example.origin_time + steps * frequency_ns
+    history, horizon = example.shown_history, len(example.y_pred)
+    steps = np.arange(1 - len(history), horizon + 1)
+
+    def ahead(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.full(len(history), np.nan), values])
+
     content = (
         example.label,
         example.series,
         iso_stamp(example.origin_time),
-        steps + 1,
-        [iso_stamp(int(stamp)) for stamp in stamps],
-        example.y_true,
-        example.y_pred,
-        example.naive,
+        steps,
+        [iso_stamp(example.origin_time + int(step - 1) * frequency_ns) for step in steps],
+        np.concatenate([history, np.full(horizon, np.nan)]),
+        ahead(example.y_true),
+        ahead(example.y_pred),
+        ahead(example.naive),
     )
-    return pd.DataFrame(dict(zip(COLUMNS, content, strict=True)))
-
-
-def iso_stamp(ns: int) -> str:
-    """A stamp as ISO 8601 in UTC.
-
-    >>> iso_stamp(1_269_424_260_000_000_000)
-    '2010-03-24T09:51:00Z'
-    """
-    return pd.Timestamp(ns, unit="ns").isoformat() + "Z"
+    table = pd.DataFrame(dict(zip(COLUMNS, content, strict=True)))
+    bounds = example.bounds.reshape(2 * len(example.levels), horizon)
+    for name, values in zip(interval_columns(example.levels), bounds, strict=True):
+        table[name] = ahead(values)
+    return table
 
 
 def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> pd.DataFrame:
@@ -73,3 +81,36 @@ def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.
     table = pd.DataFrame({name: np.asarray(values, dtype=np.float64) for name, values in step_rmse.items()})
     table.insert(0, "step", np.arange(1, len(table) + 1))
     return table
+
+
+def hour_table(hour_rmse: Mapping[str, Float[np.ndarray, "24"]]) -> pd.DataFrame:
+    """RMSE at each hour of the day that occurs, data units: columns hour (UTC) and one per forecast."""
+    table = pd.DataFrame({name: np.asarray(values, dtype=np.float64) for name, values in hour_rmse.items()})
+    table.insert(0, "hour", np.arange(len(table)))
+    return table[table.notna().all(axis=1)]
+
+
+def residual_summary(
+    residuals: Float[np.ndarray, "windows horizon targets"], targets: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Mean, standard deviation and percentiles of the residuals (forecast - observed) of each target, data units.
+
+    Returns
+    -------
+    list of dict
+        `target`, `n`, `mean`, `std`, `p5`, `p25`, `p50`, `p75`, `p95`; NaN where nothing was observed.
+    """
+    return [_summary(name, residuals[..., k]) for k, name in enumerate(targets)]
+
+
+def _summary(target: str, residuals: np.ndarray) -> dict[str, Any]:
+    values = residuals[np.isfinite(residuals)].astype(np.float64)
+    known = len(values) > 0
+    levels = np.percentile(values, PERCENTILES) if known else np.full(len(PERCENTILES), np.nan)
+    return {
+        "target": target,
+        "n": len(values),
+        "mean": float(values.mean()) if known else math.nan,
+        "std": float(values.std()) if known else math.nan,
+        **{f"p{level}": float(value) for level, value in zip(PERCENTILES, levels, strict=True)},
+    }

@@ -116,7 +116,7 @@ def _on_one_line(text: str) -> str:
 
 def render_params(pattern: str, values: Mapping[str, Any]) -> str:
     """`pattern` (a params.yaml) with other values at some dotted keys; comments and order stay."""
-    yaml = _yaml()
+    yaml = round_trip_yaml()
     content = yaml.load(pattern)
     for key, value in values.items():
         *sections, last = key.split(".")
@@ -124,7 +124,7 @@ def render_params(pattern: str, values: Mapping[str, Any]) -> str:
         for part in sections:
             section = section[part]
         section[last] = value
-    return _dumped(yaml, content)
+    return dump_yaml(yaml, content)
 
 
 def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
@@ -142,7 +142,7 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     source_file : bool
         data.source is a file, on which ingest then depends; False: an embedded or synthetic name.
     """
-    yaml = _yaml()
+    yaml = round_trip_yaml()
     root = yaml.load(pattern)
     content = CommentedMap()
     content["vars"] = [{"folder": f"pipelines/{name}"}]
@@ -159,7 +159,7 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
         for key in keys:
             mapping.yaml_set_comment_before_after_key(key, before="\n")
     # Where the pattern's own blank line came along there are two.
-    return re.sub(r"\n{3,}", "\n\n", _dumped(yaml, content))
+    return re.sub(r"\n{3,}", "\n\n", dump_yaml(yaml, content))
 
 
 def _stage(stage: Mapping[str, Any], source_file: bool) -> CommentedMap:
@@ -197,7 +197,8 @@ def cached_outputs(pattern: str) -> list[str]:
     return [path for stage in stages for path in stage.get("outs", []) if isinstance(path, str)]
 
 
-def _yaml() -> YAML:
+def round_trip_yaml() -> YAML:
+    """Reads and writes the YAML files of the project with their comments, quotes and layout."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
@@ -209,7 +210,8 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _dumped(yaml: YAML, content: CommentedMap | CommentedSeq) -> str:
+def dump_yaml(yaml: YAML, content: CommentedMap | CommentedSeq) -> str:
+    """Text of what `yaml` loaded and somebody changed."""
     stream = io.StringIO()
     yaml.dump(content, stream)
     return stream.getvalue()

@@ -39,7 +39,7 @@ INDEPENDENT = {"channels": "independent"}
 OPTIONS = {
     "future": {"future_features": ("feature 3",)},
     "covariates": COVARIATES,
-    "segment": SEGMENTS,
+    "segment": {"lookback": 8, "segment": 3},
     "one segment": {"lookback": 4, "segment": 4},
     "decoder": {**SEGMENTS, "decoder": "segments"},
     "attending decoder": {**SEGMENTS, "decoder": "segments", "model_type": "attention_lstm", **COVARIATES},
@@ -225,6 +225,7 @@ def one_network(config, weights, z, indices, future, vector):
     z = z.copy()
     z[:, :, indices] = (z[:, :, indices] - shift) / spread
     if config.segment > 1:
+        z = np.pad(z, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
         z = z.reshape(len(z), -1, config.segment * z.shape[2])
         z = np.maximum(z @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
     states, finals = encode(config, weights, z, vector)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spline_lstm.artifacts import rounded
 from spline_lstm.evaluation import metrics
-from spline_lstm.evaluation.scores import finish, merge, rmse_by_step, score, sum_errors
+from spline_lstm.evaluation.scores import finish, rmse_by_hour, rmse_by_step, score
+from spline_lstm.evaluation.sums import merge, sum_errors
 
 N, HORIZON, TARGETS, SERIES = 60, 4, 2, 3
 RANDOM = np.random.default_rng(0)
@@ -24,16 +25,21 @@ FORECASTS = {
 }
 EPSILON, SCALE = np.array([0.05, 3.0]), np.array([2.0, 40.0])
 SEASON_SCALE = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, np.nan]])
-NAMES = {"targets": ["temp", "load"], "scale": SCALE, "season_scale": SEASON_SCALE}
+NAMES = {"targets": ["temp", "load"], "scale": SCALE}
+HOUR = RANDOM.integers(0, 3, N)[:, None] + np.arange(HORIZON)
+ONE = {"epsilon": np.ones(1), "season_scale": np.ones((1, 1))}
+
+
+GROUPS = {"epsilon": EPSILON, "season_scale": SEASON_SCALE}
 
 
 def sums_of(rows):
     parts = {name: forecast[rows] for name, forecast in FORECASTS.items()}
-    return sum_errors(Y[rows], MASK[rows], parts, epsilon=EPSILON, series=SERIES_OF[rows], n_series=SERIES)
+    return sum_errors(Y[rows], MASK[rows], parts, **GROUPS, series=SERIES_OF[rows], hour=HOUR[rows])
 
 
 def content_of(forecasts=FORECASTS, **changes):
-    return score(Y, MASK, forecasts, epsilon=EPSILON, series=SERIES_OF, **(NAMES | changes))
+    return score(Y, MASK, forecasts, **GROUPS, series=SERIES_OF, hour=HOUR, **(NAMES | changes))
 
 
 def expected_metrics(y, p, mask, season_scale, epsilon=EPSILON):
@@ -94,8 +100,32 @@ def test_error_by_step_counts_from_one_and_agrees_with_the_plain_functions():
     assert list(content["horizon"]) == ["1", "2", "3", "4"]
     for step in range(HORIZON):
         y, p, mask = Y[:, step], FORECASTS["model"][:, step], MASK[:, step]
-        expected = {"mae": metrics.mae(y, p, mask), "rmse": metrics.rmse(y, p, mask)}
-        assert content["horizon"][str(step + 1)] == pytest.approx(expected)
+        expected = expected_metrics(y, p, mask, SEASON_SCALE[SERIES_OF])
+        found = content["horizon"][str(step + 1)]
+        assert {key: found[key] for key in expected} == pytest.approx(expected)
+        assert found["skill"] == pytest.approx(
+            1 - expected["rmse"] / metrics.rmse(y, FORECASTS[found["best_baseline"]][:, step], mask)
+        )
+
+
+def test_error_by_hour_counts_the_values_of_that_hour_alone():
+    content = content_of()
+    assert list(content["hours"]) == [str(hour) for hour in range(6)]
+    for hour in range(6):
+        chosen = MASK & (HOUR == hour)[..., None]
+        found = content["hours"][str(hour)]
+        expected = expected_metrics(Y, FORECASTS["model"], chosen, SEASON_SCALE[SERIES_OF][:, None])
+        assert {key: found[key] for key in expected} == pytest.approx(expected)
+        y, p = (np.where(chosen, values, 0.0) for values in (Y, FORECASTS["model"]))
+        centre = y.sum(axis=(0, 1)) / chosen.sum(axis=(0, 1))
+        spread = np.sum((y - np.where(chosen, centre, 0.0)) ** 2)
+        assert found["r2"] == pytest.approx(1 - np.sum((p - y) ** 2) / spread)
+        naive = metrics.rmse(Y, FORECASTS["naive"], chosen)
+        assert rmse_by_hour(sums_of(slice(None)))["naive"][hour] == pytest.approx(naive)
+
+
+def test_values_of_one_hour_have_no_part_of_hours():
+    assert "hours" not in score(Y, MASK, FORECASTS, **GROUPS, series=SERIES_OF, **NAMES)
 
 
 def test_rmse_by_step_covers_every_forecast():
@@ -109,6 +139,7 @@ def test_the_verdict_names_the_best_baseline_by_rmse():
     assert content["best_baseline"] == "drift"
     assert content["skill"] == pytest.approx(1 - content["rmse"] / content["baselines"]["drift"]["rmse"])
     assert content["beats_baselines"] is True
+    assert content["loses_to"] == []
     assert content["n_windows"] == N
 
 
@@ -116,6 +147,7 @@ def test_a_model_that_loses_or_only_draws_does_not_beat_the_baselines():
     losing = content_of(FORECASTS | {"model": FORECASTS["naive"]})
     assert losing["beats_baselines"] is False
     assert losing["skill"] < 0
+    assert losing["loses_to"] == ["naive", "drift"]
     assert content_of({"model": FORECASTS["drift"], "drift": FORECASTS["drift"]})["beats_baselines"] is False
 
 
@@ -137,10 +169,9 @@ def test_values_far_from_zero_keep_their_r2_over_chunks():
     y = 1e9 + np.sin(np.arange(400.0)).reshape(100, 4, 1)
     p = y + 0.1
     chunks = [
-        sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, epsilon=np.ones(1))
-        for k in range(0, 100, 10)
+        sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, **ONE) for k in range(0, 100, 10)
     ]
-    content = finish(reduce(merge, chunks), targets=["y"], scale=np.ones(1), season_scale=np.ones((1, 1)))
+    content = finish(reduce(merge, chunks), targets=["y"], scale=np.ones(1))
     assert content["r2"] == pytest.approx(metrics.r2(y - 1e9, p - 1e9), rel=1e-6)
 
 
@@ -149,22 +180,21 @@ def test_a_constant_truth_has_no_r2():
         np.full((9, 2, 1), 0.1),
         np.ones((9, 2, 1), bool),
         {"model": np.full((9, 2, 1), 0.2)},
-        epsilon=np.ones(1),
+        **ONE,
         targets=["y"],
         scale=np.ones(1),
-        season_scale=np.ones((1, 1)),
     )
     assert np.isnan(content["r2"])
 
 
 def test_truth_outside_the_mask_has_no_influence():
     hidden = np.where(MASK, Y, np.nan)
-    other = score(hidden, MASK, FORECASTS, epsilon=EPSILON, series=SERIES_OF, **NAMES)
+    other = score(hidden, MASK, FORECASTS, **GROUPS, series=SERIES_OF, hour=HOUR, **NAMES)
     assert other == content_of()
 
 
 def test_nothing_observed_is_not_a_number_and_raises_no_warning():
-    content = score(Y, np.zeros_like(MASK), FORECASTS, epsilon=EPSILON, series=SERIES_OF, **NAMES)
+    content = score(Y, np.zeros_like(MASK), FORECASTS, **GROUPS, series=SERIES_OF, **NAMES)
     assert all(np.isnan(content[key]) for key in [*metrics.NAMES, "z_mse", "z_mae", "skill"])
     assert content["beats_baselines"] is False
 
@@ -173,7 +203,16 @@ def test_content_is_plain_and_goes_through_json():
     content = content_of(series_names=["a", "b", "c"])
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     top = [key for key, value in content.items() if not isinstance(value, dict)]
-    assert top == [*metrics.NAMES, "z_mse", "z_mae", "skill", "best_baseline", "beats_baselines", "n_windows"]
+    assert top == [
+        *metrics.NAMES,
+        "z_mse",
+        "z_mae",
+        "skill",
+        "best_baseline",
+        "beats_baselines",
+        "loses_to",
+        "n_windows",
+    ]
 
 
 def test_memory_is_bounded_by_the_chunk_and_not_by_the_number_of_windows():
@@ -181,7 +220,7 @@ def test_memory_is_bounded_by_the_chunk_and_not_by_the_number_of_windows():
 
     def peak(chunks):
         tracemalloc.start()
-        reduce(merge, (sum_errors(*chunk, epsilon=np.ones(1)) for _ in range(chunks)))
+        reduce(merge, (sum_errors(*chunk, **ONE) for _ in range(chunks)))
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return size
@@ -201,15 +240,15 @@ def test_shapes_of_forecasts_are_checked():
 
 def test_series_outside_their_range_are_an_error():
     with pytest.raises(ValueError, match="series must lie in 0 to 1, but reach from 0 to 2"):
-        sum_errors(Y, MASK, FORECASTS, epsilon=EPSILON, series=SERIES_OF, n_series=2)
+        sum_errors(Y, MASK, FORECASTS, epsilon=EPSILON, season_scale=SEASON_SCALE[:2], series=SERIES_OF)
 
 
 def test_epsilon_must_be_above_zero():
     with pytest.raises(ValueError, match="epsilon must be above 0"):
-        sum_errors(Y, MASK, FORECASTS, epsilon=np.zeros(2))
+        sum_errors(Y, MASK, FORECASTS, epsilon=np.zeros(2), season_scale=SEASON_SCALE[:1])
 
 
 def test_sums_of_different_forecasts_are_not_merged():
-    other = sum_errors(Y, MASK, {"model": Y}, epsilon=EPSILON, series=SERIES_OF, n_series=SERIES)
+    other = sum_errors(Y, MASK, {"model": Y}, **GROUPS, series=SERIES_OF)
     with pytest.raises(ValueError, match="forecasts differ: model, naive, drift and model"):
         merge(sums_of(slice(None)), other)

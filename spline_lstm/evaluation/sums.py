@@ -1,0 +1,288 @@
+"""Sums of errors over windows, chunk by chunk: all that is kept of the windows to score them.
+
+Windows come in chunks. `sum_errors` turns a chunk into sums and `merge` adds sums up: a chunk can be
+forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from operator import add
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.evaluation.metrics import check_epsilon, check_shapes, usable_scale
+
+MODEL = "model"
+HOURS = 24
+# Position of the squares among the sums of errors.
+SQUARED = 2
+TINY = np.finfo(np.float64).tiny
+
+Values = Float[np.ndarray, "windows horizon targets"]
+PerTarget = Float[np.ndarray, " targets"]
+
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Parts(Generic[Part]):
+    """The same sums over each step, each series and each hour of the day (UTC).
+
+    Attributes
+    ----------
+    step : [..., horizon, targets]
+    series : [..., series, targets]
+    hour : [..., 24, targets]
+    """
+
+    step: Part
+    series: Part
+    hour: Part
+
+
+@dataclass(frozen=True)
+class TruthSums:
+    """What is known of the counted true values, in each step, series or hour.
+
+    Attributes
+    ----------
+    count : [parts, targets] float64, how many count
+    scaled : [parts, targets] float64, how many count for MASE: those whose series has a scale
+    mean : [parts, targets] float64, data units
+    spread : [parts, targets] float64, sum of squared deviations from `mean`
+    """
+
+    count: Float[np.ndarray, "parts targets"]
+    scaled: Float[np.ndarray, "parts targets"]
+    mean: Float[np.ndarray, "parts targets"]
+    spread: Float[np.ndarray, "parts targets"]
+
+    def __getitem__(self, cells: Any) -> "TruthSums":
+        return TruthSums(self.count[cells], self.scaled[cells], self.mean[cells], self.spread[cells])
+
+
+@dataclass(frozen=True)
+class ScoreSums:
+    """Sums over the windows seen so far.
+
+    Attributes
+    ----------
+    windows : int
+    truth : Parts of TruthSums
+    errors : dict of name -> Parts of [6, parts, targets] float64: sums of the error, its absolute value, its
+        square, its ratio in the robust MAPE, its ratio in the sMAPE, its ratio to the scale of MASE;
+        the model under `MODEL`, the rest are baselines, of which `hour` holds the squares alone, else NaN
+    """
+
+    windows: int
+    truth: Parts[TruthSums]
+    errors: dict[str, Parts[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which step, series and hour each value belongs to, and the sums over them.
+
+    Attributes
+    ----------
+    series : [windows] int, 0 to `n_series` - 1
+    n_series : int
+    hour : [windows, horizon] int, 0 to 23
+    """
+
+    series: Int[np.ndarray, " windows"]
+    n_series: int
+    hour: Int[np.ndarray, "windows horizon"]
+
+    @cached_property
+    def runs(self) -> Int[np.ndarray, " runs"]:
+        """First windows of the stretches of one series."""
+        return np.flatnonzero(np.diff(self.series, prepend=-1))
+
+    def sums(self, values: Values) -> Parts[np.ndarray]:
+        """Sums over the windows, [parts, targets] float64."""
+        return Parts(*self.step_and_series(values), self.by_hour(values))
+
+    def step_and_series(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over the windows of each step, and of each series."""
+        # Windows come series by series: summing the stretches first gives both sums in one pass.
+        cells = np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
+        return cells.sum(axis=0), _grouped(cells.sum(axis=1), self.series[self.runs], self.n_series)
+
+    def by_hour(self, values: Values) -> np.ndarray:
+        """Sums over the windows of each hour of the day."""
+        return _grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS)
+
+    def spread(self, parts: Parts[np.ndarray]) -> Parts[np.ndarray]:
+        """Values of each part at each value of the windows: [windows, horizon, targets], or what broadcasts to it."""
+        return Parts(step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour])
+
+
+def _grouped(values: Float[np.ndarray, "n targets"], group: Int[np.ndarray, " n"], groups: int) -> np.ndarray:
+    """Sums over each group, [groups, targets] float64."""
+    columns = [np.bincount(group, weights=column, minlength=groups) for column in values.T]
+    # bincount of an empty chunk is int.
+    return np.stack(columns, axis=-1).astype(np.float64)
+
+
+def sum_errors(
+    y_true: Values,
+    mask: Bool[np.ndarray, "windows horizon targets"],
+    forecasts: Mapping[str, np.ndarray],
+    *,
+    epsilon: PerTarget,
+    season_scale: Float[np.ndarray, "series targets"],
+    series: Int[np.ndarray, " windows"] | None = None,
+    hour: Int[np.ndarray, "windows horizon"] | None = None,
+) -> ScoreSums:
+    """Sum the errors of one chunk of windows.
+
+    Parameters
+    ----------
+    y_true : np.ndarray
+        [windows, horizon, targets] data units; anything, NaN too, where `mask` is False.
+    mask : np.ndarray
+        Same shape, bool, True where a value counts.
+    forecasts : mapping
+        Name -> forecast of the same shape; the model under `MODEL`.
+    epsilon : np.ndarray
+        [targets] floor of the robust MAPE, data units.
+    season_scale : np.ndarray
+        [series, targets] scale of MASE (`metrics.seasonal_naive_scale`), one row for each series of all chunks.
+    series : np.ndarray, optional
+        [windows] int, row in `season_scale`; all windows are of series 0 without it.
+    hour : np.ndarray, optional
+        [windows, horizon] int, hour of the day of each value, 0 to 23; all 0 without it.
+
+    Raises
+    ------
+    ValueError
+        A shape differs, `epsilon` is not above 0, a series is outside its range, or no forecast
+        has the name `MODEL`.
+    """
+    layout = Layout(
+        series=np.zeros(len(y_true), dtype=np.int64) if series is None else series,
+        n_series=len(season_scale),
+        hour=np.zeros(y_true.shape[:2], dtype=np.int64) if hour is None else hour,
+    )
+    _check(y_true, mask, forecasts, layout)
+    check_epsilon(epsilon)
+    truth = np.where(mask, y_true, 0.0).astype(np.float64)
+    usable = usable_scale(season_scale)
+    # A multiplication is cheaper than a division, and 0 leaves out what has no scale.
+    weight = np.divide(1.0, season_scale, out=np.zeros(season_scale.shape), where=usable)[layout.series][:, None]
+    scaled = mask & usable[layout.series][:, None]
+    size = np.abs(truth)
+    known = _Truth(truth, size, 1.0 / np.maximum(size, epsilon), weight)
+    return ScoreSums(
+        windows=len(y_true),
+        truth=_truth_sums(truth, mask, scaled, layout),
+        errors={
+            name: _error_sums(known, np.where(mask, forecast, 0.0), layout, all_hours=name == MODEL)
+            for name, forecast in forecasts.items()
+        },
+    )
+
+
+def _check(y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, np.ndarray], layout: Layout) -> None:
+    if MODEL not in forecasts:
+        raise ValueError(f"one forecast must be named {MODEL!r}, but there are: {', '.join(forecasts)}")
+    for forecast in forecasts.values():
+        check_shapes(y_true, forecast, mask)
+    series, n = layout.series, layout.n_series
+    if len(series) and not 0 <= series.min() <= series.max() < n:
+        raise ValueError(f"series must lie in 0 to {n - 1}, but reach from {series.min()} to {series.max()}")
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What all forecasts of a chunk are compared with: the truth, and by what their errors are weighted.
+
+    Attributes
+    ----------
+    y : 0 where it does not count
+    size : ``|y|``
+    inverse : 1 / floored size, of the robust MAPE
+    weight : 1 / scale of MASE, 0 without a scale
+    """
+
+    y: Values
+    size: Values
+    inverse: Values
+    weight: np.ndarray
+
+
+def _error_sums(truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool) -> Parts[np.ndarray]:
+    error = p - truth.y
+    size = np.abs(error)
+    terms = (
+        error,
+        size,
+        np.square(error),
+        size * truth.inverse,
+        # A pair of zeros counts 0, like the numerator.
+        2 * size / np.maximum(np.abs(p) + truth.size, TINY),
+        size * truth.weight,
+    )
+    step, series = zip(*(layout.step_and_series(term) for term in terms), strict=True)
+    # Sums by hour cost more than all others, and of a baseline its RMSE is all that is shown.
+    hour = np.full((len(terms), HOURS, p.shape[2]), np.nan)
+    for index in range(len(terms)) if all_hours else (SQUARED,):
+        hour[index] = layout.by_hour(terms[index])
+    return Parts(np.stack(step), np.stack(series), hour)
+
+
+def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts[TruthSums]:
+    count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
+    mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
+    centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.spread(mean))
+    spread = Parts(
+        step=centred.step.sum(axis=0),
+        series=layout.step_and_series(centred.series)[1],
+        hour=layout.by_hour(centred.hour),
+    )
+    return _each(TruthSums, count, usable, mean, spread)
+
+
+def _each(function: Callable[..., Part], *parts: Parts[Any]) -> Parts[Part]:
+    """`function` of the steps, of the series and of the hours."""
+    return Parts(
+        step=function(*(part.step for part in parts)),
+        series=function(*(part.series for part in parts)),
+        hour=function(*(part.hour for part in parts)),
+    )
+
+
+def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
+    """Sums over the windows of both.
+
+    Raises
+    ------
+    ValueError
+        They hold different forecasts.
+    """
+    if list(first.errors) != list(second.errors):
+        raise ValueError(f"forecasts differ: {', '.join(first.errors)} and {', '.join(second.errors)}")
+    return ScoreSums(
+        windows=first.windows + second.windows,
+        truth=_each(_merge_truth, first.truth, second.truth),
+        errors={name: _each(add, mine, second.errors[name]) for name, mine in first.errors.items()},
+    )
+
+
+def _merge_truth(first: TruthSums, second: TruthSums) -> TruthSums:
+    # Mean and spread are merged as in Chan, Golub and LeVeque (1983), The American Statistician 37,
+    # 242-247: sums of squares less the squared mean would lose all digits where values lie far from 0.
+    total = first.count + second.count
+    share = second.count / np.maximum(total, 1)
+    step = second.mean - first.mean
+    return TruthSums(
+        count=total,
+        scaled=first.scaled + second.scaled,
+        mean=first.mean + step * share,
+        spread=first.spread + second.spread + step**2 * first.count * share,
+    )

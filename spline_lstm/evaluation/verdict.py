@@ -1,0 +1,96 @@
+"""What must be read first: does the model beat the baselines, by how much, and what to beware of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spline_lstm.evaluation.wording import listed, number, plain
+
+# Percentage points that the coverage may lie off the level of the interval.
+COVERAGE_TOLERANCE = 2.0
+# Bias, as a share of the RMSE, from which on it is worth a word.
+BIAS_SHARE = 0.25
+PARTS = {
+    "horizon": ("step", "steps"),
+    "targets": ("target", "targets"),
+    "series": ("series", "series"),
+    "hours": ("hour", "hours of the day"),
+}
+
+
+def verdict(scores: Mapping[str, Any]) -> str:
+    """One sentence on the model and the baselines; `scores` as `scores.finish` gives them."""
+    rmse, best = number(scores["rmse"]), scores["best_baseline"]
+    best_rmse = number(scores["baselines"][best]["rmse"])
+    if not scores["beats_baselines"]:
+        losers = listed([plain(name) for name in scores["loses_to"]])
+        return f"the model LOSES TO {losers}: RMSE {rmse} against {best_rmse} of the best baseline, {plain(best)}"
+    skill = f"{100 * scores['skill']:.1f}"
+    return (
+        f"the model beats all {len(scores['baselines'])} baselines: RMSE {rmse}, {skill} % below that of the best, "
+        f"{plain(best)} ({best_rmse})"
+    )
+
+
+def cautions(scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
+    """What speaks against trusting the model, most important first.
+
+    Parameters
+    ----------
+    scores : mapping
+        Content of metrics/evaluate.json, details as mappings (`records.from_records`).
+    train, quality : mapping
+        Contents of metrics/train.json and metrics/data.json.
+    """
+    return [
+        *_lost(scores),
+        *_overfitted(train),
+        *(text for part, words in PARTS.items() for text in _lost_parts(scores.get(part, {}), *words)),
+        *_coverage(scores.get("intervals", [])),
+        *_bias(scores),
+        *(f"Data: {text}" for text in quality.get("warnings", [])),
+    ]
+
+
+def _lost(scores: Mapping[str, Any]) -> list[str]:
+    if scores.get("beats_baselines") is not False:
+        return []
+    names = listed([plain(name) for name in scores["loses_to"]])
+    return [f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."]
+
+
+def _overfitted(train: Mapping[str, Any]) -> list[str]:
+    if train.get("overfitting_warning") is not True:
+        return []
+    return [
+        f"The model is overfitted: validation loss {number(train.get('validation_loss'))} against training loss "
+        f"{number(train.get('train_loss'))} at the best epoch ({number(train.get('best_epoch'))})."
+    ]
+
+
+def _lost_parts(parts: Mapping[str, Mapping[str, Any]], one: str, many: str) -> list[str]:
+    """Steps, targets or series in which a baseline is at least as good, where there are several of them."""
+    lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
+    if len(parts) < 2 or not lost:
+        return []
+    names = listed([f"{name} ({plain(best)})" for name, best in lost.items()])
+    return [f"In {len(lost)} of {len(parts)} {many} a baseline is at least as good: {one} {names}."]
+
+
+def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
+    texts = []
+    for row in intervals:
+        level, coverage = float(row["interval"]), row["coverage"]
+        if coverage is not None and abs(coverage - level) > COVERAGE_TOLERANCE:
+            side = "narrow" if coverage < level else "wide"
+            texts.append(
+                f"The {row['interval']} % intervals are too {side} for the test part: they cover {number(coverage)} % "
+                "of its values."
+            )
+    return texts
+
+
+def _bias(scores: Mapping[str, Any]) -> list[str]:
+    bias, rmse = scores.get("bias"), scores.get("rmse")
+    if not bias or not rmse or abs(bias) < BIAS_SHARE * rmse:
+        return []
+    return [f"The forecasts are too {'high' if bias > 0 else 'low'} on average: bias {number(bias)}."]
