@@ -1,46 +1,106 @@
-"""Training speed beside peers: `python benchmarks/train.py [--torch-python PATH] [--peers ...]`.
+"""Training speed beside peers: `python benchmarks/train.py [--peers-python PATH] [--full]`, at the root.
 
-Each round runs every peer once, in a process of its own, one after another, so that a busy moment of the
-machine meets all of them. Printed per case and peer: minimum and median seconds and CPU seconds per
-epoch, start cost (import to the end of the first epoch), peak memory, and the ratio of the minima to ours;
-and the floor: floating-point operations of the matmuls over the measured sgemm rate. PyTorch may live in
-an environment of its own: the extra `peers` of pyproject.toml, or --torch-python.
+Every peer trains the same network on the same windows (see train_peers.py), each in a process of its
+own. The processes take turns, one epoch each, so that a busy moment of the machine meets all of them;
+the first epochs, which compile, are not counted. A ratio is the median over the turns of (the peer's
+seconds / our seconds in the same turn). The floor is the operations of the matmuls over the measured rate
+of a large one. Start cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows,
+ours behind a warm compilation cache. Memory: the peak of the resident memory of a process.
+
+The peers are the extra `peers` of pyproject.toml; --peers-python names the Python that has them, where
+they live in an environment of their own. Those that are not installed are left out, and named.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+ROOT = Path(__file__).parent.parent
 WORKER = Path(__file__).parent / "train_peers.py"
-PEERS = ("ours", "torch-1", "torch-2", "torch-compile", "keras", "nnx.RNN")
-HIDDEN = (64, 32)
+PEERS = ("ours", "torch-1", "torch-2", "torch-1-compiled", "torch-2-compiled", "keras", "nnx.RNN")
+MODULES = {"torch": "torch", "keras": "keras, tensorflow"}
+BASE = {"cell": "lstm", "hidden": [64, 32], "lookback": 24, "threads": 2}
+GATES = {"lstm": 4, "gru": 3}
+WARM_UP = 2
+START_EPOCHS = 10
 
 
-def run(peer: str, case: dict[str, Any], torch_python: str) -> dict[str, Any]:
-    """Figures of one process."""
-    python = torch_python if peer.startswith("torch") else sys.executable
-    command = [python, str(WORKER), peer, json.dumps(case)]
-    root = str(WORKER.parent.parent)
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment(root))
-    return json.loads(done.stdout.splitlines()[-1])
+@dataclass
+class Worker:
+    """A peer in a process of its own, and the figures of its epochs."""
+
+    peer: str
+    process: subprocess.Popen[str]
+    epochs: list[dict[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, peer: str, case: dict[str, Any], python: str) -> "Worker":
+        """Start the process; it waits for the first turn."""
+        # Threads of a peer that wait by spinning would take the cores of the peer whose turn it is.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+        command = [python, str(WORKER), peer, json.dumps(case)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        return cls(peer, subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes))
+
+    def turn(self) -> None:
+        """Train one epoch."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("epoch\n")
+        self.process.stdin.flush()
+        self.epochs.append(self._answer())
+
+    def end(self) -> float:
+        """Close the process; the peak of its memory, MB."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        memory = self._answer()["memory_mb"]
+        self.process.wait()
+        return memory
+
+    def column(self, name: str) -> np.ndarray:
+        """One figure of the epochs behind the warm-up."""
+        return np.array([epoch[name] for epoch in self.epochs[WARM_UP:]])
+
+    def _answer(self) -> dict[str, float]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.peer} failed; run {WORKER.name} alone to see why: {self.process.args}")
+        return json.loads(line)
 
 
-def environment(root: str) -> dict[str, str]:
-    """The caller's environment, with this project importable."""
-    return {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
+def pythons(peers_python: str) -> dict[str, str]:
+    """The Python of each peer that can be imported."""
+    found = {}
+    for peer in PEERS:
+        framework = peer.split("-")[0]
+        python = peers_python if framework in MODULES else sys.executable
+        command = [python, "-c", f"import importlib.util as u; assert all(map(u.find_spec, {module_names(framework)}))"]
+        present = framework not in MODULES or subprocess.run(command, check=False, capture_output=True).returncode == 0
+        if present:
+            found[peer] = python
+        else:
+            print(f"left out, not installed: {peer}")
+    return found
 
 
-def sgemm_rate(size: int = 1024, repeats: int = 5) -> float:
-    """Measured floating-point operations per second of a square float32 matmul."""
+def module_names(framework: str) -> list[str]:
+    """Modules that the peers of a framework import."""
+    return MODULES.get(framework, "").split(", ")
+
+
+def sgemm_rate(size: int = 1024, repeats: int = 10) -> float:
+    """Measured operations per second of a square float32 matmul on all cores."""
     a = np.ones((size, size), np.float32)
     seconds = []
     for _ in range(repeats):
@@ -51,51 +111,108 @@ def sgemm_rate(size: int = 1024, repeats: int = 5) -> float:
 
 
 def operations(case: dict[str, Any]) -> float:
-    """Matmul operations of an epoch: forward, and twice as many backward."""
-    widths = (case["features"], *HIDDEN)
-    pairs = pairwise(widths)
-    return 3 * 2 * case["windows"] * case["lookback"] * sum((below + units) * 4 * units for below, units in pairs)
+    """Matmul operations of an epoch.
+
+    Per step, window and layer 2 (inputs + units) gates units forward; the same for the gradient of the
+    weights; and for those of the states, of which the inputs of the lowest layer need none.
+    """
+    widths = (case["features"], *case["hidden"])
+    gates = GATES[case["cell"]]
+    total = sum(6 * (below + units) * gates * units for below, units in itertools.pairwise(widths))
+    total -= 2 * widths[0] * gates * widths[1]
+    return case["windows"] * case["lookback"] * total
 
 
-def report(case: dict[str, Any], results: dict[str, list[dict[str, Any]]], rate: float) -> None:
-    """Print one line per peer."""
-    label = " ".join(f"{key}={case[key]}" for key in ("windows", "lookback", "features", "batch"))
-    print(f"\n{label}  floor {operations(case) / rate:.4f} s/epoch at {rate / 1e9:.0f} GFLOP/s")
-    print(f"{'peer':14} {'min s':>8} {'median':>8} {'min CPU':>8} {'start s':>8} {'MB':>6} {'x ours':>7}")
-    best = min(second for item in results["ours"] for second in item["epoch_s"])
-    for peer, items in results.items():
-        seconds = [second for item in items for second in item["epoch_s"]]
-        cpu = min(second for item in items for second in item["epoch_cpu_s"])
-        start, memory = min(item["start_s"] for item in items), min(item["memory_mb"] for item in items)
-        middle = statistics.median(seconds)
-        figures = f"{min(seconds):8.4f} {middle:8.4f} {cpu:8.4f} {start:8.2f} {memory:6.0f}"
-        print(f"{peer:14} {figures} {min(seconds) / best:7.2f}")
+def measure(case: dict[str, Any], peers: dict[str, str], rounds: int) -> dict[str, float]:
+    """Train a case in turns, print one line per peer, and give the ratio of each peer."""
+    workers = [Worker.start(peer, case, python) for peer, python in peers.items()]
+    for number in range(WARM_UP + rounds):
+        # The order of the turns changes, so that no peer always follows the same one.
+        for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
+            worker.turn()
+    return report(case, workers)
+
+
+def report(case: dict[str, Any], workers: list[Worker]) -> dict[str, float]:
+    """Print the figures of a case."""
+    floor = operations(case) / sgemm_rate()
+    label = " ".join(f"{key}={case[key]}" for key in ("cell", "windows", "lookback", "features", "batch"))
+    print(f"\n{label}: s/epoch, floor of the matmuls {floor:.4f}")
+    print(f"{'peer':17} {'median':>8} {'min':>8} {'CPU-s':>8} {'MB':>6} {'x ours':>7} {'min/min':>8} {'val loss':>9}")
+    base, ratios = workers[0].column("s"), {}
+    for worker in workers:
+        seconds, memory = worker.column("s"), worker.end()
+        ratios[worker.peer] = float(np.median(seconds / base))
+        cpu = np.median(worker.column("cpu_s"))
+        figures = f"{np.median(seconds):8.4f} {seconds.min():8.4f} {cpu:8.4f} {memory:6.0f}"
+        against = f"{ratios[worker.peer]:7.2f} {seconds.min() / base.min():8.2f}"
+        print(f"{worker.peer:17} {figures} {against} {worker.epochs[-1]['validation_loss']:9.5f}", flush=True)
+    return ratios
+
+
+def whole_process(peer: str, case: dict[str, Any], python: str, epochs: int) -> tuple[float, float]:
+    """Seconds of a process from its start to its end, and the peak of its memory (MB)."""
+    start = time.perf_counter()
+    worker = Worker.start(peer, case, python)
+    for _ in range(epochs):
+        worker.turn()
+    memory = worker.end()
+    return time.perf_counter() - start, memory
+
+
+def measure_start(peers: dict[str, str], rounds: int) -> None:
+    """Print the seconds of whole processes: import, compile, 10 epochs on 2,000 windows."""
+    case = {**BASE, "windows": 2000, "features": 1, "batch": 32}
+    whole_process("ours", case, peers["ours"], 1)
+    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
+    for _ in range(rounds):
+        for peer, python in peers.items():
+            seconds[peer].append(whole_process(peer, case, python, START_EPOCHS)[0])
+    print(f"\nwhole process: import, compile and {START_EPOCHS} epochs, batch 32, our compilation cache warm")
+    print(f"{'peer':17} {'median s':>9} {'min s':>7} {'x ours':>7}")
+    for peer, values in seconds.items():
+        ratio = statistics.median(np.divide(values, seconds["ours"]))
+        print(f"{peer:17} {statistics.median(values):9.2f} {min(values):7.2f} {ratio:7.2f}", flush=True)
+
+
+def measure_memory(peers: dict[str, str]) -> None:
+    """Print our peak of memory at two lookbacks."""
+    print("\npeak memory while training on 17,000 windows (MB)")
+    for features, batch in ((1, 32), (8, 32)):
+        case = {**BASE, "windows": 17_000, "features": features, "batch": batch}
+        short, long = (whole_process("ours", {**case, "lookback": rows}, peers["ours"], 1)[1] for rows in (24, 168))
+        label = f"features={features} batch={batch}"
+        print(f"{label}: lookback 24 {short:.0f}, lookback 168 {long:.0f} ({long / short:.3f})")
+
+
+def cases(full: bool) -> list[dict[str, Any]]:
+    """What is trained."""
+    if not full:
+        return [{**BASE, "windows": 2000, "features": 1, "batch": batch} for batch in (32, 256)]
+    grid = itertools.product((2000, 17_000), (1, 8), (32, 256))
+    lstm = [{**BASE, "windows": count, "features": features, "batch": batch} for count, features, batch in grid]
+    return [*lstm, *({**BASE, "cell": "gru", "windows": 2000, "features": 1, "batch": batch} for batch in (32, 256))]
 
 
 def main() -> None:
-    """Run all cases."""
+    """Run the cases, the whole processes and the memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch-python", default=sys.executable)
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
-    parser.add_argument("--windows", type=int, nargs="+", default=[2000, 17000])
-    parser.add_argument("--batch", type=int, nargs="+", default=[32, 256])
-    parser.add_argument("--features", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--lookback", type=int, default=24)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cache", action="store_true", help="use the compilation cache of this project")
+    parser.add_argument("--peers-python", default=sys.executable, metavar="PATH", help="the Python that has the peers")
+    parser.add_argument("--peers", nargs="+", choices=PEERS[1:], default=PEERS[1:])
+    parser.add_argument("--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that count (default: 7)")
+    parser.add_argument("--only", choices=("epochs", "start", "memory"), help="one part alone")
     options = parser.parse_args()
-    rate = sgemm_rate()
-    for count in options.windows:
-        for features in options.features:
-            for batch in options.batch:
-                case = {"windows": count, "lookback": options.lookback, "features": features, "batch": batch}
-                case |= {"hidden": HIDDEN, "epochs": options.epochs, "cache": options.cache}
-                results: dict[str, list[dict[str, Any]]] = {peer: [] for peer in options.peers}
-                for _ in range(options.rounds):
-                    for peer in options.peers:
-                        results[peer].append(run(peer, case, options.torch_python))
-                report(case, results, rate)
+    peers = {peer: path for peer, path in pythons(options.peers_python).items() if peer in ("ours", *options.peers)}
+    rate, load = sgemm_rate() / 1e9, os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, {rate:.0f} GFLOP/s in a float32 matmul, load {load:.1f}")
+    if options.only in (None, "epochs"):
+        for case in cases(options.full):
+            measure(case, peers, options.rounds)
+    if options.only in (None, "start"):
+        measure_start(peers, rounds=5 if options.full else 2)
+    if options.only in (None, "memory"):
+        measure_memory(peers)
 
 
 if __name__ == "__main__":

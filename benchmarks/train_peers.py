@@ -1,9 +1,10 @@
 # ruff: noqa: PLC0415 (each peer imports its own framework, and the import is part of what is measured)
-"""One training in one process, timed: `python benchmarks/train_peers.py PEER '{"batch": 32, ...}'`.
+"""One peer of benchmarks/train.py in a process of its own: `python benchmarks/train_peers.py PEER CASE`.
 
-All peers train the same LSTM network (dense head on the last state) with AdamW on the same windows of
-a sine with noise, in the same number of batches. Prints one JSON line: seconds and CPU seconds of each
-epoch, of the imports, of the start until the first epoch ends, and the peak memory in MB.
+All peers train the same recurrent network (dense head on the last state, mean squared error, AdamW,
+clipping) on the same windows of a sine with noise, in batches of the same size, the last one smaller,
+and end each epoch with the loss of the same validation windows. The process trains one epoch for each
+line that it reads, answers with a JSON line, and says at the end of its input how much memory it took.
 """
 
 import json
@@ -11,149 +12,171 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 HORIZON = 6
 RATE = 1e-3
+DECAY = 1e-4
+CLIP = 1.0
+VALIDATION = 256
+# What a peer is: its epoch, called with the number of the epoch, and giving the validation loss.
+Peer = Callable[[int], float]
 
 
-def windows(count: int, lookback: int, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """X [count, lookback, features] and y [count, horizon] of a sine with noise."""
+def table(case: dict[str, Any]) -> np.ndarray:
+    """Rows [rows, features] of a sine with noise: as many as the training and validation windows need."""
     rng = np.random.default_rng(0)
-    rows = count + lookback + HORIZON
-    series = np.sin(np.arange(rows) / 8)[:, None] + rng.normal(scale=0.3, size=(rows, features))
-    view = np.lib.stride_tricks.sliding_window_view(series.astype(np.float32), lookback + HORIZON, axis=0)[:count]
-    return np.ascontiguousarray(view[:, :, :lookback].swapaxes(1, 2)), np.ascontiguousarray(view[:, 0, lookback:])
+    rows = case["windows"] + VALIDATION + case["lookback"] + HORIZON - 1
+    noise = rng.normal(scale=0.3, size=(rows, case["features"]))
+    return (np.sin(np.arange(rows) / 8)[:, None] + noise).astype(np.float32)
 
 
-def batches(count: int, size: int, epoch: int) -> Iterator[np.ndarray]:
-    """Shuffled indices of an epoch, in whole batches."""
-    order = np.random.default_rng(epoch).permutation(count)
-    return iter(order[: count // size * size].reshape(-1, size))
+def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Training X [windows, lookback, features] and y [windows, horizon], and those of validation."""
+    lookback, count = case["lookback"], case["windows"]
+    view = np.lib.stride_tricks.sliding_window_view(table(case), lookback + HORIZON, axis=0)
+    x = np.ascontiguousarray(view[:, :, :lookback].swapaxes(1, 2))
+    y = np.ascontiguousarray(view[:, 0, lookback:])
+    return x[:count], y[:count], x[count:], y[count:]
 
 
-def ours(case: dict[str, Any]) -> Callable[[int], None]:
-    """Return the epoch of this project: gathering, steps and validation in one compiled program."""
-    import dataclasses
-    from pathlib import Path
-
+def ours(case: dict[str, Any]) -> Peer:
+    """Return this project: gathering, steps and validation of an epoch in one compiled program."""
     from spline_lstm.models.config import ModelConfig
-    from spline_lstm.params import TrainParams, WindowParams
+    from spline_lstm.params import TrainParams, load_params
     from spline_lstm.runtime import configure_compilation_cache, configure_threads
+
+    configure_threads(case["threads"])
+    configure_compilation_cache(Path())
+    from spline_lstm.training import make_epoch, make_optimizer, start
+
+    found = as_of_windows(case)
+    names = found.feature_names
+    config = ModelConfig(
+        case["cell"], tuple(case["hidden"]), 0.0, "none", case["lookback"], HORIZON, names, names[:1], (0,)
+    )
+    changes = {"batch_size": case["batch"], "learning_rate": RATE, "schedule": "constant", "threads": case["threads"]}
+    fixed = {"loss": "mse", "weight_decay": DECAY, "clip_norm": CLIP, "precision": "float32", "ensemble_size": 1}
+    params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
+    optimizer = make_optimizer(params, steps_per_epoch=1)
+    state = start(config, optimizer, 0)
+    run = make_epoch(config, optimizer, params, found)
+
+    def epoch(number: int) -> float:
+        nonlocal state
+        state, figures = run(state, number, 1.0)
+        return float(np.asarray(figures)[1])
+
+    return epoch
+
+
+def as_of_windows(case: dict[str, Any]) -> Any:
+    """The rows as the stages of this project hand them to training."""
     from spline_lstm.series.arrays import AsOfArrays
     from spline_lstm.series.scaling import Scaler
-    from spline_lstm.training import make_epoch, make_optimizer, start
-    from spline_lstm.windows import make_windows
+    from spline_lstm.windows import Windows
 
-    configure_threads(2)
-    if case["cache"]:
-        configure_compilation_cache(Path())
-    lookback, features = case["lookback"], case["features"]
-    rows = case["windows"] + lookback + HORIZON + 3 * HORIZON
-    x, _ = windows(rows, 1, features)
-    names = tuple(f"f{index}" for index in range(features))
+    values, lookback, features = table(case), case["lookback"], case["features"]
+    rows = len(values)
     arrays = AsOfArrays(
-        scaled=x[:, 0],
-        causal=x[:, 0],
+        scaled=values,
+        causal=values,
         known_at=np.repeat(np.arange(rows, dtype=np.int32)[:, None], features, axis=1),
         valid=np.ones(rows, dtype=bool),
-        raw_target=x[:, 0, :1].astype(np.float64),
+        raw_target=values[:, :1].astype(np.float64),
         observed=np.ones((rows, 1), dtype=bool),
         timestamps=np.arange(rows, dtype=np.int64),
         series_offsets=np.array([0, rows]),
         static_ids=np.zeros((1, 0), dtype=np.int32),
-        feature_names=np.array(names),
+        feature_names=np.array([f"f{index}" for index in range(features)]),
         target_indices=np.array([0], dtype=np.int32),
-        split_instants=np.array([rows - 2 * HORIZON - 1, rows - HORIZON]),
+        split_instants=np.array([case["windows"], rows]),
     )
-    params = WindowParams(lookback=lookback, horizon=HORIZON, stride=1, embargo=0, materialize=False)
-    found = make_windows(arrays, Scaler("none", np.zeros(features), np.ones(features)), params)
-    split = np.where(np.arange(len(found.origins)) < case["windows"], 0, 1).astype(np.uint8)
-    found = dataclasses.replace(found, split=split)
-    config = ModelConfig("lstm", tuple(case["hidden"]), 0.0, "none", lookback, HORIZON, names, names[:1], (0,))
-    optimisation = TrainParams(
-        seed=0, loss="mse", positive_weight=1.0, batch_size=case["batch"], max_epochs=10, patience=10, min_delta=0.0,
-        learning_rate=RATE, schedule="constant", plateau_factor=0.5, plateau_patience=2, weight_decay=1e-4,
-        clip_norm=1.0, overfitting_ratio=2.0, precision="float32", ensemble_size=1, threads=2,
-    )  # fmt: skip
-    optimizer = make_optimizer(optimisation, steps_per_epoch=1)
-    state = start(config, optimizer, 0)
-    run = make_epoch(config, optimizer, optimisation, found)
-
-    def epoch(number: int) -> None:
-        nonlocal state
-        state, figures = run(state, number, 1.0)
-        np.asarray(figures)
-
-    return epoch
+    origins = np.arange(lookback, rows - HORIZON + 1)
+    split = (np.arange(len(origins)) >= case["windows"]).astype(np.uint8)
+    return Windows(arrays, Scaler("none", np.zeros(features), np.ones(features)), lookback, HORIZON, origins, split)
 
 
-def torch(case: dict[str, Any], *, threads: int, compiled: bool = False) -> Callable[[int], None]:
-    """Return the epoch of PyTorch: nn.LSTM layers, AdamW, clipping."""
+def torch(case: dict[str, Any], *, threads: int, compiled: bool = False) -> Peer:
+    """PyTorch: nn.LSTM or nn.GRU layers, time first (the faster layout), fused AdamW, clipping."""
     import torch as library
     from torch import nn
 
     library.set_num_threads(threads)
-    x, y = (library.from_numpy(value) for value in windows(case["windows"], case["lookback"], case["features"]))
+    library.manual_seed(0)
+    x, y, x_val, y_val = (library.from_numpy(value) for value in windows(case))
     widths = [case["features"], *case["hidden"]]
+    layer = {"lstm": nn.LSTM, "gru": nn.GRU}[case["cell"]]
 
     class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            pairs = pairwise(widths)
-            self.layers = nn.ModuleList([nn.LSTM(width, units, batch_first=True) for width, units in pairs])
+            self.layers = nn.ModuleList([layer(width, units) for width, units in pairwise(widths)])
             self.head = nn.Linear(widths[-1], HORIZON)
 
         def forward(self, value: Any) -> Any:
+            value = value.transpose(0, 1)
             for layer in self.layers:
                 value = layer(value)[0]
-            return self.head(value[:, -1])
+            return self.head(value[-1])
 
     network = Network()
     forward = library.compile(network) if compiled else network
-    optimizer = library.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
+    optimizer = library.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
+    parameters = list(network.parameters())
 
-    def epoch(number: int) -> None:
-        for index in batches(case["windows"], case["batch"], number):
-            rows = library.from_numpy(index)
-            optimizer.zero_grad()
-            nn.functional.mse_loss(forward(x[rows]), y[rows]).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    def epoch(number: int) -> float:
+        order = library.from_numpy(np.random.default_rng(number).permutation(len(x)))
+        batches = zip(x[order].split(case["batch"]), y[order].split(case["batch"]), strict=True)
+        for inputs, labels in batches:
+            optimizer.zero_grad(set_to_none=True)
+            nn.functional.mse_loss(forward(inputs), labels).backward()
+            nn.utils.clip_grad_norm_(parameters, CLIP, foreach=True)
             optimizer.step()
+        with library.no_grad():
+            return float(nn.functional.mse_loss(network(x_val), y_val))
 
     return epoch
 
 
-def keras(case: dict[str, Any]) -> Callable[[int], None]:
-    """Return the epoch of Keras on TensorFlow: `fit` on the same windows."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+def keras(case: dict[str, Any]) -> Peer:
+    """Keras 3 on TensorFlow: `fit`."""
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import keras as library
 
-    x, y = windows(case["windows"], case["lookback"], case["features"])
-    layers = [library.layers.LSTM(units, return_sequences=True) for units in case["hidden"][:-1]]
-    layers += [library.layers.LSTM(case["hidden"][-1]), library.layers.Dense(HORIZON)]
+    x, y, x_val, y_val = windows(case)
+    layer = {"lstm": library.layers.LSTM, "gru": library.layers.GRU}[case["cell"]]
+    layers = [layer(units, return_sequences=True) for units in case["hidden"][:-1]]
+    layers += [layer(case["hidden"][-1]), library.layers.Dense(HORIZON)]
     network = library.Sequential([library.layers.Input(x.shape[1:]), *layers])
-    network.compile(library.optimizers.AdamW(RATE, weight_decay=1e-4, global_clipnorm=1.0), "mse")
-    return lambda number: network.fit(x, y, batch_size=case["batch"], epochs=1, verbose=0) and None
+    network.compile(library.optimizers.AdamW(RATE, weight_decay=DECAY, global_clipnorm=CLIP), "mse")
+    validation = {"validation_data": (x_val, y_val), "validation_batch_size": VALIDATION}
+
+    def epoch(number: int) -> float:
+        del number
+        return network.fit(x, y, batch_size=case["batch"], epochs=1, verbose=0, **validation).history["val_loss"][0]
+
+    return epoch
 
 
-def nnx_rnn(case: dict[str, Any]) -> Callable[[int], None]:
-    """Return the epoch of Flax as its tutorials write it: nnx.RNN, one nnx.jit step per batch from the host."""
+def nnx_rnn(case: dict[str, Any]) -> Peer:
+    """Flax as its tutorials write it: nnx.RNN, one nnx.jit step per batch from the host."""
     import jax.numpy as jnp
     import optax
     from flax import nnx
 
-    x, y = windows(case["windows"], case["lookback"], case["features"])
+    x, y, x_val, y_val = windows(case)
     rngs, widths = nnx.Rngs(0), [case["features"], *case["hidden"]]
+    cell = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell}[case["cell"]]
 
     class Network(nnx.Module):
         def __init__(self) -> None:
-            pairs = pairwise(widths)
-            self.layers = nnx.List([nnx.RNN(nnx.OptimizedLSTMCell(a, b, rngs=rngs)) for a, b in pairs])
+            self.layers = nnx.List([nnx.RNN(cell(a, b, rngs=rngs)) for a, b in pairwise(widths)])
             self.head = nnx.Linear(widths[-1], HORIZON, rngs=rngs)
 
         def __call__(self, value: Any) -> Any:
@@ -162,47 +185,63 @@ def nnx_rnn(case: dict[str, Any]) -> Callable[[int], None]:
             return self.head(value[:, -1])
 
     network = Network()
-    clipped = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(RATE, weight_decay=1e-4))
+    clipped = optax.chain(optax.clip_by_global_norm(CLIP), optax.adamw(RATE, weight_decay=DECAY))
     optimizer = nnx.Optimizer(network, clipped, wrt=nnx.Param)
+
+    def loss(network: Any, x: Any, y: Any) -> Any:
+        return jnp.mean((network(x) - y) ** 2)
+
+    validate = nnx.jit(loss)
 
     @nnx.jit
     def step(network: Any, optimizer: Any, x: Any, y: Any) -> Any:
-        loss, gradient = nnx.value_and_grad(lambda network: jnp.mean((network(x) - y) ** 2))(network)
+        value, gradient = nnx.value_and_grad(loss)(network, x, y)
         optimizer.update(network, gradient)
-        return loss
+        return value
 
-    def epoch(number: int) -> None:
-        for index in batches(case["windows"], case["batch"], number):
-            float(step(network, optimizer, x[index], y[index]))
+    def epoch(number: int) -> float:
+        order = np.random.default_rng(number).permutation(len(x))
+        for begin in range(0, len(x), case["batch"]):
+            rows = order[begin : begin + case["batch"]]
+            step(network, optimizer, x[rows], y[rows])
+        return float(validate(network, x_val, y_val))
 
     return epoch
 
 
-PEERS: dict[str, Callable[[dict[str, Any]], Callable[[int], None]]] = {
+PEERS: dict[str, Callable[[dict[str, Any]], Peer]] = {
     "ours": ours,
     "torch-1": lambda case: torch(case, threads=1),
     "torch-2": lambda case: torch(case, threads=2),
-    "torch-compile": lambda case: torch(case, threads=2, compiled=True),
+    "torch-1-compiled": lambda case: torch(case, threads=1, compiled=True),
+    "torch-2-compiled": lambda case: torch(case, threads=2, compiled=True),
     "keras": keras,
     "nnx.RNN": nnx_rnn,
 }
 
 
+def memory_mb() -> float:
+    """Peak of the resident memory of this process."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # getrusage would also count the process that this one was started by.
+        return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if "VmHWM" in line)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def main() -> None:
-    """Train, and print the figures."""
+    """Train an epoch per line of the input, and print its figures."""
+    # Frameworks write to stdout, too: the answers keep a channel of their own.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     peer, case = sys.argv[1], json.loads(sys.argv[2])
-    clock = time.perf_counter(), time.process_time()
     epoch = PEERS[peer](case)
-    marks = [(time.perf_counter(), time.process_time())]
-    for number in range(1, case["epochs"] + 1):
-        epoch(number)
-        marks.append((time.perf_counter(), time.process_time()))
-    steps = np.diff(marks, axis=0)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    figures = {"epoch_s": steps[1:, 0].tolist(), "epoch_cpu_s": steps[1:, 1].tolist(), "memory_mb": memory}
-    ready = marks[1]
-    figures |= {"start_s": ready[0] - clock[0], "start_cpu_s": ready[1] - clock[1], "all_s": marks[-1][0] - clock[0]}
-    print(json.dumps(figures))
+    for number, _ in enumerate(sys.stdin, start=1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        loss = epoch(number)
+        figures = {"s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "validation_loss": loss}
+        print(json.dumps(figures), file=answers, flush=True)
+    print(json.dumps({"memory_mb": memory_mb()}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from spline_lstm.evaluation import metrics as metrics
+    from spline_lstm.forecasting.forecaster import Forecaster as Forecaster
     from spline_lstm.models.forecaster import Model as Model
     from spline_lstm.models.forecaster import load_model as load_model
     from spline_lstm.windows import Batch as Batch
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluation": ["metrics"],
+        "forecasting.forecaster": ["Forecaster"],
         "models.forecaster": ["Model", "load_model"],
         "windows": ["Batch", "Windows", "load_windows"],
     },

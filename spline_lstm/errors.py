@@ -119,6 +119,13 @@ class LeakageError(SplineLstmError):
     title = "leakage"
 
 
+class ExperimentError(SplineLstmError):
+    """Experiments cannot be run here, failed, or do not fit together."""
+
+    exit_code = 20
+    title = "experiments"
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """Text of a user's value for a message, cut where it is long.
 

@@ -8,6 +8,7 @@ import datetime
 import difflib
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,19 +41,19 @@ class DataParams(Section):
 
 
 class SplitParams(Section):
-    """Chronological shares of the time span, or dates; the test part is what remains."""
+    """Chronological shares of the time span, or dates; the test part is what remains, or ends at the third date."""
 
     train: Share
     validation: Share
-    dates: tuple[str, str] | None
+    dates: Annotated[tuple[str, ...], Field(min_length=2, max_length=3)] | None
 
     @pydantic.field_validator("dates")
     @classmethod
-    def _in_order(cls, value: tuple[str, str] | None) -> tuple[str, str] | None:
+    def _in_order(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None:
             instants = [parse_instant(text) for text in value]
-            if instants[0] >= instants[1]:
-                raise ValueError("the validation part must begin before the test part")
+            if any(earlier >= later for earlier, later in pairwise(instants)):
+                raise ValueError("the validation part must begin before the test part, and that before its end")
         return value
 
     @pydantic.model_validator(mode="after")
@@ -192,7 +193,22 @@ class ExportParams(Section):
     """Exported files (stage export)."""
 
     opset: Annotated[int, Field(ge=13, le=18)]
+    variants: tuple[Literal["float16", "int8"], ...]
     golden_windows: Count
+
+    @pydantic.field_validator("variants")
+    @classmethod
+    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("no variant may stand there twice")
+        return value
+
+
+class QuantizedParams(Section):
+    """Limits of the files with weights in fewer bits (stage benchmark)."""
+
+    max_abs_diff: Annotated[float, Field(gt=0.0)]
+    max_rmse_increase: Annotated[float, Field(ge=0.0)]
 
 
 class BenchmarkParams(Section):
@@ -203,8 +219,65 @@ class BenchmarkParams(Section):
     repeats: Annotated[int, Field(ge=2)]
     max_abs_diff: Annotated[float, Field(gt=0.0)]
     max_rmse_increase: Annotated[float, Field(ge=0.0)]
+    quantized: QuantizedParams
     max_p95_ms: Annotated[float, Field(gt=0.0)]
     max_size_mb: Annotated[float, Field(gt=0.0)]
+
+
+class BacktestParams(Section):
+    """Walk-forward backtest (stage backtest)."""
+
+    strategy: Literal["expanding", "rolling"]
+    folds: Count
+    test: Share
+    validation: Share
+    embargo: Annotated[int, Field(ge=0)] | None
+    stride: Count | None
+    max_epochs: Count | None
+    executor: Literal["local"]
+    workers: Count
+
+    @pydantic.model_validator(mode="after")
+    def _training_part_remains(self) -> "BacktestParams":
+        if self.folds * self.test >= 1.0:
+            raise ValueError("folds * test must be below 1, so that the first fold has data to train on")
+        return self
+
+
+class CompareParams(Section):
+    """The matrix of experiments and what decides among them (command compare)."""
+
+    models: Annotated[tuple[Literal["lstm", "gru", "attention_lstm"], ...], Field(min_length=1)]
+    modes: Annotated[tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
+    format: Literal["onnx", "tflite"]
+    p95_weight: Annotated[float, Field(ge=0.0)]
+    size_weight: Annotated[float, Field(ge=0.0)]
+    block: Count | None
+    repetitions: Annotated[int, Field(ge=100)]
+    bootstrap_seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @pydantic.field_validator("models", "modes", "seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each entry may stand once")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _some_weight(self) -> "CompareParams":
+        if self.p95_weight + self.size_weight == 0.0:
+            raise ValueError("p95_weight and size_weight must not both be 0")
+        return self
+
+
+class TuneParams(Section):
+    """How hyperparameters are searched (command tune)."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    startup_trials: Count
+    warmup_epochs: Count
+    max_cost: Annotated[float, Field(ge=1.0)]
 
 
 class Params(Section):
@@ -218,12 +291,13 @@ class Params(Section):
     evaluate: EvaluateParams
     export: ExportParams
     benchmark: BenchmarkParams
+    backtest: BacktestParams
+    compare: CompareParams
+    tune: TuneParams
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self) -> "Params":
         model, loss = self.model, self.train.loss
-        if self.window.lookback % model.segment:
-            raise ValueError(f"model.segment {model.segment} must divide window.lookback {self.window.lookback}")
         if model.decoder == "segments" and self.window.horizon % model.segment:
             raise ValueError(
                 f"with model.decoder segments, model.segment {model.segment} must divide window.horizon "
@@ -249,32 +323,43 @@ def load_params(folder: Path) -> Params:
     """
     path = folder / "params.yaml"
     try:
-        # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
-        return Params.model_validate_json(_read_as_json(path))
-    except pydantic.ValidationError as error:
-        raise ParamsError(f"{path}: {_describe(error)}") from None
-
-
-def _read_as_json(path: Path) -> str:
-    try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run in a pipeline folder or name one") from None
+    return parse_params(text, str(path))
+
+
+def parse_params(text: str, where: str) -> Params:
+    """Validate the text of a params.yaml; `where` names it in messages.
+
+    Raises
+    ------
+    ParamsError
+        As `load_params`.
+    """
+    try:
+        # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
+        return Params.model_validate_json(_as_json(text, where))
+    except pydantic.ValidationError as error:
+        raise ParamsError(f"{where}: {_describe(error)}") from None
+
+
+def _as_json(text: str, where: str) -> str:
     directive = re.search(r"^%", text, flags=re.MULTILINE)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
-        raise ParamsError(f"{path} line {line}: params follow YAML 1.2 and use no directive; remove the line")
+        raise ParamsError(f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line")
     try:
         return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise ParamsError(f"{path}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
+        raise ParamsError(f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
     # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ParamsError(f"{path}: holds more than plain keys and values ({error}); restore it from git") from None
+        raise ParamsError(f"{where}: holds more than plain keys and values ({error}); restore it from git") from None
 
 
 def _date_text(value: Any) -> str:

@@ -18,8 +18,13 @@ def configure_threads(threads: int) -> None:
 
 
 def configure_compilation_cache(folder: Path) -> None:
-    """Keep compiled programs in `folder`/.cache/jax; the results are the same bytes with and without it."""
-    jax.config.update("jax_compilation_cache_dir", str((folder / COMPILATION_CACHE).resolve()))
+    """Keep compiled programs in `folder`/.cache/jax; the results are the same bytes with and without it.
+
+    Where JAX's own variable JAX_COMPILATION_CACHE_DIR names a place, that is taken: the temporary copies of
+    experiments share the programs of one cache.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str((folder / COMPILATION_CACHE).resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

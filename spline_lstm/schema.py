@@ -9,12 +9,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import holidays
+import lazy_loader
 import pandas as pd
 import pydantic
 from pydantic import Field
 
 from spline_lstm.errors import SchemaError, shorten
+
+# Few schemas count holidays; the package takes a quarter of a second to load.
+holidays: Any = lazy_loader.load("holidays")
 
 Name = Annotated[str, Field(min_length=1)]
 

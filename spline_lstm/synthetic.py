@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 REGIONS = ("north", "south")
 PEAK_HOURS = ((8, 17), (13, 19), (7, 18))
@@ -124,7 +124,7 @@ def stores(
 
 
 def _autoregression(coefficient: float, noise: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return np.asarray(lfilter([1.0], [1.0, -coefficient], noise))
+    return np.asarray(scipy.signal.lfilter([1.0], [1.0, -coefficient], noise))
 
 
 def _store(hours: pd.DatetimeIndex, weather: np.ndarray, store: int, seed: int, noise: float) -> pd.DataFrame:

@@ -32,7 +32,11 @@ from spline_lstm.params import TrainParams
 from spline_lstm.windows import Windows
 
 # Windows per step of the validation scan: large enough for fast matmuls, small enough for any memory.
-VALIDATION_BATCH = 256
+VALIDATION_BATCH = 64
+# Sequences that go through the network at once on a CPU, where what the backward pass needs of them stays
+# in the cache: batches of 256 take half the time. Matmuls of this size also stay on one thread, so that
+# the size of the thread pool cannot change how they are summed.
+CPU_SEQUENCES = 32
 
 
 class TrainState(NamedTuple):
@@ -211,6 +215,31 @@ def make_epoch(
         lambda part: place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
     )
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
+    parts = params.batch_size // part_size(config, params.batch_size)
+
+    def total_loss(
+        weights: nnx.State, series: Series, origins: Array, weight: Array, key: PRNGKeyArray
+    ) -> tuple[Array, Array]:
+        batch = gather(series, origins, config)
+        cast = jax.tree.map(lambda value: value.astype(compute), weights)
+        output = nnx.merge(graph, cast)(*batch.inputs, key=key)
+        return loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
+
+    def mean_gradient(
+        weights: nnx.State, series: Series, origins: Array, weight: Array, key: PRNGKeyArray
+    ) -> tuple[Array, nnx.State]:
+        slope = jax.value_and_grad(total_loss, has_aux=True)
+
+        def add(sums: Any, part: Any) -> tuple[Any, None]:
+            number, origins, weight = part
+            here = slope(weights, series, origins, weight, jax.random.fold_in(key, number))
+            return jax.tree.map(jnp.add, sums, here), None
+
+        zero = (jnp.float32(0), jnp.float32(0)), jax.tree.map(jnp.zeros_like, weights)
+        split = jnp.arange(parts), origins.reshape(parts, -1), weight.reshape(parts, -1)
+        ((total, count), gradient), _ = lax.scan(add, zero, split)
+        count = jnp.maximum(count, 1.0)
+        return total / count, jax.tree.map(lambda value: value / count, gradient)
 
     def step(
         state: TrainState,
@@ -221,15 +250,7 @@ def make_epoch(
         key: PRNGKeyArray,
         factor: Array,
     ) -> tuple[TrainState, tuple[Array, Array]]:
-        batch = gather(series, origins, config)
-
-        def loss_of(weights: nnx.State) -> Array:
-            cast = jax.tree.map(lambda value: value.astype(compute), weights)
-            output = nnx.merge(graph, cast)(*batch.inputs, key=jax.random.fold_in(key, index))
-            total, count = loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
-            return total / jnp.maximum(count, 1.0)
-
-        value, gradient = jax.value_and_grad(loss_of)(state.weights)
+        value, gradient = mean_gradient(state.weights, series, origins, weight, jax.random.fold_in(key, index))
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         updates = jax.tree.map(lambda update: update * factor, updates)
         norm = optax.tree.norm(gradient)
@@ -271,6 +292,17 @@ def shuffled(
     batches = [pad_to_batches(order, params.batch_size) for order in orders]
     rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
     return rows, batches[0][1]
+
+
+def part_size(config: ModelConfig, batch_size: int) -> int:
+    """Windows of a batch that go through the network at once; the parts of a batch add up their gradients."""
+    sequences = len(config.targets) if config.channels == "independent" else 1
+    most = max(1, CPU_SEQUENCES // sequences)
+    if jax.default_backend() != "cpu" or jax.device_count() > 1 or batch_size <= most:
+        return batch_size
+    size = next(size for size in range(most, 0, -1) if batch_size % size == 0)
+    # A batch size with no divisor of use stays whole.
+    return size if 2 * size > most else batch_size
 
 
 def placement(batch_size: int) -> Callable[..., Any]:

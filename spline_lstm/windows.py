@@ -5,12 +5,12 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
 
 ::
 
-    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----|
+    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----| later: none, where it ends
     labels     of a split lie inside it    embargo: labels of none
     inputs     reach back `lookback` rows, into earlier splits where need be
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,20 +163,20 @@ def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"],
     return np.where(observed, scores, 0.0).astype(np.float32), observed
 
 
-def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams) -> Windows:
+def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS) -> Windows:
     """Find all origins whose inputs are known and at least one of whose labels was observed.
 
     Raises
     ------
     TooLittleDataError
-        A split has no window.
+        One of the `needed` splits has no window.
     """
     origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
     split = _split_of(arrays, origins, params)
     kept = split >= 0
     windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
     for name, rows in windows.splits.items():
-        if len(rows) == 0:
+        if name in needed and len(rows) == 0:
             raise TooLittleDataError(
                 f"the {name} part holds no window of {params.lookback} rows back and {params.horizon} ahead without a "
                 "gap beyond preprocess.max_gap; bring more data, or shorten window.lookback or window.horizon"
@@ -208,8 +208,8 @@ def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> 
     first = arrays.timestamps[origins]
     last = first + (params.horizon - 1) * step
     split = np.full(len(origins), -1, dtype=np.int8)
-    begins = (np.iinfo(np.int64).min, *(arrays.split_instants + embargo * step))
-    ends = (*arrays.split_instants, np.iinfo(np.int64).max)
+    begins = (np.iinfo(np.int64).min, *(arrays.split_instants[:2] + embargo * step))
+    ends = (*arrays.split_instants, np.iinfo(np.int64).max)[: len(SPLITS)]
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         split[(first >= begin) & (last < end)] = index
     return split

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from spline_lstm.artifacts import read_json, write_metrics
+from spline_lstm.edge.exported import exported_files
 from spline_lstm.edge.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.edge.golden import load_golden
 from spline_lstm.edge.metadata import read_metadata
@@ -12,34 +13,39 @@ from spline_lstm.errors import ArtifactError, GateError
 from spline_lstm.params import load_params
 from spline_lstm.stage import run_stage
 
-FILES = ("model.onnx", "model.tflite")
-
 
 def main(folder: Path) -> str:
     """Write metrics/latency.json, whatever the verdict; then end with GateError unless every file passed."""
-    params = load_params(folder).benchmark
+    params, files = load_params(folder), exported_files(load_params(folder).export.variants)
     golden = load_golden(folder / "data/golden.npz")
     preprocessor_run_id, target_scale = read_target_scale(folder / "models/preprocessor.json")
-    reports = [measure_file(folder / "models/edge" / name, golden, target_scale, params) for name in FILES]
-    for report in reports:
+    reports = {
+        key: measure_file(
+            folder / "models/edge" / name, golden, target_scale, params.benchmark, quantized=variant is not None
+        )
+        for key, (name, variant) in files.items()
+    }
+    for report in reports.values():
         check_origin(report, preprocessor_run_id)
-    failures = [failure for report in reports for failure in report.failures]
+    failures = [failure for report in reports.values() for failure in report.failures]
     write_metrics(
         folder / "metrics/latency.json",
         {
             "passed": not failures,
-            "calls": params.calls,
+            "calls": params.benchmark.calls,
+            "golden_windows": len(golden.history),
             "peak_memory_mb": peak_memory_mb(),
-            **{report.path.suffix[1:]: report.to_json() for report in reports},
+            **{key: report.to_json() for key, report in reports.items()},
         },
     )
     if failures:
         raise GateError(f"{'; '.join(failures)}; export or retrain again, or move the limit in params.yaml (benchmark)")
-    return "; ".join(
-        f"{report.path.name} passed: p50 {report.figures['p50_us']:.0f} us, p95 {report.figures['p95_us']:.0f} us, "
+    passed = (
+        f"{report.path.name} passed: p50 {report.figures['p50_ms']:.3f} ms, p95 {report.figures['p95_ms']:.3f} ms, "
         f"{report.figures['max_abs_diff']:.1e} off in z-scores"
-        for report in reports
+        for report in reports.values()
     )
+    return f"{len(golden.history)} golden windows; {'; '.join(passed)}"
 
 
 def read_target_scale(path: Path) -> tuple[str, np.ndarray]:

@@ -10,15 +10,16 @@ from spline_lstm.evaluation.records import to_records
 from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.models.forecaster import load_model
 from spline_lstm.params import load_params
-from spline_lstm.runtime import configure_threads
+from spline_lstm.runtime import configure_compilation_cache, configure_threads
 from spline_lstm.stage import run_stage
 from spline_lstm.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and metrics/evaluate.json."""
+    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and the metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
     model, windows = load_model(folder), load_windows(folder)
     series = tuple(read_json(folder / "models/preprocessor.json")["series"])
     intervals = calibrate(model, windows, params.evaluate)
@@ -35,6 +36,8 @@ def main(folder: Path) -> str:
     write_tables(folder / "plots", result, windows.step_ns)
     write_pictures(folder / "plots", result, windows, params.train.loss)
     content = evaluation_content(result, windows, series if len(series) > 1 else None)
+    # As nested mappings, unlike in evaluate.json: so `dvc exp show` lists them.
+    write_metrics(folder / "metrics/baselines.json", content["baselines"])
     write_metrics(folder / "metrics/evaluate.json", to_records(content))
     return f"{content['n_windows']} test windows: {verdict(content)}"
 

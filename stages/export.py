@@ -1,6 +1,7 @@
-"""Stage export: the trained network to ONNX and TFLite files that take and give data units."""
+"""Stage export: the trained network to ONNX and TFLite files that take and give data units, and their variants."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,24 @@ import numpy as np
 
 from spline_lstm.artifacts import write_bytes, write_metrics
 from spline_lstm.edge.exported import ExportedModel, conversion
+from spline_lstm.edge.exporting import export_all
 from spline_lstm.edge.golden import Golden, answers, differences, load_golden
-from spline_lstm.edge.onnx_export import export_onnx
 from spline_lstm.edge.runtime import session_of
 from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec, load_spec
-from spline_lstm.edge.tflite_export import export_tflite
 from spline_lstm.errors import ArtifactError, ExportError
 from spline_lstm.params import load_params
 from spline_lstm.stage import run_stage
 
 
 def main(folder: Path) -> str:
-    """Write models/edge/model.onnx, model.tflite and metrics/export.json, all of them or none."""
+    """Write the files of models/edge and metrics/export.json, all of them or none."""
     params = load_params(folder)
     spec = load_spec(folder)
     golden = matching_golden(folder, spec)
-    models = {"model.onnx": export_onnx(spec, params.export.opset), "model.tflite": export_tflite(spec)}
+    models = export_all(spec, params.export)
     figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}
-    for name, model in models.items():
-        write_bytes(folder / "models/edge" / name, model.content)
+    write_models(folder / "models/edge", models)
     write_metrics(
         folder / "metrics/export.json",
         {
@@ -39,11 +38,19 @@ def main(folder: Path) -> str:
             "files": [{"file": name, **content} for name, content in figures.items()],
         },
     )
-    return "; ".join(
-        f"{name}: {content['bytes']} bytes, {sum(content['operators'].values())} operators, "
-        f"{content['max_abs_diff']:.1e} off in z-scores"
+    files = (
+        f"{name}: {content['bytes'] / 1e3:.0f} kB, {content['max_abs_diff']:.1e} off"
         for name, content in figures.items()
     )
+    return f"{'; '.join(files)} in z-scores"
+
+
+def write_models(folder: Path, models: Mapping[str, ExportedModel]) -> None:
+    """Write the files, and remove those that a former run with other variants left."""
+    for name, model in models.items():
+        write_bytes(folder / name, model.content)
+    for former in set(folder.glob("model.*")) - {folder / name for name in models}:
+        former.unlink()
 
 
 def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:

@@ -28,11 +28,10 @@ def main(folder: Path) -> str:
     schema = load_schema(folder / params.data.schema_file)
     raw = folder / "data/raw/series.csv"
     report = folder / "metrics/data.json"
+    sort, duplicates = params.data.sort, params.data.duplicates
     try:
-        table = read_raw_table(
-            raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
-        )
-        result = preprocess(table, schema, params.preprocess, where=str(raw))
+        table = read_raw_table(raw.read_bytes(), schema, where=str(raw), sort=sort, duplicates=duplicates)
+        result = preprocess(table, schema, params.preprocess, where=str(raw), sort=sort, duplicates=duplicates)
     except DataContractError as error:
         write_metrics(report, error.quality)
         raise

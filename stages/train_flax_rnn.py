@@ -7,6 +7,7 @@ import jax
 from spline_lstm.architecture import model_config
 from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
 from spline_lstm.checkpoints import Checkpoint
+from spline_lstm.epoch_clock import EpochClock
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import save_model
 from spline_lstm.params import Params, load_params
@@ -20,7 +21,7 @@ LIBRARY = Path(__file__).parent.parent / "spline_lstm"
 
 
 def main(folder: Path) -> str:
-    """Write models/rnn/, plots/training.csv and metrics/train.json.
+    """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
     A diverged run leaves only its curve; a killed run goes on behind its last epoch when it is started again.
     """
@@ -31,15 +32,22 @@ def main(folder: Path) -> str:
     preprocessor = read_json(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
     history: list[Epoch] = []
+    clock = EpochClock()
+
+    def on_epoch(epoch: Epoch) -> None:
+        history.append(epoch)
+        clock.tick()
+
     try:
         checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
-        trained = train(config, windows, params.train, history.append, checkpoint)
+        trained = train(config, windows, params.train, on_epoch, checkpoint)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
     run_id = save_model(
         folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
+    write_metrics(folder / "metrics/train_time.json", clock.figures())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "

@@ -10,8 +10,8 @@ PACKAGES = ("spline_lstm", "stages")
 def import_closure(module: str) -> set[str]:
     """Files (relative to the repository) that importing `module` loads, itself included.
 
-    Every import statement counts, also one inside a function. Only names imported for type checkers
-    and the lazy names of ``spline_lstm/__init__.py`` are no imports.
+    Every import statement counts, also one inside a function, and so does every `lazy_loader.load`. Only
+    names imported for type checkers and the lazy names of ``spline_lstm/__init__.py`` are no imports.
     """
     found: set[str] = set()
     waiting = [module]
@@ -49,7 +49,14 @@ def _imported(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             # A name may be a module of the package or an attribute of it: the latter has no file.
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif _is_lazy_load(node):
+            names.append(node.args[0].value)
     return names
+
+
+def _is_lazy_load(node: ast.AST) -> bool:
+    """``lazy_loader.load("a.module")``: an import that is made when the module is first used."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_loader.load"
 
 
 def _walk(tree: ast.AST) -> list[ast.AST]:

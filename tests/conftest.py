@@ -1,6 +1,7 @@
 """Builders of small data that the tests share: every value follows a formula that can be checked by head."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
-# Many tests train networks of one shape: each is compiled once.
+# Many tests train networks of one shape: each is compiled once. Tests wait for the compiler, not for what it
+# compiles; the pipeline tests, which start processes of their own, run what users run.
 configure_compilation_cache(ROOT)
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def make_schema(**changes) -> Schema:

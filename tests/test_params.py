@@ -155,12 +155,15 @@ OUT_OF_RANGE = [
     ("evaluate.interval_levels", [95, 80]), ("evaluate.interval_levels", [80, 100]),
     ("export.opset", 12), ("export.opset", 19),
     ("export.golden_windows", 0), ("benchmark.calls", 99), ("benchmark.warmup_calls", -1), ("benchmark.repeats", 1),
+    ("export.variants", ["int8", "int8"]), ("export.variants", ["int4"]), ("benchmark.quantized.max_abs_diff", 0.0),
     ("benchmark.max_abs_diff", 0.0), ("benchmark.max_rmse_increase", -1e-4), ("benchmark.max_p95_ms", 0),
     ("benchmark.max_size_mb", 0), ("preprocess.season", 1), ("preprocess.longest_gap", 0),
     ("preprocess.outliers.window", 2), ("preprocess.outliers.threshold", 0), ("preprocess.smoothing.strength", 0),
     ("preprocess.split.dates", ["2024-01-01"]), ("preprocess.split.dates", ["2024-02-01", "2024-01-01"]),
+    ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-02-01"]),
+    ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]),
     ("preprocess.split.dates", ["2024-01-01", "soon"]), ("preprocess.split.dates", ["now", "2200-01-01"]),
-    ("preprocess.drift.ks", 1.1), ("preprocess.drift.spread_ratio", 0.9), ("model.segment", 0), ("model.segment", 5),
+    ("preprocess.drift.ks", 1.1), ("preprocess.drift.spread_ratio", 0.9), ("model.segment", 0),
     ("model.quantiles", [0.1, 0.9]), ("model.quantiles", [0.9, 0.5]), ("model.quantiles", [0.5, 1.0]),
     ("train.plateau_factor", 1.0), ("train.ensemble_size", 0), ("train.positive_weight", 0.0),
 ]  # fmt: skip
@@ -178,7 +181,7 @@ IN_RANGE = [
     ("export.opset", 13), ("export.opset", 18), ("train.min_delta", 0.0), ("benchmark.warmup_calls", 0),
     ("model.hidden", [1]), ("preprocess.season", None), ("preprocess.longest_gap", None),
     ("preprocess.smoothing.strength", None), ("preprocess.outliers.window", 3), ("train.positive_weight", "balanced"),
-    ("model.segment", 24),
+    ("model.segment", 5), ("model.segment", 48),
 ]  # fmt: skip
 
 

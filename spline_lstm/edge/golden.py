@@ -12,6 +12,9 @@ from spline_lstm.edge.exported import FORECAST, FUTURE, HISTORY, QUANTILES, STAT
 from spline_lstm.edge.runtime import Answer
 from spline_lstm.errors import ArtifactError
 
+# Windows in one batch: more would only measure the memory of the machine.
+BATCH = 256
+
 
 @dataclass(frozen=True)
 class Golden:
@@ -87,7 +90,7 @@ def _check(path: Path, golden: Golden) -> None:
 
 
 def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
-    """What an exported file answers, output by output: window by window, and all windows as one batch.
+    """What an exported file answers, output by output: window by window, and in batches.
 
     Raises
     ------
@@ -99,8 +102,13 @@ def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two 
         for index in range(len(golden.history))
     ]
     one_by_one = [answer(window) for window in windows]
-    together = answer(golden.inputs)
-    singly = {name: np.concatenate([part[name] for part in one_by_one]) for name in together}
+    batches = [
+        answer({name: value[start : start + BATCH] for name, value in golden.inputs.items()})
+        for start in range(0, len(golden.history), BATCH)
+    ]
+    singly, together = (
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in (one_by_one, batches)
+    )
     expected = {name: value.shape for name, value in golden.outputs.items()}
     for answered in (singly, together):
         found = {name: value.shape for name, value in answered.items()}

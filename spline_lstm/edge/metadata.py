@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import lazy_loader
 import onnxruntime
-from ai_edge_litert import schema_py_generated as schema
 
 from spline_lstm.edge.exported import METADATA_KEY
 from spline_lstm.errors import ArtifactError
+
+# Only .tflite files need it, and it takes a fifth of a second to load.
+schema: Any = lazy_loader.load("ai_edge_litert.schema_py_generated", suppress_warning=True)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """A forecaster as a TFLite file of builtin operators, without loops and without state between calls."""
 
-from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -11,24 +10,13 @@ from spline_lstm.edge.exported import METADATA_KEY, ExportedModel, conversion
 from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec
 from spline_lstm.edge.tensorflow_import import load_tensorflow
+from spline_lstm.edge.tflite_file import count_operators, pack, unpack
+from spline_lstm.edge.tflite_order import order_tflite
 from spline_lstm.edge.twin import build_twin
 from spline_lstm.errors import ExportError
 
-FILE_IDENTIFIER = b"TFL3"
-# Runtimes read weights in place, with instructions that want this alignment (schema.fbs: force_align).
-BUFFER_ALIGNMENT = 16
 # Holds a hash of the graph's internal names, which count everything that the process converted before.
 CONVERSION_METADATA = b"CONVERSION_METADATA"
-
-OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-
-
-class AlignedBuilder(flatbuffers.Builder):
-    """A builder that aligns byte vectors, which Python's generated code forgets."""
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
-        """Begin a vector."""
-        return super().StartVector(elemSize, numElems, BUFFER_ALIGNMENT if elemSize == 1 else alignment)
 
 
 def export_tflite(spec: EdgeSpec) -> ExportedModel:
@@ -43,21 +31,19 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
     with conversion("model.tflite"):
         twin = build_twin(tf, spec, unroll=True)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([twin.forecast.get_concrete_function()], twin)
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(converter.convert()))
-        operators = _operators(model)
+        model = unpack(converter.convert())
         _rename(model, spec)
         _describe(model, spec)
-        return ExportedModel(_pack(model), operators)
+        order_tflite(model)
+        operators = count_operators(model)
+        _check_operators(operators)
+        return ExportedModel(pack(model), operators)
 
 
-def _operators(model: Any) -> dict[str, int]:
-    (graph,) = model.subgraphs
-    names = [OPERATOR_NAMES[code.builtinCode] for code in model.operatorCodes]
-    counts = Counter(names[operator.opcodeIndex] for operator in graph.operators)
-    foreign = sorted({"CUSTOM", "WHILE", "CALL_ONCE", "VAR_HANDLE"} & set(names))
+def _check_operators(operators: Mapping[str, int]) -> None:
+    foreign = sorted({"CUSTOM", "WHILE", "CALL_ONCE", "VAR_HANDLE"} & set(operators))
     if foreign:
         raise ExportError(f"model.tflite has the operators {', '.join(foreign)}; only stateless builtins may go in")
-    return dict(sorted(counts.items()))
 
 
 def _rename(model: Any, spec: EdgeSpec) -> None:
@@ -81,19 +67,8 @@ def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
 
 def _describe(model: Any, spec: EdgeSpec) -> None:
     """Put the metadata into a buffer of its own, in place of the converter's."""
-    entries = []
-    for entry in model.metadata:
-        if entry.name == CONVERSION_METADATA:
-            model.buffers[entry.buffer].data = None
-        else:
-            entries.append(entry)
+    entries = [entry for entry in model.metadata if entry.name != CONVERSION_METADATA]
     content = schema.BufferT(data=np.frombuffer(spec.metadata_text().encode(), np.uint8))
     model.buffers.append(content)
     entries.append(schema.MetadataT(name=METADATA_KEY.encode(), buffer=len(model.buffers) - 1))
     model.metadata = entries
-
-
-def _pack(model: Any) -> bytes:
-    builder = AlignedBuilder()
-    builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
-    return bytes(builder.Output())

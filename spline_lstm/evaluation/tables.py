@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from spline_lstm.evaluation.examples import Example
 from spline_lstm.evaluation.intervals import interval_columns
+from spline_lstm.series.stamps import iso_stamp
 
 COLUMNS = ("example", "series", "origin", "step", "timestamp", "history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
@@ -54,15 +55,6 @@ def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
     for name, values in zip(interval_columns(example.levels), bounds, strict=True):
         table[name] = ahead(values)
     return table
-
-
-def iso_stamp(ns: int) -> str:
-    """A stamp as ISO 8601 in UTC.
-
-    >>> iso_stamp(1_269_424_260_000_000_000)
-    '2010-03-24T09:51:00Z'
-    """
-    return pd.Timestamp(ns, unit="ns").isoformat() + "Z"
 
 
 def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> pd.DataFrame:

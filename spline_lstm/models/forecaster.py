@@ -143,6 +143,12 @@ def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.
     return jax.jit(jax.vmap(member, in_axes=(0, *[None] * len(names))))
 
 
+def new_model(config: ModelConfig, weights: Mapping[str, np.ndarray], preprocessor_run_id: str) -> Model:
+    """A forecaster that was just trained, with its run id."""
+    run_id = content_id(preprocessor_run_id, config.to_json(), save(dict(weights)))
+    return Model(config, run_id, preprocessor_run_id, weights)
+
+
 def save_model(
     folder: Path,
     config: ModelConfig,
@@ -177,12 +183,7 @@ def load_model(folder: Path | str = ".") -> Model:
     content = read_json(folder / "models/rnn/model.json")
     config = ModelConfig.from_json(content)
     path = folder / "models/rnn/best.safetensors"
-    try:
-        weights = load_file(path)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
-    except SafetensorError as error:
-        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+    weights = load_weights(path)
     preprocessor = read_json(folder / "models/preprocessor.json")
     if content["preprocessor_run_id"] != preprocessor["run_id"]:
         raise ArtifactError(
@@ -192,3 +193,13 @@ def load_model(folder: Path | str = ".") -> Model:
     if content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes()) != content["run_id"]:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     return Model(config, content["run_id"], content["preprocessor_run_id"], weights)
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a weights file; ArtifactError where it is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None

@@ -103,8 +103,10 @@ class Forecaster(nnx.Module):
         return jnp.concatenate([values[..., jnp.array(others, dtype=jnp.int32)], *vectors], axis=-1)
 
     def _steps(self, x: Array) -> Sequence3:
-        """Rows, or embedded segments of rows."""
+        """Rows, or embedded segments of rows; the oldest row is repeated where it takes more to fill the first one."""
         if self.config.segment > 1:
+            spare = -x.shape[1] % self.config.segment
+            x = jnp.concatenate([*[x[:, :1]] * spare, x], axis=1)
             x = jax.nn.relu(self.embedding(x.reshape(len(x), -1, self.config.segment * x.shape[2])))
         return jnp.swapaxes(x, 0, 1)
 

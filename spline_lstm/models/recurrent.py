@@ -1,7 +1,7 @@
 """LSTM and GRU layers over whole sequences with their own backward passes.
 
-Both store the derivative coefficients of the cell for all steps at once, which leaves one small
-matmul per step to the backward scan, and form each weight gradient as one matmul over all steps
+Both form the derivative coefficients of the cell for all steps at once, which leaves one small
+matmul per step to the backward scan, and the gradients of all weights as one matmul over all steps
 afterwards. Automatic differentiation of the same scan would add to the weight gradients at every
 step. ``sigmoid(z) = tanh(z / 2) / 2 + 1/2``, so with the weights of the sigmoid gates scaled by 1/2
 all gates of a step are one tanh: ``gate = m tanh(m z) + k``. The projection x W of all steps is one
@@ -19,7 +19,7 @@ Backward, with E_t = dL/dc_t::
     dz_t = [E_t, E_t, E_t, D_t] . K_t
     K_t  = [g i (1 - i), c_{t-1} f (1 - f), i (1 - g^2), tanh(c_t) o (1 - o)]
     D_{t-1} = dL/dh_{t-1} + dz_t U^T     E_{t-1} = E_t . f
-    dW = X^T dZ    dU = H_{t-1}^T dZ    db = sum dZ    dX = dZ W^T
+    [dW; dU; db] = [X, H_{t-1}, 1]^T dZ      dX = dZ W^T
 
 GRU (Cho et al. 2014; reset after the matmul, as in cuDNN), for t = 1..T::
 
@@ -33,11 +33,14 @@ Backward, where da and du are the gradients of a_t and u_t::
     K_t  = [k q r (1 - r), (h_{t-1} - n) z (1 - z), k r]   with k = (1 - z)(1 - n^2)
     da_t = du_t in the blocks r and z, D_t . k in the block n
     D_{t-1} = dL/dh_{t-1} + D_t . z + du_t U^T
-    dW = X^T dA    db = sum dA    dU = H_{t-1}^T dU    dc = sum dU_n    dX = dA W^T
+    [dW; db] = [X, 1]^T dA    [dU; dc] = [H_{t-1}, 1]^T dU    dX = dA W^T
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -98,27 +101,22 @@ def _lstm_backward(residuals: Residuals, gradient: tuple[Array, LSTMState]) -> t
     tanh_c = jnp.tanh(c)
     c_before, h_before = _shifted(c_0, c), _shifted(h_0, h)
     through_h = o * (1 - tanh_c * tanh_c)
-    coefficients = jnp.concatenate(
-        [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1
-    )
+    coefficients = (g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
     recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
 
-    def step(carry: LSTMState, at: tuple[Array, ...]) -> tuple[LSTMState, Array]:
+    def step(carry: LSTMState, at: tuple[Any, ...]) -> tuple[LSTMState, Array]:
         h_later, c_later = carry
         h_here, through_h, coefficients, f = at
         dh = h_later + h_here
         dc = c_later + dh * through_h
-        dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * coefficients
+        # Gate by gate, joined last: XLA on CPU copies whole rows into a concatenation, but computes one
+        # that it fuses with arithmetic element by element.
+        dz = jnp.concatenate([d * k for d, k in zip((dc, dc, dc, dh), coefficients, strict=True)], axis=-1)
         return (dz @ recurrent_transposed, dc * f), dz
 
     initial, dz = lax.scan(step, (h_final, c_final), (h_grad, through_h, coefficients, f), reverse=True)
-    return (
-        _transposed_matmul(x, dz),
-        _transposed_matmul(h_before, dz),
-        dz.sum(axis=(0, 1)),
-        dz @ input_kernel.T,
-        initial,
-    )
+    input_gradient, recurrent_gradient, bias_gradient = _weight_gradients((x, h_before), dz)
+    return input_gradient, recurrent_gradient, bias_gradient, dz @ input_kernel.T, initial
 
 
 lstm.defvjp(_lstm_forward, _lstm_backward)
@@ -178,26 +176,22 @@ def _gru_backward(residuals: Residuals, gradient: tuple[Array, GRUState]) -> tup
     units = recurrent_kernel.shape[0]
     h_before = _shifted(h_0, h)
     through_n = (1 - z) * (1 - n * n)
-    coefficients = jnp.concatenate([through_n * q * r * (1 - r), (h_before - n) * z * (1 - z), through_n * r], axis=-1)
+    coefficients = (through_n * q * r * (1 - r), (h_before - n) * z * (1 - z), through_n * r)
     recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
 
-    def step(carry: GRUState, at: tuple[Array, ...]) -> tuple[GRUState, tuple[Array, Array]]:
+    def step(carry: GRUState, at: tuple[Any, ...]) -> tuple[GRUState, tuple[Array, Array]]:
         (h_later,) = carry
         h_here, z, coefficients = at
         dh = h_later + h_here
-        du = jnp.concatenate([dh, dh, dh], axis=-1) * coefficients
+        du = jnp.concatenate([dh * coefficient for coefficient in coefficients], axis=-1)
         return (dh * z + du @ recurrent_transposed,), (dh, du)
 
     initial, (dh, du) = lax.scan(step, final, (h_grad, z, coefficients), reverse=True)
     da = jnp.concatenate([du[..., : 2 * units], dh * through_n], axis=-1)
-    return (
-        _transposed_matmul(x, da),
-        _transposed_matmul(h_before, du),
-        da.sum(axis=(0, 1)),
-        du[..., 2 * units :].sum(axis=(0, 1)),
-        da @ input_kernel.T,
-        initial,
-    )
+    input_gradient, bias_gradient = _weight_gradients((x,), da)
+    recurrent_gradient, recurrent_bias_gradient = _weight_gradients((h_before,), du)
+    gradients = input_gradient, recurrent_gradient, bias_gradient, recurrent_bias_gradient[2 * units :]
+    return *gradients, da @ input_kernel.T, initial
 
 
 gru.defvjp(_gru_forward, _gru_backward)
@@ -220,10 +214,15 @@ def _tanh_form(factors: tuple[float, ...], units: int, dtype: jnp.dtype) -> tupl
     return jnp.repeat(half, units), jnp.repeat(1 - half, units)
 
 
-def _transposed_matmul(a: Array, b: Array) -> Array:
-    """Sum over time and batch of a^T b: [time, batch, m], [time, batch, n] -> [m, n].
+def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]:
+    """Sum over time and batch of a^T gradient for each input a, and of the gradient itself: one matmul.
 
-    The transpose is written out: XLA on CPU is slow when the left operand contracts axis 0.
+    It reads the gradient once. The transpose is written out: XLA on CPU is slow when the left operand
+    contracts axis 0.
     """
-    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    return lax.optimization_barrier(a.T) @ b
+    ones = jnp.ones((*gradient.shape[:-1], 1), gradient.dtype)
+    joined = jnp.concatenate([*inputs, ones], axis=-1).reshape(-1, sum(a.shape[-1] for a in inputs) + 1)
+    product = lax.optimization_barrier(joined.T) @ gradient.reshape(len(joined), -1)
+    ends = np.cumsum([a.shape[-1] for a in inputs])
+    *parts, total = jnp.split(product, ends)
+    return [*parts, total[0]]

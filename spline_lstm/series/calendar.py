@@ -1,11 +1,15 @@
 """Calendar features: functions of the stamp alone, known for any time."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import holidays
+import lazy_loader
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+
+# Few schemas count holidays; the package takes a quarter of a second to load.
+holidays: Any = lazy_loader.load("holidays")
 
 TURN = 2 * np.pi
 DAY_NS = 86_400_000_000_000

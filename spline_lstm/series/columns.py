@@ -71,11 +71,14 @@ def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cell
 
 
 def parse_stamps(texts: pd.Series, table_format: TableFormat) -> Cells:
-    """Stamps in ns since 1970 UTC; naive stamps count as UTC, aware ones are converted."""
+    """Stamps in ns since 1970 UTC, from texts or from a column of stamps; naive ones count as UTC."""
     timestamp_format = table_format.timestamp_format
     absent = texts.isna().to_numpy()
+    if pd.api.types.is_datetime64_any_dtype(texts):
+        stamps = texts.dt.tz_localize("UTC") if texts.dt.tz is None else texts.dt.tz_convert("UTC")
+        return _within_range(stamps, absent, {"stamp_missing": absent})
     if timestamp_format in EPOCH_UNITS:
-        texts = texts.str.replace(table_format.decimal, ".", regex=False)
+        texts = texts.astype("str").str.replace(table_format.decimal, ".", regex=False)
         return _epoch_stamps(texts, EPOCH_UNITS[timestamp_format], absent)
     texts = texts.astype("str")
     faults: Faults = {"stamp_missing": absent}
@@ -87,8 +90,13 @@ def parse_stamps(texts: pd.Series, table_format: TableFormat) -> Cells:
         # A pattern that is none, or a year beyond any unit: no stamp can be read.
         parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     faults["stamp"] = (parsed.isna() | texts.str.strip().str.lower().isin(NO_STAMPS)).to_numpy(dtype=bool) & ~absent
-    faults["stamp_range"] = ~faults["stamp"] & ~absent & ~parsed.dt.year.between(1678, 2261).to_numpy()
-    parsed = parsed.mask(faults["stamp_range"] | faults["stamp"] | absent, pd.Timestamp(0, tz="UTC"))
+    return _within_range(parsed, faults["stamp"] | absent, faults)
+
+
+def _within_range(parsed: pd.Series, unread: np.ndarray, faults: Faults) -> Cells:
+    """Stamps in ns, those that are `unread` or do not fit an int64 as zero."""
+    faults["stamp_range"] = ~unread & ~parsed.dt.year.between(1678, 2261).to_numpy()
+    parsed = parsed.mask(faults["stamp_range"] | unread, pd.Timestamp(0, tz="UTC"))
     return Cells(parsed.dt.as_unit("ns").astype("int64").to_numpy(), faults)
 
 

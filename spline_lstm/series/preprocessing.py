@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from spline_lstm.artifacts import content_id
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.params import PreprocessParams
 from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.building import Built, build
+from spline_lstm.series.features import used_columns
 from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.quality import check_size, check_targets, quality_report
@@ -37,7 +41,16 @@ class Preprocessed:
     fitted: Fitted
 
 
-def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, where: str) -> Preprocessed:
+def preprocess(
+    table: RawTable,
+    schema: Schema,
+    params: PreprocessParams,
+    *,
+    where: str,
+    sort: bool = False,
+    duplicates: str = "error",
+    instants: Int[np.ndarray, " two"] | None = None,
+) -> Preprocessed:
     """Build the as-of arrays of all series, check the contract, report the quality.
 
     Parameters
@@ -47,6 +60,10 @@ def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, whe
     params : PreprocessParams
     where : str
         Name of the raw table in error messages.
+    sort, duplicates
+        How the table was read (see `read_raw_table`), so that serving reads history in the same way.
+    instants : [2] int64, ns
+        Begin of the validation and of the test part; by default as `params.split` says.
 
     Raises
     ------
@@ -56,20 +73,21 @@ def preprocess(table: RawTable, schema: Schema, params: PreprocessParams, *, whe
     """
     layout = lay_out(table, parse_frequency(params.frequency), params.snap)
     check_size(table, layout, params, where)
-    built = build(table, schema, params, layout=layout)
+    built = build(table, schema, params, layout=layout, instants=instants)
     quality = quality_report(table, layout, built.arrays, built.columns, params)
     check_targets(built.columns, schema, params, where, quality)
-    content = _describe(schema, params, built)
+    content = describe(table, schema, params, built) | {"reading": {"sort": sort, "duplicates": duplicates}}
     return Preprocessed(built.arrays, {"run_id": content_id(content), **content}, quality, built.fitted)
 
 
-def _describe(schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
-    """Content of preprocessor.json but the run id."""
+def describe(table: RawTable, schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
+    """Content of preprocessor.json but the run id, and how the table was read."""
     arrays, fitted = built.arrays, built.fitted
     names = [str(name) for name in arrays.feature_names]
     dims = {item.name: item.dim for item in (*schema.static_covariates, *schema.dynamic_covariates)}
     return {
         "schema": schema.model_dump(mode="json"),
+        "columns": list(used_columns(table.columns, schema, params)),
         "features": names,
         "targets": list(schema.target_cols),
         "target_indices": arrays.target_indices.tolist(),

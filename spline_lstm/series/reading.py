@@ -4,8 +4,10 @@ Row numbers in messages are lines of the file, the header being line 1.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
@@ -14,7 +16,9 @@ from spline_lstm.errors import DataContractError
 from spline_lstm.schema import Schema
 from spline_lstm.series.columns import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
 from spline_lstm.series.csv_text import parse_csv, plain_lines, read_header, read_lines
-from spline_lstm.series.validation import check_cells, check_header, check_order, raise_violations
+from spline_lstm.series.validation import check_header, check_order, raise_violations
+
+cells_contract: Any = lazy_loader.load("spline_lstm.series.cells", suppress_warning=True)
 
 DISCRETE = ("boolean", "categorical")
 
@@ -52,6 +56,21 @@ class RawTable:
         return np.repeat(np.arange(len(self.series_names)), np.diff(self.series_offsets))
 
 
+def rows_of(table: RawTable, kept: Bool[np.ndarray, " rows"]) -> RawTable:
+    """The table with some of its rows; series without any are left out."""
+    series = table.series[kept]
+    offsets = np.searchsorted(series, np.arange(len(table.series_names) + 1))
+    present = np.flatnonzero(np.diff(offsets) > 0)
+    return replace(
+        table,
+        stamps=table.stamps[kept],
+        values=table.values[kept],
+        series_offsets=np.append(offsets[present], offsets[-1]).astype(np.int64),
+        series_names=tuple(table.series_names[index] for index in present),
+        statics={name: tuple(texts[index] for index in present) for name, texts in table.statics.items()},
+    )
+
+
 def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str) -> RawTable:
     """Parse and check a raw table.
 
@@ -74,6 +93,12 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     MissingCovariateError
         A required covariate is not among the columns.
     """
+    frame, lines = csv_frame(content, schema, where)
+    return typed_table(frame, schema, where=where, sort=sort, duplicates=duplicates, lines=lines)
+
+
+def csv_frame(content: bytes, schema: Schema, where: str) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
+    """The columns of CSV text, and the line of the file on which each row begins; errors as in `read_raw_table`."""
     content = plain_lines(content, where)
     header = read_header(content, schema.table_format)
     if not header:
@@ -81,8 +106,46 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     check_header(header, schema, where)
     lines = read_lines(content, schema.table_format, len(header), where)
     frame = parse_csv(content, schema.table_format, where, _text_columns(schema, header))
-    if len(lines) != len(frame):
-        lines = np.arange(2, len(frame) + 2, dtype=np.int64)
+    return frame, lines if len(lines) == len(frame) else np.arange(2, len(frame) + 2, dtype=np.int64)
+
+
+def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
+    """The columns of a frame in memory that the schema names; stamps and series keys may lie in its index.
+
+    Raises
+    ------
+    DataContractError, MissingCovariateError
+        The frame has no rows, or a column is missing or stands twice.
+    """
+    needed = [name for name in (schema.series_col, schema.timestamp_col) if name is not None]
+    if isinstance(frame.index, pd.DatetimeIndex) and schema.timestamp_col not in (*frame.columns, frame.index.name):
+        frame = frame.rename_axis(schema.timestamp_col)
+    if any(name in frame.index.names for name in needed if name not in frame.columns):
+        frame = frame.reset_index()
+    check_header([str(name) for name in frame.columns], schema, where)
+    if frame.empty:
+        raise DataContractError(f"{where}: the frame has no rows; it must hold one row per stamp")
+    named = {*needed, *schema.target_cols, *(c.name for c in (*schema.dynamic_covariates, *schema.static_covariates))}
+    return frame[[name for name in frame.columns if name in named]].reset_index(drop=True)
+
+
+def typed_table(
+    frame: pd.DataFrame,
+    schema: Schema,
+    *,
+    where: str,
+    sort: bool,
+    duplicates: str,
+    lines: Int[np.ndarray, " rows"] | None = None,
+) -> RawTable:
+    """The raw table out of `csv_frame` or `plain_frame`; other parameters and errors as in `read_raw_table`.
+
+    Parameters
+    ----------
+    lines : [rows] int64
+        What rows are called in messages; by default they are counted from 0.
+    """
+    lines = np.arange(len(frame), dtype=np.int64) if lines is None else lines
     columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
     stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format)
     cells, categories = _parse_columns(frame, columns, schema)
@@ -92,7 +155,7 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     found = []
     if any_fault([*parsed.values(), *changing.values()]):
         faults = {name: column.faults for name, column in (parsed | changing).items()}
-        found = check_cells(frame, faults, lines, schema.table_format.timestamp_format)
+        found = cells_contract.check_cells(frame, faults, lines, schema.table_format.timestamp_format)
     order = np.lexsort((stamps.values, keys)) if sort else np.argsort(keys, kind="stable")
     sorted_stamps, sorted_keys = stamps.values[order], keys[order]
     if not any_fault([stamps, *keyless.values()]):

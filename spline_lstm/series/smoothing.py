@@ -15,11 +15,11 @@ The level filtered at a row is the smoothing spline of the rows up to it, taken 
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Shaped
-from scipy.optimize import OptimizeResult, minimize_scalar
 
 from spline_lstm.errors import TooLittleDataError
 
@@ -130,7 +130,7 @@ def fit_strength(times: Shaped[np.ndarray, " n"], values: Float[np.ndarray, " n"
     grid = np.linspace(np.log(LOWEST), np.log(HIGHEST), GRID_POINTS)
     best = int(np.argmin([loss(point) for point in grid]))
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, GRID_POINTS - 1)]
-    found = cast(OptimizeResult, minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}))
+    found: Any = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
     return unit * math.exp(found.x)
 
 

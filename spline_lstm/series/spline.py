@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.interpolate import CubicSpline
 
 LOCAL_CUBIC = 4
 RIGHT_NEIGHBOURS = {"linear": 1, "pchip": 2, "akima": 3, "cubic": LOCAL_CUBIC}
@@ -184,7 +184,7 @@ def _local_cubic(table: Knots, left: np.ndarray, at: np.ndarray) -> np.ndarray:
         low, high = table.first[part[0]], table.last[part[0]]
         near = slice(max(i + 1 - LOCAL_CUBIC, low), min(i + LOCAL_CUBIC, high) + 1)
         base = table.values[i]
-        spline = CubicSpline(table.times[near], table.values[near] - base, extrapolate=False)
+        spline = scipy.interpolate.CubicSpline(table.times[near], table.values[near] - base, extrapolate=False)
         result[part] = base + spline(at[part])
     return result
 

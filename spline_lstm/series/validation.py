@@ -1,7 +1,7 @@
 """The data contract: what is wrong with a raw table, all of it, with row numbers.
 
-The frame is checked by pandera with the faults that parsing found and with the rules for whole
-tables; every broken rule of a column becomes one line. Row numbers are lines of the file.
+Every broken rule of a column becomes one line. Row numbers are lines of the file. Single cells are
+checked in `spline_lstm.series.cells`.
 """
 
 import re
@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 from jaxtyping import Int
-from pandera.errors import SchemaErrors
 
 from spline_lstm.errors import DataContractError, MissingCovariateError, shorten
 from spline_lstm.schema import Schema
-from spline_lstm.series.columns import Faults
 
 MOST_VIOLATIONS = 20
 MOST_ROWS = 20
@@ -121,42 +118,6 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
             f"{where}: required covariate {', '.join(map(repr, missing))} is not in the table (columns: {present}); "
             "add the column or set required to false in the schema"
         )
-
-
-def check_cells(
-    frame: pd.DataFrame, faults: Mapping[str, Faults], lines: Int[np.ndarray, " rows"], form: str
-) -> list[Violation]:
-    """Violations of single cells.
-
-    Parameters
-    ----------
-    frame : the table as read
-    faults : column -> rule -> [rows] bool
-    lines : [rows] line of the file of each row
-    form : the declared form of the stamps
-    """
-    columns = {
-        name: pa.Column(checks=[_check(rule, mask) for rule, mask in rules.items()], nullable=True)
-        for name, rules in faults.items()
-    }
-    try:
-        pa.DataFrameSchema(columns).validate(frame, lazy=True)
-    except SchemaErrors as error:
-        cases = error.failure_cases[["column", "check"]].drop_duplicates()
-        broken = [(str(column), str(rule)) for column, rule in cases.itertuples(index=False)]
-        return [_violation(frame[column], rule, faults[column][rule], lines, form) for column, rule in broken]
-    return []
-
-
-def _check(rule: str, mask: np.ndarray) -> pa.Check:
-    return pa.Check(lambda column: pd.Series(~mask, index=column.index), name=rule, error=rule, n_failure_cases=1,
-                    ignore_na=False)  # fmt: skip
-
-
-def _violation(column: pd.Series, rule: str, mask: np.ndarray, lines: np.ndarray, form: str) -> Violation:
-    rows = np.flatnonzero(mask)
-    text = RULES[rule].format(column=column.name, cell=shorten(str(column.iloc[rows[0]])), form=form)
-    return Violation(rule, str(column.name), tuple(lines[rows[:MOST_ROWS]].tolist()), len(rows), text)
 
 
 def check_order(

@@ -28,3 +28,9 @@ def exported():
 def forecaster():
     """As `exported`, to a session."""
     return functools.cache(lambda *arguments: session_of(export(*arguments).content, arguments[0]))
+
+
+@pytest.fixture(scope="session")
+def wide_exports():
+    """Suffix and spec to the exported model, for specs that no name stands for."""
+    return lambda suffix, spec: export_onnx(spec, OPSET) if suffix == ".onnx" else export_tflite(spec)

@@ -13,12 +13,14 @@ from ruamel.yaml import YAML
 from safetensors.numpy import save
 
 from spline_lstm.artifacts import content_id, sha256_of_file
+from spline_lstm.edge.exported import exported_files
 from spline_lstm.errors import ArtifactError, ExportError
 from stages import benchmark, export
 from tests.edge.oracle import COVARIATES, ROOT, make_golden, make_spec, write_folder
 
 MODEL = ("attention_lstm", 8, (0, 1), "revin")
-EXPORTED = ("models/edge/model.onnx", "models/edge/model.tflite", "metrics/export.json")
+FILES = {key: name for key, (name, _) in exported_files(("float16", "int8")).items()}
+EXPORTED = (*(f"models/edge/{name}" for name in FILES.values()), "metrics/export.json")
 RUN_BENCHMARK = (
     "import sys; from stages import benchmark; from spline_lstm.stage import run_stage; run_stage('benchmark', "
     "benchmark.main); sys.exit(f'slow import: {found}' if (found := {'jax', 'tensorflow', 'flax', 'onnx', 'tf2onnx'} "
@@ -48,10 +50,10 @@ def run(*arguments, **environment):
     )
 
 
-def set_limit(folder, key, value):
+def set_limit(folder, key, value, section="benchmark"):
     yaml = YAML()
     content = yaml.load(folder / "params.yaml")
-    content["benchmark"][key] = value
+    content[section][key] = value
     yaml.dump(content, folder / "params.yaml")
 
 
@@ -71,12 +73,12 @@ def test_export_metrics_describe_the_files_and_their_origin(exported_folder):
     folder, _ = exported_folder
     content, spec = metrics(folder, "export.json"), make_spec(*MODEL)
     assert (content["run_id"], content["preprocessor_run_id"]) == (spec.run_id, spec.preprocessor_run_id)
-    assert [item["file"] for item in content["files"]] == ["model.onnx", "model.tflite"]
+    assert [item["file"] for item in content["files"]] == list(FILES.values())
     for item in content["files"]:
         path = folder / "models/edge" / item["file"]
         assert item["bytes"] == path.stat().st_size
         assert item["sha256"] == sha256_of_file(path)
-        assert item["max_abs_diff"] < 1e-5
+        assert item["max_abs_diff"] < (1e-5 if item["file"] in ("model.onnx", "model.tflite") else 0.05)
     assert content["files"][0]["operators"]["LSTM"] == 2
 
 
@@ -95,7 +97,7 @@ def test_failed_export_leaves_the_former_files(folder):
     with pytest.raises(ExportError, match=r"model\.onnx .*not finite"):
         export.main(folder)
     assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
-    assert sorted(path.name for path in (folder / "models/edge").iterdir()) == ["model.onnx", "model.tflite"]
+    assert {path.name for path in (folder / "models/edge").iterdir()} == set(FILES.values())
 
 
 def test_export_refuses_golden_windows_of_another_model(folder):
@@ -116,13 +118,18 @@ def test_benchmark_passes_sound_files_without_training_libraries(folder):
     process = run("-c", RUN_BENCHMARK, folder)
     assert process.returncode == 0, process.stderr
     (line,) = process.stderr.splitlines()
-    assert line.startswith("benchmark: model.onnx passed: p50 ")
+    assert line.startswith("benchmark: 12 golden windows; model.onnx passed: p50 ")
     content = metrics(folder, "latency.json")
     assert content["passed"]
     assert 20 < content["peak_memory_mb"] < 500
-    for kind in ("onnx", "tflite"):
-        assert all(check["passed"] and check["figure"] <= check["limit"] for check in content[kind]["checks"])
-        assert content[kind]["size_mb"] == pytest.approx((folder / f"models/edge/model.{kind}").stat().st_size / 1e6)
+    assert content["golden_windows"] == 12
+    for key, name in FILES.items():
+        found = content[key]
+        assert all(check["passed"] and check["figure"] <= check["limit"] for check in found["checks"])
+        assert found["size_mb"] == pytest.approx((folder / f"models/edge/{name}").stat().st_size / 1e6)
+        assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] < 1000
+        assert 20 < found["memory_mb"] <= content["peak_memory_mb"]
+        assert found["checks"][1]["limit"] == (1e-3 if key in ("onnx", "tflite") else 0.05)
 
 
 def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder):
@@ -159,6 +166,15 @@ def test_model_with_every_input_and_output_is_exported_and_passes_the_gate(tmp_p
     assert "model.tflite passed" in benchmark.main(tmp_path)
     found = metrics(tmp_path, "latency.json")
     assert max(found[kind]["max_abs_diff"] for kind in ("onnx", "tflite")) < 1e-5
+
+
+def test_without_variants_the_float32_files_alone_are_made_and_judged(folder):
+    set_limit(folder, "variants", [], section="export")
+    set_limit(folder, "max_p95_ms", 1000.0)
+    export.main(folder)
+    assert {path.name for path in (folder / "models/edge").iterdir()} == {"model.onnx", "model.tflite"}
+    assert benchmark.main(folder).count("passed") == 2
+    assert not any("_" in key for key, value in metrics(folder, "latency.json").items() if isinstance(value, dict))
 
 
 def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):

@@ -84,12 +84,16 @@ def test_batch_is_free_and_windows_do_not_touch_each_other(forecaster, suffix, b
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("arguments", PAIRS)
-def test_inputs_far_from_training_stay_finite(forecaster, arguments, suffix):
+def test_parity_holds_far_from_training_and_on_constant_windows(forecaster, arguments, suffix):
     spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     history = make_history(spec, 2)
-    constant = np.broadcast_to(history[:, :1], history.shape)
-    for unusual in (1000 * history, history + 1e6, constant, np.zeros_like(history)):
-        assert np.isfinite(forecast(unusual)).all()
+    constant = np.repeat(history[:, :1], history.shape[1], axis=1)
+    for unusual in (1000 * history, constant, 1000 * constant, np.zeros_like(history)):
+        expected = forward(spec, unusual)
+        # Two float32 steps of the answer, as far as it can be told, and what the gate allows.
+        allowed = 2 * np.spacing(np.abs(expected).astype(np.float32)) + 1e-3 * spec.target_scale
+        assert (np.abs(forecast(unusual) - expected) <= allowed).all()
+    assert np.isfinite(forecast(history + 1e6)).all()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -30,6 +30,7 @@ OPTIONS = {
     "gru": {"model_type": "gru"},
     "attention": {"model_type": "attention_lstm"},
     "segment": {"segment": 4},
+    "segment_that_does_not_divide": {"segment": 3},
     "segment_decoder": {"model_type": "gru", "segment": 2, "decoder": "segments", **COVARIATES},
     "attention_segment_decoder": {"model_type": "attention_lstm", "segment": 2, "decoder": "segments"},
     "independent": {"channels": "independent", **COVARIATES},
@@ -83,7 +84,8 @@ def numpy_attention(weights, states, query):
 def numpy_contexts(config, weights, x, vector, future):
     steps = x
     if config.segment > 1:
-        flat = x.reshape(len(x), -1, config.segment * x.shape[2])
+        whole = np.pad(x, [(0, 0), (-x.shape[1] % config.segment, 0), (0, 0)], mode="edge")
+        flat = whole.reshape(len(x), -1, config.segment * x.shape[2])
         steps = np.maximum(flat @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
     states, finals = numpy_layers(config, weights, steps.swapaxes(0, 1), vector)
     if config.decoder == "segments":

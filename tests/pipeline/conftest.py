@@ -12,12 +12,14 @@ import pytest
 from tests.closure import ROOT
 
 TINY = {
-    "max_epochs: 5": "max_epochs: 1",
+    "max_epochs: 6": "max_epochs: 1",
     "hidden: [64, 32]": "hidden: [4]",
     "stride: 1": "stride: 40",
+    "  stride: 2": "  stride: null",
+    "folds: 2": "folds: 1",
     "calls: 1000": "calls: 100",
     "warmup_calls: 100": "warmup_calls: 10",
-    "golden_windows: 256": "golden_windows: 32",
+    "golden_windows: 1024": "golden_windows: 32",
     "max_p95_ms: 30.0": "max_p95_ms: 1000.0",
 }
 
@@ -61,7 +63,11 @@ def clone_environment() -> dict[str, str]:
     identity = {
         f"GIT_{role}_{key}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS", "XLA_FLAGS"))
+    }
     return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 

@@ -1,0 +1,1 @@
+"""Commands: one module each, imported only when its command is called."""

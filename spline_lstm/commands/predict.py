@@ -1,0 +1,55 @@
+"""Command predict: forecasts from raw history with an exported file, in a process without JAX or TensorFlow."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from spline_lstm.artifacts import write_text
+from spline_lstm.edge.prediction import forecast_raw
+from spline_lstm.errors import UsageError
+from spline_lstm.series.sources import read_source
+from spline_lstm.series.stamps import iso_stamp
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("model", type=Path, metavar="MODEL", help="exported file: models/edge/model.onnx or .tflite")
+    command.add_argument("history", type=Path, metavar="HISTORY", help="raw rows, CSV or Parquet, up to the forecast")
+    command.add_argument(
+        "--future", type=Path, metavar="FILE", help="columns that are known in advance, of the rows to forecast"
+    )
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there instead of printing it")
+    command.add_argument(
+        "--preprocessor", type=Path, metavar="FILE", help="default: preprocessor.json beside the folder of MODEL"
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Forecast; the CSV, or where it was written."""
+    model: Path = arguments.model
+    table = forecast_raw(
+        model,
+        arguments.preprocessor or model.parent.parent / "preprocessor.json",
+        _content(arguments.history),
+        _content(arguments.future) if arguments.future else None,
+        where=str(arguments.history),
+    )
+    # A float32 has seven digits; the eighth would be noise.
+    text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
+    if arguments.output is None:
+        return text.rstrip("\n")
+    write_text(arguments.output, text)
+    return f"{arguments.output}: {len(table)} rows"
+
+
+def _texts_of(index: pd.Index) -> pd.MultiIndex:
+    """Series and stamps in ISO 8601."""
+    rows = [(series, iso_stamp(stamp.as_unit("ns").value)) for series, stamp in index]
+    return pd.MultiIndex.from_tuples(rows, names=index.names)
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; name a CSV or Parquet file")
+    return read_source(path.name, path.parent)

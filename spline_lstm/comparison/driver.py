@@ -1,0 +1,142 @@
+"""The loop over the runs: what is done stays, what was lost is run once more, what fails is named at the end."""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spline_lstm.comparison.costs import Cost, CostBook, Stopwatch
+from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.private_clone import FOLDER, fetch_experiment, private_clone, run_experiment
+from spline_lstm.comparison.repository import Place, experiments, file_at
+from spline_lstm.errors import ExperimentError
+from spline_lstm.params import parse_params
+
+logger = logging.getLogger("spline_lstm")
+# How a stage and DVC report a failure that another try would repeat.
+STAGE_ERROR = re.compile(r"^\d+ [a-z ]+: ")
+STAGE_FAILED = "failed to run: "
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the driver did.
+
+    Attributes
+    ----------
+    done : names of the experiments that were run now
+    failed : name -> reason
+    seconds : wall time
+    """
+
+    done: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
+    """Runs without an experiment at `commit`.
+
+    Raises
+    ------
+    ExperimentError
+        An experiment of that name holds other params.
+    """
+    found = experiments(place, commit)
+    for run in runs:
+        if run.name in found:
+            check_settings(place, run, found[run.name])
+    return [run for run in runs if run.name not in found]
+
+
+def check_settings(place: Place, run: Run, revision: str) -> None:
+    """Raise ExperimentError unless an experiment was run with the params that its name promises."""
+    path = place.inside("params.yaml")
+    params = parse_params(file_at(place.root, revision, path).decode("utf-8"), path).model_dump()
+    for key, value in run.settings.items():
+        section, name = key.split(".")
+        if params[section][name] != value:
+            raise ExperimentError(
+                f"experiment {run.name} was run with {key} = {params[section][name]}, not {value}; "
+                f"rename it (dvc exp rename) or run it again (--redo {run.name})"
+            )
+
+
+def cost_book(place: Place, commit: str) -> CostBook:
+    """The costs of the experiments that start from `commit`."""
+    return CostBook(place.root / FOLDER / "costs" / commit)
+
+
+def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
+    """Run experiments one after another.
+
+    Parameters
+    ----------
+    place : Place
+    commit : str
+        Where the experiments start from.
+    runs : sequence of Run
+        Those to run now.
+    of : int
+        Number of runs in the whole comparison, for the progress lines.
+    """
+    begin = time.perf_counter()
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    book = cost_book(place, commit)
+    with private_clone(place, commit) as clone:
+        for index, run in enumerate(runs):
+            elapsed = time.perf_counter() - begin
+            left = f"about {clock(elapsed / index * (len(runs) - index))} left" if index else "first one"
+            number = of - len(runs) + index + 1
+            logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
+            reason, cost = run_one(clone, place, commit, run)
+            if reason:
+                failed[run.name] = reason
+                logger.info("  %s failed: %s", run.name, reason)
+            else:
+                done.append(run.name)
+                book.write(run.name, cost)
+    return Outcome(tuple(done), failed, time.perf_counter() - begin)
+
+
+def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:
+    """Run an experiment, once more where it was lost; the reason why it failed ("": it did not), and its cost."""
+    log = place.root / FOLDER / "logs" / f"{run.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in (1, 2):
+        watch, lines = Stopwatch(), []
+
+        def on_line(line: str, watch: Stopwatch = watch, lines: list[str] = lines) -> None:
+            watch.read(line)
+            lines.append(line)
+
+        status = run_experiment(clone, place, run, on_line)
+        log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if status == 0 and fetch_experiment(clone, place, commit, run.name):
+            return "", watch.cost()
+        reason = f"{reason_of(lines, status)} (all output: {log.relative_to(place.root)})"
+        if any(STAGE_FAILED in line for line in lines):
+            break
+        if attempt == 1:
+            logger.info("  %s was lost: %s; trying once more", run.name, reason)
+    return reason, watch.cost()
+
+
+def reason_of(lines: Sequence[str], status: int) -> str:
+    """The line that says most about a failure."""
+    stage = [line for line in lines if STAGE_ERROR.match(line)]
+    dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
+    told = stage or dvc or [line for line in lines if line.strip()]
+    return told[0] if status and told else f"dvc exp run ended with {status}, but saved no experiment"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock(83.2)
+    '1:23'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,68 @@
+"""The files of a comparison: metrics/comparison.csv and .json, plots/comparison.md, .png and .html."""
+
+from typing import Any
+
+from spline_lstm.artifacts import read_json, write_json, write_text
+from spline_lstm.comparison.identity import code_id
+from spline_lstm.comparison.page import page_text
+from spline_lstm.comparison.pictures import write_png
+from spline_lstm.comparison.repository import Place
+from spline_lstm.comparison.result import Comparison
+from spline_lstm.comparison.tables import csv_text, markdown_text
+from spline_lstm.errors import ArtifactError
+
+SUMMARY = "metrics/comparison.json"
+TABLE = "metrics/comparison.csv"
+FILES = (TABLE, SUMMARY, "plots/comparison.md", "plots/comparison.png", "plots/comparison.html")
+
+
+def write(place: Place, result: Comparison) -> None:
+    """Write all files, the summary last: where it stands, the others do."""
+    folder = place.path
+    (folder / SUMMARY).unlink(missing_ok=True)
+    write_text(folder / TABLE, csv_text(result))
+    write_text(folder / "plots/comparison.md", markdown_text(result))
+    write_png(result, folder / "plots/comparison.png")
+    write_text(folder / "plots/comparison.html", page_text(result))
+    write_json(folder / SUMMARY, summary(result))
+
+
+def summary(result: Comparison) -> dict[str, Any]:
+    """What other programs want to know: whose code, which experiments, who won."""
+    verdict = result.verdict
+    winners = {"accuracy": verdict.accuracy, "edge": verdict.edge, "recommended": verdict.recommended}
+    return {
+        "commit": result.commit,
+        "code": result.code,
+        **{name: None if record is None else record.run.name for name, record in winners.items()},
+        "reason": verdict.reason,
+        "missing": result.missing,
+        "experiments": {record.run.name: record.revision for record in result.records},
+    }
+
+
+def is_current(place: Place, commit: str, revisions: dict[str, str]) -> bool:
+    """Whether the files were written from exactly these experiments."""
+    if any(not (place.path / file).is_file() for file in FILES):
+        return False
+    written = read_json(place.path / SUMMARY)
+    return (written["commit"], written["experiments"]) == (commit, revisions)
+
+
+def check_code(place: Place) -> str:
+    """Say that the comparison in the workspace is from the code and params in the workspace.
+
+    Raises
+    ------
+    ArtifactError
+        It is from others, or there is none.
+    """
+    written = read_json(place.path / SUMMARY)["code"] if (place.path / SUMMARY).is_file() else None
+    now = code_id(place)
+    if written != now:
+        found = f"is of code and params {written}" if written else "is missing"
+        raise ArtifactError(
+            f"{place.path / SUMMARY} {found}, but the workspace holds {now}; commit, then run "
+            "`python -m spline_lstm compare` and commit what it writes"
+        )
+    return f"{place.inside(TABLE)} is from this code and these params ({now})"

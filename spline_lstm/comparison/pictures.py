@@ -1,0 +1,90 @@
+"""The comparison as a picture: accuracy against latency and size, and RMSE by step; a point per seed."""
+
+import io
+import re
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from spline_lstm.comparison.records import number
+from spline_lstm.comparison.result import Comparison
+from spline_lstm.comparison.verdict import Cell
+from spline_lstm.drawing import BLUE, GREEN, GREY, ORANGE, house_style, save_png
+
+COLOURS = {"lstm": BLUE, "gru": ORANGE, "attention_lstm": GREEN}
+MARKERS = {"univariate": "o", "multivariate": "s"}
+DASHED = {"univariate": "-", "multivariate": (0, (4, 2))}
+
+
+def figure_of(result: Comparison) -> Figure:
+    """Three panels side by side."""
+    figure = Figure(figsize=(13.0, 4.6))
+    latency, size, steps = figure.subplots(1, 3)
+    _accuracy_against(latency, result, "p95(ms)", "95th percentile of the latency (ms)")
+    _accuracy_against(size, result, "model_size(MB)", "size of the exported file (MB)")
+    size.sharey(latency)
+    _by_step(steps, result)
+    figure.legend(
+        *latency.get_legend_handles_labels(), loc="outside lower center", ncols=max(3, len(result.cells) // 2 + 1)
+    )
+    return figure
+
+
+def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -> None:
+    for cell in result.cells:
+        axes.scatter(
+            [number(record.cells[column]) for record in cell.records],
+            [record.rmse for record in cell.records],
+            s=46,
+            alpha=0.85,
+            color=_colour(cell),
+            marker=_marker(cell),
+            label=f"{cell.name}, a point per seed",
+        )
+    name, baseline = min((record.best_baseline for record in result.records), key=lambda found: found[1])
+    axes.axhline(baseline, color=GREY, linestyle=":", label=f"best baseline: {name}")
+    axes.set_xlim(0.0, 1.08 * max(number(record.cells[column]) for record in result.records))
+    axes.set_xlabel(label)
+    axes.set_ylabel("RMSE (data units)")
+    axes.set_title("Down and to the left is better")
+
+
+def _by_step(axes: Axes, result: Comparison) -> None:
+    for cell in result.cells:
+        values = result.step_rmse[cell.name]
+        steps = range(1, len(values) + 1)
+        style = DASHED[cell.records[0].run.data_mode]
+        axes.plot(steps, values, color=_colour(cell), linestyle=style, marker=_marker(cell), markersize=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("steps ahead")
+    axes.set_ylabel("RMSE (data units)")
+    axes.set_title("RMSE by step, mean of the seeds")
+
+
+def _colour(cell: Cell) -> str:
+    return COLOURS[cell.records[0].run.model_type]
+
+
+def _marker(cell: Cell) -> str:
+    return MARKERS[cell.records[0].run.data_mode]
+
+
+def write_png(result: Comparison, path: Path) -> None:
+    """Write the picture to a PNG file."""
+    with house_style():
+        save_png(figure_of(result), path)
+
+
+def svg_text(result: Comparison) -> str:
+    """The picture as an SVG element to stand inside a page; equal results give equal text."""
+    stream = io.StringIO()
+    with house_style(), matplotlib.rc_context({"svg.hashsalt": "comparison", "svg.fonttype": "none"}):
+        figure = figure_of(result)
+        FigureCanvasAgg(figure)
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    return re.sub(r"^.*?(?=<svg )", "", text, flags=re.DOTALL)

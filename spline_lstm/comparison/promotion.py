@@ -1,0 +1,135 @@
+"""An experiment becomes the state of the workspace: params, lock, metrics, plots, data, models, and an artifact entry.
+
+``dvc exp apply`` restores the outputs of every pipeline of the repository and ends with an error where one was never
+run. Here the tracked files come out of git, and DVC is asked for the outputs of this pipeline's stages alone.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from spline_lstm.artifacts import write_text
+from spline_lstm.comparison.identity import code_files
+from spline_lstm.comparison.matrix import STAGES
+from spline_lstm.comparison.private_clone import environment
+from spline_lstm.comparison.repository import (
+    WALL_CLOCK,
+    Place,
+    baselines_of,
+    check_ready,
+    file_at,
+    git,
+    tracked_changes,
+)
+from spline_lstm.errors import ExperimentError
+from spline_lstm.params import Params, parse_params
+from spline_lstm.scaffold.writing import dump_yaml, round_trip_yaml
+
+ARTIFACT = "forecaster"
+MODEL = {"onnx": "models/edge/model.onnx", "tflite": "models/edge/model.tflite"}
+
+
+def promote(place: Place, name: str) -> str:
+    """Take an experiment into the workspace; returns what was done and the git commands that keep it.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such experiment, the code has changed since it was run, its files are not in the DVC cache,
+        or the workspace holds changes of its own.
+    """
+    commit = check_ready(place)
+    baseline, revision = find_experiment(place, commit, name)
+    paths = changed_by(place, baseline, revision)
+    check_unchanged(place, name, baseline, commit, paths)
+    if paths:
+        git(place.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
+    checkout(place)
+    params = parse_params(file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name)
+    dvc_yaml = place.path / "dvc.yaml"
+    write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
+    tracked = " ".join(place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots"))
+    return (
+        f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
+        f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
+        f"  git add {tracked}\n"
+        f"  git commit --message 'Promote {name}'\n"
+        "  dvc push  # where a remote is set\n"
+        "or drop it:\n"
+        f"  git restore --source=HEAD --worktree -- {place.folder.as_posix()}\n"
+        f"  dvc checkout {place.inside('dvc.yaml')}"
+    )
+
+
+def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
+    """Baseline and commit of the experiment: the one at HEAD, or at the nearest of its ancestors."""
+    found = baselines_of(place, name)
+    if commit in found:
+        return commit, found[commit]
+    for ancestor in git(place.root, "rev-list", commit).split() if found else ():
+        if ancestor in found:
+            return ancestor, found[ancestor]
+    raise ExperimentError(
+        f"no experiment {name} starts from this commit or one before it; `python -m spline_lstm compare` runs it, "
+        "`dvc exp pull REMOTE` brings one that was pushed"
+    )
+
+
+def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
+    """Tracked files that the experiment changed, and clocked ones that the workspace measured anew."""
+    changed = git(place.root, "diff", "--name-only", "-z", baseline, revision).split("\0")
+    measured = [place.inside(path) for path in ("dvc.lock", *WALL_CLOCK)]
+    here = [path for path in tracked_changes(place.root) if path in measured]
+    return sorted({path for path in changed if path} | set(here))
+
+
+def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: list[str]) -> None:
+    """Raise ExperimentError where files of the experiment, or the code of its stages, have another state by now."""
+    if baseline == commit:
+        return
+    concerned = [*paths, *code_files(place), place.inside("params.yaml"), place.inside("dvc.lock")]
+    later = git(place.root, "diff", "--name-only", baseline, commit, "--", *concerned).split()
+    if later:
+        raise ExperimentError(
+            f"{name} was run from commit {baseline[:10]}, but {', '.join(later[:3])} changed since then "
+            f"({len(later)} files); run `python -m spline_lstm compare` again (what is unchanged comes from the cache)"
+        )
+
+
+def checkout(place: Place) -> None:
+    """Bring the outputs of the pipeline's stages from the DVC cache into the workspace."""
+    stages = [stage if place.folder == Path() else f"{place.inside('dvc.yaml')}:{stage}" for stage in STAGES]
+    command = [sys.executable, "-m", "dvc", "checkout", "--force", "--quiet", *stages]
+    done = subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        reason = " ".join(done.stderr.split())
+        raise ExperimentError(
+            f"params, metrics and plots are in the workspace, but some outputs are not in the DVC cache: {reason}; "
+            f"dvc repro {place.inside('dvc.yaml')} makes them again"
+        )
+
+
+def with_artifact(text: str, name: str, params: Params) -> str:
+    """The text of a dvc.yaml with the artifact entry of a promoted experiment; nothing else changes."""
+    yaml = round_trip_yaml()
+    content = yaml.load(text)
+    new = "artifacts" not in content
+    labels = CommentedSeq([params.model.type, params.preprocess.data_mode, params.compare.format])
+    labels.fa.set_flow_style()
+    content["artifacts"] = CommentedMap(
+        {
+            ARTIFACT: CommentedMap(
+                {
+                    "path": MODEL[params.compare.format],
+                    "type": "model",
+                    "desc": f"Promoted from the experiment {name}",
+                    "labels": labels,
+                }
+            )
+        }
+    )
+    if new:
+        content.yaml_set_comment_before_after_key("artifacts", before="\n")
+    return dump_yaml(yaml, content)

@@ -1,0 +1,112 @@
+"""Everything a comparison found, in one value: what the table, the pictures and the page are made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spline_lstm.comparison.costs import Cost
+from spline_lstm.comparison.driver import cost_book
+from spline_lstm.comparison.identity import code_id
+from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.predictions import Errors, read_errors
+from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, read_records
+from spline_lstm.comparison.repository import Place, cache_folder, file_at
+from spline_lstm.comparison.significance import Interval, draw_blocks, intervals_to_best
+from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
+from spline_lstm.errors import ExperimentError
+from spline_lstm.params import Params
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    commit : where the experiments start from
+    code : content id of code and params (`identity.code_id`)
+    params : of the commit
+    runs : all runs of the matrix
+    records : those with an experiment, in the order of the matrix
+    cells : in the same order
+    best : name of the cell with the lowest mean RMSE
+    intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
+    verdict : Verdict
+    step_rmse : cell -> [horizon] RMSE by step, mean over the seeds
+    windows, block : test windows, and forecast origins per block of the bootstrap
+    costs : experiment -> its cost, where it was measured here
+    """
+
+    commit: str
+    code: str
+    params: Params
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+    cells: tuple[Cell, ...]
+    best: str
+    intervals: Mapping[str, Interval]
+    verdict: Verdict
+    step_rmse: Mapping[str, np.ndarray]
+    windows: int
+    block: int
+    costs: Mapping[str, Cost]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the runs without an experiment."""
+        found = {record.run for record in self.records}
+        return [run.name for run in self.runs if run not in found]
+
+
+def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> Comparison:
+    """Read everything that the experiments of `commit` hold.
+
+    Raises
+    ------
+    ExperimentError
+        There is none, or they do not fit together.
+    """
+    records = read_records(exp_show(place, commit), place, commit, runs, params.compare.format)
+    if not records:
+        raise ExperimentError(f"no experiment of {len(runs)} is done; nothing to compare: see .cache/compare/logs")
+    baselines = baselines_by_mode(records)
+    names = sorted({name for rows in baselines.values() for name in rows})
+    errors = read_errors(place, cache_folder(place), records, names)
+    cells = cells_of(records)
+    best = best_cell(cells).name
+    block = params.compare.block or params.evaluate.season
+    intervals = _intervals(errors, cells, best, block, params)
+    book = cost_book(place, commit)
+    costs = {record.run.name: book.read(record.run.name) for record in records}
+    return Comparison(
+        commit=commit,
+        code=code_id(place),
+        params=params,
+        runs=tuple(runs),
+        records=tuple(records),
+        cells=tuple(cells),
+        best=best,
+        intervals=intervals,
+        verdict=decide(cells, intervals, params.compare),
+        step_rmse={cell.name: _step_rmse(place, cell) for cell in cells},
+        windows=errors.windows,
+        block=block,
+        costs={name: cost for name, cost in costs.items() if cost is not None},
+    )
+
+
+def _intervals(errors: Errors, cells: Sequence[Cell], best: str, block: int, params: Params) -> dict[str, Interval]:
+    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+    runs = {record.run.name for cell in cells for record in cell.records}
+    members = {cell.name: [record.run.name for record in cell.records] for cell in cells}
+    members |= {name: [name] for name in errors.squared if name not in runs}
+    return intervals_to_best(errors.squared, errors.counts, members, best, blocks)
+
+
+def _step_rmse(place: Place, cell: Cell) -> np.ndarray:
+    """RMSE by step, mean over the seeds: [horizon]."""
+    path = place.inside("metrics/evaluate.json")
+    contents = [json.loads(file_at(place.root, record.revision, path)) for record in cell.records]
+    return np.mean([[row["rmse"] for row in content["horizon"]] for content in contents], axis=0)

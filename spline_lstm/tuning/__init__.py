@@ -1,0 +1,1 @@
+"""The search for better hyperparameters, on the training and validation part alone."""

@@ -1,0 +1,104 @@
+"""configs/catalog.yaml: for each model type a start that works, and the ranges that tuning searches."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from spline_lstm.errors import ParamsError
+from spline_lstm.params import Section
+
+PATH = Path("configs/catalog.yaml")
+UNITS_STEP, DROPOUT_STEP = 16, 0.05
+
+Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Normalization = Literal["none", "last", "revin"]
+
+
+class Choice(Section):
+    """Values of all knobs."""
+
+    hidden: Layers
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    segment: Annotated[int, Field(ge=1)]
+    normalization: Normalization
+    bidirectional: bool
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Dotted keys of params.yaml and their values."""
+        content = self.model_dump()
+        rate = content.pop("learning_rate")
+        return {f"model.{key}": value for key, value in content.items()} | {"train.learning_rate": rate}
+
+
+class Ranges(Section):
+    """Range of each knob: lowest and highest, or the choices."""
+
+    units: tuple[Annotated[int, Field(ge=1)], int]
+    layers: tuple[Annotated[int, Field(ge=1)], int]
+    dropout: tuple[Annotated[float, Field(ge=0.0)], Annotated[float, Field(lt=1.0)]]
+    learning_rate: tuple[Annotated[float, Field(gt=0.0)], float]
+    segment: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    normalization: Annotated[tuple[Normalization, ...], Field(min_length=1)]
+    bidirectional: Annotated[tuple[bool, ...], Field(min_length=1)]
+
+    @pydantic.field_validator("units", "layers", "dropout", "learning_rate")
+    @classmethod
+    def _lowest_first(cls, value: tuple[Any, Any]) -> tuple[Any, Any]:
+        if value[0] > value[1]:
+            raise ValueError("a range is [lowest, highest]")
+        return value
+
+    @pydantic.field_validator("units")
+    @classmethod
+    def _whole_steps(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if (value[1] - value[0]) % UNITS_STEP:
+            raise ValueError(f"the highest must be the lowest and a multiple of {UNITS_STEP}")
+        return value
+
+
+class Entry(Section):
+    """One model type."""
+
+    defaults: Choice
+    ranges: Ranges
+
+
+class Catalog(Section):
+    """The whole file."""
+
+    lstm: Entry
+    gru: Entry
+    attention_lstm: Entry
+
+    def entry(self, model_type: str) -> Entry:
+        """The entry of a model type."""
+        return getattr(self, model_type)
+
+
+def load_catalog(root: Path) -> Catalog:
+    """Read and validate `root`/configs/catalog.yaml.
+
+    Raises
+    ------
+    ParamsError
+        The file is missing or no YAML, or a key or value breaks its rule.
+    """
+    path = root / PATH
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Catalog.model_validate_json(json.dumps(content))
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}; restore it from git") from None
+    except (YAMLError, TypeError) as error:
+        raise ParamsError(f"{path}: no valid YAML ({' '.join(str(error).split())}); mend it") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ParamsError(f"{path}: {key}: {first['msg']}; mend the value") from None

@@ -1,0 +1,100 @@
+"""The files of a search: metrics/tuning.csv, plots/tuning.png, and plots/tuning.patch for `git apply`."""
+
+import csv
+import difflib
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from ruamel.yaml.comments import CommentedSeq
+
+from spline_lstm.artifacts import write_text
+from spline_lstm.drawing import BLUE, GREY, ORANGE, house_style, save_png
+from spline_lstm.scaffold.writing import render_params
+from spline_lstm.tuning.search import Trial, best_of
+
+TABLE, PICTURE, PATCH = "metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch"
+KNOBS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
+COLUMNS = ("trial", "state", "epochs", "best_epoch", "validation_loss", *KNOBS)
+
+
+def write(folder: Path, name: str, trials: list[Trial]) -> bool:
+    """Write the files; whether the best trial asks for other params.
+
+    Parameters
+    ----------
+    folder : Path
+        The pipeline folder.
+    name : str
+        Path of its params.yaml as git writes it.
+    trials : list of Trial
+        The first one has the params as they are.
+    """
+    write_text(folder / TABLE, table_text(trials))
+    with house_style():
+        save_png(figure_of(trials), folder / PICTURE)
+    best = best_of(trials)
+    patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, trials[0], best)
+    if patch:
+        write_text(folder / PATCH, patch)
+    else:
+        (folder / PATCH).unlink(missing_ok=True)
+    return bool(patch)
+
+
+def table_text(trials: list[Trial]) -> str:
+    """One row per trial as CSV, in the order of the trials; no times, so that the same seed gives the same text."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for trial in trials:
+        epoch = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
+        loss = f"{trial.loss:.6g}" if trial.losses else ""
+        knobs = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
+        values = [knobs[knob] for knob in KNOBS]
+        texts = [str(value).lower() if isinstance(value, bool) else value for value in values]
+        writer.writerow([trial.number, trial.state, len(trial.losses), epoch, loss, *texts])
+    return stream.getvalue()
+
+
+def patch_text(params: str, name: str, first: Trial, best: Trial) -> str:
+    """The change of params.yaml from the values of the first trial to those of the best, as a patch for git.
+
+    Comments and every other line stay; empty where the first trial is the best.
+    """
+    before = first.choice.values
+    values = {key: _plain(value) for key, value in best.choice.values.items() if value != before[key]}
+    if not values:
+        return ""
+    before_lines = params.splitlines(keepends=True)
+    after_lines = render_params(params, values).splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before_lines, after_lines, f"a/{name}", f"b/{name}"))
+
+
+def _plain(value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    listed = CommentedSeq(value)
+    listed.fa.set_flow_style()
+    return listed
+
+
+def figure_of(trials: list[Trial]) -> Figure:
+    """Validation loss of each trial, and the lowest so far."""
+    figure = Figure(figsize=(8.0, 4.2))
+    axes = figure.subplots()
+    for state, face in (("complete", BLUE), ("pruned", "none")):
+        chosen = [trial for trial in trials if trial.state == state]
+        numbers, losses = [trial.number for trial in chosen], [trial.loss for trial in chosen]
+        axes.scatter(numbers, losses, label=state, facecolors=face, edgecolors=BLUE)
+    done = [trial.loss if trial.state == "complete" else np.inf for trial in trials]
+    axes.step(range(len(trials)), np.minimum.accumulate(done), where="post", color=ORANGE, label="lowest so far")
+    axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="params as they are")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation loss of the best epoch")
+    axes.set_title("Hyperparameter search")
+    axes.legend()
+    return figure

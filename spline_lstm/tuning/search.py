@@ -1,0 +1,239 @@
+"""The search itself: Optuna's TPE draws, the median of earlier trials cuts short, a database remembers.
+
+The sampler is seeded anew for every draw with the number of the draw, and sees the finished trials alone, so that a
+search that was killed and goes on draws what an unbroken one would have drawn. A trial that was killed starts over.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from spline_lstm.architecture import model_config
+from spline_lstm.artifacts import content_id, sha256_of_file
+from spline_lstm.errors import DivergedError, ParamsError
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.params import Params
+from spline_lstm.training import Epoch, train
+from spline_lstm.tuning.catalog import Choice, Entry
+from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, nearest_draw, params_with
+from spline_lstm.windows import SPLITS, Windows
+
+LIBRARY = Path(__file__).parent.parent
+# Draws in a row that fit neither the params nor the price limit.
+MOST_REFUSED = 1000
+LOSSES, CHOICE, STATE, REFUSED = "losses", "choice", "state", "refused"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training of the search.
+
+    Attributes
+    ----------
+    number : from 0; 0 are the params as they are
+    choice : values of the knobs
+    state : complete, pruned or diverged
+    losses : validation loss of each epoch
+    """
+
+    number: int
+    choice: Choice
+    state: str
+    losses: tuple[float, ...]
+
+    @property
+    def loss(self) -> float:
+        """Validation loss of the best epoch; infinite without one."""
+        return min(self.losses, default=math.inf)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What is searched.
+
+    Attributes
+    ----------
+    params : the params as they are
+    entry : defaults and ranges of the model type
+    windows : without test part (`without_test`)
+    preprocessor : content of models/preprocessor.json
+    """
+
+    params: Params
+    entry: Entry
+    windows: Windows
+    preprocessor: Mapping[str, Any]
+
+    def config(self, params: Params) -> ModelConfig:
+        """The network of other params."""
+        return model_config(params, self.windows, self.preprocessor)
+
+    @property
+    def content_id(self) -> str:
+        """Content id of all that decides the trials: code, JAX, Optuna, data, params, catalog."""
+        arrays = [getattr(self.windows.arrays, field.name) for field in dataclasses.fields(self.windows.arrays)]
+        code = sorted(path for folder in (".", "models", "tuning") for path in (LIBRARY / folder).glob("*.py"))
+        return content_id(
+            *(np.ascontiguousarray(array).tobytes() for array in [*arrays, self.windows.origins, self.windows.split]),
+            *(sha256_of_file(path) for path in code),
+            f"{jax.__version__} {optuna.__version__}",
+            self.params.model_dump(mode="json", exclude={"compare", "benchmark", "export", "evaluate"}),
+            self.entry.model_dump(mode="json"),
+        )
+
+
+def without_test(windows: Windows) -> Windows:
+    """Windows of training and validation alone; rows of the test part are blank, so that nothing can read them."""
+    arrays = windows.arrays
+    test = arrays.timestamps >= arrays.split_instants[1]
+    blank = {
+        name: np.where(test[:, None], np.nan, getattr(arrays, name)).astype(getattr(arrays, name).dtype)
+        for name in ("scaled", "causal", "raw_target")
+    }
+    kept = windows.split != SPLITS.index("test")
+    return dataclasses.replace(
+        windows,
+        arrays=dataclasses.replace(arrays, **blank, observed=arrays.observed & ~test[:, None]),
+        origins=windows.origins[kept],
+        split=windows.split[kept],
+    )
+
+
+def search(problem: Problem, database: Path, count: int, on_trial: Callable[[Trial], None]) -> list[Trial]:
+    """The first `count` trials of a problem; those that the database holds are not run again.
+
+    Raises
+    ------
+    DivergedError
+        The params as they are do not train.
+    ParamsError
+        The sampler finds nothing that fits the price limit.
+    """
+    study = open_study(problem, database)
+    while len(done := trials_of(study)) < count:
+        if not done:
+            run_fixed(study, problem, choice_in(problem.params))
+        elif len(done) == 1 and problem.entry.defaults != choice_in(problem.params):
+            run_fixed(study, problem, problem.entry.defaults)
+        else:
+            run_drawn(study, problem)
+        on_trial(trials_of(study)[-1])
+    return done[:count]
+
+
+def open_study(problem: Problem, database: Path) -> optuna.Study:
+    """The study of this problem; a trial that was running when its process died is forgotten."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    tune = problem.params.tune
+    study = optuna.create_study(
+        storage=f"sqlite:///{database}",
+        study_name=problem.content_id,
+        load_if_exists=True,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=tune.startup_trials, n_warmup_steps=tune.warmup_epochs),
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trained trials and refused draws, in order; none that died."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or trial.user_attrs.get(STATE) == REFUSED
+    ]
+
+
+def trials_of(study: optuna.Study) -> list[Trial]:
+    """The trainings, numbered from 0."""
+    trained = [trial for trial in finished(study) if trial.user_attrs[STATE] != REFUSED]
+    return [
+        Trial(
+            number,
+            Choice.model_validate_json(trial.user_attrs[CHOICE]),
+            trial.user_attrs[STATE],
+            tuple(trial.user_attrs[LOSSES]),
+        )
+        for number, trial in enumerate(trained)
+    ]
+
+
+def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
+    """Train with given values, and let the sampler learn from them at the nearest place of its ranges."""
+    params = params_with(problem.params, choice)
+    if params is None:
+        raise ParamsError("configs/catalog.yaml: the defaults do not fit the other params; mend the one or the other")
+    losses: list[float] = []
+    train(problem.config(params), problem.windows, params.train, lambda epoch: losses.append(epoch.validation_loss))
+    study.add_trial(
+        create_trial(
+            value=min(losses),
+            params=nearest_draw(choice, problem.entry.ranges),
+            distributions=distributions(problem.entry.ranges),
+            intermediate_values=dict(enumerate(losses, start=1)),
+            user_attrs={STATE: "complete", CHOICE: choice.model_dump_json(), LOSSES: losses},
+        )
+    )
+
+
+def run_drawn(study: optuna.Study, problem: Problem) -> None:
+    """Draw until something fits, and train it."""
+    limit = problem.params.tune.max_cost * cost(problem.config(problem.params))
+    for _ in range(MOST_REFUSED):
+        number = len(finished(study))
+        study.sampler = optuna.samplers.TPESampler(
+            seed=problem.params.tune.seed + number, n_startup_trials=problem.params.tune.startup_trials
+        )
+        trial = study.ask(distributions(problem.entry.ranges))
+        choice = choice_of(trial.params)
+        params = params_with(problem.params, choice)
+        if params is not None and cost(problem.config(params)) <= limit:
+            run_trial(study, trial, problem, params, choice)
+            return
+        # The sampler learns nothing from a failed trial: it goes on drawing from the same densities.
+        trial.set_user_attr(STATE, REFUSED)
+        study.tell(trial, state=TrialState.FAIL)
+    raise ParamsError(
+        f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are; "
+        "raise tune.max_cost or narrow configs/catalog.yaml"
+    )
+
+
+def run_trial(study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice) -> None:
+    """Train, report each epoch, stop where the median of earlier trials was better."""
+    losses: list[float] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        if not math.isfinite(epoch.validation_loss):
+            return
+        losses.append(epoch.validation_loss)
+        trial.report(epoch.validation_loss, epoch.epoch)
+        if trial.should_prune() and epoch.epoch < params.train.max_epochs:
+            raise optuna.TrialPruned
+
+    try:
+        train(problem.config(params), problem.windows, params.train, on_epoch)
+        state, told = "complete", TrialState.COMPLETE
+    except optuna.TrialPruned:
+        state, told = "pruned", TrialState.PRUNED
+    except DivergedError:
+        state, told = "diverged", TrialState.PRUNED
+    trial.set_user_attr(CHOICE, choice.model_dump_json())
+    trial.set_user_attr(LOSSES, losses)
+    trial.set_user_attr(STATE, state)
+    study.tell(trial, min(losses) if told is TrialState.COMPLETE else None, state=told)
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """The complete trial with the lowest validation loss; the earliest of equals."""
+    return min((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.loss)
