@@ -22,7 +22,7 @@ from spline_lstm.schema import Schema
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.building import build
 from spline_lstm.series.fitted import Fitted
-from spline_lstm.series.reading import RawTable
+from spline_lstm.series.reading import RawTable, rows_of
 from spline_lstm.windows import SPLITS, gather_future, gather_inputs, make_windows
 
 # What becomes of the rows at and after the origin. `values` keeps stamps and columns known in advance.
@@ -155,17 +155,7 @@ def perturb(
         kept = np.ones(len(after), dtype=bool)
     if change == "moved":
         stamps, kept = _moved(table, instant, after, rng)
-    series = table.series[kept]
-    offsets = np.searchsorted(series, np.arange(len(table.series_names) + 1))
-    present = np.flatnonzero(np.diff(offsets) > 0)
-    return replace(
-        table,
-        stamps=stamps[kept],
-        values=values[kept],
-        series_offsets=np.append(offsets[present], offsets[-1]).astype(np.int64),
-        series_names=tuple(table.series_names[index] for index in present),
-        statics={name: tuple(texts[index] for index in present) for name, texts in table.statics.items()},
-    )
+    return rows_of(replace(table, stamps=stamps, values=values), kept)
 
 
 def _moved(table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -133,7 +133,7 @@ def _with_future(
     begin = np.array([begins.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
     # A stamp that cannot be read stays, so that reading tells of it.
     kept = (cells.values >= begin) | np.any([*cells.faults.values()], axis=0)
-    return preprocessor.read(pd.concat([history, future[kept]], ignore_index=True), where)
+    return preprocessor.read(pd.concat([history, future[kept]]), where)
 
 
 def _check_history(

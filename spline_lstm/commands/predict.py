@@ -3,10 +3,13 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from spline_lstm.artifacts import write_text
 from spline_lstm.edge.prediction import forecast_raw
 from spline_lstm.errors import UsageError
 from spline_lstm.series.sources import read_source
+from spline_lstm.series.stamps import iso_stamp
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -32,11 +35,18 @@ def run(arguments: argparse.Namespace) -> str:
         _content(arguments.future) if arguments.future else None,
         where=str(arguments.history),
     )
-    text = table.to_csv(lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%SZ")
+    # A float32 has seven digits; the eighth would be noise.
+    text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
     if arguments.output is None:
         return text.rstrip("\n")
     write_text(arguments.output, text)
     return f"{arguments.output}: {len(table)} rows"
+
+
+def _texts_of(index: pd.Index) -> pd.MultiIndex:
+    """Series and stamps in ISO 8601."""
+    rows = [(series, iso_stamp(stamp.as_unit("ns").value)) for series, stamp in index]
+    return pd.MultiIndex.from_tuples(rows, names=index.names)
 
 
 def _content(path: Path) -> bytes:

@@ -108,7 +108,9 @@ class Preprocessor:
 
     def read(self, frame: pd.DataFrame, where: str) -> RawTable:
         """The raw table by the rules of the run; errors as in `read_raw_table`."""
-        return typed_table(frame, self.schema, where=where, sort=self.sort, duplicates=self.duplicates)
+        lines = frame.index.to_numpy(dtype=np.int64)
+        rows = frame.reset_index(drop=True)
+        return typed_table(rows, self.schema, where=where, sort=self.sort, duplicates=self.duplicates, lines=lines)
 
     def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
         """Row of each series in a per-series scaler; -1, all series together, for one that was not there."""
@@ -117,8 +119,11 @@ class Preprocessor:
 
 
 def _columns_of(source: pd.DataFrame | bytes, schema: Schema, where: str) -> pd.DataFrame:
-    frame = csv_frame(source, schema, where)[0] if isinstance(source, bytes) else source
-    return plain_frame(frame, schema, where)
+    """Rows are named by the index: the lines of a file, or the positions in a frame."""
+    if not isinstance(source, bytes):
+        return plain_frame(source, schema, where)
+    frame, lines = csv_frame(source, schema, where)
+    return plain_frame(frame, schema, where).set_index(pd.Index(lines))
 
 
 def read_by_model(schema: Schema, columns: list[str], statics: Mapping[str, Any]) -> Schema:

@@ -4,7 +4,7 @@ Row numbers in messages are lines of the file, the header being line 1.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lazy_loader
@@ -54,6 +54,21 @@ class RawTable:
     def series(self) -> Int[np.ndarray, " rows"]:
         """Index of the series of each row."""
         return np.repeat(np.arange(len(self.series_names)), np.diff(self.series_offsets))
+
+
+def rows_of(table: RawTable, kept: Bool[np.ndarray, " rows"]) -> RawTable:
+    """The table with some of its rows; series without any are left out."""
+    series = table.series[kept]
+    offsets = np.searchsorted(series, np.arange(len(table.series_names) + 1))
+    present = np.flatnonzero(np.diff(offsets) > 0)
+    return replace(
+        table,
+        stamps=table.stamps[kept],
+        values=table.values[kept],
+        series_offsets=np.append(offsets[present], offsets[-1]).astype(np.int64),
+        series_names=tuple(table.series_names[index] for index in present),
+        statics={name: tuple(texts[index] for index in present) for name, texts in table.statics.items()},
+    )
 
 
 def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str) -> RawTable:

@@ -15,6 +15,8 @@ TINY = {
     "max_epochs: 6": "max_epochs: 1",
     "hidden: [64, 32]": "hidden: [4]",
     "stride: 1": "stride: 40",
+    "  stride: 2": "  stride: null",
+    "folds: 2": "folds: 1",
     "calls: 1000": "calls: 100",
     "warmup_calls: 100": "warmup_calls: 10",
     "golden_windows: 1024": "golden_windows: 32",

@@ -1,0 +1,251 @@
+"""Walk-forward backtest: the whole fit again and again along time, each time tested on what comes next.
+
+::
+
+    expanding   |------ train ------|~~|- val -|~~|= test 1 =|
+                |------------ train ------------|~~|- val -|~~|= test 2 =|
+    rolling                |------ train ------|~~|- val -|~~|= test 2 =|
+                                         ~~ embargo
+
+Of a fold nothing is seen but its own rows: the table is cut at the end of the test part (and, rolling, at the
+begin of the data), and every constant of preprocessing and every weight is fitted again, with the same seed.
+See Tashman 2000, "Out-of-sample tests of forecasting accuracy: an analysis and review", International Journal of
+Forecasting 16(4).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from spline_lstm.evaluation.assessment import hour_of_day, percentage_floor, season_scales
+from spline_lstm.evaluation.forecasts import calibrate, forecast_test_part
+from spline_lstm.evaluation.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.evaluation.scores import finish, rmse_by_step
+from spline_lstm.evaluation.sums import ScoreSums, merge, sum_errors
+from spline_lstm.executors import EXECUTORS
+from spline_lstm.fitting import Fit, fit_table
+from spline_lstm.frequency import parse_frequency
+from spline_lstm.params import BacktestParams, Params
+from spline_lstm.runtime import configure_compilation_cache, configure_threads
+from spline_lstm.schema import Schema
+from spline_lstm.series.layout import lay_out
+from spline_lstm.series.reading import RawTable, rows_of
+from spline_lstm.series.stamps import iso_stamp
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Instants of a fold, ns since 1970 UTC: its data begin and end there, the other parts begin there."""
+
+    begin: int
+    validation: int
+    test: int
+    end: int
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """What a process needs to run one fold; `series` are the names in the whole table."""
+
+    fold: Fold
+    number: int
+    table: RawTable
+    schema: Schema
+    params: Params
+    series: tuple[str, ...]
+    cache: Path
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What is kept of a fold.
+
+    Attributes
+    ----------
+    fold : Fold
+    sums : ScoreSums
+        Of the model and the baselines on the test part; series counted as in the whole table.
+    coverage : CoverageSums
+    intervals : Intervals
+    scale : [targets] float64, data units per z-score
+    windows : number of windows of each part
+    best_epoch, epochs : int
+    """
+
+    fold: Fold
+    sums: ScoreSums
+    coverage: CoverageSums
+    intervals: Intervals
+    scale: Float[np.ndarray, " targets"]
+    windows: Mapping[str, int]
+    best_epoch: int
+    epochs: int
+
+
+def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
+    """Run all folds of `params.backtest`, in order; the results do not depend on the number of workers.
+
+    Parameters
+    ----------
+    table, schema, params
+        As the stages take them.
+    cache : Path
+        Pipeline folder in which compiled programs are kept.
+
+    Raises
+    ------
+    DataContractError, TooLittleDataError, DivergedError
+        A fold cannot be preprocessed, has no window, or diverges; the message names it.
+    """
+    jobs = fold_jobs(table, schema, params, cache)
+    return EXECUTORS[params.backtest.executor](run_fold, jobs, params.backtest.workers)
+
+
+def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
+    """The folds, each with nothing but its own rows of the table; parameters as in `backtest`."""
+    step = parse_frequency(params.preprocess.frequency)
+    folds = make_folds(lay_out(table, step, params.preprocess.snap).stamps, step, params.backtest)
+    own = fold_params(params)
+    return [
+        FoldJob(fold, number, rows_of(table, _rows_in(table, fold)), schema, own, table.series_names, cache)
+        for number, fold in enumerate(folds, start=1)
+    ]
+
+
+def make_folds(stamps: Int[np.ndarray, " rows"], step: int, params: BacktestParams) -> list[Fold]:
+    """Folds over the time span of a grid.
+
+    >>> params = BacktestParams(strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
+    ...                         max_epochs=None, executor="local", workers=1)
+    >>> make_folds(np.arange(10), 1, params)
+    [Fold(begin=0, validation=3, test=6, end=8), Fold(begin=2, validation=5, test=8, end=10)]
+    """
+    start = int(stamps.min())
+    count = (int(stamps.max()) - start) // step + 1
+    length = round(params.test * count)
+    first = count - params.folds * length
+    folds = []
+    for number in range(params.folds):
+        test = first + number * length
+        begin = number * length if params.strategy == "rolling" else 0
+        validation = test - round(params.validation * (test - begin))
+        folds.append(Fold(*(start + row * step for row in (begin, validation, test, test + length))))
+    return folds
+
+
+def fold_params(params: Params) -> Params:
+    """The params of a fold: those of the pipeline, but where `params.backtest` says otherwise."""
+    changes = params.backtest
+    embargo = params.window.embargo if changes.embargo is None else changes.embargo
+    window = {"stride": changes.stride or params.window.stride, "embargo": embargo}
+    train = {"max_epochs": changes.max_epochs or params.train.max_epochs}
+    return params.model_copy(
+        update={
+            "window": params.window.model_copy(update=window),
+            "train": params.train.model_copy(update=train),
+        }
+    )
+
+
+def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
+    return (table.stamps >= fold.begin) & (table.stamps < fold.end)
+
+
+def run_fold(job: FoldJob) -> FoldResult:
+    """Fit on the fold's own training part, and score its test part; runs in a process of its own."""
+    configure_threads(job.params.train.threads)
+    configure_compilation_cache(job.cache)
+    instants = np.array([job.fold.validation, job.fold.test], dtype=np.int64)
+    fit = fit_table(job.table, job.schema, job.params, where=f"backtest fold {job.number}", instants=instants)
+    intervals = calibrate(fit.model, fit.windows, job.params.evaluate)
+    sums, coverage = _score(fit, intervals, job)
+    return FoldResult(
+        fold=job.fold,
+        sums=sums,
+        coverage=coverage,
+        intervals=intervals,
+        scale=fit.windows.target_scaler.overall.scale,
+        windows={name: len(origins) for name, origins in fit.windows.splits.items()},
+        best_epoch=fit.trained.best_epoch,
+        epochs=len(fit.trained.history),
+    )
+
+
+def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, CoverageSums]:
+    windows, params = fit.windows, job.params.evaluate
+    # A series may be absent from a fold; sums are laid out for those of the whole table.
+    place = np.array([job.series.index(name) for name in job.table.series_names])
+    scales = np.full((len(job.series), len(windows.target_names)), np.nan)
+    scales[place] = season_scales(windows, params.season)
+    parts = []
+    for batch in forecast_test_part(fit.model, windows, params, intervals):
+        series = place[batch.series]
+        sums = sum_errors(
+            batch.y_true,
+            batch.mask,
+            batch.forecasts,
+            epsilon=percentage_floor(windows),
+            season_scale=scales,
+            series=series,
+            hour=hour_of_day(batch.origin_time, windows),
+        )
+        parts.append((sums, sum_coverage(batch.y_true, batch.mask, batch.bounds, series, len(job.series))))
+    return reduce(merge, (part[0] for part in parts)), reduce(lambda a, b: a + b, (part[1] for part in parts))
+
+
+def backtest_content(results: Sequence[FoldResult], params: Params, targets: Sequence[str]) -> dict[str, Any]:
+    """Content of metrics/backtest.json: pooled over all test windows, and one record per fold.
+
+    The z-scores of the pooled figures are those of the last fold, which knows most.
+    """
+    last = results[-1]
+    sums, coverage = last.sums, last.coverage
+    for result in results[:-1]:
+        sums, coverage = merge(sums, result.sums), coverage + result.coverage
+    pooled = _figures(sums, coverage, last, targets)
+    folds = [
+        {
+            "fold": str(number),
+            "test_begin": iso_stamp(result.fold.test),
+            "test_end": iso_stamp(result.fold.end),
+            **{f"{part}_windows": count for part, count in result.windows.items()},
+            "best_epoch": result.best_epoch,
+            "epochs": result.epochs,
+            **_figures(result.sums, result.coverage, result, targets),
+        }
+        for number, result in enumerate(results, start=1)
+    ]
+    return {
+        "backtest_strategy": params.backtest.strategy,
+        "backtest_folds": len(results),
+        # Names of their own: DVC renames a figure that stands in two files.
+        **{f"backtest_{name}": value for name, value in pooled.items()},
+        "backtest_folds_lost": sum(not fold["beats_baselines"] for fold in folds),
+        "folds": folds,
+    }
+
+
+def _figures(
+    sums: ScoreSums, coverage: CoverageSums, result: FoldResult, targets: Sequence[str]
+) -> dict[str, float | int | str | bool]:
+    """The figures of `finish` and of the intervals that are no details."""
+    content = finish(sums, targets=targets, scale=result.scale)
+    content |= coverage_content(coverage, result.intervals, targets)
+    return {name: value for name, value in content.items() if isinstance(value, float | int | str | bool)}
+
+
+def backtest_table(results: Sequence[FoldResult]) -> pd.DataFrame:
+    """RMSE of every forecast at each step of each fold: columns fold, step (from 1), and one per forecast."""
+    parts = []
+    for number, result in enumerate(results, start=1):
+        table = pd.DataFrame(rmse_by_step(result.sums))
+        table.insert(0, "fold", number)
+        table.insert(1, "step", np.arange(1, len(table) + 1))
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)

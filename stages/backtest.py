@@ -1,0 +1,39 @@
+"""Stage backtest: the whole fit again and again along time; it never touches the final model."""
+
+from pathlib import Path
+
+from spline_lstm.artifacts import write_metrics, write_text
+from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table
+from spline_lstm.evaluation.wording import number
+from spline_lstm.params import load_params
+from spline_lstm.runtime import configure_threads
+from spline_lstm.schema import load_schema
+from spline_lstm.series.reading import read_raw_table
+from spline_lstm.stage import run_stage
+
+
+def main(folder: Path) -> str:
+    """Write metrics/backtest.json and plots/backtest.csv."""
+    params = load_params(folder)
+    schema = load_schema(folder / params.data.schema_file)
+    # The folds' processes read it from the environment.
+    configure_threads(params.train.threads)
+    raw = folder / "data/raw/series.csv"
+    table = read_raw_table(
+        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+    )
+    results = backtest(table, schema, params, folder)
+    content = backtest_content(results, params, schema.target_cols)
+    text = backtest_table(results).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_text(folder / "plots/backtest.csv", text)
+    write_metrics(folder / "metrics/backtest.json", content)
+    each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
+    return (
+        f"{len(results)} folds, RMSE {each}, pooled {number(content['backtest_rmse'])}, "
+        f"{content['backtest_skill']:.1%} below that of the best baseline, {content['backtest_best_baseline']}; "
+        f"{content['backtest_folds_lost']} folds lost to a baseline"
+    )
+
+
+if __name__ == "__main__":
+    run_stage("backtest", main)

@@ -1,0 +1,150 @@
+import functools
+import itertools
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.errors import TooLittleDataError
+from spline_lstm.evaluation.backtest import (
+    backtest,
+    backtest_content,
+    backtest_table,
+    fold_jobs,
+    fold_params,
+    make_folds,
+    run_fold,
+)
+from spline_lstm.executors import local
+from spline_lstm.forecasting.settings import params_of
+from spline_lstm.params import BacktestParams
+from tests.conftest import HOUR, ROOT, hours, make_schema, make_table
+
+SCHEMA = make_schema(series_col="shop")
+ROWS, TEST = 200, 20
+CHANGES = {
+    "window.lookback": 6,
+    "window.horizon": 2,
+    "model.hidden": [3],
+    "train.max_epochs": 1,
+    "train.batch_size": 16,
+    "backtest.folds": 2,
+    "backtest.test": TEST / ROWS,
+    "backtest.stride": 1,
+}
+
+
+def backtest_params(**changes) -> BacktestParams:
+    values = {"strategy": "expanding", "folds": 3, "test": 0.2, "validation": 0.25, "embargo": None, "stride": None}
+    return BacktestParams(**{**values, "max_epochs": None, "executor": "local", "workers": 1, **changes})
+
+
+def wave(rows: int = ROWS) -> np.ndarray:
+    return np.sin(np.arange(rows) / 4) * 10 + np.cos(np.arange(rows) * 2.3)
+
+
+def table(late=None):
+    """Two shops; with `late`, other values of both from that row on."""
+    values = wave()
+    if late is not None:
+        values = np.where(np.arange(ROWS) >= late, values * 9 + 500, values)
+    return make_table({"a": (hours(ROWS), values), "b": (hours(ROWS)[10:], values[10:] + 40)})
+
+
+@functools.cache
+def results():
+    """Params, and the results of both folds, run in this process."""
+    params = params_of(None, CHANGES)
+    return params, [run_fold(job) for job in fold_jobs(table(), SCHEMA, params, ROOT)]
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.integers(40, 400),
+    count=st.integers(1, 5),
+    share=st.floats(0.02, 0.19),
+    strategy=st.sampled_from(["expanding", "rolling"]),
+)
+def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, strategy):
+    params = backtest_params(folds=count, test=share, strategy=strategy)
+    stamps = hours(rows)
+    folds = make_folds(stamps, HOUR, params)
+    length = round(share * rows) * HOUR
+    assert len(folds) == count
+    assert folds[-1].end == stamps[-1] + HOUR
+    assert [fold.end - fold.test for fold in folds] == [length] * count
+    assert all(earlier.end == later.test for earlier, later in itertools.pairwise(folds))
+    assert all(fold.begin < fold.validation <= fold.test for fold in folds)
+    spans = {fold.test - fold.begin for fold in folds}
+    if strategy == "rolling":
+        assert len(spans) == 1
+    else:
+        assert {fold.begin for fold in folds} == {int(stamps[0])}
+
+
+def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
+    base = params_of(None, CHANGES | {"window.embargo": 4, "train.max_epochs": 9})
+    assert fold_params(base).window.embargo == 4
+    assert fold_params(base).train == base.train
+    changed = fold_params(params_of(base, {"backtest.embargo": 1, "backtest.stride": 3, "backtest.max_epochs": 2}))
+    assert (changed.window.embargo, changed.window.stride, changed.train.max_epochs) == (1, 3, 2)
+
+
+def test_folds_in_parallel_processes_give_the_same_bits():
+    params, expected = results()
+    assert params.backtest.workers == 2
+    assert content_of(backtest(table(), SCHEMA, params, ROOT)) == content_of(expected)
+
+
+def test_later_data_change_nothing_of_an_earlier_fold():
+    params, (expected, _) = results()
+    first, second = fold_jobs(table(late=ROWS - TEST), SCHEMA, params, ROOT)
+    assert content_of(run_fold(first)) == content_of(expected)
+    assert second.table.values.max() > 400
+
+
+def content_of(value):
+    """Everything in nested dataclasses, arrays as bytes."""
+    if is_dataclass(value):
+        return [content_of(getattr(value, field.name)) for field in fields(value)]
+    if isinstance(value, dict | list | tuple):
+        return [content_of(item) for item in (value.values() if isinstance(value, dict) else value)]
+    return value.tobytes() if isinstance(value, np.ndarray) else value
+
+
+def test_every_test_row_is_scored_and_figures_are_pooled_over_windows():
+    params, found = results()
+    # Each shop has an origin in every row of a test part behind the embargo, but for the last of the horizon.
+    assert [result.windows["test"] for result in found] == [2 * (TEST - 2 - 1)] * 2
+    content = backtest_content(found, params, ("y",))
+    mse = [fold["mse"] for fold in content["folds"]]
+    assert content["backtest_mse"] == pytest.approx(np.mean(mse))
+    assert content["backtest_rmse"] == pytest.approx(np.sqrt(np.mean(mse)))
+    assert content["backtest_n_windows"] == sum(fold["n_windows"] for fold in content["folds"])
+    assert content["folds"][1]["test_begin"] == "2020-01-08T12:00:00Z"
+    rows = backtest_table(found)
+    assert rows[["fold", "step"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    by_fold = rows.groupby("fold")["model"].apply(lambda values: np.mean(values**2)).tolist()
+    assert by_fold == pytest.approx(mse)
+
+
+def test_naive_errors_of_a_fold_are_those_of_its_own_test_rows():
+    _, found = results()
+    values = wave()
+    origins = np.arange(ROWS - TEST + 2, ROWS - 1)
+    expected = np.sqrt(np.mean((values[origins] - values[origins - 1]) ** 2))
+    assert backtest_table(found).loc[2, "naive"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_fold_without_a_window_says_so():
+    params = params_of(None, CHANGES | {"backtest.test": 0.005})
+    with pytest.raises(TooLittleDataError, match="test part holds no window"):
+        run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[0])
+
+
+def test_the_local_executor_keeps_the_order_and_hands_errors_on():
+    assert local(abs, [-3, 2, -1], workers=2) == [3, 2, 1]
+    with pytest.raises(TypeError):
+        local(abs, ["text"], workers=1)

@@ -1,0 +1,226 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import spline_lstm
+from spline_lstm.artifacts import write_json
+from spline_lstm.errors import ArtifactError, MissingCovariateError, ParamsError, TooLittleDataError, UsageError
+from spline_lstm.evaluation.assessment import assess
+from spline_lstm.evaluation.forecasts import calibrate
+from spline_lstm.forecasting.settings import params_of, schema_of
+from spline_lstm.params import Params, known_keys, load_params
+from stages import preprocess, train_flax_rnn, window
+from tests.conftest import HOUR, ROOT, START
+
+ROWS, LOOKBACK, HORIZON = 220, 8, 3
+TINY = {"lookback": LOOKBACK, "horizon": HORIZON, "hidden": (4,), "max_epochs": 2, "seed": 7}
+COLUMNS = {
+    "timestamp": "time",
+    "series": "shop",
+    "covariates": ("temp",),
+    "known_future": ("promo",),
+    "static": ("region",),
+    "calendar": ("hour_sin",),
+}
+
+
+def shops(rows: int = ROWS) -> pd.DataFrame:
+    """Two shops with a daily course; promotions every ninth hour raise it; a few cells are missing."""
+    hours = np.arange(rows)
+    parts = []
+    for shop, level in (("a", 20.0), ("b", 50.0)):
+        promo = hours % 9 == 0
+        demand = level + 5 * np.sin(hours * np.pi / 12) + 3 * promo + np.cos(hours * 1.7)
+        part = {"time": pd.to_datetime(START + hours * HOUR), "shop": shop, "demand": demand, "temp": np.cos(hours)}
+        parts.append(pd.DataFrame({**part, "promo": promo, "region": "north" if shop == "a" else "south"}))
+    frame = pd.concat(parts, ignore_index=True)
+    frame.loc[50:52, "demand"] = np.nan
+    frame.loc[frame.index % 31 == 0, "temp"] = np.nan
+    return frame
+
+
+def cut(frame, instant):
+    """History before an instant, and what is known in advance from then on."""
+    before = frame["time"] < instant
+    return frame[before], frame.loc[~before, ["time", "shop", "promo"]]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return spline_lstm.Forecaster("demand", **COLUMNS, **TINY).fit(shops())
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """A pipeline folder after the stages preprocess to evaluate."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    schema = schema_of(shops(), target="demand", **COLUMNS)
+    (folder / "schema.json").write_text(schema.model_dump_json())
+    params = params_of(
+        None,
+        {
+            "preprocess.data_mode": "multivariate",
+            "preprocess.fill": "seasonal",
+            "preprocess.season": 24,
+            "window.lookback": LOOKBACK,
+            "window.horizon": HORIZON,
+            "model.hidden": [4],
+            "train.max_epochs": 2,
+        },
+    )
+    (folder / "params.yaml").write_text(params.model_dump_json())
+    (folder / "data/raw").mkdir(parents=True)
+    shops().to_csv(folder / "data/raw/series.csv", index=False)
+    for stage in (preprocess, window, train_flax_rnn):
+        stage.main(folder)
+    # The stage evaluate without its pictures.
+    model, windows = spline_lstm.load_model(folder), spline_lstm.load_windows(folder)
+    intervals = calibrate(model, windows, params.evaluate)
+    path = folder / "data/predictions.parquet"
+    assess(model, windows, params.evaluate, intervals, predictions=path, series_names=("a", "b"))
+    write_json(folder / "models/intervals.json", {"run_id": model.run_id, **intervals.to_json()})
+    return folder
+
+
+def test_a_pipeline_folder_gives_the_pipelines_own_forecasts_bit_by_bit(pipeline):
+    forecaster = spline_lstm.Forecaster.load(pipeline)
+    rows = pd.read_parquet(pipeline / "data/predictions.parquet")
+    raw = pd.read_csv(pipeline / "data/raw/series.csv", parse_dates=["time"])
+    for origin in rows["origin"].unique()[[0, 7, -1]]:
+        history, future = cut(raw, origin.tz_localize(None))
+        forecast = forecaster.predict(history, future)
+        for shop in ("a", "b"):
+            expected = rows[(rows["origin"] == origin) & (rows["series"] == shop)].sort_values("step")
+            found = forecast.loc[shop]
+            assert found.index.tolist() == [stamp.tz_localize(None) for stamp in expected["timestamp"]]
+            for name, column in (
+                ("demand", "y_pred"),
+                ("demand_lower_80", "lower_80"),
+                ("demand_upper_95", "upper_95"),
+            ):
+                assert found[name].to_numpy().tobytes() == expected[column].to_numpy().tobytes()
+
+
+def test_a_loaded_folder_continues_its_raw_table(pipeline):
+    forecaster = spline_lstm.Forecaster.load(pipeline)
+    future = shops(ROWS + HORIZON)[["time", "shop", "promo"]]
+    forecast = forecaster.predict(future=future)
+    assert forecast.index.get_level_values("timestamp").min() == pd.Timestamp(START + ROWS * HOUR, tz="UTC")
+    with pytest.raises(MissingCovariateError, match="'promo' is known in advance"):
+        forecaster.predict()
+
+
+def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_path):
+    folder = shutil.copytree(pipeline, tmp_path / "mixed")
+    fitted.save(tmp_path / "other")
+    shutil.copy(tmp_path / "other/models/preprocessor.json", folder / "models/preprocessor.json")
+    with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
+        spline_lstm.Forecaster.load(folder)
+    folder = shutil.copytree(pipeline, tmp_path / "intervals")
+    shutil.copy(tmp_path / "other/models/intervals.json", folder / "models/intervals.json")
+    with pytest.raises(ArtifactError, match="was measured on model"):
+        spline_lstm.Forecaster.load(folder)
+
+
+def test_forecasts_are_indexed_by_series_and_timestamp_with_bounds(fitted):
+    history, future = cut(shops(), pd.Timestamp(START + 200 * HOUR))
+    forecast = fitted.predict(history, future)
+    assert forecast.index.names == ["series", "timestamp"]
+    assert forecast.index.tolist() == [
+        (shop, pd.Timestamp(START + (200 + step) * HOUR)) for shop in ("a", "b") for step in range(HORIZON)
+    ]
+    names = ["demand", "demand_lower_80", "demand_upper_80", "demand_lower_95", "demand_upper_95"]
+    assert forecast.columns.tolist() == names
+    assert (forecast["demand_lower_95"] <= forecast["demand_lower_80"]).all()
+    assert (forecast["demand_lower_80"] < forecast["demand"]).all()
+    # The shops lie 30 apart, and so do their forecasts.
+    assert np.allclose(forecast.loc["b", "demand"].to_numpy() - forecast.loc["a", "demand"].to_numpy(), 30, atol=5)
+
+
+def test_saved_and_loaded_it_forecasts_the_same_bits(fitted, tmp_path):
+    future = shops(ROWS + HORIZON)
+    expected = fitted.predict(future=future)
+    fitted.save(tmp_path)
+    loaded = spline_lstm.Forecaster.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.predict(future=future), expected, check_exact=True)
+    assert loaded.params_ == fitted.params_
+    loaded.save(tmp_path / "again", history=False)
+    for name in (
+        "preprocessor.json",
+        "intervals.json",
+        "rnn/model.json",
+        "rnn/best.safetensors",
+        "rnn/last.safetensors",
+    ):
+        assert (tmp_path / "again/models" / name).read_bytes() == (tmp_path / "models" / name).read_bytes()
+    with pytest.raises(ArtifactError, match="holds no history"):
+        spline_lstm.Forecaster.load(tmp_path / "again").predict(future=future)
+
+
+def test_update_extends_the_history_and_leaves_the_weights(fitted, tmp_path):
+    fitted.save(tmp_path)
+    forecaster = spline_lstm.Forecaster.load(tmp_path)
+    longer = shops(ROWS + 10)
+    new = longer[longer["time"] >= pd.Timestamp(START + (ROWS - 1) * HOUR)]
+    known = shops(ROWS + 10 + HORIZON)
+    updated = forecaster.update(new).predict(future=known)
+    assert updated.index.get_level_values("timestamp").min() == pd.Timestamp(START + (ROWS + 10) * HOUR)
+    # The last row of the history comes twice; with equal values it changes nothing.
+    expected = fitted.predict(longer, known)
+    assert np.array_equal(updated["demand"], expected["demand"])
+    assert forecaster.model_.run_id == fitted.model_.run_id
+
+
+def test_fitting_again_gives_the_same_weights_and_another_seed_does_not(fitted):
+    again = clone(fitted).fit(shops())
+    assert again.model_.run_id == fitted.model_.run_id
+    assert clone(fitted).set_params(seed=8).fit(shops()).model_.run_id != fitted.model_.run_id
+
+
+def test_it_follows_the_conventions_of_scikit_learn(fitted):
+    arguments = {"target": ["demand"], "hidden": [8, 4], "params": {"train.batch_size": 32}}
+    forecaster = spline_lstm.Forecaster(**arguments)
+    assert arguments.items() <= forecaster.get_params().items()
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params()
+    assert not hasattr(copy, "model_")
+    assert copy.set_params(seed=3).seed == 3
+    with pytest.raises(ValueError, match="no argument sed"):
+        copy.set_params(sed=3)
+    with pytest.raises(UsageError, match="not fitted"):
+        copy.predict()
+    assert repr(forecaster).startswith("Forecaster(target=['demand'], hidden=[8, 4]")
+
+
+def test_a_frame_with_one_series_needs_a_target_only():
+    hours = np.arange(150)
+    frame = pd.DataFrame(
+        {"y": np.sin(hours / 3)}, index=pd.date_range("2024-01-01", periods=150, freq="15min", tz="CET")
+    )
+    forecaster = spline_lstm.Forecaster("y", hidden=(3,), max_epochs=1, params={"train.batch_size": 32}).fit(frame)
+    assert forecaster.params_.preprocess.frequency == "15min"
+    assert forecaster.params_.train.batch_size == 32
+    forecast = forecaster.predict()
+    assert forecast.loc[""].index.tolist() == pd.date_range(frame.index[-1], periods=7, freq="15min")[1:].tolist()
+
+
+def test_wrong_arguments_are_named():
+    frame = shops()
+    with pytest.raises(UsageError, match="needs a target"):
+        spline_lstm.Forecaster().fit(frame)
+    with pytest.raises(ParamsError, match="train.batchsize: unknown key"):
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", params={"train.batchsize": 1}).fit(frame)
+    with pytest.raises(ParamsError, match="window.horizon"):
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", horizon=0).fit(frame)
+    with pytest.raises(TooLittleDataError, match="train part"):
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
+
+
+def test_defaults_have_the_keys_of_params_yaml():
+    defaults = load_params(ROOT / "spline_lstm/forecasting")
+    assert json.loads(defaults.model_dump_json()).keys() == json.loads(load_params(ROOT).model_dump_json()).keys()
+    assert set(known_keys(Params)) >= {"preprocess.fill"}
