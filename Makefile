@@ -8,7 +8,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test lint format lock clean
+.PHONY: help env repro compare test lint format lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 repro: env ## run the pipeline of this folder: ingest to benchmark
 	@dvc repro
+
+compare: env ## run models x feature modes x seeds as experiments and write the comparison
+	@python -m spline_lstm compare
 
 test: env ## run the whole test suite
 	@python -m pytest -n 2 --dist loadfile

@@ -46,7 +46,8 @@ class Worker:
     @classmethod
     def start(cls, peer: str, case: dict[str, Any], python: str) -> "Worker":
         """Start the process; it waits for the first turn."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # Threads of a peer that wait by spinning would take the cores of the peer whose turn it is.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
         command = [python, str(WORKER), peer, json.dumps(case)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         return cls(peer, subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes))

@@ -88,7 +88,7 @@ Image(pictures / "splits.png")
 
 # %%
 bounds = result.arrays.split_instants
-part = np.array(["train", "validation", "test"])[np.searchsorted(bounds, result.arrays.timestamps, side="right")]
+part = np.array(["train", "validation", "test", "later"])[np.searchsorted(bounds, result.arrays.timestamps, side="right")]
 targets = [str(name) for name in result.arrays.feature_names[result.arrays.target_indices]]
 observed = pd.DataFrame(result.arrays.raw_target, columns=targets)
 observed.groupby(part, sort=False).agg(["count", "mean", "std"]).round(4)

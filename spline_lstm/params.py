@@ -8,6 +8,7 @@ import datetime
 import difflib
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,19 +41,19 @@ class DataParams(Section):
 
 
 class SplitParams(Section):
-    """Chronological shares of the time span, or dates; the test part is what remains."""
+    """Chronological shares of the time span, or dates; the test part is what remains, or ends at the third date."""
 
     train: Share
     validation: Share
-    dates: tuple[str, str] | None
+    dates: Annotated[tuple[str, ...], Field(min_length=2, max_length=3)] | None
 
     @pydantic.field_validator("dates")
     @classmethod
-    def _in_order(cls, value: tuple[str, str] | None) -> tuple[str, str] | None:
+    def _in_order(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None:
             instants = [parse_instant(text) for text in value]
-            if instants[0] >= instants[1]:
-                raise ValueError("the validation part must begin before the test part")
+            if any(earlier >= later for earlier, later in pairwise(instants)):
+                raise ValueError("the validation part must begin before the test part, and that before its end")
         return value
 
     @pydantic.model_validator(mode="after")

@@ -5,7 +5,7 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
 
 ::
 
-    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----|
+    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----| later: none, where it ends
     labels     of a split lie inside it    embargo: labels of none
     inputs     reach back `lookback` rows, into earlier splits where need be
 """
@@ -208,8 +208,8 @@ def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> 
     first = arrays.timestamps[origins]
     last = first + (params.horizon - 1) * step
     split = np.full(len(origins), -1, dtype=np.int8)
-    begins = (np.iinfo(np.int64).min, *(arrays.split_instants + embargo * step))
-    ends = (*arrays.split_instants, np.iinfo(np.int64).max)
+    begins = (np.iinfo(np.int64).min, *(arrays.split_instants[:2] + embargo * step))
+    ends = (*arrays.split_instants, np.iinfo(np.int64).max)[: len(SPLITS)]
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         split[(first >= begin) & (last < end)] = index
     return split

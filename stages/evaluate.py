@@ -10,7 +10,7 @@ from spline_lstm.evaluation.records import to_records
 from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.models.forecaster import load_model
 from spline_lstm.params import load_params
-from spline_lstm.runtime import configure_threads
+from spline_lstm.runtime import configure_compilation_cache, configure_threads
 from spline_lstm.stage import run_stage
 from spline_lstm.windows import load_windows
 
@@ -19,6 +19,7 @@ def main(folder: Path) -> str:
     """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and the metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
     model, windows = load_model(folder), load_windows(folder)
     series = tuple(read_json(folder / "models/preprocessor.json")["series"])
     intervals = calibrate(model, windows, params.evaluate)

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.artifacts import write_bytes, write_metrics
-from spline_lstm.edge.exported import ExportedModel, conversion, exported_files
+from spline_lstm.edge.exported import ExportedModel, conversion
+from spline_lstm.edge.exporting import export_all
 from spline_lstm.edge.golden import Golden, answers, differences, load_golden
-from spline_lstm.edge.onnx_export import export_onnx
-from spline_lstm.edge.onnx_variants import onnx_variant
 from spline_lstm.edge.runtime import session_of
 from spline_lstm.edge.shapes import input_shapes, output_shapes
 from spline_lstm.edge.spec import EdgeSpec, load_spec
-from spline_lstm.edge.tflite_export import export_tflite
-from spline_lstm.edge.tflite_variants import tflite_variant
 from spline_lstm.errors import ArtifactError, ExportError
-from spline_lstm.params import ExportParams, load_params
+from spline_lstm.params import load_params
 from spline_lstm.stage import run_stage
 
 
@@ -41,25 +38,11 @@ def main(folder: Path) -> str:
             "files": [{"file": name, **content} for name, content in figures.items()],
         },
     )
-    return "; ".join(
-        f"{name}: {content['bytes']} bytes, {sum(content['operators'].values())} operators, "
-        f"{content['max_abs_diff']:.1e} off in z-scores"
+    files = (
+        f"{name}: {content['bytes'] / 1e3:.0f} kB, {content['max_abs_diff']:.1e} off"
         for name, content in figures.items()
     )
-
-
-def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]:
-    """Name of each file -> its content; the variants are made of the float32 files, without TensorFlow."""
-    models: dict[str, ExportedModel] = {}
-    for name, variant in exported_files(params.variants).values():
-        kind = Path(name).suffix
-        if variant is None:
-            models[name] = export_onnx(spec, params.opset) if kind == ".onnx" else export_tflite(spec)
-            continue
-        quantized = onnx_variant if kind == ".onnx" else tflite_variant
-        with conversion(name):
-            models[name] = quantized(models[f"model{kind}"].content, variant)
-    return models
+    return f"{'; '.join(files)} in z-scores"
 
 
 def write_models(folder: Path, models: Mapping[str, ExportedModel]) -> None:

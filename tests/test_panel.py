@@ -90,6 +90,34 @@ def test_dates_split_every_series_at_the_same_instants():
     assert arrays.split_instants.tolist() == [START + 96 * HOUR, START + 175 * HOUR]
 
 
+def test_a_third_date_ends_the_test_part():
+    table = make_table({"a": (hours(240), np.sin(np.arange(240))), "b": (hours(240)[50:], np.cos(np.arange(190)))})
+    dates = ("2020-01-05", "2020-01-07", "2020-01-08 06:30")
+    params = make_preprocess_params(split=SplitParams(train=0.7, validation=0.15, dates=dates))
+    result = preprocess(table, make_schema(series_col="s"), params, where="x")
+    assert result.arrays.split_instants.tolist() == [START + 96 * HOUR, START + 144 * HOUR, START + 175 * HOUR]
+    windows = make_windows(result.arrays, result.fitted.scaler, make_window_params(embargo=0))
+    labels = windows.splits["test"][:, None] + np.arange(windows.horizon)
+    stamps = result.arrays.timestamps[labels]
+    # Two series, the horizon inside the part: all windows of its 31 rows and none behind them.
+    assert len(stamps) == 2 * (31 - windows.horizon + 1)
+    assert stamps.min() == START + 144 * HOUR
+    assert stamps.max() == START + 174 * HOUR
+
+
+def test_rows_behind_the_test_part_change_nothing():
+    split = SplitParams(train=0.7, validation=0.15, dates=("2020-01-05", "2020-01-07", "2020-01-08"))
+    values = np.sin(np.arange(240.0))
+    shifted = np.where(np.arange(240) >= 168, 1e6, values)
+    params = make_preprocess_params(split=split)
+    made = [
+        preprocess(make_table({"": (hours(240), column)}), make_schema(), params, where="x")
+        for column in (values, shifted)
+    ]
+    assert made[0].quality["drift"] == made[1].quality["drift"]
+    assert made[0].fitted.to_json() == made[1].fitted.to_json()
+
+
 def test_every_broken_limit_is_reported():
     values = np.full(200, 3.0)
     values[20:120] = np.nan

@@ -158,6 +158,8 @@ OUT_OF_RANGE = [
     ("benchmark.max_size_mb", 0), ("preprocess.season", 1), ("preprocess.longest_gap", 0),
     ("preprocess.outliers.window", 2), ("preprocess.outliers.threshold", 0), ("preprocess.smoothing.strength", 0),
     ("preprocess.split.dates", ["2024-01-01"]), ("preprocess.split.dates", ["2024-02-01", "2024-01-01"]),
+    ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-02-01"]),
+    ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]),
     ("preprocess.split.dates", ["2024-01-01", "soon"]), ("preprocess.split.dates", ["now", "2200-01-01"]),
     ("preprocess.drift.ks", 1.1), ("preprocess.drift.spread_ratio", 0.9), ("model.segment", 0),
     ("model.quantiles", [0.1, 0.9]), ("model.quantiles", [0.9, 0.5]), ("model.quantiles", [0.5, 1.0]),

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from spline_lstm.__main__ import main
 from spline_lstm.errors import SplineLstmError, UsageError
 from spline_lstm.frequency import parse_frequency
-from spline_lstm.params import load_params
+from spline_lstm.params import load_params, parse_params
 from spline_lstm.scaffold.choices import Wishes
 from spline_lstm.scaffold.kinds import examine
 from spline_lstm.scaffold.proposal import propose
@@ -478,6 +478,66 @@ def test_init_writes_a_folder_that_the_stages_accept(root):
     assert load_schema(folder / params.data.schema_file).target_cols == ("y",)
     assert "Next: dvc repro pipelines/mine/dvc.yaml" in text
     assert "outside" not in text
+
+
+def recipe(root: Path, schema: dict | None = None) -> list[str]:
+    """Files for --params and --schema of init beside the root, and the options that name them."""
+    values = {"preprocess.frequency": "2h", "window.lookback": 12, "data.source": "elsewhere.csv"}
+    (root / "recipe.yaml").write_text(render_params((ROOT / "params.yaml").read_text(encoding="utf-8"), values))
+    content = schema or {"version": 1, "timestamp_col": "time", "target_cols": ["z"]}
+    (root / "recipe.json").write_text(json.dumps(content))
+    return ["--params", "recipe.yaml", "--schema", "recipe.json"]
+
+
+def test_init_takes_params_and_schema_from_files(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root)]) == 0
+    assert "as in recipe.yaml" in capsys.readouterr().out
+    folder = root / "pipelines/mine"
+    params, given = load_params(folder), load_params_of(root / "recipe.yaml")
+    assert params.data == given.data.model_copy(update={"source": "../../t.csv", "schema_file": "schema.json"})
+    assert params.model_copy(update={"data": given.data}) == given
+    assert (folder / "schema.json").read_text() == (root / "recipe.json").read_text()
+
+
+def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root)[2:]]) == 0
+    folder = root / "pipelines/mine"
+    assert load_params(folder).preprocess.frequency == "1h"
+    assert load_schema(folder / "schema.json").target_cols == ("z",)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda root: (root / "recipe.yaml").unlink(), 2),
+        (lambda root: mutate_text(root / "recipe.yaml", "lookback: 12", "lookback: 0"), 10),
+        (lambda root: mutate_text(root / "recipe.json", "target_cols", "targets"), 11),
+        (lambda root: mutate_text(root / "recipe.json", '"z"', '"absent"'), 12),
+    ],
+    ids=["no file", "params", "schema", "table"],
+)
+def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(change, code, root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    options = recipe(root)
+    change(root)
+    assert main(["init", "mine", "--csv", "t.csv", *options]) == code
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not list(root.glob("pipelines/*"))
+
+
+def load_params_of(path: Path):
+    return parse_params(path.read_text(encoding="utf-8"), path.name)
+
+
+def mutate_text(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def test_a_file_outside_the_repository_is_named_relatively_and_remarked(root, tmp_path_factory):

@@ -5,13 +5,15 @@ from pathlib import Path
 
 from spline_lstm.scaffold.choices import Wishes
 from spline_lstm.scaffold.text import SEPARATORS
-from spline_lstm.scaffold.writing import scaffold
+from spline_lstm.scaffold.writing import Given, scaffold
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument("name", metavar="NAME", help="name of the pipeline: letters, digits, - and _")
     command.add_argument("--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
+    command.add_argument("--params", type=Path, metavar="FILE", help="take the params from this file; propose none")
+    command.add_argument("--schema", type=Path, metavar="FILE", help="take the schema from this file; propose none")
     command.add_argument("--timestamp", metavar="COL", help="column of the stamps")
     command.add_argument("--target", metavar="COL", action="append", default=[], help="column to forecast; repeatable")
     command.add_argument("--series", metavar="COL", help="column that tells series apart")
@@ -38,4 +40,5 @@ def run(arguments: argparse.Namespace) -> str:
         decimal=arguments.decimal,
         missing=tuple(arguments.missing),
     )
-    return scaffold(arguments.name, arguments.csv, wishes, Path())
+    given = Given.read(arguments.params, arguments.schema)
+    return scaffold(arguments.name, arguments.csv, wishes, Path(), given)

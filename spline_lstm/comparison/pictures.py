@@ -47,7 +47,7 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
         )
     name, baseline = min((record.best_baseline for record in result.records), key=lambda found: found[1])
     axes.axhline(baseline, color=GREY, linestyle=":", label=f"best baseline: {name}")
-    axes.set_xlim(left=0.0)
+    axes.set_xlim(0.0, 1.08 * max(number(record.cells[column]) for record in result.records))
     axes.set_xlabel(label)
     axes.set_ylabel("RMSE (data units)")
     axes.set_title("Down and to the left is better")

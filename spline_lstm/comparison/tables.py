@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from spline_lstm.comparison.costs import total
@@ -62,9 +63,8 @@ def spread_text(value: Spread) -> str:
     """
     if value.half_range == 0.0:
         return f"{value.mean:.6g}"
-    shown = f"{value.half_range:.2g}"
-    decimals = len(f"{float(shown):f}".rstrip("0").partition(".")[2]) if float(shown) < 10 else 0
-    return f"{value.mean:.{decimals}f} ± {float(shown):.{decimals}f}"
+    decimals = max(0, 1 - math.floor(math.log10(value.half_range)))
+    return f"{value.mean:.{decimals}f} ± {value.half_range:.{decimals}f}"
 
 
 def cell_rows(result: Comparison) -> list[dict[str, str]]:

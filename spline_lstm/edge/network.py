@@ -46,6 +46,8 @@ def network(
     [batch, horizon, F_target, levels]
     """
     vector = None if static is None else _static_vector(tf, config, weights, static)
+    z = _embedded(tf, config, weights, z, config.features)
+    future = None if future is None else _embedded(tf, config, weights, future, config.future_features)
     if config.channels == "independent":
         z, future, vector = _split_channels(tf, config, weights, z, future, vector)
     states, finals = _encode(tf, config, weights, _steps(tf, config, weights, z), vector, unroll)
@@ -66,11 +68,31 @@ def network(
 
 def _static_vector(tf: Any, config: ModelConfig, weights: Weights, static: Tensor) -> Tensor:
     """Embeddings of the ids side by side [batch, dims]; `recurrence.prepared` put row 0 around each table."""
-    vectors = []
-    for index, size in enumerate(config.static_sizes):
-        ids = tf.clip_by_value(static[:, index], -1, size) + 1
-        vectors.append(tf.gather(weights[f"static.{index}.table"], ids))
-    return tf.concat(vectors, axis=1)
+    sizes = enumerate(config.static_sizes)
+    return tf.concat([_looked_up(tf, weights[f"static.{i}.table"], static[:, i], size) for i, size in sizes], axis=1)
+
+
+def _embedded(tf: Any, config: ModelConfig, weights: Weights, values: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Category ids [batch, rows, names] replaced by their vectors, which stand behind the other features."""
+    present = [(index, names.index(name)) for index, name in enumerate(config.categories) if name in names]
+    if not present:
+        return values
+    others = [position for position, name in enumerate(names) if name not in config.categories]
+    vectors = [
+        _looked_up(
+            tf,
+            weights[f"category.{index}.table"],
+            tf.cast(values[:, :, position], tf.int32),
+            config.category_sizes[index],
+        )
+        for index, position in present
+    ]
+    return tf.concat([tf.gather(values, others, axis=2), *vectors] if others else vectors, axis=2)
+
+
+def _looked_up(tf: Any, table: Tensor, ids: Tensor, size: int) -> Tensor:
+    """Rows of a table made of `recurrence.prepared`; ids out of range find the unknown token."""
+    return tf.gather(table, tf.clip_by_value(ids, -1, size) + 1)
 
 
 def _split_channels(
@@ -78,7 +100,7 @@ def _split_channels(
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """Targets along the batch, those of a window beside each other; each with the features that are no target."""
     channels, lookback = len(config.targets), config.lookback
-    others = np.setdiff1d(np.arange(len(config.features)), config.target_indices)
+    others = np.setdiff1d(np.arange(z.shape[2]), config.target_indices)
     targets = tf.expand_dims(tf.transpose(tf.gather(z, config.target_indices, axis=2), [0, 2, 1]), 3)
     parts = [targets]
     if len(others):

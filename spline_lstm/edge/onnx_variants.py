@@ -2,8 +2,8 @@
 
 Weights are stored in float16 or int8 and widened by standard nodes, which onnxruntime folds away when it opens
 the file: the recurrent nodes, the speed and the arithmetic stay those of float32. (Products of integers were
-measured, too: onnxruntime's DynamicQuantizeLSTM is 5 to 15 % slower at [64, 32], four times as far off, no
-standard operator, and has no form for a GRU.)
+measured, too: onnxruntime's DynamicQuantizeLSTM is 5 to 15 % slower at [64, 32], three to six times as far
+off, no standard operator, and has no form for a GRU.)
 
 ::
 

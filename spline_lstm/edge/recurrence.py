@@ -51,12 +51,12 @@ class Layer:
 def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, np.ndarray]:
     """Weights by name, as the graphs want them.
 
-    The gates of a GRU stand in the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a static
-    embedding has its row 0, the unknown token, before and behind its rows, for ids out of range.
+    The gates of a GRU stand in the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a static or
+    category embedding has its row 0, the unknown token, before and behind its rows, for ids out of range.
     """
     arrays = dict(weights)
     for name, value in weights.items():
-        if name.startswith("static."):
+        if name.startswith(("static.", "category.")):
             arrays[name] = np.concatenate([value[:1], value, value[:1]])
         elif config.model_type == "gru" and name.endswith(".recurrent_bias"):
             zero = np.zeros_like(value)

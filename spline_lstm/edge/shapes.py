@@ -21,6 +21,7 @@ WORDS = {
 COMPUTED = {
     *WORDS, "hidden", "dropout", "lookback", "horizon", "features", "targets", "target_indices", "segment",
     "bidirectional", "layer_norm", "quantiles", "ensemble_size", "future_features", "static_sizes", "static_dims",
+    "categories", "category_sizes", "category_dims",
 }  # fmt: skip
 
 
@@ -83,8 +84,13 @@ def _input_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         shapes |= {"embedding.kernel": (config.segment * _channel_features(config), width), "embedding.bias": (width,)}
     if config.channels == "independent":
         shapes["channel.table"] = (len(config.targets), CHANNEL_DIM)
-    sizes = zip(config.static_sizes, config.static_dims, strict=True)
-    return shapes | {f"static.{index}.table": size for index, size in enumerate(sizes)}
+    for kind, sizes, dims in (
+        ("static", config.static_sizes, config.static_dims),
+        ("category", config.category_sizes, config.category_dims),
+    ):
+        tables = zip(sizes, dims, strict=True)
+        shapes |= {f"{kind}.{index}.table": size for index, size in enumerate(tables)}
+    return shapes
 
 
 def _recurrent_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -114,7 +120,7 @@ def _decoder_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         shapes |= {"attention.key_kernel": (top, top), "attention.key_bias": (top,)}
         shapes |= {"attention.query_kernel": (top, top), "attention.score_kernel": (top,)}
         context = 2 * top
-    rows, future = config.horizon, len(config.future_features)
+    rows, future = config.horizon, config.width(config.future_features)
     if config.decoder == "segments":
         rows, width = config.segment, _step_width(config)
         shapes["position"] = (config.horizon // rows, width)
@@ -128,8 +134,8 @@ def _decoder_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _channel_features(config: ModelConfig) -> int:
-    """Features that a network sees at once: one target of all where channels are independent."""
-    return len(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
+    """Numbers per row that a network sees at once: of one target only where channels are independent."""
+    return config.width(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
 
 
 def _step_width(config: ModelConfig) -> int:

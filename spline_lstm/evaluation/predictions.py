@@ -19,6 +19,7 @@ UTC = pa.timestamp("ns", tz="UTC")
 # Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
 # repetitions among them takes five times as long as writing them.
 REPEATED: Any = ["series", "step", "target"]
+SELECTED: Any = ["series", "origin", "step", "timestamp", "target"]
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 
@@ -92,6 +93,8 @@ class PredictionsWriter:
                 table.schema,
                 use_dictionary=REPEATED,
                 column_encoding=INCREASING,
+                # What one selects rows by; for the forecasts they would cost an eighth of the writing.
+                write_statistics=SELECTED,
                 # Without the Arrow schema texts are read as texts, however they were handed over.
                 store_schema=False,
             )

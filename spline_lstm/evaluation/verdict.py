@@ -72,6 +72,8 @@ def _lost_parts(parts: Mapping[str, Mapping[str, Any]], one: str, many: str) -> 
     lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
     if len(parts) < 2 or not lost:
         return []
+    if len(lost) == len(parts):
+        return [f"In each of the {len(parts)} {many} a baseline is at least as good."]
     names = listed([f"{name} ({plain(best)})" for name, best in lost.items()])
     return [f"In {len(lost)} of {len(parts)} {many} a baseline is at least as good: {one} {names}."]
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from spline_lstm.errors import UsageError
-from spline_lstm.params import load_params
+from spline_lstm.params import load_params, parse_params
 from spline_lstm.scaffold.choices import Wishes
 from spline_lstm.scaffold.proposal import Proposal, propose
-from spline_lstm.schema import load_schema
+from spline_lstm.schema import load_schema, parse_schema
 from spline_lstm.series.reading import read_raw_table
 from spline_lstm.series.sources import read_source
 
@@ -29,7 +30,53 @@ SCHEMA_FILE = "schema.json"
 EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
-def scaffold(name: str, csv: Path, wishes: Wishes, root: Path) -> str:
+@dataclass(frozen=True)
+class Given:
+    """Params and schema that the user brings instead of having them proposed.
+
+    Attributes
+    ----------
+    params, schema : text of the file, or None
+    decisions : what is taken from where
+    """
+
+    params: str | None = None
+    schema: str | None = None
+    decisions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, params: Path | None, schema: Path | None) -> "Given":
+        """Read and validate the files.
+
+        Raises
+        ------
+        UsageError
+            A file is missing.
+        ParamsError, SchemaError
+            It breaks a rule.
+        """
+        files = {"params": params, "schema": schema}
+        texts = {what: _read_text(path, f"--{what}") for what, path in files.items() if path is not None}
+        if params is not None:
+            parse_params(texts["params"], str(params))
+        if schema is not None:
+            parse_schema(texts["schema"], str(schema))
+        return cls(**texts, decisions={what: f"as in {files[what]}" for what in texts})
+
+    def complete(self, content: bytes, where: str, wishes: Wishes) -> Proposal:
+        """What the table proposes, but for what was brought."""
+        if self.params is not None and self.schema is not None:
+            return Proposal({}, {}, self.decisions, ())
+        if self.schema is not None:
+            schema = parse_schema(self.schema, where)
+            wishes = replace(
+                wishes, timestamp=schema.timestamp_col, targets=schema.target_cols, series=schema.series_col
+            )
+        proposal = propose(content, where, wishes)
+        return replace(proposal, decisions={**proposal.decisions, **self.decisions})
+
+
+def scaffold(name: str, csv: Path, wishes: Wishes, root: Path, given: Given = Given()) -> str:
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
 
     Raises
@@ -45,18 +92,25 @@ def scaffold(name: str, csv: Path, wishes: Wishes, root: Path) -> str:
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = read_source(csv.name, csv.parent)
-    proposal = propose(content, str(csv), wishes)
+    proposal = given.complete(content, str(csv), wishes)
     source = Path(os.path.relpath(csv.resolve(), folder.resolve())).as_posix()
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(building, name, source, proposal, root)
+        write_folder(building, name, source, proposal, root, given)
         _check_folder(building, content, str(csv))
         building.chmod(0o755)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return _summary(folder.relative_to(root), csv, proposal, outside=not _is_inside(csv, root))
+
+
+def _read_text(path: Path, option: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{option} {path}: {getattr(error, 'strerror', 'no UTF-8 text')}") from None
 
 
 def _check_place(name: str, folder: Path, root: Path) -> None:
@@ -69,7 +123,14 @@ def _check_place(name: str, folder: Path, root: Path) -> None:
         raise UsageError(f"{folder} exists and is left as it is; choose another name or remove it")
 
 
-def write_folder(folder: Path, name: str, source: str, proposal: Proposal, root: Path) -> None:
+def write_folder(
+    folder: Path,
+    name: str,
+    source: str,
+    proposal: Proposal,
+    root: Path,
+    given: Given = Given(),
+) -> None:
     """Write params.yaml, dvc.yaml, the schema and .gitignore into an existing folder.
 
     Parameters
@@ -83,16 +144,21 @@ def write_folder(folder: Path, name: str, source: str, proposal: Proposal, root:
     proposal : Proposal
     root : Path
         Holds the params.yaml and dvc.yaml that are taken as the pattern.
+    given : Given
+        Params and schema that are written as they are, but for data.source and data.schema_file.
     """
-    values = {"data.source": source, "data.schema_file": SCHEMA_FILE, **proposal.values}
+    values = {"data.source": source, "data.schema_file": SCHEMA_FILE}
+    params = given.params
+    if params is None:
+        params, values = (root / "params.yaml").read_text(encoding="utf-8"), {**values, **proposal.values}
     pattern = (root / "dvc.yaml").read_text(encoding="utf-8")
     schema = dict(proposal.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
     files = {
-        "params.yaml": render_params((root / "params.yaml").read_text(encoding="utf-8"), values),
+        "params.yaml": render_params(params, values),
         "dvc.yaml": render_dvc(pattern, name),
-        SCHEMA_FILE: render_schema(schema),
+        SCHEMA_FILE: render_schema(schema) if given.schema is None else given.schema,
         ".gitignore": "".join(f"/{path}\n" for path in cached_outputs(pattern)),
     }
     for file, text in files.items():

@@ -33,7 +33,7 @@ class AsOfArrays:
     static_ids : [series, n_static] int32, 0: unknown
     feature_names : [F_total] text: targets, dynamic covariates, added channels, calendar features
     target_indices : [F_target] int32: positions of the targets among the features
-    split_instants : [2] int64, ns: begin of the validation and of the test part
+    split_instants : [2 or 3] int64, ns: begin of the validation and of the test part, and its end where it has one
     future_indices : [F_future] int32: positions of the features that are known in advance
     calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
     """
@@ -49,7 +49,7 @@ class AsOfArrays:
     static_ids: Int[np.ndarray, "series statics"]
     feature_names: np.ndarray
     target_indices: Int[np.ndarray, " targets"]
-    split_instants: Int[np.ndarray, " two"]
+    split_instants: Int[np.ndarray, " two_or_three"]
     future_indices: Int[np.ndarray, " future"] = field(default_factory=_none)
     calendar_indices: Int[np.ndarray, " calendar"] = field(default_factory=_none)
 

@@ -54,7 +54,7 @@ def build(
     *,
     layout: Layout | None = None,
     fitted: Fitted | None = None,
-    instants: Int[np.ndarray, " two"] | None = None,
+    instants: Int[np.ndarray, " two_or_three"] | None = None,
     until: int | None = None,
 ) -> Built:
     """Build the as-of arrays of all series.
@@ -66,8 +66,8 @@ def build(
         The table on its grid, if that is there already.
     fitted : Fitted
         Constants of an earlier run; by default they are fitted on the training part of this table.
-    instants : [2] int64, ns
-        Begin of the validation and of the test part; by default as `params.split` says.
+    instants : [2 or 3] int64, ns
+        Begin of the validation and of the test part, and its end; by default as `params.split` says.
     until : int, ns
         The grid ends no earlier than before this instant.
     """

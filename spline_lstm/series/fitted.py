@@ -18,8 +18,8 @@ class Fitted:
     ----------
     anchor_ns : int
         Instant of one grid row.
-    split_instants : [2] int64, ns
-        Begin of the validation and of the test part.
+    split_instants : [2 or 3] int64, ns
+        Begin of the validation and of the test part, and its end where it ends before the data.
     series : tuple of str
         Names, in the order of the rows of a per-series scaler.
     seasons : column -> rows in its season, None without one; empty unless gaps are filled by seasons
@@ -33,7 +33,7 @@ class Fitted:
     """
 
     anchor_ns: int
-    split_instants: Int[np.ndarray, " two"]
+    split_instants: Int[np.ndarray, " two_or_three"]
     series: tuple[str, ...]
     seasons: dict[str, int | None]
     strengths: dict[str, dict[str, float]]

@@ -65,8 +65,10 @@ def lay_out(table: RawTable, step: int, snap: float, *, anchor: int | None = Non
     return Layout(anchor, grids, row_offsets, table.stamps, table.series, snap)
 
 
-def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two"]:
-    """Instants (ns) at which the validation and the test part begin, the same in every series, on the grid.
+def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two_or_three"]:
+    """Instants (ns) at which the validation and the test part begin, and with a third date the test part ends.
+
+    They are the same in every series, on the grid.
 
     A date between two rows counts as the later one: an observation of a training row lies before it.
     """

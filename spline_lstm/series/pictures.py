@@ -270,7 +270,8 @@ def plot_splits(path: Path, arrays: AsOfArrays) -> None:
 
 def _draw_parts(axis: Axes, arrays: AsOfArrays, *, named: bool) -> None:
     stamps = arrays.timestamps
-    bounds = [int(stamps.min()), *(int(each) for each in arrays.split_instants), int(stamps.max()) + _step(arrays)]
+    instants = [int(each) for each in arrays.split_instants]
+    bounds = [int(stamps.min()), *instants, int(stamps.max()) + _step(arrays)][: len(PART_COLOURS) + 1]
     for (name, colour), begin, end in zip(PART_COLOURS.items(), bounds[:-1], bounds[1:], strict=True):
         left, right = _dates(np.array([begin, end]))
         axis.axvspan(left, right, color=colour, zorder=0, linewidth=0)

@@ -32,6 +32,14 @@ PAIRS = [
 OTHERS = [(kind, *(MULTIVARIATE if count == 1 else UNIVARIATE), norm) for kind, count, _, norm in PAIRS]
 
 COVARIATES = {"future_features": ("feature 1", "feature 3"), "static_sizes": (3, 5), "static_dims": (2, 3)}
+# Behind the targets, as preprocessing puts them; one is known in advance as well.
+CATEGORIES = {
+    "targets": (1, 0),
+    "categories": ("feature 2", "feature 3"),
+    "category_sizes": (3, 5),
+    "category_dims": (2, 3),
+    "future_features": ("feature 3",),
+}
 SEGMENTS = {"lookback": 8, "horizon": 4, "segment": 2}
 QUANTILES = {"quantiles": (0.1, 0.5, 0.9)}
 INDEPENDENT = {"channels": "independent"}
@@ -39,6 +47,10 @@ INDEPENDENT = {"channels": "independent"}
 OPTIONS = {
     "future": {"future_features": ("feature 3",)},
     "covariates": COVARIATES,
+    "categories": CATEGORIES,
+    "categories of channels": {
+        **CATEGORIES, **INDEPENDENT, "model_type": "gru", "segment": 5, "normalization": "revin",
+    },
     "segment": {"lookback": 8, "segment": 3},
     "one segment": {"lookback": 4, "segment": 4},
     "decoder": {**SEGMENTS, "decoder": "segments"},
@@ -65,7 +77,7 @@ OPTIONS = {
 # Those whose conversion covers each option in both kinds of file; the conversion of the others is slow.
 QUICK = {
     "covariates", "gru decoder", "independent decoder", "gru both ways", "probability", "attending ensemble",
-    "quantiles alone",
+    "quantiles alone", "categories of channels",
 }  # fmt: skip
 CONVERTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
 
@@ -107,6 +119,8 @@ def make_spec(
     }
     center = np.array(level) + random.normal(0, 3, features)
     scale = np.exp(random.uniform(0, 4, features))
+    for name in config.categories:
+        center[names.index(name)], scale[names.index(name)] = 0.0, 1.0
     behind = content_id("preprocessor")
     run_id = content_id(behind, config.to_json(), save(weights))
     statics = {
@@ -120,7 +134,16 @@ def make_history(spec, windows):
     """[windows, lookback, F_total] float32, data units, a few scales around the centers."""
     random = np.random.default_rng(1)
     z = random.normal(0, 1.5, (windows, spec.config.lookback, len(spec.config.features)))
-    return (z * spec.scale + spec.center).astype(np.float32)
+    return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(np.float32)
+
+
+def with_ids(config, names, values):
+    """Category ids, from one below to one beyond their range, in their columns."""
+    rows = np.arange(values[..., 0].size).reshape(values.shape[:-1])
+    for name, size in zip(config.categories, config.category_sizes, strict=True):
+        if name in names:
+            values[..., names.index(name)] = rows % (size + 2) - 1
+    return values
 
 
 def make_inputs(spec, windows):
@@ -130,7 +153,8 @@ def make_inputs(spec, windows):
     if config.future_features:
         indices = [config.features.index(name) for name in config.future_features]
         z = random.normal(0, 1.5, (windows, config.horizon, len(indices)))
-        inputs["future"] = (z * spec.scale[indices] + spec.center[indices]).astype(np.float32)
+        future = with_ids(config, config.future_features, z * spec.scale[indices] + spec.center[indices])
+        inputs["future"] = future.astype(np.float32)
     if config.static_sizes:
         columns = [np.arange(windows) % (size + 2) - 1 for size in config.static_sizes]
         inputs["static"] = np.stack(columns, axis=1).astype(np.int32)
@@ -208,6 +232,8 @@ def network(config, weights, z, future, static):
         ids = np.array([row if 0 <= row < size else 0 for row in static[:, index]])
         vectors.append(weights[f"static.{index}.table"][ids])
     vector = np.concatenate(vectors, axis=1)
+    z = embedded(config, weights, z, config.features)
+    future = None if future is None else embedded(config, weights, future, config.future_features)
     if config.channels == "mixed":
         return one_network(config, weights, z, indices, future, vector)
     others = [index for index in range(z.shape[2]) if index not in indices]
@@ -217,6 +243,16 @@ def network(config, weights, z, future, static):
         told_apart = np.concatenate([vector, name], axis=1)
         forecasts.append(one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart))
     return np.concatenate(forecasts, axis=2)
+
+
+def embedded(config, weights, values, names):
+    """Vectors of the category ids behind the other features."""
+    parts = [values[:, :, [name not in config.categories for name in names]]]
+    for index, (name, size) in enumerate(zip(config.categories, config.category_sizes, strict=True)):
+        if name in names:
+            ids = values[:, :, names.index(name)].astype(int)
+            parts.append(weights[f"category.{index}.table"][np.where((ids < 0) | (ids >= size), 0, ids)])
+    return np.concatenate(parts, axis=2)
 
 
 def one_network(config, weights, z, indices, future, vector):
@@ -324,4 +360,5 @@ def attention(states, query, weights):
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    # Of large negative numbers, exp(-x) overflows.
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))

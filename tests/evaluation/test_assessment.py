@@ -8,14 +8,11 @@ from flax import nnx
 
 from spline_lstm.evaluation.assessment import (
     assess,
-    forecast_test_part,
+    evaluation_content,
     golden_arrays,
-    history_of,
-    make_baselines,
     percentage_floor,
-    season_scales,
 )
-from spline_lstm.evaluation.scores import MODEL, finish
+from spline_lstm.evaluation.forecasts import calibrate, forecast_test_part, history_of, last_season, make_baselines
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import Model
 from spline_lstm.models.registry import build, to_arrays
@@ -25,7 +22,7 @@ from spline_lstm.series.scaling import Scaler
 from spline_lstm.windows import make_windows
 
 HOUR = 3_600_000_000_000
-PARAMS = EvaluateParams(season=24, moving_average=3)
+PARAMS = EvaluateParams(season=24, moving_average=3, interval_levels=(50.0, 80.0))
 CONFIG = ModelConfig(
     model_type="lstm",
     hidden=(3,),
@@ -76,49 +73,117 @@ def test_baselines_know_only_rows_before_the_origin(windows):
     history = windows.target_scaler.inverse(batch.X.astype(np.float64))
     made = make_baselines(windows, PARAMS)
     last = windows.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series
-    np.testing.assert_allclose(made["naive"](history)[:, 0, 0], last, atol=1e-4)
-    np.testing.assert_allclose(made["moving_average"](history)[:, 1, 0], last - 1, atol=1e-4)
-    np.testing.assert_allclose(made["drift"](history)[:, 1, 0], last + 2, atol=1e-4)
-    np.testing.assert_allclose(made["ridge"](history)[:, 1, 0], last + 2, atol=1e-2)
+    np.testing.assert_allclose(made["naive"](batch, history)[:, 0, 0], last, atol=1e-4)
+    np.testing.assert_allclose(made["moving_average"](batch, history)[:, 1, 0], last - 1, atol=1e-4)
+    np.testing.assert_allclose(made["drift"](batch, history)[:, 1, 0], last + 2, atol=1e-4)
+    np.testing.assert_allclose(made["ridge"](batch, history)[:, 1, 0], last + 2, atol=1e-2)
+    # One day before each of the rows to forecast, further back than the lookback of 6 rows.
+    expected = last[:, None] + np.array([1, 2]) - 24
+    np.testing.assert_allclose(made["seasonal_naive"](batch, history)[:, :, 0], expected, atol=1e-4)
+
+
+def seasonal(windows, origins, season):
+    batch = windows.gather_origins(np.array(origins))
+    return last_season(windows, batch, history_of(windows, batch), season)[:, :, 0]
+
+
+@pytest.mark.parametrize("season", [1, 2, 5, 6, 7, 30])
+def test_seasonal_naive_reads_the_series_a_season_back_whatever_the_lookback(windows, season):
+    expected = [origin - 1 - (season - 1) + np.arange(2) % season for origin in (150, 160)]
+    np.testing.assert_allclose(seasonal(windows, [150, 160], season), expected, atol=1e-4)
+
+
+def test_seasonal_naive_falls_back_to_the_last_value_before_the_series_and_behind_long_gaps(windows):
+    # The second series begins at row 200: a season of 30 rows before 229 would lie in the first one.
+    found = seasonal(windows, [229, 230], 30)
+    np.testing.assert_allclose(found, [[128, 100], [100, 101]], atol=1e-4)
+    valid = windows.arrays.valid.copy()
+    valid[130:141] = False
+    gap = replace(windows, arrays=replace(windows.arrays, valid=valid))
+    np.testing.assert_allclose(seasonal(gap, [160, 171], 30), [[159, 159], [141, 142]], atol=1e-4)
+
+
+def test_seasonal_naive_takes_what_was_known_at_the_origin_and_nothing_later(windows):
+    arrays = windows.arrays
+    known_at = arrays.known_at.copy()
+    known_at[130:133, 0] = 155
+    late = replace(arrays, known_at=known_at, causal=np.full_like(arrays.causal, -2.0))
+    # Rows 130 and 131 are known from row 156 on; before, the causal value stands in: 100 - 2 * 50.
+    found = seasonal(replace(windows, arrays=late), [155, 156], 25)
+    np.testing.assert_allclose(found, [[0.0, 0.0], [131, 132]], atol=1e-4)
+    changed = arrays.scaled.copy()
+    changed[160:] += 1.0
+    after = replace(windows, arrays=replace(arrays, scaled=changed, causal=changed))
+    np.testing.assert_array_equal(seasonal(after, [160], 30), seasonal(windows, [160], 30))
 
 
 def test_every_test_window_is_forecast_once(windows, model):
-    batches = list(forecast_test_part(model, windows, PARAMS))
+    batches = list(forecast_test_part(model, windows, PARAMS, calibrate(model, windows, PARAMS)))
     assert sum(len(batch.y_true) for batch in batches) == len(windows.splits["test"])
 
 
 def test_truth_is_the_raw_observation_and_nothing_else(windows, model):
-    for batch in forecast_test_part(model, windows, PARAMS):
+    for batch in forecast_test_part(model, windows, PARAMS, calibrate(model, windows, PARAMS)):
         rows = batch.origin_time[:, None] / HOUR + np.arange(2)
         expected = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
         np.testing.assert_array_equal(batch.y_true[:, :, 0], expected)
 
 
+def assessed(model, windows, path, names):
+    intervals = calibrate(model, windows, PARAMS)
+    return assess(model, windows, PARAMS, intervals, predictions=path, series_names=names)
+
+
 def test_scores_are_those_of_the_written_predictions(windows, model, tmp_path):
     path = tmp_path / "predictions.parquet"
-    result = assess(model, windows, PARAMS, predictions=path, series_names=("a", "b"))
-    scores = finish(
-        result.sums,
-        targets=windows.target_names,
-        scale=windows.target_scaler.scale,
-        season_scale=season_scales(windows, PARAMS.season),
-        series=("a", "b"),
-    )
+    content = evaluation_content(assessed(model, windows, path, ("a", "b")), windows, ("a", "b"))
     table = pd.read_parquet(path)
-    assert list(table.columns) == ["series", "origin", "step", "timestamp", "y_true", "y_pred", "target"]
+    names = ["naive", "seasonal_naive", "moving_average", "drift", "ridge"]
+    bounds = ["lower_50", "upper_50", "lower_80", "upper_80"]
+    contract = ["series", "origin", "step", "timestamp", "y_true", "y_pred", "target"]
+    assert list(table.columns) == [*contract, *names, *bounds]
+    assert list(content["baselines"]) == names
     error = (table["y_pred"] - table["y_true"]).dropna()
-    assert scores["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
-    assert scores["mase"] == pytest.approx(error.abs().mean() / 24)
+    assert content["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert content["mase"] == pytest.approx(error.abs().mean() / 24)
     for name in ("a", "b"):
-        assert scores["series"][name]["mae"] == pytest.approx(error[table["series"] == name].abs().mean())
+        assert content["series"][name]["mae"] == pytest.approx(error[table["series"] == name].abs().mean())
     assert table["y_true"].isna().any()
-    assert scores["n_windows"] == len(windows.splits["test"])
-    assert set(result.sums.errors) == {MODEL, "naive", "moving_average", "drift", "ridge"}
+    assert content["n_windows"] == len(windows.splits["test"])
+    assert content["residuals"][0]["p25"] == pytest.approx(np.percentile(error, 25), rel=1e-5)
+    seen = table.dropna()
+    inside = (seen["lower_80"] <= seen["y_true"]) & (seen["y_true"] <= seen["upper_80"])
+    assert content["coverage_80"] == pytest.approx(100 * inside.mean())
+
+
+def test_half_widths_come_from_the_validation_part_alone(windows, model, tmp_path):
+    batch = windows.gather("validation")
+    forecast = windows.to_data_units(model.predict(batch.X), batch.series)
+    rows = batch.origin_time[:, None] / HOUR + np.arange(2)
+    truth = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
+    size = np.abs(forecast[:, :, 0] - truth)
+    assessed(model, windows, tmp_path / "p", ("a", "b"))
+    table = pd.read_parquet(tmp_path / "p")
+    for step in (1, 2):
+        known = np.sort(size[:, step - 1][np.isfinite(size[:, step - 1])])
+        part = table[table["step"] == step]
+        expected = known[int(np.ceil((len(known) + 1) * 0.8)) - 1]
+        np.testing.assert_allclose(part["upper_80"] - part["y_pred"], expected)
+        np.testing.assert_allclose(part["y_pred"] - part["lower_80"], expected)
+
+
+def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, tmp_path):
+    content = evaluation_content(assessed(model, windows, tmp_path / "p", ("a", "b")), windows, None)
+    assert "series" not in content
+    test = content["splits"][2]
+    assert test["windows"] == len(windows.splits["test"])
+    # The embargo of 2 rows follows the boundary at row 170.
+    assert (test["first"], test["last"]) == ("1970-01-08T04:00:00Z", "1970-01-09T07:00:00Z")
 
 
 def test_predictions_have_equal_bytes_each_time(windows, model, tmp_path):
     for name in ("one", "two"):
-        assess(model, windows, PARAMS, predictions=tmp_path / name, series_names=("a", "b"))
+        assessed(model, windows, tmp_path / name, ("a", "b"))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -189,13 +254,17 @@ def panel_model():
 
 def test_panel_scaled_per_series_is_forecast_in_the_units_of_each_series(panel, panel_model, tmp_path):
     path = tmp_path / "predictions.parquet"
-    assess(panel_model, panel, PARAMS, predictions=path, series_names=("small", "large"))
+    assessed(panel_model, panel, path, ("small", "large"))
     table = pd.read_parquet(path)
     batch = panel.gather("test")
     scores = panel_model.predict(batch.X, batch.X_future, batch.X_static)
     for index, (name, center, scale) in enumerate([("small", 110.0, 50.0), ("large", 110_000.0, 50_000.0)]):
         expected = scores[batch.series == index].reshape(-1) * scale + center
         np.testing.assert_allclose(table.loc[table["series"] == name, "y_pred"], expected, rtol=1e-6)
+    quantiles = panel_model.predict_quantiles(batch.X, batch.X_future, batch.X_static)[batch.series == 1]
+    large = table[table["series"] == "large"]
+    np.testing.assert_allclose(large["lower_80"], quantiles[..., 0].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6)
+    np.testing.assert_allclose(large["upper_80"], quantiles[..., 2].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6)
 
 
 def test_history_of_a_panel_is_in_the_units_of_each_series(panel):

@@ -112,7 +112,7 @@ def test_error_by_hour_counts_the_values_of_that_hour_alone():
     content = content_of()
     assert list(content["hours"]) == [str(hour) for hour in range(6)]
     for hour in range(6):
-        chosen = MASK & (HOUR == hour)[..., None]
+        chosen = MASK & (hour == HOUR)[..., None]
         found = content["hours"][str(hour)]
         expected = expected_metrics(Y, FORECASTS["model"], chosen, SEASON_SCALE[SERIES_OF][:, None])
         assert {key: found[key] for key in expected} == pytest.approx(expected)

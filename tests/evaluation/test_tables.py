@@ -1,8 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spline_lstm.evaluation.examples import Example
-from spline_lstm.evaluation.tables import forecast_table, horizon_table, iso_stamp, residual_histogram
+from spline_lstm.evaluation.tables import (
+    forecast_table,
+    horizon_table,
+    hour_table,
+    iso_stamp,
+    residual_histogram,
+    residual_summary,
+)
 
 MINUTE = 60 * 10**9
 NOON = 1_269_432_000 * 10**9  # 2010-03-24 12:00 UTC
@@ -17,13 +26,36 @@ EXAMPLE = Example(
 )
 
 
-def test_forecast_table_has_one_row_per_step():
+def test_forecast_table_has_one_row_per_step_of_history_and_forecast():
     table = forecast_table([EXAMPLE, EXAMPLE], 5 * MINUTE)
-    assert table["step"].tolist() == [1, 2, 1, 2]
+    assert table["step"].tolist() == [-2, -1, 0, 1, 2] * 2
     assert table["origin"].unique().tolist() == ["2010-03-24T12:00:00Z"]
-    assert table["timestamp"].tolist()[:2] == ["2010-03-24T12:00:00Z", "2010-03-24T12:05:00Z"]
-    assert table["y_pred"].tolist() == [3.5, 4.5, 3.5, 4.5]
-    assert table["y_true"].isna().tolist() == [False, True, False, True]
+    assert table["timestamp"].tolist()[2:5] == ["2010-03-24T11:55:00Z", "2010-03-24T12:00:00Z", "2010-03-24T12:05:00Z"]
+    first = table.iloc[:5]
+    np.testing.assert_array_equal(first["history"], [1, 2, 3, np.nan, np.nan])
+    np.testing.assert_array_equal(first["y_pred"], [np.nan, np.nan, np.nan, 3.5, 4.5])
+    np.testing.assert_array_equal(first["y_true"], [np.nan, np.nan, np.nan, 4.0, np.nan])
+
+
+def test_forecast_table_holds_the_bounds_of_each_level():
+    bounds = np.array([[[3.0, 4.0], [4.0, 5.0]], [[2.0, 3.0], [5.0, 6.0]]])
+    table = forecast_table([replace(EXAMPLE, levels=(80.0, 95.0), bounds=bounds)], MINUTE)
+    ahead = table[table["step"] > 0]
+    assert ahead[["lower_80", "upper_80", "lower_95", "upper_95"]].to_numpy().tolist() == [[3, 4, 2, 5], [4, 5, 3, 6]]
+
+
+def test_hours_without_a_value_are_left_out():
+    rmse = np.where(np.arange(24) % 6 == 0, 1.5, np.nan)
+    table = hour_table({"model": rmse, "naive": 2 * rmse})
+    assert table.to_dict("list") == {"hour": [0, 6, 12, 18], "model": [1.5] * 4, "naive": [3.0] * 4}
+
+
+def test_summary_of_residuals_skips_what_was_not_observed():
+    residuals = np.array([[[1.0, np.nan]], [[3.0, np.nan]], [[np.nan, np.nan]]])
+    first, second = residual_summary(residuals, ["a", "b"])
+    assert (first["target"], first["n"], first["mean"], first["std"], first["p50"]) == ("a", 2, 2.0, 1.0, 2.0)
+    assert second["n"] == 0
+    assert np.isnan(second["p50"])
 
 
 def test_forecast_table_of_nothing_keeps_its_columns():

@@ -157,7 +157,8 @@ def test_other_data_give_other_pictures(tmp_path):
 def test_thin_data_are_drawn_without_a_warning(tmp_path):
     arrays = make_arrays(rows=6, features=2, targets=2)
     unobserved = replace(arrays, raw_target=np.full((6, 2), np.nan), observed=np.zeros((6, 2), dtype=bool))
-    for index, each in enumerate((arrays, unobserved)):
+    ended = replace(arrays, split_instants=arrays.timestamps[[2, 3, 5]])
+    for index, each in enumerate((arrays, unobserved, ended)):
         plot_splits(tmp_path / f"{index}.png", each)
         scaler = Scaler("none", np.zeros(2), np.ones(2))
         plot_spline(tmp_path / f"gap{index}.png", worst_gaps(each, scaler, [""]))

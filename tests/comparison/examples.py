@@ -1,0 +1,30 @@
+"""Records with figures that a reader can check by head."""
+
+from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.records import EDGE, SCORES, Record
+from spline_lstm.comparison.significance import Interval
+
+RIDGE = 16.0
+
+
+def make_record(model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1, size=0.2, ridge=RIDGE) -> Record:
+    cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
+        "run_id": f"{model}{seed}",
+        "model_type": model,
+        "data_mode": mode,
+        "seed": seed,
+        "RMSE": rmse,
+        "p95(ms)": p95,
+        "model_size(MB)": size,
+        "params": 10,
+        "train_time(s)": 2.5,
+        "epochs": 3,
+        "commit": "0123456789",
+    }
+    baselines = {"naive": dict.fromkeys(SCORES, 20.0), "ridge": dict.fromkeys(SCORES, ridge)}
+    return Record(Run(model, mode, seed), f"sha-{model}-{mode}-{seed}", cells, baselines, 0.1)
+
+
+def intervals(**low):
+    """Cell (with _ for the blank) -> an interval that begins at `low` and is two wide."""
+    return {name.replace("_", " "): Interval(value + 1.0, value, value + 2.0) for name, value in low.items()}

@@ -1,0 +1,121 @@
+import csv
+import io
+
+import pandas as pd
+import pytest
+
+from spline_lstm.comparison.costs import Cost, Stopwatch, total
+from spline_lstm.comparison.page import page_text
+from spline_lstm.comparison.predictions import check_same_windows, per_origin
+from spline_lstm.comparison.records import COLUMNS
+from spline_lstm.comparison.result import Comparison
+from spline_lstm.comparison.tables import csv_text, markdown_text
+from spline_lstm.comparison.verdict import best_cell, cells_of, decide
+from spline_lstm.errors import ExperimentError
+from spline_lstm.params import load_params
+from tests.comparison.examples import intervals, make_record
+from tests.conftest import ROOT
+
+PARAMS = load_params(ROOT)
+ISSUE = (
+    "run_id | model_type | data_mode | seed | MAE | MSE | RMSE | robust MAPE | MASE | R2 | p50(ms) | p95(ms) | "
+    "model_size(MB) | params | train_time(s) | epochs | commit | notes"
+)
+
+
+@pytest.fixture(scope="module")
+def result() -> Comparison:
+    records = [
+        make_record("lstm", seed=42, rmse=15.25),
+        make_record("lstm", seed=2026, rmse=15.75),
+        make_record("gru", "multivariate", rmse=17.0, ridge=16.5),
+    ]
+    cells = cells_of(records)
+    found = intervals(lstm_univariate=-1.0, gru_multivariate=0.5)
+    return Comparison(
+        commit="0123456789abcdef",
+        code="feedbeef",
+        params=PARAMS,
+        runs=(*[record.run for record in records], make_record("gru", seed=7).run),
+        records=tuple(records),
+        cells=tuple(cells),
+        best=best_cell(cells).name,
+        intervals=found,
+        verdict=decide(cells, found, PARAMS.compare),
+        step_rmse={cell.name: [1.0, 2.0] for cell in cells},
+        windows=100,
+        block=12,
+        costs={"lstm-univariate-s42": Cost(20.0, {"evaluate": 8.0}, {"evaluate": 5.0})},
+    )
+
+
+def rows(result):
+    return list(csv.DictReader(io.StringIO(csv_text(result))))
+
+
+def test_columns_are_exactly_those_agreed_on(result):
+    assert tuple(ISSUE.split(" | ")) == COLUMNS
+    assert csv_text(result).splitlines()[0] == ",".join(COLUMNS)
+    assert f"| {ISSUE} |" in markdown_text(result)
+
+
+def test_runs_come_in_order_and_baselines_once_where_the_mode_makes_no_difference(result):
+    found = [(row["model_type"], row["data_mode"]) for row in rows(result)]
+    assert found == [
+        ("lstm", "univariate"),
+        ("lstm", "univariate"),
+        ("gru", "multivariate"),
+        ("naive", ""),
+        ("ridge", "univariate"),
+        ("ridge", "multivariate"),
+    ]
+
+
+def test_notes_name_the_experiment_what_it_won_and_what_it_loses_to(result):
+    notes = [row["notes"] for row in rows(result)]
+    assert notes[0] == "lstm-univariate-s42; lowest RMSE; edge winner; recommended"
+    assert notes[1] == "lstm-univariate-s2026"
+    assert notes[2] == "gru-multivariate-s42; loses to ridge"
+
+
+def test_markdown_says_spread_noise_cost_and_what_is_missing(result):
+    text = markdown_text(result)
+    assert "15.50 ± 0.25" in text
+    assert "gru-univariate-s7 has no experiment" in text
+    assert "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s" in text
+    assert "and DVC 12 s" in text
+
+
+def test_the_page_needs_no_network_and_is_the_same_each_time(result):
+    page = page_text(result)
+    assert page == page_text(result)
+    assert "<svg" in page
+    addresses = [part for part in ("src=", "<link", "<script", "@import", "url(http") if part in page]
+    assert addresses == []
+
+
+def test_stopwatch_tells_own_work_processes_and_the_rest():
+    watch = Stopwatch()
+    for line in (
+        "Stage 'ingest' is cached - skipping run, checking out outputs",
+        "Running stage 'pipelines/stores/dvc.yaml:evaluate':",
+        "> python -m stages.evaluate",
+        "evaluate: 8101 test windows (2.8 s)",
+        "Updating lock file 'dvc.lock'",
+        "a line that ends like this (9.9 s)",
+    ):
+        watch.read(line)
+    cost = watch.cost()
+    assert cost.own == {"evaluate": 2.8}
+    assert list(cost.processes) == ["evaluate"]
+    assert total([cost, cost]).own == {"evaluate": 5.6}
+
+
+def test_experiments_on_other_windows_are_refused_and_errors_are_summed_by_origin():
+    table = pd.DataFrame(
+        {"origin": [1, 1, 2], "series": "s", "target": "y", "step": [1, 2, 1], "y_true": [1.0, None, 3.0]}
+    )
+    check_same_windows(table, table.copy(), "a", "b")
+    assert list(per_origin(table, table["step"].to_numpy(float))) == [3.0, 1.0]
+    with pytest.raises(ExperimentError, match="other test windows"):
+        check_same_windows(table, table.assign(y_true=[1.0, 2.0, 3.0]), "a", "b")
