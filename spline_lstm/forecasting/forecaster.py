@@ -375,7 +375,7 @@ def _in_zone_of(table: pd.DataFrame, stamps: pd.Series) -> pd.DataFrame:
     """Stamps of the forecast in the time zone of the history, without one where it has none."""
     if not pd.api.types.is_datetime64_any_dtype(stamps):
         return table
-    zone, index = stamps.dt.tz, table.index
-    assert isinstance(index, pd.MultiIndex)
-    moved = index.levels[1].tz_localize(None) if zone is None else index.levels[1].tz_convert(zone)
-    return table.set_index(index.set_levels(moved, level=1))
+    zone, known = stamps.dt.tz, pd.DatetimeIndex(table.index.get_level_values(1))
+    moved = known.tz_localize(None) if zone is None else known.tz_convert(zone)
+    index = pd.MultiIndex.from_arrays([table.index.get_level_values(0), moved], names=table.index.names)
+    return table.set_index(index)
