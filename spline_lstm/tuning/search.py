@@ -147,11 +147,7 @@ def open_study(problem: Problem, database: Path) -> optuna.Study:
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """Trained trials and refused draws, in order; none that died."""
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or trial.user_attrs.get(STATE) == REFUSED
-    ]
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def trials_of(study: optuna.Study) -> list[Trial]:
@@ -190,9 +186,11 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
     """Draw until something fits, and train it."""
     limit = problem.params.tune.max_cost * cost(problem.config(problem.params))
     for _ in range(MOST_REFUSED):
-        number = len(finished(study))
+        told = finished(study)
+        refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
+        tune = problem.params.tune
         study.sampler = optuna.samplers.TPESampler(
-            seed=problem.params.tune.seed + number, n_startup_trials=problem.params.tune.startup_trials
+            seed=tune.seed + len(told), n_startup_trials=tune.startup_trials + refused
         )
         trial = study.ask(distributions(problem.entry.ranges))
         choice = choice_of(trial.params)
@@ -200,9 +198,9 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         if params is not None and cost(problem.config(params)) <= limit:
             run_trial(study, trial, problem, params, choice)
             return
-        # The sampler learns nothing from a failed trial: it goes on drawing from the same densities.
+        # Pruned before its first epoch: for the sampler the worst there is, so that it turns away from there.
         trial.set_user_attr(STATE, REFUSED)
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial, state=TrialState.PRUNED)
     raise ParamsError(
         f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are; "
         "raise tune.max_cost or narrow configs/catalog.yaml"
