@@ -13,6 +13,7 @@ import pytest
 from spline_lstm.scaffold.choices import Wishes
 from spline_lstm.scaffold.writing import scaffold
 from tests.conftest import ROOT
+from tests.small_pipeline import make_small_pipeline
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
@@ -36,9 +37,16 @@ def pipeline(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A pipeline folder after report."""
+    return make_small_pipeline(tmp_path_factory.mktemp("evaluated"))
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_runs_on_a_pipeline_folder(path, pipeline, monkeypatch):
-    monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(pipeline))
+def test_the_notebook_runs_on_a_pipeline_folder(path, request, monkeypatch):
+    needs = "evaluated" if path.stem == "03_error_analysis" else "pipeline"
+    monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(request.getfixturevalue(needs)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = jupytext.read(path)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(path.parent))

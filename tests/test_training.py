@@ -17,7 +17,7 @@ from spline_lstm.models.registry import build
 from spline_lstm.params import TrainParams, WindowParams
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.scaling import Scaler
-from spline_lstm.training import train, training_curve
+from spline_lstm.training import part_size, train, training_curve
 from spline_lstm.windows import make_windows
 
 PARAMS = TrainParams(
@@ -228,6 +228,29 @@ def test_balanced_weights_move_the_mean_probability_to_a_half():
         means.append(model.predict(windows_of(labels).gather("train").X).mean())
     assert means[0] == pytest.approx(0.1, abs=0.06)
     assert means[1] == pytest.approx(0.5, abs=0.15)
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(monkeypatch):
+    observed = np.random.default_rng(0).random((400, 1)) < 0.6
+    windows = windows_of(np.sin(np.arange(400) / 4), observed)
+    monkeypatch.setattr("spline_lstm.training.CPU_SEQUENCES", 8)
+    parts = train(CONFIG, windows, PARAMS)
+    monkeypatch.setattr("spline_lstm.training.CPU_SEQUENCES", 32)
+    whole = train(CONFIG, windows, PARAMS)
+    for name, value in whole.last.items():
+        np.testing.assert_allclose(parts.last[name], value, atol=1e-5)
+    assert parts.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("batch", "targets", "size"), [(32, 1, 32), (256, 1, 32), (48, 1, 24), (128, 7, 4), (61, 1, 61)]
+)
+def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
+    names = tuple(f"y{index}" for index in range(targets))
+    config = dataclasses.replace(
+        CONFIG, features=names, targets=names, target_indices=tuple(range(targets)), channels="independent"
+    )
+    assert part_size(config, batch) == size
 
 
 SHARDED = """

@@ -233,9 +233,7 @@ class Forecaster:
         """The rows that `predict` continues, read when they are first needed."""
         behind = self._fitted()
         if isinstance(self._history, Path):
-            path, self._history = self._history, _read_history(self._history, behind)
-            if self._history is None:
-                raise ArtifactError(f"{path} holds no history ({HISTORY} or {RAW}); give predict a history")
+            self._history = _read_history(self._history, behind)
         return self._history
 
     def save(self, folder: Path | str, *, history: bool = True) -> None:
@@ -310,8 +308,7 @@ class Forecaster:
         )
 
     def _params_for(self, table: RawTable, schema: Schema) -> Params:
-        whole = isinstance(self.params, Params)
-        named = {} if whole or self.params is None else self.params
+        whole, named = isinstance(self.params, Params), self.params if isinstance(self.params, Mapping) else {}
         more = schema.dynamic_covariates or schema.static_covariates or schema.calendar_features.enabled
         found = None if whole or self.frequency or "preprocess.frequency" in named else frequency_of(table)
         return params_of(
@@ -361,12 +358,12 @@ def _instants(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
     return np.array([start + rows * step, end], dtype=np.int64)
 
 
-def _read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame | None:
+def _read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame:
     if (folder / HISTORY).is_file():
         return behind.history_frame(pd.read_parquet(folder / HISTORY), str(folder / HISTORY))
     if (folder / RAW).is_file():
         return behind.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
-    return None
+    raise ArtifactError(f"{folder} holds no history ({HISTORY} or {RAW}); give predict a history")
 
 
 def _as_texts(column: pd.Series) -> pd.Series:
@@ -378,7 +375,7 @@ def _in_zone_of(table: pd.DataFrame, stamps: pd.Series) -> pd.DataFrame:
     """Stamps of the forecast in the time zone of the history, without one where it has none."""
     if not pd.api.types.is_datetime64_any_dtype(stamps):
         return table
-    zone = stamps.dt.tz
-    level = table.index.levels[1]
-    moved = level.tz_localize(None) if zone is None else level.tz_convert(zone)
-    return table.set_index(table.index.set_levels(moved, level=1))
+    zone, known = stamps.dt.tz, pd.DatetimeIndex(table.index.get_level_values(1))
+    moved = known.tz_localize(None) if zone is None else known.tz_convert(zone)
+    index = pd.MultiIndex.from_arrays([table.index.get_level_values(0), moved], names=table.index.names)
+    return table.set_index(index)

@@ -1,11 +1,19 @@
+import warnings
+
 import hypothesis.extra.numpy as arrays
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.evaluation import metrics
+
+with warnings.catch_warnings():
+    # Its docstrings hold escapes that Python warns of when it compiles them.
+    warnings.simplefilter("ignore")
+    from utilsforecast import losses
 
 Y = np.array([1.0, 2.0, 3.0, 4.0])
 P = np.array([1.2, 1.8, 2.7, 4.1])
@@ -66,6 +74,29 @@ def test_metrics_agree_with_scikit_learn(case):
     assert metrics.robust_mape(y, p, floor) == pytest.approx(expected)
     if np.ptp(y) > 1e-3:
         assert metrics.r2(y, p) == pytest.approx(sklearn.metrics.r2_score(y, p), abs=1e-9)
+
+
+def test_metrics_agree_with_utilsforecast():
+    rng = np.random.default_rng(4)
+    season, rows, parts = 7, 60, {}
+    for name in ("a", "b"):
+        y = 10 + rng.normal(size=rows)
+        parts[name] = pd.DataFrame({"unique_id": name, "ds": np.arange(rows), "y": y, "p": y + rng.normal(size=rows)})
+    train = pd.concat([part.iloc[:40] for part in parts.values()])
+    test = pd.concat([part.iloc[40:] for part in parts.values()])
+    for name, part in parts.items():
+        y, p = part["y"].to_numpy()[40:], part["p"].to_numpy()[40:]
+        scale = metrics.seasonal_naive_scale(part["y"].to_numpy()[:40], np.ones(40, bool), season)
+        expected = {
+            key: loss(test, models=["p"]).set_index("unique_id").loc[name, "p"]
+            for key, loss in {"mae": losses.mae, "mse": losses.mse, "rmse": losses.rmse, "bias": losses.bias}.items()
+        }
+        # Theirs is a share of the sum of both sizes, ours (M4) of their mean, in percent.
+        expected["smape"] = 200 * losses.smape(test, models=["p"]).set_index("unique_id").loc[name, "p"]
+        scaled = losses.mase(test, models=["p"], seasonality=season, train_df=train)
+        expected["mase"] = scaled.set_index("unique_id").loc[name, "p"]
+        found = {key: getattr(metrics, key)(y, p) for key in ("mae", "mse", "rmse", "bias", "smape")}
+        assert found | {"mase": metrics.mase(y, p, scale)} == pytest.approx(expected)
 
 
 @EACH

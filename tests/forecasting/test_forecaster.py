@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,10 +12,11 @@ from spline_lstm.artifacts import write_json
 from spline_lstm.errors import ArtifactError, MissingCovariateError, ParamsError, TooLittleDataError, UsageError
 from spline_lstm.evaluation.assessment import assess
 from spline_lstm.evaluation.forecasts import calibrate
-from spline_lstm.forecasting.settings import params_of, schema_of
+from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
 from spline_lstm.params import Params, known_keys, load_params
+from spline_lstm.series.reading import typed_table
 from stages import preprocess, train_flax_rnn, window
-from tests.conftest import HOUR, ROOT, START
+from tests.conftest import HOUR, ROOT, START, make_schema
 
 ROWS, LOOKBACK, HORIZON = 220, 8, 3
 TINY = {"lookback": LOOKBACK, "horizon": HORIZON, "hidden": (4,), "max_epochs": 2, "seed": 7}
@@ -196,16 +198,25 @@ def test_it_follows_the_conventions_of_scikit_learn(fitted):
     assert repr(forecaster).startswith("Forecaster(target=['demand'], hidden=[8, 4]")
 
 
-def test_a_frame_with_one_series_needs_a_target_only():
-    hours = np.arange(150)
-    frame = pd.DataFrame(
-        {"y": np.sin(hours / 3)}, index=pd.date_range("2024-01-01", periods=150, freq="15min", tz="CET")
-    )
-    forecaster = spline_lstm.Forecaster("y", hidden=(3,), max_epochs=1, params={"train.batch_size": 32}).fit(frame)
-    assert forecaster.params_.preprocess.frequency == "15min"
-    assert forecaster.params_.train.batch_size == 32
-    forecast = forecaster.predict()
-    assert forecast.loc[""].index.tolist() == pd.date_range(frame.index[-1], periods=7, freq="15min")[1:].tolist()
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "docs/serving.md").read_text(encoding="utf-8"))
+    names = {}
+    exec(compile(example, "docs/serving.md", "exec"), names)  # the code is ours
+    assert names["forecaster"].params_.preprocess.frequency == "1h"
+    assert names["forecast"].columns[0] == "demand"
+    first = [names[name].index[0] for name in ("forecast", "later")]
+    assert first == [("", pd.Timestamp("2024-01-17 16:00")), ("", pd.Timestamp("2024-01-17 17:00"))]
+
+
+def test_the_step_is_found_in_the_stamps_and_the_zone_is_kept(fitted):
+    stamps = pd.date_range("2024-01-01", periods=30, freq="15min")
+    table = typed_table(pd.DataFrame({"time": stamps, "y": 1.0}), make_schema(), where="", sort=True, duplicates="last")
+    assert frequency_of(table) == "15min"
+    frame = shops(ROWS + HORIZON)
+    frame["time"] = frame["time"].dt.tz_localize("UTC").dt.tz_convert("CET")
+    forecast = fitted.predict(frame[frame["time"] < frame["time"].max() - pd.Timedelta(hours=2)], frame)
+    assert str(forecast.index.levels[1].tz) == "CET"
 
 
 def test_wrong_arguments_are_named():

@@ -72,6 +72,20 @@ def test_small_files_stay_in_git_without_switching_off_the_run_cache(path, name,
     assert not {"always_changed", "frozen"} & set(stage)
 
 
+@pytest.mark.parametrize("path", PIPELINES)
+def test_files_that_modules_read_beside_their_code_are_deps_of_the_stages_that_import_them(path):
+    for template in (ROOT / "spline_lstm").rglob("*.jinja"):
+        name = template.relative_to(ROOT).as_posix()
+        readers = {
+            module.relative_to(ROOT).as_posix()
+            for module in template.parent.glob("*.py")
+            if template.name in module.read_text(encoding="utf-8")
+        }
+        users = {stage for stage, content in read(path)["stages"].items() if readers & set(content["deps"])}
+        assert users
+        assert users == {stage for stage, content in read(path)["stages"].items() if name in content["deps"]}
+
+
 def test_stage_scripts_are_small():
     for path in sorted((ROOT / "stages").glob("*.py")):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 100, path.name

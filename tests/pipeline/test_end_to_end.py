@@ -1,5 +1,6 @@
 """The whole pipeline under DVC, in a temporary clone with tiny params."""
 
+import io
 import json
 import os
 import shlex
@@ -26,6 +27,7 @@ OUTPUTS = (
     "data/processed/processed.npz",
     "data/processed/windows.npz",
     "data/raw/series.csv",
+    "metrics/backtest.json",
     "metrics/data.json",
     "metrics/evaluate.json",
     "metrics/export.json",
@@ -35,11 +37,14 @@ OUTPUTS = (
     "metrics/train_time.json",
     "models/edge/model.onnx",
     "models/edge/model.tflite",
+    "models/intervals.json",
     "models/preprocessor.json",
     "models/rnn/best.safetensors",
     "models/rnn/last.safetensors",
     "models/rnn/model.json",
     "plots/forecast.png",
+    "plots/hours.csv",
+    "plots/report.html",
     "plots/report.md",
     "plots/residuals.png",
     "plots/training.csv",
@@ -71,6 +76,27 @@ def test_metrics_are_those_of_the_predictions(reproduced):
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     assert scores["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-5)
     assert (table["timestamp"] - table["origin"] == (table["step"] - 1) * pd.Timedelta("5min")).all()
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.tflite"])
+def test_exported_files_forecast_from_raw_history_what_the_forecaster_does(reproduced, file):
+    path = reproduced.folder / "models/edge" / file
+    command = [sys.executable, "-m", "spline_lstm", "predict", str(path), "data/raw/series.csv"]
+    found = pd.read_csv(io.StringIO(reproduced.run(*command).stdout)).drop(columns=["series", "timestamp"])
+    expected = spline_lstm.Forecaster.load(reproduced.folder).predict()
+    assert found.columns.tolist() == expected.columns.tolist()
+    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-4)
+
+
+def test_a_loaded_forecaster_gives_the_stored_forecast_bit_by_bit(reproduced):
+    forecaster = spline_lstm.Forecaster.load(reproduced.folder)
+    rows = pd.read_parquet(reproduced.folder / "data/predictions.parquet")
+    last = rows[rows["origin"] == rows["origin"].max()].sort_values("step")
+    history = pd.read_csv(reproduced.folder / "data/raw/series.csv", na_values=["nil"])
+    before = pd.to_datetime(history["datetime"], utc=True) < last["origin"].iloc[0]
+    forecast = forecaster.predict(history[before])
+    assert forecast.index.get_level_values("timestamp").tolist() == last["timestamp"].tolist()
+    assert forecast["glucose"].to_numpy().tobytes() == last["y_pred"].to_numpy().tobytes()
 
 
 def test_public_functions_read_the_folder_and_give_the_pipelines_forecasts(reproduced, tmp_path):

@@ -1,0 +1,43 @@
+"""What a training leaves behind when it fails, and what it records when it learns its part by heart."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spline_lstm.errors import DivergedError
+from spline_lstm.params import load_params
+from spline_lstm.runtime import configure_compilation_cache
+from spline_lstm.training import Epoch, Trained
+from stages import train_flax_rnn
+from tests.conftest import ROOT
+
+
+def test_a_diverged_training_keeps_its_curve_and_writes_no_model(small_pipeline, tmp_path):
+    for path in ("params.yaml", "data/processed", "models/preprocessor.json"):
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = small_pipeline / path
+        shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("learning_rate: 4e-3", "learning_rate: 1e38"))
+    with pytest.raises(DivergedError) as caught:
+        train_flax_rnn.main(tmp_path)
+    configure_compilation_cache(ROOT)
+    assert caught.value.exit_code == 16
+    curve = pd.read_csv(tmp_path / "plots/training.csv")
+    assert len(curve) >= 1
+    assert not np.isfinite(curve.iloc[-1].to_numpy()).all()
+    assert not (tmp_path / "models/rnn").exists()
+    assert not (tmp_path / "metrics/train.json").exists()
+
+
+@pytest.mark.parametrize(("validation_loss", "expected"), [(0.149, False), (0.151, True)])
+def test_a_gap_beyond_the_ratio_at_the_best_epoch_is_recorded(validation_loss, expected):
+    params = load_params(ROOT)
+    assert params.train.overfitting_ratio == 1.5
+    best = Epoch(1, 0.1, validation_loss, 1.0)
+    trained = Trained({}, {}, [best, replace(best, epoch=2, train_loss=0.01, validation_loss=0.2)], 1)
+    assert train_flax_rnn.train_metrics(trained, params, "r")["overfitting_warning"] is expected
