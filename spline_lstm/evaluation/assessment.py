@@ -1,6 +1,7 @@
 """How the model does on the test part: one pass over its windows, in batches, beside the baselines."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.artifacts import write_atomically
 from spline_lstm.evaluation.baselines import naive
+from spline_lstm.evaluation.behind import work_behind
 from spline_lstm.evaluation.examples import Example, evenly_spaced, pick, window_rmse
 from spline_lstm.evaluation.forecasts import (
     TestBatch,
@@ -22,7 +24,7 @@ from spline_lstm.evaluation.forecasts import (
 )
 from spline_lstm.evaluation.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
-from spline_lstm.evaluation.predictions import prediction_rows, predictions_writer
+from spline_lstm.evaluation.predictions import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.sums import MODEL, ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.tables import iso_stamp, residual_summary
@@ -94,10 +96,14 @@ def assess(
     kept = Kept(windows, params, len(series_names))
 
     def pass_over_windows(path: Path) -> None:
-        with predictions_writer(path) as writer:
-            for batch in forecast_test_part(model, windows, params, intervals):
+        with closing(PredictionsWriter(path)) as writer:
+
+            def take_in(batch: TestBatch) -> None:
                 writer.write(prediction_rows(batch, windows, series_names, intervals.levels))
                 kept.add(batch)
+
+            # Summing and writing take as long as forecasting: together they use two cores.
+            work_behind(forecast_test_part(model, windows, params, intervals), take_in)
 
     write_atomically(predictions, pass_over_windows)
     chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))

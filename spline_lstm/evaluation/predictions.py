@@ -1,8 +1,6 @@
 """data/predictions.parquet: every forecast of the test part with its truth, so that all figures can be recomputed."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,32 +59,14 @@ def _floats(values: np.ndarray) -> pa.Array:
 
 
 class PredictionsWriter:
-    """Writes tables one after another while the caller computes the next one."""
+    """Writes tables one after another into a Parquet file that the first one begins."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: pq.ParquetWriter | None = None
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._pending: Future[None] | None = None
 
     def write(self, table: pa.Table) -> None:
-        """Hand a table over; waits for the one before, so that two at most are in memory."""
-        self.wait()
-        self._pending = self._pool.submit(self._write, table)
-
-    def wait(self) -> None:
-        """Until all that was handed over is written; raises what the writing raised."""
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
-
-    def close(self) -> None:
-        """End the file."""
-        self._pool.shutdown()
-        if self._file is not None:
-            self._file.close()
-
-    def _write(self, table: pa.Table) -> None:
+        """Append the rows of a table."""
         if self._file is None:
             self._file = pq.ParquetWriter(
                 self._path,
@@ -100,13 +80,7 @@ class PredictionsWriter:
             )
         self._file.write_table(table)
 
-
-@contextmanager
-def predictions_writer(path: Path) -> Iterator[PredictionsWriter]:
-    """A writer that is complete and closed at the end of the block."""
-    writer = PredictionsWriter(path)
-    try:
-        yield writer
-        writer.wait()
-    finally:
-        writer.close()
+    def close(self) -> None:
+        """End the file."""
+        if self._file is not None:
+            self._file.close()
