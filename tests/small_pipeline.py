@@ -5,20 +5,22 @@ from pathlib import Path
 import numpy as np
 
 from spline_lstm.runtime import configure_compilation_cache
+from spline_lstm.scaffold.writing import render_params
 from stages import evaluate, ingest, preprocess, report, train_flax_rnn, window
 from tests.conftest import ROOT
 
 HOURS = 700
-EDITS = {
-    "source: bokeh_sampledata/CGM": "source: table.csv",
-    "configs/covariates/glucose.json": "schema.json",
-    "frequency: 5min": "frequency: 1h",
-    "horizon: 6": "horizon: 3",
-    "hidden: [64, 32]": "hidden: [4]",
-    "max_epochs: 5": "max_epochs: 2",
-    "season: 288": "season: 48",
+VALUES = {
+    "data.source": "table.csv",
+    "data.schema_file": "schema.json",
+    "preprocess.frequency": "1h",
     # So low that noise is a reason for a warning.
-    "ks: 0.2": "ks: 0.05",
+    "preprocess.drift.ks": 0.05,
+    "window.lookback": 24,
+    "window.horizon": 3,
+    "model.hidden": [4],
+    "train.max_epochs": 2,
+    "evaluate.season": 48,
 }
 SCHEMA = """{"version": 1, "timestamp_col": "time", "series_col": "site", "target_cols": ["load", "heat"]}
 """
@@ -27,10 +29,7 @@ SCHEMA = """{"version": 1, "timestamp_col": "time", "series_col": "site", "targe
 def make_small_pipeline(folder: Path) -> Path:
     """Write params, schema and table into an existing folder, and run all stages up to the report."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for old, new in EDITS.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    (folder / "params.yaml").write_text(render_params(text, VALUES), encoding="utf-8")
     (folder / "schema.json").write_text(SCHEMA, encoding="utf-8")
     (folder / "table.csv").write_text(table(), encoding="utf-8")
     for stage in (ingest, preprocess, window, train_flax_rnn, evaluate, report):

@@ -124,8 +124,9 @@ def _y_range(chart: Chart) -> tuple[float, float]:
     if chart.bars is not None:
         values.append(chart.bars[1])
     low, high = _finite_range(values)
-    ticks_at = ticks(low, high)
-    return min(low, ticks_at[0]), max(high, ticks_at[-1]) + 0.03 * (high - low)
+    room = 0.04 * (high - low)
+    # What stands on zero stays there.
+    return low if low == 0 else low - room, high + room
 
 
 def _finite_range(parts: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -44,7 +44,7 @@ def cautions(scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mappi
     return [
         *_lost(scores),
         *_overfitted(train),
-        *(text for part, words in PARTS.items() for text in _lost_parts(scores.get(part, {}), *words)),
+        *(text for part, words in PARTS.items() for text in _lost_parts(scores, part, *words)),
         *_coverage(scores.get("intervals", [])),
         *_bias(scores),
         *(f"Data: {text}" for text in quality.get("warnings", [])),
@@ -67,10 +67,14 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _lost_parts(parts: Mapping[str, Mapping[str, Any]], one: str, many: str) -> list[str]:
+def _lost_parts(scores: Mapping[str, Any], part: str, one: str, many: str) -> list[str]:
     """Steps, targets or series in which a baseline is at least as good, where there are several of them."""
+    parts: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
     lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
     if len(parts) < 2 or not lost:
+        return []
+    if len(lost) == len(parts) and not scores["beats_baselines"]:
+        # Of a model that loses as a whole it goes without saying.
         return []
     if len(lost) == len(parts):
         return [f"In each of the {len(parts)} {many} a baseline is at least as good."]

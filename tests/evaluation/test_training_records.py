@@ -10,6 +10,7 @@ import pytest
 from spline_lstm.errors import DivergedError
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_compilation_cache
+from spline_lstm.scaffold.writing import render_params
 from spline_lstm.training import Epoch, Trained
 from stages import train_flax_rnn
 from tests.conftest import ROOT
@@ -22,7 +23,7 @@ def test_a_diverged_training_keeps_its_curve_and_writes_no_model(small_pipeline,
         source = small_pipeline / path
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
     text = (tmp_path / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("learning_rate: 4e-3", "learning_rate: 1e38"))
+    (tmp_path / "params.yaml").write_text(render_params(text, {"train.learning_rate": 1e38}))
     with pytest.raises(DivergedError) as caught:
         train_flax_rnn.main(tmp_path)
     configure_compilation_cache(ROOT)
