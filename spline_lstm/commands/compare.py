@@ -47,7 +47,10 @@ def run(arguments: argparse.Namespace) -> str:
         remove_experiment(place, commit, run.name)
     waiting = missing(place, commit, runs)
     speak()
-    outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
+    try:
+        outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
+    except KeyboardInterrupt:
+        raise ExperimentError("stopped; branch and workspace are as they were: compare again to go on") from None
     return finish(place, commit, params, runs, outcome)
 
 

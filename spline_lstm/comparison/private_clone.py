@@ -117,7 +117,10 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
 def environment(place: Place) -> dict[str, str]:
     """The environment of an experiment: this interpreter first, and one compilation cache for all."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return clean_environment() | {
+    inherited = clean_environment()
+    # Without bytecode each process of each run compiles what it imports: seconds for JAX, more for TensorFlow.
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    return inherited | {
         "PATH": path,
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",

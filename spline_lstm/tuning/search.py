@@ -27,7 +27,7 @@ from spline_lstm.windows import SPLITS, Windows
 
 LIBRARY = Path(__file__).parent.parent
 # Draws in a row that fit neither the params nor the price limit.
-MOST_REFUSED = 1000
+MOST_REFUSED = 300
 LOSSES, CHOICE, STATE, REFUSED = "losses", "choice", "state", "refused"
 
 
@@ -74,6 +74,12 @@ class Problem:
     def config(self, params: Params) -> ModelConfig:
         """The network of other params."""
         return model_config(params, self.windows, self.preprocessor)
+
+    @property
+    def reference_cost(self) -> int:
+        """Cost of the params as they are, or of the catalog's defaults where these cost more."""
+        defaults = params_with(self.params, self.entry.defaults)
+        return max(cost(self.config(params)) for params in (self.params, defaults) if params is not None)
 
     @property
     def content_id(self) -> str:
@@ -184,7 +190,7 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
 
 def run_drawn(study: optuna.Study, problem: Problem) -> None:
     """Draw until something fits, and train it."""
-    limit = problem.params.tune.max_cost * cost(problem.config(problem.params))
+    limit = problem.params.tune.max_cost * problem.reference_cost
     for _ in range(MOST_REFUSED):
         told = finished(study)
         refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
@@ -202,8 +208,8 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         trial.set_user_attr(STATE, REFUSED)
         study.tell(trial, state=TrialState.PRUNED)
     raise ParamsError(
-        f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are; "
-        "raise tune.max_cost or narrow configs/catalog.yaml"
+        f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are "
+        "or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
     )
 
 

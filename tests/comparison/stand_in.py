@@ -1,0 +1,75 @@
+"""A pipeline of the same stage names whose work is done in a moment, to watch the driver and not the stages.
+
+Its forecasts are off by a constant: 15 for the lstm, 15.5 for the gru, 20 for the baseline naive; so are their RMSEs.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+PIPELINE = """stages:
+  ingest: {cmd: python -c pass, deps: []}
+  preprocess: {cmd: python -c pass, deps: []}
+  window: {cmd: python -c pass, deps: []}
+  train-flax-rnn: {cmd: python -c pass, deps: []}
+  export: {cmd: python -c pass, deps: []}
+  evaluate:
+    cmd: python stand_in.py
+    deps: [stand_in.py]
+    params: [model.type, preprocess.data_mode, train.seed]
+    outs: [data/predictions.parquet]
+    metrics:
+      - metrics/baselines.json: {cache: false}
+      - metrics/evaluate.json: {cache: false}
+      - metrics/latency.json: {cache: false}
+      - metrics/train.json: {cache: false}
+      - metrics/train_time.json: {cache: false}
+  benchmark: {cmd: python -c pass, deps: [data/predictions.parquet]}
+  report: {cmd: python -c pass, deps: [metrics/evaluate.json]}
+"""
+OFF = {"lstm": 15.0, "gru": 15.5}
+NAIVE = 20.0
+
+
+def scores(off: float) -> dict[str, float]:
+    return {"mae": off, "mse": off**2, "rmse": off, "robust_mape": 1.5, "mase": 0.5, "r2": 0.9}
+
+
+def main() -> None:
+    params = YAML(typ="safe").load(Path("params.yaml").read_text())
+    model, seed = params["model"]["type"], params["train"]["seed"]
+    # The test that kills a run in the middle asks for some time to do so.
+    time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
+    if model == os.environ.get("STAND_IN_FAILS"):
+        sys.exit("16 training diverged: as it was told to")
+    for folder in ("data", "metrics"):
+        Path(folder).mkdir(exist_ok=True)
+    origins = pd.date_range("2024-01-01", periods=40, freq="h", tz="UTC")
+    table = pd.DataFrame({"series": "s", "origin": origins, "step": 1, "timestamp": origins, "target": "y"})
+    table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet("data/predictions.parquet")
+    metrics = {
+        "baselines": {"naive": scores(NAIVE)},
+        "evaluate": {**scores(OFF[model]), "horizon": [{"step": "1", "rmse": OFF[model]}]},
+        "latency": {"onnx": {"p50_ms": 0.01, "p95_ms": 0.02, "size_mb": 0.1}},
+        "train": {
+            "run_id": f"id-{model}",
+            "model_type": model,
+            "data_mode": params["preprocess"]["data_mode"],
+            "seed": seed,
+            "n_params": 12,
+            "epochs": 3,
+            "validation_loss": 0.25,
+        },
+        "train_time": {"train_seconds": time.process_time()},
+    }
+    for name, content in metrics.items():
+        Path(f"metrics/{name}.json").write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The driver in a repository whose stages take a moment: killed, failing, gone on with, read, promoted."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ruamel.yaml import YAML
+
+from spline_lstm.comparison.records import COLUMNS
+from spline_lstm.comparison.repository import experiments, find_place
+from tests.comparison import stand_in
+from tests.conftest import ROOT
+from tests.pipeline.conftest import Clone, clone_environment
+
+pytestmark = pytest.mark.slow
+
+LSTM, GRU = "lstm-univariate-s42", "gru-univariate-s42"
+COMPARE = (sys.executable, "-m", "spline_lstm", "compare")
+MATRIX = (
+    ("models: [lstm, gru, attention_lstm]", "models: [lstm, gru]"),
+    ("modes: [univariate, multivariate]", "modes: [univariate]"),
+    ("seeds: [42, 2026]", "seeds: [42]"),
+)
+
+
+def repository(folder) -> Clone:
+    """A DVC repository with the stand-in's pipeline, one commit, nothing run."""
+    clone = Clone(folder)
+    (folder / "configs/covariates").mkdir(parents=True)
+    for name in ("params.yaml", "configs/covariates/glucose.json"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "stand_in.py").write_bytes((ROOT / "tests/comparison/stand_in.py").read_bytes())
+    (folder / "dvc.yaml").write_text(stand_in.PIPELINE)
+    (folder / ".gitignore").write_text("/data/\n/.cache/\n")
+    (folder / ".dvcignore").write_text(".cache/\n")
+    clone.edit("params.yaml", *MATRIX)
+    clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    clone.run("dvc", "init", "--quiet")
+    clone.commit("start")
+    return clone
+
+
+def compare(clone, *arguments, check=True, **environment):
+    """The command of this working tree in the other repository."""
+    return clone.run(*COMPARE, *arguments, check=check, PYTHONPATH=str(ROOT), **environment)
+
+
+def state(clone):
+    """Branch, commit, changes and stashes."""
+    commands = (("symbolic-ref", "HEAD"), ("rev-parse", "HEAD"), ("status", "--porcelain"), ("stash", "list"))
+    return [clone.run("git", *command).stdout for command in commands]
+
+
+def kill_in_the_middle(clone) -> None:
+    """Start a comparison and kill it, with all its children, while a stage is running."""
+    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "30"}
+    process = subprocess.Popen(
+        COMPARE, cwd=clone.folder, env=environment, start_new_session=True, stderr=subprocess.PIPE
+    )
+    pattern = ".cache/compare/clone-*/.dvc/tmp/exps/standalone/tmp*/stand_in.py"
+    until = time.monotonic() + 120
+    while not list(clone.folder.glob(pattern)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert list(clone.folder.glob(pattern))
+    time.sleep(2.0)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """What happened, by name, in the order in which it happened; `clone` is the repository at its end."""
+    clone = repository(tmp_path_factory.mktemp("compared"))
+    place, before = find_place(clone.folder), state(clone)
+    commit, told = before[1].strip(), {"before": before}
+    kill_in_the_middle(clone)
+    told["after the kill"] = (state(clone), experiments(place, commit))
+    told["failing"] = compare(clone, check=False, STAND_IN_FAILS="gru")
+    told["after the failure"] = set(experiments(place, commit))
+    told["table without gru"] = rows(clone)
+    told["mended"] = compare(clone)
+    told["after it was mended"] = set(experiments(place, commit))
+    return {"clone": clone, "commit": commit, **told}
+
+
+def rows(clone):
+    with (clone.folder / "metrics/comparison.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def leaves(content) -> set[str]:
+    """Every number and text inside nested JSON, as text."""
+    if isinstance(content, dict | list):
+        values = content.values() if isinstance(content, dict) else content
+        return set().union(*map(leaves, values))
+    return {str(content)}
+
+
+def test_a_kill_touches_neither_branch_nor_workspace(story):
+    assert story["after the kill"] == (story["before"], {})
+
+
+def test_a_failing_run_is_named_and_the_others_run_all_the_same(story):
+    failed = story["failing"]
+    assert failed.returncode == 20
+    assert failed.stderr.splitlines()[-1].startswith(
+        "20 experiments: 1 of 2 runs failed: gru-univariate-s42: 16 training"
+    )
+    assert story["after the failure"] == {LSTM}
+    assert [row["model_type"] for row in story["table without gru"]] == ["lstm", "naive"]
+
+
+def test_the_next_call_runs_what_is_missing_alone(story):
+    assert story["mended"].stdout.startswith("1 experiments run")
+    assert LSTM not in story["mended"].stderr
+    assert story["after it was mended"] == {LSTM, GRU}
+
+
+def test_a_comparison_leaves_its_files_and_nothing_else(story):
+    clone = story["clone"]
+    assert state(clone)[:2] == story["before"][:2]
+    assert list((clone.folder / ".cache/compare").glob("clone-*")) == []
+    files = {path.relative_to(clone.folder).as_posix() for path in clone.folder.glob("*/*") if path.suffix != ".json"}
+    assert {path for path in files if path.startswith(("metrics", "plots"))} == {
+        "metrics/comparison.csv",
+        "plots/comparison.html",
+        "plots/comparison.md",
+        "plots/comparison.png",
+    }
+
+
+def test_a_second_call_does_nothing_and_says_so(story):
+    clone = story["clone"]
+    before = {path: path.stat().st_mtime_ns for path in clone.folder.glob("*/comparison.*")}
+    assert compare(clone).stdout.startswith("nothing to run: all 2 experiments")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_every_cell_is_found_in_dvc_exp_show(story):
+    shown = json.loads(story["clone"].run("dvc", "exp", "show", "--json").stdout)
+    experiment = {revision["name"]: revision for item in shown[1]["experiments"] for revision in item["revs"]}
+    table = rows(story["clone"])
+    assert [row["notes"] for row in table] == [f"{LSTM}; lowest RMSE; edge winner; recommended", GRU, "baseline"]
+    for row in table:
+        found = leaves(experiment.get(row["notes"].split(";")[0], experiment[LSTM])["data"]) | {""}
+        for column in COLUMNS[:-2]:
+            assert row[column] in found | {"naive"}, (column, row)
+        assert shown[1]["rev"].startswith(row["commit"])
+
+
+def test_promotion_applies_the_experiment_and_names_the_model(story):
+    clone = story["clone"]
+    clone.commit("comparison")
+    done = clone.run(sys.executable, "-m", "spline_lstm", "promote", GRU, PYTHONPATH=str(ROOT))
+    assert "git commit" in done.stdout
+    entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"]["forecaster"]
+    assert (entry["path"], entry["labels"]) == ("models/edge/model.onnx", ["gru", "univariate", "onnx"])
+    assert YAML(typ="safe").load((clone.folder / "params.yaml").read_text())["model"]["type"] == "gru"
+    assert json.loads((clone.folder / "metrics/train.json").read_text())["model_type"] == "gru"
+    assert (clone.folder / "data/predictions.parquet").is_file()
+    assert "up to date" in clone.run("dvc", "status", "evaluate").stdout
+    # What was promoted is no commit yet: nothing is promoted over it.
+    refused = clone.run(sys.executable, "-m", "spline_lstm", "promote", LSTM, check=False, PYTHONPATH=str(ROOT))
+    assert refused.returncode == 20
+    assert "params.yaml" in refused.stderr
