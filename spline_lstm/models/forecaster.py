@@ -18,7 +18,7 @@ from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.registry import from_arrays, structure
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
-PREDICT_BATCH = 256
+PREDICT_BATCH = 1024
 
 
 @dataclass(frozen=True)
