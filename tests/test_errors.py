@@ -18,6 +18,7 @@ EXIT_CODES = {
     "ExportError": 17,
     "GateError": 18,
     "LeakageError": 19,
+    "ExperimentError": 20,
 }
 
 

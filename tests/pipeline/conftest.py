@@ -14,8 +14,8 @@ from tests.closure import ROOT
 TINY = {
     "max_epochs: 6": "max_epochs: 1",
     "hidden: [64, 32]": "hidden: [4]",
-    "stride: 1": "stride: 40",
     "  stride: 4": "  stride: null",
+    "stride: 1": "stride: 40",
     "max_epochs: 4": "max_epochs: 1",
     "folds: 2": "folds: 1",
     "calls: 1000": "calls: 100",
