@@ -32,6 +32,7 @@ CHANGES = {
     "backtest.folds": 2,
     "backtest.test": TEST / ROWS,
     "backtest.stride": 1,
+    "backtest.max_epochs": 1,
 }
 
 
@@ -84,7 +85,8 @@ def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, s
 
 
 def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
-    base = params_of(None, CHANGES | {"window.embargo": 4, "train.max_epochs": 9, "backtest.max_epochs": None})
+    own = {"window.embargo": 4, "train.max_epochs": 9}
+    base = params_of({"backtest.max_epochs": None}, {**CHANGES, **own, "backtest.max_epochs": None})
     assert fold_params(base).window.embargo == 4
     assert fold_params(base).train == base.train
     changed = fold_params(params_of(base, {"backtest.embargo": 1, "backtest.stride": 3, "backtest.max_epochs": 2}))
