@@ -1,24 +1,15 @@
-"""params.yaml as one frozen model: a section per stage, no unknown key, no implicit conversion.
+"""params.yaml as one frozen model: a section per stage, no unknown key, no implicit conversion."""
 
-Files are read by YAML 1.2 rules (``1e-05`` is a number, ``no`` is a word), because
-``dvc exp run -S`` writes numbers in that form.
-"""
-
-import datetime
-import difflib
-import json
-import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from spline_lstm.errors import ParamsError, shorten
+from spline_lstm.errors import ParamsError
 from spline_lstm.frequency import parse_frequency, parse_instant
+from spline_lstm.params_text import as_json, describe
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
@@ -341,78 +332,6 @@ def parse_params(text: str, where: str) -> Params:
     """
     try:
         # JSON mode reads lists as tuples and integers as floats, and converts nothing else.
-        return Params.model_validate_json(_as_json(text, where))
+        return Params.model_validate_json(as_json(text, where))
     except pydantic.ValidationError as error:
-        raise ParamsError(f"{where}: {_describe(error)}") from None
-
-
-def _as_json(text: str, where: str) -> str:
-    directive = re.search(r"^%", text, flags=re.MULTILINE)
-    if directive:
-        line = text.count("\n", 0, directive.start()) + 1
-        raise ParamsError(f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line")
-    try:
-        return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise ParamsError(f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
-    # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ParamsError(f"{where}: holds more than plain keys and values ({error}); restore it from git") from None
-
-
-def _date_text(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    raise TypeError(f"{value!r} is no plain value")
-
-
-def _describe(error: pydantic.ValidationError) -> str:
-    unknown_first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    # A key that may be of several types has an error for each of them.
-    by_key: dict[str, list[Any]] = {}
-    for item in unknown_first:
-        by_key.setdefault(_key(item["loc"]), []).append(item)
-    return "; ".join(_describe_key(key, items) for key, items in by_key.items())
-
-
-def _describe_key(key: str, items: list[Any]) -> str:
-    item = items[0]
-    if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key (value {shorten(item['input'])}); did you mean {_nearest_key(key)}?"
-    if item["type"] == "missing":
-        return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
-    rules = [item["msg"].removeprefix("Value error, ") for item in items]
-    return f"{key} = {shorten(item['input'])}: " + ", or ".join(rule[0].lower() + rule[1:] for rule in rules)
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    """Dotted key; behind a known one, only positions in a list, not pydantic's names of types."""
-    known, parts = set(known_keys(Params)), [str(part) for part in location]
-    for count in range(len(parts), 0, -1):
-        if ".".join(parts[:count]) in known:
-            indices = [str(part) for part in location[count:] if isinstance(part, int)]
-            unknown = parts[count:] if len(location) == count + 1 and not indices else []
-            return ".".join([*parts[:count], *(indices or (unknown if _is_section(parts[:count]) else []))])
-    return ".".join(parts) or "the file"
-
-
-def _is_section(parts: list[str]) -> bool:
-    return any(key.startswith(".".join(parts) + ".") for key in known_keys(Params))
-
-
-def _nearest_key(key: str) -> str:
-    known = known_keys(Params)
-    return (difflib.get_close_matches(key, known, n=1, cutoff=0.0) or known)[0]
-
-
-def known_keys(section: type[Section], prefix: str = "") -> list[str]:
-    """Dotted names of all keys below `section`."""
-    keys = []
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        keys.append(prefix + name)
-        if isinstance(inner, type) and issubclass(inner, Section):
-            keys += known_keys(inner, f"{prefix}{name}.")
-    return keys
+        raise ParamsError(f"{where}: {describe(error, Params)}") from None

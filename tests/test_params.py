@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from spline_lstm.errors import ParamsError
-from spline_lstm.params import Params, known_keys, load_params
+from spline_lstm.params import Params, load_params
+from spline_lstm.params_text import known_keys
 from tests.conftest import ROOT, mutate
 
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")

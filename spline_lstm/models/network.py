@@ -1,4 +1,4 @@
-"""The forecaster: one network whose parts the config selects.
+"""What all types of model share: one network whose parts the config selects.
 
 ::
 
@@ -7,10 +7,12 @@
                       through a linear layer and relu
 
 Segments, and decoding the horizon by one cell step per segment from a learned position, all from the
-same final state, are SegRNN's (Lin et al. 2023). Static embeddings join the input of every step.
+same final state, are SegRNN's (Lin et al. 2023). Static embeddings join the input of every step. A type
+of model says which recurrent layer it stacks, and what its head sees of the states.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,23 +21,22 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.channels import join_channels, split_channels
 from spline_lstm.models.config import ModelConfig, check_shapes
-from spline_lstm.models.layers import Attention, Dense, Embedding, GRULayer, LayerNorm, LSTMLayer, dropout
+from spline_lstm.models.layers import Dense, Embedding, GRULayer, LayerNorm, LSTMLayer, dropout
 from spline_lstm.models.normalization import WindowScale, denormalize, normalize
 
 # Width of the embedding that tells independent channels apart.
 CHANNEL_DIM = 16
-# Recurrent layer of each model type, and whether attention follows.
-MODEL_TYPES: dict[str, tuple[type[LSTMLayer | GRULayer], bool]] = {
-    "lstm": (LSTMLayer, False),
-    "gru": (GRULayer, False),
-    "attention_lstm": (LSTMLayer, True),
-}
 # Arrays are [time, batch, width] between the input and the head.
 Sequence3 = Float[Array, "time batch width"]
 
 
 class Forecaster(nnx.Module):
-    """X [batch, lookback, F_total] -> [batch, horizon * F_target * levels], both z-scores."""
+    """X [batch, lookback, F_total] -> [batch, horizon * F_target * levels], both z-scores.
+
+    The base of the types of model; the type of a config is built by `spline_lstm.models.registry.build`.
+    """
+
+    layer: ClassVar[type[LSTMLayer | GRULayer]]
 
     def __init__(self, config: ModelConfig, *, key: PRNGKeyArray) -> None:
         of_rnn, of_reverse, of_inputs, of_decoder = jax.random.split(key, 4)
@@ -92,6 +93,18 @@ class Forecaster(nnx.Module):
             forecast = join_channels(forecast, len(config.targets))
         return forecast.reshape(-1, config.outputs)
 
+    def make_reader(self, units: int, *, key: PRNGKeyArray) -> int:
+        """Make what `read` needs for states of `units`; returns the width of what `read` gives."""
+        return units
+
+    def read(
+        self,
+        states: Sequence3,
+        query: Float[Array, "parts batch units"],
+    ) -> Float[Array, "parts batch context"]:
+        """What the head sees of all states of the top layer, and of the last one (or those decoded from it)."""
+        return query
+
     def _embedded(self, values: Float[Array, "batch rows names"], names: tuple[str, ...]) -> Array:
         """Category ids replaced by their vectors, which stand behind the other features."""
         present = [(index, name) for index, name in enumerate(self.config.categories) if name in names]
@@ -144,8 +157,7 @@ class Forecaster(nnx.Module):
         """What the head sees for each part of the horizon; a dense decoder has one part."""
         config: ModelConfig = self.config
         query = self._decoded(finals, vector, future) if config.decoder == "segments" else self._last(states)
-        context = jnp.concatenate([self.attention(states, query), query], axis=-1) if self._attends else query
-        context = dropout(context, config.dropout, key=_fold(key, len(config.hidden)))
+        context = dropout(self.read(states, query), config.dropout, key=_fold(key, len(config.hidden)))
         if future is not None and config.decoder == "dense":
             context = jnp.concatenate([context, future.reshape(1, len(future), -1)], axis=-1)
         return context
@@ -175,10 +187,6 @@ class Forecaster(nnx.Module):
             tables = enumerate(self.static if self.config.static_sizes else [])
             vectors += [table(static[:, index], key=_fold(key, -1 - index)) for index, table in tables]
         return jnp.concatenate(vectors, axis=-1)
-
-    @property
-    def _attends(self) -> bool:
-        return MODEL_TYPES[self.config.model_type][1]
 
     @property
     def _sides(self) -> int:
@@ -211,20 +219,16 @@ class Forecaster(nnx.Module):
 
     def _recurrent_layers(self, key: PRNGKeyArray) -> nnx.List:
         config: ModelConfig = self.config
-        layer = MODEL_TYPES[config.model_type][0]
         static = sum(config.static_dims) + (CHANNEL_DIM if config.channels == "independent" else 0)
         widths = (self._step_width + static, *(units * self._sides for units in config.hidden[:-1]))
         keys = jax.random.split(key, len(widths))
         sizes = zip(widths, config.hidden, keys, strict=True)
-        return nnx.List([layer(width, units, key=key) for width, units, key in sizes])
+        return nnx.List([self.layer(width, units, key=key) for width, units, key in sizes])
 
     def _make_decoder(self, key: PRNGKeyArray) -> None:
         config: ModelConfig = self.config
         of_attention, of_position, of_future, of_head = jax.random.split(key, 4)
-        top = config.hidden[-1] * self._sides
-        if self._attends:
-            self.attention = Attention(top, key=of_attention)
-        context = 2 * top if self._attends else top
+        context = self.make_reader(config.hidden[-1] * self._sides, key=of_attention)
         rows = config.horizon
         if config.decoder == "segments":
             rows = config.segment

@@ -1,7 +1,8 @@
-"""Networks by config, and their weights as named arrays."""
+"""The types of model by name, networks by config, and their weights as named arrays."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +11,66 @@ from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PRNGKeyArray
 
+from spline_lstm.models.attention_lstm import AttentionLSTMForecaster
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.gru import GRUForecaster
+from spline_lstm.models.lstm import LSTMForecaster
 from spline_lstm.models.network import Forecaster
+from spline_lstm.params import ModelParams
+
+
+@dataclass(frozen=True)
+class ModelType:
+    """A type of model.
+
+    Attributes
+    ----------
+    network : class
+        Built from a `ModelConfig` and a key.
+    defaults : ModelParams
+        What params.yaml holds for it out of the box.
+    """
+
+    network: type[Forecaster]
+    defaults: ModelParams
+
+    @property
+    def params(self) -> type[ModelParams]:
+        """The model that validates its section of params.yaml: types, ranges and what goes with what."""
+        return type(self.defaults)
+
+    @property
+    def options(self) -> dict[str, tuple[Any, ...]]:
+        """Allowed values of the options that are a choice."""
+        fields = {name: field.annotation for name, field in self.params.model_fields.items() if name != "type"}
+        choices = {name: get_args(kind) for name, kind in fields.items() if get_origin(kind) is Literal}
+        return choices | {name: (False, True) for name, kind in fields.items() if kind is bool}
+
+
+_DEFAULTS = ModelParams(
+    type="lstm",
+    hidden=(64, 32),
+    dropout=0.1,
+    normalization="last",
+    segment=4,
+    decoder="dense",
+    channels="mixed",
+    bidirectional=False,
+    layer_norm=False,
+    quantiles=(),
+)
+
+# Every option goes with every type.
+MODEL_TYPES = {
+    "lstm": ModelType(LSTMForecaster, _DEFAULTS),
+    "gru": ModelType(GRUForecaster, _DEFAULTS.model_copy(update={"type": "gru"})),
+    "attention_lstm": ModelType(AttentionLSTMForecaster, _DEFAULTS.model_copy(update={"type": "attention_lstm"})),
+}
 
 
 def build(config: ModelConfig, *, key: PRNGKeyArray) -> Forecaster:
     """A network of `config.model_type` with fresh weights: one member, whatever the size of the ensemble."""
-    return Forecaster(config, key=key)
+    return MODEL_TYPES[config.model_type].network(config, key=key)
 
 
 def structure(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:

@@ -6,9 +6,9 @@ from flax import nnx
 
 from spline_lstm.edge.shapes import CHANNEL_DIM, GATES
 from spline_lstm.edge.shapes import weight_shapes as edge_shapes
-from spline_lstm.models import network
 from spline_lstm.models.forecaster import Model
-from spline_lstm.models.registry import structure
+from spline_lstm.models.network import CHANNEL_DIM as FLAX_CHANNEL_DIM
+from spline_lstm.models.registry import MODEL_TYPES, structure
 from tests.edge.oracle import CONVERTED, MULTIVARIATE, OPTIONS, forward_all, make_inputs, make_option, make_spec
 
 
@@ -39,7 +39,7 @@ def assert_close(spec, found, expected):
 
 
 @pytest.mark.parametrize("normalization", ["none", "last", "revin"])
-@pytest.mark.parametrize("model_type", sorted(network.MODEL_TYPES))
+@pytest.mark.parametrize("model_type", sorted(MODEL_TYPES))
 def test_formulas_of_the_export_are_those_of_the_flax_model(model_type, normalization):
     spec = make_spec(model_type, *MULTIVARIATE, normalization)
     inputs = make_inputs(spec, 7)
@@ -69,5 +69,5 @@ def test_shapes_of_the_weights_are_those_of_the_flax_model(name):
 
 
 def test_every_model_type_can_be_exported():
-    assert set(network.MODEL_TYPES) == set(GATES)
-    assert network.CHANNEL_DIM == CHANNEL_DIM
+    assert set(MODEL_TYPES) == set(GATES)
+    assert FLAX_CHANNEL_DIM == CHANNEL_DIM

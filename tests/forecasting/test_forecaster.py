@@ -13,7 +13,8 @@ from spline_lstm.errors import ArtifactError, MissingCovariateError, ParamsError
 from spline_lstm.evaluation.assessment import assess
 from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
-from spline_lstm.params import Params, known_keys, load_params
+from spline_lstm.params import Params, load_params
+from spline_lstm.params_text import known_keys
 from spline_lstm.series.reading import typed_table
 from stages import preprocess, train_flax_rnn, window
 from tests.conftest import HOUR, ROOT, START, make_schema

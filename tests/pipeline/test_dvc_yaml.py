@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from spline_lstm.params import Params, known_keys
+from spline_lstm.params import Params
+from spline_lstm.params_text import known_keys
 from tests.closure import ROOT, import_closure
 from tests.dvc_deps import with_code_deps
 
