@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from spline_lstm.errors import DataContractError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows import Windows, gather_inputs, scaled_targets
 
@@ -76,3 +77,16 @@ def positive_weight(windows: Windows, weight: float | str) -> float:
     rows = windows.splits["train"][:, None] + np.arange(windows.horizon)
     positives = target[rows][observed[rows]].sum()
     return float((observed[rows].sum() - positives) / max(positives, 1.0))
+
+
+def check_labels(windows: Windows) -> None:
+    """Raise DataContractError unless every observed target is 0 or 1."""
+    arrays = windows.arrays
+    wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
+    if wrong.any():
+        row, target = (int(index) for index in np.argwhere(wrong)[0])
+        stamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
+        raise DataContractError(
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {stamp}, but train.loss bce "
+            "needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
+        )

@@ -32,7 +32,7 @@ def learning_rate(params: TrainParams, steps_per_epoch: int) -> optax.ScalarOrSc
     )
 
 
-def best_epoch(losses: Sequence[float], min_delta: float) -> int:
+def best_epoch(losses: Sequence[float], min_delta: float = 0.0) -> int:
     """Last epoch, from 1, that lowered the best loss so far by more than `min_delta`; 0 before the first.
 
     >>> best_epoch([5.0, 3.0, 2.9, 4.0], min_delta=0.5)

@@ -2,8 +2,8 @@
 
 The series stays on the device; a step gathers its windows there by index. An epoch is one compiled
 program (`lax.scan` over the batches, then the validation loss), with one transfer to the host: its
-figures. The members of an ensemble are mapped over inside that program, and several devices share
-each batch.
+figures; a checkpoint, where one is kept, adds the weights and moments. The members of an ensemble are
+mapped over inside that program, and several devices share each batch.
 """
 
 import dataclasses
@@ -17,25 +17,25 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from tqdm.auto import tqdm
 
 from spline_lstm.checkpoints import Checkpoint
-from spline_lstm.device_data import Series, gather, pad_to_batches, positive_weight, to_device
+from spline_lstm.device_data import Series, check_labels, gather, pad_to_batches, positive_weight, to_device
 from spline_lstm.errors import DivergedError
 from spline_lstm.losses import Loss
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build, structure, to_arrays
 from spline_lstm.optimizers import best_epoch, make_optimizer, rate_factor
 from spline_lstm.params import TrainParams
+from spline_lstm.sharing import Sharing
 from spline_lstm.windows import Windows
 
 # Windows per step of the validation scan: large enough for fast matmuls, small enough for any memory.
 VALIDATION_BATCH = 64
-# Sequences that go through the network at once on a CPU, where what the backward pass needs of them stays
-# in the cache: batches of 256 take half the time. Matmuls of this size also stay on one thread, so that
-# the size of the thread pool cannot change how they are summed.
+# Sequences that go through the network at once on a CPU core, where what the backward pass needs of them stays
+# in its cache. Matmuls of this size also stay on one thread, so that the size of the thread pool cannot
+# change how they are summed.
 CPU_SEQUENCES = 32
 
 
@@ -53,7 +53,7 @@ class Epoch:
     Attributes
     ----------
     epoch : from 1
-    train_loss : mean over its steps
+    train_loss : mean over all training labels, each as its step saw it
     validation_loss : mean over all validation labels, of the mean forecast where there are several members
     gradient_norm : largest global norm of a step's gradient, before clipping
     """
@@ -93,6 +93,7 @@ def train(
     params: TrainParams,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
+    on_restore: Callable[[list[Epoch]], None] = lambda history: None,
 ) -> Trained:
     """Train a forecaster on the training windows, watching the validation windows.
 
@@ -106,12 +107,18 @@ def train(
     checkpoint : Checkpoint, optional
         Written after each epoch, removed at the end. Where a killed run left one, the training goes
         on behind its last epoch and ends with the same bytes as an unbroken one.
+    on_restore : callable
+        Called with the figures of the epochs of such a run.
 
     Raises
     ------
+    DataContractError
+        The loss is bce, and a label is neither 0 nor 1.
     DivergedError
         A loss or a gradient is no longer finite.
     """
+    if params.loss == "bce":
+        check_labels(windows)
     optimizer = make_optimizer(params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size))
     state = start(config, optimizer, params.seed)
     run_epoch = make_epoch(config, optimizer, params, windows)
@@ -119,16 +126,15 @@ def train(
     best: dict[str, np.ndarray] = {}
     if checkpoint is not None and (kept := checkpoint.read()) is not None:
         state, best, history = restore(state, *kept)
-        for item in history:
-            on_epoch(item)
+        on_restore(history)
     with tqdm(total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None) as bar:
         while not finished(history, params):
             factor = rate_factor([item.validation_loss for item in history], params)
             state, figures = run_epoch(state, len(history) + 1, factor)
-            history.append(Epoch(len(history) + 1, *(float(value) for value in figures)))
+            history.append(Epoch(len(history) + 1, *np.asarray(figures).tolist()))
             on_epoch(history[-1])
             check_finite(history[-1])
-            if best_epoch([item.validation_loss for item in history], params.min_delta) == len(history):
+            if best_epoch([item.validation_loss for item in history]) == len(history):
                 best = to_arrays(state.weights)
             if checkpoint is not None:
                 checkpoint.write(*snapshot(state, best, history))
@@ -136,7 +142,7 @@ def train(
     if checkpoint is not None:
         checkpoint.clear()
     losses = [item.validation_loss for item in history]
-    return Trained(best, to_arrays(state.weights), history, best_epoch(losses, params.min_delta))
+    return Trained(best, to_arrays(state.weights), history, best_epoch(losses))
 
 
 def finished(history: Sequence[Epoch], params: TrainParams) -> bool:
@@ -209,37 +215,34 @@ def make_epoch(
     graph, _ = structure(config)
     loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
     members = config.ensemble_size
-    place = placement(params.batch_size)
-    series = jax.tree.map(place, to_device(windows, config))
+    sharing = Sharing(params.batch_size, VALIDATION_BATCH)
+    series = jax.tree.map(sharing.place, to_device(windows, config))
     validation = jax.tree.map(
-        lambda part: place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
+        lambda part: sharing.place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
     )
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
-    parts = params.batch_size // part_size(config, params.batch_size)
+    part = part_size(config, params.batch_size // sharing.shares)
 
     def total_loss(
-        weights: nnx.State, series: Series, origins: Array, weight: Array, key: PRNGKeyArray
+        weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
     ) -> tuple[Array, Array]:
         batch = gather(series, origins, config)
         cast = jax.tree.map(lambda value: value.astype(compute), weights)
-        output = nnx.merge(graph, cast)(*batch.inputs, key=key)
+        output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
         return loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
 
-    def mean_gradient(
-        weights: nnx.State, series: Series, origins: Array, weight: Array, key: PRNGKeyArray
-    ) -> tuple[Array, nnx.State]:
+    @sharing.sum
+    def sums(common: Any, share: Any) -> Any:
+        """Loss, labels and gradient of a share of a batch, part by part."""
+        weights, series = common
         slope = jax.value_and_grad(total_loss, has_aux=True)
 
         def add(sums: Any, part: Any) -> tuple[Any, None]:
-            number, origins, weight = part
-            here = slope(weights, series, origins, weight, jax.random.fold_in(key, number))
-            return jax.tree.map(jnp.add, sums, here), None
+            return jax.tree.map(jnp.add, sums, slope(weights, series, *part)), None
 
+        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, part), share)
         zero = (jnp.float32(0), jnp.float32(0)), jax.tree.map(jnp.zeros_like, weights)
-        split = jnp.arange(parts), origins.reshape(parts, -1), weight.reshape(parts, -1)
-        ((total, count), gradient), _ = lax.scan(add, zero, split)
-        count = jnp.maximum(count, 1.0)
-        return total / count, jax.tree.map(lambda value: value / count, gradient)
+        return lax.scan(add, zero, parts)[0]
 
     def step(
         state: TrainState,
@@ -249,15 +252,20 @@ def make_epoch(
         weight: Float[Array, " batch"],
         key: PRNGKeyArray,
         factor: Array,
-    ) -> tuple[TrainState, tuple[Array, Array]]:
-        value, gradient = mean_gradient(state.weights, series, origins, weight, jax.random.fold_in(key, index))
+    ) -> tuple[TrainState, tuple[Array, Array, Array]]:
+        # A key for each window: what is dropped depends neither on parts nor on devices.
+        keys = jax.random.split(jax.random.fold_in(key, index), len(origins))
+        (total, count), gradient = sums((state.weights, series), (origins, weight, keys))
+        gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         updates = jax.tree.map(lambda update: update * factor, updates)
         norm = optax.tree.norm(gradient)
-        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (value, norm)
+        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (total, count, norm)
 
-    def validate(weights: nnx.State, series: Series, batch: Any) -> tuple[Array, Array]:
-        origins, weight = batch
+    @sharing.sum
+    def validate(common: Any, share: Any) -> tuple[Array, Array]:
+        weights, series = common
+        origins, weight = share
         gathered = gather(series, origins, config)
         forecast = each_member(lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members)(weights)
         mean = forecast if members == 1 else forecast.mean(axis=0)
@@ -270,16 +278,17 @@ def make_epoch(
             index, origins, weight = batch
             return steps(state, series, index, origins, weight, keys, factor)
 
-        state, (losses, norms) = lax.scan(body, state, (jnp.arange(len(batches[0])), *batches))
-        totals, counts = lax.map(lambda batch: validate(state.weights, series, batch), validation)
-        return state, jnp.stack([losses.mean(), totals.sum() / counts.sum(), norms.max()])
+        state, (losses, labels, norms) = lax.scan(body, state, (jnp.arange(len(batches[0])), *batches))
+        totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
+        train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
+        return state, jnp.stack([train_loss, totals.sum() / counts.sum(), norms.max()])
 
     def run(state: TrainState, number: int, factor: float) -> tuple[TrainState, Array]:
         batches = shuffled(windows.splits["train"], params, members, number)
         key = member_keys(members, params.seed)
         keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
-        placed = tuple(place(part, part.ndim - 1) for part in batches)
-        return epoch(jax.tree.map(place, state), series, placed, validation, keys, jnp.float32(factor))
+        placed = tuple(sharing.place(part, part.ndim - 1) for part in batches)
+        return epoch(jax.tree.map(sharing.place, state), series, placed, validation, keys, jnp.float32(factor))
 
     return run
 
@@ -294,33 +303,15 @@ def shuffled(
     return rows, batches[0][1]
 
 
-def part_size(config: ModelConfig, batch_size: int) -> int:
-    """Windows of a batch that go through the network at once; the parts of a batch add up their gradients."""
+def part_size(config: ModelConfig, share: int) -> int:
+    """Windows of a device's share of a batch that go through the network at once; the parts add up their gradients."""
     sequences = len(config.targets) if config.channels == "independent" else 1
     most = max(1, CPU_SEQUENCES // sequences)
-    if jax.default_backend() != "cpu" or jax.device_count() > 1 or batch_size <= most:
-        return batch_size
-    size = next(size for size in range(most, 0, -1) if batch_size % size == 0)
-    # A batch size with no divisor of use stays whole.
-    return size if 2 * size > most else batch_size
-
-
-def placement(batch_size: int) -> Callable[..., Any]:
-    """Put arrays on the devices: ``place(array, axis)`` shares out an axis, ``place(array)`` copies it to all.
-
-    As many devices as divide the batch take part.
-    """
-    count = math.gcd(jax.device_count(), batch_size, VALIDATION_BATCH)
-    if count == 1:
-        return lambda array, axis=None: jnp.asarray(array)
-    mesh = Mesh(np.array(jax.devices()[:count]), ("batch",))
-
-    def place(array: Any, axis: int | None = None) -> Array:
-        shared = axis is not None and array.shape[axis] % count == 0
-        spec = PartitionSpec(*[None] * axis, "batch") if axis is not None and shared else PartitionSpec()
-        return jax.device_put(array, NamedSharding(mesh, spec))
-
-    return place
+    if jax.default_backend() != "cpu" or share <= most:
+        return share
+    size = next(size for size in range(most, 0, -1) if share % size == 0)
+    # A share with no divisor of use stays whole.
+    return size if 2 * size > most else share
 
 
 def loss_sum(

@@ -40,7 +40,7 @@ def main(folder: Path) -> str:
 
     try:
         checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
-        trained = train(config, windows, params.train, on_epoch, checkpoint)
+        trained = train(config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
     run_id = save_model(

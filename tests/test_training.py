@@ -10,7 +10,7 @@ import pytest
 
 from spline_lstm.checkpoints import Checkpoint
 from spline_lstm.device_data import pad_to_batches
-from spline_lstm.errors import DivergedError
+from spline_lstm.errors import DataContractError, DivergedError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import Model
 from spline_lstm.models.registry import build
@@ -182,12 +182,13 @@ def test_a_killed_training_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, ens
 
     with pytest.raises(KilledError):
         train(config, SINE, params, kill_in_epoch_three, checkpoint)
-    seen = []
-    resumed = train(config, SINE, params, seen.append, checkpoint)
+    lived, restored = [], []
+    resumed = train(config, SINE, params, lived.append, checkpoint, on_restore=restored.extend)
     unbroken = train(config, SINE, params)
     assert same_weights(resumed.best, unbroken.best)
     assert same_weights(resumed.last, unbroken.last)
-    assert resumed.history == unbroken.history == seen
+    assert resumed.history == unbroken.history == restored + lived
+    assert len(restored) == 2
     assert not list(tmp_path.iterdir())
 
 
@@ -253,21 +254,81 @@ def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
     assert part_size(config, batch) == size
 
 
-SHARDED = """
+# Trainings in a process of their own, whose weights it saves: of a batch that the devices share, and of an odd one.
+TRAININGS = """
+import dataclasses, sys
+from pathlib import Path
 import numpy as np, jax
+from spline_lstm.runtime import configure_compilation_cache, configure_threads
+if sys.argv[2]:
+    configure_threads(int(sys.argv[2]))
+configure_compilation_cache(Path(sys.argv[3]))
 from tests.test_training import CONFIG, PARAMS, SINE, train
-trained = train(CONFIG, SINE, PARAMS)
-np.savez("weights.npz", **trained.last)
+config = dataclasses.replace(CONFIG, dropout=0.1, hidden=(8, 8), ensemble_size=2)
+weights = {}
+for batch in (64, 61):
+    trained = train(config, SINE, PARAMS.model_copy(update={"batch_size": batch, "max_epochs": 2}))
+    weights |= {f"{batch}.{name}": value for name, value in trained.last.items()}
+np.savez(sys.argv[1], **weights)
 print(jax.device_count())
 """
 
 
-def test_two_devices_share_the_batches_and_give_the_same_weights(tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": os.getcwd()}
-    script = SHARDED.replace("weights.npz", str(tmp_path / "weights.npz"))
-    done = subprocess.run([sys.executable, "-c", script], env=os.environ | flags, capture_output=True, check=True)
-    assert done.stdout.split() == [b"2"]
-    single = train(CONFIG, SINE, PARAMS).last
-    with np.load(tmp_path / "weights.npz") as sharded:
+def weights_of_process(folder, *, threads="", devices=None, cache):
+    """Number of devices, and the weights by batch size and name, of TRAININGS."""
+    flags = f"--xla_force_host_platform_device_count={devices}" if devices else ""
+    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", TRAININGS, str(folder / "weights.npz"), str(threads), str(cache)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+    with np.load(folder / "weights.npz") as weights:
+        return int(done.stdout), dict(weights)
+
+
+def test_devices_share_the_batches_and_give_the_weights_of_one(tmp_path):
+    _, single = weights_of_process(tmp_path, devices=1, cache=tmp_path)
+    for devices in (2, 4):
+        count, shared = weights_of_process(tmp_path, devices=devices, cache=tmp_path)
+        assert count == devices
         for name, value in single.items():
-            np.testing.assert_allclose(sharded[name], value, atol=1e-5)
+            np.testing.assert_allclose(shared[name], value, atol=1e-5)
+
+
+def test_threads_and_compilation_cache_change_no_byte(tmp_path):
+    _, cold = weights_of_process(tmp_path, threads=2, cache=tmp_path)
+    _, warm = weights_of_process(tmp_path, threads=2, cache=tmp_path)
+    _, alone = weights_of_process(tmp_path, threads=1, cache=tmp_path / "another")
+    assert list((tmp_path / "another/.cache/jax").iterdir())
+    assert same_weights(warm, cold)
+    assert same_weights(alone, cold)
+
+
+def test_best_weights_have_the_lowest_loss_whatever_min_delta_says():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 8}))
+    losses = [epoch.validation_loss for epoch in trained.history]
+    assert losses[0] - min(losses) < 0.5
+    assert trained.best_epoch == 1 + int(np.argmin(losses)) > 1
+
+
+def test_min_delta_ends_a_training_that_improves_too_little():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 2}))
+    assert len(trained.history) == 3
+
+
+def test_train_loss_is_the_mean_over_all_labels_whatever_the_last_batch_holds():
+    # One window is left for the last batch; at a vanishing step size all batches see the weights of the start.
+    count = len(SINE.splits["train"])
+    batch_size = next(size for size in range(2, count) if count % size == 1)
+    params = PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12, "batch_size": batch_size})
+    batch = SINE.gather("train")
+    forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
+    expected = np.square(forecast - batch.y)[batch.mask].mean()
+    assert train(CONFIG, SINE, params).history[0].train_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_beside_0_and_1_are_refused_for_the_loss_bce():
+    labels = np.tile([0.0, 1.0], 200)
+    labels[7] = 0.5
+    config = dataclasses.replace(CONFIG, normalization="none", output="probability")
+    params = PARAMS.model_copy(update={"loss": "bce"})
+    with pytest.raises(DataContractError, match=r"target y is 0\.5 at 1970-01-01T07:00:00.*labels 0 and 1"):
+        train(config, windows_of(labels), params)

@@ -3,9 +3,10 @@
 Channels lie along the batch, those of a window beside each other.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 
 def split_channels(
@@ -28,6 +29,11 @@ def split_channels(
     future = None if future is None else jnp.repeat(future, channels, axis=0)
     vector = jnp.concatenate([jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1)
     return x, future, vector
+
+
+def split_keys(keys: PRNGKeyArray, channels: int) -> PRNGKeyArray:
+    """Keys [batch * channels] of the channels out of those of the windows [batch]."""
+    return jax.vmap(lambda key: jax.random.split(key, channels))(keys).reshape(-1)
 
 
 def join_channels(

@@ -105,20 +105,34 @@ class Embedding(nnx.Module):
     def __init__(self, size: int, width: int, *, key: PRNGKeyArray) -> None:
         self.table = nnx.Param(jax.random.normal(key, (size, width)))
 
-    def __call__(self, ids: Int[Array, "*batch"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*batch width"]:
-        """Rows of the ids; with a `key` some are taken for unknown."""
+    def __call__(
+        self, ids: Int[Array, "batch *rows"], *, keys: PRNGKeyArray | None = None
+    ) -> Float[Array, "batch *rows width"]:
+        """Rows of the ids; with `keys`, one per window, some windows are taken for unknown."""
         known = (ids >= 0) & (ids < self.table.shape[0])
-        if key is not None:
-            known &= ~jax.random.bernoulli(key, UNKNOWN_SHARE, ids.shape)
+        if keys is not None:
+            hidden = jax.vmap(lambda key: jax.random.bernoulli(key, UNKNOWN_SHARE))(keys)
+            known &= ~hidden.reshape(-1, *[1] * (ids.ndim - 1))
         return self.table[...][jnp.where(known, ids, 0)]
 
 
-def dropout(x: Float[Array, "..."], rate: float, *, key: PRNGKeyArray | None) -> Float[Array, "..."]:
-    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014); no key, no change."""
-    if rate == 0.0 or key is None:
+def dropout(
+    x: Float[Array, "steps batch units"], rate: float, *, keys: PRNGKeyArray | None
+) -> Float[Array, "steps batch units"]:
+    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014); no keys, no change.
+
+    There is a key for each window, so that what is dropped does not depend on how a batch is shared out.
+    """
+    if rate == 0.0 or keys is None:
         return x
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-    return jnp.where(kept, x / (1.0 - rate), 0.0)
+    steps, _, units = x.shape
+    draw = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, (steps, units)), out_axes=1)
+    return jnp.where(draw(keys), x / (1.0 - rate), 0.0)
+
+
+def fold_each(keys: PRNGKeyArray | None, number: int) -> PRNGKeyArray | None:
+    """Other keys for another purpose; none for none."""
+    return None if keys is None else jax.vmap(lambda key: jax.random.fold_in(key, number % 2**32))(keys)
 
 
 def _uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan: int) -> Array:

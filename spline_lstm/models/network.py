@@ -19,9 +19,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.models.channels import join_channels, split_channels
+from spline_lstm.models.channels import join_channels, split_channels, split_keys
 from spline_lstm.models.config import ModelConfig, check_shapes
-from spline_lstm.models.layers import Dense, Embedding, GRULayer, LayerNorm, LSTMLayer, dropout
+from spline_lstm.models.layers import Dense, Embedding, GRULayer, LayerNorm, LSTMLayer, dropout, fold_each
 from spline_lstm.models.normalization import WindowScale, denormalize, normalize
 
 # Width of the embedding that tells independent channels apart.
@@ -55,7 +55,7 @@ class Forecaster(nnx.Module):
         future: Float[Array, "batch horizon future_features"] | None = None,
         static: Int[Array, "batch statics"] | None = None,
         *,
-        key: PRNGKeyArray | None = None,
+        keys: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
         """Forecast; logits where the output is a probability.
 
@@ -64,7 +64,7 @@ class Forecaster(nnx.Module):
         x : [batch, lookback, F_total] float32, z-scores
         future : [batch, horizon, F_future] float32, where the config names future features
         static : [batch, n_static] int32, where the config has static embeddings; 0: unknown
-        key : turns dropout on
+        keys : [batch] keys, one per window; they turn dropout on
 
         Raises
         ------
@@ -75,17 +75,18 @@ class Forecaster(nnx.Module):
         check_shapes(
             config, x.shape, None if future is None else future.shape, None if static is None else static.shape
         )
-        vector = self._static_vector(static, x.shape[0], key)
-        x = self._embedded(x, config.features)
-        future = None if future is None else self._embedded(future, config.future_features)
+        vector = self._static_vector(static, x.shape[0], keys)
+        x = self._embedded(x, config.features, keys)
+        future = None if future is None else self._embedded(future, config.future_features, keys)
         indices = config.target_indices
         if config.channels == "independent":
             x, future, vector = split_channels(x, future, vector, self.channel.table[...], indices)
+            keys = None if keys is None else split_keys(keys, len(indices))
             indices = (0,)
         x, scale = normalize(x, indices, config.normalization)
         dtype = self.head.kernel.dtype
-        states, finals = self._run(self._steps(x.astype(dtype)), vector, key=key)
-        contexts = self._contexts(states, finals, vector, None if future is None else future.astype(dtype), key)
+        states, finals = self._run(self._steps(x.astype(dtype)), vector, keys=keys)
+        contexts = self._contexts(states, finals, vector, None if future is None else future.astype(dtype), keys)
         forecast = jnp.swapaxes(self.head(contexts), 0, 1)
         forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(jnp.float32)
         forecast = denormalize(forecast, WindowScale(scale.shift[..., None], scale.spread[..., None]))
@@ -105,14 +106,20 @@ class Forecaster(nnx.Module):
         """What the head sees of all states of the top layer, and of the last one (or those decoded from it)."""
         return query
 
-    def _embedded(self, values: Float[Array, "batch rows names"], names: tuple[str, ...]) -> Array:
+    def _embedded(
+        self, values: Float[Array, "batch rows names"], names: tuple[str, ...], keys: PRNGKeyArray | None
+    ) -> Array:
         """Category ids replaced by their vectors, which stand behind the other features."""
         present = [(index, name) for index, name in enumerate(self.config.categories) if name in names]
         if not present:
             return values
         others = [position for position, name in enumerate(names) if name not in self.config.categories]
         ids = [values[..., names.index(name)].astype(jnp.int32) for _, name in present]
-        vectors = [self.category[index](column) for (index, _), column in zip(present, ids, strict=True)]
+        first = -1 - len(self.config.static_sizes)
+        vectors = [
+            self.category[index](column, keys=fold_each(keys, first - index))
+            for (index, _), column in zip(present, ids, strict=True)
+        ]
         return jnp.concatenate([values[..., jnp.array(others, dtype=jnp.int32)], *vectors], axis=-1)
 
     def _steps(self, x: Array) -> Sequence3:
@@ -129,14 +136,14 @@ class Forecaster(nnx.Module):
         vector: Float[Array, "batch dims"],
         *,
         initial: Sequence[tuple[Array, ...]] | None = None,
-        key: PRNGKeyArray | None,
+        keys: PRNGKeyArray | None,
     ) -> tuple[Sequence3, list[tuple[Array, ...]]]:
         """States of the top layer, and the final state of each layer."""
         states = jnp.concatenate([steps, jnp.broadcast_to(vector, (len(steps), *vector.shape))], axis=-1)
         finals = []
         for index, layer in enumerate(self.rnn):
             if index > 0:
-                states = dropout(states, self.config.dropout, key=_fold(key, index))
+                states = dropout(states, self.config.dropout, keys=fold_each(keys, index))
             inputs = states
             states, final = layer(inputs, None if initial is None else initial[index])
             finals.append(final)
@@ -152,12 +159,12 @@ class Forecaster(nnx.Module):
         finals: list[tuple[Array, ...]],
         vector: Array,
         future: Array | None,
-        key: PRNGKeyArray | None,
+        keys: PRNGKeyArray | None,
     ) -> Float[Array, "parts batch context"]:
         """What the head sees for each part of the horizon; a dense decoder has one part."""
         config: ModelConfig = self.config
         query = self._decoded(finals, vector, future) if config.decoder == "segments" else self._last(states)
-        context = dropout(self.read(states, query), config.dropout, key=_fold(key, len(config.hidden)))
+        context = dropout(self.read(states, query), config.dropout, keys=fold_each(keys, len(config.hidden)))
         if future is not None and config.decoder == "dense":
             context = jnp.concatenate([context, future.reshape(1, len(future), -1)], axis=-1)
         return context
@@ -178,14 +185,14 @@ class Forecaster(nnx.Module):
         if future is not None:
             steps += jnp.swapaxes(self.future(future.reshape(len(future), parts, -1)), 0, 1)
         initial = [tuple(jnp.tile(state, (parts, 1)) for state in final) for final in finals]
-        states, _ = self._run(steps.reshape(1, -1, width), jnp.tile(vector, (parts, 1)), initial=initial, key=None)
+        states, _ = self._run(steps.reshape(1, -1, width), jnp.tile(vector, (parts, 1)), initial=initial, keys=None)
         return states.reshape(parts, len(vector), -1)
 
-    def _static_vector(self, static: Array | None, batch: int, key: PRNGKeyArray | None) -> Float[Array, "batch dims"]:
+    def _static_vector(self, static: Array | None, batch: int, keys: PRNGKeyArray | None) -> Float[Array, "batch dims"]:
         vectors = [jnp.zeros((batch, 0), self.head.kernel.dtype)]
         if static is not None:
             tables = enumerate(self.static if self.config.static_sizes else [])
-            vectors += [table(static[:, index], key=_fold(key, -1 - index)) for index, table in tables]
+            vectors += [table(static[:, index], keys=fold_each(keys, -1 - index)) for index, table in tables]
         return jnp.concatenate(vectors, axis=-1)
 
     @property
@@ -240,7 +247,3 @@ class Forecaster(nnx.Module):
             context += rows * config.width(config.future_features)
         targets = 1 if config.channels == "independent" else len(config.targets)
         self.head = Dense(context, rows * targets * config.levels, key=of_head)
-
-
-def _fold(key: PRNGKeyArray | None, number: int) -> PRNGKeyArray | None:
-    return None if key is None else jax.random.fold_in(key, number % 2**32)
