@@ -113,17 +113,24 @@ def test_missing_model_says_how_to_make_it(tmp_path):
 
 
 def test_dropout_keeps_the_mean_and_zeroes_the_given_share():
-    x = np.ones((200, 200), np.float32)
-    dropped = np.asarray(dropout(x, 0.25, key=jax.random.key(0)))
+    x = np.ones((20, 50, 40), np.float32)
+    dropped = np.asarray(dropout(x, 0.25, keys=jax.random.split(jax.random.key(0), 50)))
     assert abs((dropped == 0).mean() - 0.25) < 0.01
     assert abs(dropped.mean() - 1.0) < 0.01
 
 
-def test_dropout_is_only_active_with_a_key():
+def test_dropout_of_a_window_does_not_depend_on_the_other_windows():
+    x, keys = np.ones((3, 8, 5), np.float32), jax.random.split(jax.random.key(0), 8)
+    whole = np.asarray(dropout(x, 0.5, keys=keys))
+    np.testing.assert_array_equal(whole[:, 2:4], dropout(x[:, 2:4], 0.5, keys=keys[2:4]))
+    assert not np.array_equal(whole[:, 0], whole[:, 1])
+
+
+def test_dropout_is_only_active_with_keys():
     x = np.random.default_rng(0).normal(size=(8, 4, 3)).astype(np.float32)
     model = build(CONFIG, key=jax.random.key(1))
     np.testing.assert_array_equal(model(x), model(x))
-    assert not np.array_equal(model(x, key=jax.random.key(5)), model(x))
+    assert not np.array_equal(model(x, keys=jax.random.split(jax.random.key(5), 8)), model(x))
 
 
 def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.network import CHANNEL_DIM, Forecaster
+from spline_lstm.models.network import CHANNEL_DIM
 from spline_lstm.models.registry import build, from_arrays, structure, to_arrays
 from tests.models.test_recurrent import numpy_gru, numpy_lstm
 
@@ -221,7 +221,7 @@ def test_a_category_enters_as_the_vector_of_its_id_in_history_and_future():
         category_sizes=(3,),
         category_dims=(2,),
     )
-    network = Forecaster(config, key=jax.random.key(0))
+    network = build(config, key=jax.random.key(0))
     table = np.asarray(network.category[0].table[...])
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 6, 3)).astype(np.float32)
@@ -235,7 +235,7 @@ def test_a_category_enters_as_the_vector_of_its_id_in_history_and_future():
         category_sizes=(),
         category_dims=(),
     )
-    plain = Forecaster(by_hand, key=jax.random.key(1))
+    plain = build(by_hand, key=jax.random.key(1))
     weights = {
         name: value for name, value in to_arrays(nnx.state(network, nnx.Param)).items() if "category" not in name
     }
@@ -260,8 +260,28 @@ def test_an_unknown_category_takes_the_unknown_token():
         category_sizes=(3,),
         category_dims=(2,),
     )
-    network = Forecaster(config, key=jax.random.key(0))
+    network = build(config, key=jax.random.key(0))
     x = np.ones((1, 2, 2), np.float32)
     unknown, beyond = x.copy(), x.copy()
     unknown[..., 1], beyond[..., 1] = 0, 7
     np.testing.assert_array_equal(network(unknown), network(beyond))
+
+
+def test_training_reaches_the_unknown_token_of_statics_and_categories():
+    config = dataclasses.replace(
+        BASE, static_sizes=(3,), static_dims=(2,), categories=("b",), category_sizes=(4,), category_dims=(2,)
+    )
+    config = dataclasses.replace(config, targets=("a",), target_indices=(0,), normalization="none")
+    graph, weights = nnx.split(build(config, key=jax.random.key(0)), nnx.Param)
+    x = np.random.default_rng(0).normal(size=(200, 8, 3)).astype(np.float32)
+    x[:, :, 2] = 2.0
+    static = np.ones((200, 1), np.int32)
+    keys = jax.random.split(jax.random.key(1), 200)
+
+    def loss(weights, keys):
+        return nnx.merge(graph, weights)(x, None, static, keys=keys).sum()
+
+    with_keys, without = (to_arrays(jax.grad(loss)(weights, given)) for given in (keys, None))
+    for table in ("static.0.table", "category.0.table"):
+        assert np.abs(with_keys[table][0]).sum() > 0
+        np.testing.assert_array_equal(without[table][0], 0)
