@@ -9,6 +9,9 @@ AAAI 2023), which follows a series whose level wanders off; with v it can return
 Both are fitted in closed form (Hoerl and Kennard 1970, Technometrics 12, 55-67). The penalty shrinks
 towards the naive forecast, for w = v = b = 0 is just that.
 
+The weights are rounded, and the sums of a forecast are taken row by row of the lookback: the library
+behind ``@`` and `solve` adds up in another order on every family of CPUs, and forecasts are stored.
+
 Measured, MSE in z-scores: glucose, 24 steps of 5 minutes back and 6 ahead, naive .136, NLinear .101,
 with level .095.
 """
@@ -21,6 +24,9 @@ from jaxtyping import Bool, Float
 
 from spline_lstm.evaluation.baselines import Forecast, History
 
+# Of the weights of scaled inputs: far above the rounding errors of solving (1e-13 between CPUs), far below what
+# shows in an error.
+GRAIN = 2.0**-20
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 Mask = Bool[np.ndarray, "windows horizon targets"]
@@ -76,7 +82,10 @@ class Ridge:
 
     def _predict_target(self, history: np.ndarray, k: int) -> np.ndarray:
         last = _last(history, k)
-        return last + _differences(history, k) @ self.kernel[k] + last * self.level[k] + self.intercept[k]
+        forecast = last + last * self.level[k] + self.intercept[k]
+        for row, weights in enumerate(self.kernel[k]):
+            forecast += (history[:, row, k, None] - last) * weights
+        return forecast
 
 
 def fit_ridge(
@@ -163,7 +172,8 @@ def _moments(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.
 def _solve(gram: np.ndarray, cross: np.ndarray, strengths: list[float]) -> list[np.ndarray]:
     """Weights [n, horizon] for each strength."""
     unit = np.eye(gram.shape[-1])
-    return [np.linalg.solve(gram + strength * unit, cross[..., None])[..., 0].T for strength in strengths]
+    exact = [np.linalg.solve(gram + strength * unit, cross[..., None])[..., 0].T for strength in strengths]
+    return [np.round(weights / GRAIN) * GRAIN for weights in exact]
 
 
 def _regression(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
