@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 
 from spline_lstm.architecture import model_config
-from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
+from spline_lstm.artifacts import content_id, read_preprocessor, sha256_of_file, write_metrics, write_text
 from spline_lstm.checkpoints import Checkpoint
 from spline_lstm.epoch_clock import EpochClock
 from spline_lstm.models.config import ModelConfig
@@ -29,7 +29,7 @@ def main(folder: Path) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = load_windows(folder)
-    preprocessor = read_json(folder / "models/preprocessor.json")
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
     history: list[Epoch] = []
     clock = EpochClock()

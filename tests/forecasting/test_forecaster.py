@@ -123,6 +123,12 @@ def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_p
     shutil.copy(tmp_path / "other/models/preprocessor.json", folder / "models/preprocessor.json")
     with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
         spline_lstm.Forecaster.load(folder)
+    path = folder / "models/preprocessor.json"
+    content = json.loads((pipeline / "models/preprocessor.json").read_text())
+    content["scaler"]["center"][0] += 1
+    write_json(path, content)
+    with pytest.raises(ArtifactError, match="was changed after it was written"):
+        spline_lstm.Forecaster.load(folder)
     folder = shutil.copytree(pipeline, tmp_path / "intervals")
     shutil.copy(tmp_path / "other/models/intervals.json", folder / "models/intervals.json")
     with pytest.raises(ArtifactError, match="was measured on model"):
