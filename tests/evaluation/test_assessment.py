@@ -82,6 +82,22 @@ def test_baselines_know_only_rows_before_the_origin(windows):
     np.testing.assert_allclose(made["seasonal_naive"](batch, history)[:, :, 0], expected, atol=1e-4)
 
 
+def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_value(windows):
+    params = WindowParams(lookback=1, horizon=2, stride=1, embargo=None, materialize=False)
+    short = make_windows(windows.arrays, windows.scaler, params)
+    batch = short.gather("test")
+    last = (short.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series)[:, None] + np.zeros(2)
+    found = {
+        name: forecast(batch, history_of(short, batch))[:, :, 0]
+        for name, forecast in make_baselines(short, PARAMS).items()
+    }
+    for name in ("naive", "moving_average", "drift"):
+        np.testing.assert_allclose(found[name], last, atol=1e-4)
+    # All that ridge can learn of a line is its slope.
+    np.testing.assert_allclose(found["ridge"], last + [1, 2], atol=1e-2)
+    np.testing.assert_allclose(found["seasonal_naive"], last + [1, 2] - 24, atol=1e-4)
+
+
 def seasonal(windows, origins, season):
     batch = windows.gather_origins(np.array(origins))
     return last_season(windows, batch, history_of(windows, batch), season)[:, :, 0]
