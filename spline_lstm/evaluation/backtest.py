@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from spline_lstm.evaluation.assessment import hour_of_day, percentage_floor, season_scales
 from spline_lstm.evaluation.forecasts import calibrate, forecast_test_part
@@ -36,6 +36,7 @@ from spline_lstm.runtime import configure_compilation_cache, configure_threads
 from spline_lstm.schema import Schema
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.reading import RawTable, rows_of
+from spline_lstm.series.scaling import Scaler
 from spline_lstm.series.stamps import iso_stamp
 
 
@@ -73,7 +74,8 @@ class FoldResult:
         Of the model and the baselines on the test part; series counted as in the whole table.
     coverage : CoverageSums
     intervals : Intervals
-    scale : [targets] float64, data units per z-score
+    scaler : Scaler
+        Of the targets, all series together.
     windows : number of windows of each part
     best_epoch, epochs : int
     """
@@ -82,7 +84,7 @@ class FoldResult:
     sums: ScoreSums
     coverage: CoverageSums
     intervals: Intervals
-    scale: Float[np.ndarray, " targets"]
+    scaler: Scaler
     windows: Mapping[str, int]
     best_epoch: int
     epochs: int
@@ -170,7 +172,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         sums=sums,
         coverage=coverage,
         intervals=intervals,
-        scale=fit.windows.target_scaler.overall.scale,
+        scaler=fit.windows.target_scaler.overall,
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
         best_epoch=fit.trained.best_epoch,
         epochs=len(fit.trained.history),
@@ -235,7 +237,7 @@ def _figures(
     sums: ScoreSums, coverage: CoverageSums, result: FoldResult, targets: Sequence[str]
 ) -> dict[str, float | int | str | bool]:
     """The figures of `finish` and of the intervals that are no details."""
-    content = finish(sums, targets=targets, scale=result.scale)
+    content = finish(sums, targets=targets, scale=result.scaler.scale, center=result.scaler.center)
     content |= coverage_content(coverage, result.intervals, targets)
     return {name: value for name, value in content.items() if isinstance(value, float | int | str | bool)}
 

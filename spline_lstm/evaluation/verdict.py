@@ -20,6 +20,8 @@ PARTS = {
 def verdict(scores: Mapping[str, Any]) -> str:
     """One sentence on the model and the baselines; `scores` as `scores.finish` gives them."""
     rmse, best = number(scores["rmse"]), scores["best_baseline"]
+    if best is None:
+        return "nothing was scored: no value of the test part was observed"
     best_rmse = number(scores["baselines"][best]["rmse"])
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
@@ -52,7 +54,7 @@ def cautions(scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mappi
 
 
 def _lost(scores: Mapping[str, Any]) -> list[str]:
-    if scores.get("beats_baselines") is not False:
+    if scores.get("beats_baselines") is not False or not scores["loses_to"]:
         return []
     names = listed([plain(name) for name in scores["loses_to"]])
     return [f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."]
@@ -68,8 +70,9 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
 
 
 def _lost_parts(scores: Mapping[str, Any], part: str, one: str, many: str) -> list[str]:
-    """Steps, targets or series in which a baseline is at least as good, where there are several of them."""
-    parts: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
+    """Steps, targets or series in which a baseline is at least as good, where several of them were scored."""
+    rows: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
+    parts = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
     lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
     if len(parts) < 2 or not lost:
         return []

@@ -94,8 +94,8 @@ def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_va
     for name in ("naive", "moving_average", "drift"):
         np.testing.assert_allclose(found[name], last, atol=1e-4)
     # All that ridge can learn of a line is its slope.
-    np.testing.assert_allclose(found["ridge"], last + [1, 2], atol=1e-2)
-    np.testing.assert_allclose(found["seasonal_naive"], last + [1, 2] - 24, atol=1e-4)
+    np.testing.assert_allclose(found["ridge"], last + np.array([1, 2]), atol=1e-2)
+    np.testing.assert_allclose(found["seasonal_naive"], last + np.array([1, 2]) - 24, atol=1e-4)
 
 
 def seasonal(windows, origins, season):
