@@ -121,6 +121,22 @@ def test_it_prints_the_forecast_and_its_bounds_in_a_process_without_jax(folder):
     ]
 
 
+def test_half_widths_are_multiplied_by_the_scale_of_the_series(folder, capsys):
+    edit(folder / "models/intervals.json", scales=[[10.0], [0.5], [2.0]])
+    text = (folder / "history.csv").read_text()
+    new = [line.replace(",b,", ",new,") for line in text.splitlines() if ",b," in line]
+    (folder / "history.csv").write_text(text + "\n".join(new) + "\n")
+    rows = (folder / "future.csv").read_text()
+    more = [line.replace(",b,", ",new,") for line in rows.splitlines() if ",b," in line]
+    (folder / "future.csv").write_text(rows + "\n".join(more) + "\n")
+    assert predict(folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a,2020-01-03T02:00:00Z,249,239,259"
+    assert lines[4] == "b,2020-01-03T02:00:00Z,1149,1148.5,1149.5"
+    # One that training did not see takes the last scale.
+    assert lines[7] == "new,2020-01-03T02:00:00Z,1149,1147,1151"
+
+
 def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     assert predict(folder, "--output", folder / "out/forecast.csv") == 0
     expected = (folder / "out/forecast.csv").read_text()

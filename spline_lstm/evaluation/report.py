@@ -146,7 +146,8 @@ def _intervals(scores: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [
         Text(
             f"Method: {scores['interval_method']}. Coverage: percent of the observed test values inside; it should be "
-            "the level. Width in data units."
+            "the level. Width in data units; with split conformal and several series, it is in proportion to the mean "
+            "absolute error of the series in training."
         ),
         Table(
             "On the test part",

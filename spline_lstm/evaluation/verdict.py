@@ -7,6 +7,8 @@ from spline_lstm.evaluation.wording import listed, number, plain
 
 # Percentage points that the coverage may lie off the level of the interval.
 COVERAGE_TOLERANCE = 2.0
+# Of a single step or series: further off, and measured on enough values to say so.
+PART_TOLERANCE, PART_VALUES = 10.0, 100
 # Bias, as a share of the RMSE, from which on it is worth a word.
 BIAS_SHARE = 0.25
 PARTS = {
@@ -95,7 +97,22 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"The {row['interval']} % intervals are too {side} for the test part: they cover {number(coverage)} % "
                 "of its values."
             )
+        texts += [text for part in ("steps", "series") for text in _uncovered(row, part)]
     return texts
+
+
+def _uncovered(row: Mapping[str, Any], part: str) -> list[str]:
+    """Steps or series whose coverage is far off the level of one kind of interval, where there are several."""
+    one = {"steps": "step", "series": "series"}[part]
+    rows = [item for item in row.get(part, []) if item["n"] >= PART_VALUES]
+    off = [item for item in rows if abs(item["coverage"] - float(row["interval"])) > PART_TOLERANCE]
+    if len(rows) < 2 or not off:
+        return []
+    names = listed([f"{item[one]} ({number(item['coverage'])} %)" for item in off])
+    return [
+        f"In {len(off)} of {len(rows)} {part} the coverage of the {row['interval']} % intervals is more than "
+        f"{PART_TOLERANCE:g} points off: {one} {names}."
+    ]
 
 
 def _bias(scores: Mapping[str, Any]) -> list[str]:

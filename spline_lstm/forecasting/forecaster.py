@@ -207,7 +207,7 @@ class Forecaster:
         ahead = None if future is None else behind.future_frame(future, "future")
         inputs = serving_inputs(behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead)
         point, quantiles = self._forecast(inputs)
-        levels, bounds = bounds_of(self.intervals_, point, quantiles, config.quantiles)
+        levels, bounds = bounds_of(self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles)
         table = forecast_table(
             point,
             bounds,

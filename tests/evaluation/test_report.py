@@ -25,6 +25,13 @@ SCORES = {
     "baselines": {"naive": {"rmse": 3.5}, "moving_average": {"rmse": 3.0822}},
     "intervals": [{"interval": "80", "coverage": 81.5}],
 }
+INTERVAL = {"interval": "80", "coverage": 80.5}
+
+
+def part(coverage, n=100, **name):
+    return {**name, "n": n, "coverage": float(coverage)}
+
+
 TRAIN = {"overfitting_warning": False, "train_loss": 0.05, "validation_loss": 0.09, "best_epoch": 7}
 LOSING = SCORES | {"beats_baselines": False, "loses_to": ["moving_average"], "rmse": 4.25}
 
@@ -58,6 +65,18 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
         ({"hours": {"3": BAD, "4": GOOD, "5": EMPTY}}, {}, {}, "In 1 of 2 hours of the day a baseline is at least as"),
         ({"intervals": [{"interval": "80", "coverage": 77.9}]}, {}, {}, "80 % intervals are too narrow"),
         ({"intervals": [{"interval": "95", "coverage": 97.5}]}, {}, {}, "95 % intervals are too wide"),
+        (
+            {"intervals": [INTERVAL | {"steps": [part(80, step="1"), part(69, step="2"), part(0, step="3", n=99)]}]},
+            {},
+            {},
+            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: step 2 (69.00 %).",
+        ),
+        (
+            {"intervals": [INTERVAL | {"series": [part(99, series="a"), part(71, series="b"), part(60, series="c")]}]},
+            {},
+            {},
+            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: series a (99.00 %), c (",
+        ),
         ({"bias": 1.5}, {}, {}, "too high on average: bias 1.500"),
         ({}, {}, {"warnings": ["glucose: psi 0.5 exceeds the limit 0.25"]}, "Data: glucose: psi 0.5 exceeds"),
     ],
