@@ -17,13 +17,16 @@ from spline_lstm.training import Epoch, Trained, train, training_curve
 from spline_lstm.windows import load_windows
 
 CHECKPOINTS = Path(".cache/training")
+MODEL = ("best.safetensors", "last.safetensors", "model.json")
+OUTPUTS = (*(f"models/rnn/{name}" for name in MODEL), "metrics/train.json", "metrics/train_time.json")
 LIBRARY = Path(__file__).parent.parent / "spline_lstm"
 
 
 def main(folder: Path) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
-    A diverged run leaves only its curve; a killed run goes on behind its last epoch when it is started again.
+    A diverged run leaves only its curve, also where a former one left a model; a killed run goes on behind its last
+    epoch when it is started again.
     """
     params = load_params(folder)
     configure_threads(params.train.threads)
@@ -31,6 +34,8 @@ def main(folder: Path) -> str:
     windows = load_windows(folder)
     preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
+    for name in OUTPUTS:
+        (folder / name).unlink(missing_ok=True)
     history: list[Epoch] = []
     clock = EpochClock()
 
