@@ -98,6 +98,30 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def with_run_id(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of preprocessor.json behind its run id, which is the content id of all else."""
+    rest = {key: value for key, value in content.items() if key != "run_id"}
+    return {"run_id": content_id(rest), **rest}
+
+
+def read_preprocessor(path: Path) -> dict[str, Any]:
+    """Read preprocessor.json as it was written.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing or damaged, or was changed after it was written: the run id is that of other content.
+    """
+    content = read_json(path)
+    actual = with_run_id(content)["run_id"]
+    if content.get("run_id") != actual:
+        raise ArtifactError(
+            f"{path} was changed after it was written: its run id is {content.get('run_id')}, but its content has "
+            f"{actual}; run `dvc repro`"
+        )
+    return content
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an uncompressed .npz; equal arrays give equal bytes.
 

@@ -126,6 +126,15 @@ class ExperimentError(SplineLstmError):
     title = "experiments"
 
 
+def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
+    """The same error, each of its messages behind a prefix that says where.
+
+    >>> str(prefixed(ParamsError("seed is missing"), "fold 2"))
+    'fold 2: seed is missing'
+    """
+    return type(error)(*(f"{prefix}: {line}" for line in error.lines))
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """Text of a user's value for a message, cut where it is long.
 

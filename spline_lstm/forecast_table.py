@@ -43,12 +43,16 @@ def load_intervals(path: Path, model_run_id: str) -> Intervals | None:
 def bounds_of(
     intervals: Intervals | None,
     point: Point,
+    rows: Int[np.ndarray, " series"],
     quantiles: Float[np.ndarray, "series horizon targets quantiles"] | None = None,
     quantile_levels: Sequence[float] = (),
 ) -> tuple[tuple[float, ...], Float[np.ndarray, "levels two series horizon targets"]]:
-    """Levels in percent, and lower and upper bound of each; data units."""
+    """Levels in percent, and lower and upper bound of each; data units.
+
+    `rows` are the places of the series in preprocessor.json, -1 for one that was not there.
+    """
     if intervals is not None and intervals.method == CONFORMAL:
-        return intervals.levels, conformal_bounds(point, intervals)
+        return intervals.levels, conformal_bounds(point, intervals, rows)
     if intervals is not None and intervals.method == QUANTILES and quantiles is not None:
         return intervals.levels, quantile_bounds(quantiles, quantile_levels)
     return (), np.empty((0, 2, *point.shape))

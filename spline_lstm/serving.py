@@ -40,7 +40,8 @@ class ServingInputs:
     X_static : [series, n_static] int32: ids, 0: unknown
     origin_time : [series] int64, ns since 1970 UTC of the first forecast row
     series : names
-    scaler_rows : [series] int64: row of a per-series scaler, -1 for a series that training did not see
+    scaler_rows : [series] int64: place in preprocessor.json and so the row of a per-series scaler and of the scales of
+        the intervals, -1 for a series that training did not see
     """
 
     X: Float[np.ndarray, "series lookback features"]

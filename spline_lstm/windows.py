@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.artifacts import content_id, read_arrays, read_json, write_arrays
+from spline_lstm.artifacts import content_id, read_arrays, read_preprocessor, write_arrays
 from spline_lstm.errors import ArtifactError, TooLittleDataError
 from spline_lstm.params import WindowParams
 from spline_lstm.series.arrays import AsOfArrays
@@ -246,7 +246,7 @@ def load_windows(folder: Path | str = ".") -> Windows:
     """
     folder = Path(folder)
     arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
-    preprocessor = read_json(folder / "models/preprocessor.json")
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     stored = read_arrays(folder / "data/processed/windows.npz")
     try:
         scaler = Scaler.from_json(preprocessor["scaler"])

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from spline_lstm.artifacts import write_metrics, write_text
-from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table
+from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table, pooled_scores
+from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.evaluation.wording import number
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_threads
@@ -29,8 +30,7 @@ def main(folder: Path) -> str:
     write_metrics(folder / "metrics/backtest.json", content)
     each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
     return (
-        f"{len(results)} folds, RMSE {each}, pooled {number(content['backtest_rmse'])}, "
-        f"{content['backtest_skill']:.1%} below that of the best baseline, {content['backtest_best_baseline']}; "
+        f"{len(results)} folds, RMSE {each}; over all of them {verdict(pooled_scores(results, schema.target_cols))}; "
         f"{content['backtest_folds_lost']} folds lost to a baseline"
     )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.artifacts import read_json, write_metrics
+from spline_lstm.artifacts import read_preprocessor, write_metrics
 from spline_lstm.edge.exported import exported_files
 from spline_lstm.edge.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.edge.golden import load_golden
@@ -50,7 +50,7 @@ def main(folder: Path) -> str:
 
 def read_target_scale(path: Path) -> tuple[str, np.ndarray]:
     """Run id of the preprocessor, and data units per z-score of each target."""
-    preprocessor = read_json(path)
+    preprocessor = read_preprocessor(path)
     try:
         scale = np.array(preprocessor["scaler"]["scale"], np.float64)
         return preprocessor["run_id"], scale[preprocessor["target_indices"]]

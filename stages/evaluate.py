@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json, write_arrays, write_json, write_metrics
+from spline_lstm.artifacts import read_preprocessor, write_arrays, write_json, write_metrics
 from spline_lstm.evaluation.assessment import assess, evaluation_content, golden_arrays
 from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.evaluation.outputs import write_pictures, write_tables
@@ -21,7 +21,7 @@ def main(folder: Path) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     model, windows = load_model(folder), load_windows(folder)
-    series = tuple(read_json(folder / "models/preprocessor.json")["series"])
+    series = tuple(read_preprocessor(folder / "models/preprocessor.json")["series"])
     intervals = calibrate(model, windows, params.evaluate)
     result = assess(
         model,

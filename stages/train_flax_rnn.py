@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 
 from spline_lstm.architecture import model_config
-from spline_lstm.artifacts import content_id, read_json, sha256_of_file, write_metrics, write_text
+from spline_lstm.artifacts import content_id, read_preprocessor, sha256_of_file, write_metrics, write_text
 from spline_lstm.checkpoints import Checkpoint
 from spline_lstm.epoch_clock import EpochClock
 from spline_lstm.models.config import ModelConfig
@@ -17,20 +17,25 @@ from spline_lstm.training import Epoch, Trained, train, training_curve
 from spline_lstm.windows import load_windows
 
 CHECKPOINTS = Path(".cache/training")
+MODEL = ("best.safetensors", "last.safetensors", "model.json")
+OUTPUTS = (*(f"models/rnn/{name}" for name in MODEL), "metrics/train.json", "metrics/train_time.json")
 LIBRARY = Path(__file__).parent.parent / "spline_lstm"
 
 
 def main(folder: Path) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
-    A diverged run leaves only its curve; a killed run goes on behind its last epoch when it is started again.
+    A diverged run leaves only its curve, also where a former one left a model; a killed run goes on behind its last
+    epoch when it is started again.
     """
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = load_windows(folder)
-    preprocessor = read_json(folder / "models/preprocessor.json")
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
+    for name in OUTPUTS:
+        (folder / name).unlink(missing_ok=True)
     history: list[Epoch] = []
     clock = EpochClock()
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json
+from spline_lstm.artifacts import read_preprocessor
 from spline_lstm.params import load_params
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.scaling import Scaler
@@ -14,7 +14,7 @@ def main(folder: Path) -> str:
     """Write data/processed/windows.npz."""
     params = load_params(folder).window
     arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
-    scaler = Scaler.from_json(read_json(folder / "models/preprocessor.json")["scaler"])
+    scaler = Scaler.from_json(read_preprocessor(folder / "models/preprocessor.json")["scaler"])
     windows = make_windows(arrays, scaler, params)
     save_windows(folder / "data/processed/windows.npz", windows, materialize=params.materialize)
     counts = ", ".join(f"{len(origins)} {name}" for name, origins in windows.splits.items())

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from spline_lstm.__main__ import main
-from spline_lstm.artifacts import write_json
+from spline_lstm.artifacts import with_run_id, write_json
 from spline_lstm.params import OutliersParams
 from spline_lstm.series.preprocessing import preprocess
 from spline_lstm.series.reading import plain_frame, typed_table
@@ -121,6 +121,22 @@ def test_it_prints_the_forecast_and_its_bounds_in_a_process_without_jax(folder):
     ]
 
 
+def test_half_widths_are_multiplied_by_the_scale_of_the_series(folder, capsys):
+    edit(folder / "models/intervals.json", scales=[[10.0], [0.5], [2.0]])
+    text = (folder / "history.csv").read_text()
+    new = [line.replace(",b,", ",new,") for line in text.splitlines() if ",b," in line]
+    (folder / "history.csv").write_text(text + "\n".join(new) + "\n")
+    rows = (folder / "future.csv").read_text()
+    more = [line.replace(",b,", ",new,") for line in rows.splitlines() if ",b," in line]
+    (folder / "future.csv").write_text(rows + "\n".join(more) + "\n")
+    assert predict(folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a,2020-01-03T02:00:00Z,249,239,259"
+    assert lines[4] == "b,2020-01-03T02:00:00Z,1149,1148.5,1149.5"
+    # One that training did not see takes the last scale.
+    assert lines[7] == "new,2020-01-03T02:00:00Z,1149,1147,1151"
+
+
 def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     assert predict(folder, "--output", folder / "out/forecast.csv") == 0
     expected = (folder / "out/forecast.csv").read_text()
@@ -138,8 +154,9 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
         (lambda f: (f / "history.csv").unlink(), 2, "no such file"),
         (lambda f: (f / "models/edge/model.onnx").unlink(), 15, "model.onnx is missing"),
         (lambda f: (f / "models/preprocessor.json").unlink(), 15, "preprocessor.json is missing"),
-        (lambda f: edit(f / "models/preprocessor.json", run_id="other"), 15, "trained behind preprocessor"),
-        (lambda f: edit(f / "models/preprocessor.json", neutral=None), 15, "another version of the code"),
+        (lambda f: edit(f / "models/preprocessor.json", series=["a", "c"]), 15, "was changed after it was written"),
+        (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
+        (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
         (lambda f: edit(f / "models/intervals.json", run_id="other"), 15, "was measured on model other"),
         (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
@@ -158,6 +175,13 @@ def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, 
 def edit(path, **changes):
     content = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def edit_preprocessor(folder, **changes):
+    """Another preprocessor, by its own run id."""
+    path = folder / "models/preprocessor.json"
+    edit(path, **changes)
+    path.write_text(json.dumps(with_run_id(json.loads(path.read_text()))))
 
 
 def cut(path, hour):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.artifacts import read_arrays, read_json, write_arrays, write_json
+from spline_lstm.artifacts import read_arrays, read_json, with_run_id, write_arrays, write_json
 from spline_lstm.errors import ArtifactError, TooLittleDataError
 from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.preprocessing import preprocess
@@ -431,7 +431,7 @@ def test_a_windows_file_of_another_version_is_refused(folder, name):
 def test_a_preprocessor_of_another_version_is_refused(folder, name):
     content = read_json(folder / "models/preprocessor.json")
     del content[name]
-    write_json(folder / "models/preprocessor.json", content)
+    write_json(folder / "models/preprocessor.json", with_run_id(content))
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)
 
@@ -439,9 +439,18 @@ def test_a_preprocessor_of_another_version_is_refused(folder, name):
 @pytest.mark.parametrize(("key", "value"), [("features", ["z"]), ("features", ["y", "z"])])
 def test_a_preprocessor_with_other_features_is_refused(folder, key, value):
     content = read_json(folder / "models/preprocessor.json")
-    write_json(folder / "models/preprocessor.json", {**content, key: value})
-    with pytest.raises(ArtifactError, match="dvc repro"):
+    write_json(folder / "models/preprocessor.json", with_run_id({**content, key: value}))
+    with pytest.raises(ArtifactError, match="come from different runs"):
         load_windows(folder)
+
+
+def test_a_preprocessor_that_was_changed_is_refused(folder):
+    content = read_json(folder / "models/preprocessor.json")
+    content["scaler"]["scale"] = [2.0]
+    write_json(folder / "models/preprocessor.json", content)
+    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
+        load_windows(folder)
+    assert error.value.exit_code == 15
 
 
 def test_a_preprocessor_of_another_run_is_refused(folder):

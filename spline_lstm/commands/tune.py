@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from spline_lstm.artifacts import read_json
+from spline_lstm.artifacts import read_preprocessor
 from spline_lstm.comparison.repository import find_place
 from spline_lstm.errors import UsageError
 from spline_lstm.params import load_params
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
-    problem = Problem(params, entry, windows, read_json(folder / "models/preprocessor.json"))
+    problem = Problem(params, entry, windows, read_preprocessor(folder / "models/preprocessor.json"))
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)

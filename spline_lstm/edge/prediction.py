@@ -58,7 +58,9 @@ def forecast_raw(
     )
     answered = ask(session, metadata, inputs, behind)
     intervals = load_intervals(preprocessor.parent / "intervals.json", metadata["run_id"])
-    levels, bounds = bounds_of(intervals, answered[FORECAST], answered.get(QUANTILES), metadata["quantiles"])
+    levels, bounds = bounds_of(
+        intervals, answered[FORECAST], inputs.scaler_rows, answered.get(QUANTILES), metadata["quantiles"]
+    )
     return forecast_table(
         answered[FORECAST],
         bounds,

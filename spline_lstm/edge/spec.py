@@ -11,7 +11,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from spline_lstm.artifacts import content_id, read_json
+from spline_lstm.artifacts import content_id, read_json, read_preprocessor
 from spline_lstm.edge.exported import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.edge.shapes import check_exportable, input_shapes, output_shapes, weight_shapes
 from spline_lstm.errors import ArtifactError, ExportError
@@ -100,7 +100,7 @@ def load_spec(folder: Path) -> EdgeSpec:
         An option of the model or of its scaler has no exported form.
     """
     path, behind = folder / "models/rnn/model.json", folder / "models/preprocessor.json"
-    content, preprocessor = read_json(path), read_json(behind)
+    content, preprocessor = read_json(path), read_preprocessor(behind)
     try:
         config = ModelConfig.from_json(content)
         run_id, trained_behind = content["run_id"], content["preprocessor_run_id"]

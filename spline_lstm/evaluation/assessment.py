@@ -169,7 +169,8 @@ def evaluation_content(result: Assessment, windows: Windows, series: Sequence[st
 
     `series` names the series where there are several.
     """
-    scores = finish(result.sums, targets=windows.target_names, scale=windows.target_scaler.overall.scale, series=series)
+    scaler = windows.target_scaler.overall
+    scores = finish(result.sums, targets=windows.target_names, scale=scaler.scale, center=scaler.center, series=series)
     return {
         **scores,
         **coverage_content(result.coverage, result.intervals, windows.target_names, series),

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
+from spline_lstm.errors import SplineLstmError, prefixed
 from spline_lstm.evaluation.assessment import hour_of_day, percentage_floor, season_scales
 from spline_lstm.evaluation.forecasts import calibrate, forecast_test_part
 from spline_lstm.evaluation.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
@@ -34,8 +35,9 @@ from spline_lstm.frequency import parse_frequency
 from spline_lstm.params import BacktestParams, Params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads
 from spline_lstm.schema import Schema
-from spline_lstm.series.layout import lay_out
+from spline_lstm.series.layout import lay_out, split_instants
 from spline_lstm.series.reading import RawTable, rows_of
+from spline_lstm.series.scaling import Scaler
 from spline_lstm.series.stamps import iso_stamp
 
 
@@ -73,7 +75,8 @@ class FoldResult:
         Of the model and the baselines on the test part; series counted as in the whole table.
     coverage : CoverageSums
     intervals : Intervals
-    scale : [targets] float64, data units per z-score
+    scaler : Scaler
+        Of the targets, all series together.
     windows : number of windows of each part
     best_epoch, epochs : int
     """
@@ -82,7 +85,7 @@ class FoldResult:
     sums: ScoreSums
     coverage: CoverageSums
     intervals: Intervals
-    scale: Float[np.ndarray, " targets"]
+    scaler: Scaler
     windows: Mapping[str, int]
     best_epoch: int
     epochs: int
@@ -110,7 +113,13 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
     """The folds, each with nothing but its own rows of the table; parameters as in `backtest`."""
     step = parse_frequency(params.preprocess.frequency)
-    folds = make_folds(lay_out(table, step, params.preprocess.snap).stamps, step, params.backtest)
+    layout = lay_out(table, step, params.preprocess.snap)
+    stamps = layout.stamps
+    if params.preprocess.split.dates is not None:
+        # From the third date on, rows are in no part: no fold may see them either.
+        _, _, *end = split_instants(layout, params.preprocess.split)
+        stamps = stamps[stamps < end[0]] if end else stamps
+    folds = make_folds(stamps, step, params.backtest)
     own = fold_params(params)
     return [
         FoldJob(fold, number, rows_of(table, _rows_in(table, fold)), schema, own, table.series_names, cache)
@@ -158,11 +167,20 @@ def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
 
 
 def run_fold(job: FoldJob) -> FoldResult:
-    """Fit on the fold's own training part, and score its test part; runs in a process of its own."""
+    """Fit on the fold's own training part, and score its test part; runs in a process of its own.
+
+    Raises
+    ------
+    DataContractError, TooLittleDataError, DivergedError
+        As `fit_table`, behind the number of the fold.
+    """
     configure_threads(job.params.train.threads)
     configure_compilation_cache(job.cache)
     instants = np.array([job.fold.validation, job.fold.test], dtype=np.int64)
-    fit = fit_table(job.table, job.schema, job.params, where=f"backtest fold {job.number}", instants=instants)
+    try:
+        fit = fit_table(job.table, job.schema, job.params, where="its rows", instants=instants)
+    except SplineLstmError as error:
+        raise prefixed(error, f"backtest fold {job.number}") from error
     intervals = calibrate(fit.model, fit.windows, job.params.evaluate)
     sums, coverage = _score(fit, intervals, job)
     return FoldResult(
@@ -170,7 +188,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         sums=sums,
         coverage=coverage,
         intervals=intervals,
-        scale=fit.windows.target_scaler.overall.scale,
+        scaler=fit.windows.target_scaler.overall,
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
         best_epoch=fit.trained.best_epoch,
         epochs=len(fit.trained.history),
@@ -200,15 +218,9 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
 
 
 def backtest_content(results: Sequence[FoldResult], params: Params, targets: Sequence[str]) -> dict[str, Any]:
-    """Content of metrics/backtest.json: pooled over all test windows, and one record per fold.
-
-    The z-scores of the pooled figures are those of the last fold, which knows most.
-    """
-    last = results[-1]
-    sums, coverage = last.sums, last.coverage
-    for result in results[:-1]:
-        sums, coverage = merge(sums, result.sums), coverage + result.coverage
-    pooled = _figures(sums, coverage, last, targets)
+    """Content of metrics/backtest.json: pooled over all test windows, and one record per fold."""
+    coverage = reduce(lambda a, b: a + b, (result.coverage for result in results))
+    pooled = _figures(pooled_scores(results, targets), coverage, results[-1], targets)
     folds = [
         {
             "fold": str(number),
@@ -217,7 +229,7 @@ def backtest_content(results: Sequence[FoldResult], params: Params, targets: Seq
             **{f"{part}_windows": count for part, count in result.windows.items()},
             "best_epoch": result.best_epoch,
             "epochs": result.epochs,
-            **_figures(result.sums, result.coverage, result, targets),
+            **_figures(_scores(result.sums, result, targets), result.coverage, result, targets),
         }
         for number, result in enumerate(results, start=1)
     ]
@@ -231,12 +243,20 @@ def backtest_content(results: Sequence[FoldResult], params: Params, targets: Seq
     }
 
 
+def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict[str, Any]:
+    """`finish` of the test windows of all folds; z-scores are those of the last one, which knows most."""
+    return _scores(reduce(merge, (result.sums for result in results)), results[-1], targets)
+
+
+def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
+    return finish(sums, targets=targets, scale=result.scaler.scale, center=result.scaler.center)
+
+
 def _figures(
-    sums: ScoreSums, coverage: CoverageSums, result: FoldResult, targets: Sequence[str]
+    scores: Mapping[str, Any], coverage: CoverageSums, result: FoldResult, targets: Sequence[str]
 ) -> dict[str, float | int | str | bool]:
-    """The figures of `finish` and of the intervals that are no details."""
-    content = finish(sums, targets=targets, scale=result.scale)
-    content |= coverage_content(coverage, result.intervals, targets)
+    """The scores and the figures of the intervals that are no details."""
+    content = {**scores, **coverage_content(coverage, result.intervals, targets)}
     return {name: value for name, value in content.items() if isinstance(value, float | int | str | bool)}
 
 

@@ -51,18 +51,13 @@ def moving_average(history: History, horizon: int, window: int) -> Forecast:
 def drift(history: History, horizon: int) -> Forecast:
     """The straight line through first and last value, ``p_h = y_0 + h (y_0 - y_first) / (lookback - 1)``.
 
-    Raises
-    ------
-    ValueError
-        `history` has fewer than two rows.
+    Of a history of one row it is the naive forecast: there is no line through one value.
 
     >>> drift(np.array([[[1.0], [9.0], [5.0]]]), horizon=2).ravel().tolist()
     [7.0, 9.0]
     """
     rows = history.shape[1]
-    if rows < 2:
-        raise ValueError(f"drift needs a history of at least 2 rows, not {rows}")
-    slope = (history[:, -1:] - history[:, :1]) / (rows - 1)
+    slope = (history[:, -1:] - history[:, :1]) / max(rows - 1, 1)
     return history[:, -1:] + np.arange(1, horizon + 1)[:, None] * slope
 
 

@@ -4,7 +4,7 @@ Windows pass in batches, so memory is bounded by the batch and not by the number
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -31,6 +31,8 @@ WINDOWS_PER_BATCH = 8192
 # Ridge has few weights: it gains nothing from more windows, which would only take memory. Half widths neither:
 # the rank of a quantile among so many moves by a fraction of a percent.
 FITTED_WINDOWS = 50_000
+# A mean needs fewer windows still; one over a handful of values can be 0 by chance.
+SCALED_WINDOWS, SCALED_VALUES = 20_000, 30
 
 Values = Float[np.ndarray, "windows horizon targets"]
 Baseline = Callable[[Batch, Float[np.ndarray, "windows lookback targets"]], Values]
@@ -103,24 +105,49 @@ def calibrate(model: Model, windows: Windows, params: EvaluateParams) -> Interva
     own = quantile_intervals(model.config.quantiles, windows.horizon, targets)
     if own.levels:
         return own
-    return conformal_intervals(_validation_residuals(model, windows), params.interval_levels)
+    residuals, series = _residuals(model, windows, "validation", FITTED_WINDOWS)
+    if len(windows.arrays.series_offsets) == 2:
+        return conformal_intervals(residuals, params.interval_levels)
+    scales = series_scales(model, windows)
+    made = conformal_intervals(residuals / scales[series][:, None], params.interval_levels)
+    return replace(made, scales=scales)
 
 
-def _validation_residuals(model: Model, windows: Windows) -> Values:
-    origins = windows.splits["validation"]
-    origins = origins[evenly_spaced(len(origins), FITTED_WINDOWS)]
+def series_scales(model: Model, windows: Windows) -> Float[np.ndarray, "rows targets"]:
+    """Mean absolute error of the model on the training part of each series, and in the last row of all together.
+
+    That stands in where a series has few training values or no error; data units.
+    """
+    residuals, series = _residuals(model, windows, "train", SCALED_WINDOWS)
+    size, count = np.nan_to_num(np.abs(residuals)).sum(axis=1), np.isfinite(residuals).sum(axis=1)
+    rows = len(windows.arrays.series_offsets) - 1
+    totals, counts = (
+        np.stack([np.bincount(series, weights=column, minlength=rows) for column in values.T], axis=1)
+        for values in (size, count)
+    )
+    overall = totals.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
+    overall = np.where(overall > 0, overall, 1.0)
+    means = np.divide(totals, counts, out=np.zeros_like(totals), where=counts >= SCALED_VALUES)
+    return np.concatenate([np.where(means > 0, means, overall), overall[None]])
+
+
+def _residuals(model: Model, windows: Windows, split: str, most: int) -> tuple[Values, Int[np.ndarray, " windows"]]:
+    """Forecast - observed of evenly spaced windows of a part, data units, and the series of each."""
+    origins = windows.splits[split]
+    origins = origins[evenly_spaced(len(origins), most)]
     parts = []
     for start in range(0, len(origins), WINDOWS_PER_BATCH):
         batch = windows.gather_origins(origins[start : start + WINDOWS_PER_BATCH])
-        parts.append(forecast_of(model, windows, batch) - labels_of(windows, batch))
-    return np.concatenate(parts)
+        parts.append((forecast_of(model, windows, batch) - labels_of(windows, batch), batch.series))
+    residuals, series = zip(*parts, strict=True)
+    return np.concatenate(residuals), np.concatenate(series)
 
 
 def bounds_of(model: Model, windows: Windows, batch: Batch, forecast: Values, intervals: Intervals) -> Bounds:
     """Prediction intervals around the point forecasts, data units."""
     if intervals.method == QUANTILES:
         return quantile_bounds(quantiles_of(model, windows, batch), model.config.quantiles)
-    return conformal_bounds(forecast, intervals)
+    return conformal_bounds(forecast, intervals, batch.series)
 
 
 def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseline]:

@@ -7,6 +7,9 @@ each step and target by itself. A new value of the same distribution then lies i
 probability of at least a. The promise holds where validation and test part are exchangeable: a drift breaks
 it, which is why the coverage on the test part is measured and reported.
 
+Series are not exchangeable where one is harder than another: of several, residuals count in units of the mean
+absolute error that each had in training, and half widths are multiplied by it (ibid., section 5.2).
+
 Levels are in percent everywhere.
 """
 
@@ -38,27 +41,35 @@ class Intervals:
         ``split conformal`` (forecast -+ half width), ``quantiles`` (of the network) or ``none``.
     levels : tuple of float
         Percent, increasing.
-    half_widths : [levels, horizon, targets] float64, data units
+    half_widths : [levels, horizon, targets] float64, data units, or multiples of `scales`
         inf where there are too few residuals for the level; no levels but with split conformal.
     count : [horizon, targets] int64
         Residuals that the half widths come from.
+    scales : [series + 1, targets] float64, data units
+        What half widths are multiplied by, series in the order of preprocessor.json; the last row is for a series
+        that was not there. None: half widths are in data units.
     """
 
     method: str
     levels: tuple[float, ...]
     half_widths: Float[np.ndarray, "levels horizon targets"]
     count: Int[np.ndarray, "horizon targets"]
+    scales: Float[np.ndarray, "rows targets"] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain content for models/intervals.json, `half_widths` [level][step][target], null where infinite."""
+        """Plain content for models/intervals.json.
+
+        `half_widths` [level][step][target], null where infinite; `scales` [series][target] where there are any.
+        """
         widths = self.half_widths.astype(object)
         widths[~np.isfinite(self.half_widths)] = None
-        return {
+        content = {
             "method": self.method,
             "levels": list(self.levels),
             "half_widths": widths.tolist(),
             "n": self.count.tolist(),
         }
+        return content if self.scales is None else {**content, "scales": self.scales.tolist()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Intervals":
@@ -70,6 +81,7 @@ class Intervals:
                 levels=tuple(float(level) for level in content["levels"]),
                 half_widths=np.where(np.isnan(widths), np.inf, widths),
                 count=np.array(content["n"], dtype=np.int64),
+                scales=np.array(content["scales"], dtype=np.float64) if "scales" in content else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"models/intervals.json lacks or holds a wrong {error}; run `dvc repro`") from None
@@ -138,9 +150,11 @@ def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
     return sorted(pairs, key=lambda pair: pair[2])
 
 
-def conformal_bounds(forecast: Values, intervals: Intervals) -> Bounds:
-    """``forecast -+ half width``, data units."""
+def conformal_bounds(forecast: Values, intervals: Intervals, series: Int[np.ndarray, " windows"]) -> Bounds:
+    """``forecast -+ half width``, data units; `series` is the row of each window in `Intervals.scales`."""
     width = intervals.half_widths[:, None]
+    if intervals.scales is not None:
+        width = width * intervals.scales[series][:, None]
     return np.stack([forecast - width, forecast + width], axis=1)
 
 
@@ -227,7 +241,7 @@ def coverage_content(
     dict
         `interval_method`, `coverage_80` and `width_80` for each level, and `intervals`: one record per level
         with `interval` (the level), `coverage`, `width`, and lists of the same by step, target and, with
-        names, series (coverage alone).
+        names, series (coverage alone); `n` counts the observed values of a step or series.
     """
     content: dict[str, Any] = {"interval_method": intervals.method}
     records = []
@@ -237,7 +251,7 @@ def coverage_content(
         content |= {f"{key}_{level_name(level)}": value for key, value in overall.items()}
         record: dict[str, Any] = {"interval": level_name(level), **overall}
         record["steps"] = [
-            {"step": str(step + 1), **_coverage(inside[step], width[step], count)}
+            {"step": str(step + 1), "n": int(count.sum()), **_coverage(inside[step], width[step], count)}
             for step, count in enumerate(sums.count)
         ]
         record["targets"] = [
@@ -245,7 +259,11 @@ def coverage_content(
         ]
         if series is not None:
             record["series"] = [
-                {"series": name, "coverage": _share(sums.series_inside[index, k], sums.series_count[k])}
+                {
+                    "series": name,
+                    "n": int(sums.series_count[k]),
+                    "coverage": _share(sums.series_inside[index, k], sums.series_count[k]),
+                }
                 for k, name in enumerate(series)
             ]
         records.append(record)

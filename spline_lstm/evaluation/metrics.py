@@ -24,6 +24,9 @@ NAMES = {
     "bias": "bias",
 }
 
+# Share of the mean absolute value below which the difference of two seasons is rounding.
+REPEATED = 1e-9
+
 
 def mae(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     """Mean absolute error, ``mean(|p - y|)``.
@@ -135,7 +138,8 @@ def seasonal_naive_scale(
     Returns
     -------
     float
-        Data units; NaN where no pair was observed.
+        Data units; NaN where no pair was observed, or where the season repeats but for rounding: a ratio to
+        that says nothing.
 
     Raises
     ------
@@ -148,7 +152,8 @@ def seasonal_naive_scale(
     if season < 1:
         raise ValueError(f"season must be at least 1 row, not {season}")
     check_shapes(y_train, y_train, observed)
-    return mae(y_train[:-season], y_train[season:], observed[:-season] & observed[season:])
+    scale = mae(y_train[:-season], y_train[season:], observed[:-season] & observed[season:])
+    return scale if scale > REPEATED * _mean(np.abs(y_train[observed])) else float("nan")
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:

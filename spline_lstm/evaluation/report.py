@@ -146,7 +146,8 @@ def _intervals(scores: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [
         Text(
             f"Method: {scores['interval_method']}. Coverage: percent of the observed test values inside; it should be "
-            "the level. Width in data units."
+            "the level. Width in data units; with split conformal and several series, it is in proportion to the mean "
+            "absolute error of the series in training."
         ),
         Table(
             "On the test part",
@@ -174,7 +175,7 @@ def _intervals(scores: Mapping[str, Any]) -> list[Block]:
 def _steps(measured: Measured) -> list[Block]:
     parts = measured.scores["horizon"]
     shown = [str(step + 1) for step in evenly_spaced(len(parts), MOST_ROWS)]
-    rows = [[step, *_values(parts[step], [*NAMES, "skill"]), plain(parts[step]["best_baseline"])] for step in shown]
+    rows = [[step, *_values(parts[step], [*NAMES, "skill"]), _best(parts[step])] for step in shown]
     rmse = measured.by_step.drop(columns="step")
     baselines = [[step, *rmse.iloc[int(step) - 1].to_list()] for step in shown]
     return [
@@ -191,7 +192,7 @@ def _hours(measured: Measured) -> list[Block]:
     parts = measured.scores.get("hours", {})
     if not parts:
         return []
-    rows = [[hour, *_values(row, [*NAMES, "skill"]), plain(row["best_baseline"])] for hour, row in parts.items()]
+    rows = [[hour, *_values(row, [*NAMES, "skill"]), _best(row)] for hour, row in parts.items()]
     return [
         Text("Hour (UTC) of the moment that was forecast."),
         Pictures([figures.by_hour(measured.by_hour)]),
@@ -203,10 +204,15 @@ def _parts(kind: str, parts: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """Metrics of the model on each part, those with the largest RMSE where there are too many to show."""
     if len(parts) < 2:
         return []
-    rows = [[name, *_values(row, [*NAMES, "skill"]), plain(row["best_baseline"])] for name, row in parts.items()]
+    rows = [[name, *_values(row, [*NAMES, "skill"]), _best(row)] for name, row in parts.items()]
     header = [kind, *NAMES.values(), "skill", "best baseline"]
     title, shown = _shortened("Metrics of the model", rows, lambda row: -(row[3] or 0.0))
     return [Table(title, header, shown)]
+
+
+def _best(row: Mapping[str, Any]) -> str | None:
+    """The best baseline of a step, hour, target or series; None where nothing was scored."""
+    return None if row["best_baseline"] is None else plain(row["best_baseline"])
 
 
 def _shortened(title: str, rows: list[list[Any]], order: Any) -> tuple[str, list[list[Any]]]:

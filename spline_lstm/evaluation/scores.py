@@ -19,12 +19,20 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.evaluation.sums import MODEL, PerTarget, ScoreSums, TruthSums, Values, sum_errors
 
+# A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the values from the
+# scaler's center is rounding, and a ratio to it says nothing.
+ROUNDING = float(np.finfo(np.float32).eps)
 # Squared deviation, relative to the squared mean, below which values are constant but for rounding.
 CONSTANT = 1e-24
 
 
 def finish(
-    sums: ScoreSums, *, targets: Sequence[str], scale: PerTarget, series: Sequence[str] | None = None
+    sums: ScoreSums,
+    *,
+    targets: Sequence[str],
+    scale: PerTarget,
+    center: PerTarget | float = 0.0,
+    series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Metrics of everything summed, as plain nested content for JSON; NaN where nothing counts.
 
@@ -35,6 +43,8 @@ def finish(
         [targets] names.
     scale : np.ndarray
         [targets] the scaler's scale: one z-score in data units.
+    center : np.ndarray
+        [targets] the scaler's center, data units: the farther values lie from it, the coarser are z-scores.
     series : sequence of str, optional
         [series] names; with it the content has a part `series`.
 
@@ -42,30 +52,33 @@ def finish(
     -------
     dict
         The model's metrics (`metrics.NAMES`, then z_mse, z_mae), `skill` = 1 - RMSE / RMSE of the best
-        baseline, `best_baseline` (by RMSE), `beats_baselines` (its RMSE is below that of every baseline),
-        `loses_to` (names of the others), `n_windows`, and nested `horizon` (step from 1), `targets`,
-        `baselines`, `series`, `hours` (hour of the day, UTC; left out where all values have one hour).
+        baseline (NaN where that is perfect but for rounding), `best_baseline` (by RMSE; None where nothing
+        counts), `beats_baselines` (its RMSE is below that of every baseline), `loses_to` (names of the
+        others), `n_windows`, and nested `horizon` (step from 1), `targets`, `baselines`, `series`, `hours`
+        (hour of the day, UTC; left out where all values have one hour).
         Each step, target, series and hour has the model's metrics, `skill` and `best_baseline`.
     """
     every = slice(None)
+    center = np.broadcast_to(center, np.shape(scale))
     metrics = {name: _metrics(sums.truth.series, errors.series, scale) for name, errors in sums.errors.items()}
     model = metrics.pop(MODEL)
-    content = model | _verdict(model, metrics) | {"n_windows": sums.windows}
+    content = model | _verdict(model, metrics, _rounding(sums.truth.series, center)) | {"n_windows": sums.windows}
     content["horizon"] = {
-        str(step + 1): _part(sums, "step", (slice(step, step + 1), every), scale)
+        str(step + 1): _part(sums, "step", (slice(step, step + 1), every), scale, center)
         for step in range(len(sums.truth.step.count))
     }
     content["targets"] = {
-        name: _part(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1]) for k, name in enumerate(targets)
+        name: _part(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1], center[k : k + 1])
+        for k, name in enumerate(targets)
     }
     content["baselines"] = metrics
     if series is not None:
         content["series"] = {
-            name: _part(sums, "series", (slice(k, k + 1), every), scale) for k, name in enumerate(series)
+            name: _part(sums, "series", (slice(k, k + 1), every), scale, center) for k, name in enumerate(series)
         }
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
-        content["hours"] = {str(h): _part(sums, "hour", (slice(h, h + 1), every), scale) for h in hours}
+        content["hours"] = {str(h): _part(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours}
     return content
 
 
@@ -77,6 +90,7 @@ def score(
     epsilon: PerTarget,
     targets: Sequence[str],
     scale: PerTarget,
+    center: PerTarget | float = 0.0,
     season_scale: Float[np.ndarray, "series targets"],
     series: Int[np.ndarray, " windows"] | None = None,
     hour: Int[np.ndarray, "windows horizon"] | None = None,
@@ -84,7 +98,7 @@ def score(
 ) -> dict[str, Any]:
     """`finish` of one `sum_errors`: scores of windows that are all in memory."""
     sums = sum_errors(y_true, mask, forecasts, epsilon=epsilon, season_scale=season_scale, series=series, hour=hour)
-    return finish(sums, targets=targets, scale=scale, series=series_names)
+    return finish(sums, targets=targets, scale=scale, center=center, series=series_names)
 
 
 def rmse_by_step(sums: ScoreSums) -> dict[str, Float[np.ndarray, " horizon"]]:
@@ -102,7 +116,9 @@ def _rmse(sums: ScoreSums, kind: str) -> dict[str, np.ndarray]:
     return {name: np.sqrt(_ratio(getattr(errors, kind)[2].sum(axis=1), count)) for name, errors in sums.errors.items()}
 
 
-def _part(sums: ScoreSums, kind: str, cells: tuple[slice, slice], scale: np.ndarray) -> dict[str, Any]:
+def _part(
+    sums: ScoreSums, kind: str, cells: tuple[slice, slice], scale: np.ndarray, center: np.ndarray
+) -> dict[str, Any]:
     """The model's metrics over some cells of the steps, the series or the hours, and its skill there."""
     truth = getattr(sums.truth, kind)[cells]
     metrics = {
@@ -110,7 +126,7 @@ def _part(sums: ScoreSums, kind: str, cells: tuple[slice, slice], scale: np.ndar
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
-    verdict = _verdict(model, metrics)
+    verdict = _verdict(model, metrics, _rounding(truth, center))
     return model | {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
 
 
@@ -143,18 +159,26 @@ def _spread(truth: TruthSums) -> float:
     return spread if spread > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
 
 
-def _verdict(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _rounding(truth: TruthSums, center: np.ndarray) -> float:
+    """RMSE, data units, below which a baseline is perfect but for the rounding of its inputs."""
+    squares = truth.count * (truth.mean - center) ** 2 + truth.spread
+    return ROUNDING * math.sqrt(float(_ratio(squares.sum(), truth.count.sum())))
+
+
+def _verdict(
+    model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], rounding: float
+) -> dict[str, Any]:
     if not baselines:
         return {}
-    best = min(baselines, key=lambda name: (math.isnan(baselines[name]["rmse"]), baselines[name]["rmse"]))
-    rmse = baselines[best]["rmse"]
+    scored = {name: row["rmse"] for name, row in baselines.items() if not math.isnan(row["rmse"])}
+    scored = {name: rmse if rmse > rounding else 0.0 for name, rmse in scored.items()}
+    best = min(scored, key=lambda name: scored[name]) if scored else None
+    rmse = math.nan if best is None else scored[best]
     return {
         "skill": 1 - model["rmse"] / rmse if rmse > 0 else math.nan,
         "best_baseline": best,
         "beats_baselines": model["rmse"] < rmse,
-        "loses_to": [
-            name for name, row in baselines.items() if not math.isnan(row["rmse"]) and not model["rmse"] < row["rmse"]
-        ],
+        "loses_to": [name for name, rmse in scored.items() if not model["rmse"] < rmse],
     }
 
 

@@ -7,6 +7,8 @@ from spline_lstm.evaluation.wording import listed, number, plain
 
 # Percentage points that the coverage may lie off the level of the interval.
 COVERAGE_TOLERANCE = 2.0
+# Of a single step or series: further off, and measured on enough values to say so.
+PART_TOLERANCE, PART_VALUES = 10.0, 100
 # Bias, as a share of the RMSE, from which on it is worth a word.
 BIAS_SHARE = 0.25
 PARTS = {
@@ -20,6 +22,8 @@ PARTS = {
 def verdict(scores: Mapping[str, Any]) -> str:
     """One sentence on the model and the baselines; `scores` as `scores.finish` gives them."""
     rmse, best = number(scores["rmse"]), scores["best_baseline"]
+    if best is None:
+        return "nothing was scored: no value of the test part was observed"
     best_rmse = number(scores["baselines"][best]["rmse"])
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
@@ -52,7 +56,7 @@ def cautions(scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mappi
 
 
 def _lost(scores: Mapping[str, Any]) -> list[str]:
-    if scores.get("beats_baselines") is not False:
+    if scores.get("beats_baselines") is not False or not scores["loses_to"]:
         return []
     names = listed([plain(name) for name in scores["loses_to"]])
     return [f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."]
@@ -68,8 +72,9 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
 
 
 def _lost_parts(scores: Mapping[str, Any], part: str, one: str, many: str) -> list[str]:
-    """Steps, targets or series in which a baseline is at least as good, where there are several of them."""
-    parts: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
+    """Steps, targets or series in which a baseline is at least as good, where several of them were scored."""
+    rows: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
+    parts = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
     lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
     if len(parts) < 2 or not lost:
         return []
@@ -92,7 +97,22 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"The {row['interval']} % intervals are too {side} for the test part: they cover {number(coverage)} % "
                 "of its values."
             )
+        texts += [text for part in ("steps", "series") for text in _uncovered(row, part)]
     return texts
+
+
+def _uncovered(row: Mapping[str, Any], part: str) -> list[str]:
+    """Steps or series whose coverage is far off the level of one kind of interval, where there are several."""
+    one = {"steps": "step", "series": "series"}[part]
+    rows = [item for item in row.get(part, []) if item["n"] >= PART_VALUES]
+    off = [item for item in rows if abs(item["coverage"] - float(row["interval"])) > PART_TOLERANCE]
+    if len(rows) < 2 or not off:
+        return []
+    names = listed([f"{item[one]} ({number(item['coverage'])} %)" for item in off])
+    return [
+        f"In {len(off)} of {len(rows)} {part} the coverage of the {row['interval']} % intervals is more than "
+        f"{PART_TOLERANCE:g} points off: {one} {names}."
+    ]
 
 
 def _bias(scores: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from spline_lstm.fitting import fit_table
 from spline_lstm.forecast_table import bounds_of, forecast_table, load_intervals
 from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
 from spline_lstm.frequency import parse_frequency
-from spline_lstm.models.forecaster import Model, load_model, load_weights, save_model
+from spline_lstm.models.forecaster import Model, load_last_weights, load_model, save_model
 from spline_lstm.params import Params, load_params
 from spline_lstm.runtime import configure_threads
 from spline_lstm.schema import Schema
@@ -207,7 +207,7 @@ class Forecaster:
         ahead = None if future is None else behind.future_frame(future, "future")
         inputs = serving_inputs(behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead)
         point, quantiles = self._forecast(inputs)
-        levels, bounds = bounds_of(self.intervals_, point, quantiles, config.quantiles)
+        levels, bounds = bounds_of(self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles)
         table = forecast_table(
             point,
             bounds,
@@ -284,7 +284,7 @@ class Forecaster:
         forecaster.preprocessor_, forecaster.model_ = preprocessor, model
         forecaster.intervals_ = load_intervals(folder / "models/intervals.json", model.run_id)
         forecaster._content = json.loads(path.read_text(encoding="utf-8"))
-        forecaster._last = load_weights(folder / "models/rnn/last.safetensors")
+        forecaster._last = load_last_weights(folder)
         forecaster._history = folder
         return forecaster
 

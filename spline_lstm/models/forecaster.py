@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from spline_lstm.artifacts import content_id, read_json, write_bytes, write_json
+from spline_lstm.artifacts import content_id, read_json, read_preprocessor, write_bytes, write_json
 from spline_lstm.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.registry import from_arrays, structure
@@ -166,7 +166,13 @@ def save_model(
     n_params = int(sum(value.size for value in best.values()))
     write_json(
         folder / "models/rnn/model.json",
-        {"run_id": run_id, "preprocessor_run_id": preprocessor_run_id, **content, "n_params": n_params},
+        {
+            "run_id": run_id,
+            "preprocessor_run_id": preprocessor_run_id,
+            "last_id": content_id(last_bytes),
+            **content,
+            "n_params": n_params,
+        },
     )
     return run_id
 
@@ -184,7 +190,7 @@ def load_model(folder: Path | str = ".") -> Model:
     config = ModelConfig.from_json(content)
     path = folder / "models/rnn/best.safetensors"
     weights = load_weights(path)
-    preprocessor = read_json(folder / "models/preprocessor.json")
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     if content["preprocessor_run_id"] != preprocessor["run_id"]:
         raise ArtifactError(
             f"{folder / 'models/rnn/model.json'} was trained behind preprocessor {content['preprocessor_run_id']}, but "
@@ -193,6 +199,21 @@ def load_model(folder: Path | str = ".") -> Model:
     if content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes()) != content["run_id"]:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     return Model(config, content["run_id"], content["preprocessor_run_id"], weights)
+
+
+def load_last_weights(folder: Path) -> dict[str, np.ndarray]:
+    """The weights of the last epoch of a pipeline folder; the forecasts are those of the best one.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or damaged, or the weights are not those that model.json describes.
+    """
+    path = folder / "models/rnn/last.safetensors"
+    weights = load_weights(path)
+    if content_id(path.read_bytes()) != read_json(folder / "models/rnn/model.json").get("last_id"):
+        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    return weights
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from spline_lstm.artifacts import content_id
+from spline_lstm.artifacts import with_run_id
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.params import PreprocessParams
 from spline_lstm.schema import Schema
@@ -77,7 +77,7 @@ def preprocess(
     quality = quality_report(table, layout, built.arrays, built.columns, params)
     check_targets(built.columns, schema, params, where, quality)
     content = describe(table, schema, params, built) | {"reading": {"sort": sort, "duplicates": duplicates}}
-    return Preprocessed(built.arrays, {"run_id": content_id(content), **content}, quality, built.fitted)
+    return Preprocessed(built.arrays, with_run_id(content), quality, built.fitted)
 
 
 def describe(table: RawTable, schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pydantic
 from jaxtyping import Int
 
-from spline_lstm.artifacts import read_json
+from spline_lstm.artifacts import read_preprocessor
 from spline_lstm.errors import ArtifactError
 from spline_lstm.params import PreprocessParams
 from spline_lstm.schema import DynamicCovariate, Schema
@@ -74,9 +74,9 @@ class Preprocessor:
         Raises
         ------
         ArtifactError
-            The file is missing, damaged or of another version of the code.
+            The file is missing, damaged, changed after it was written, or of another version of the code.
         """
-        content = read_json(path)
+        content = read_preprocessor(path)
         try:
             return cls.from_json(content)
         except (KeyError, TypeError, pydantic.ValidationError) as error:

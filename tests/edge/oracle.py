@@ -1,13 +1,13 @@
 """The forecaster as plain NumPy in float64, straight from its formulas, and small models to try it on."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from spline_lstm.artifacts import content_id, write_arrays, write_bytes, write_json
+from spline_lstm.artifacts import content_id, with_run_id, write_arrays, write_bytes, write_json
 from spline_lstm.edge.golden import Golden
 from spline_lstm.edge.shapes import weight_shapes
 from spline_lstm.edge.spec import EdgeSpec
@@ -121,13 +121,33 @@ def make_spec(
     scale = np.exp(random.uniform(0, 4, features))
     for name in config.categories:
         center[names.index(name)], scale[names.index(name)] = 0.0, 1.0
-    behind = content_id("preprocessor")
-    run_id = content_id(behind, config.to_json(), save(weights))
     statics = {
         f"static {index}": tuple(f"text {row}" for row in range(1, size))
         for index, size in enumerate(config.static_sizes)
     }
-    return EdgeSpec(config, run_id, behind, 300_000_000_000, center, scale, weights, statics)
+    return with_run_ids(EdgeSpec(config, "", "", 300_000_000_000, center, scale, weights, statics))
+
+
+def with_run_ids(spec):
+    """The forecaster with the ids that belong to its content."""
+    behind = preprocessor_content(spec)["run_id"]
+    run_id = content_id(behind, spec.config.to_json(), save(dict(spec.weights)))
+    return replace(spec, run_id=run_id, preprocessor_run_id=behind)
+
+
+def preprocessor_content(spec):
+    """Content of preprocessor.json as far as an export reads it."""
+    return with_run_id(
+        {
+            "features": list(spec.config.features),
+            "targets": list(spec.config.targets),
+            "target_indices": list(spec.config.target_indices),
+            "scaler": {"kind": "standard", "center": spec.center.tolist(), "scale": spec.scale.tolist()},
+            "frequency_ns": spec.frequency_ns,
+            "statics": {name: list(texts) for name, texts in spec.statics.items()},
+            "categories": {name: list(texts) for name, texts in spec.categories.items()},
+        }
+    )
 
 
 def make_history(spec, windows):
@@ -178,19 +198,7 @@ def write_folder(folder, spec, golden=None):
     write_bytes(folder / "models/rnn/best.safetensors", save(dict(spec.weights)))
     identity = {"run_id": spec.run_id, "preprocessor_run_id": spec.preprocessor_run_id}
     write_json(folder / "models/rnn/model.json", {**identity, **spec.config.to_json(), "n_params": 1})
-    write_json(
-        folder / "models/preprocessor.json",
-        {
-            "run_id": spec.preprocessor_run_id,
-            "features": list(spec.config.features),
-            "targets": list(spec.config.targets),
-            "target_indices": list(spec.config.target_indices),
-            "scaler": {"kind": "standard", "center": spec.center.tolist(), "scale": spec.scale.tolist()},
-            "frequency_ns": spec.frequency_ns,
-            "statics": {name: list(texts) for name, texts in spec.statics.items()},
-            "categories": {name: list(texts) for name, texts in spec.categories.items()},
-        },
-    )
+    write_json(folder / "models/preprocessor.json", preprocessor_content(spec))
     arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
     write_arrays(folder / "data/golden.npz", {name: value for name, value in arrays.items() if value is not None})
     return folder

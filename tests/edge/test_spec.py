@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from spline_lstm.artifacts import content_id
+from spline_lstm.artifacts import with_run_id
 from spline_lstm.edge.shapes import check_exportable, weight_shapes
 from spline_lstm.edge.spec import load_spec
 from spline_lstm.errors import ArtifactError, ExportError
 from spline_lstm.models.config import ModelConfig
-from tests.edge.oracle import OPTIONS, ROOT, make_option, make_spec, write_folder
+from tests.edge.oracle import OPTIONS, ROOT, make_option, make_spec, with_run_ids, write_folder
 
 
 def edit(path, **changes):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    """Another preprocessor, by its own run id."""
+    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), **changes})))
 
 
 @pytest.mark.parametrize("model_type", ["lstm", "gru", "attention_lstm"])
@@ -34,8 +35,18 @@ def test_folder_gives_back_what_was_written(tmp_path, model_type):
 
 def test_model_behind_another_preprocessor_is_refused(tmp_path):
     write_folder(tmp_path, make_spec())
-    edit(tmp_path / "models/preprocessor.json", run_id="0" * 16)
-    with pytest.raises(ArtifactError, match="0000000000000000") as error:
+    edit(tmp_path / "models/preprocessor.json", frequency_ns=1)
+    with pytest.raises(ArtifactError, match="was trained behind preprocessor") as error:
+        load_spec(tmp_path)
+    assert error.value.exit_code == 15
+
+
+def test_changed_preprocessor_is_refused(tmp_path):
+    path = write_folder(tmp_path, make_spec()) / "models/preprocessor.json"
+    content = json.loads(path.read_text())
+    content["scaler"]["center"][0] += 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
         load_spec(tmp_path)
     assert error.value.exit_code == 15
 
@@ -119,8 +130,8 @@ def test_folder_gives_back_every_option(tmp_path, name):
 
 
 def test_static_ids_that_the_preprocessor_does_not_know_are_refused(tmp_path):
-    write_folder(tmp_path, make_option("covariates"))
-    edit(tmp_path / "models/preprocessor.json", statics={"static 0": ["text 1"]})
+    spec = replace(make_option("covariates"), statics={"static 0": ("text 1",)})
+    write_folder(tmp_path, with_run_ids(spec))
     with pytest.raises(ArtifactError, match=r"static ids up to \[3, 5\]"):
         load_spec(tmp_path)
 
@@ -128,8 +139,7 @@ def test_static_ids_that_the_preprocessor_does_not_know_are_refused(tmp_path):
 def test_weights_that_the_config_does_not_describe_are_refused(tmp_path):
     spec = make_spec()
     spare = {**spec.weights, "embedding": np.zeros(3, np.float32)}
-    run_id = content_id(spec.preprocessor_run_id, spec.config.to_json(), save(spare))
-    write_folder(tmp_path, replace(spec, weights=spare, run_id=run_id))
+    write_folder(tmp_path, with_run_ids(replace(spec, weights=spare)))
     with pytest.raises(ArtifactError, match="embedding"):
         load_spec(tmp_path)
 

@@ -10,13 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
-from safetensors.numpy import save
 
-from spline_lstm.artifacts import content_id, sha256_of_file
+from spline_lstm.artifacts import sha256_of_file, with_run_id
 from spline_lstm.edge.exported import exported_files
 from spline_lstm.errors import ArtifactError, ExportError
 from stages import benchmark, export
-from tests.edge.oracle import COVARIATES, ROOT, make_golden, make_spec, write_folder
+from tests.edge.oracle import COVARIATES, ROOT, make_golden, make_spec, with_run_ids, write_folder
 
 MODEL = ("attention_lstm", 8, (0, 1), "revin")
 FILES = {key: name for key, (name, _) in exported_files(("float16", "int8")).items()}
@@ -93,7 +92,7 @@ def test_failed_export_leaves_the_former_files(folder):
     former = {name: (folder / name).read_bytes() for name in EXPORTED}
     spec = make_spec(*MODEL)
     weights = {**spec.weights, "head.bias": np.full_like(spec.weights["head.bias"], np.nan)}
-    write_folder(folder, with_run_id(replace(spec, weights=weights)), make_golden(spec))
+    write_folder(folder, with_run_ids(replace(spec, weights=weights)), make_golden(spec))
     with pytest.raises(ExportError, match=r"model\.onnx .*not finite"):
         export.main(folder)
     assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
@@ -108,7 +107,7 @@ def test_export_refuses_golden_windows_of_another_model(folder):
 
 def test_export_of_artefacts_that_do_not_belong_together_ends_with_15(folder):
     path = folder / "models/preprocessor.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "0" * 16}))
+    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "frequency_ns": 1})))
     process = run("-m", "stages.export", folder)
     assert process.returncode == 15
     assert process.stderr.startswith("15 artefacts: ")
@@ -151,7 +150,7 @@ def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder)
 
 def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
     path = folder / "models/preprocessor.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "0" * 16}))
+    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "frequency_ns": 1})))
     process = run("-m", "stages.benchmark", folder)
     assert process.returncode == 15
     assert "was exported behind preprocessor" in process.stderr
@@ -182,13 +181,9 @@ def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):
     path = folder / "models/preprocessor.json"
     content = json.loads(path.read_text())
     content["scaler"] = {"kind": "standard", "center": [[0.0] * 8] * 3, "scale": [[1.0] * 8] * 3}
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(with_run_id(content)))
     process = run("-m", "stages.export", folder)
     assert process.returncode == 17
     assert process.stderr.startswith("17 export: ")
     assert "preprocess.scaler_scope" in process.stderr
     assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
-
-
-def with_run_id(spec):
-    return replace(spec, run_id=content_id(spec.preprocessor_run_id, spec.config.to_json(), save(dict(spec.weights))))

@@ -82,6 +82,22 @@ def test_baselines_know_only_rows_before_the_origin(windows):
     np.testing.assert_allclose(made["seasonal_naive"](batch, history)[:, :, 0], expected, atol=1e-4)
 
 
+def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_value(windows):
+    params = WindowParams(lookback=1, horizon=2, stride=1, embargo=None, materialize=False)
+    short = make_windows(windows.arrays, windows.scaler, params)
+    batch = short.gather("test")
+    last = (short.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series)[:, None] + np.zeros(2)
+    found = {
+        name: forecast(batch, history_of(short, batch))[:, :, 0]
+        for name, forecast in make_baselines(short, PARAMS).items()
+    }
+    for name in ("naive", "moving_average", "drift"):
+        np.testing.assert_allclose(found[name], last, atol=1e-4)
+    # All that ridge can learn of a line is its slope.
+    np.testing.assert_allclose(found["ridge"], last + np.array([1, 2]), atol=1e-2)
+    np.testing.assert_allclose(found["seasonal_naive"], last + np.array([1, 2]) - 24, atol=1e-4)
+
+
 def seasonal(windows, origins, season):
     batch = windows.gather_origins(np.array(origins))
     return last_season(windows, batch, history_of(windows, batch), season)[:, :, 0]
@@ -156,20 +172,28 @@ def test_scores_are_those_of_the_written_predictions(windows, model, tmp_path):
     assert content["coverage_80"] == pytest.approx(100 * inside.mean())
 
 
-def test_half_widths_come_from_the_validation_part_alone(windows, model, tmp_path):
-    batch = windows.gather("validation")
-    forecast = windows.to_data_units(model.predict(batch.X), batch.series)
-    rows = batch.origin_time[:, None] / HOUR + np.arange(2)
-    truth = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
-    size = np.abs(forecast[:, :, 0] - truth)
+def test_half_widths_come_from_the_validation_part_in_units_of_the_training_error(windows, model, tmp_path):
+    def size_of(part):
+        """Absolute errors [windows, horizon], and the series of each window."""
+        batch = windows.gather(part)
+        forecast = windows.to_data_units(model.predict(batch.X), batch.series)
+        rows = batch.origin_time[:, None] / HOUR + np.arange(2)
+        truth = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
+        return np.abs(forecast[:, :, 0] - truth), batch.series
+
+    train, of_train = size_of("train")
+    scale = np.array([np.nanmean(train[of_train == series]) for series in (0, 1)])
+    size, of_window = size_of("validation")
     assessed(model, windows, tmp_path / "p", ("a", "b"))
     table = pd.read_parquet(tmp_path / "p")
     for step in (1, 2):
-        known = np.sort(size[:, step - 1][np.isfinite(size[:, step - 1])])
-        part = table[table["step"] == step]
+        ratio = size[:, step - 1] / scale[of_window]
+        known = np.sort(ratio[np.isfinite(ratio)])
         expected = known[int(np.ceil((len(known) + 1) * 0.8)) - 1]
-        np.testing.assert_allclose(part["upper_80"] - part["y_pred"], expected)
-        np.testing.assert_allclose(part["y_pred"] - part["lower_80"], expected)
+        for series, name in enumerate(("a", "b")):
+            part = table[(table["step"] == step) & (table["series"] == name)]
+            np.testing.assert_allclose(part["upper_80"] - part["y_pred"], expected * scale[series])
+            np.testing.assert_allclose(part["y_pred"] - part["lower_80"], expected * scale[series])
 
 
 def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, tmp_path):

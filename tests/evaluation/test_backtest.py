@@ -1,5 +1,6 @@
 import functools
 import itertools
+import json
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.errors import TooLittleDataError
+import stages.backtest
+from spline_lstm.errors import DataContractError, DivergedError, TooLittleDataError
 from spline_lstm.evaluation.backtest import (
     backtest_content,
     backtest_table,
@@ -19,7 +21,7 @@ from spline_lstm.evaluation.backtest import (
 from spline_lstm.executors import EXECUTORS, local
 from spline_lstm.forecasting.settings import params_of
 from spline_lstm.params import BacktestParams
-from tests.conftest import HOUR, ROOT, hours, make_schema, make_table
+from tests.conftest import HOUR, ROOT, START, hours, make_schema, make_table
 
 SCHEMA = make_schema(series_col="shop")
 ROWS, TEST = 200, 20
@@ -141,8 +143,48 @@ def test_naive_errors_of_a_fold_are_those_of_its_own_test_rows():
 
 def test_a_fold_without_a_window_says_so():
     params = params_of(None, CHANGES | {"backtest.test": 0.005})
-    with pytest.raises(TooLittleDataError, match="test part holds no window"):
+    with pytest.raises(TooLittleDataError, match="^backtest fold 2: the test part holds no window"):
+        run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[1])
+
+
+def test_a_fold_that_diverges_or_breaks_the_contract_says_which_it_is():
+    params = params_of(None, CHANGES | {"train.learning_rate": 1e30, "train.clip_norm": 1e30})
+    with pytest.raises(DivergedError, match=r"^backtest fold 1: epoch 1: the training loss is nan"):
         run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[0])
+    params = params_of(None, CHANGES | {"preprocess.min_rows": 1000})
+    # In a process of its own, as the stage runs it.
+    with pytest.raises(DataContractError) as error:
+        local(run_fold, fold_jobs(table(), SCHEMA, params, ROOT)[:1], 1)
+    assert error.value.lines
+    assert all(line.startswith("backtest fold 1: its rows: ") for line in error.value.lines)
+
+
+def test_no_fold_sees_rows_from_the_third_date_of_the_split_on():
+    dates = ("2020-01-04", "2020-01-05", "2020-01-07 04:00")
+    params = params_of(None, CHANGES | {"preprocess.split.dates": dates})
+    end = START + 148 * HOUR
+    jobs = fold_jobs(table(), SCHEMA, params, ROOT)
+    assert jobs[-1].fold.end == end
+    assert max(job.table.stamps.max() for job in jobs) == end - HOUR
+    two = params_of(None, CHANGES | {"preprocess.split.dates": dates[:2]})
+    assert fold_jobs(table(), SCHEMA, two, ROOT)[-1].fold.end == START + ROWS * HOUR
+
+
+def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
+    params, found = results()
+    (tmp_path / "params.yaml").write_text(params_of(params, {"data.schema_file": "schema.json"}).model_dump_json())
+    (tmp_path / "schema.json").write_text(SCHEMA.model_dump_json())
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "data/raw/series.csv").write_text("time,shop,y\n2020-01-01,a,1\n2020-01-01,b,1\n")
+    monkeypatch.setattr(stages.backtest, "backtest", lambda *arguments: found)
+    text = stages.backtest.main(tmp_path)
+    content = json.loads((tmp_path / "metrics/backtest.json").read_text())
+    # A network of three units after one epoch.
+    assert not content["backtest_beats_baselines"]
+    assert text.startswith("2 folds, RMSE ")
+    assert "; over all of them the model LOSES TO seasonal naive, drift, ridge: RMSE 2.940 against " in text
+    assert text.endswith(f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline")
+    assert "below" not in text
 
 
 def test_the_local_executor_keeps_the_order_and_hands_errors_on():

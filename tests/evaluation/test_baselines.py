@@ -56,9 +56,8 @@ def test_a_season_or_window_outside_the_history_is_an_error(rows):
         moving_average(HISTORY, 2, window=rows)
 
 
-def test_drift_needs_two_rows():
-    with pytest.raises(ValueError, match="at least 2 rows, not 1"):
-        drift(HISTORY[:, :1], 2)
+def test_drift_of_one_row_is_the_naive_forecast():
+    assert drift(HISTORY[:, :1], 2).tolist() == [[[1, 10], [1, 10]], [[101, 110], [101, 110]]]
 
 
 @given(shift=st.floats(-1e3, 1e3), factor=st.floats(0.01, 100))

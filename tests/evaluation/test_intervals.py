@@ -31,8 +31,8 @@ from spline_lstm.series.arrays import AsOfArrays
 from spline_lstm.series.scaling import Scaler
 from spline_lstm.synthetic import stores
 from spline_lstm.training import train
-from spline_lstm.windows import Windows, find_origins
-from tests.conftest import ROOT
+from spline_lstm.windows import Windows, find_origins, make_windows
+from tests.conftest import HOUR, ROOT, make_window_params
 
 LEVELS = (80.0, 95.0)
 
@@ -81,9 +81,69 @@ def test_a_damaged_file_is_an_error_of_the_artefacts():
 
 def test_bounds_lie_evenly_around_the_forecast():
     made = conformal_intervals(np.arange(1.0, 101.0).reshape(100, 1, 1), LEVELS)
-    bounds = conformal_bounds(np.array([[[5.0]], [[7.0]]]), made)
+    forecast = np.array([[[5.0]], [[7.0]]])
+    bounds = conformal_bounds(forecast, made, np.array([0, 1]))
     assert bounds.shape == (2, 2, 2, 1, 1)
     assert bounds[:, :, 0, 0, 0].tolist() == [[5 - 81, 5 + 81], [5 - 96, 5 + 96]]
+    # The second window is of a series that was not there: it takes the last scale.
+    scaled = replace(made, scales=np.array([[2.0], [10.0], [3.0]]))
+    bounds = conformal_bounds(forecast, scaled, np.array([0, -1]))
+    assert bounds[:, :, 0, 0, 0].tolist() == [[5 - 162, 5 + 162], [5 - 192, 5 + 192]]
+    assert bounds[:, :, 1, 0, 0].tolist() == [[7 - 243, 7 + 243], [7 - 288, 7 + 288]]
+    content = json.loads(json.dumps(scaled.to_json(), allow_nan=False))
+    assert Intervals.from_json(content).scales.tolist() == [[2.0], [10.0], [3.0]]
+    assert Intervals.from_json(made.to_json()).scales is None
+
+
+def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
+    """Windows of independent normal values around 0, one spread for each series; the last one begins late."""
+    rng = np.random.default_rng(4)
+    values = np.concatenate([size * rng.normal(size=count) for size, count in zip(sizes, rows, strict=True)])[:, None]
+    scale = np.array([[size] for size in (*sizes, 12.0)])
+    per_series = scope == "per_series"
+    scaler = Scaler("standard", np.zeros_like(scale) if per_series else np.zeros(1), scale if per_series else scale[-1])
+    of_row = np.repeat(np.arange(3), rows)
+    scaled = scaler.transform(values, of_row).astype(np.float32)
+    hour = np.concatenate([np.arange(max(rows) - count, max(rows)) for count in rows])
+    arrays = AsOfArrays(
+        scaled=scaled,
+        causal=scaled,
+        known_at=np.arange(len(values), dtype=np.int32)[:, None],
+        valid=np.ones(len(values), dtype=bool),
+        raw_target=values,
+        observed=np.ones(values.shape, dtype=bool),
+        timestamps=hour.astype(np.int64) * HOUR,
+        series_offsets=np.cumsum([0, *rows]),
+        static_ids=np.zeros((3, 0), dtype=np.int32),
+        feature_names=np.array(["y"]),
+        target_indices=np.array([0], dtype=np.int32),
+        split_instants=np.array([1500, 2250]) * HOUR,
+    )
+    return make_windows(arrays, scaler, make_window_params(lookback=4, horizon=2))
+
+
+@pytest.mark.parametrize("scope", ["global", "per_series"])
+def test_calm_and_wild_series_are_covered_at_the_level(scope):
+    windows = noise(scope)
+    model = trained_on_nothing(windows)
+    # A network of zeros forecasts the mean.
+    model = replace(model, weights={name: np.zeros_like(value) for name, value in model.weights.items()})
+    model = replace(model, config=replace(model.config, normalization="none"))
+    intervals = calibrate(model, windows, PARAMS)
+    # The mean size of a normal value is sqrt(2 / pi) of its standard deviation.
+    np.testing.assert_allclose(intervals.scales[:2, 0], np.sqrt(2 / np.pi) * np.array([1.0, 20.0]), rtol=0.05)
+    # Of the third series there is no training window: it takes the mean of all.
+    assert intervals.scales[2] == intervals.scales[3] == pytest.approx(intervals.scales[:2].mean(axis=0), rel=1e-3)
+    batch = windows.gather("test")
+    bounds = bounds_of(model, windows, batch, forecast_of(model, windows, batch), intervals)
+    truth = labels_of(windows, batch)
+    sums = sum_coverage(truth, np.ones(truth.shape, bool), bounds, batch.series, 3)
+    for record in coverage_content(sums, intervals, ["y"], ["a", "b", "c"])["intervals"]:
+        found = {row["series"]: row["coverage"] for row in record["series"]}
+        assert [found["a"], found["b"]] == pytest.approx([float(record["interval"])] * 2, abs=3)
+        assert [row["n"] for row in record["series"]] == [
+            2 * int((batch.series == series).sum()) for series in range(3)
+        ]
 
 
 def test_quantiles_pair_up_around_the_median_and_others_stay_alone():

@@ -190,6 +190,17 @@ def test_seasonal_naive_scale_is_nan_without_a_pair():
     assert np.isnan(metrics.seasonal_naive_scale(Y, np.ones(4, dtype=bool), season=4))
 
 
+def test_seasonal_naive_scale_is_nan_where_the_season_repeats_but_for_rounding():
+    day = np.array([3.0, 7.0, 5.0, 2.0])
+    y = np.concatenate([day + 1e-14 * number for number in range(10)])
+    everywhere = np.ones(40, dtype=bool)
+    assert np.isnan(metrics.seasonal_naive_scale(y, everywhere, season=4))
+    assert np.isnan(metrics.mase(y, y + 1, metrics.seasonal_naive_scale(y, everywhere, season=4)))
+    # A millionth of the values is a difference.
+    y = np.concatenate([day + 5e-6 * number for number in range(10)])
+    assert metrics.seasonal_naive_scale(y, everywhere, season=4) == pytest.approx(5e-6)
+
+
 @pytest.mark.parametrize("season", [0, -1])
 def test_seasonal_naive_scale_refuses_a_season_below_one_row(season):
     with pytest.raises(ValueError, match="season must be at least 1 row"):

@@ -12,6 +12,7 @@ from spline_lstm.evaluation.wording import number
 
 GOOD = {"rmse": 2.0, "skill": 0.2, "best_baseline": "moving_average"}
 BAD = {"rmse": 2.0, "skill": -0.1, "best_baseline": "naive"}
+EMPTY = {"rmse": None, "skill": None, "best_baseline": None}
 SCORES = {
     "rmse": 2.1213,
     "bias": -0.125,
@@ -24,6 +25,13 @@ SCORES = {
     "baselines": {"naive": {"rmse": 3.5}, "moving_average": {"rmse": 3.0822}},
     "intervals": [{"interval": "80", "coverage": 81.5}],
 }
+INTERVAL = {"interval": "80", "coverage": 80.5}
+
+
+def part(coverage, n=100, **name):
+    return {**name, "n": n, "coverage": float(coverage)}
+
+
 TRAIN = {"overfitting_warning": False, "train_loss": 0.05, "validation_loss": 0.09, "best_epoch": 7}
 LOSING = SCORES | {"beats_baselines": False, "loses_to": ["moving_average"], "rmse": 4.25}
 
@@ -40,6 +48,13 @@ def test_a_model_that_loses_to_any_baseline_is_said_to_lose_to_it():
     assert "does not beat moving average" in text
 
 
+def test_what_was_not_scored_is_neither_lost_nor_won():
+    assert cautions(SCORES | {"series": {"a": GOOD, "b": EMPTY}}, TRAIN, {}) == []
+    nothing = SCORES | EMPTY | {"beats_baselines": False, "bias": None}
+    assert verdict(nothing) == "nothing was scored: no value of the test part was observed"
+    assert cautions(nothing, TRAIN, {}) == []
+
+
 @pytest.mark.parametrize(
     ("scores", "train", "quality", "expected"),
     [
@@ -47,8 +62,21 @@ def test_a_model_that_loses_to_any_baseline_is_said_to_lose_to_it():
         ({"horizon": {"1": BAD, "2": GOOD}}, {}, {}, "In 1 of 2 steps a baseline is at least as good: step 1 (naive)."),
         ({"series": {"a": GOOD, "b": BAD, "c": BAD}}, {}, {}, "series b (naive), c (naive)."),
         ({"hours": {"3": BAD, "4": BAD}}, {}, {}, "In each of the 2 hours of the day a baseline"),
+        ({"hours": {"3": BAD, "4": GOOD, "5": EMPTY}}, {}, {}, "In 1 of 2 hours of the day a baseline is at least as"),
         ({"intervals": [{"interval": "80", "coverage": 77.9}]}, {}, {}, "80 % intervals are too narrow"),
         ({"intervals": [{"interval": "95", "coverage": 97.5}]}, {}, {}, "95 % intervals are too wide"),
+        (
+            {"intervals": [INTERVAL | {"steps": [part(80, step="1"), part(69, step="2"), part(0, step="3", n=99)]}]},
+            {},
+            {},
+            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: step 2 (69.00 %).",
+        ),
+        (
+            {"intervals": [INTERVAL | {"series": [part(99, series="a"), part(71, series="b"), part(60, series="c")]}]},
+            {},
+            {},
+            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: series a (99.00 %), c (",
+        ),
         ({"bias": 1.5}, {}, {}, "too high on average: bias 1.500"),
         ({}, {}, {"warnings": ["glucose: psi 0.5 exceeds the limit 0.25"]}, "Data: glucose: psi 0.5 exceeds"),
     ],

@@ -210,7 +210,9 @@ def test_the_numbers_to_see_first_and_the_verdict(page, small_pipeline, table):
     assert float(facts["RMSE"]) == about(rmse)
     assert float(facts[f"RMSE of the best baseline ({best})"]) == about(metrics_of(table, best)["RMSE"])
     assert float(facts["Skill, 1 - RMSE / RMSE of the best baseline"]) == about(skill)
-    assert float(facts["95 % intervals cover (%)"]) == about(covered(table, "95")[0])
+    assert float(facts["MASE"]) == about(metrics_of(table)["MASE"])
+    for level in ("80", "95"):
+        assert float(facts[f"{level} % intervals cover (%)"]) == about(covered(table, level)[0])
     losers = [name for name in BASELINES if metrics_of(table, name)["RMSE"] <= rmse]
     text = (small_pipeline / "plots/report.md").read_text()
     if losers:

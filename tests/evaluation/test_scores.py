@@ -197,6 +197,40 @@ def test_nothing_observed_is_not_a_number_and_raises_no_warning():
     content = score(Y, np.zeros_like(MASK), FORECASTS, **GROUPS, series=SERIES_OF, **NAMES)
     assert all(np.isnan(content[key]) for key in [*metrics.NAMES, "z_mse", "z_mae", "skill"])
     assert content["beats_baselines"] is False
+    assert content["best_baseline"] is None
+    assert content["loses_to"] == []
+
+
+def test_a_step_without_an_observed_value_has_no_best_baseline():
+    mask = MASK.copy()
+    mask[:, 1] = False
+    content = score(Y, mask, FORECASTS, **GROUPS, series=SERIES_OF, **NAMES)
+    assert content["horizon"]["2"]["best_baseline"] is None
+    assert np.isnan(content["horizon"]["2"]["skill"])
+    assert content["horizon"]["1"]["best_baseline"] is not None
+    assert content["best_baseline"] is not None
+
+
+@pytest.mark.parametrize(
+    ("level", "center", "error", "perfect"),
+    # Of float32 z-scores 150 from the center, 1.8e-5 is rounding; at 1e7 it is 1.2, but not with a center beside it.
+    [(0.0, 150.0, 9e-6, True), (0.0, 150.0, 9e-5, False), (1e7, 0.0, 0.5, True), (1e7, 1e7 - 50, 0.5, False)],
+)
+def test_a_baseline_that_is_off_by_the_rounding_of_its_z_scores_counts_as_perfect(level, center, error, perfect):
+    y = np.full((9, 2, 1), level)
+    content = score(
+        y,
+        np.ones(y.shape, bool),
+        {"model": y + 3.0, "naive": y + error},
+        **ONE,
+        targets=["y"],
+        scale=np.array([50.0]),
+        center=np.array([center]),
+    )
+    assert (content["best_baseline"], content["loses_to"]) == ("naive", ["naive"])
+    assert np.isnan(content["skill"]) == perfect
+    assert np.isnan(content["horizon"]["1"]["skill"]) == perfect
+    assert content["baselines"]["naive"]["rmse"] == pytest.approx(error, rel=1e-6)
 
 
 def test_content_is_plain_and_goes_through_json():

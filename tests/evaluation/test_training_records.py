@@ -16,8 +16,8 @@ from stages import train_flax_rnn
 from tests.conftest import ROOT
 
 
-def test_a_diverged_training_keeps_its_curve_and_writes_no_model(small_pipeline, tmp_path):
-    for path in ("params.yaml", "data/processed", "models/preprocessor.json"):
+def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_former_run(small_pipeline, tmp_path):
+    for path in ("params.yaml", "data/processed", "models", "metrics", "plots"):
         target = tmp_path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         source = small_pipeline / path
@@ -31,8 +31,9 @@ def test_a_diverged_training_keeps_its_curve_and_writes_no_model(small_pipeline,
     curve = pd.read_csv(tmp_path / "plots/training.csv")
     assert len(curve) >= 1
     assert not np.isfinite(curve.iloc[-1].to_numpy()).all()
-    assert not (tmp_path / "models/rnn").exists()
-    assert not (tmp_path / "metrics/train.json").exists()
+    assert not list((tmp_path / "models/rnn").iterdir())
+    assert not list((tmp_path / "metrics").glob("train*"))
+    assert (tmp_path / "models/preprocessor.json").exists()
 
 
 @pytest.mark.parametrize(("validation_loss", "expected"), [(0.149, False), (0.151, True)])

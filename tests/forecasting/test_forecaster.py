@@ -57,8 +57,8 @@ def fitted():
     return spline_lstm.Forecaster("demand", **COLUMNS, **TINY).fit(shops())
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory):
+@pytest.fixture(scope="module", params=["global", "per_series"])
+def pipeline(tmp_path_factory, request):
     """A pipeline folder after the stages preprocess to evaluate."""
     folder = tmp_path_factory.mktemp("pipeline")
     schema = schema_of(shops(), target="demand", **COLUMNS)
@@ -69,6 +69,7 @@ def pipeline(tmp_path_factory):
             "preprocess.data_mode": "multivariate",
             "preprocess.fill": "seasonal",
             "preprocess.season": 24,
+            "preprocess.scaler_scope": request.param,
             "window.lookback": LOOKBACK,
             "window.horizon": HORIZON,
             "model.hidden": [4],
@@ -96,6 +97,8 @@ def test_a_pipeline_folder_gives_the_pipelines_own_forecasts_bit_by_bit(pipeline
     for origin in rows["origin"].unique()[[0, 7, -1]]:
         history, future = cut(raw, origin.tz_localize(None))
         forecast = forecaster.predict(history, future)
+        widths = (forecast["demand_upper_80"] - forecast["demand"]).unstack("series")
+        assert (widths["a"] != widths["b"]).all()
         for shop in ("a", "b"):
             expected = rows[(rows["origin"] == origin) & (rows["series"] == shop)].sort_values("step")
             found = forecast.loc[shop]
@@ -122,6 +125,12 @@ def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_p
     fitted.save(tmp_path / "other")
     shutil.copy(tmp_path / "other/models/preprocessor.json", folder / "models/preprocessor.json")
     with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
+        spline_lstm.Forecaster.load(folder)
+    path = folder / "models/preprocessor.json"
+    content = json.loads((pipeline / "models/preprocessor.json").read_text())
+    content["frequency_ns"] += 1
+    write_json(path, content)
+    with pytest.raises(ArtifactError, match="was changed after it was written"):
         spline_lstm.Forecaster.load(folder)
     folder = shutil.copytree(pipeline, tmp_path / "intervals")
     shutil.copy(tmp_path / "other/models/intervals.json", folder / "models/intervals.json")

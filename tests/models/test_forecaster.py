@@ -1,15 +1,16 @@
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from spline_lstm.artifacts import write_json
+from spline_lstm.artifacts import with_run_id, write_json
 from spline_lstm.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.forecaster import Model, load_model, save_model
+from spline_lstm.models.forecaster import Model, load_last_weights, load_model, save_model
 from spline_lstm.models.layers import dropout
 from spline_lstm.models.registry import build, from_arrays, to_arrays
 
@@ -32,8 +33,9 @@ def arrays_of(seed):
 
 @pytest.fixture
 def folder(tmp_path):
-    write_json(tmp_path / "models/preprocessor.json", {"run_id": "p1"})
-    save_model(tmp_path, CONFIG, best=arrays_of(1), last=arrays_of(2), preprocessor_run_id="p1")
+    preprocessor = with_run_id({"scale": [2.0]})
+    write_json(tmp_path / "models/preprocessor.json", preprocessor)
+    save_model(tmp_path, CONFIG, best=arrays_of(1), last=arrays_of(2), preprocessor_run_id=preprocessor["run_id"])
     return tmp_path
 
 
@@ -88,9 +90,27 @@ def test_wrong_shape_names_expected_and_given(folder):
 
 
 def test_model_behind_another_preprocessor_is_refused(folder):
-    write_json(folder / "models/preprocessor.json", {"run_id": "p2"})
-    with pytest.raises(ArtifactError, match=r"p1.*p2"):
+    write_json(folder / "models/preprocessor.json", with_run_id({"scale": [3.0]}))
+    with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
         load_model(folder)
+
+
+def test_changed_preprocessor_with_the_run_id_of_the_old_one_is_refused(folder):
+    path = folder / "models/preprocessor.json"
+    write_json(path, json.loads(path.read_text()) | {"scale": [3.0]})
+    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
+        load_model(folder)
+    assert error.value.exit_code == 15
+
+
+def test_last_weights_of_another_training_are_refused(folder):
+    last = load_last_weights(folder)
+    assert {name: value.tobytes() for name, value in last.items()} == {
+        name: value.tobytes() for name, value in arrays_of(2).items()
+    }
+    shutil.copy(folder / "models/rnn/best.safetensors", folder / "models/rnn/last.safetensors")
+    with pytest.raises(ArtifactError, match=r"last\.safetensors is not the file that model\.json describes"):
+        load_last_weights(folder)
 
 
 def test_changed_config_is_refused(folder):
