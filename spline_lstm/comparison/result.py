@@ -11,7 +11,7 @@ from spline_lstm.comparison.driver import cost_book
 from spline_lstm.comparison.identity import code_id
 from spline_lstm.comparison.matrix import Run
 from spline_lstm.comparison.predictions import Errors, read_errors
-from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, read_records
+from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, number, read_records
 from spline_lstm.comparison.repository import Place, cache_folder, file_at
 from spline_lstm.comparison.significance import Interval, draw_blocks, intervals_to_best
 from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
@@ -106,7 +106,7 @@ def _intervals(errors: Errors, cells: Sequence[Cell], best: str, block: int, par
 
 
 def _step_rmse(place: Place, cell: Cell) -> np.ndarray:
-    """RMSE by step, mean over the seeds: [horizon]."""
+    """RMSE by step, mean over the seeds: [horizon]; NaN where a step has none."""
     path = place.inside("metrics/evaluate.json")
     contents = [json.loads(file_at(place.root, record.revision, path)) for record in cell.records]
-    return np.mean([[row["rmse"] for row in content["horizon"]] for content in contents], axis=0)
+    return np.mean([[number(row["rmse"]) for row in content["horizon"]] for content in contents], axis=0)

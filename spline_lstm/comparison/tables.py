@@ -9,15 +9,24 @@ from spline_lstm.comparison.costs import total
 from spline_lstm.comparison.driver import clock
 from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode
 from spline_lstm.comparison.result import Comparison
-from spline_lstm.comparison.significance import Spread
+from spline_lstm.comparison.significance import Interval, Spread
 from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell
 
 LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
 
 
 def text_of(value: Value) -> str:
-    """A cell as text: numbers in the shortest form that reads back as the same number."""
-    return "" if value is None else str(value)
+    """A cell as text: numbers in the shortest form that reads back as the same number; empty where there is none."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def figure_text(value: float, form: str) -> str:
+    """A number in a format; empty where it is NaN.
+
+    >>> figure_text(1.5, "+.2f"), figure_text(math.nan, "+.2f")
+    ('+1.50', '')
+    """
+    return "" if math.isnan(value) else f"{value:{form}}"
 
 
 def run_rows(result: Comparison) -> list[dict[str, str]]:
@@ -61,6 +70,8 @@ def spread_text(value: Spread) -> str:
     >>> spread_text(Spread(15.5829, 0.0312)), spread_text(Spread(0.12, 0.0))
     ('15.583 ± 0.031', '0.12')
     """
+    if math.isnan(value.mean):
+        return ""
     if value.half_range == 0.0:
         return f"{value.mean:.6g}"
     decimals = max(0, 1 - math.floor(math.log10(value.half_range)))
@@ -86,10 +97,10 @@ def difference_rows(result: Comparison) -> list[dict[str, str]]:
     return [
         {
             "forecast": name,
-            "RMSE - RMSE of the best": f"{interval.difference:+.4f}",
-            "95 % interval": f"[{interval.low:+.4f}, {interval.high:+.4f}]",
+            "RMSE - RMSE of the best": figure_text(interval.difference, "+.4f"),
+            "95 % interval": interval_text(interval, ".4f"),
             "beyond the seed spread": _beyond_seeds(best, cells.get(name)),
-            "beyond the test windows' noise": "yes" if interval.excludes_zero else "no",
+            "beyond the test windows' noise": _beyond_windows(interval),
         }
         for name, interval in result.intervals.items()
         if name != result.best
@@ -102,10 +113,25 @@ def _beyond_seeds(best: Cell, cell: Cell | None) -> str:
     return "yes" if best.rmse.below(cell.rmse) else "no"
 
 
+def _beyond_windows(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return ""
+    return "yes" if interval.excludes_zero else "no"
+
+
+def interval_text(interval: Interval, form: str) -> str:
+    """Both ends of an interval, with signs; empty where it is NaN.
+
+    >>> interval_text(Interval(0.5, -1.0, 2.0), ".1f")
+    '[-1.0, +2.0]'
+    """
+    return "" if math.isnan(interval.low) else f"[{interval.low:+{form}}, {interval.high:+{form}}]"
+
+
 def step_rows(result: Comparison) -> list[dict[str, str]]:
     """A row per cell: RMSE at each step ahead."""
     return [
-        {"cell": name, **{f"step {step}": f"{value:.4g}" for step, value in enumerate(values, start=1)}}
+        {"cell": name, **{f"step {step}": figure_text(value, ".4g") for step, value in enumerate(values, start=1)}}
         for name, values in result.step_rmse.items()
     ]
 
@@ -126,7 +152,7 @@ def verdict_lines(result: Comparison) -> list[str]:
     accuracy, edge = verdict.accuracy, verdict.edge
     return [
         f"**Accuracy winner** (lowest RMSE): {accuracy.run.name}, RMSE {accuracy.rmse} "
-        f"(best baseline, {accuracy.best_baseline[0]}: {accuracy.best_baseline[1]}).",
+        f"(best baseline, {accuracy.best_baseline[0]}: {text_of(accuracy.best_baseline[1])}).",
         f"**Edge winner** (p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}, "
         f"{params.format}): {edge.run.name}, p95 {edge.cells['p95(ms)']} ms, "
         f"{edge.cells['model_size(MB)']} MB.",

@@ -6,7 +6,7 @@ A run whose RMSE is not below that of every baseline of its feature mode can win
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spline_lstm.comparison.records import Record, number
+from spline_lstm.comparison.records import Record, nan_last, number
 from spline_lstm.comparison.significance import Interval, Spread, spread
 from spline_lstm.params import CompareParams
 
@@ -74,7 +74,7 @@ def cell_name(record: Record) -> str:
 
 def best_cell(cells: Sequence[Cell]) -> Cell:
     """The cell with the lowest mean RMSE."""
-    return min(cells, key=lambda cell: cell.rmse.mean)
+    return min(cells, key=lambda cell: nan_last(cell.rmse.mean))
 
 
 def edge_scores(cells: Sequence[Cell], params: CompareParams) -> dict[str, float]:
