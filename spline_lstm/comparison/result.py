@@ -13,7 +13,7 @@ from spline_lstm.comparison.matrix import Run
 from spline_lstm.comparison.predictions import Errors, read_errors
 from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, number, read_records
 from spline_lstm.comparison.repository import Place, cache_folder, file_at
-from spline_lstm.comparison.significance import Interval, draw_blocks, intervals_to_best
+from spline_lstm.comparison.significance import Interval, block_length, draw_blocks, intervals_to_best
 from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
 from spline_lstm.errors import ExperimentError
 from spline_lstm.params import Params
@@ -35,7 +35,8 @@ class Comparison:
     intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
     verdict : Verdict
     step_rmse : cell -> [horizon] RMSE by step, mean over the seeds
-    windows, block : test windows, and forecast origins per block of the bootstrap
+    windows : test windows
+    block, wanted_block : forecast origins per block of the bootstrap, and what params.yaml asks for
     costs : experiment -> its cost, where it was measured here
     """
 
@@ -51,6 +52,7 @@ class Comparison:
     step_rmse: Mapping[str, np.ndarray]
     windows: int
     block: int
+    wanted_block: int
     costs: Mapping[str, Cost]
 
     @property
@@ -76,7 +78,8 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     errors = read_errors(place, cache_folder(place), records, names)
     cells = cells_of(records)
     best = best_cell(cells).name
-    block = params.compare.block or params.evaluate.season
+    wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
+    block = block_length(len(errors.counts), wanted)
     intervals = _intervals(errors, cells, best, block, params)
     book = cost_book(place, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
@@ -93,6 +96,7 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         step_rmse={cell.name: _step_rmse(place, cell) for cell in cells},
         windows=errors.windows,
         block=block,
+        wanted_block=wanted,
         costs={name: cost for name, cost in costs.items() if cost is not None},
     )
 

@@ -9,7 +9,7 @@ from spline_lstm.comparison.costs import total
 from spline_lstm.comparison.driver import clock
 from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode
 from spline_lstm.comparison.result import Comparison
-from spline_lstm.comparison.significance import Interval, Spread
+from spline_lstm.comparison.significance import FEWEST_BLOCKS, Interval, Spread
 from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell
 
 LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
@@ -65,21 +65,21 @@ def csv_text(result: Comparison) -> str:
 
 
 def spread_text(value: Spread) -> str:
-    """Mean and half range with the digits that the half range leaves a meaning.
+    """Mean, lowest and highest with the digits that their range leaves a meaning.
 
-    >>> spread_text(Spread(15.5829, 0.0312)), spread_text(Spread(0.12, 0.0))
-    ('15.583 ± 0.031', '0.12')
+    >>> spread_text(Spread(15.58, 15.55, 15.61, 2)), spread_text(Spread(0.12, 0.12, 0.12, 1))
+    ('15.580 [15.550, 15.610]', '0.12')
     """
     if math.isnan(value.mean):
         return ""
-    if value.half_range == 0.0:
+    if value.low == value.high:
         return f"{value.mean:.6g}"
-    decimals = max(0, 1 - math.floor(math.log10(value.half_range)))
-    return f"{value.mean:.{decimals}f} ± {value.half_range:.{decimals}f}"
+    decimals = max(0, 1 - math.floor(math.log10((value.high - value.low) / 2)))
+    return f"{value.mean:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
 
 
 def cell_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per model and feature mode: mean ± half the range over its seeds."""
+    """A row per model and feature mode: mean [lowest, highest] over its seeds."""
     return [
         {
             "cell": cell.name,
@@ -110,7 +110,7 @@ def difference_rows(result: Comparison) -> list[dict[str, str]]:
 def _beyond_seeds(best: Cell, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return "yes" if best.rmse.below(cell.rmse) else "no"
+    return {None: "–", True: "yes", False: "no"}[best.rmse.below(cell.rmse)]
 
 
 def _beyond_windows(interval: Interval) -> str:
@@ -164,9 +164,9 @@ def markdown_text(result: Comparison) -> str:
     """The whole comparison as Markdown."""
     sections: dict[str, Iterable[str]] = {
         "Verdict": [*(f"- {line}" for line in verdict_lines(result)), *_warnings(result)],
-        "Runs": [markdown_table(run_rows(result)), "", *_how_to_read()],
+        "Runs": [markdown_table(run_rows(result)), "", how_to_read()],
         "Mean over the seeds": [
-            "Mean ± half the range over the seeds.",
+            "Mean [lowest, highest] over the seeds.",
             "",
             markdown_table(cell_rows(result)),
         ],
@@ -197,28 +197,37 @@ def _warnings(result: Comparison) -> list[str]:
     return lines
 
 
-def _how_to_read() -> list[str]:
-    measured = ", ".join(MEASURED[:-1])
-    return [
+def how_to_read() -> str:
+    """What the columns of the runs are, and which of them come out the same in another run."""
+    return (
         f"{', '.join(SCORES)} are of the test windows, in data units (MSE in their square, robust MAPE in %). "
         f"{', '.join(EDGE)} are of the exported file, one window a call, one thread. The name of the experiment opens "
-        "the notes; commit is the one whose code was run. Every cell stands as it is in `dvc exp show --json`. All "
-        f"columns are the same in another run of the same code but the wall-clock ones ({measured}), and commit.",
-    ]
+        "the notes; commit is the one whose code was run. Every cell stands as it is in `dvc exp show --json`. Another "
+        f"run of the same code gives the same columns but {', '.join(MEASURED)}: wall clock, what hangs on it (the "
+        "edge winner and the recommendation in the notes), and the commit."
+    )
 
 
 def _differences(result: Comparison) -> list[str]:
     others = difference_rows(result)
-    if not others:
-        return ["There is one cell only."]
+    return [difference_line(result), "", markdown_table(others)] if others else ["There is one cell only."]
+
+
+def difference_line(result: Comparison) -> str:
+    """How to read the differences: against what, by which rule, and with which blocks."""
     compare = result.params.compare
-    return [
+    cut = (
+        f", not of {result.wanted_block}: a test part holds at least {FEWEST_BLOCKS} blocks; errors that last longer "
+        "make the interval too narrow"
+        if result.block < result.wanted_block
+        else ""
+    )
+    return (
         f"Against {result.best}, the lowest mean RMSE. Beyond the seed spread: every seed of the best lies below every "
-        f"seed of the other. The interval is a paired moving-block bootstrap over the forecast origins of the test "
-        f"part (blocks of {result.block}, {compare.repetitions} resamples, seed {compare.bootstrap_seed}).",
-        "",
-        markdown_table(others),
-    ]
+        "seed of the other (–: one seed tells nothing). The interval is a paired moving-block bootstrap over the "
+        f"forecast origins of the test part (blocks of {result.block}{cut}; {compare.repetitions} resamples, seed "
+        f"{compare.bootstrap_seed})."
+    )
 
 
 def _cost(result: Comparison) -> list[str]:

@@ -21,7 +21,7 @@ class Cell:
     ----------
     name : model and mode
     records : one per seed
-    spreads : column -> mean and half range over the seeds
+    spreads : column -> mean, lowest and highest over the seeds
     """
 
     name: str

@@ -37,7 +37,7 @@ def result() -> Comparison:
     return comparison_of(records, intervals(lstm_univariate=-1.0, gru_multivariate=0.5))
 
 
-def comparison_of(records, found, step_rmse=(1.0, 2.0)) -> Comparison:
+def comparison_of(records, found, step_rmse=(1.0, 2.0), wanted_block=12) -> Comparison:
     """A comparison of these records, and of one more run that has none."""
     cells = cells_of(records)
     return Comparison(
@@ -53,6 +53,7 @@ def comparison_of(records, found, step_rmse=(1.0, 2.0)) -> Comparison:
         step_rmse={cell.name: np.array(step_rmse) for cell in cells},
         windows=100,
         block=12,
+        wanted_block=wanted_block,
         costs={"lstm-univariate-s42": Cost(20.0, {"evaluate": 8.0}, {"evaluate": 5.0})},
     )
 
@@ -88,7 +89,7 @@ def test_notes_name_the_experiment_what_it_won_and_what_it_loses_to(result):
 
 def test_markdown_says_spread_noise_cost_and_what_is_missing(result):
     text = markdown_text(result)
-    assert "15.50 ± 0.25" in text
+    assert "15.50 [15.25, 15.75]" in text
     assert "gru-univariate-s7 has no experiment" in text
     assert "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s" in text
     assert "and DVC 12 s" in text
@@ -100,6 +101,21 @@ def test_the_page_needs_no_network_and_is_the_same_each_time(result):
     assert "<svg" in page
     addresses = [part for part in ("src=", "<link", "<script", "@import", "url(http") if part in page]
     assert addresses == []
+
+
+def test_one_seed_tells_nothing_about_the_spread_of_seeds(result):
+    assert "| gru multivariate | +1.5000 | [+0.5000, +2.5000] | – | yes |" in markdown_text(result)
+    two = [make_record(model, seed=seed, rmse=rmse) for model, rmse in (("lstm", 15.0), ("gru", 15.5)) for seed in "ab"]
+    text = markdown_text(comparison_of(two, intervals(lstm_univariate=-1.0, gru_univariate=-0.5)))
+    assert "| gru univariate | +0.5000 | [-0.5000, +1.5000] | yes | no |" in text
+
+
+def test_a_block_that_was_cut_is_said_on_every_page(result):
+    cut = comparison_of(result.records, result.intervals, wanted_block=288)
+    for text in (markdown_text(cut), page_text(cut)):
+        assert "blocks of 12, not of 288" in text
+    for text in (markdown_text(result), page_text(result)):
+        assert "blocks of 12;" in text
 
 
 def test_scores_that_do_not_exist_are_empty_cells_in_every_file():
