@@ -13,7 +13,7 @@ from spline_lstm.comparison.matrix import Run
 from spline_lstm.comparison.predictions import Errors, read_errors
 from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, number, read_records
 from spline_lstm.comparison.repository import Place, cache_folder, file_at
-from spline_lstm.comparison.significance import Interval, block_length, draw_blocks, intervals_to_best
+from spline_lstm.comparison.significance import Interval, block_length, draw_blocks, intervals_to_best, rmse_difference
 from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
 from spline_lstm.errors import ExperimentError
 from spline_lstm.params import Params
@@ -80,7 +80,12 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     best = best_cell(cells).name
     wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
     block = block_length(len(errors.counts), wanted)
-    intervals = _intervals(errors, cells, best, block, params)
+    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+
+    def difference(one: Record, other: Record) -> Interval:
+        squared = errors.squared
+        return rmse_difference([squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks)
+
     book = cost_book(place, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
     return Comparison(
@@ -91,8 +96,8 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         records=tuple(records),
         cells=tuple(cells),
         best=best,
-        intervals=intervals,
-        verdict=decide(cells, intervals, params.compare),
+        intervals=intervals_to_best(errors.squared, errors.counts, _members(errors, cells), best, blocks),
+        verdict=decide(records, params.compare, difference),
         step_rmse={cell.name: _step_rmse(place, cell) for cell in cells},
         windows=errors.windows,
         block=block,
@@ -101,12 +106,11 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     )
 
 
-def _intervals(errors: Errors, cells: Sequence[Cell], best: str, block: int, params: Params) -> dict[str, Interval]:
-    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Cell, or baseline and mode -> its forecasts in `errors`."""
     runs = {record.run.name for cell in cells for record in cell.records}
     members = {cell.name: [record.run.name for record in cell.records] for cell in cells}
-    members |= {name: [name] for name in errors.squared if name not in runs}
-    return intervals_to_best(errors.squared, errors.counts, members, best, blocks)
+    return members | {name: [name] for name in errors.squared if name not in runs}
 
 
 def _step_rmse(place: Place, cell: Cell) -> np.ndarray:

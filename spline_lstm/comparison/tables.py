@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spline_lstm.comparison.costs import total
 from spline_lstm.comparison.driver import clock
-from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode
+from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode, nan_last
 from spline_lstm.comparison.result import Comparison
 from spline_lstm.comparison.significance import FEWEST_BLOCKS, Interval, Spread
-from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell
+from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell, Verdict
 
 LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
 
@@ -110,7 +110,7 @@ def difference_rows(result: Comparison) -> list[dict[str, str]]:
 def _beyond_seeds(best: Cell, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return {None: "–", True: "yes", False: "no"}[best.rmse.below(cell.rmse)]
+    return {None: "-", True: "yes", False: "no"}[best.rmse.below(cell.rmse)]
 
 
 def _beyond_windows(interval: Interval) -> str:
@@ -154,10 +154,18 @@ def verdict_lines(result: Comparison) -> list[str]:
         f"**Accuracy winner** (lowest RMSE): {accuracy.run.name}, RMSE {accuracy.rmse} "
         f"(best baseline, {accuracy.best_baseline[0]}: {text_of(accuracy.best_baseline[1])}).",
         f"**Edge winner** (p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}, "
-        f"{params.format}): {edge.run.name}, p95 {edge.cells['p95(ms)']} ms, "
-        f"{edge.cells['model_size(MB)']} MB.",
+        f"{params.format}): {edge.run.name}, p95 {text_of(edge.cells['p95(ms)'])} ms, "
+        f"{text_of(edge.cells['model_size(MB)'])} MB; {_edge_scores(verdict)}.",
         f"**Recommendation**: {verdict.reason}",
     ]
+
+
+def _edge_scores(verdict: Verdict) -> str:
+    """The scores of the edge winner and the next best run."""
+    ranked = sorted(verdict.scores.items(), key=lambda item: nan_last(item[1]))[:2]
+    (_, best), *others = ranked
+    rival = "".join(f", next {name} with {score:.3f}" for name, score in others)
+    return f"score {best:.3f} (1: fastest and smallest){rival}"
 
 
 def markdown_text(result: Comparison) -> str:
@@ -224,7 +232,7 @@ def difference_line(result: Comparison) -> str:
     )
     return (
         f"Against {result.best}, the lowest mean RMSE. Beyond the seed spread: every seed of the best lies below every "
-        "seed of the other (–: one seed tells nothing). The interval is a paired moving-block bootstrap over the "
+        "seed of the other (a dash: one seed tells nothing). The interval is a paired moving-block bootstrap over the "
         f"forecast origins of the test part (blocks of {result.block}{cut}; {compare.repetitions} resamples, seed "
         f"{compare.bootstrap_seed})."
     )
