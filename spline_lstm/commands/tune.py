@@ -10,6 +10,7 @@ from spline_lstm.comparison.repository import find_place
 from spline_lstm.errors import UsageError
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads
+from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
@@ -40,6 +41,8 @@ def run(arguments: argparse.Namespace) -> str:
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
+    if not problem.defaults_fit:
+        logger.info("the defaults of %s (%s) do not fit the other params and are no trial", CATALOG, params.model.type)
     trials = search(problem, folder / DATABASE, arguments.trials, lambda trial: logger.info("%s", line_of(trial)))
     changed = write(folder, place.inside("params.yaml"), trials)
     first, best = trials[0], best_of(trials)
