@@ -12,6 +12,7 @@ from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
+from spline_lstm.tuning.freshness import check_fresh
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
 from spline_lstm.windows import load_windows
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> str:
     place = find_place(arguments.folder)
     folder = place.path
     params = load_params(folder)
+    check_fresh(place)
     entry = load_catalog(place.root).entry(params.model.type)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
