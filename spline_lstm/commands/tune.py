@@ -10,7 +10,9 @@ from spline_lstm.comparison.repository import find_place
 from spline_lstm.errors import UsageError
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads
+from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
+from spline_lstm.tuning.freshness import check_fresh
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
 from spline_lstm.windows import load_windows
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> str:
     place = find_place(arguments.folder)
     folder = place.path
     params = load_params(folder)
+    check_fresh(place)
     entry = load_catalog(place.root).entry(params.model.type)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
@@ -40,6 +43,8 @@ def run(arguments: argparse.Namespace) -> str:
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
+    if not problem.defaults_fit:
+        logger.info("the defaults of %s (%s) do not fit the other params and are no trial", CATALOG, params.model.type)
     trials = search(problem, folder / DATABASE, arguments.trials, lambda trial: logger.info("%s", line_of(trial)))
     changed = write(folder, place.inside("params.yaml"), trials)
     first, best = trials[0], best_of(trials)

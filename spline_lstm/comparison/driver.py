@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spline_lstm.comparison.costs import Cost, CostBook, Stopwatch
-from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.matrix import NOT_READ, Run
 from spline_lstm.comparison.private_clone import FOLDER, fetch_experiment, private_clone, run_experiment
 from spline_lstm.comparison.repository import Place, experiments, file_at
-from spline_lstm.errors import ExperimentError
+from spline_lstm.errors import ExperimentError, shorten
 from spline_lstm.params import parse_params
 
 logger = logging.getLogger("spline_lstm")
@@ -42,26 +43,36 @@ def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
     Raises
     ------
     ExperimentError
-        An experiment of that name holds other params.
+        An experiment of that name was run with other params than those of `commit` and of its name.
     """
     found = experiments(place, commit)
     for run in runs:
         if run.name in found:
-            check_settings(place, run, found[run.name])
+            check_settings(place, run, found[run.name], commit)
     return [run for run in runs if run.name not in found]
 
 
-def check_settings(place: Place, run: Run, revision: str) -> None:
-    """Raise ExperimentError unless an experiment was run with the params that its name promises."""
-    path = place.inside("params.yaml")
-    params = parse_params(file_at(place.root, revision, path).decode("utf-8"), path).model_dump()
-    for key, value in run.settings.items():
-        section, name = key.split(".")
-        if params[section][name] != value:
+def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
+    """Raise ExperimentError unless an experiment was run with the params of `commit` and those that its name promises.
+
+    The params that none of its stages reads do not count.
+    """
+    expected, found = (flat_params(place, where) for where in (commit, revision))
+    expected |= run.settings
+    for key in {**expected, **found}:
+        if expected.get(key) != found.get(key):
             raise ExperimentError(
-                f"experiment {run.name} was run with {key} = {params[section][name]}, not {value}; "
-                f"rename it (dvc exp rename) or run it again (--redo {run.name})"
+                f"experiment {run.name} was run with {key} = {shorten(found.get(key))}, not "
+                f"{shorten(expected.get(key))}; rename it (dvc exp rename) or run it again (--redo {run.name})"
             )
+
+
+def flat_params(place: Place, revision: str) -> dict[str, Any]:
+    """Dotted key -> value of the params that the stages of an experiment read, as a commit holds them."""
+    path = place.inside("params.yaml")
+    content = parse_params(file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}").model_dump()
+    sections = {section: keys for section, keys in content.items() if section not in NOT_READ}
+    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
 
 
 def cost_book(place: Place, commit: str) -> CostBook:

@@ -1,5 +1,6 @@
 """The runs of a comparison: every model in every feature mode with every seed, and what DVC calls them."""
 
+import re
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,6 +11,9 @@ from spline_lstm.params import CompareParams
 TARGETS = ("evaluate", "benchmark", "report")
 # These stages and those they depend on.
 STAGES = ("ingest", "preprocess", "window", "train-flax-rnn", "evaluate", "export", "benchmark", "report")
+
+# Sections of params.yaml that none of them reads.
+NOT_READ = ("backtest", "compare", "tune")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,22 @@ def runs_of(params: CompareParams, pipeline: str = "") -> list[Run]:
         Run(model_type, data_mode, seed, pipeline)
         for model_type, data_mode, seed in product(params.models, params.modes, params.seeds)
     ]
+
+
+NAME = re.compile(r"(?:(?P<pipeline>.+)-)?(?P<model_type>[a-z_]+)-(?P<data_mode>[a-z]+)-s(?P<seed>\d+)")
+
+
+def parse_name(name: str) -> Run | None:
+    """The run that an experiment of this name belongs to; None for names of another form.
+
+    >>> parse_name("stores-gru-univariate-s42")
+    Run(model_type='gru', data_mode='univariate', seed=42, pipeline='stores')
+    >>> parse_name("wide")
+    """
+    found = NAME.fullmatch(name)
+    if found is None:
+        return None
+    return Run(found["model_type"], found["data_mode"], int(found["seed"]), found["pipeline"] or "")
 
 
 def run_named(runs: list[Run], name: str) -> Run:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spline_lstm.artifacts import read_json, write_json, write_text
+from spline_lstm.artifacts import read_json, sha256_of_file, write_json, write_text
 from spline_lstm.comparison.identity import code_id
 from spline_lstm.comparison.page import page_text
 from spline_lstm.comparison.pictures import write_png
@@ -24,7 +24,7 @@ def write(place: Place, result: Comparison) -> None:
     write_text(folder / "plots/comparison.md", markdown_text(result))
     write_png(result, folder / "plots/comparison.png")
     write_text(folder / "plots/comparison.html", page_text(result))
-    write_json(folder / SUMMARY, summary(result))
+    write_json(folder / SUMMARY, summary(result) | {"files": hashes(place)})
 
 
 def summary(result: Comparison) -> dict[str, Any]:
@@ -41,12 +41,21 @@ def summary(result: Comparison) -> dict[str, Any]:
     }
 
 
+def hashes(place: Place) -> dict[str, str]:
+    """File -> SHA-256 of its content, of the files beside the summary that are there."""
+    files = [file for file in FILES if file != SUMMARY and (place.path / file).is_file()]
+    return {file: sha256_of_file(place.path / file) for file in files}
+
+
 def is_current(place: Place, commit: str, revisions: dict[str, str]) -> bool:
-    """Whether the files were written from exactly these experiments."""
-    if any(not (place.path / file).is_file() for file in FILES):
+    """Whether the files were written from exactly these experiments, and nobody changed them since."""
+    try:
+        written = read_json(place.path / SUMMARY)
+    except ArtifactError:
+        # Missing or damaged: it is written again.
         return False
-    written = read_json(place.path / SUMMARY)
-    return (written["commit"], written["experiments"]) == (commit, revisions)
+    found = (written.get("commit"), written.get("experiments"), written.get("files"))
+    return found == (commit, revisions, hashes(place))
 
 
 def check_code(place: Place) -> str:
@@ -55,14 +64,19 @@ def check_code(place: Place) -> str:
     Raises
     ------
     ArtifactError
-        It is from others, or there is none.
+        It is from others, its files were changed since they were written, or there is none.
     """
-    written = read_json(place.path / SUMMARY)["code"] if (place.path / SUMMARY).is_file() else None
-    now = code_id(place)
-    if written != now:
-        found = f"is of code and params {written}" if written else "is missing"
+    remedy = "commit, then run `python -m spline_lstm compare` and commit what it writes"
+    if not (place.path / SUMMARY).is_file():
+        raise ArtifactError(f"{place.path / SUMMARY} is missing; {remedy}")
+    written, now = read_json(place.path / SUMMARY), code_id(place)
+    if written.get("code") != now:
         raise ArtifactError(
-            f"{place.path / SUMMARY} {found}, but the workspace holds {now}; commit, then run "
-            "`python -m spline_lstm compare` and commit what it writes"
+            f"{place.path / SUMMARY} is of code and params {written.get('code')}, but the workspace holds {now}; "
+            f"{remedy}"
         )
+    present, former = hashes(place), written.get("files") or {}
+    changed = [file for file in FILES if file != SUMMARY and present.get(file) != former.get(file, "")]
+    if changed:
+        raise ArtifactError(f"{place.path / changed[0]} is not what the comparison wrote; {remedy}")
     return f"{place.inside(TABLE)} is from this code and these params ({now})"

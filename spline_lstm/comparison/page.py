@@ -8,7 +8,16 @@ from jinja2 import Environment, StrictUndefined
 
 from spline_lstm.comparison.pictures import svg_text
 from spline_lstm.comparison.result import Comparison
-from spline_lstm.comparison.tables import LEFT, cell_rows, difference_rows, run_rows, step_rows, verdict_lines
+from spline_lstm.comparison.tables import (
+    LEFT,
+    cell_rows,
+    difference_line,
+    difference_rows,
+    how_to_read,
+    run_rows,
+    step_rows,
+    verdict_lines,
+)
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -37,7 +46,8 @@ tbody tr:hover { background: #f5f5f5; }
 <div class="wide">{{ picture }}</div>
 {% for title, rows in tables.items() if rows %}
 <h2>{{ title }}</h2>
-<div class="wide"><table>
+{% if title in notes %}<p>{{ notes[title] }}</p>
+{% endif %}<div class="wide"><table>
 <thead><tr>{% for column in rows[0] %}<th{{ left(column) }}>{{ column }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}
 <tr>{% for column, text in row.items() %}<td{{ left(column) }}>{{ text }}</td>{% endfor %}</tr>{% endfor %}
@@ -53,10 +63,11 @@ def page_text(result: Comparison) -> str:
     """The page as HTML."""
     # Every text is escaped by `_escaped`; what is not escaped here is markup of our own.
     template = Environment(undefined=StrictUndefined, autoescape=False).from_string(TEMPLATE)  # noqa: S701
+    differences = f"RMSE against {result.best}"
     tables = {
         "Runs": run_rows(result),
-        "Mean ± half the range over the seeds": cell_rows(result),
-        f"RMSE against {result.best}": difference_rows(result),
+        "Mean [lowest, highest] over the seeds": cell_rows(result),
+        differences: difference_rows(result),
         "RMSE by step ahead": step_rows(result),
     }
     return (
@@ -68,6 +79,10 @@ def page_text(result: Comparison) -> str:
             verdict=[_bold(html.escape(line)) for line in verdict_lines(result)],
             picture=svg_text(result),
             tables={html.escape(title): _escaped(rows) for title, rows in tables.items()},
+            notes={
+                html.escape(title): html.escape(note)
+                for title, note in (("Runs", how_to_read()), (differences, difference_line(result)))
+            },
             left=lambda column: ' class="left"' if column in LEFT else "",
         )
         + "\n"

@@ -1,6 +1,7 @@
 """The comparison as a picture: accuracy against latency and size, and RMSE by step; a point per seed."""
 
 import io
+import math
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spline_lstm.comparison.records import number
+from spline_lstm.comparison.records import nan_last, number
 from spline_lstm.comparison.result import Comparison
 from spline_lstm.comparison.verdict import Cell
 from spline_lstm.drawing import BLUE, GREEN, GREY, ORANGE, house_style, save_png
@@ -45,9 +46,11 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
             marker=_marker(cell),
             label=f"{cell.name}, a point per seed",
         )
-    name, baseline = min((record.best_baseline for record in result.records), key=lambda found: found[1])
-    axes.axhline(baseline, color=GREY, linestyle=":", label=f"best baseline: {name}")
-    axes.set_xlim(0.0, 1.08 * max(number(record.cells[column]) for record in result.records))
+    name, baseline = min((record.best_baseline for record in result.records), key=lambda found: nan_last(found[1]))
+    if not math.isnan(baseline):
+        axes.axhline(baseline, color=GREY, linestyle=":", label=f"best baseline: {name}")
+    measured = [value for record in result.records if not math.isnan(value := number(record.cells[column]))]
+    axes.set_xlim(0.0, 1.08 * max(measured, default=1.0))
     axes.set_xlabel(label)
     axes.set_ylabel("RMSE (data units)")
     axes.set_title("Down and to the left is better")

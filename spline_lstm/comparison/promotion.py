@@ -6,13 +6,16 @@ run. Here the tracked files come out of git, and DVC is asked for the outputs of
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from spline_lstm.artifacts import write_text
+from spline_lstm.comparison.driver import check_settings
 from spline_lstm.comparison.identity import code_files
-from spline_lstm.comparison.matrix import STAGES
+from spline_lstm.comparison.matrix import STAGES, parse_name
 from spline_lstm.comparison.private_clone import environment
 from spline_lstm.comparison.repository import (
     WALL_CLOCK,
@@ -37,23 +40,26 @@ def promote(place: Place, name: str) -> str:
     Raises
     ------
     ExperimentError
-        There is no such experiment, the code has changed since it was run, its files are not in the DVC cache,
-        or the workspace holds changes of its own.
+        There is no such experiment, it is of another pipeline folder or of other params than its name says, the code
+        has changed since it was run, its files are not in the DVC cache, or the workspace holds changes of its own.
     """
     commit = check_ready(place)
     baseline, revision = find_experiment(place, commit, name)
     paths = changed_by(place, baseline, revision)
     check_unchanged(place, name, baseline, commit, paths)
+    check_own(place, name, baseline, revision, paths)
     if paths:
         git(place.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
     checkout(place)
     params = parse_params(file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name)
     dvc_yaml = place.path / "dvc.yaml"
     write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
+    left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
     tracked = " ".join(place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots"))
     return (
         f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
         f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
+        f"{_repro_line(place, left_out)}"
         f"  git add {tracked}\n"
         f"  git commit --message 'Promote {name}'\n"
         "  dvc push  # where a remote is set\n"
@@ -75,6 +81,34 @@ def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
         f"no experiment {name} starts from this commit or one before it; `python -m spline_lstm compare` runs it, "
         "`dvc exp pull REMOTE` brings one that was pushed"
     )
+
+
+def _repro_line(place: Place, left_out: Sequence[str]) -> str:
+    """The command that brings up to date what experiments leave out; "" where they leave out nothing."""
+    if not left_out:
+        return ""
+    return f"  dvc repro {place.inside('dvc.yaml')}  # {', '.join(left_out)}: still of the former params\n"
+
+
+def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequence[str]) -> None:
+    """Raise ExperimentError where an experiment is of another pipeline folder, or not what its name says."""
+    run = parse_name(name)
+    foreign = [f"it changed {path}" for path in paths if not _is_inside(place, path)]
+    if run and run.pipeline != place.pipeline:
+        foreign.insert(0, f"its name says {f'pipelines/{run.pipeline}' if run.pipeline else 'the root'}")
+    if foreign:
+        raise ExperimentError(
+            f"{name} is no experiment of the pipeline in {place.folder.as_posix()}: {foreign[0]}; give its own folder: "
+            f"python -m spline_lstm promote {name} FOLDER"
+        )
+    if run:
+        check_settings(place, run, revision, baseline)
+
+
+def _is_inside(place: Place, path: str) -> bool:
+    if place.folder == Path():
+        return not path.startswith("pipelines/")
+    return path.startswith(f"{place.folder.as_posix()}/")
 
 
 def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
@@ -112,24 +146,22 @@ def checkout(place: Place) -> None:
 
 
 def with_artifact(text: str, name: str, params: Params) -> str:
-    """The text of a dvc.yaml with the artifact entry of a promoted experiment; nothing else changes."""
+    """The text of a dvc.yaml with the artifact entry of a promoted experiment; other artifacts stay as they are."""
     yaml = round_trip_yaml()
     content = yaml.load(text)
     new = "artifacts" not in content
     labels = CommentedSeq([params.model.type, params.preprocess.data_mode, params.compare.format])
     labels.fa.set_flow_style()
-    content["artifacts"] = CommentedMap(
+    entry = CommentedMap(
         {
-            ARTIFACT: CommentedMap(
-                {
-                    "path": MODEL[params.compare.format],
-                    "type": "model",
-                    "desc": f"Promoted from the experiment {name}",
-                    "labels": labels,
-                }
-            )
+            "path": MODEL[params.compare.format],
+            "type": "model",
+            "desc": f"Promoted from the experiment {name}",
+            "labels": labels,
         }
     )
+    content["artifacts"] = content.get("artifacts") or CommentedMap()
+    content["artifacts"][ARTIFACT] = entry
     if new:
         content.yaml_set_comment_before_after_key("artifacts", before="\n")
     return dump_yaml(yaml, content)

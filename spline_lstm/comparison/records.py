@@ -4,6 +4,7 @@ Every cell is a value of that output as it stands there, so that a reader can fi
 """
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ COLUMNS = (
     "commit",
     "notes",
 )
-# What another run on another machine gives again, digit for digit.
-MEASURED = ("p50(ms)", "p95(ms)", "train_time(s)", "commit")
+# What another run of the same code may give otherwise: wall clock, the edge winner that hangs on it, the commit.
+MEASURED = ("p50(ms)", "p95(ms)", "train_time(s)", "commit", "notes")
 DIGITS_OF_COMMIT = 10
 
 
@@ -71,20 +72,25 @@ class Record:
 
     @property
     def best_baseline(self) -> tuple[str, float]:
-        """Name and RMSE of the best baseline of its feature mode."""
+        """Name and RMSE of the best baseline of its feature mode; NaN where none has one."""
         by_rmse = {name: number(row["RMSE"]) for name, row in self.baselines.items()}
-        name = min(by_rmse, key=by_rmse.__getitem__)
+        name = min(by_rmse, key=lambda name: nan_last(by_rmse[name]))
         return name, by_rmse[name]
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether its RMSE is below that of every baseline."""
-        return self.rmse < self.best_baseline[1]
+        """Whether its RMSE is below that of every baseline that has one."""
+        return self.rmse < nan_last(self.best_baseline[1])
 
 
 def number(value: Value) -> float:
     """A value as a float; NaN where there is none."""
-    return float("nan") if value is None else float(value)
+    return math.nan if value is None else float(value)
+
+
+def nan_last(value: float) -> float:
+    """A value for ordering, with infinity for NaN: what could not be measured is never the lowest."""
+    return math.inf if math.isnan(value) else value
 
 
 def exp_show(place: Place, commit: str) -> Any:

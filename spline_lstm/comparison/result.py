@@ -11,9 +11,9 @@ from spline_lstm.comparison.driver import cost_book
 from spline_lstm.comparison.identity import code_id
 from spline_lstm.comparison.matrix import Run
 from spline_lstm.comparison.predictions import Errors, read_errors
-from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, read_records
+from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, number, read_records
 from spline_lstm.comparison.repository import Place, cache_folder, file_at
-from spline_lstm.comparison.significance import Interval, draw_blocks, intervals_to_best
+from spline_lstm.comparison.significance import Interval, block_length, draw_blocks, intervals_to_best, rmse_difference
 from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
 from spline_lstm.errors import ExperimentError
 from spline_lstm.params import Params
@@ -35,7 +35,8 @@ class Comparison:
     intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
     verdict : Verdict
     step_rmse : cell -> [horizon] RMSE by step, mean over the seeds
-    windows, block : test windows, and forecast origins per block of the bootstrap
+    windows : test windows
+    block, wanted_block : forecast origins per block of the bootstrap, and what params.yaml asks for
     costs : experiment -> its cost, where it was measured here
     """
 
@@ -51,6 +52,7 @@ class Comparison:
     step_rmse: Mapping[str, np.ndarray]
     windows: int
     block: int
+    wanted_block: int
     costs: Mapping[str, Cost]
 
     @property
@@ -76,8 +78,14 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     errors = read_errors(place, cache_folder(place), records, names)
     cells = cells_of(records)
     best = best_cell(cells).name
-    block = params.compare.block or params.evaluate.season
-    intervals = _intervals(errors, cells, best, block, params)
+    wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
+    block = block_length(len(errors.counts), wanted)
+    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+
+    def difference(one: Record, other: Record) -> Interval:
+        squared = errors.squared
+        return rmse_difference([squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks)
+
     book = cost_book(place, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
     return Comparison(
@@ -88,25 +96,25 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         records=tuple(records),
         cells=tuple(cells),
         best=best,
-        intervals=intervals,
-        verdict=decide(cells, intervals, params.compare),
+        intervals=intervals_to_best(errors.squared, errors.counts, _members(errors, cells), best, blocks),
+        verdict=decide(records, params.compare, difference),
         step_rmse={cell.name: _step_rmse(place, cell) for cell in cells},
         windows=errors.windows,
         block=block,
+        wanted_block=wanted,
         costs={name: cost for name, cost in costs.items() if cost is not None},
     )
 
 
-def _intervals(errors: Errors, cells: Sequence[Cell], best: str, block: int, params: Params) -> dict[str, Interval]:
-    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Cell, or baseline and mode -> its forecasts in `errors`."""
     runs = {record.run.name for cell in cells for record in cell.records}
     members = {cell.name: [record.run.name for record in cell.records] for cell in cells}
-    members |= {name: [name] for name in errors.squared if name not in runs}
-    return intervals_to_best(errors.squared, errors.counts, members, best, blocks)
+    return members | {name: [name] for name in errors.squared if name not in runs}
 
 
 def _step_rmse(place: Place, cell: Cell) -> np.ndarray:
-    """RMSE by step, mean over the seeds: [horizon]."""
+    """RMSE by step, mean over the seeds: [horizon]; NaN where a step has none."""
     path = place.inside("metrics/evaluate.json")
     contents = [json.loads(file_at(place.root, record.revision, path)) for record in cell.records]
-    return np.mean([[row["rmse"] for row in content["horizon"]] for content in contents], axis=0)
+    return np.mean([[number(row["rmse"]) for row in content["horizon"]] for content in contents], axis=0)

@@ -13,31 +13,34 @@ import numpy as np
 from jaxtyping import Float, Int
 
 LEVEL = 0.95
+FEWEST_BLOCKS = 10
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean over seeds and half the range: the seeds lie within mean ± half_range, and two of them at its ends."""
+    """Mean, lowest and highest over the seeds, and how many seeds there are."""
 
     mean: float
-    half_range: float
+    low: float
+    high: float
+    seeds: int
 
-    def below(self, other: "Spread") -> bool:
-        """Whether every seed of the one lies below every seed of the other.
+    def below(self, other: "Spread") -> bool | None:
+        """Whether every seed of the one lies below every seed of the other; None where one seed cannot tell.
 
-        >>> Spread(1.0, 0.1).below(Spread(1.3, 0.1)), Spread(1.0, 0.2).below(Spread(1.3, 0.2))
+        >>> spread([1.0, 1.1]).below(spread([1.2, 1.3])), spread([1.0, 1.2]).below(spread([1.1, 1.3]))
         (True, False)
         """
-        return self.mean + self.half_range < other.mean - other.half_range
+        return self.high < other.low if min(self.seeds, other.seeds) > 1 else None
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and half range.
+    """Mean, lowest and highest; NaN where a value is.
 
     >>> spread([1.0, 1.5])
-    Spread(mean=1.25, half_range=0.25)
+    Spread(mean=1.25, low=1.0, high=1.5, seeds=2)
     """
-    return Spread(float(np.mean(values)), (max(values) - min(values)) / 2)
+    return Spread(float(np.mean(values)), float(np.min(values)), float(np.max(values)), len(values))
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,22 @@ class Interval:
         return self.low > 0.0 or self.high < 0.0
 
 
+def block_length(origins: int, wanted: int) -> int:
+    """Forecast origins per block: as wanted, but at most a tenth of all.
+
+    Resamples of a few long blocks are nearly all alike, and their interval is far too narrow.
+
+    >>> block_length(8000, 288), block_length(500, 288), block_length(5, 288)
+    (288, 50, 1)
+    """
+    return max(1, min(wanted, origins // FEWEST_BLOCKS))
+
+
 def draw_blocks(
     origins: int, block: int, repetitions: int, seed: int
 ) -> tuple[Int[np.ndarray, "repetitions blocks"], Int[np.ndarray, " blocks"]]:
-    """First origin of each drawn block, and the length of each: together `origins` of them per repetition.
-
-    A block longer than the series is cut to half of it, so that there is something to draw.
-    """
-    length = max(1, min(block, origins // 2))
+    """First origin of each drawn block, and the length of each: together `origins` of them per repetition."""
+    length = min(block, origins)
     count = -(-origins // length)
     lengths = np.full(count, length)
     lengths[-1] = origins - length * (count - 1)

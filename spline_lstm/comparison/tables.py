@@ -7,17 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spline_lstm.comparison.costs import total
 from spline_lstm.comparison.driver import clock
-from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode
+from spline_lstm.comparison.records import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode, nan_last
 from spline_lstm.comparison.result import Comparison
-from spline_lstm.comparison.significance import Spread
-from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell
+from spline_lstm.comparison.significance import FEWEST_BLOCKS, Interval, Spread
+from spline_lstm.comparison.verdict import SPREAD_COLUMNS, Cell, Verdict
 
 LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
 
 
 def text_of(value: Value) -> str:
-    """A cell as text: numbers in the shortest form that reads back as the same number."""
-    return "" if value is None else str(value)
+    """A cell as text: numbers in the shortest form that reads back as the same number; empty where there is none."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def figure_text(value: float, form: str) -> str:
+    """A number in a format; empty where it is NaN.
+
+    >>> figure_text(1.5, "+.2f"), figure_text(math.nan, "+.2f")
+    ('+1.50', '')
+    """
+    return "" if math.isnan(value) else f"{value:{form}}"
 
 
 def run_rows(result: Comparison) -> list[dict[str, str]]:
@@ -56,19 +65,21 @@ def csv_text(result: Comparison) -> str:
 
 
 def spread_text(value: Spread) -> str:
-    """Mean and half range with the digits that the half range leaves a meaning.
+    """Mean, lowest and highest with the digits that their range leaves a meaning.
 
-    >>> spread_text(Spread(15.5829, 0.0312)), spread_text(Spread(0.12, 0.0))
-    ('15.583 ± 0.031', '0.12')
+    >>> spread_text(Spread(15.58, 15.55, 15.61, 2)), spread_text(Spread(0.12, 0.12, 0.12, 1))
+    ('15.580 [15.550, 15.610]', '0.12')
     """
-    if value.half_range == 0.0:
+    if math.isnan(value.mean):
+        return ""
+    if value.low == value.high:
         return f"{value.mean:.6g}"
-    decimals = max(0, 1 - math.floor(math.log10(value.half_range)))
-    return f"{value.mean:.{decimals}f} ± {value.half_range:.{decimals}f}"
+    decimals = max(0, 1 - math.floor(math.log10((value.high - value.low) / 2)))
+    return f"{value.mean:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
 
 
 def cell_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per model and feature mode: mean ± half the range over its seeds."""
+    """A row per model and feature mode: mean [lowest, highest] over its seeds."""
     return [
         {
             "cell": cell.name,
@@ -86,10 +97,10 @@ def difference_rows(result: Comparison) -> list[dict[str, str]]:
     return [
         {
             "forecast": name,
-            "RMSE - RMSE of the best": f"{interval.difference:+.4f}",
-            "95 % interval": f"[{interval.low:+.4f}, {interval.high:+.4f}]",
+            "RMSE - RMSE of the best": figure_text(interval.difference, "+.4f"),
+            "95 % interval": interval_text(interval, ".4f"),
             "beyond the seed spread": _beyond_seeds(best, cells.get(name)),
-            "beyond the test windows' noise": "yes" if interval.excludes_zero else "no",
+            "beyond the test windows' noise": _beyond_windows(interval),
         }
         for name, interval in result.intervals.items()
         if name != result.best
@@ -99,13 +110,28 @@ def difference_rows(result: Comparison) -> list[dict[str, str]]:
 def _beyond_seeds(best: Cell, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return "yes" if best.rmse.below(cell.rmse) else "no"
+    return {None: "-", True: "yes", False: "no"}[best.rmse.below(cell.rmse)]
+
+
+def _beyond_windows(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return ""
+    return "yes" if interval.excludes_zero else "no"
+
+
+def interval_text(interval: Interval, form: str) -> str:
+    """Both ends of an interval, with signs; empty where it is NaN.
+
+    >>> interval_text(Interval(0.5, -1.0, 2.0), ".1f")
+    '[-1.0, +2.0]'
+    """
+    return "" if math.isnan(interval.low) else f"[{interval.low:+{form}}, {interval.high:+{form}}]"
 
 
 def step_rows(result: Comparison) -> list[dict[str, str]]:
     """A row per cell: RMSE at each step ahead."""
     return [
-        {"cell": name, **{f"step {step}": f"{value:.4g}" for step, value in enumerate(values, start=1)}}
+        {"cell": name, **{f"step {step}": figure_text(value, ".4g") for step, value in enumerate(values, start=1)}}
         for name, values in result.step_rmse.items()
     ]
 
@@ -126,21 +152,29 @@ def verdict_lines(result: Comparison) -> list[str]:
     accuracy, edge = verdict.accuracy, verdict.edge
     return [
         f"**Accuracy winner** (lowest RMSE): {accuracy.run.name}, RMSE {accuracy.rmse} "
-        f"(best baseline, {accuracy.best_baseline[0]}: {accuracy.best_baseline[1]}).",
+        f"(best baseline, {accuracy.best_baseline[0]}: {text_of(accuracy.best_baseline[1])}).",
         f"**Edge winner** (p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}, "
-        f"{params.format}): {edge.run.name}, p95 {edge.cells['p95(ms)']} ms, "
-        f"{edge.cells['model_size(MB)']} MB.",
+        f"{params.format}): {edge.run.name}, p95 {text_of(edge.cells['p95(ms)'])} ms, "
+        f"{text_of(edge.cells['model_size(MB)'])} MB; {_edge_scores(verdict)}.",
         f"**Recommendation**: {verdict.reason}",
     ]
+
+
+def _edge_scores(verdict: Verdict) -> str:
+    """The scores of the edge winner and the next best run."""
+    ranked = sorted(verdict.scores.items(), key=lambda item: nan_last(item[1]))[:2]
+    (_, best), *others = ranked
+    rival = "".join(f", next {name} with {score:.3f}" for name, score in others)
+    return f"score {best:.3f} (1: fastest and smallest){rival}"
 
 
 def markdown_text(result: Comparison) -> str:
     """The whole comparison as Markdown."""
     sections: dict[str, Iterable[str]] = {
         "Verdict": [*(f"- {line}" for line in verdict_lines(result)), *_warnings(result)],
-        "Runs": [markdown_table(run_rows(result)), "", *_how_to_read()],
+        "Runs": [markdown_table(run_rows(result)), "", how_to_read()],
         "Mean over the seeds": [
-            "Mean ± half the range over the seeds.",
+            "Mean [lowest, highest] over the seeds.",
             "",
             markdown_table(cell_rows(result)),
         ],
@@ -171,28 +205,37 @@ def _warnings(result: Comparison) -> list[str]:
     return lines
 
 
-def _how_to_read() -> list[str]:
-    measured = ", ".join(MEASURED[:-1])
-    return [
+def how_to_read() -> str:
+    """What the columns of the runs are, and which of them come out the same in another run."""
+    return (
         f"{', '.join(SCORES)} are of the test windows, in data units (MSE in their square, robust MAPE in %). "
         f"{', '.join(EDGE)} are of the exported file, one window a call, one thread. The name of the experiment opens "
-        "the notes; commit is the one whose code was run. Every cell stands as it is in `dvc exp show --json`. All "
-        f"columns are the same in another run of the same code but the wall-clock ones ({measured}), and commit.",
-    ]
+        "the notes; commit is the one whose code was run. Every cell stands as it is in `dvc exp show --json`. Another "
+        f"run of the same code gives the same columns but {', '.join(MEASURED)}: wall clock, what hangs on it (the "
+        "edge winner and the recommendation in the notes), and the commit."
+    )
 
 
 def _differences(result: Comparison) -> list[str]:
     others = difference_rows(result)
-    if not others:
-        return ["There is one cell only."]
+    return [difference_line(result), "", markdown_table(others)] if others else ["There is one cell only."]
+
+
+def difference_line(result: Comparison) -> str:
+    """How to read the differences: against what, by which rule, and with which blocks."""
     compare = result.params.compare
-    return [
+    cut = (
+        f", not of {result.wanted_block}: a test part holds at least {FEWEST_BLOCKS} blocks; errors that last longer "
+        "make the interval too narrow"
+        if result.block < result.wanted_block
+        else ""
+    )
+    return (
         f"Against {result.best}, the lowest mean RMSE. Beyond the seed spread: every seed of the best lies below every "
-        f"seed of the other. The interval is a paired moving-block bootstrap over the forecast origins of the test "
-        f"part (blocks of {result.block}, {compare.repetitions} resamples, seed {compare.bootstrap_seed}).",
-        "",
-        markdown_table(others),
-    ]
+        "seed of the other (a dash: one seed tells nothing). The interval is a paired moving-block bootstrap over the "
+        f"forecast origins of the test part (blocks of {result.block}{cut}; {compare.repetitions} resamples, seed "
+        f"{compare.bootstrap_seed})."
+    )
 
 
 def _cost(result: Comparison) -> list[str]:

@@ -3,10 +3,10 @@
 A run whose RMSE is not below that of every baseline of its feature mode can win nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spline_lstm.comparison.records import Record, number
+from spline_lstm.comparison.records import Record, nan_last, number
 from spline_lstm.comparison.significance import Interval, Spread, spread
 from spline_lstm.params import CompareParams
 
@@ -21,7 +21,7 @@ class Cell:
     ----------
     name : model and mode
     records : one per seed
-    spreads : column -> mean and half range over the seeds
+    spreads : column -> mean, lowest and highest over the seeds
     """
 
     name: str
@@ -41,15 +41,17 @@ class Verdict:
     Attributes
     ----------
     accuracy : the run with the lowest RMSE, None where none beats the baselines
-    edge : the run of the cell with the lowest weighted latency and size
+    edge : the run with the lowest weighted latency and size of those that beat the baselines
     recommended : one of the two
     reason : one sentence
+    scores : run that beats the baselines -> its edge score, 1 at best
     """
 
     accuracy: Record | None
     edge: Record | None
     recommended: Record | None
     reason: str
+    scores: Mapping[str, float]
 
 
 def cells_of(records: Sequence[Record]) -> list[Cell]:
@@ -74,57 +76,55 @@ def cell_name(record: Record) -> str:
 
 def best_cell(cells: Sequence[Cell]) -> Cell:
     """The cell with the lowest mean RMSE."""
-    return min(cells, key=lambda cell: cell.rmse.mean)
+    return min(cells, key=lambda cell: nan_last(cell.rmse.mean))
 
 
-def edge_scores(cells: Sequence[Cell], params: CompareParams) -> dict[str, float]:
-    """Cell -> weighted mean of p95 and size, each relative to the smallest; 1 is the best there can be."""
-    p95 = {cell.name: cell.spreads["p95(ms)"].mean for cell in cells}
-    size = {cell.name: cell.spreads["model_size(MB)"].mean for cell in cells}
+def edge_scores(records: Sequence[Record], params: CompareParams) -> dict[str, float]:
+    """Run -> weighted mean of its p95 and its size, each relative to the smallest; 1 is the best there can be."""
+    p95 = {record.run.name: number(record.cells["p95(ms)"]) for record in records}
+    size = {record.run.name: number(record.cells["model_size(MB)"]) for record in records}
+    fastest, smallest = (min(map(nan_last, values.values())) for values in (p95, size))
     weights = params.p95_weight + params.size_weight
     return {
-        name: (params.p95_weight * p95[name] / min(p95.values()) + params.size_weight * size[name] / min(size.values()))
-        / weights
+        name: (params.p95_weight * p95[name] / fastest + params.size_weight * size[name] / smallest) / weights
         for name in p95
     }
 
 
-def decide(cells: Sequence[Cell], intervals: Mapping[str, Interval], params: CompareParams) -> Verdict:
+def decide(
+    records: Sequence[Record], params: CompareParams, difference: Callable[[Record, Record], Interval]
+) -> Verdict:
     """The verdict.
 
     Parameters
     ----------
-    cells : sequence of Cell
-    intervals : mapping
-        Cell -> difference of its RMSE to that of the best cell.
+    records : sequence of Record
     params : CompareParams
+    difference : callable
+        Of two runs: the RMSE of the one minus that of the other, with its bootstrap interval.
     """
-    able = [record for cell in cells for record in cell.records if record.beats_baselines]
+    able = [record for record in records if record.beats_baselines]
     if not able:
-        return Verdict(None, None, None, "No run beats the best baseline: use the baseline, not a network.")
+        return Verdict(None, None, None, "No run beats the best baseline: use the baseline, not a network.", {})
+    scores = edge_scores(able, params)
     accuracy = min(able, key=lambda record: record.rmse)
-    fit = [cell for cell in cells if any(record in able for record in cell.records)]
-    scores = edge_scores(fit, params)
-    light = min(fit, key=lambda cell: scores[cell.name])
-    edge = min((record for record in light.records if record in able), key=lambda record: record.rmse)
-    return recommend(accuracy, edge, intervals)
+    edge = min(able, key=lambda record: (nan_last(scores[record.run.name]), record.rmse))
+    recommended, reason = recommend(accuracy, edge, difference)
+    return Verdict(accuracy, edge, recommended, reason, scores)
 
 
-def recommend(accuracy: Record, edge: Record, intervals: Mapping[str, Interval]) -> Verdict:
-    """The edge winner where its cell is not worse than the best one beyond the noise, else the accuracy winner."""
+def recommend(accuracy: Record, edge: Record, difference: Callable[[Record, Record], Interval]) -> tuple[Record, str]:
+    """The edge winner where it is not worse than the accuracy winner beyond the noise, else that; and why."""
     if accuracy is edge:
-        reason = f"{accuracy.run.name} is the most accurate run and its model the cheapest on the edge."
-        return Verdict(accuracy, edge, accuracy, reason)
-    interval = intervals[cell_name(edge)]
+        return accuracy, f"{accuracy.run.name}, because it is the most accurate run and the cheapest on the edge."
+    interval = difference(edge, accuracy)
     band = f"{interval.difference:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
     if interval.low > 0.0:
-        reason = (
-            f"{accuracy.run.name}, because the RMSE of the cheaper {cell_name(edge)} is worse beyond the noise of the "
-            f"test windows ({band} to the best)."
+        return accuracy, (
+            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, is above its own by "
+            f"{band}, more than the noise of the test windows."
         )
-        return Verdict(accuracy, edge, accuracy, reason)
-    reason = (
-        f"{edge.run.name}, because it is the cheapest on the edge and its RMSE cannot be told from the best on these "
-        f"test windows ({band})."
+    return edge, (
+        f"{edge.run.name}, because it is the cheapest on the edge, and its RMSE minus that of {accuracy.run.name}, the "
+        f"most accurate run, is {band}: no more than the noise of the test windows."
     )
-    return Verdict(accuracy, edge, edge, reason)

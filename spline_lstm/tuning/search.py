@@ -21,8 +21,8 @@ from spline_lstm.errors import DivergedError, ParamsError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.params import Params
 from spline_lstm.training import Epoch, train
-from spline_lstm.tuning.catalog import Choice, Entry
-from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, nearest_draw, params_with
+from spline_lstm.tuning.catalog import Choice, Entry, Ranges
+from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
 from spline_lstm.windows import SPLITS, Windows
 
 LIBRARY = Path(__file__).parent.parent
@@ -76,6 +76,16 @@ class Problem:
         return model_config(params, self.windows, self.preprocessor)
 
     @property
+    def ranges(self) -> Ranges:
+        """The ranges as far as they fit the params."""
+        return fitting(self.entry.ranges, self.params)
+
+    @property
+    def defaults_fit(self) -> bool:
+        """Whether the catalog's defaults fit the other params; else they are no trial."""
+        return params_with(self.params, self.entry.defaults) is not None
+
+    @property
     def reference_cost(self) -> int:
         """Cost of the params as they are, or of the catalog's defaults where these cost more."""
         defaults = params_with(self.params, self.entry.defaults)
@@ -126,7 +136,7 @@ def search(problem: Problem, database: Path, count: int, on_trial: Callable[[Tri
     while len(done := trials_of(study)) < count:
         if not done:
             run_fixed(study, problem, choice_in(problem.params))
-        elif len(done) == 1 and problem.entry.defaults != choice_in(problem.params):
+        elif len(done) == 1 and problem.defaults_fit and problem.entry.defaults != choice_in(problem.params):
             run_fixed(study, problem, problem.entry.defaults)
         else:
             run_drawn(study, problem)
@@ -171,17 +181,16 @@ def trials_of(study: optuna.Study) -> list[Trial]:
 
 
 def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
-    """Train with given values, and let the sampler learn from them at the nearest place of its ranges."""
+    """Train with values that fit, and let the sampler learn from them at the nearest place of its ranges."""
     params = params_with(problem.params, choice)
-    if params is None:
-        raise ParamsError("configs/catalog.yaml: the defaults do not fit the other params; mend the one or the other")
+    assert params is not None
     losses: list[float] = []
     train(problem.config(params), problem.windows, params.train, lambda epoch: losses.append(epoch.validation_loss))
     study.add_trial(
         create_trial(
             value=min(losses),
-            params=nearest_draw(choice, problem.entry.ranges),
-            distributions=distributions(problem.entry.ranges),
+            params=nearest_draw(choice, problem.ranges),
+            distributions=distributions(problem.ranges),
             intermediate_values=dict(enumerate(losses, start=1)),
             user_attrs={STATE: "complete", CHOICE: choice.model_dump_json(), LOSSES: losses},
         )
@@ -196,9 +205,9 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
         tune = problem.params.tune
         study.sampler = optuna.samplers.TPESampler(
-            seed=tune.seed + len(told), n_startup_trials=tune.startup_trials + refused
+            seed=draw_seed(tune.seed, len(told)), n_startup_trials=tune.startup_trials + refused
         )
-        trial = study.ask(distributions(problem.entry.ranges))
+        trial = study.ask(distributions(problem.ranges))
         choice = choice_of(trial.params)
         params = params_with(problem.params, choice)
         if params is not None and cost(problem.config(params)) <= limit:
@@ -211,6 +220,11 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are "
         "or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
     )
+
+
+def draw_seed(seed: int, number: int) -> int:
+    """Seed of one draw; unlike sums, those of neighbouring searches have nothing in common."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def run_trial(study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice) -> None:

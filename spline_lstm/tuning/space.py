@@ -91,6 +91,21 @@ def params_with(params: Params, choice: Choice) -> Params | None:
         return None
 
 
+def fitting(ranges: Ranges, params: Params) -> Ranges:
+    """The ranges without choices that do not fit the other params; where none fits, the present value alone.
+
+    So does the decoder of segments want segments that divide the horizon.
+    """
+    present = choice_in(params)
+
+    def kept(knob: str) -> tuple[Any, ...]:
+        options = getattr(ranges, knob)
+        fit = [value for value in options if params_with(params, present.model_copy(update={knob: value})) is not None]
+        return tuple(fit) or (getattr(present, knob),)
+
+    return ranges.model_copy(update={knob: kept(knob) for knob in ("segment", "normalization", "bidirectional")})
+
+
 def cost(config: ModelConfig) -> int:
     """Multiplications of the recurrent layers for one window, about: what the time of an epoch grows with."""
     steps = -(-config.lookback // config.segment)

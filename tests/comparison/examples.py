@@ -7,7 +7,9 @@ from spline_lstm.comparison.significance import Interval
 RIDGE = 16.0
 
 
-def make_record(model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1, size=0.2, ridge=RIDGE) -> Record:
+def make_record(
+    model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1, size=0.2, ridge=RIDGE, naive=20.0, **others
+) -> Record:
     cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
         "run_id": f"{model}{seed}",
         "model_type": model,
@@ -20,8 +22,9 @@ def make_record(model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1,
         "train_time(s)": 2.5,
         "epochs": 3,
         "commit": "0123456789",
+        **others,
     }
-    baselines = {"naive": dict.fromkeys(SCORES, 20.0), "ridge": dict.fromkeys(SCORES, ridge)}
+    baselines = {"naive": dict.fromkeys(SCORES, naive), "ridge": dict.fromkeys(SCORES, ridge)}
     return Record(Run(model, mode, seed), f"sha-{model}-{mode}-{seed}", cells, baselines, 0.1)
 
 

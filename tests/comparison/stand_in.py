@@ -19,8 +19,8 @@ PIPELINE = """stages:
   train-flax-rnn: {cmd: python -c pass, deps: []}
   export: {cmd: python -c pass, deps: []}
   evaluate:
-    cmd: python stand_in.py
-    deps: [stand_in.py]
+    cmd: python stages/stand_in.py
+    deps: [stages/stand_in.py]
     params: [model.type, preprocess.data_mode, train.seed]
     outs: [data/predictions.parquet]
     metrics:
@@ -31,6 +31,7 @@ PIPELINE = """stages:
       - metrics/train_time.json: {cache: false}
   benchmark: {cmd: python -c pass, deps: [data/predictions.parquet]}
   report: {cmd: python -c pass, deps: [metrics/evaluate.json]}
+  backtest: {cmd: python -c pass, deps: []}
 """
 OFF = {"lstm": 15.0, "gru": 15.5}
 NAIVE = 20.0

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.comparison.significance import draw_blocks, resampled_rmse, rmse_difference
+from spline_lstm.comparison.significance import block_length, draw_blocks, resampled_rmse, rmse_difference, spread
 
 
 def data(origins=60, seed=0):
@@ -17,6 +17,30 @@ def test_blocks_lie_inside_the_series_and_are_as_long_as_it_together(origins, bl
     assert lengths.sum() == origins
     assert starts.min() >= 0
     assert (starts + lengths).max() <= origins
+
+
+def test_a_block_is_at_most_a_tenth_of_the_origins_so_that_its_interval_is_not_too_narrow():
+    rng = np.random.default_rng(3)
+    squared = {name: rng.normal(size=400) ** 2 for name in "ab"}
+
+    def width(block):
+        found = rmse_difference([squared["a"]], [squared["b"]], np.ones(400), draw_blocks(400, block, 2000, seed=0))
+        return found.high - found.low
+
+    assert block_length(400, 288) == 40
+    assert block_length(400, 24) == 24
+    # Independent errors: the width does not depend on the block. Two blocks of half the series halve it.
+    assert width(block_length(400, 288)) == pytest.approx(width(1), rel=0.25)
+    assert width(200) < 0.7 * width(1)
+
+
+def test_seeds_lie_between_the_ends_of_their_spread():
+    found = spread([15.0, 15.1, 16.0])
+    assert (found.low, found.high, found.seeds) == (15.0, 16.0, 3)
+    # Mean and half the range would be 15.37 ± 0.5, and 15.95 beyond it.
+    assert not found.below(spread([15.95, 16.5]))
+    assert found.below(spread([16.01, 16.5]))
+    assert found.below(spread([17.0])) is None
 
 
 def test_a_resample_is_the_rmse_over_the_drawn_origins():

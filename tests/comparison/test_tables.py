@@ -1,14 +1,18 @@
 import csv
 import io
+import math
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from spline_lstm.comparison.costs import Cost, Stopwatch, total
 from spline_lstm.comparison.page import page_text
-from spline_lstm.comparison.predictions import check_same_windows, per_origin
+from spline_lstm.comparison.predictions import check_same_windows, per_origin, squares
 from spline_lstm.comparison.records import COLUMNS
 from spline_lstm.comparison.result import Comparison
+from spline_lstm.comparison.significance import Interval
 from spline_lstm.comparison.tables import csv_text, markdown_text
 from spline_lstm.comparison.verdict import best_cell, cells_of, decide
 from spline_lstm.errors import ExperimentError
@@ -30,8 +34,12 @@ def result() -> Comparison:
         make_record("lstm", seed=2026, rmse=15.75),
         make_record("gru", "multivariate", rmse=17.0, ridge=16.5),
     ]
+    return comparison_of(records, intervals(lstm_univariate=-1.0, gru_multivariate=0.5))
+
+
+def comparison_of(records, found, step_rmse=(1.0, 2.0), wanted_block=12) -> Comparison:
+    """A comparison of these records, and of one more run that has none."""
     cells = cells_of(records)
-    found = intervals(lstm_univariate=-1.0, gru_multivariate=0.5)
     return Comparison(
         commit="0123456789abcdef",
         code="feedbeef",
@@ -41,10 +49,11 @@ def result() -> Comparison:
         cells=tuple(cells),
         best=best_cell(cells).name,
         intervals=found,
-        verdict=decide(cells, found, PARAMS.compare),
-        step_rmse={cell.name: [1.0, 2.0] for cell in cells},
+        verdict=decide(records, PARAMS.compare, lambda one, other: Interval(0.0, -1.0, 1.0)),
+        step_rmse={cell.name: np.array(step_rmse) for cell in cells},
         windows=100,
         block=12,
+        wanted_block=wanted_block,
         costs={"lstm-univariate-s42": Cost(20.0, {"evaluate": 8.0}, {"evaluate": 5.0})},
     )
 
@@ -80,7 +89,7 @@ def test_notes_name_the_experiment_what_it_won_and_what_it_loses_to(result):
 
 def test_markdown_says_spread_noise_cost_and_what_is_missing(result):
     text = markdown_text(result)
-    assert "15.50 ± 0.25" in text
+    assert "15.50 [15.25, 15.75]" in text
     assert "gru-univariate-s7 has no experiment" in text
     assert "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s" in text
     assert "and DVC 12 s" in text
@@ -92,6 +101,49 @@ def test_the_page_needs_no_network_and_is_the_same_each_time(result):
     assert "<svg" in page
     addresses = [part for part in ("src=", "<link", "<script", "@import", "url(http") if part in page]
     assert addresses == []
+
+
+def test_one_seed_tells_nothing_about_the_spread_of_seeds(result):
+    assert "| gru multivariate | +1.5000 | [+0.5000, +2.5000] | - | yes |" in markdown_text(result)
+    two = [make_record(model, seed=seed, rmse=rmse) for model, rmse in (("lstm", 15.0), ("gru", 15.5)) for seed in "ab"]
+    text = markdown_text(comparison_of(two, intervals(lstm_univariate=-1.0, gru_univariate=-0.5)))
+    assert "| gru univariate | +0.5000 | [-0.5000, +1.5000] | yes | no |" in text
+
+
+def test_a_block_that_was_cut_is_said_on_every_page(result):
+    cut = comparison_of(result.records, result.intervals, wanted_block=288)
+    for text in (markdown_text(cut), page_text(cut)):
+        assert "blocks of 12, not of 288" in text
+    for text in (markdown_text(result), page_text(result)):
+        assert "blocks of 12;" in text
+
+
+def test_scores_that_do_not_exist_are_empty_cells_in_every_file():
+    missing = {"MASE": None, "R2": None}
+    records = [make_record("lstm", ridge=None, **missing), make_record("gru", rmse=15.5, ridge=None, **missing)]
+    found = intervals(lstm_univariate=-1.0, gru_univariate=0.5) | {"ridge univariate": Interval(*[math.nan] * 3)}
+    result = comparison_of(records, found, step_rmse=(1.0, math.nan))
+    assert [(row["MASE"], row["R2"], row["RMSE"]) for row in rows(result)[:2]] == [("", "", "15.0"), ("", "", "15.5")]
+    text = markdown_text(result)
+    assert "| lstm univariate | 42 | 15 | 1 |  |  | 1 |" in text
+    assert "| ridge univariate |  |  |  |  |" in text
+    assert "| lstm univariate | 1 |  |" in text
+    for shown in (text, page_text(result), csv_text(result)):
+        assert not re.search(r"\b(nan|None|null)\b", shown)
+
+
+def test_a_run_without_an_rmse_wins_nothing_and_a_baseline_without_one_beats_nobody():
+    records = [make_record("lstm", rmse=None, p95=0.01, ridge=None), make_record("gru", rmse=15.5, ridge=None)]
+    result = comparison_of(records, intervals(lstm_univariate=math.nan, gru_univariate=0.0))
+    assert (result.best, result.verdict.accuracy, result.verdict.edge) == ("gru univariate", records[1], records[1])
+    assert records[1].best_baseline == ("naive", 20.0)
+    assert make_record(rmse=15.0, ridge=None, naive=None).beats_baselines
+    assert "| lstm univariate |  |  |" in markdown_text(result)
+
+
+def test_forecasts_that_a_baseline_does_not_have_are_no_errors_of_zero():
+    table = pd.DataFrame({"origin": [1, 2, 3], "y_true": [1.0, None, 3.0], "drift": [2.0, 9.0, None]})
+    assert [str(value) for value in squares(table, "drift")] == ["1.0", "0.0", "nan"]
 
 
 def test_stopwatch_tells_own_work_processes_and_the_rest():

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from spline_lstm.params import load_params
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
-from spline_lstm.tuning.search import Problem, Trial, best_of, search, trials_of, without_test
+from spline_lstm.tuning.search import Problem, Trial, best_of, draw_seed, search, trials_of, without_test
 from spline_lstm.windows import SPLITS, Windows
 from tests.conftest import ROOT, identity_scaler, make_arrays
 
@@ -115,6 +115,26 @@ def test_windows_of_a_search_hold_no_test_part():
 def test_trials_of_other_data_or_another_seed_are_another_study():
     assert make_problem().content_id == make_problem(test_value=3.0).content_id
     assert make_problem().content_id != make_problem(seed=1).content_id
+
+
+def test_defaults_that_do_not_fit_the_params_are_no_trial_and_the_search_goes_on(tmp_path):
+    problem = make_problem()
+    model = problem.params.model.model_copy(update={"decoder": "segments", "segment": 2})
+    unfit = AS_THEY_ARE.model_copy(update={"segment": 4})
+    segments = replace(
+        problem,
+        params=problem.params.model_copy(update={"model": model}),
+        entry=Entry(defaults=unfit, ranges=problem.entry.ranges.model_copy(update={"segment": (1, 2, 4)})),
+    )
+    found = search(segments, tmp_path / "study.db", 3, lambda trial: None)
+    assert not segments.defaults_fit
+    assert [trial.choice.segment for trial in found] == [2, 2, 2]
+
+
+def test_searches_with_neighbouring_seeds_draw_nothing_in_common():
+    drawn = [{draw_seed(seed, number) for number in range(40)} for seed in range(3)]
+    assert len(set().union(*drawn)) == 3 * 40
+    assert draw_seed(0, 1) == draw_seed(0, 1)
 
 
 def test_a_worse_trial_is_cut_short_and_cannot_win():

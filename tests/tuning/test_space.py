@@ -5,7 +5,7 @@ from spline_lstm.architecture import model_config
 from spline_lstm.errors import ParamsError
 from spline_lstm.params import load_params
 from spline_lstm.tuning.catalog import PATH, load_catalog
-from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, nearest_draw, params_with
+from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
 from tests.conftest import ROOT, make_all_windows, make_arrays
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
@@ -46,6 +46,18 @@ def test_params_that_do_not_fit_together_are_no_choice():
     choice = choice_in(segments)
     assert params_with(segments, choice) is not None
     assert params_with(segments, choice.model_copy(update={"segment": 4})) is None
+
+
+def test_choices_that_do_not_fit_the_other_params_are_left_out():
+    def segments(horizon, segment):
+        model = PARAMS.model.model_copy(update={"decoder": "segments", "segment": segment})
+        window = PARAMS.window.model_copy(update={"horizon": horizon})
+        return fitting(CATALOG.lstm.ranges, PARAMS.model_copy(update={"model": model, "window": window}))
+
+    assert fitting(CATALOG.lstm.ranges, PARAMS) == CATALOG.lstm.ranges
+    assert (segments(6, 3).segment, segments(6, 3).bidirectional) == ((2, 3, 6), (False,))
+    # No choice of the catalog divides 7: the present value stays.
+    assert segments(7, 7).segment == (7,)
 
 
 def test_cost_is_that_of_the_matrices_times_the_steps():
