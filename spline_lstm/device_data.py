@@ -87,6 +87,6 @@ def check_labels(windows: Windows) -> None:
         row, target = (int(index) for index in np.argwhere(wrong)[0])
         stamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
         raise DataContractError(
-            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {stamp}, but train.loss bce "
-            "needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {stamp}, but train.loss "
+            "bce needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
         )

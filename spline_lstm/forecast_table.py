@@ -62,6 +62,7 @@ def forecast_table(
     point: Point,
     bounds: Float[np.ndarray, "levels two series horizon targets"],
     levels: Sequence[float],
+    spread: Point | None = None,
     *,
     targets: Sequence[str],
     series: Sequence[str],
@@ -74,7 +75,8 @@ def forecast_table(
     -------
     pd.DataFrame
         Indexed by `series` and `timestamp` (UTC); columns of each target: its forecast under its own name, and
-        ``<target>_lower_80``, ``<target>_upper_80`` for each level; data units.
+        ``<target>_lower_80``, ``<target>_upper_80`` for each level; ``<target>_spread`` where `spread`, that of an
+        ensemble's members, is given; data units.
     """
     count, horizon, _ = point.shape
     stamps = origin_time[:, None] + step_ns * np.arange(horizon)
@@ -88,4 +90,6 @@ def forecast_table(
         columns[target] = point[:, :, place].ravel()
         for name, side in zip(interval_columns(levels), sides, strict=True):
             columns[f"{target}_{name}"] = side[:, :, place].ravel()
+        if spread is not None:
+            columns[f"{target}_spread"] = spread[:, :, place].ravel()
     return pd.DataFrame(columns, index=index)

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import flax
 import jax
+import optax
 
 from spline_lstm.architecture import model_config
 from spline_lstm.artifacts import content_id, read_preprocessor, sha256_of_file, write_metrics, write_text
@@ -61,12 +63,15 @@ def main(folder: Path) -> str:
 
 
 def run_content(folder: Path, params: Params, config: ModelConfig) -> str:
-    """Content id of all that decides the result: code, JAX, data, params."""
+    """Content id of all that decides the result: code, libraries, device, data, params."""
     data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
     code = sorted([*LIBRARY.glob("*.py"), *LIBRARY.glob("models/*.py")])
     return content_id(
         *(sha256_of_file(path) for path in [*data, *code]),
         jax.__version__,
+        flax.__version__,
+        optax.__version__,
+        device_name(),
         params.train.model_dump(mode="json"),
         config.to_json(),
     )

@@ -48,6 +48,7 @@ class TestBatch:
     y_true : [windows, horizon, targets] NaN where not observed
     forecasts : name -> [windows, horizon, targets]; the model's under `MODEL`
     bounds : [levels, 2, windows, horizon, targets] prediction intervals of the model
+    spread : [windows, horizon, targets] standard deviation of an ensemble's members; None for a single network
     origin_time : [windows] int64, ns since 1970 UTC
     series : [windows] int64
     """
@@ -58,6 +59,7 @@ class TestBatch:
     y_true: Values
     forecasts: dict[str, Values]
     bounds: Bounds
+    spread: Values | None
     origin_time: Int[np.ndarray, " windows"]
     series: Int[np.ndarray, " windows"]
 
@@ -77,12 +79,22 @@ def forecast_test_part(
         forecasts = {MODEL: forecast_of(model, windows, batch)}
         forecasts |= {name: forecast(batch, history) for name, forecast in baselines.items()}
         bounds = bounds_of(model, windows, batch, forecasts[MODEL], intervals)
-        yield TestBatch(history, labels_of(windows, batch), forecasts, bounds, batch.origin_time, batch.series)
+        spread = spread_of(model, windows, batch)
+        yield TestBatch(history, labels_of(windows, batch), forecasts, bounds, spread, batch.origin_time, batch.series)
 
 
 def forecast_of(model: Model, windows: Windows, batch: Batch) -> Values:
     """Point forecasts of the model, data units."""
     return windows.to_data_units(model.predict(*inputs_of(model, batch)), batch.series)
+
+
+def spread_of(model: Model, windows: Windows, batch: Batch) -> Values | None:
+    """Standard deviation of the point forecasts of an ensemble's members, data units; None for a single network."""
+    if model.config.ensemble_size == 1:
+        return None
+    spread = model.predict_spread(*inputs_of(model, batch))
+    # A length, which has no origin: only the scale of the scores counts.
+    return windows.to_data_units(spread, batch.series) - windows.to_data_units(np.zeros_like(spread), batch.series)
 
 
 def inputs_of(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:

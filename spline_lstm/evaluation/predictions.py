@@ -32,8 +32,8 @@ def prediction_rows(
     Returns
     -------
     pa.Table
-        Columns series, origin, step (from 1), timestamp, y_true, y_pred, target, one per baseline, and the
-        lower and upper bound of each level.
+        Columns series, origin, step (from 1), timestamp, y_true, y_pred, target, one per baseline, the lower and
+        upper bound of each level, and for an ensemble the spread of its members.
     """
     count, horizon, targets = batch.y_true.shape
     step = np.tile(np.repeat(np.arange(horizon), targets), count)
@@ -50,6 +50,8 @@ def prediction_rows(
     }
     bounds = batch.bounds.reshape(-1, count * horizon * targets)
     content |= {name: _floats(values) for name, values in zip(interval_columns(levels), bounds, strict=True)}
+    if batch.spread is not None:
+        content["spread"] = _floats(batch.spread)
     return pa.table(content)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from spline_lstm.artifacts import write_atomically, write_json, write_text
 from spline_lstm.errors import ArtifactError, UsageError
@@ -193,8 +193,9 @@ class Forecaster:
         -------
         DataFrame
             Indexed by series and timestamp; for each target its forecast and the bounds of its intervals
-            (``demand``, ``demand_lower_80``, ``demand_upper_80``), data units. Stamps have the time zone of the
-            history, and UTC where that gives them as text.
+            (``demand``, ``demand_lower_80``, ``demand_upper_80``), and for an ensemble the standard deviation of its
+            members (``demand_spread``), data units. Stamps have the time zone of the history, and UTC where that
+            gives them as text.
 
         Raises
         ------
@@ -206,12 +207,13 @@ class Forecaster:
         rows = self.history_ if history is None else behind.history_frame(history, "history")
         ahead = None if future is None else behind.future_frame(future, "future")
         inputs = serving_inputs(behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead)
-        point, quantiles = self._forecast(inputs)
+        point, quantiles, spread = self._forecast(inputs)
         levels, bounds = bounds_of(self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles)
         table = forecast_table(
             point,
             bounds,
             levels,
+            spread,
             targets=config.targets,
             series=inputs.series,
             origin_time=inputs.origin_time,
@@ -327,11 +329,12 @@ class Forecaster:
             },
         )
 
-    def _forecast(
-        self, inputs: ServingInputs
-    ) -> tuple[Float[np.ndarray, "series horizon targets"], Float[np.ndarray, "series horizon targets all"] | None]:
-        """Point forecasts, and quantiles where the intervals are made of them; data units."""
-        config, scaler = self.model_.config, self.preprocessor_.target_scaler
+    def _forecast(self, inputs: ServingInputs) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Point forecasts [series, horizon, targets]; quantiles where the intervals need them; an ensemble's spread.
+
+        Data units; the quantiles have the levels as a last axis.
+        """
+        config, scaler, model = self.model_.config, self.preprocessor_.target_scaler, self.model_
         given = (
             inputs.X,
             inputs.X_future if config.future_features else None,
@@ -342,11 +345,14 @@ class Forecaster:
             shape = (len(scores), config.horizon, len(config.targets))
             return scaler.inverse(scores.reshape(shape).astype(np.float64), inputs.scaler_rows)
 
-        point = data_units(self.model_.predict(*given))
-        if self.intervals_ is None or self.intervals_.method != QUANTILES:
-            return point, None
-        levels = np.moveaxis(self.model_.predict_quantiles(*given), 2, 0)
-        return point, np.stack([data_units(level) for level in levels], axis=-1)
+        point, quantiles, spread = data_units(model.predict(*given)), None, None
+        if config.ensemble_size > 1:
+            scores = model.predict_spread(*given)
+            spread = data_units(scores) - data_units(np.zeros_like(scores))
+        if self.intervals_ is not None and self.intervals_.method == QUANTILES:
+            levels = np.moveaxis(model.predict_quantiles(*given), 2, 0)
+            quantiles = np.stack([data_units(level) for level in levels], axis=-1)
+        return point, quantiles, spread
 
 
 def _instants(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:

@@ -205,6 +205,20 @@ def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, 
     assert (test["first"], test["last"]) == ("1970-01-08T04:00:00Z", "1970-01-09T07:00:00Z")
 
 
+def test_predictions_of_an_ensemble_hold_the_spread_of_its_members(windows, model, tmp_path):
+    other = to_arrays(nnx.state(build(model.config, key=jax.random.key(9)), nnx.Param))
+    stacked = {name: np.stack([value, other[name]]) for name, value in model.weights.items()}
+    ensemble = Model(replace(model.config, ensemble_size=2), "e", "p", stacked)
+    tables = []
+    for number, member in enumerate((ensemble, model, Model(model.config, "o", "p", other))):
+        assessed(member, windows, tmp_path / f"{number}.parquet", ("only",))
+        tables.append(pd.read_parquet(tmp_path / f"{number}.parquet"))
+    together, one, two = tables
+    expected = (one["y_pred"] - two["y_pred"]).abs() / 2
+    np.testing.assert_allclose(together["spread"], expected, rtol=1e-3, atol=1e-4)
+    assert "spread" not in one.columns
+
+
 def test_predictions_have_equal_bytes_each_time(windows, model, tmp_path):
     for name in ("one", "two"):
         assessed(model, windows, tmp_path / name, ("a", "b"))

@@ -1,3 +1,5 @@
+import copy
+import dataclasses
 import json
 import re
 import shutil
@@ -245,3 +247,24 @@ def test_defaults_have_the_keys_of_params_yaml():
     defaults = load_params(ROOT / "spline_lstm/forecasting")
     assert json.loads(defaults.model_dump_json()).keys() == json.loads(load_params(ROOT).model_dump_json()).keys()
     assert set(known_keys(Params)) >= {"preprocess.fill"}
+
+
+def test_an_ensemble_gives_the_spread_of_its_members_in_data_units():
+    settings = {"train.ensemble_size": 2, "preprocess.scaler_scope": "per_series"}
+    forecaster = spline_lstm.Forecaster("demand", **COLUMNS, **TINY, params=settings).fit(shops())
+    history, future = cut(shops(), pd.Timestamp(START + 200 * HOUR))
+    found = forecaster.predict(history, future)
+    members = [forecast_of_member(forecaster, member, history, future) for member in range(2)]
+    np.testing.assert_allclose(found["demand"], np.mean(members, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found["demand_spread"], np.abs(members[0] - members[1]) / 2, rtol=1e-3, atol=1e-4)
+
+
+def forecast_of_member(forecaster, member, history, future):
+    """Forecasts of one network of an ensemble, made to a forecaster of its own."""
+    alone = copy.copy(forecaster)
+    weights = {name: value[member] for name, value in forecaster.model_.weights.items()}
+    config = dataclasses.replace(forecaster.model_.config, ensemble_size=1)
+    alone.model_ = dataclasses.replace(forecaster.model_, config=config, weights=weights)
+    table = alone.predict(history, future)
+    assert "demand_spread" not in table.columns
+    return table["demand"].to_numpy()
