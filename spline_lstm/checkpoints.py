@@ -1,6 +1,7 @@
 """The state of an unfinished training on disk, so that a killed run goes on where it stopped.
 
-A checkpoint belongs to one content id: of code, data, params. A run with another id never sees it.
+A checkpoint belongs to one content id: of code, libraries, device, data and params. A run with another id
+never sees it.
 """
 
 import json
@@ -9,11 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import flax
+import jax
 import numpy as np
+import optax
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from spline_lstm.artifacts import write_bytes
+from spline_lstm.artifacts import content_id, sha256_of_file, write_bytes
+from spline_lstm.errors import ArtifactError
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.params import TrainParams
+from spline_lstm.runtime import device_name
+
+CHECKPOINTS = Path(".cache/training")
+LIBRARY = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,30 @@ class Checkpoint:
         except (FileNotFoundError, SafetensorError):
             return None
 
+    def require(self) -> None:
+        """Raise ArtifactError unless there is a killed run to go on with."""
+        if self.read() is None:
+            raise ArtifactError(
+                f"{self.path.parent} holds no unfinished training of these data, params and code; run without --resume"
+            )
+
     def clear(self) -> None:
         """Remove all checkpoints of the folder: this run is done, and older ones had other inputs."""
         for path in self.folder.glob("*.safetensors"):
             path.unlink(missing_ok=True)
+
+
+def checkpoint_of_run(folder: Path, params: TrainParams, config: ModelConfig) -> Checkpoint:
+    """The checkpoint of a training in a pipeline folder."""
+    data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
+    code = sorted([*LIBRARY.glob("*.py"), *LIBRARY.glob("models/*.py")])
+    content = content_id(
+        *(sha256_of_file(path) for path in [*data, *code]),
+        jax.__version__,
+        flax.__version__,
+        optax.__version__,
+        device_name(),
+        params.model_dump(mode="json"),
+        config.to_json(),
+    )
+    return Checkpoint(folder / CHECKPOINTS, content)

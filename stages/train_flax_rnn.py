@@ -2,15 +2,10 @@
 
 from pathlib import Path
 
-import flax
-import jax
-import optax
-
 from spline_lstm.architecture import model_config
-from spline_lstm.artifacts import content_id, read_preprocessor, sha256_of_file, write_metrics, write_text
-from spline_lstm.checkpoints import Checkpoint
+from spline_lstm.artifacts import read_preprocessor, write_metrics, write_text
+from spline_lstm.checkpoints import checkpoint_of_run
 from spline_lstm.epoch_clock import EpochClock
-from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.forecaster import save_model
 from spline_lstm.params import Params, load_params
 from spline_lstm.runtime import configure_compilation_cache, configure_threads, device_name
@@ -18,17 +13,15 @@ from spline_lstm.stage import run_stage
 from spline_lstm.training import Epoch, Trained, train, training_curve
 from spline_lstm.windows import load_windows
 
-CHECKPOINTS = Path(".cache/training")
 MODEL = ("best.safetensors", "last.safetensors", "model.json")
 OUTPUTS = (*(f"models/rnn/{name}" for name in MODEL), "metrics/train.json", "metrics/train_time.json")
-LIBRARY = Path(__file__).parent.parent / "spline_lstm"
 
 
-def main(folder: Path) -> str:
+def main(folder: Path, *, resume: bool = False) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
     A diverged run leaves only its curve, also where a former one left a model; a killed run goes on behind its last
-    epoch when it is started again.
+    epoch when it is started again. With `resume` (``--resume``) that there is such a run is required.
     """
     params = load_params(folder)
     configure_threads(params.train.threads)
@@ -36,6 +29,9 @@ def main(folder: Path) -> str:
     windows = load_windows(folder)
     preprocessor = read_preprocessor(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
+    checkpoint = checkpoint_of_run(folder, params.train, config)
+    if resume:
+        checkpoint.require()
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)
     history: list[Epoch] = []
@@ -46,7 +42,6 @@ def main(folder: Path) -> str:
         clock.tick()
 
     try:
-        checkpoint = Checkpoint(folder / CHECKPOINTS, run_content(folder, params, config))
         trained = train(config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend)
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
@@ -59,21 +54,6 @@ def main(folder: Path) -> str:
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
         f"{len(trained.history)}, validation loss {best.validation_loss:.5f}"
-    )
-
-
-def run_content(folder: Path, params: Params, config: ModelConfig) -> str:
-    """Content id of all that decides the result: code, libraries, device, data, params."""
-    data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
-    code = sorted([*LIBRARY.glob("*.py"), *LIBRARY.glob("models/*.py")])
-    return content_id(
-        *(sha256_of_file(path) for path in [*data, *code]),
-        jax.__version__,
-        flax.__version__,
-        optax.__version__,
-        device_name(),
-        params.train.model_dump(mode="json"),
-        config.to_json(),
     )
 
 
@@ -96,4 +76,4 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
 
 
 if __name__ == "__main__":
-    run_stage("train-flax-rnn", main)
+    run_stage("train-flax-rnn", main, flags=("resume",))

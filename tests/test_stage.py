@@ -79,3 +79,14 @@ def test_arguments_that_name_no_pipeline_folder_are_a_usage_error(monkeypatch, c
     error = capsys.readouterr().err
     assert error.startswith("2 usage: ")
     assert error.count("\n") == 1
+
+
+def test_a_flag_reaches_the_stage_that_knows_it(monkeypatch, folder, capsys):
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["stages/x.py", "--resume", str(folder)])
+    run_stage("train", lambda path, resume=False: seen.append((path, resume)) or "", flags=("resume",))
+    assert seen == [(folder, True)]
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, ["--resume", str(folder)], lambda path: "")
+    assert ended.value.code == 2
+    assert "a stage takes one argument" in capsys.readouterr().err

@@ -211,7 +211,7 @@ def test_predictions_of_an_ensemble_hold_the_spread_of_its_members(windows, mode
     ensemble = Model(replace(model.config, ensemble_size=2), "e", "p", stacked)
     tables = []
     for number, member in enumerate((ensemble, model, Model(model.config, "o", "p", other))):
-        assessed(member, windows, tmp_path / f"{number}.parquet", ("only",))
+        assessed(member, windows, tmp_path / f"{number}.parquet", ("a", "b"))
         tables.append(pd.read_parquet(tmp_path / f"{number}.parquet"))
     together, one, two = tables
     expected = (one["y_pred"] - two["y_pred"]).abs() / 2

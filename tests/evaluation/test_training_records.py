@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spline_lstm.errors import DivergedError
+from spline_lstm.errors import ArtifactError, DivergedError
 from spline_lstm.params import load_params
 from spline_lstm.runtime import configure_compilation_cache
 from spline_lstm.scaffold.writing import render_params
@@ -16,12 +16,45 @@ from stages import train_flax_rnn
 from tests.conftest import ROOT
 
 
-def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_former_run(small_pipeline, tmp_path):
+def copy_of(small_pipeline, folder):
     for path in ("params.yaml", "data/processed", "models", "metrics", "plots"):
-        target = tmp_path / path
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         source = small_pipeline / path
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+
+
+class KilledError(Exception):
+    """Stands for the signal that ends a run."""
+
+
+def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, monkeypatch):
+    copy_of(small_pipeline, tmp_path)
+    unbroken = (tmp_path / "models/rnn/best.safetensors").read_bytes()
+    with pytest.raises(ArtifactError, match=r"\.cache/training holds no unfinished training.*run without --resume"):
+        train_flax_rnn.main(tmp_path, resume=True)
+    assert (tmp_path / "models/rnn/best.safetensors").read_bytes() == unbroken
+
+    ticks = []
+
+    def kill_in_epoch_two(clock):
+        ticks.append(clock)
+        if len(ticks) == 2:
+            raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_flax_rnn.EpochClock, "tick", kill_in_epoch_two)
+        with pytest.raises(KilledError):
+            train_flax_rnn.main(tmp_path)
+    assert not (tmp_path / "models/rnn/best.safetensors").exists()
+    train_flax_rnn.main(tmp_path, resume=True)
+    configure_compilation_cache(ROOT)
+    assert (tmp_path / "models/rnn/best.safetensors").read_bytes() == unbroken
+    assert len(pd.read_csv(tmp_path / "plots/training.csv")) == 2
+
+
+def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_former_run(small_pipeline, tmp_path):
+    copy_of(small_pipeline, tmp_path)
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(render_params(text, {"train.learning_rate": 1e38}))
     with pytest.raises(DivergedError) as caught:
