@@ -1,8 +1,9 @@
 """Training speed beside peers: `python benchmarks/train.py [--peers-python PATH] [--full]`, at the root.
 
 Every peer trains the same network on the same windows (see train_peers.py), each in a process of its
-own. The processes take turns, one epoch each, so that a busy moment of the machine meets all of them;
-the first epochs, which compile, are not counted. A ratio is the median over the turns of (the peer's
+own. The processes take turns, one epoch each, so that a busy moment of the machine meets all of them, with a
+pause before each, in which threads that wait by spinning fall asleep; the first epochs, which compile, are not
+counted. A ratio is the median over the turns of (the peer's
 seconds / our seconds in the same turn). The floor is the operations of the matmuls over the measured rate
 of a large one. Start cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows,
 ours behind a warm compilation cache. Memory: the peak of the resident memory of a process.
@@ -33,6 +34,7 @@ BASE = {"cell": "lstm", "hidden": [64, 32], "lookback": 24, "threads": 2}
 GATES = {"lstm": 4, "gru": 3}
 WARM_UP = 2
 START_EPOCHS = 10
+PAUSE = 0.2
 
 
 @dataclass
@@ -46,8 +48,7 @@ class Worker:
     @classmethod
     def start(cls, peer: str, case: dict[str, Any], python: str) -> "Worker":
         """Start the process; it waits for the first turn."""
-        # Threads of a peer that wait by spinning would take the cores of the peer whose turn it is.
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = [python, str(WORKER), peer, json.dumps(case)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         return cls(peer, subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes))
@@ -129,6 +130,7 @@ def measure(case: dict[str, Any], peers: dict[str, str], rounds: int) -> dict[st
     for number in range(WARM_UP + rounds):
         # The order of the turns changes, so that no peer always follows the same one.
         for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
+            time.sleep(PAUSE)
             worker.turn()
     return report(case, workers)
 
