@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import write_metrics, write_text
+from spline_lstm.artifacts import write_metrics
 from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table, pooled_scores
 from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.evaluation.wording import number
 from spline_lstm.params import load_params
+from spline_lstm.plot_tables import write_plot_table
 from spline_lstm.runtime import configure_threads
 from spline_lstm.schema import load_schema
 from spline_lstm.series.reading import read_raw_table
@@ -25,8 +26,7 @@ def main(folder: Path) -> str:
     )
     results = backtest(table, schema, params, folder)
     content = backtest_content(results, params, schema.target_cols)
-    text = backtest_table(results).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_text(folder / "plots/backtest.csv", text)
+    write_plot_table(folder / "plots/backtest.csv", backtest_table(results))
     write_metrics(folder / "metrics/backtest.json", content)
     each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
     return (

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import write_json, write_metrics, write_text
+from spline_lstm.artifacts import write_json, write_metrics
 from spline_lstm.errors import DataContractError
 from spline_lstm.params import load_params
+from spline_lstm.plot_tables import write_plot_table
 from spline_lstm.schema import load_schema
 from spline_lstm.series.pictures import (
     missing_table,
@@ -52,8 +53,7 @@ def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
     gaps = worst_gaps(result.arrays, result.fitted.scaler, table.series_names)
     missing = missing_table(table, result.arrays)
     for name, content in (("spline", spline_table(gaps)), ("missing", missing)):
-        text = content.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_text(folder / f"{name}.csv", text)
+        write_plot_table(folder / f"{name}.csv", content)
     plot_spline(folder / "spline.png", gaps)
     plot_missing(folder / "missing.png", missing)
     plot_splits(folder / "splits.png", result.arrays)

@@ -8,20 +8,24 @@ from spline_lstm.artifacts import write_text
 from spline_lstm.evaluation.assessment import Assessment
 from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals, plot_training
 from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
-from spline_lstm.evaluation.tables import forecast_table, horizon_table, hour_table, residual_histogram
+from spline_lstm.evaluation.tables import example_table, forecast_table, horizon_table, hour_table, residual_histogram
+from spline_lstm.plot_tables import write_plot_table
 from spline_lstm.windows import Windows
 
 
 def write_tables(folder: Path, result: Assessment, frequency_ns: int) -> None:
-    """Write forecast.csv, residuals.csv, horizon.csv and hours.csv."""
+    """Write forecast.csv, examples.csv, residuals.csv, horizon.csv and hours.csv."""
     tables = {
-        "forecast.csv": forecast_table(result.examples, frequency_ns),
+        "examples.csv": example_table(result.examples),
         "residuals.csv": residual_histogram(result.residuals[..., 0]),
         "horizon.csv": horizon_table(rmse_by_step(result.sums)),
         "hours.csv": hour_table(rmse_by_hour(result.sums)),
     }
     for name, table in tables.items():
-        write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        write_plot_table(folder / name, table)
+    # Not drawn by DVC, but read by people and the report: a cell without a value is empty.
+    forecasts = forecast_table(result.examples, frequency_ns)
+    write_text(folder / "forecast.csv", forecasts.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def write_pictures(folder: Path, result: Assessment, windows: Windows, loss: str) -> None:

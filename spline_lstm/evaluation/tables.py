@@ -13,6 +13,8 @@ from spline_lstm.evaluation.intervals import interval_columns
 from spline_lstm.series.stamps import iso_stamp
 
 COLUMNS = ("example", "series", "origin", "step", "timestamp", "history", "y_true", "y_pred", "naive")
+# What is drawn of an example.
+LINES = ("history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
 # Percentiles of the residuals that are listed.
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -30,6 +32,21 @@ def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFra
     """
     parts = [_example_rows(example, frequency_ns) for example in examples]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+
+
+def example_table(examples: Sequence[Example]) -> pd.DataFrame:
+    """The same examples side by side, so that each column is one line for `dvc plots`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns step (as in `forecast_table`) and, for each example, ``best_history``, ``best_y_true``,
+        ``best_y_pred``, ``best_naive``; data units, NaN where a line has no value.
+    """
+    rows = forecast_table(examples, frequency_ns=0).pivot(index="step", columns="example", values=list(LINES))
+    return pd.DataFrame(
+        {f"{example.label}_{line}": rows[line, example.label] for example in examples for line in LINES}
+    ).reset_index()
 
 
 def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:

@@ -4,18 +4,20 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from spline_lstm.artifacts import write_atomically, write_json, write_text
-from spline_lstm.errors import ArtifactError, UsageError
+from spline_lstm.artifacts import write_json, write_text
+from spline_lstm.errors import UsageError
 from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.evaluation.intervals import QUANTILES, Intervals
 from spline_lstm.fitting import fit_table
 from spline_lstm.forecast_table import bounds_of, forecast_table, load_intervals
+from spline_lstm.forecasting.conventions import not_fitted, tags
+from spline_lstm.forecasting.history import read_history, write_history
 from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.models.forecaster import Model, load_last_weights, load_model, save_model
@@ -28,8 +30,8 @@ from spline_lstm.series.reading import RawTable, plain_frame, typed_table
 from spline_lstm.serving import ServingInputs, serving_inputs
 from spline_lstm.training import Epoch
 
-HISTORY = Path("data/history.parquet")
-RAW = Path("data/raw/series.csv")
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
 
 
 class Forecaster:
@@ -145,8 +147,16 @@ class Forecaster:
         given = {name: value for name, value in self.get_params().items() if value is not defaults[name]}
         return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
-    def fit(self, frame: pd.DataFrame) -> Self:
+    def __sklearn_tags__(self) -> "Tags":
+        return tags()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "preprocessor_")
+
+    def fit(self, frame: pd.DataFrame, y: None = None) -> Self:
         """Fit preprocessing, network and intervals on a frame, from scratch.
+
+        The targets are columns of the frame; `y` is not looked at, scikit-learn passes it on.
 
         The last `validation` share of the time span stops the training and measures the intervals; there is no
         test part: that is what the pipeline and its backtest are for.
@@ -225,9 +235,19 @@ class Forecaster:
         """Append new rows to the history that `predict` continues; what was fitted stays as it is.
 
         A row with the stamp of an earlier one takes its place (or what `params.data.duplicates` says).
+
+        Raises
+        ------
+        DataContractError
+            The new rows, or the history with them, break the data contract; the history stays as it was.
         """
-        new = self._fitted().history_frame(frame, "frame")
-        self._history = pd.concat([self.history_, new], ignore_index=True)
+        behind = self._fitted()
+        new = behind.history_frame(frame, "frame")
+        joined = pd.concat([self.history_, new], ignore_index=True)
+        # Alone first: then a message counts the rows that the caller can see.
+        behind.read(new, "frame")
+        behind.read(joined, "history with the rows of frame")
+        self._history = joined
         return self
 
     @property
@@ -235,7 +255,7 @@ class Forecaster:
         """The rows that `predict` continues, read when they are first needed."""
         behind = self._fitted()
         if isinstance(self._history, Path):
-            self._history = _read_history(self._history, behind)
+            self._history = read_history(self._history, behind)
         return self._history
 
     def save(self, folder: Path | str, *, history: bool = True) -> None:
@@ -262,8 +282,7 @@ class Forecaster:
             # JSON is YAML.
             write_text(folder / "params.yaml", json.dumps(self.params_.model_dump(mode="json"), indent=2) + "\n")
         if rows is not None:
-            texts = {name: _as_texts(rows[name]) for name in rows.columns if rows[name].dtype == object}
-            write_atomically(folder / HISTORY, rows.assign(**texts).to_parquet)
+            write_history(folder, rows)
 
     @classmethod
     def load(cls, folder: Path | str = ".") -> Self:
@@ -291,8 +310,8 @@ class Forecaster:
         return forecaster
 
     def _fitted(self) -> Preprocessor:
-        if not hasattr(self, "preprocessor_"):
-            raise UsageError("this Forecaster is not fitted; call fit or Forecaster.load")
+        if not self.__sklearn_is_fitted__():
+            raise not_fitted("this Forecaster is not fitted; call fit or Forecaster.load")
         return self.preprocessor_
 
     def _schema_for(self, frame: pd.DataFrame) -> Schema:
@@ -362,19 +381,6 @@ def _instants(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
     start, end = min(grid.start for grid in grids), max(grid.start + step * grid.rows for grid in grids)
     rows = round((1 - params.preprocess.split.validation) * ((end - start) // step))
     return np.array([start + rows * step, end], dtype=np.int64)
-
-
-def _read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame:
-    if (folder / HISTORY).is_file():
-        return behind.history_frame(pd.read_parquet(folder / HISTORY), str(folder / HISTORY))
-    if (folder / RAW).is_file():
-        return behind.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
-    raise ArtifactError(f"{folder} holds no history ({HISTORY} or {RAW}); give predict a history")
-
-
-def _as_texts(column: pd.Series) -> pd.Series:
-    """Cells of mixed types as text, which Parquet can hold and which is how they are read."""
-    return column.astype("str").mask(column.isna())
 
 
 def _in_zone_of(table: pd.DataFrame, stamps: pd.Series) -> pd.DataFrame:

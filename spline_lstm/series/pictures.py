@@ -26,6 +26,7 @@ MOST_FILLED, MOST_OPEN = 4, 2
 MOST_CONTEXT = 48
 MOST_COLUMNS = 30
 TIME_BINS = 100
+DAY_NS = 86_400_000_000_000
 CURVE_BINS = 600
 COLOUR_LIMITS = (0.1, 0.25, 0.5, 1.0)
 PART_COLOURS = {"train": "#eef1f4", "validation": "#fdf0df", "test": "#e3f0e6"}
@@ -127,7 +128,11 @@ def _stretch(arrays: AsOfArrays, scaler: Scaler, names: Sequence[str], target: i
 
 
 def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
-    """All rows of the stretches: gap (from 1), series, target, timestamp, raw, filled, causal, smoothed."""
+    """All rows of the stretches: gap (from 1), series, target, timestamp, row, raw, filled, causal, smoothed.
+
+    `row` counts them one behind the other, from 1; before each stretch but the first is a row without values, where
+    the lines of `dvc plots` break off.
+    """
     parts = [
         pd.DataFrame(
             {
@@ -143,7 +148,11 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
         )
         for number, item in enumerate(stretches, start=1)
     ]
-    return pd.concat(parts, ignore_index=True)
+    apart = [part.reindex([-1, *part.index]) if number else part for number, part in enumerate(parts)]
+    table = pd.concat(apart, ignore_index=True)
+    table["gap"] = table["gap"].bfill().astype(np.int64)
+    table.insert(4, "row", np.arange(1, len(table) + 1))
+    return table
 
 
 def plot_spline(path: Path, stretches: Sequence[Stretch]) -> None:
@@ -186,7 +195,8 @@ def _draw_stretch(axis: Axes, item: Stretch) -> None:
 def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS) -> pd.DataFrame:
     """Share of grid rows without a value, by column and stretch of time.
 
-    Its columns: timestamp (begin of the stretch), column, missing (0 to 1), rows (of the grid).
+    Its columns: timestamp (begin of the stretch), day (of the same instant, since the first row), column, missing (0 to
+    1), rows (of the grid).
 
     A stretch in which no series has grid rows is left out.
 
@@ -206,12 +216,13 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
     expected = np.bincount((arrays.timestamps - first) // width, minlength=count)
     # Stamps may lie half a step outside the grid.
     place = np.clip((table.stamps - first + step // 2) // width, 0, count - 1)
-    begins = pd.to_datetime(first + width * np.flatnonzero(expected), unit="ns").strftime("%Y-%m-%dT%H:%M:%S")
+    since = width * np.flatnonzero(expected)
+    begins = pd.to_datetime(first + since, unit="ns").strftime("%Y-%m-%dT%H:%M:%S")
     parts = []
     for index, name in enumerate(table.columns):
         present = np.bincount(place[~np.isnan(table.values[:, index])], minlength=count)
         share = 1 - present[expected > 0] / expected[expected > 0]
-        content = {"timestamp": begins, "column": name, "missing": np.clip(share, 0.0, 1.0)}
+        content = {"timestamp": begins, "day": since / DAY_NS, "column": name, "missing": np.clip(share, 0.0, 1.0)}
         parts.append(pd.DataFrame(content | {"rows": expected[expected > 0]}))
     return pd.concat(parts, ignore_index=True)
 

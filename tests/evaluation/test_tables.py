@@ -5,6 +5,7 @@ import pytest
 
 from spline_lstm.evaluation.examples import Example
 from spline_lstm.evaluation.tables import (
+    example_table,
     forecast_table,
     horizon_table,
     hour_table,
@@ -42,6 +43,17 @@ def test_forecast_table_holds_the_bounds_of_each_level():
     table = forecast_table([replace(EXAMPLE, levels=(80.0, 95.0), bounds=bounds)], MINUTE)
     ahead = table[table["step"] > 0]
     assert ahead[["lower_80", "upper_80", "lower_95", "upper_95"]].to_numpy().tolist() == [[3, 4, 2, 5], [4, 5, 3, 6]]
+
+
+def test_example_table_has_a_column_for_each_line():
+    worst = replace(EXAMPLE, label="worst", history=EXAMPLE.history + 10, y_pred=EXAMPLE.y_pred - 1)
+    table = example_table([EXAMPLE, worst])
+    lines = ["history", "y_true", "y_pred", "naive"]
+    assert table.columns.tolist() == ["step", *(f"{label}_{line}" for label in ("best", "worst") for line in lines)]
+    assert table["step"].tolist() == [-2, -1, 0, 1, 2]
+    np.testing.assert_array_equal(table["best_y_true"], [np.nan, np.nan, np.nan, 4.0, np.nan])
+    np.testing.assert_array_equal(table["worst_history"], [11, 12, 13, np.nan, np.nan])
+    np.testing.assert_array_equal(table["worst_y_pred"], [np.nan, np.nan, np.nan, 2.5, 3.5])
 
 
 def test_hours_without_a_value_are_left_out():

@@ -3,15 +3,29 @@ import dataclasses
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
 
 import spline_lstm
 from spline_lstm.artifacts import write_json
-from spline_lstm.errors import ArtifactError, MissingCovariateError, ParamsError, TooLittleDataError, UsageError
+from spline_lstm.errors import (
+    ArtifactError,
+    DataContractError,
+    MissingCovariateError,
+    ParamsError,
+    TooLittleDataError,
+    UsageError,
+)
 from spline_lstm.evaluation.assessment import assess
 from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
@@ -205,9 +219,51 @@ def test_it_follows_the_conventions_of_scikit_learn(fitted):
     assert copy.set_params(seed=3).seed == 3
     with pytest.raises(ValueError, match="no argument sed"):
         copy.set_params(sed=3)
-    with pytest.raises(UsageError, match="not fitted"):
+    # One error for both: who catches the one or the other.
+    with pytest.raises(UsageError, match="not fitted") as error:
         copy.predict()
+    assert isinstance(error.value, NotFittedError)
+    assert error.value.exit_code == 2
+    with pytest.raises(NotFittedError):
+        check_is_fitted(copy)
+    check_is_fitted(fitted)
+    tags = get_tags(fitted)
+    assert (tags.requires_fit, tags.target_tags.required, tags.input_tags.allow_nan) == (True, False, True)
     assert repr(forecaster).startswith("Forecaster(target=['demand'], hidden=[8, 4]")
+
+
+def test_it_ends_a_pipeline_of_scikit_learn(fitted):
+    pipeline = make_pipeline(FunctionTransformer(), clone(fitted))
+    future = shops(ROWS + HORIZON)
+    forecast = pipeline.fit(shops()).predict(shops(), future=future)
+    pd.testing.assert_frame_equal(forecast, fitted.predict(future=future), check_exact=True)
+
+
+def test_it_needs_no_scikit_learn():
+    code = (
+        "import sys, spline_lstm\n"
+        "try: spline_lstm.Forecaster('y').predict()\n"
+        "except spline_lstm.errors.UsageError as error: print(type(error).__name__, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "UsageError False"
+
+
+def test_rows_that_break_the_contract_leave_the_history_as_it_was(fitted, tmp_path):
+    fitted.save(tmp_path)
+    forecaster = spline_lstm.Forecaster.load(tmp_path)
+    future = shops(ROWS + 10 + HORIZON)
+    before = forecaster.predict(future=future)
+    new = shops(ROWS + 2)[lambda frame: frame["time"] >= pd.Timestamp(START + ROWS * HOUR)]
+    text = new.assign(demand=new["demand"].astype(object))
+    text.iloc[1, text.columns.get_loc("demand")] = "many"
+    with pytest.raises(DataContractError, match=r"^frame row 1: column 'demand'"):
+        forecaster.update(text)
+    # A property of a series does not change: that shows beside the history alone.
+    with pytest.raises(DataContractError, match=r"^history with the rows of frame row .*'region'"):
+        forecaster.update(new.assign(region="west"))
+    pd.testing.assert_frame_equal(forecaster.predict(future=future), before, check_exact=True)
+    assert forecaster.update(new).predict(future=future).index[0][1] == pd.Timestamp(START + (ROWS + 2) * HOUR)
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 import spline_lstm
 from spline_lstm.comparison.repository import WALL_CLOCK
-from tests.pipeline.conftest import clone_environment, make_clone
+from tests.pipeline.conftest import Clone, clone_environment, make_clone
 from tests.pipeline.test_readme import commands
 
 pytestmark = pytest.mark.slow
@@ -42,6 +42,7 @@ OUTPUTS = (
     "models/rnn/best.safetensors",
     "models/rnn/last.safetensors",
     "models/rnn/model.json",
+    "plots/examples.csv",
     "plots/forecast.png",
     "plots/hours.csv",
     "plots/report.html",
@@ -86,6 +87,68 @@ def test_exported_files_forecast_from_raw_history_what_the_forecaster_does(repro
     expected = spline_lstm.Forecaster.load(reproduced.folder).predict()
     assert found.columns.tolist() == expected.columns.tolist()
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-4)
+
+
+def drawn(clone, *command: str) -> dict[str, pd.DataFrame]:
+    """Plot of the root's dvc.yaml -> the values that DVC draws, as texts."""
+    shown = json.loads(clone.run("dvc", "plots", *command, "--json").stdout)
+    # The other pipelines have not run in the clone.
+    assert [error for error in shown.get("errors", []) if not error["name"].startswith("pipelines/")] == []
+    return {
+        name.removeprefix("dvc.yaml::"): pd.DataFrame(entries[0]["content"]["data"]["values"], dtype=str)
+        for name, entries in shown["data"].items()
+        if name.startswith("dvc.yaml::")
+    }
+
+
+def test_plots_show_draws_each_column_as_one_line_of_numbers(reproduced, tmp_path):
+    plots = {
+        name: entry
+        for item in YAML(typ="safe").load(reproduced.folder / "dvc.yaml")["plots"]
+        if isinstance(item, dict)
+        for name, entry in item.items()
+    }
+    found = drawn(reproduced, "show")
+    assert set(plots) == set(found)
+    for name, entry in plots.items():
+        ((path, columns),) = entry["y"].items()
+        table, values = pd.read_csv(reproduced.folder / path), found[name]
+        for column in [columns] if isinstance(columns, str) else columns:
+            # Of several columns DVC makes one, with the name of the line beside it.
+            several = "field" in values
+            line = values[values["field"] == column] if several else values
+            x, y = line[entry["x"]], line["dvc_inferred_y_value" if several else column]
+            # An empty text would be drawn as 0; nan is not drawn.
+            assert not {*x, *y} & {""}, name
+            np.testing.assert_array_equal(y.astype(float), table[column], name)
+            np.testing.assert_array_equal(x.astype(float), table[entry["x"]], name)
+            assert x.astype(float).notna().all(), name
+            # A line that goes back would be several in one.
+            assert entry["template"] in ("scatter", "bar_horizontal") or x.astype(float).is_monotonic_increasing
+    reproduced.run("dvc", "plots", "show", "--out", str(tmp_path / "page"))
+    page = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert all(entry["title"] in page for entry in plots.values())
+    pictures = {path.name for path in (tmp_path / "page/static").glob("workspace_plots_*.png")}
+    assert pictures == {f"workspace_plots_{path.name}" for path in (reproduced.folder / "plots").glob("*.png")}
+    assert pictures
+
+
+def test_plots_diff_draws_both_revisions(reproduced, tmp_path):
+    clone = Clone(shutil.copytree(reproduced.folder, tmp_path / "clone", symlinks=True))
+    path = clone.folder / "plots/examples.csv"
+    before = pd.read_csv(path)
+    before.assign(worst_y_pred=before["worst_y_pred"] + 1).to_csv(path, index=False, na_rep="nan")
+    values = drawn(clone, "diff", "HEAD")["Forecast, worst window"]
+    assert set(values["rev"]) == {"HEAD", "workspace"}
+    line = values[values["field"] == "worst_y_pred"].astype({"dvc_inferred_y_value": float})
+    old, new = (line.loc[line["rev"] == rev, "dvc_inferred_y_value"].to_numpy() for rev in ("HEAD", "workspace"))
+    assert len(old) == len(before)
+    np.testing.assert_allclose(new, old + 1)
+    clone.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "page"))
+    page = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert "Worst test window by RMSE" in page
+    assert '"rev": "HEAD"' in page
+    assert '"rev": "workspace"' in page
 
 
 SERVE = """

@@ -94,10 +94,16 @@ def test_a_smoothed_channel_is_shown_where_there_is_one():
 
 
 def test_the_table_of_gaps_numbers_them_and_keeps_missing_cells_empty():
-    table = spline_table(gaps_of({"": [20, 21, 90]}))
+    stretches = gaps_of({"": [20, 21, 90]})
+    table = spline_table(stretches)
     assert table["gap"].unique().tolist() == [1, 2]
-    assert table["raw"].isna().sum() == 3
     assert table["timestamp"].iloc[0] == "2020-01-01T08:00:00"
+    # Between two gaps the lines break off.
+    (between,) = np.flatnonzero(table["filled"].isna())
+    assert between == len(stretches[0].raw)
+    assert table.loc[between, ["raw", "filled", "causal"]].isna().all()
+    assert table["raw"].isna().sum() == 3 + 1
+    assert table["row"].tolist() == list(range(1, len(table) + 1))
 
 
 def test_shares_of_missing_rows_add_up_to_the_missing_rows():
@@ -125,6 +131,7 @@ def test_times_in_which_no_series_runs_are_left_out():
     table = make_table({"a": (stamps[:10], np.zeros(10)), "b": (stamps[10:], np.zeros(10))})
     found = missing_table(table, arrays, bins=10)
     assert found["timestamp"].tolist() == ["2020-01-01T00:00:00", "2020-01-04T18:00:00"]
+    assert found["day"].tolist() == [0, 3.75]
     assert found["missing"].tolist() == [0, 0]
 
 
