@@ -8,6 +8,7 @@ from pathlib import Path
 from spline_lstm.comparison.driver import Outcome, clock, cost_book, missing, run_all
 from spline_lstm.comparison.matrix import Run, run_named, runs_of
 from spline_lstm.comparison.outputs import TABLE, check_code, is_current, write
+from spline_lstm.comparison.processes import ended_as_by_ctrl_c
 from spline_lstm.comparison.repository import (
     Place,
     check_ready,
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> str:
     waiting = missing(place, commit, runs)
     speak()
     try:
-        outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
+        with ended_as_by_ctrl_c():
+            outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
     except KeyboardInterrupt:
         raise ExperimentError("stopped; branch and workspace are as they were: compare again to go on") from None
     return finish(place, commit, params, runs, outcome)

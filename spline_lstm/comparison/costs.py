@@ -73,6 +73,11 @@ class CostBook:
         path = self.folder / f"{name}.json"
         return Cost(**read_json(path)) if path.is_file() else None
 
+    def read_all(self) -> list[Cost]:
+        """All that were measured."""
+        costs = [self.read(path.stem) for path in sorted(self.folder.glob("*.json"))]
+        return [cost for cost in costs if cost is not None]
+
 
 @dataclass(frozen=True)
 class Total:

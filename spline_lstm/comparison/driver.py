@@ -100,7 +100,7 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
     with private_clone(place, commit) as clone:
         for index, run in enumerate(runs):
             elapsed = time.perf_counter() - begin
-            left = f"about {clock(elapsed / index * (len(runs) - index))} left" if index else "first one"
+            left = time_left(book, len(runs) - index)
             number = of - len(runs) + index + 1
             logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
             reason, cost = run_one(clone, place, commit, run)
@@ -111,6 +111,12 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
                 done.append(run.name)
                 book.write(run.name, cost)
     return Outcome(tuple(done), failed, time.perf_counter() - begin)
+
+
+def time_left(book: CostBook, runs: int) -> str:
+    """What so many runs will take, by the mean of those of this commit that were timed here."""
+    walls = [cost.wall for cost in book.read_all()]
+    return f"about {clock(runs * sum(walls) / len(walls))} left" if walls else "time left unknown until one is done"
 
 
 def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:

@@ -4,8 +4,10 @@ import io
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,11 +20,13 @@ from spline_lstm.drawing import BLUE, GREEN, GREY, ORANGE, house_style, save_png
 
 COLOURS = {"lstm": BLUE, "gru": ORANGE, "attention_lstm": GREEN}
 MARKERS = {"univariate": "o", "multivariate": "s"}
+# Share of a step by which the points of the first and the last cell stand aside.
+DODGE = 0.25
 DASHED = {"univariate": "-", "multivariate": (0, (4, 2))}
 
 
 def figure_of(result: Comparison) -> Figure:
-    """Three panels side by side."""
+    """Three panels side by side: accuracy against latency, against size, and by step relative to the best baseline."""
     figure = Figure(figsize=(13.0, 4.6))
     latency, size, steps = figure.subplots(1, 3)
     _accuracy_against(latency, result, "p95(ms)", "95th percentile of the latency (ms)")
@@ -57,19 +61,32 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
 
 
 def _by_step(axes: Axes, result: Comparison) -> None:
-    for cell in result.cells:
-        values = result.step_rmse[cell.name]
-        steps = range(1, len(values) + 1)
-        style = DASHED[cell.records[0].run.data_mode]
-        axes.plot(steps, values, color=_colour(cell), linestyle=style, marker=_marker(cell), markersize=3)
+    """RMSE relative to the best baseline: the models differ by a few percent of what the steps differ by."""
+    ratios = {name: values / result.step_baseline for name, values in result.step_rmse.items()}
+    for shift, cell in zip(np.linspace(-DODGE, DODGE, len(result.cells)), result.cells, strict=True):
+        values = ratios[cell.name]
+        steps = np.arange(1, values.shape[1] + 1) + shift
+        axes.plot(steps, values.mean(axis=0), color=_colour(cell), linestyle=_dashes(cell), linewidth=1.2)
+        for seed in values:
+            axes.plot(steps, seed, linestyle="", color=_colour(cell), marker=_marker(cell), markersize=4, alpha=0.85)
+    axes.axhline(1.0, color=GREY, linestyle=":")
+    drawn = np.concatenate([values[np.isfinite(values)] for values in ratios.values()])
+    if drawn.size:
+        # The limits are those of the models: the line of the baseline, far above them, would press them together.
+        margin = max(0.08 * float(np.ptp(drawn)), 0.005)
+        axes.set_ylim(drawn.min() - margin, drawn.max() + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("steps ahead")
-    axes.set_ylabel("RMSE (data units)")
-    axes.set_title("RMSE by step, mean of the seeds")
+    axes.set_ylabel("RMSE / RMSE of the best baseline at the step")
+    axes.set_title("Below 1: better than every baseline")
 
 
 def _colour(cell: Cell) -> str:
     return COLOURS[cell.records[0].run.model_type]
+
+
+def _dashes(cell: Cell) -> Any:
+    return DASHED[cell.records[0].run.data_mode]
 
 
 def _marker(cell: Cell) -> str:

@@ -8,6 +8,7 @@ leaves behind lies in its clone, and the next run removes it.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import subprocess
@@ -16,11 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from dvc.config import Config
 
 from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.processes import MARK, end_marked
 from spline_lstm.comparison.repository import (
     WALL_CLOCK,
     Place,
@@ -34,11 +36,12 @@ from spline_lstm.comparison.repository import (
 from spline_lstm.errors import ExperimentError
 
 FOLDER = Path(".cache/compare")
+logger = logging.getLogger("spline_lstm")
 
 
 @contextmanager
 def private_clone(place: Place, commit: str) -> Iterator[Path]:
-    """A clone at `commit`; what earlier, killed runs left is removed.
+    """A clone at `commit`; what earlier, killed runs left is ended and removed.
 
     Wall-clock files that the workspace measured anew come along (nothing else may differ from the commit), so that
     the figures of one comparison are those of one machine.
@@ -50,8 +53,10 @@ def private_clone(place: Place, commit: str) -> Iterator[Path]:
     """
     folder = place.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        _take(lock.fileno(), folder)
+    with (folder / "lock").open("a+") as lock:
+        _take(lock)
+        if left := end_marked(folder):
+            logger.info("ended %d processes that a killed comparison had left", left)
         for left in folder.glob("clone-*"):
             shutil.rmtree(left, ignore_errors=True)
         clone = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))
@@ -62,12 +67,20 @@ def private_clone(place: Place, commit: str) -> Iterator[Path]:
             shutil.rmtree(clone, ignore_errors=True)
 
 
-def _take(lock: int, folder: Path) -> None:
-    """Take the lock; the system gives it back when the process ends, however it ends."""
+def _take(lock: IO[str]) -> None:
+    """Take the lock and write this process into it; the system gives it back when the process ends, however it ends."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ExperimentError(f"another comparison is running ({folder} is locked); wait for it, or end it") from None
+        lock.seek(0)
+        holder = lock.read().strip()
+        raise ExperimentError(
+            f"another comparison is running here, process {holder} (it goes on where `make` alone was killed); "
+            f"wait for it, or end it with `kill {holder}` and compare again"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
 
 
 def _fill(clone: Path, place: Place, commit: str) -> None:
@@ -95,7 +108,9 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=clone,
-        env=environment(place),
+        env=environment(place) | {MARK: str(clone)},
+        # A session of its own: Ctrl-C ends the driver, and the driver ends all of these.
+        start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -109,7 +124,7 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
                 on_line(line.rstrip("\n"))
         return process.wait()
     except BaseException:
-        process.terminate()
+        end_marked(clone.parent)
         process.wait()
         raise
 

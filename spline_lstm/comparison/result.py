@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from spline_lstm.comparison.costs import Cost
 from spline_lstm.comparison.driver import cost_book
 from spline_lstm.comparison.identity import code_id
 from spline_lstm.comparison.matrix import Run
 from spline_lstm.comparison.predictions import Errors, read_errors
-from spline_lstm.comparison.records import Record, baselines_by_mode, exp_show, number, read_records
+from spline_lstm.comparison.records import Record, Value, baselines_by_mode, exp_show, number, read_records
 from spline_lstm.comparison.repository import Place, cache_folder, file_at
 from spline_lstm.comparison.significance import Interval, block_length, draw_blocks, intervals_to_best, rmse_difference
 from spline_lstm.comparison.verdict import Cell, Verdict, best_cell, cells_of, decide
@@ -34,7 +35,8 @@ class Comparison:
     best : name of the cell with the lowest mean RMSE
     intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
     verdict : Verdict
-    step_rmse : cell -> [horizon] RMSE by step, mean over the seeds
+    step_rmse : cell -> [seeds, horizon] RMSE by step; NaN where a step has none
+    step_baseline : [horizon] RMSE of the best baseline at each step
     windows : test windows
     block, wanted_block : forecast origins per block of the bootstrap, and what params.yaml asks for
     costs : experiment -> its cost, where it was measured here
@@ -49,7 +51,8 @@ class Comparison:
     best: str
     intervals: Mapping[str, Interval]
     verdict: Verdict
-    step_rmse: Mapping[str, np.ndarray]
+    step_rmse: Mapping[str, Float[np.ndarray, "seeds horizon"]]
+    step_baseline: Float[np.ndarray, " horizon"]
     windows: int
     block: int
     wanted_block: int
@@ -86,6 +89,7 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         squared = errors.squared
         return rmse_difference([squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks)
 
+    steps = {record.run.name: _step_rows(place, record) for record in records}
     book = cost_book(place, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
     return Comparison(
@@ -98,7 +102,11 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         best=best,
         intervals=intervals_to_best(errors.squared, errors.counts, _members(errors, cells), best, blocks),
         verdict=decide(records, params.compare, difference),
-        step_rmse={cell.name: _step_rmse(place, cell) for cell in cells},
+        step_rmse={
+            cell.name: np.array([[number(row["rmse"]) for row in steps[record.run.name]] for record in cell.records])
+            for cell in cells
+        },
+        step_baseline=best_baseline_rmse([*steps.values()]),
         windows=errors.windows,
         block=block,
         wanted_block=wanted,
@@ -113,8 +121,17 @@ def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
     return members | {name: [name] for name in errors.squared if name not in runs}
 
 
-def _step_rmse(place: Place, cell: Cell) -> np.ndarray:
-    """RMSE by step, mean over the seeds: [horizon]; NaN where a step has none."""
-    path = place.inside("metrics/evaluate.json")
-    contents = [json.loads(file_at(place.root, record.revision, path)) for record in cell.records]
-    return np.mean([[number(row["rmse"]) for row in content["horizon"]] for content in contents], axis=0)
+def _step_rows(place: Place, record: Record) -> list[dict[str, Value]]:
+    """What metrics/evaluate.json of an experiment holds of each step ahead."""
+    return json.loads(file_at(place.root, record.revision, place.inside("metrics/evaluate.json")))["horizon"]
+
+
+def best_baseline_rmse(rows: Sequence[Sequence[Mapping[str, Value]]]) -> Float[np.ndarray, " horizon"]:
+    """RMSE of the best baseline at each step; NaN where none has one.
+
+    The rows of each experiment hold its RMSE and its skill against the best baseline of its feature mode:
+    skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
+    """
+    rmse, skill = (np.array([[number(row.get(key)) for row in steps] for steps in rows]) for key in ("rmse", "skill"))
+    baseline = np.divide(rmse, 1.0 - skill, out=np.full(rmse.shape, np.nan), where=skill != 1.0)
+    return np.fmin.reduce(baseline, axis=0)

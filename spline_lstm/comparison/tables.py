@@ -129,10 +129,11 @@ def interval_text(interval: Interval, form: str) -> str:
 
 
 def step_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per cell: RMSE at each step ahead."""
+    """A row per cell, and one of the best baseline of each step: RMSE at each step ahead, mean of the seeds."""
+    rmse = {name: values.mean(axis=0) for name, values in result.step_rmse.items()}
     return [
         {"cell": name, **{f"step {step}": figure_text(value, ".4g") for step, value in enumerate(values, start=1)}}
-        for name, values in result.step_rmse.items()
+        for name, values in {**rmse, "best baseline": result.step_baseline}.items()
     ]
 
 

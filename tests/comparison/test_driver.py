@@ -2,18 +2,23 @@
 
 import csv
 import json
-import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from spline_lstm.__main__ import main
+from spline_lstm.comparison import driver
+from spline_lstm.comparison.matrix import Run
+from spline_lstm.comparison.processes import marked
 from spline_lstm.comparison.promotion import with_artifact
 from spline_lstm.comparison.records import COLUMNS
-from spline_lstm.comparison.repository import experiments, find_place
+from spline_lstm.comparison.repository import Place, experiments, find_place
 from spline_lstm.params import parse_params
 from tests.comparison import stand_in
 from tests.conftest import ROOT
@@ -63,21 +68,25 @@ def state(clone):
     return [clone.run("git", *command).stdout for command in commands]
 
 
-def kill_in_the_middle(clone) -> None:
-    """Start a comparison and kill it, with all its children, while a stage is running."""
-    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "30"}
-    process = subprocess.Popen(
-        COMPARE, cwd=clone.folder, env=environment, start_new_session=True, stderr=subprocess.PIPE
-    )
-    pattern = ".cache/compare/clone-*/.dvc/tmp/exps/standalone/tmp*/stages/stand_in.py"
+def signal_in_the_middle(clone, number) -> str:
+    """Start a comparison and send its process alone a signal while a stage is running; its last words."""
+    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "120"}
+    process = subprocess.Popen(COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 120
-    while not list(clone.folder.glob(pattern)) and time.monotonic() < until:
+    while not stages_under_way(clone) and time.monotonic() < until:
         time.sleep(0.1)
-    assert list(clone.folder.glob(pattern))
-    time.sleep(2.0)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    assert stages_under_way(clone)
+    process.send_signal(number)
+    return process.communicate()[1]
+
+
+def stages_under_way(clone) -> list[int]:
+    """Processes of the stand-in's stage in clones of this repository."""
+    return [
+        process.pid
+        for process in marked(clone.folder / ".cache/compare")
+        if "stages/stand_in.py" in process.cmdline()[1:]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +95,24 @@ def story(tmp_path_factory):
     clone = repository(tmp_path_factory.mktemp("compared"))
     place, before = find_place(clone.folder), state(clone)
     commit, told = before[1].strip(), {"before": before}
-    kill_in_the_middle(clone)
+    told["interrupted"] = signal_in_the_middle(clone, signal.SIGINT)
+    told["after the interrupt"] = (state(clone), experiments(place, commit), leftovers(clone))
+    signal_in_the_middle(clone, signal.SIGKILL)
     told["after the kill"] = (state(clone), experiments(place, commit))
+    told["left by the kill"] = leftovers(clone)
     told["failing"] = compare(clone, check=False, STAND_IN_FAILS="gru")
+    told["left by the next call"] = leftovers(clone)
     told["after the failure"] = set(experiments(place, commit))
     told["table without gru"] = rows(clone)
     told["mended"] = compare(clone)
     told["after it was mended"] = set(experiments(place, commit))
     return {"clone": clone, "commit": commit, **told}
+
+
+def leftovers(clone) -> tuple[int, int]:
+    """How many processes of experiments run, and how many clones lie there."""
+    folder = clone.folder / ".cache/compare"
+    return len(marked(folder)), len(list(folder.glob("clone-*")))
 
 
 def rows(clone):
@@ -111,6 +130,54 @@ def leaves(content) -> set[str]:
 
 def test_a_kill_touches_neither_branch_nor_workspace(story):
     assert story["after the kill"] == (story["before"], {})
+
+
+def test_ctrl_c_leaves_branch_workspace_and_no_process(story):
+    assert story["after the interrupt"] == (story["before"], {}, (0, 0))
+    assert story["interrupted"].splitlines()[-1].startswith("20 experiments: stopped; branch and workspace are as they")
+
+
+def test_the_next_call_ends_what_a_kill_of_the_driver_alone_left_running(story):
+    processes, clones = story["left by the kill"]
+    assert processes >= 2
+    assert clones == 1
+    assert story["left by the next call"] == (0, 0)
+    assert f"ended {processes} processes that a killed comparison had left" in story["failing"].stderr
+
+
+def test_progress_says_what_is_left_from_the_first_run_on(story):
+    first = next(line for line in story["failing"].stderr.splitlines() if line.startswith("1 of 2"))
+    assert "time left unknown until one is done" in first
+    assert re.search(r"^2 of 2: .* about \d+:\d\d left", story["failing"].stderr, re.MULTILINE)
+    # The first run of the next call is expected to take what those before took.
+    assert re.search(r"^2 of 2: .* about \d+:\d\d left", story["mended"].stderr, re.MULTILINE)
+
+
+def test_a_run_is_redone_on_request_alone(story):
+    clone, commit = story["clone"], story["commit"]
+    before = experiments(find_place(clone.folder), commit)
+    done = compare(clone, "--redo", GRU)
+    after = experiments(find_place(clone.folder), commit)
+    assert done.stdout.startswith("1 experiments run")
+    assert re.findall(r"^\d of 2: (\S+)", done.stderr, re.MULTILINE) == [GRU]
+    assert after[LSTM] == before[LSTM]
+    assert after[GRU] != before[GRU]
+
+
+def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
+    calls = []
+
+    def lost(times):
+        """An experiment that DVC ends with 0 and without saving it, so many times."""
+        calls.clear()
+        monkeypatch.setattr(driver, "run_experiment", lambda *arguments: calls.append(arguments) or 0)
+        monkeypatch.setattr(driver, "fetch_experiment", lambda *arguments: len(calls) > times)
+        return driver.run_one(tmp_path, Place(tmp_path, Path()), "0" * 40, Run("gru", "univariate", 42))[0]
+
+    assert (lost(0), len(calls)) == ("", 1)
+    assert (lost(1), len(calls)) == ("", 2)
+    assert lost(2).startswith("dvc exp run ended with 0, but saved no experiment")
+    assert len(calls) == 2
 
 
 def test_a_failing_run_is_named_and_the_others_run_all_the_same(story):
@@ -149,35 +216,41 @@ def test_a_second_call_does_nothing_and_says_so(story):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_files_that_somebody_changed_are_named_and_written_again(story):
+def check(clone, capsys) -> tuple[int, str]:
+    """Exit status and words of `compare --check`."""
+    status = main(["compare", str(clone.folder), "--check"])
+    return status, "".join(capsys.readouterr())
+
+
+def test_files_that_somebody_changed_are_named_and_written_again(story, capsys):
     clone = story["clone"]
-    table = clone.folder / "metrics/comparison.csv"
-    before = table.read_bytes()
-    assert compare(clone, "--check").returncode == 0
-    for path in ("metrics/comparison.csv", "plots/comparison.md"):
-        (clone.folder / path).write_text("garbage\n")
-        refused = compare(clone, "--check", check=False)
-        assert refused.returncode == 15
-        assert f"{path} is not what the comparison wrote" in refused.stderr
+    files = [clone.folder / path for path in ("metrics/comparison.csv", "plots/comparison.md")]
+    before = [file.read_bytes() for file in files]
+    for file, content in zip(files, before, strict=True):
+        file.write_text("garbage\n")
+        status, told = check(clone, capsys)
+        assert (status, told.count(f"{file} is not what the comparison wrote")) == (15, 1)
+        file.write_bytes(content)
+    for broken in ([*files], [clone.folder / "metrics/comparison.json"]):
+        for file in broken:
+            file.write_text("garbage\n")
         assert "comparison.csv was written again" in compare(clone).stdout
-    assert table.read_bytes() == before
-    (clone.folder / "metrics/comparison.json").write_text("garbage")
-    assert "comparison.csv was written again" in compare(clone).stdout
+        assert [file.read_bytes() for file in files] == before
+        assert check(clone, capsys)[0] == 0
 
 
-def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story):
+def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, capsys):
     clone = story["clone"]
-    assert "metrics/comparison.csv is from this code and these params" in compare(clone, "--check").stdout
+    assert check(clone, capsys)[1].startswith("metrics/comparison.csv is from this code and these params")
     edits = {"params.yaml": ("max_epochs: 6", "max_epochs: 7"), "stages/stand_in.py": ("15.5", "15.6")}
     for path, edit in edits.items():
         text = (clone.folder / path).read_text()
         clone.edit(path, edit)
-        refused = compare(clone, "--check", check=False)
+        status, told = check(clone, capsys)
         (clone.folder / path).write_text(text)
-        assert refused.returncode == 15
-        assert "is of code and params" in refused.stderr
+        assert (status, told.count("is of code and params")) == (15, 1)
     clone.edit("params.yaml", ("trials at random", "draws at random"))
-    assert compare(clone, "--check").returncode == 0
+    assert check(clone, capsys)[0] == 0
     clone.edit("params.yaml", ("draws at random", "trials at random"))
 
 

@@ -1,5 +1,6 @@
 """Where experiments can start, in tiny repositories: no stage is run."""
 
+import fcntl
 import subprocess
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_folder_outside_git_ends_the_command_with_code_20_and_one_line(reposit
 def test_an_unknown_run_is_refused_with_the_known_names(repository, capsys):
     assert main(["compare", str(repository.folder), "--redo", "rnn-univariate-s42"]) == 2
     assert "gru-multivariate-s2026" in capsys.readouterr().err
+
+
+def test_a_running_comparison_is_named_with_the_way_to_end_it(repository, capsys):
+    lock = repository.folder / ".cache/compare/lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        held.write("4711")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(["compare", str(repository.folder)]) == 20
+    assert "wait for it, or end it with `kill 4711` and compare again" in capsys.readouterr().err
+    assert lock.read_text() == "4711"
 
 
 def test_the_plan_names_every_run_and_runs_nothing(repository, capsys):

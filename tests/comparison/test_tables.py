@@ -2,6 +2,7 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 
 from spline_lstm.comparison.costs import Cost, Stopwatch, total
 from spline_lstm.comparison.page import page_text
+from spline_lstm.comparison.pictures import figure_of
 from spline_lstm.comparison.predictions import check_same_windows, per_origin, squares
 from spline_lstm.comparison.records import COLUMNS
-from spline_lstm.comparison.result import Comparison
+from spline_lstm.comparison.result import Comparison, best_baseline_rmse
 from spline_lstm.comparison.significance import Interval
 from spline_lstm.comparison.tables import csv_text, markdown_text
 from spline_lstm.comparison.verdict import best_cell, cells_of, decide
@@ -50,7 +52,8 @@ def comparison_of(records, found, step_rmse=(1.0, 2.0), wanted_block=12) -> Comp
         best=best_cell(cells).name,
         intervals=found,
         verdict=decide(records, PARAMS.compare, lambda one, other: Interval(0.0, -1.0, 1.0)),
-        step_rmse={cell.name: np.array(step_rmse) for cell in cells},
+        step_rmse={cell.name: np.array([step_rmse] * len(cell.records)) for cell in cells},
+        step_baseline=np.array([2.0, 2.5]),
         windows=100,
         block=12,
         wanted_block=wanted_block,
@@ -144,6 +147,27 @@ def test_a_run_without_an_rmse_wins_nothing_and_a_baseline_without_one_beats_nob
 def test_forecasts_that_a_baseline_does_not_have_are_no_errors_of_zero():
     table = pd.DataFrame({"origin": [1, 2, 3], "y_true": [1.0, None, 3.0], "drift": [2.0, 9.0, None]})
     assert [str(value) for value in squares(table, "drift")] == ["1.0", "0.0", "nan"]
+
+
+def test_rmse_by_step_is_drawn_relative_to_the_best_baseline_with_a_point_per_seed(result):
+    result = replace(result, step_rmse=result.step_rmse | {"lstm univariate": np.array([[1.0, 2.0], [1.5, 2.25]])})
+    steps = figure_of(result).axes[2]
+    points = [list(line.get_ydata()) for line in steps.lines if line.get_linestyle() == "None"]
+    lines = [list(line.get_ydata()) for line in steps.lines if line.get_linestyle() in ("-", "--")]
+    assert points == [[0.5, 0.8], [0.75, 0.9], [0.5, 0.8]]
+    assert lines == [pytest.approx([0.625, 0.85]), [0.5, 0.8]]
+    # The models fill the panel, wherever the baseline is.
+    low, high = steps.get_ylim()
+    assert 0.4 / 1.2 < high - low < 0.4 * 1.2
+    assert "| lstm univariate | 1.25 | 2.125 |" in markdown_text(result)
+    assert "| best baseline | 2 | 2.5 |" in markdown_text(result)
+
+
+def test_the_best_baseline_of_a_step_follows_from_rmse_and_skill():
+    # 4.5 is 10 % below 5, 8 is 20 % below 10; a mode with a weaker baseline does not count.
+    found = [[{"rmse": 4.5, "skill": 0.1}, {"rmse": 8.0, "skill": 0.2}], [{"rmse": 4.5, "skill": 0.5}, {"rmse": 8.0}]]
+    np.testing.assert_allclose(best_baseline_rmse(found), [5.0, 10.0])
+    assert np.isnan(best_baseline_rmse([[{"rmse": 0.0, "skill": 1.0}], [{"rmse": 1.0, "skill": None}]])).all()
 
 
 def test_stopwatch_tells_own_work_processes_and_the_rest():
