@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from spline_lstm.comparison.costs import Cost, CostBook, Stopwatch
 from spline_lstm.comparison.matrix import NOT_READ, Run
@@ -126,12 +126,15 @@ def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost
     for attempt in (1, 2):
         watch, lines = Stopwatch(), []
 
-        def on_line(line: str, watch: Stopwatch = watch, lines: list[str] = lines) -> None:
-            watch.read(line)
-            lines.append(line)
+        # Line by line, so that who waits can look where it stands.
+        with log.open("w", encoding="utf-8", buffering=1) as file:
 
-        status = run_experiment(clone, place, run, on_line)
-        log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            def on_line(line: str, watch: Stopwatch = watch, lines: list[str] = lines, file: TextIO = file) -> None:
+                watch.read(line)
+                lines.append(line)
+                file.write(f"{line}\n")
+
+            status = run_experiment(clone, place, run, on_line)
         if status == 0 and fetch_experiment(clone, place, commit, run.name):
             return "", watch.cost()
         reason = f"{reason_of(lines, status)} (all output: {log.relative_to(place.root)})"

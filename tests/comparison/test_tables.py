@@ -121,6 +121,11 @@ def test_a_block_that_was_cut_is_said_on_every_page(result):
         assert "blocks of 12;" in text
 
 
+def test_every_page_says_which_columns_hang_on_the_clock(result):
+    for text in (markdown_text(result), page_text(result)):
+        assert "the same columns but p50(ms), p95(ms), train_time(s), commit, notes:" in text
+
+
 def test_scores_that_do_not_exist_are_empty_cells_in_every_file():
     missing = {"MASE": None, "R2": None}
     records = [make_record("lstm", ridge=None, **missing), make_record("gru", rmse=15.5, ridge=None, **missing)]
