@@ -11,6 +11,9 @@ from spline_lstm.sharing import CPU_SHARES
 
 COMPILATION_CACHE = Path(".cache/jax")
 X86 = ("x86_64", "AMD64")
+X86_FLAGS = (("--xla_cpu_max_isa", "AVX2"),)
+# XLA ends a process in which a device has waited for another for 40 seconds; these are two days.
+PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
 
 
 def configure_threads(threads: int) -> None:
@@ -18,7 +21,8 @@ def configure_threads(threads: int) -> None:
 
     Nothing of it changes a bit of a training; it keeps the machine from doing so:
 
-    - Batches are shared out over virtual devices, one per thread, up to `CPU_SHARES`.
+    - Batches are shared out over `CPU_SHARES` virtual devices, however many threads and cores there are. One that
+      waits for the other does so for as long as it takes, be the machine busy or asleep.
     - The thread pool would have one thread per core of the machine, and large matmuls are cut into parts
       by its size. XLA reads NPROC when its CPU client starts.
     - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer (docs/reproducibility.md);
@@ -28,8 +32,9 @@ def configure_threads(threads: int) -> None:
     """
     os.environ["NPROC"] = str(threads)
     flags = os.environ.get("XLA_FLAGS", "")
-    if platform.machine() in X86 and "xla_cpu_max_isa" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_max_isa=AVX2".strip()
+    wanted = [*PATIENCE, *(X86_FLAGS if platform.machine() in X86 else ())]
+    missing = [f"{flag}={value}" for flag, value in wanted if flag not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([*flags.split(), *missing])
     if "xla_force_host_platform_device_count" not in flags:
         with contextlib.suppress(RuntimeError):  # JAX has its devices already.
             jax.config.update("jax_num_cpu_devices", CPU_SHARES)
