@@ -65,7 +65,12 @@ def _describe_key(key: str, items: list[Any], model: Model) -> str:
     if item["type"] == "missing":
         return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
     rules = [item["msg"].removeprefix("Value error, ") for item in items]
-    return f"{key} = {shorten(item['input'])}: " + ", or ".join(rule[0].lower() + rule[1:] for rule in rules)
+    rule = ", or ".join(rule[0].lower() + rule[1:] for rule in rules)
+    # A rule that keys keep together names them; the value would be a whole section.
+    together = item["type"] == "value_error" and isinstance(item["input"], dict)
+    if together:
+        return f"{key}: {rule}" if item["loc"] else rule
+    return f"{key} = {shorten(item['input'])}: {rule}"
 
 
 def _key(location: tuple[int | str, ...], model: Model) -> str:

@@ -320,3 +320,25 @@ def test_a_mutated_file_is_valid_or_a_params_error(tmp_path_factory, edits):
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_params_error(tmp_path_factory, content):
     refusal(tmp_path_factory.getbasetemp(), content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quantiles: []": "quantiles: [0.1, 0.5, 0.9]"}, "train.loss quantile and model.quantiles belong together"),
+        (
+            {"decoder: dense": "decoder: segments", "segment: 4": "segment: 1"},
+            "model: decoder segments needs a segment",
+        ),
+    ],
+)
+def test_a_rule_between_keys_is_told_without_the_values_of_all_of_them(tmp_path, changes, message):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
+        load_params(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {message}")
+    assert "{" not in str(caught.value)
