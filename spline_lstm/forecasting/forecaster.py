@@ -18,7 +18,7 @@ from spline_lstm.fitting import fit_table
 from spline_lstm.forecast_table import bounds_of, forecast_table, load_intervals
 from spline_lstm.forecasting.conventions import not_fitted, tags
 from spline_lstm.forecasting.history import read_history, write_history
-from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
+from spline_lstm.forecasting.settings import frequency_of, params_of, read_frame, schema_of
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.models.forecaster import Model, load_last_weights, load_model, save_model
 from spline_lstm.params import Params, load_params
@@ -26,7 +26,7 @@ from spline_lstm.runtime import configure_threads
 from spline_lstm.schema import Schema
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.preprocessor import Preprocessor
-from spline_lstm.series.reading import RawTable, plain_frame, typed_table
+from spline_lstm.series.reading import RawTable
 from spline_lstm.serving import ServingInputs, serving_inputs
 from spline_lstm.training import Epoch
 
@@ -164,12 +164,11 @@ class Forecaster:
         Raises
         ------
         SplineLstmError
-            As the stages of the pipeline: arguments (10, 11), the frame (12, 13, 14), or the training (16).
+            As the stages of the pipeline: arguments (10, 11), the frame (12, 13, 14), or the training (16). Stamps
+            that stand twice in a series break the data contract unless `params` sets ``data.duplicates``.
         """
         schema = self.schema or self._schema_for(frame)
-        rows = plain_frame(frame, schema, "frame")
-        data = params_of(self.params, {}).data
-        table = typed_table(rows, schema, where="frame", sort=data.sort, duplicates=data.duplicates)
+        table = read_frame(frame, schema, self.params)
         params = self._params_for(table, schema)
         configure_threads(params.train.threads)
         history: list[Epoch] = []

@@ -299,6 +299,38 @@ def test_wrong_arguments_are_named():
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
 
 
+def repeated(rows=60):
+    """Two shops, their stamps and values; without the column of the shops each stamp stands twice."""
+    return shops(rows)[["time", "shop", "demand"]].dropna()
+
+
+def test_repeated_stamps_are_refused_unless_params_say_what_becomes_of_them():
+    frame = repeated()
+    alone = spline_lstm.Forecaster("demand", timestamp="time", **TINY)
+    with pytest.raises(DataContractError, match=r"^frame row 5\d: .*stands twice") as error:
+        alone.fit(frame)
+    assert "name the column of the series: series=..., or set params={'data.duplicates': 'last'}" in str(error.value)
+    twice = pd.concat([frame, frame.iloc[[3]]], ignore_index=True)
+    with pytest.raises(DataContractError, match=r"^frame row 1\d\d: .*stands twice") as error:
+        clone(alone).set_params(series="shop").fit(twice)
+    assert "series=..." not in str(error.value)
+    # The last row of a stamp is the one of the second shop: nothing else is left.
+    merged = clone(alone).set_params(params={"data.duplicates": "last"}).fit(frame)
+    second = frame[frame["shop"] == "b"]
+    assert merged.model_.run_id == clone(alone).fit(second).model_.run_id
+
+
+def test_update_puts_a_newer_row_in_the_place_of_an_older_one():
+    frame = shops(60)[lambda rows: rows["shop"] == "b"][["time", "demand"]]
+    forecaster = spline_lstm.Forecaster("demand", timestamp="time", **TINY).fit(frame)
+    before = forecaster.predict()
+    last = frame.iloc[[-1]].assign(demand=frame["demand"].max())
+    expected = forecaster.predict(pd.concat([frame.iloc[:-1], last]))
+    updated = forecaster.update(last).predict()
+    assert not np.array_equal(updated["demand"], before["demand"])
+    pd.testing.assert_frame_equal(updated, expected, check_exact=True)
+
+
 def test_defaults_have_the_keys_of_params_yaml():
     defaults = load_params(ROOT / "spline_lstm/forecasting")
     assert json.loads(defaults.model_dump_json()).keys() == json.loads(load_params(ROOT).model_dump_json()).keys()
