@@ -161,6 +161,9 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
         (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
         (lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"), 12, "row 2: stamp 'noon'"),
+        (lambda f: put(f / "future.csv", 51, "price", "dear"), 12, "future.csv row 53: column 'price' holds 'dear'"),
+        (lambda f: put(f / "future.csv", 0, "time", "noon"), 12, "future.csv row 2: stamp 'noon'"),
+        (lambda f: drop(f / "future.csv", "time"), 12, "future.csv: column 'time'"),
     ],
 )
 def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, change, code, words):
@@ -188,3 +191,14 @@ def cut(path, hour):
     """Leave the rows before an hour."""
     rows = pd.read_csv(path, parse_dates=["time"])
     rows[rows["time"] < pd.Timestamp(START + hour * HOUR)].to_csv(path, index=False)
+
+
+def put(path, row, column, text):
+    """Write a text into a cell; row 0 is on line 2."""
+    rows = pd.read_csv(path, dtype=str)
+    rows.loc[row, column] = text
+    rows.to_csv(path, index=False)
+
+
+def drop(path, column):
+    pd.read_csv(path).drop(columns=column).to_csv(path, index=False)

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> str:
         _content(arguments.history),
         _content(arguments.future) if arguments.future else None,
         where=str(arguments.history),
+        where_future=str(arguments.future),
     )
     # A float32 has seven digits; the eighth would be noise.
     text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
