@@ -9,6 +9,7 @@ import pandas as pd
 import pydantic
 
 from spline_lstm.errors import DataContractError, ParamsError
+from spline_lstm.forecasting.conventions import check_columns
 from spline_lstm.params import Params, load_params
 from spline_lstm.scaffold.rhythm import find_cadence, frequency_text, within_series
 from spline_lstm.schema import Schema, parse_schema
@@ -133,6 +134,7 @@ def read_frame(frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str,
     """
     data = params_of(given, {}).data
     ruled = isinstance(given, Params) or "data.duplicates" in (given or {})
+    check_columns(frame, schema, "frame")
     rows = plain_frame(frame, schema, "frame")
     try:
         return typed_table(

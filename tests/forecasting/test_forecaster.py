@@ -299,6 +299,33 @@ def test_wrong_arguments_are_named():
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
 
 
+@pytest.mark.parametrize("value", [[1, 2], "x.csv", 3, np.zeros((3, 2))])
+def test_what_is_no_frame_is_refused(fitted, value):
+    needed = f"a pandas DataFrame is needed, not {type(value).__name__}"
+    calls = [clone(fitted).fit, fitted.predict, fitted.update, lambda future: fitted.predict(future=future)]
+    for call in calls:
+        with pytest.raises(UsageError, match=needed):
+            call(value)
+
+
+def test_a_column_that_is_not_there_is_named_beside_those_of_the_frame():
+    frame = shops(60)
+    there = "it has time, shop, demand, temp, promo, region; name one"
+    with pytest.raises(DataContractError, match=f"has no column 'salez'; {there}"):
+        spline_lstm.Forecaster("salez", timestamp="time", series="shop", **TINY).fit(frame)
+    with pytest.raises(MissingCovariateError, match=f"has no column 'tmp'; {there}"):
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", covariates=["tmp"], **TINY).fit(frame)
+    # Stamps and series in the index are columns, too.
+    indexed = shops()[["time", "shop", "demand"]].set_index(["shop", "time"])
+    assert spline_lstm.Forecaster("demand", timestamp="time", series="shop", **TINY).fit(indexed).history_.size
+
+
+def test_a_folder_without_a_forecaster_says_so(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ArtifactError, match="there is no saved Forecaster in this folder"):
+            spline_lstm.Forecaster.load(folder)
+
+
 def repeated(rows=60):
     """Two shops, their stamps and values; without the column of the shops each stamp stands twice."""
     return shops(rows)[["time", "shop", "demand"]].dropna()
