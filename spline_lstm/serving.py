@@ -60,6 +60,7 @@ def serving_inputs(
     horizon: int,
     future: pd.DataFrame | None = None,
     where: str = "history",
+    where_future: str = "future",
 ) -> ServingInputs:
     """The inputs of a model at the end of the history of each series.
 
@@ -76,13 +77,13 @@ def serving_inputs(
     future : DataFrame
         Stamps, series keys and the columns that are known in advance, from the origin to the end of the horizon, out
         of `Preprocessor.future_frame`; rows before the origin are not looked at.
-    where : str
-        Name of the history in messages.
+    where, where_future : str
+        Names of the history and of `future` in messages.
 
     Raises
     ------
     DataContractError
-        The history breaks the data contract.
+        The history or `future` breaks the data contract.
     MissingCovariateError
         A column that the model reads is missing, or what is known in advance does not cover the horizon.
     TooLittleDataError
@@ -90,7 +91,13 @@ def serving_inputs(
     """
     past = preprocessor.read(history, where)
     origins = _origins(past, preprocessor)
-    table = past if future is None else _with_future(past, origins, history, future, preprocessor, where)
+    table = past
+    if future is not None:
+        to_come = _to_come(past, origins, future, preprocessor)
+        # Alone first: then a message names their own rows. Without rows there is nothing to check.
+        if len(to_come):
+            preprocessor.check_future(to_come, where_future)
+        table = preprocessor.read(pd.concat([history, to_come]), f"{where} with the rows of {where_future}")
     step, params = preprocessor.frequency_ns, preprocessor.params
     until = int(origins.max()) + horizon * step
     layout = lay_out(table, step, params.snap, anchor=preprocessor.fitted.anchor_ns, until=until)
@@ -118,23 +125,17 @@ def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " s
     return anchor + ((last - anchor) // step + 1) * step
 
 
-def _with_future(
-    past: RawTable,
-    origins: Int[np.ndarray, " series"],
-    history: pd.DataFrame,
-    future: pd.DataFrame,
-    preprocessor: Preprocessor,
-    where: str,
-) -> RawTable:
-    """The history, and the rows of `future` at and after the origins; rows of other series are left out."""
+def _to_come(
+    past: RawTable, origins: Int[np.ndarray, " series"], future: pd.DataFrame, preprocessor: Preprocessor
+) -> pd.DataFrame:
+    """The rows of `future` at and after the origins; rows of other series are left out."""
     schema = preprocessor.schema
     cells = parse_stamps(future[schema.timestamp_col], schema.table_format)
     begins = dict(zip(past.series_names, origins.tolist(), strict=True))
     keys = [""] * len(future) if schema.series_col is None else future[schema.series_col].astype("str")
     begin = np.array([begins.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
     # A stamp that cannot be read stays, so that reading tells of it.
-    kept = (cells.values >= begin) | np.any([*cells.faults.values()], axis=0)
-    return preprocessor.read(pd.concat([history, future[kept]]), where)
+    return future[(cells.values >= begin) | np.any([*cells.faults.values()], axis=0)]
 
 
 def _check_history(

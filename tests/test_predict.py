@@ -138,8 +138,8 @@ def test_half_widths_are_multiplied_by_the_scale_of_the_series(folder, capsys):
 
 
 def test_it_writes_a_file_and_reads_parquet(folder, capsys):
-    assert predict(folder, "--output", folder / "out/forecast.csv") == 0
-    expected = (folder / "out/forecast.csv").read_text()
+    assert predict(folder, "--output", folder / "forecast.csv") == 0
+    expected = (folder / "forecast.csv").read_text()
     assert "6 rows" in capsys.readouterr().out
     pd.read_csv(folder / "history.csv", parse_dates=["time"]).to_parquet(folder / "history.csv")
     (folder / "models/intervals.json").unlink()
@@ -153,7 +153,7 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     [
         (lambda f: (f / "history.csv").unlink(), 2, "no such file"),
         (lambda f: (f / "models/edge/model.onnx").unlink(), 15, "model.onnx is missing"),
-        (lambda f: (f / "models/preprocessor.json").unlink(), 15, "preprocessor.json is missing"),
+        (lambda f: (f / "models/preprocessor.json").unlink(), 15, "preprocessor.json is missing; name"),
         (lambda f: edit(f / "models/preprocessor.json", series=["a", "c"]), 15, "was changed after it was written"),
         (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
         (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
@@ -161,6 +161,9 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
         (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
         (lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"), 12, "row 2: stamp 'noon'"),
+        (lambda f: put(f / "future.csv", 51, "price", "dear"), 12, "future.csv row 53: column 'price' holds 'dear'"),
+        (lambda f: put(f / "future.csv", 0, "time", "noon"), 12, "future.csv row 2: stamp 'noon'"),
+        (lambda f: drop(f / "future.csv", "time"), 12, "future.csv: column 'time'"),
     ],
 )
 def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, change, code, words):
@@ -170,6 +173,31 @@ def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, 
     assert captured.out == ""
     assert words in captured.err
     assert all(line.startswith(f"{code} ") for line in captured.err.splitlines())
+
+
+def test_an_output_without_a_folder_is_refused_and_nothing_is_made(folder, capsys):
+    assert predict(folder, "--output", folder / "out/forecast.csv") == 2
+    assert f"there is no folder {folder / 'out'}" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert predict(folder, "--output", folder / "models") == 2
+    assert "this is a folder" in capsys.readouterr().err
+
+
+def test_a_file_of_weights_is_no_model_file(folder, capsys):
+    weights = folder / "models/rnn/best.safetensors"
+    assert main(["predict", str(weights), str(folder / "history.csv")]) == 2
+    assert "a model file is .onnx or .tflite" in capsys.readouterr().err
+
+
+def test_a_model_that_was_copied_elsewhere_asks_for_its_preprocessor(folder, capsys):
+    assert predict(folder) == 0
+    expected = capsys.readouterr().out
+    copied = (folder / "models/edge/model.onnx").rename(folder / "model.onnx")
+    command = ["predict", str(copied), str(folder / "history.csv"), "--future", str(folder / "future.csv")]
+    assert main(command) == 15
+    assert "--preprocessor" in capsys.readouterr().err
+    assert main([*command, "--preprocessor", str(folder / "models/preprocessor.json")]) == 0
+    assert capsys.readouterr().out == expected
 
 
 def edit(path, **changes):
@@ -188,3 +216,14 @@ def cut(path, hour):
     """Leave the rows before an hour."""
     rows = pd.read_csv(path, parse_dates=["time"])
     rows[rows["time"] < pd.Timestamp(START + hour * HOUR)].to_csv(path, index=False)
+
+
+def put(path, row, column, text):
+    """Write a text into a cell; row 0 is on line 2."""
+    rows = pd.read_csv(path, dtype=str)
+    rows.loc[row, column] = text
+    rows.to_csv(path, index=False)
+
+
+def drop(path, column):
+    pd.read_csv(path).drop(columns=column).to_csv(path, index=False)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.errors import MissingCovariateError, TooLittleDataError
+from spline_lstm.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.params import OutliersParams, SmoothingParams
 from spline_lstm.series.preprocessing import preprocess
 from spline_lstm.series.preprocessor import Preprocessor
@@ -200,6 +200,20 @@ def test_what_is_known_in_advance_must_cover_the_horizon(shop):
         served(shop, frame[:40])
     with pytest.raises(MissingCovariateError, match="required covariate 'price'"):
         served(shop, frame[:40], frame[40:].drop(columns="price"))
+
+
+def test_a_bad_cell_of_what_is_known_in_advance_is_named_by_its_own_row(shop):
+    frame = small_frame()
+    future = frame[40:].assign(price=frame["price"].astype(object))
+    future.loc[42, "price"] = "dear"
+    with pytest.raises(DataContractError, match=r"^future row 2: column 'price' holds 'dear'"):
+        served(shop, frame[:40], future)
+    stamps = frame[40:].assign(time=frame["time"].dt.strftime("%Y-%m-%d %H:%M"))
+    stamps.loc[41, "time"] = "noon"
+    with pytest.raises(DataContractError, match=r"^future row 1: stamp 'noon'"):
+        served(shop, frame[:40], stamps)
+    # Rows before the origin are not looked at, whatever they hold.
+    assert served(shop, frame[:45], future).X_future.shape[1] == 3
 
 
 def test_only_what_the_model_reads_is_required(shop):

@@ -7,9 +7,11 @@ import pandas as pd
 
 from spline_lstm.artifacts import write_text
 from spline_lstm.edge.prediction import forecast_raw
-from spline_lstm.errors import UsageError
+from spline_lstm.errors import ArtifactError, UsageError
 from spline_lstm.series.sources import read_source
 from spline_lstm.series.stamps import iso_stamp
+
+MODEL_SUFFIXES = (".onnx", ".tflite")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -28,12 +30,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Forecast; the CSV, or where it was written."""
     model: Path = arguments.model
+    if model.suffix not in MODEL_SUFFIXES:
+        raise UsageError(
+            f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; name an exported one, models/edge/model.onnx"
+        )
+    if arguments.output is not None:
+        _check_output(arguments.output)
     table = forecast_raw(
         model,
-        arguments.preprocessor or model.parent.parent / "preprocessor.json",
+        arguments.preprocessor or _preprocessor_of(model),
         _content(arguments.history),
         _content(arguments.future) if arguments.future else None,
         where=str(arguments.history),
+        where_future=str(arguments.future),
     )
     # A float32 has seven digits; the eighth would be noise.
     text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
@@ -41,6 +50,24 @@ def run(arguments: argparse.Namespace) -> str:
         return text.rstrip("\n")
     write_text(arguments.output, text)
     return f"{arguments.output}: {len(table)} rows"
+
+
+def _check_output(path: Path) -> None:
+    """Before the work: a misspelt folder is not made."""
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: there is no folder {path.parent}; make it or name another")
+    if path.is_dir():
+        raise UsageError(f"--output {path}: this is a folder; name a file in it")
+
+
+def _preprocessor_of(model: Path) -> Path:
+    path = model.parent.parent / "preprocessor.json"
+    # A model that is missing itself is told of when it is opened.
+    if model.is_file() and not path.is_file():
+        raise ArtifactError(
+            f"{path} is missing; name the one that the model was trained behind with --preprocessor, or run `dvc repro`"
+        )
+    return path
 
 
 def _texts_of(index: pd.Index) -> pd.MultiIndex:

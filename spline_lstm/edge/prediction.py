@@ -18,7 +18,13 @@ from spline_lstm.serving import ServingInputs, serving_inputs
 
 
 def forecast_raw(
-    model: Path, preprocessor: Path, history: bytes, future: bytes | None = None, *, where: str = "history"
+    model: Path,
+    preprocessor: Path,
+    history: bytes,
+    future: bytes | None = None,
+    *,
+    where: str = "history",
+    where_future: str = "future",
 ) -> pd.DataFrame:
     """Forecast the horizon of each series after its last row.
 
@@ -30,8 +36,8 @@ def forecast_raw(
         models/preprocessor.json of the same run; intervals.json beside it gives the bounds, where it is there.
     history, future : bytes
         CSV text: raw rows, and what is known in advance of the rows to come; see `serving_inputs`.
-    where : str
-        Name of the history in messages.
+    where, where_future : str
+        Names of the history and of what is known in advance in messages.
 
     Returns
     -------
@@ -53,8 +59,9 @@ def forecast_raw(
         behind.history_frame(history, where),
         lookback=metadata["lookback"],
         horizon=metadata["horizon"],
-        future=None if future is None else behind.future_frame(future, f"{where}, future rows"),
+        future=None if future is None else behind.future_frame(future, where_future),
         where=where,
+        where_future=where_future,
     )
     answered = ask(session, metadata, inputs, behind)
     intervals = load_intervals(preprocessor.parent / "intervals.json", metadata["run_id"])

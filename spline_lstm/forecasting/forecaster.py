@@ -16,9 +16,9 @@ from spline_lstm.evaluation.forecasts import calibrate
 from spline_lstm.evaluation.intervals import QUANTILES, Intervals
 from spline_lstm.fitting import fit_table
 from spline_lstm.forecast_table import bounds_of, forecast_table, load_intervals
-from spline_lstm.forecasting.conventions import not_fitted, tags
-from spline_lstm.forecasting.history import read_history, write_history
-from spline_lstm.forecasting.settings import frequency_of, params_of, schema_of
+from spline_lstm.forecasting.conventions import check_type, not_fitted, tags
+from spline_lstm.forecasting.history import check_saved, read_history, write_history
+from spline_lstm.forecasting.settings import frequency_of, params_of, read_frame, schema_of
 from spline_lstm.frequency import parse_frequency
 from spline_lstm.models.forecaster import Model, load_last_weights, load_model, save_model
 from spline_lstm.params import Params, load_params
@@ -26,7 +26,7 @@ from spline_lstm.runtime import configure_threads
 from spline_lstm.schema import Schema
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.preprocessor import Preprocessor
-from spline_lstm.series.reading import RawTable, plain_frame, typed_table
+from spline_lstm.series.reading import RawTable
 from spline_lstm.serving import ServingInputs, serving_inputs
 from spline_lstm.training import Epoch
 
@@ -164,12 +164,12 @@ class Forecaster:
         Raises
         ------
         SplineLstmError
-            As the stages of the pipeline: arguments (10, 11), the frame (12, 13, 14), or the training (16).
+            As the stages of the pipeline: arguments (2, 10, 11), the frame (12, 13, 14), or the training (16). Stamps
+            that stand twice in a series break the data contract unless `params` sets ``data.duplicates``.
         """
+        check_type(frame, "fit")
         schema = self.schema or self._schema_for(frame)
-        rows = plain_frame(frame, schema, "frame")
-        data = params_of(self.params, {}).data
-        table = typed_table(rows, schema, where="frame", sort=data.sort, duplicates=data.duplicates)
+        table = read_frame(frame, schema, self.params)
         params = self._params_for(table, schema)
         configure_threads(params.train.threads)
         history: list[Epoch] = []
@@ -210,10 +210,13 @@ class Forecaster:
         Raises
         ------
         SplineLstmError
-            The history breaks the data contract (12), a column or what is known in advance is missing (13), or a
-            series is too short or has too long a gap at its end (14).
+            No frame is given (2), a frame breaks the data contract (12), a column or what is known in advance is
+            missing (13), or a series is too short or has too long a gap at its end (14).
         """
         behind, config = self._fitted(), self.model_.config
+        for name, value in (("history", history), ("future", future)):
+            if value is not None:
+                check_type(value, f"predict, {name}")
         rows = self.history_ if history is None else behind.history_frame(history, "history")
         ahead = None if future is None else behind.future_frame(future, "future")
         inputs = serving_inputs(behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead)
@@ -238,10 +241,13 @@ class Forecaster:
 
         Raises
         ------
+        UsageError
+            The new rows are no DataFrame.
         DataContractError
             The new rows, or the history with them, break the data contract; the history stays as it was.
         """
         behind = self._fitted()
+        check_type(frame, "update")
         new = behind.history_frame(frame, "frame")
         joined = pd.concat([self.history_, new], ignore_index=True)
         # Alone first: then a message counts the rows that the caller can see.
@@ -291,9 +297,10 @@ class Forecaster:
         Raises
         ------
         ArtifactError
-            A file is missing or damaged, or weights, preprocessor and intervals come from different runs.
+            No Forecaster is there, a file is missing or damaged, or they come from different runs.
         """
         folder = Path(folder)
+        check_saved(folder)
         params = load_params(folder) if (folder / "params.yaml").is_file() else None
         if params is not None:
             configure_threads(params.train.threads)

@@ -1,4 +1,7 @@
-"""The rows that a Forecaster continues, as a file: data/history.parquet of `save`, or the raw table of a pipeline."""
+"""The folder of a Forecaster, of `save` or of a pipeline: is there one, and the rows that it continues.
+
+The rows are data/history.parquet of `save`, or the raw table of a pipeline.
+"""
 
 from pathlib import Path
 
@@ -8,8 +11,18 @@ from spline_lstm.artifacts import write_atomically
 from spline_lstm.errors import ArtifactError
 from spline_lstm.series.preprocessor import Preprocessor
 
+MODEL = Path("models/rnn/model.json")
 HISTORY = Path("data/history.parquet")
 RAW = Path("data/raw/series.csv")
+
+
+def check_saved(folder: Path) -> None:
+    """Raise ArtifactError where a folder holds no trained model: neither `save` nor a pipeline wrote there."""
+    if not (folder / MODEL).is_file():
+        raise ArtifactError(
+            f"{folder}: there is no saved Forecaster in this folder ({MODEL} is missing); name the folder that "
+            "Forecaster.save wrote, or a pipeline's after `dvc repro`"
+        )
 
 
 def read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame:

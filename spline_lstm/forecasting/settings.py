@@ -9,10 +9,11 @@ import pandas as pd
 import pydantic
 
 from spline_lstm.errors import DataContractError, ParamsError
+from spline_lstm.forecasting.conventions import check_columns
 from spline_lstm.params import Params, load_params
 from spline_lstm.scaffold.rhythm import find_cadence, frequency_text, within_series
 from spline_lstm.schema import Schema, parse_schema
-from spline_lstm.series.reading import RawTable
+from spline_lstm.series.reading import RawTable, plain_frame, typed_table
 
 # Up to so many texts of a column become a feature each, more of them a learned vector.
 MOST_ONE_HOT = 8
@@ -109,6 +110,44 @@ def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, 
             for item in (error.errors() if isinstance(error, pydantic.ValidationError) else [])
         ]
         raise ParamsError("; ".join(rules) or f"params hold more than plain values ({error})") from None
+
+
+def read_frame(frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str, Any] | None) -> RawTable:
+    """The raw table of a frame to fit on; a stamp that stands twice in a series needs a rule of the caller.
+
+    The default of ``data.duplicates`` is there for `update`, where a newer row takes the place of an older one. In a
+    frame to fit on, repeated stamps are more often series that nobody told apart.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    schema : Schema
+    given : Params or mapping
+        As in `params_of`; repeated stamps are merged only where this says how.
+
+    Raises
+    ------
+    DataContractError
+        The frame breaks the data contract, or repeats stamps and `given` has no ``data.duplicates``.
+    MissingCovariateError
+        A required covariate is not among the columns.
+    """
+    data = params_of(given, {}).data
+    ruled = isinstance(given, Params) or "data.duplicates" in (given or {})
+    check_columns(frame, schema, "frame")
+    rows = plain_frame(frame, schema, "frame")
+    try:
+        return typed_table(
+            rows, schema, where="frame", sort=data.sort, duplicates=data.duplicates if ruled else "error"
+        )
+    except DataContractError as error:
+        if ruled:
+            raise
+        name = "" if schema.series_col else "name the column of the series: series=..., or "
+        advice = f"; {name}set params={{'data.duplicates': 'last'}}"
+        twice = [item["rule"] == "twice" for item in error.quality["violations"]]
+        lines = (line + advice * repeated for line, repeated in zip(error.lines, twice, strict=True))
+        raise DataContractError(*lines, quality=error.quality) from None
 
 
 def frequency_of(table: RawTable) -> str:

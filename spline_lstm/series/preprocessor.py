@@ -95,22 +95,31 @@ class Preprocessor:
         """Columns of the raw table that are known in advance."""
         return tuple(item for item in self.schema.dynamic_covariates if item.known_future)
 
+    @property
+    def known_schema(self) -> Schema:
+        """The schema with no other covariates than those that are known in advance."""
+        return self.schema.model_copy(update={"dynamic_covariates": self.known_ahead, "static_covariates": ()})
+
     def history_frame(self, source: pd.DataFrame | bytes, where: str) -> pd.DataFrame:
         """Columns of a frame in memory or of CSV text, as `read` takes them; errors as in `read_raw_table`."""
         return _columns_of(source, self.schema, where)
 
     def future_frame(self, source: pd.DataFrame | bytes, where: str) -> pd.DataFrame:
         """Of rows to come: stamps, series keys and what is known in advance; errors as in `read_raw_table`."""
-        schema = self.schema.model_copy(
-            update={"target_cols": (), "dynamic_covariates": self.known_ahead, "static_covariates": ()}
-        )
-        return _columns_of(source, schema, where)
+        return _columns_of(source, self.known_schema.model_copy(update={"target_cols": ()}), where)
 
-    def read(self, frame: pd.DataFrame, where: str) -> RawTable:
-        """The raw table by the rules of the run; errors as in `read_raw_table`."""
+    def check_future(self, frame: pd.DataFrame, where: str) -> None:
+        """Raise as `read` where rows out of `future_frame` break the data contract by themselves."""
+        # Targets to come are unknown.
+        self.read(frame.assign(**dict.fromkeys(self.schema.target_cols, np.nan)), where, self.known_schema)
+
+    def read(self, frame: pd.DataFrame, where: str, schema: Schema | None = None) -> RawTable:
+        """The raw table by the rules of the run, and by its schema or another; errors as in `read_raw_table`."""
         lines = frame.index.to_numpy(dtype=np.int64)
         rows = frame.reset_index(drop=True)
-        return typed_table(rows, self.schema, where=where, sort=self.sort, duplicates=self.duplicates, lines=lines)
+        return typed_table(
+            rows, schema or self.schema, where=where, sort=self.sort, duplicates=self.duplicates, lines=lines
+        )
 
     def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
         """Row of each series in a per-series scaler; -1, all series together, for one that was not there."""

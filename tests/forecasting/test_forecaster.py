@@ -299,6 +299,65 @@ def test_wrong_arguments_are_named():
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
 
 
+@pytest.mark.parametrize("value", [[1, 2], "x.csv", 3, np.zeros((3, 2))])
+def test_what_is_no_frame_is_refused(fitted, value):
+    needed = f"a pandas DataFrame is needed, not {type(value).__name__}"
+    calls = [clone(fitted).fit, fitted.predict, fitted.update, lambda future: fitted.predict(future=future)]
+    for call in calls:
+        with pytest.raises(UsageError, match=needed):
+            call(value)
+
+
+def test_a_column_that_is_not_there_is_named_beside_those_of_the_frame():
+    frame = shops(60)
+    there = "it has time, shop, demand, temp, promo, region; name one"
+    with pytest.raises(DataContractError, match=f"has no column 'salez'; {there}"):
+        spline_lstm.Forecaster("salez", timestamp="time", series="shop", **TINY).fit(frame)
+    with pytest.raises(MissingCovariateError, match=f"has no column 'tmp'; {there}"):
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", covariates=["tmp"], **TINY).fit(frame)
+    # Stamps and series in the index are columns, too.
+    indexed = shops()[["time", "shop", "demand"]].set_index(["shop", "time"])
+    assert spline_lstm.Forecaster("demand", timestamp="time", series="shop", **TINY).fit(indexed).history_.size
+
+
+def test_a_folder_without_a_forecaster_says_so(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ArtifactError, match="there is no saved Forecaster in this folder"):
+            spline_lstm.Forecaster.load(folder)
+
+
+def repeated(rows=60):
+    """Two shops, their stamps and values; without the column of the shops each stamp stands twice."""
+    return shops(rows)[["time", "shop", "demand"]].dropna()
+
+
+def test_repeated_stamps_are_refused_unless_params_say_what_becomes_of_them():
+    frame = repeated()
+    alone = spline_lstm.Forecaster("demand", timestamp="time", **TINY)
+    with pytest.raises(DataContractError, match=r"^frame row 5\d: .*stands twice") as error:
+        alone.fit(frame)
+    assert "name the column of the series: series=..., or set params={'data.duplicates': 'last'}" in str(error.value)
+    twice = pd.concat([frame, frame.iloc[[3]]], ignore_index=True)
+    with pytest.raises(DataContractError, match=r"^frame row 1\d\d: .*stands twice") as error:
+        clone(alone).set_params(series="shop").fit(twice)
+    assert "series=..." not in str(error.value)
+    # The last row of a stamp is the one of the second shop: nothing else is left.
+    merged = clone(alone).set_params(params={"data.duplicates": "last"}).fit(frame)
+    second = frame[frame["shop"] == "b"]
+    assert merged.model_.run_id == clone(alone).fit(second).model_.run_id
+
+
+def test_update_puts_a_newer_row_in_the_place_of_an_older_one():
+    frame = shops(60)[lambda rows: rows["shop"] == "b"][["time", "demand"]]
+    forecaster = spline_lstm.Forecaster("demand", timestamp="time", **TINY).fit(frame)
+    before = forecaster.predict()
+    last = frame.iloc[[-1]].assign(demand=frame["demand"].max())
+    expected = forecaster.predict(pd.concat([frame.iloc[:-1], last]))
+    updated = forecaster.update(last).predict()
+    assert not np.array_equal(updated["demand"], before["demand"])
+    pd.testing.assert_frame_equal(updated, expected, check_exact=True)
+
+
 def test_defaults_have_the_keys_of_params_yaml():
     defaults = load_params(ROOT / "spline_lstm/forecasting")
     assert json.loads(defaults.model_dump_json()).keys() == json.loads(load_params(ROOT).model_dump_json()).keys()
