@@ -383,6 +383,13 @@ def test_a_constant_target_is_refused():
     assert "never changes" in refused(csv_of(y=np.ones(400)), targets=("y",))
 
 
+def test_numbers_that_never_change_are_called_constant_and_texts_are_not():
+    message = refused(csv_of(y=np.full(400, 7.0), place="here"))
+    assert "the numbers in 'y' are constant" in message
+    assert "'place'" not in message
+    assert "no column holds numbers" in refused(csv_of(place="here"))
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.integers(0, 30), st.text(st.sampled_from('0123,.;\n\t"-xé\0:/ '), max_size=12)),
@@ -630,6 +637,15 @@ def test_init_outside_the_root_is_explained(tmp_path, monkeypatch, capsys):
     (tmp_path / "t.csv").write_bytes(csv_of())
     assert main(["init", "mine", "--csv", "t.csv"]) == 2
     assert "root of the repository" in capsys.readouterr().err
+
+
+def test_a_folder_in_place_of_the_file_is_named_as_one(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    assert main(["init", "mine", "--csv", "stages"]) == 2
+    error = capsys.readouterr().err
+    assert "--csv stages: is a folder" in error
+    assert "no such file" not in error
+    assert not (root / "pipelines").exists()
 
 
 def test_a_missing_file_is_explained(root, monkeypatch, capsys):

@@ -92,6 +92,8 @@ def scaffold(name: str, csv: Path, wishes: Wishes, root: Path, given: Given = Gi
     """
     folder = root / "pipelines" / name
     _check_place(name, folder, root)
+    if csv.is_dir():
+        raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = read_source(csv.name, csv.parent)
