@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from spline_lstm.errors import SplineLstmError, report
 
 COMMANDS = {
-    "check": "Validate params.yaml and the covariate schema of a folder; run nothing.",
+    "check": "Validate params.yaml and the covariate schema of a folder, and that its source is there; run nothing.",
     "audit-leakage": "Change everything at and after random forecast origins, build again, and compare the windows "
     "bit by bit.",
     "predict": "Forecast from raw history with an exported file (.onnx or .tflite).",

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from spline_lstm.__main__ import main
+from spline_lstm.errors import DataContractError
+from stages import ingest
 from tests.conftest import ROOT
 
 
@@ -76,6 +78,19 @@ def test_a_schema_file_that_is_not_there_ends_with_code_11(folder, capsys):
     (folder / "configs/covariates/glucose.json").unlink()
     assert main(["check", str(folder)]) == 11
     assert "data.schema_file" in capsys.readouterr().err
+
+
+def test_a_source_that_is_not_there_ends_with_code_12_as_in_ingest(folder, capsys):
+    edit(folder / "params.yaml", "source: bokeh_sampledata/CGM", "source: data/source/mine.csv")
+    assert main(["check", str(folder)]) == 12
+    told = capsys.readouterr().err
+    assert f"{folder / 'data/source/mine.csv'}: no such file" in told
+    with pytest.raises(DataContractError) as caught:
+        ingest.main(folder)
+    assert told == f"12 data contract: {caught.value}\n"
+    (folder / "data/source").mkdir(parents=True)
+    (folder / "data/source/mine.csv").write_text("time,glucose\n2024-01-01,1\n")
+    assert main(["check", str(folder)]) == 0
 
 
 @pytest.mark.parametrize("place", ["nowhere", "params.yaml"])

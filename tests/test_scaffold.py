@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from spline_lstm.scaffold.proposal import propose
 from spline_lstm.scaffold.rhythm import find_cadence, frequency_text
 from spline_lstm.scaffold.stamps import stamp_forms
 from spline_lstm.scaffold.text import read_text_table
-from spline_lstm.scaffold.writing import cached_outputs, render_dvc, render_params, render_schema, scaffold
+from spline_lstm.scaffold.writing import cached_outputs, render_dvc, render_head, render_params, render_schema, scaffold
 from spline_lstm.schema import load_schema, parse_schema
 from stages import ingest, preprocess, window
 from tests.closure import ROOT, import_closure
@@ -382,6 +383,13 @@ def test_a_constant_target_is_refused():
     assert "never changes" in refused(csv_of(y=np.ones(400)), targets=("y",))
 
 
+def test_numbers_that_never_change_are_called_constant_and_texts_are_not():
+    message = refused(csv_of(y=np.full(400, 7.0), place="here"))
+    assert "the numbers in 'y' are constant" in message
+    assert "'place'" not in message
+    assert "no column holds numbers" in refused(csv_of(place="here"))
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.integers(0, 30), st.text(st.sampled_from('0123,.;\n\t"-xé\0:/ '), max_size=12)),
@@ -408,6 +416,19 @@ def test_params_keep_every_comment_and_change_only_what_is_given():
     changed = [(one, two) for one, two in zip(pattern.splitlines(), text.splitlines(), strict=True) if one != two]
     assert [new.strip() for _, new in changed] == ["source: ../x.csv", "lookback: 99"]
     assert render_params(pattern, {}) == pattern
+
+
+@pytest.mark.parametrize("pattern", ["params.yaml", "pipelines/stores/params.yaml"])
+def test_the_head_of_params_names_the_folder_and_nothing_else_changes(pattern):
+    text = (ROOT / pattern).read_text(encoding="utf-8")
+    body = text.split("\n\n", 1)[1]
+    made, rest = render_head(text, "shop").split("\n\n", 1)
+    assert rest == body
+    assert set(re.findall(r"pipelines/(\w+)", made)) == {"shop"}
+    assert "-S pipelines/shop/params.yaml:train.batch_size=64`" in made
+    stores = (ROOT / "pipelines/stores/params.yaml").read_text(encoding="utf-8")
+    assert render_head(text, "stores").split("\n\n")[0] == stores.split("\n\n")[0]
+    assert render_head("model: {}\n", "shop") == "model: {}\n"
 
 
 def read_yaml(text: str) -> dict:
@@ -481,6 +502,11 @@ def test_init_writes_a_folder_that_the_stages_accept(root):
     assert params.data.source == "../../table.csv"
     assert load_schema(folder / params.data.schema_file).target_cols == ("y",)
     assert "Next: dvc repro pipelines/mine/dvc.yaml" in text
+    command = "dvc exp run pipelines/mine/dvc.yaml -S pipelines/mine/params.yaml:train.batch_size=64"
+    assert text.endswith(command)
+    check, experiment, rest = (folder / "params.yaml").read_text(encoding="utf-8").splitlines()[:3]
+    assert "`python -m spline_lstm check pipelines/mine`" in check
+    assert (experiment, rest) == (f"# `{command}`", "# runs the pipeline with another value.")
     assert "outside" not in text
 
 
@@ -611,6 +637,15 @@ def test_init_outside_the_root_is_explained(tmp_path, monkeypatch, capsys):
     (tmp_path / "t.csv").write_bytes(csv_of())
     assert main(["init", "mine", "--csv", "t.csv"]) == 2
     assert "root of the repository" in capsys.readouterr().err
+
+
+def test_a_folder_in_place_of_the_file_is_named_as_one(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    assert main(["init", "mine", "--csv", "stages"]) == 2
+    error = capsys.readouterr().err
+    assert "--csv stages: is a folder" in error
+    assert "no such file" not in error
+    assert not (root / "pipelines").exists()
 
 
 def test_a_missing_file_is_explained(root, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spline_lstm.params import load_params
 from spline_lstm.schema import load_schema
+from spline_lstm.series.sources import read_source
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -13,9 +14,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Read params.yaml and the schema; any broken rule is an error."""
+    """Read params.yaml and the schema, and open the source as ingest does; any broken rule is an error."""
     folder: Path = arguments.folder
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
+    read_source(params.data.source, folder)
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
     return f"{files} are valid; targets: {', '.join(schema.target_cols)}"

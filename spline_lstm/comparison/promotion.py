@@ -4,6 +4,7 @@
 run. Here the tracked files come out of git, and DVC is asked for the outputs of this pipeline's stages alone.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -55,11 +56,12 @@ def promote(place: Place, name: str) -> str:
     dvc_yaml = place.path / "dvc.yaml"
     write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
     left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
+    behind = [stage for stage in left_out if not is_up_to_date(place, stage)]
     tracked = " ".join(place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots"))
     return (
         f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
         f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
-        f"{_repro_line(place, left_out)}"
+        f"{_repro_line(place, behind)}"
         f"  git add {tracked}\n"
         f"  git commit --message 'Promote {name}'\n"
         "  dvc push  # where a remote is set\n"
@@ -83,11 +85,11 @@ def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
     )
 
 
-def _repro_line(place: Place, left_out: Sequence[str]) -> str:
-    """The command that brings up to date what experiments leave out; "" where they leave out nothing."""
-    if not left_out:
+def _repro_line(place: Place, behind: Sequence[str]) -> str:
+    """The command that brings stages up to date which the experiment left out; "" where there are none."""
+    if not behind:
         return ""
-    return f"  dvc repro {place.inside('dvc.yaml')}  # {', '.join(left_out)}: still of the former params\n"
+    return f"  dvc repro {place.inside('dvc.yaml')}  # {', '.join(behind)}: still of the former params\n"
 
 
 def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequence[str]) -> None:
@@ -132,11 +134,27 @@ def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: 
         )
 
 
+def is_up_to_date(place: Place, stage: str) -> bool:
+    """Whether dvc.lock in the workspace says that a stage was run with the params, data and code that lie there."""
+    done = _dvc(place, "status", "--json", _target(place, stage))
+    if done.returncode:
+        reason = " ".join(done.stderr.split())
+        raise ExperimentError(f"dvc status failed in {place.root}: {reason}; run `dvc status` to see more")
+    return not json.loads(done.stdout)
+
+
+def _target(place: Place, stage: str) -> str:
+    return stage if place.folder == Path() else f"{place.inside('dvc.yaml')}:{stage}"
+
+
+def _dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False)  # noqa: S603
+
+
 def checkout(place: Place) -> None:
     """Bring the outputs of the pipeline's stages from the DVC cache into the workspace."""
-    stages = [stage if place.folder == Path() else f"{place.inside('dvc.yaml')}:{stage}" for stage in STAGES]
-    command = [sys.executable, "-m", "dvc", "checkout", "--force", "--quiet", *stages]
-    done = subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False)  # noqa: S603
+    done = _dvc(place, "checkout", "--force", "--quiet", *(_target(place, stage) for stage in STAGES))
     if done.returncode:
         reason = " ".join(done.stderr.split())
         raise ExperimentError(

@@ -15,6 +15,7 @@ from spline_lstm.scaffold.text import TextTable
 
 MOST_CATEGORIES = 50
 MOST_LISTED = 12
+CONSTANT = "never changes"
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
 
 
@@ -87,7 +88,8 @@ def choose_roles(table: TextTable, columns: Mapping[str, Column], wishes: Wishes
     free = [name for name in columns if name not in left_out and name not in used]
     series, keys = _series(table, columns, form.stamps, free, wishes, where)
     free = [name for name in free if name != series]
-    targets = wishes.targets or (_target(columns, free, where),)
+    constant = [name for name, why in left_out.items() if why == CONSTANT and name not in used]
+    targets = wishes.targets or (_target(columns, free, constant, where),)
     for name in targets:
         _check_target(columns[name], where)
     free = [name for name in free if name not in targets]
@@ -120,7 +122,7 @@ def _useless(column: Column) -> str | None:
     if column.kind == "empty":
         return "has no values"
     if column.distinct == 1:
-        return "never changes"
+        return CONSTANT
     name = column.name.lower()
     if (name in ROW_NUMBER_NAMES or name.startswith("unnamed")) and column.kind == "int":
         return "counts the rows" if np.all(np.diff(column.numbers) == 1) else None
@@ -218,12 +220,18 @@ def _series(
     )
 
 
-def _target(columns: Mapping[str, Column], free: Sequence[str], where: str) -> str:
+def _target(columns: Mapping[str, Column], free: Sequence[str], constant: Sequence[str], where: str) -> str:
     candidates = [name for name in free if columns[name].is_number]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
         raise UsageError(f"{where}: {_list(candidates)} hold numbers; say what to forecast with --target")
+    constants = [name for name in constant if columns[name].is_number]
+    if constants:
+        raise UsageError(
+            f"{where}: the numbers in {_list(constants)} are constant; there is nothing to forecast, "
+            "give a file with a column whose numbers change"
+        )
     raise UsageError(
         f"{where}: no column holds numbers to forecast (columns: {_list(columns)}); name one with --target"
     )

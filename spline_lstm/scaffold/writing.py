@@ -28,6 +28,9 @@ CODE = ("spline_lstm/", "stages/")
 SOURCE_FOLDER = "data/source"
 SCHEMA_FILE = "schema.json"
 EDITOR_SCHEMA = "configs/covariates.schema.json"
+# The commands in the head of a params.yaml, of the root or of any pipeline folder.
+CHECK = re.compile(r"(# .*`python -m spline_lstm check)(?: pipelines/[\w-]+)?`")
+EXPERIMENT = re.compile(r"# `dvc exp run (?:pipelines/\S+ )?-S (?:pipelines/[^\s:]+:)?([^`\s]+)`\s(?:# )?")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def scaffold(name: str, csv: Path, wishes: Wishes, root: Path, given: Given = Gi
     """
     folder = root / "pipelines" / name
     _check_place(name, folder, root)
+    if csv.is_dir():
+        raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = read_source(csv.name, csv.parent)
@@ -156,7 +161,7 @@ def write_folder(
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
     files = {
-        "params.yaml": render_params(params, values),
+        "params.yaml": render_head(render_params(params, values), name),
         "dvc.yaml": render_dvc(pattern, name),
         SCHEMA_FILE: render_schema(schema) if given.schema is None else given.schema,
         ".gitignore": "".join(f"/{path}\n" for path in cached_outputs(pattern)),
@@ -191,6 +196,29 @@ def render_params(pattern: str, values: Mapping[str, Any]) -> str:
             section = section[part]
         section[last] = value
     return dump_yaml(yaml, content)
+
+
+def render_head(params: str, name: str) -> str:
+    """The text of a params.yaml whose head names the commands of pipelines/NAME instead of those of another pipeline.
+
+    Without file and folder DVC changes params.yaml of the root and runs the pipeline there.
+
+    >>> print(render_head("# `dvc exp run -S train.seed=7` runs the pipeline with another value.", "shop"))
+    # `dvc exp run pipelines/shop/dvc.yaml -S pipelines/shop/params.yaml:train.seed=7`
+    # runs the pipeline with another value.
+    """
+    params = CHECK.sub(rf"\1 pipelines/{name}`", params, count=1)
+    return EXPERIMENT.sub(lambda found: f"# `{experiment_command(name, found[1])}`\n# ", params, count=1)
+
+
+def experiment_command(name: str, setting: str) -> str:
+    """The command that runs pipelines/NAME with another value, such as train.batch_size=64.
+
+    >>> experiment_command("shop", "train.seed=7")
+    'dvc exp run pipelines/shop/dvc.yaml -S pipelines/shop/params.yaml:train.seed=7'
+    """
+    folder = f"pipelines/{name}"
+    return f"dvc exp run {folder}/dvc.yaml -S {folder}/params.yaml:{setting}"
 
 
 def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
@@ -310,5 +338,7 @@ def _summary(folder: Path, csv: Path, proposal: Proposal, *, outside: bool) -> s
     lines += [
         f"Everything is written in {folder.as_posix()}/params.yaml and {SCHEMA_FILE}; change it there.",
         f"Next: dvc repro {folder.as_posix()}/dvc.yaml",
+        f"      git add {folder.as_posix()}; git commit; then experiments with other values:",
+        f"      {experiment_command(folder.name, 'train.batch_size=64')}",
     ]
     return "\n".join(lines)

@@ -21,7 +21,7 @@ PIPELINE = """stages:
   evaluate:
     cmd: python stages/stand_in.py
     deps: [stages/stand_in.py]
-    params: [model.type, preprocess.data_mode, train.seed]
+    params: [model.type, preprocess.data_mode, train.seed, train.batch_size]
     outs: [data/predictions.parquet]
     metrics:
       - metrics/baselines.json: {cache: false}
@@ -31,7 +31,7 @@ PIPELINE = """stages:
       - metrics/train_time.json: {cache: false}
   benchmark: {cmd: python -c pass, deps: [data/predictions.parquet]}
   report: {cmd: python -c pass, deps: [metrics/evaluate.json]}
-  backtest: {cmd: python -c pass, deps: []}
+  backtest: {cmd: python -c pass, deps: [stages/stand_in.py], params: [model.type]}
 """
 OFF = {"lstm": 15.0, "gru": 15.5}
 NAIVE = 20.0
@@ -41,18 +41,18 @@ def scores(off: float) -> dict[str, float]:
     return {"mae": off, "mse": off**2, "rmse": off, "robust_mape": 1.5, "mase": 0.5, "r2": 0.9}
 
 
-def main() -> None:
-    params = YAML(typ="safe").load(Path("params.yaml").read_text())
+def main(pipeline: Path) -> None:
+    params = YAML(typ="safe").load((pipeline / "params.yaml").read_text())
     model, seed = params["model"]["type"], params["train"]["seed"]
     # The test that kills a run in the middle asks for some time to do so.
     time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
     if model == os.environ.get("STAND_IN_FAILS"):
         sys.exit("16 training diverged: as it was told to")
     for folder in ("data", "metrics"):
-        Path(folder).mkdir(exist_ok=True)
+        (pipeline / folder).mkdir(exist_ok=True)
     origins = pd.date_range("2024-01-01", periods=40, freq="h", tz="UTC")
     table = pd.DataFrame({"series": "s", "origin": origins, "step": 1, "timestamp": origins, "target": "y"})
-    table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet("data/predictions.parquet")
+    table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet(pipeline / "data/predictions.parquet")
     metrics = {
         "baselines": {"naive": scores(NAIVE)},
         "evaluate": {
@@ -72,8 +72,8 @@ def main() -> None:
         "train_time": {"train_seconds": time.process_time()},
     }
     for name, content in metrics.items():
-        Path(f"metrics/{name}.json").write_text(json.dumps(content))
+        (pipeline / f"metrics/{name}.json").write_text(json.dumps(content))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(*sys.argv[1:]))
