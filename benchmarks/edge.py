@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.artifacts import read_arrays
-from spline_lstm.edge.exported import HISTORY, exported_files
-from spline_lstm.edge.gate import FileReport, measure_file
-from spline_lstm.edge.golden import load_golden
-from spline_lstm.edge.runtime import open_session
-from spline_lstm.params import Params, load_params
+from spline_lstm.core.artifacts import read_arrays
+from spline_lstm.core.params import Params, load_params
+from spline_lstm.export.formats import HISTORY, exported_files
+from spline_lstm.export.gate import FileReport, measure_file
+from spline_lstm.export.golden import load_golden
+from spline_lstm.export.sessions import open_session
 
 LIMIT = 1.3
 ROUNDS, CALLS = 60, 50

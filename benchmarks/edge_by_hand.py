@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from spline_lstm.edge.spec import EdgeSpec
+from spline_lstm.export.spec import EdgeSpec
 
 # Gates of the weights files to those of ONNX: i, f, g, o to i, o, f, g; r, z, n to z, r, n.
 ORDER = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}

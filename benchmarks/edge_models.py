@@ -12,14 +12,14 @@ import numpy as np
 from safetensors.numpy import save
 
 from benchmarks.edge_by_hand import build
-from spline_lstm.artifacts import content_id, write_arrays, write_bytes
-from spline_lstm.edge.exporting import export_all
-from spline_lstm.edge.golden import Golden
-from spline_lstm.edge.shapes import weight_shapes
-from spline_lstm.edge.spec import EdgeSpec
+from spline_lstm.core.artifacts import content_id, write_arrays, write_bytes
+from spline_lstm.core.params import load_params
+from spline_lstm.export.export_all import export_all
+from spline_lstm.export.golden import Golden
+from spline_lstm.export.shapes import weight_shapes
+from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.forecaster import Model
-from spline_lstm.params import load_params
+from spline_lstm.models.saved_model import Model
 
 CASES = [(kind, features) for kind in ("lstm", "gru", "attention_lstm") for features in (1, 8)]
 WINDOWS = 1024

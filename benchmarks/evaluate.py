@@ -23,16 +23,16 @@ import jax
 import numpy as np
 from flax import nnx
 
-from spline_lstm.evaluation.assessment import assess, evaluation_content
-from spline_lstm.evaluation.forecasts import calibrate
+from spline_lstm.core.params import EvaluateParams, WindowParams
+from spline_lstm.evaluation.assess import assess, evaluation_content
+from spline_lstm.evaluation.forecast_batches import calibrate
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.forecaster import Model
+from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.registry import build, to_arrays
-from spline_lstm.params import EvaluateParams, WindowParams
-from spline_lstm.runtime import configure_threads
-from spline_lstm.series.arrays import AsOfArrays
-from spline_lstm.series.scaling import Scaler
-from spline_lstm.windows import Windows, make_windows
+from spline_lstm.models.saved_model import Model
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+from spline_lstm.windows.windows import Windows, make_windows
 
 HOUR_NS = 3_600_000_000_000
 LOOKBACK = HORIZON = 24

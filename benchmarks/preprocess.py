@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.params import PreprocessParams, WindowParams, load_params
-from spline_lstm.schema import DynamicCovariate, Schema
-from spline_lstm.series.preprocessing import preprocess
-from spline_lstm.series.reading import RawTable
-from spline_lstm.windows import make_windows
+from spline_lstm.core.params import PreprocessParams, WindowParams, load_params
+from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.series.preprocess import preprocess
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.windows import make_windows
 
 COLUMNS = tuple(f"c{index}" for index in range(8))
 STEP_NS = 3_600_000_000_000

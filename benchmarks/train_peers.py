@@ -47,13 +47,13 @@ def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 def ours(case: dict[str, Any]) -> Peer:
     """Return this project: gathering, steps and validation of an epoch in one compiled program."""
+    from spline_lstm.core.params import TrainParams, load_params
     from spline_lstm.models.config import ModelConfig
-    from spline_lstm.params import TrainParams, load_params
-    from spline_lstm.runtime import configure_compilation_cache, configure_threads
+    from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 
     configure_threads(case["threads"])
     configure_compilation_cache(Path())
-    from spline_lstm.training import make_epoch, make_optimizer, start
+    from spline_lstm.training.loop import make_epoch, make_optimizer, start
 
     found = as_of_windows(case)
     names = found.feature_names
@@ -77,9 +77,9 @@ def ours(case: dict[str, Any]) -> Peer:
 
 def as_of_windows(case: dict[str, Any]) -> Any:
     """The rows as the stages of this project hand them to training."""
-    from spline_lstm.series.arrays import AsOfArrays
-    from spline_lstm.series.scaling import Scaler
-    from spline_lstm.windows import Windows
+    from spline_lstm.windows.arrays import AsOfArrays
+    from spline_lstm.windows.scaling import Scaler
+    from spline_lstm.windows.windows import Windows
 
     values, lookback, features = table(case), case["lookback"], case["features"]
     rows = len(values)

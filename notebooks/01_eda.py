@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image
 
-from spline_lstm.frequency import parse_frequency
-from spline_lstm.params import load_params
-from spline_lstm.schema import load_schema
-from spline_lstm.series.pictures import missing_table, plot_missing, plot_splits
-from spline_lstm.series.preprocessing import preprocess
-from spline_lstm.series.reading import read_raw_table
+from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.core.params import load_params
+from spline_lstm.core.schema import load_schema
+from spline_lstm.series.plots import missing_table, plot_missing, plot_splits
+from spline_lstm.series.preprocess import preprocess
+from spline_lstm.tables.raw_table import read_raw_table
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
 folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))

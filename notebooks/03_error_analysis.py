@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image
 
-from spline_lstm.evaluation.examples import Example
-from spline_lstm.evaluation.intervals import level_name
+from spline_lstm.evaluation.example_windows import Example
+from spline_lstm.inference.intervals import level_name
 from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals
-from spline_lstm.params import load_params
+from spline_lstm.core.params import load_params
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
 folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))

@@ -9,19 +9,19 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from spline_lstm.evaluation import metrics as metrics
-    from spline_lstm.forecasting.forecaster import Forecaster as Forecaster
-    from spline_lstm.models.forecaster import Model as Model
-    from spline_lstm.models.forecaster import load_model as load_model
-    from spline_lstm.windows import Batch as Batch
-    from spline_lstm.windows import Windows as Windows
-    from spline_lstm.windows import load_windows as load_windows
+    from spline_lstm.inference.forecaster import Forecaster as Forecaster
+    from spline_lstm.models.saved_model import Model as Model
+    from spline_lstm.models.saved_model import load_model as load_model
+    from spline_lstm.windows.windows import Batch as Batch
+    from spline_lstm.windows.windows import Windows as Windows
+    from spline_lstm.windows.windows import load_windows as load_windows
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "evaluation": ["metrics"],
-        "forecasting.forecaster": ["Forecaster"],
-        "models.forecaster": ["Model", "load_model"],
-        "windows": ["Batch", "Windows", "load_windows"],
+        "inference.forecaster": ["Forecaster"],
+        "models.saved_model": ["Model", "load_model"],
+        "windows.windows": ["Batch", "Windows", "load_windows"],
     },
 )

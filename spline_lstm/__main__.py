@@ -1,6 +1,6 @@
 """Commands: ``python -m spline_lstm COMMAND``.
 
-A command is a module of `spline_lstm.commands` with `add_arguments(parser)` and `run(arguments) -> str`. It
+A command is a module of `spline_lstm.cli` with `add_arguments(parser)` and `run(arguments) -> str`. It
 is imported only when it is called, because some of them need libraries that take seconds to load.
 """
 
@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from spline_lstm.errors import SplineLstmError, report
+from spline_lstm.core.errors import SplineLstmError, report
 
 COMMANDS = {
     "check": "Validate params.yaml and the covariate schema of a folder, and that its source is there; run nothing.",
@@ -30,7 +30,7 @@ def parser(called: str) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         if name == called:
-            module = importlib.import_module(f"spline_lstm.commands.{name.replace('-', '_')}")
+            module = importlib.import_module(f"spline_lstm.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return root

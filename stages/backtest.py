@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import write_metrics
+from spline_lstm.core.artifacts import write_metrics
+from spline_lstm.core.params import load_params
+from spline_lstm.core.schema import load_schema
+from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table, pooled_scores
 from spline_lstm.evaluation.verdict import verdict
-from spline_lstm.evaluation.wording import number
-from spline_lstm.params import load_params
-from spline_lstm.plot_tables import write_plot_table
-from spline_lstm.runtime import configure_threads
-from spline_lstm.schema import load_schema
-from spline_lstm.series.reading import read_raw_table
-from spline_lstm.stage import run_stage
+from spline_lstm.models.jax_setup import configure_threads
+from spline_lstm.reporting.formatting import number
+from spline_lstm.reporting.plot_tables import write_plot_table
+from spline_lstm.tables.raw_table import read_raw_table
 
 
 def main(folder: Path) -> str:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.artifacts import read_preprocessor, write_metrics
-from spline_lstm.edge.exported import exported_files
-from spline_lstm.edge.gate import FileReport, measure_file, peak_memory_mb
-from spline_lstm.edge.golden import load_golden
-from spline_lstm.edge.metadata import read_metadata
-from spline_lstm.errors import ArtifactError, GateError
-from spline_lstm.params import load_params
-from spline_lstm.stage import run_stage
+from spline_lstm.core.artifacts import read_preprocessor, write_metrics
+from spline_lstm.core.errors import ArtifactError, GateError
+from spline_lstm.core.params import load_params
+from spline_lstm.core.stage import run_stage
+from spline_lstm.export.formats import exported_files
+from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
+from spline_lstm.export.golden import load_golden
+from spline_lstm.export.metadata import read_metadata
 
 
 def main(folder: Path) -> str:

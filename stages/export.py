@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.artifacts import write_bytes, write_metrics
-from spline_lstm.edge.exported import ExportedModel, conversion
-from spline_lstm.edge.exporting import export_all
-from spline_lstm.edge.golden import Golden, answers, differences, load_golden
-from spline_lstm.edge.runtime import session_of
-from spline_lstm.edge.shapes import input_shapes, output_shapes
-from spline_lstm.edge.spec import EdgeSpec, load_spec
-from spline_lstm.errors import ArtifactError, ExportError
-from spline_lstm.params import load_params
-from spline_lstm.stage import run_stage
+from spline_lstm.core.artifacts import write_bytes, write_metrics
+from spline_lstm.core.errors import ArtifactError, ExportError
+from spline_lstm.core.params import load_params
+from spline_lstm.core.stage import run_stage
+from spline_lstm.export.export_all import export_all
+from spline_lstm.export.formats import ExportedModel, conversion
+from spline_lstm.export.golden import Golden, answers, differences, load_golden
+from spline_lstm.export.sessions import session_of
+from spline_lstm.export.shapes import input_shapes, output_shapes
+from spline_lstm.export.spec import EdgeSpec, load_spec
 
 
 def main(folder: Path) -> str:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from spline_lstm.artifacts import sha256_of_file, write_bytes, write_metrics
-from spline_lstm.errors import DataContractError
-from spline_lstm.params import load_params
-from spline_lstm.schema import load_schema
-from spline_lstm.series.reading import read_raw_table
-from spline_lstm.series.sources import read_source
-from spline_lstm.stage import run_stage
+from spline_lstm.core.artifacts import sha256_of_file, write_bytes, write_metrics
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import load_params
+from spline_lstm.core.schema import load_schema
+from spline_lstm.core.stage import run_stage
+from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.tables.sources import read_source
 
 
 def main(folder: Path) -> str:

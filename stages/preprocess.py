@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import write_json, write_metrics
-from spline_lstm.errors import DataContractError
-from spline_lstm.params import load_params
-from spline_lstm.plot_tables import write_plot_table
-from spline_lstm.schema import load_schema
-from spline_lstm.series.pictures import (
+from spline_lstm.core.artifacts import write_json, write_metrics
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import load_params
+from spline_lstm.core.schema import load_schema
+from spline_lstm.core.stage import run_stage
+from spline_lstm.reporting.plot_tables import write_plot_table
+from spline_lstm.series.plots import (
     missing_table,
     plot_missing,
     plot_spline,
@@ -15,9 +16,8 @@ from spline_lstm.series.pictures import (
     spline_table,
     worst_gaps,
 )
-from spline_lstm.series.preprocessing import Preprocessed, preprocess
-from spline_lstm.series.reading import RawTable, read_raw_table
-from spline_lstm.stage import run_stage
+from spline_lstm.series.preprocess import Preprocessed, preprocess
+from spline_lstm.tables.raw_table import RawTable, read_raw_table
 
 
 def main(folder: Path) -> str:

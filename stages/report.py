@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from spline_lstm.artifacts import read_json, write_text
-from spline_lstm.evaluation.markdown import to_markdown
-from spline_lstm.evaluation.page import to_html
+from spline_lstm.core.artifacts import read_json, write_text
+from spline_lstm.core.params import load_params
+from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.records import from_records
 from spline_lstm.evaluation.report import Measured, make_report
-from spline_lstm.params import load_params
-from spline_lstm.stage import run_stage
+from spline_lstm.reporting.html import to_html
+from spline_lstm.reporting.markdown import to_markdown
 
 # The sections that decide the forecasts, and the packages that decide their bits.
 SECTIONS = {"data", "preprocess", "window", "model", "train", "evaluate"}

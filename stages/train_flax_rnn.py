@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from spline_lstm.architecture import model_config
-from spline_lstm.artifacts import read_preprocessor, write_metrics, write_text
-from spline_lstm.checkpoints import checkpoint_of_run
-from spline_lstm.epoch_clock import EpochClock
-from spline_lstm.models.forecaster import save_model
-from spline_lstm.params import Params, load_params
-from spline_lstm.runtime import configure_compilation_cache, configure_threads, device_name
-from spline_lstm.stage import run_stage
-from spline_lstm.training import Epoch, Trained, train, training_curve
-from spline_lstm.windows import load_windows
+from spline_lstm.core.artifacts import read_preprocessor, write_metrics, write_text
+from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.stage import run_stage
+from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
+from spline_lstm.models.saved_model import save_model
+from spline_lstm.training.architecture import model_config
+from spline_lstm.training.checkpoints import checkpoint_of_run
+from spline_lstm.training.epoch_clock import EpochClock
+from spline_lstm.training.loop import Epoch, Trained, train, training_curve
+from spline_lstm.windows.windows import load_windows
 
 MODEL = ("best.safetensors", "last.safetensors", "model.json")
 OUTPUTS = (*(f"models/rnn/{name}" for name in MODEL), "metrics/train.json", "metrics/train_time.json")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from spline_lstm.artifacts import read_preprocessor
-from spline_lstm.params import load_params
-from spline_lstm.series.arrays import AsOfArrays
-from spline_lstm.series.scaling import Scaler
-from spline_lstm.stage import run_stage
-from spline_lstm.windows import make_windows, save_windows
+from spline_lstm.core.artifacts import read_preprocessor
+from spline_lstm.core.params import load_params
+from spline_lstm.core.stage import run_stage
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+from spline_lstm.windows.windows import make_windows, save_windows
 
 
 def main(folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 
-from spline_lstm.params import (
+from spline_lstm.core.params import (
     DriftParams,
     OutliersParams,
     PreprocessParams,
@@ -15,12 +15,12 @@ from spline_lstm.params import (
     SplitParams,
     WindowParams,
 )
-from spline_lstm.runtime import configure_compilation_cache
-from spline_lstm.schema import Schema, parse_schema
-from spline_lstm.series.arrays import AsOfArrays
-from spline_lstm.series.reading import RawTable
-from spline_lstm.series.scaling import Scaler
-from spline_lstm.windows import Windows
+from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.models.jax_setup import configure_compilation_cache
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+from spline_lstm.windows.windows import Windows
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3_600_000_000_000

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.errors import SplineLstmError
+from spline_lstm.core.errors import SplineLstmError
 from stages import ingest, preprocess, window
-from tests.closure import ROOT
+from tools.import_closure import ROOT
 
 ROWS = [
     f"2024-01-{1 + i // 24:02d}T{i % 24:02d}:00:00,{'ab'[i % 2]},{10 + i % 7}.5,{i % 3},{'NA' if i % 11 == 0 else i}"

@@ -10,8 +10,8 @@ import jupytext
 import nbclient
 import pytest
 
-from spline_lstm.scaffold.choices import Wishes
-from spline_lstm.scaffold.writing import scaffold
+from spline_lstm.scaffold.column_roles import Wishes
+from spline_lstm.scaffold.write_folder import scaffold
 from tests.conftest import ROOT
 from tests.small_pipeline import make_small_pipeline
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spline_lstm.errors import DataContractError
-from spline_lstm.params import DriftParams, OutliersParams, SplitParams
-from spline_lstm.schema import json_schema, load_schema
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import DriftParams, OutliersParams, SplitParams
+from spline_lstm.core.schema import json_schema, load_schema
 from spline_lstm.series.fitted import Fitted
-from spline_lstm.series.preprocessing import preprocess
-from spline_lstm.series.reading import read_raw_table
-from spline_lstm.windows import Windows, find_origins, make_windows
+from spline_lstm.series.preprocess import preprocess
+from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.windows.windows import Windows, find_origins, make_windows
 from tests.conftest import HOUR, ROOT, START, hours, make_preprocess_params, make_schema, make_table, make_window_params
-from tests.test_audit import SCHEMA, panel, preprocess_params
+from tests.evaluation.test_leakage import SCHEMA, panel, preprocess_params
 
 
 def test_thirty_rows_of_three_features_give_24_windows():

@@ -23,22 +23,22 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from spline_lstm.errors import SplineLstmError, prefixed
-from spline_lstm.evaluation.assessment import hour_of_day, percentage_floor, season_scales
-from spline_lstm.evaluation.forecasts import calibrate, forecast_test_part
-from spline_lstm.evaluation.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.core.errors import SplineLstmError, prefixed
+from spline_lstm.core.parallel import EXECUTORS
+from spline_lstm.core.params import BacktestParams, Params
+from spline_lstm.core.schema import Schema
+from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.evaluation.assess import hour_of_day, percentage_floor, season_scales
+from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.forecast_batches import calibrate, forecast_test_part
 from spline_lstm.evaluation.scores import finish, rmse_by_step
-from spline_lstm.evaluation.sums import ScoreSums, merge, sum_errors
-from spline_lstm.executors import EXECUTORS
-from spline_lstm.fitting import Fit, fit_table
-from spline_lstm.frequency import parse_frequency
-from spline_lstm.params import BacktestParams, Params
-from spline_lstm.runtime import configure_compilation_cache, configure_threads
-from spline_lstm.schema import Schema
+from spline_lstm.inference.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.series.layout import lay_out, split_instants
-from spline_lstm.series.reading import RawTable, rows_of
-from spline_lstm.series.scaling import Scaler
-from spline_lstm.series.stamps import iso_stamp
+from spline_lstm.tables.raw_table import RawTable, rows_of
+from spline_lstm.training.fit import Fit, fit_table
+from spline_lstm.windows.scaling import Scaler
 
 
 @dataclass(frozen=True)

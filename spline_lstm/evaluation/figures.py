@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.evaluation.charts import Band, Chart, Line
-from spline_lstm.evaluation.sums import MODEL
-from spline_lstm.evaluation.wording import number, plain
+from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.reporting.formatting import number, plain
+from spline_lstm.reporting.svg import Band, Chart, Line
 
 UNIT = "data units"
 

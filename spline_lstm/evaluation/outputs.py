@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from spline_lstm.artifacts import write_text
-from spline_lstm.evaluation.assessment import Assessment
+from spline_lstm.core.artifacts import write_text
+from spline_lstm.evaluation.assess import Assessment
 from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals, plot_training
 from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
 from spline_lstm.evaluation.tables import example_table, forecast_table, horizon_table, hour_table, residual_histogram
-from spline_lstm.plot_tables import write_plot_table
-from spline_lstm.windows import Windows
+from spline_lstm.reporting.plot_tables import write_plot_table
+from spline_lstm.windows.windows import Windows
 
 
 def write_tables(folder: Path, result: Assessment, frequency_ns: int) -> None:

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spline_lstm.drawing import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
-from spline_lstm.evaluation.examples import Example
-from spline_lstm.evaluation.sums import MODEL
+from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import residual_histogram
+from spline_lstm.reporting.style import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
 
 BASELINE_COLOURS = (ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
 # Length of one step, in ns, from which on the time axis counts in this unit.

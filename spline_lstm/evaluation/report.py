@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.evaluation import figures
-from spline_lstm.evaluation.blocks import Block, Facts, Listed, Pictures, Report, Section, Table, Text
-from spline_lstm.evaluation.examples import evenly_spaced
+from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.evaluation.example_windows import evenly_spaced
 from spline_lstm.evaluation.metrics import NAMES
-from spline_lstm.evaluation.sums import MODEL
 from spline_lstm.evaluation.tables import PERCENTILES
 from spline_lstm.evaluation.verdict import cautions, verdict
-from spline_lstm.evaluation.wording import plain
+from spline_lstm.reporting.document import Block, Facts, Listed, Pictures, Report, Section, Table, Text
+from spline_lstm.reporting.formatting import plain
 
 MOST_ROWS = 24
 CAVEAT = (

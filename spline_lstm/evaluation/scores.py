@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.evaluation.sums import MODEL, PerTarget, ScoreSums, TruthSums, Values, sum_errors
+from spline_lstm.evaluation.error_sums import MODEL, PerTarget, ScoreSums, TruthSums, Values, sum_errors
 
 # A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the values from the
 # scaler's center is rounding, and a ratio to it says nothing.

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from spline_lstm.evaluation.examples import Example
-from spline_lstm.evaluation.intervals import interval_columns
-from spline_lstm.series.stamps import iso_stamp
+from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.evaluation.example_windows import Example
+from spline_lstm.inference.intervals import interval_columns
 
 COLUMNS = ("example", "series", "origin", "step", "timestamp", "history", "y_true", "y_pred", "naive")
 # What is drawn of an example.

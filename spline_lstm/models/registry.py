@@ -11,12 +11,12 @@ from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PRNGKeyArray
 
+from spline_lstm.core.params import ModelParams
 from spline_lstm.models.attention_lstm import AttentionLSTMForecaster
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.gru import GRUForecaster
 from spline_lstm.models.lstm import LSTMForecaster
 from spline_lstm.models.network import Forecaster
-from spline_lstm.params import ModelParams
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.errors import TooLittleDataError
+from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.series.outliers import hampel
 from spline_lstm.series.smoothing import FEWEST_FITTED, filter_level, fit_strength
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from spline_lstm.series.scaling import Scaler
+from spline_lstm.windows.scaling import Scaler
 
 
 @dataclass(frozen=True)

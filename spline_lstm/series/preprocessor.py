@@ -10,13 +10,13 @@ import pandas as pd
 import pydantic
 from jaxtyping import Int
 
-from spline_lstm.artifacts import read_preprocessor
-from spline_lstm.errors import ArtifactError
-from spline_lstm.params import PreprocessParams
-from spline_lstm.schema import DynamicCovariate, Schema
+from spline_lstm.core.artifacts import read_preprocessor
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.schema import DynamicCovariate, Schema
 from spline_lstm.series.fitted import Fitted
-from spline_lstm.series.reading import RawTable, csv_frame, plain_frame, typed_table
-from spline_lstm.series.scaling import Scaler
+from spline_lstm.tables.raw_table import RawTable, csv_frame, plain_frame, typed_table
+from spline_lstm.windows.scaling import Scaler
 
 
 @dataclass(frozen=True)

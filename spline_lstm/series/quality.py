@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.params import PreprocessParams
-from spline_lstm.schema import Schema
-from spline_lstm.series.arrays import AsOfArrays
+from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.schema import Schema
 from spline_lstm.series.drift import drift_report, warnings_of
 from spline_lstm.series.grid import Column
 from spline_lstm.series.layout import Layout
-from spline_lstm.series.reading import RawTable
-from spline_lstm.series.validation import Violation, raise_violations
+from spline_lstm.tables.contract import Violation, raise_violations
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.arrays import AsOfArrays
 
 # Rows of each part that the drift report looks at, evenly spread: its figures then differ by some 0.01.
 DRIFT_ROWS = 100_000

@@ -21,7 +21,7 @@ import numpy as np
 import scipy
 from jaxtyping import Float, Shaped
 
-from spline_lstm.errors import TooLittleDataError
+from spline_lstm.core.errors import TooLittleDataError
 
 # Search range of the strength, in cubes of the median step.
 LOWEST, HIGHEST = 1e-4, 1e8

@@ -9,8 +9,8 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from spline_lstm.errors import ParamsError
-from spline_lstm.params import Section
+from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.params import Section
 
 PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05

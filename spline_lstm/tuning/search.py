@@ -15,17 +15,18 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from spline_lstm.architecture import model_config
-from spline_lstm.artifacts import content_id, sha256_of_file
-from spline_lstm.errors import DivergedError, ParamsError
+from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
+from spline_lstm.core.errors import DivergedError, ParamsError
+from spline_lstm.core.params import Params
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.params import Params
-from spline_lstm.training import Epoch, train
+from spline_lstm.training.architecture import model_config
+from spline_lstm.training.loop import Epoch, train
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
-from spline_lstm.windows import SPLITS, Windows
+from spline_lstm.windows.windows import SPLITS, Windows
 
-LIBRARY = Path(__file__).parent.parent
+# The folders of code on which the losses of a study depend.
+FOLDERS = ("core", "models", "training", "tuning", "windows")
 # Draws in a row that fit neither the params nor the price limit.
 MOST_REFUSED = 300
 LOSSES, CHOICE, STATE, REFUSED = "losses", "choice", "state", "refused"
@@ -95,10 +96,9 @@ class Problem:
     def content_id(self) -> str:
         """Content id of all that decides the trials: code, JAX, Optuna, data, params, catalog."""
         arrays = [getattr(self.windows.arrays, field.name) for field in dataclasses.fields(self.windows.arrays)]
-        code = sorted(path for folder in (".", "models", "tuning") for path in (LIBRARY / folder).glob("*.py"))
         return content_id(
             *(np.ascontiguousarray(array).tobytes() for array in [*arrays, self.windows.origins, self.windows.split]),
-            *(sha256_of_file(path) for path in code),
+            *(sha256_of_file(path) for path in code_files(*FOLDERS)),
             f"{jax.__version__} {optuna.__version__}",
             self.params.model_dump(mode="json", exclude={"compare", "benchmark", "export", "evaluate"}),
             self.entry.model_dump(mode="json"),

@@ -6,8 +6,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
+from spline_lstm.core.params import Params
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.params import Params
 from spline_lstm.tuning.catalog import DROPOUT_STEP, UNITS_STEP, Choice, Ranges
 
 GATES = {"lstm": 4, "gru": 3, "attention_lstm": 4}

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import accuracy
-from spline_lstm.models.forecaster import Model
-from spline_lstm.schema import load_schema
-from spline_lstm.training import train
+from spline_lstm.core.schema import load_schema
+from spline_lstm.models.saved_model import Model
+from spline_lstm.training.loop import train
 from tests.conftest import ROOT
 
 DATA = Path(os.environ.get("SPLINE_LSTM_DATA", ROOT / "../shared/data"))

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stages.backtest
-from spline_lstm.errors import DataContractError, DivergedError, TooLittleDataError
+from spline_lstm.core.errors import DataContractError, DivergedError, TooLittleDataError
+from spline_lstm.core.parallel import EXECUTORS, local
+from spline_lstm.core.params import BacktestParams
 from spline_lstm.evaluation.backtest import (
     backtest_content,
     backtest_table,
@@ -18,9 +20,7 @@ from spline_lstm.evaluation.backtest import (
     make_folds,
     run_fold,
 )
-from spline_lstm.executors import EXECUTORS, local
-from spline_lstm.forecasting.settings import params_of
-from spline_lstm.params import BacktestParams
+from spline_lstm.inference.arguments import params_of
 from tests.conftest import HOUR, ROOT, START, hours, make_schema, make_table
 
 SCHEMA = make_schema(series_col="shop")

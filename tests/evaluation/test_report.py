@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spline_lstm.evaluation.blocks import Facts, Listed, Pictures, Report, Section, Table, Text
-from spline_lstm.evaluation.charts import Chart, Line
-from spline_lstm.evaluation.markdown import to_markdown
-from spline_lstm.evaluation.page import to_html
 from spline_lstm.evaluation.verdict import cautions, verdict
-from spline_lstm.evaluation.wording import number
+from spline_lstm.reporting.document import Facts, Listed, Pictures, Report, Section, Table, Text
+from spline_lstm.reporting.formatting import number
+from spline_lstm.reporting.html import to_html
+from spline_lstm.reporting.markdown import to_markdown
+from spline_lstm.reporting.svg import Chart, Line
 
 GOOD = {"rmse": 2.0, "skill": 0.2, "best_baseline": "moving_average"}
 BAD = {"rmse": 2.0, "skill": -0.1, "best_baseline": "naive"}

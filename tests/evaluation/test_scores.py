@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.artifacts import rounded
+from spline_lstm.core.artifacts import rounded
 from spline_lstm.evaluation import metrics
+from spline_lstm.evaluation.error_sums import merge, sum_errors
 from spline_lstm.evaluation.scores import finish, rmse_by_hour, rmse_by_step, score
-from spline_lstm.evaluation.sums import merge, sum_errors
 
 N, HORIZON, TARGETS, SERIES = 60, 4, 2, 3
 RANDOM = np.random.default_rng(0)

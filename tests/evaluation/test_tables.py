@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spline_lstm.evaluation.examples import Example
+from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import (
     example_table,
     forecast_table,

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spline_lstm.errors import ArtifactError, DivergedError
-from spline_lstm.params import load_params
-from spline_lstm.runtime import configure_compilation_cache
-from spline_lstm.scaffold.writing import render_params
-from spline_lstm.training import Epoch, Trained
+from spline_lstm.core.errors import ArtifactError, DivergedError
+from spline_lstm.core.params import load_params
+from spline_lstm.models.jax_setup import configure_compilation_cache
+from spline_lstm.scaffold.write_folder import render_params
+from spline_lstm.training.loop import Epoch, Trained
 from stages import train_flax_rnn
 from tests.conftest import ROOT
 

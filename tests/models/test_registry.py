@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 
 import spline_lstm
+from spline_lstm.core.params import ModelParams, load_params
 from spline_lstm.models.network import Forecaster
 from spline_lstm.models.registry import MODEL_TYPES
-from spline_lstm.params import ModelParams, load_params
 from spline_lstm.tuning.catalog import load_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGED = Path(spline_lstm.__file__).parent / "forecasting"
+PACKAGED = Path(spline_lstm.__file__).parent / "inference"
 
 
 def test_params_accept_exactly_the_registered_types():

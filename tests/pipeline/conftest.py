@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.closure import ROOT
+from tools.import_closure import ROOT
 
 TINY = {
     "max_epochs: 6": "max_epochs: 1",

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from spline_lstm.comparison.matrix import Run
-from spline_lstm.comparison.predictions import read_errors
-from spline_lstm.comparison.records import COLUMNS, read_record
-from spline_lstm.comparison.repository import cache_folder, find_place
+from spline_lstm.experiments.git import cache_folder, find_place
+from spline_lstm.experiments.results import COLUMNS, read_record
+from spline_lstm.experiments.runs import Run
+from spline_lstm.experiments.squared_errors import read_errors
 
 pytestmark = pytest.mark.slow
 

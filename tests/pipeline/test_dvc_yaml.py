@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from spline_lstm.params import Params
-from spline_lstm.params_text import known_keys
-from tests.closure import ROOT, import_closure
-from tests.dvc_deps import with_code_deps
+from spline_lstm.core.params import Params
+from spline_lstm.core.params_errors import known_keys
+from tools.dvc_deps import with_code_deps
+from tools.import_closure import ROOT, import_closure
 
 PIPELINES = sorted(
     path.relative_to(ROOT).as_posix() for path in (ROOT / "dvc.yaml", *ROOT.glob("pipelines/*/dvc.yaml"))
@@ -31,7 +31,7 @@ def names_of(entries) -> list[str]:
 @pytest.mark.parametrize("path", PIPELINES)
 def test_deps_name_exactly_the_files_that_each_stage_imports(path):
     text = (ROOT / path).read_text(encoding="utf-8")
-    assert with_code_deps(text) == text, "run python -m tests.dvc_deps"
+    assert with_code_deps(text) == text, "run python -m tools.dvc_deps"
 
 
 @pytest.mark.parametrize(("path", "name", "stage"), stages(), ids=lambda value: value if isinstance(value, str) else "")
@@ -98,5 +98,5 @@ def test_closure_sees_imports_inside_functions(tmp_path, monkeypatch):
     (package / "__init__.py").touch()
     (package / "one.py").write_text("def f():\n    from stages import two\n")
     (package / "two.py").touch()
-    monkeypatch.setattr("tests.closure.ROOT", Path(tmp_path))
+    monkeypatch.setattr("tools.import_closure.ROOT", Path(tmp_path))
     assert import_closure("stages.one") == {"stages/__init__.py", "stages/one.py", "stages/two.py"}

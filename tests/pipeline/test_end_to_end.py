@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import spline_lstm
-from spline_lstm.comparison.repository import WALL_CLOCK
+from spline_lstm.experiments.git import WALL_CLOCK
 from tests.pipeline.conftest import Clone, clone_environment, make_clone
 from tests.pipeline.test_readme import commands
 
@@ -198,7 +198,7 @@ def test_experiment_with_another_batch_size_runs_train_and_what_follows(reproduc
 
 
 def test_change_of_an_export_only_file_runs_export_and_benchmark_alone(reproduced):
-    path = reproduced.folder / "spline_lstm/edge/onnx_export.py"
+    path = reproduced.folder / "spline_lstm/export/onnx_export.py"
     former = path.read_text()
     path.write_text(former + "\n# changed\n")
     try:

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.closure import ROOT
 from tests.pipeline.conftest import Clone, clone_environment
+from tools.import_closure import ROOT
 
 HEADER = "isig,datetime,glucose\n"
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.closure import ROOT
+from tools.import_closure import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Set-up, which runs this very suite; commands with names to fill in, and those on experiments of a whole comparison.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grid, place, place_panel
 from spline_lstm.series.spline import RIGHT_NEIGHBOURS
-from spline_lstm.windows import gather_inputs
+from spline_lstm.windows.windows import gather_inputs
 
 STEP = 10
 METHODS = sorted(RIGHT_NEIGHBOURS)

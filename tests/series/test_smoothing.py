@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import make_smoothing_spline
 
-from spline_lstm.errors import TooLittleDataError
+from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.series.smoothing import filter_level, fit_strength
 
 

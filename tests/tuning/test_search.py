@@ -10,11 +10,11 @@ import optuna
 import pytest
 from ruamel.yaml import YAML
 
-from spline_lstm.params import load_params
+from spline_lstm.core.params import load_params
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
 from spline_lstm.tuning.search import Problem, Trial, best_of, draw_seed, search, trials_of, without_test
-from spline_lstm.windows import SPLITS, Windows
+from spline_lstm.windows.windows import SPLITS, Windows
 from tests.conftest import ROOT, identity_scaler, make_arrays
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2

@@ -1,9 +1,9 @@
 import optuna
 import pytest
 
-from spline_lstm.architecture import model_config
-from spline_lstm.errors import ParamsError
-from spline_lstm.params import load_params
+from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.params import load_params
+from spline_lstm.training.architecture import model_config
 from spline_lstm.tuning.catalog import PATH, load_catalog
 from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
 from tests.conftest import ROOT, make_all_windows, make_arrays

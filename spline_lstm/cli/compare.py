@@ -1,0 +1,103 @@
+"""Command compare: models, feature modes and seeds as DVC experiments, and the comparison of them."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.params import Params, load_params
+from spline_lstm.experiments.comparison import collect
+from spline_lstm.experiments.comparison_files import TABLE, check_code, is_current, write
+from spline_lstm.experiments.driver import Outcome, clock, cost_book, missing, run_all
+from spline_lstm.experiments.git import (
+    Place,
+    check_ready,
+    experiments,
+    find_place,
+    head,
+    remove_experiment,
+)
+from spline_lstm.experiments.processes import ended_as_by_ctrl_c
+from spline_lstm.experiments.runs import Run, run_named, runs_of
+
+logger = logging.getLogger("spline_lstm")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument("--plan", action="store_true", help="say what would run, and run nothing")
+    choice.add_argument("--check", action="store_true", help="say whether the table is from this code, and run nothing")
+    choice.add_argument("--redo", metavar="NAME", action="append", default=[], help="run this one again; repeatable")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Run models x feature modes x seeds as DVC experiments, one after another, and write the comparison."""
+    place = find_place(arguments.folder)
+    params = load_params(place.path)
+    runs = runs_of(params.compare, place.pipeline)
+    if arguments.check:
+        return check_code(place)
+    if arguments.plan:
+        return plan(place, runs)
+    again = [run_named(runs, name) for name in arguments.redo]
+    commit = check_ready(place)
+    for run in again:
+        remove_experiment(place, commit, run.name)
+    waiting = missing(place, commit, runs)
+    speak()
+    try:
+        with ended_as_by_ctrl_c():
+            outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
+    except KeyboardInterrupt:
+        raise ExperimentError("stopped; branch and workspace are as they were: compare again to go on") from None
+    return finish(place, commit, params, runs, outcome)
+
+
+def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: Outcome) -> str:
+    """Write the comparison where it is not there already, and say what happened.
+
+    Raises
+    ------
+    ExperimentError
+        Runs failed; the comparison of the others is written.
+    """
+    found = experiments(place, commit)
+    revisions = {run.name: found[run.name] for run in runs if run.name in found}
+    current = is_current(place, commit, revisions)
+    if not current and revisions:
+        write(place, collect(place, commit, params, runs))
+    if outcome.failed:
+        named = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
+        raise ExperimentError(f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; mend it and compare again")
+    table = place.inside(TABLE)
+    if not outcome.done:
+        state = "is up to date" if current else "was written again"
+        return f"nothing to run: all {len(runs)} experiments of commit {commit[:10]} are there; {table} {state}"
+    return (
+        f"{len(outcome.done)} experiments run in {clock(outcome.seconds)}, all {len(runs)} are there; "
+        f"{table} and plots/comparison.md written"
+    )
+
+
+def plan(place: Place, runs: list[Run]) -> str:
+    """What `compare` would do now."""
+    commit = head(place)
+    waiting = missing(place, commit, runs)
+    book = cost_book(place, commit)
+    lines = [f"{len(waiting)} of {len(runs)} experiments of commit {commit[:10]} would run:"]
+    for run in runs:
+        cost = book.read(run.name)
+        took = f", took {clock(cost.wall)}" if cost else ""
+        lines.append(f"  {run.name:<34} {'to run' if run in waiting else 'done' + took}")
+    return "\n".join(lines)
+
+
+def speak() -> None:
+    """Progress lines go to stderr; the libraries' own do not."""
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

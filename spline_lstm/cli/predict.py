@@ -1,0 +1,82 @@
+"""Command predict: forecasts from raw history with an exported file, in a process without JAX or TensorFlow."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.errors import ArtifactError, UsageError
+from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.inference.exported import forecast_raw
+from spline_lstm.tables.sources import read_source
+
+MODEL_SUFFIXES = (".onnx", ".tflite")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("model", type=Path, metavar="MODEL", help="exported file: models/edge/model.onnx or .tflite")
+    command.add_argument("history", type=Path, metavar="HISTORY", help="raw rows, CSV or Parquet, up to the forecast")
+    command.add_argument(
+        "--future", type=Path, metavar="FILE", help="columns that are known in advance, of the rows to forecast"
+    )
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there instead of printing it")
+    command.add_argument(
+        "--preprocessor", type=Path, metavar="FILE", help="default: preprocessor.json beside the folder of MODEL"
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Forecast; the CSV, or where it was written."""
+    model: Path = arguments.model
+    if model.suffix not in MODEL_SUFFIXES:
+        raise UsageError(
+            f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; name an exported one, models/edge/model.onnx"
+        )
+    if arguments.output is not None:
+        _check_output(arguments.output)
+    table = forecast_raw(
+        model,
+        arguments.preprocessor or _preprocessor_of(model),
+        _content(arguments.history),
+        _content(arguments.future) if arguments.future else None,
+        where=str(arguments.history),
+        where_future=str(arguments.future),
+    )
+    # A float32 has seven digits; the eighth would be noise.
+    text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
+    if arguments.output is None:
+        return text.rstrip("\n")
+    write_text(arguments.output, text)
+    return f"{arguments.output}: {len(table)} rows"
+
+
+def _check_output(path: Path) -> None:
+    """Before the work: a misspelt folder is not made."""
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: there is no folder {path.parent}; make it or name another")
+    if path.is_dir():
+        raise UsageError(f"--output {path}: this is a folder; name a file in it")
+
+
+def _preprocessor_of(model: Path) -> Path:
+    path = model.parent.parent / "preprocessor.json"
+    # A model that is missing itself is told of when it is opened.
+    if model.is_file() and not path.is_file():
+        raise ArtifactError(
+            f"{path} is missing; name the one that the model was trained behind with --preprocessor, or run `dvc repro`"
+        )
+    return path
+
+
+def _texts_of(index: pd.Index) -> pd.MultiIndex:
+    """Series and stamps in ISO 8601."""
+    rows = [(series, iso_stamp(stamp.as_unit("ns").value)) for series, stamp in index]
+    return pd.MultiIndex.from_tuples(rows, names=index.names)
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; name a CSV or Parquet file")
+    return read_source(path.name, path.parent)

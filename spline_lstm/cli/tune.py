@@ -1,0 +1,63 @@
+"""Command tune: search better hyperparameters."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from spline_lstm.core.artifacts import read_preprocessor
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.params import load_params
+from spline_lstm.experiments.freshness import check_fresh
+from spline_lstm.experiments.git import find_place
+from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
+from spline_lstm.tuning.catalog import PATH as CATALOG
+from spline_lstm.tuning.catalog import load_catalog
+from spline_lstm.tuning.outputs import PATCH, TABLE, write
+from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
+from spline_lstm.windows.windows import load_windows
+
+DATABASE = Path(".cache/tuning/study.db")
+logger = logging.getLogger("spline_lstm")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    command.add_argument("--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Search better hyperparameters on training and validation data; write them as a patch of params.yaml."""
+    if arguments.trials < 1:
+        raise UsageError(f"--trials {arguments.trials}: at least 1")
+    place = find_place(arguments.folder)
+    folder = place.path
+    params = load_params(folder)
+    check_fresh(place)
+    entry = load_catalog(place.root).entry(params.model.type)
+    configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
+    windows = without_test(load_windows(folder))
+    problem = Problem(params, entry, windows, read_preprocessor(folder / "models/preprocessor.json"))
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.INFO)
+    if not problem.defaults_fit:
+        logger.info("the defaults of %s (%s) do not fit the other params and are no trial", CATALOG, params.model.type)
+    trials = search(problem, folder / DATABASE, arguments.trials, lambda trial: logger.info("%s", line_of(trial)))
+    changed = write(folder, place.inside("params.yaml"), trials)
+    first, best = trials[0], best_of(trials)
+    told = (
+        f"{len(trials)} trials in {place.inside(TABLE)}; lowest validation loss {best.loss:.6g} (trial {best.number})"
+    )
+    if not changed:
+        return f"{told}: the params as they are; nothing to change"
+    patch = place.inside(PATCH)
+    return f"{told}, {first.loss:.6g} with the params as they are; look at {patch}, then: git apply {patch}"
+
+
+def line_of(trial: Trial) -> str:
+    """One progress line."""
+    choice = ", ".join(f"{key.split('.')[1]} {value}" for key, value in trial.choice.values.items())
+    return f"trial {trial.number} {trial.state} after {len(trial.losses)} epochs: {trial.loss:.6g} ({choice})"

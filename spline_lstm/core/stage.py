@@ -1,0 +1,47 @@
+"""What every stage script shares: its arguments, the closing log line, the exit code."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from spline_lstm.core.errors import SplineLstmError, UsageError, report
+
+logger = logging.getLogger("spline_lstm")
+
+
+def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) -> None:
+    """Run `main(folder)` as a process: folder from the command line, one log line at the end.
+
+    Parameters
+    ----------
+    name : str
+        Stage name as in dvc.yaml.
+    main : callable
+        Takes the pipeline folder; returns what came in and what went out, in a few words.
+    flags : sequence of str
+        Keywords of `main` that ``--<flag>`` on the command line sets to True.
+    """
+    # Only our own logger speaks: the libraries' informational lines would bury ours.
+    logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    start = time.perf_counter()
+    try:
+        given = [argument for argument in sys.argv[1:] if argument in {f"--{flag}" for flag in flags}]
+        folder = _folder([argument for argument in sys.argv[1:] if argument not in given], flags)
+        summary = main(folder, **{flag.removeprefix("--"): True for flag in given})
+    except SplineLstmError as error:
+        sys.exit(report(error))
+    logger.info("%s: %s (%.1f s)", name, summary, time.perf_counter() - start)
+
+
+def _folder(arguments: list[str], flags: Sequence[str]) -> Path:
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        more = "".join(f", and --{flag}" for flag in flags)
+        raise UsageError(f"a stage takes one argument, the pipeline folder (default: the current one){more}")
+    folder = Path(arguments[0]) if arguments else Path()
+    if not (folder / "params.yaml").is_file():
+        raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml")
+    return folder

@@ -1,0 +1,249 @@
+"""How the model does on the test part: one pass over its windows, in batches, beside the baselines."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from spline_lstm.core.artifacts import write_atomically
+from spline_lstm.core.behind import work_behind
+from spline_lstm.core.params import EvaluateParams
+from spline_lstm.evaluation.baselines import naive
+from spline_lstm.evaluation.error_sums import MODEL, ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.example_windows import Example, evenly_spaced, pick, window_rmse
+from spline_lstm.evaluation.forecast_batches import (
+    TestBatch,
+    bounds_of,
+    forecast_of,
+    forecast_test_part,
+    history_of,
+    inputs_of,
+    labels_of,
+)
+from spline_lstm.evaluation.metrics import seasonal_naive_scale
+from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
+from spline_lstm.evaluation.scores import finish
+from spline_lstm.evaluation.tables import iso_stamp, residual_summary
+from spline_lstm.inference.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.models.saved_model import Model
+from spline_lstm.windows.scaling import Scaler
+from spline_lstm.windows.windows import SPLITS, Windows
+
+# Floor of the robust MAPE: this share of the mean absolute observed training target.
+EPSILON_SHARE = 0.01
+# Windows whose residuals are kept for their distribution: evenly spaced over a larger test part.
+RESIDUAL_WINDOWS = 50_000
+HOUR_NS = 3_600_000_000_000
+
+
+def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
+    """Scale of MASE: error of the seasonal naive forecast on the training part of each series."""
+    arrays = windows.arrays
+    scales = []
+    for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
+        train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
+        columns = zip(arrays.raw_target[train].T, arrays.observed[train].T, strict=True)
+        scales.append([seasonal_naive_scale(values, observed, season) for values, observed in columns])
+    return np.array(scales)
+
+
+def percentage_floor(windows: Windows) -> Float[np.ndarray, " targets"]:
+    """Floor of the robust MAPE for each target, data units."""
+    train = windows.arrays.timestamps < windows.arrays.split_instants[0]
+    mean = np.nanmean(np.abs(windows.arrays.raw_target[train]), axis=0)
+    return EPSILON_SHARE * np.where(mean > 0, mean, 1.0)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is kept of the test part.
+
+    Attributes
+    ----------
+    sums : ScoreSums
+        Sums over all windows, for the metrics.
+    coverage : CoverageSums
+        The same of the prediction intervals.
+    intervals : Intervals
+        How they were made.
+    examples : list of Example
+        The best, the median and the worst window (first target).
+    residuals : [windows, horizon, targets] float32
+        Forecast - observed, NaN where not observed; evenly spaced windows where the test part is large.
+    """
+
+    sums: ScoreSums
+    coverage: CoverageSums
+    intervals: Intervals
+    examples: list[Example]
+    residuals: Float[np.ndarray, "windows horizon targets"]
+
+
+def assess(
+    model: Model,
+    windows: Windows,
+    params: EvaluateParams,
+    intervals: Intervals,
+    *,
+    predictions: Path,
+    series_names: Sequence[str],
+) -> Assessment:
+    """Score the model on the test part and write every forecast to the Parquet file `predictions`."""
+    kept = Kept(windows, params, len(series_names))
+
+    def pass_over_windows(path: Path) -> None:
+        with closing(PredictionsWriter(path)) as writer:
+
+            def take_in(batch: TestBatch) -> None:
+                writer.write(prediction_rows(batch, windows, series_names, intervals.levels))
+                kept.add(batch)
+
+            # Summing and writing take as long as forecasting: together they use two cores.
+            work_behind(forecast_test_part(model, windows, params, intervals), take_in)
+
+    write_atomically(predictions, pass_over_windows)
+    chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))
+    examples = [_example(label, place, model, windows, intervals, series_names) for label, place in chosen.items()]
+    return Assessment(*kept.totals[0], intervals, examples, np.concatenate(kept.residuals))
+
+
+class Kept:
+    """What is kept of the batches of the test part while they pass.
+
+    Attributes
+    ----------
+    totals : list
+        Nothing, or the sums of all batches so far.
+    errors, complete : list of [windows] float32 and bool
+        RMSE of each window, and whether all its labels were observed; what the examples are picked by.
+    residuals : list of [windows, horizon, targets] float32
+        Of the windows whose residuals are kept.
+    """
+
+    def __init__(self, windows: Windows, params: EvaluateParams, n_series: int) -> None:
+        self._windows, self._n_series = windows, n_series
+        self._epsilon, self._season_scale = percentage_floor(windows), season_scales(windows, params.season)
+        self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
+        self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
+        self._seen = 0
+        self.totals: list[tuple[ScoreSums, CoverageSums]] = []
+        self.errors: list[np.ndarray] = []
+        self.complete: list[np.ndarray] = []
+        self.residuals: list[np.ndarray] = []
+
+    def add(self, batch: TestBatch) -> None:
+        """Take in the next batch."""
+        mask = batch.mask
+        sums = sum_errors(
+            batch.y_true,
+            mask,
+            batch.forecasts,
+            epsilon=self._epsilon,
+            season_scale=self._season_scale,
+            series=batch.series,
+            hour=hour_of_day(batch.origin_time, self._windows),
+        )
+        coverage = sum_coverage(batch.y_true, mask, batch.bounds, batch.series, self._n_series)
+        # Added up at once: a list of all sums would grow with the number of windows.
+        self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [(sums, coverage)]
+        # One scale for all series, also where each is scaled alone: errors of series are to be compared.
+        scale = self._windows.target_scaler.overall.scale
+        self.errors.append(window_rmse(batch.y_true, batch.forecasts[MODEL], mask, scale).astype(np.float32))
+        self.complete.append(np.all(mask, axis=(1, 2)))
+        chosen = self._chosen[self._seen : self._seen + len(mask)]
+        self.residuals.append((batch.forecasts[MODEL][chosen] - batch.y_true[chosen]).astype(np.float32))
+        self._seen += len(mask)
+
+
+def hour_of_day(origin_time: Int[np.ndarray, " windows"], windows: Windows) -> Int[np.ndarray, "windows horizon"]:
+    """Hour (UTC) of each row to forecast."""
+    return (origin_time[:, None] + np.arange(windows.horizon) * windows.step_ns) // HOUR_NS % 24
+
+
+def evaluation_content(result: Assessment, windows: Windows, series: Sequence[str] | None) -> dict[str, Any]:
+    """Scores, coverage of the intervals, residuals and splits: the content of metrics/evaluate.json.
+
+    `series` names the series where there are several.
+    """
+    scaler = windows.target_scaler.overall
+    scores = finish(result.sums, targets=windows.target_names, scale=scaler.scale, center=scaler.center, series=series)
+    return {
+        **scores,
+        **coverage_content(result.coverage, result.intervals, windows.target_names, series),
+        "residuals": residual_summary(result.residuals, windows.target_names),
+        "splits": split_records(windows),
+    }
+
+
+def split_records(windows: Windows) -> list[dict[str, Any]]:
+    """Windows of each split, and the instants of its first and last forecast row (ISO 8601, UTC)."""
+    stamps = windows.arrays.timestamps
+    reach = (windows.horizon - 1) * windows.step_ns
+    records = []
+    for name in SPLITS:
+        origins = windows.splits[name]
+        first, last = int(stamps[origins].min()), int(stamps[origins].max()) + reach
+        records.append({"split": name, "windows": len(origins), "first": iso_stamp(first), "last": iso_stamp(last)})
+    return records
+
+
+def _example(
+    label: str, place: int, model: Model, windows: Windows, intervals: Intervals, series_names: Sequence[str]
+) -> Example:
+    batch = windows.gather_origins(windows.splits["test"][place : place + 1])
+    history, forecast = history_of(windows, batch), forecast_of(model, windows, batch)
+    return Example(
+        label=label,
+        series=series_names[int(batch.series[0])],
+        origin_time=int(batch.origin_time[0]),
+        history=history[0, :, 0],
+        y_true=labels_of(windows, batch)[0, :, 0],
+        y_pred=forecast[0, :, 0],
+        naive=naive(history, windows.horizon)[0, :, 0],
+        levels=intervals.levels,
+        bounds=bounds_of(model, windows, batch, forecast, intervals)[:, :, 0, :, 0],
+    )
+
+
+def golden_arrays(model: Model, windows: Windows, count: int) -> dict[str, np.ndarray]:
+    """Evenly spaced test windows with the model's forecasts: the reference for exported files.
+
+    The forecasts are those of the inputs as they are stored, rounded to float32 in data units, which is all
+    that an exported file is given.
+
+    Returns
+    -------
+    dict
+        history [windows, lookback, F_total], forecast and truth [windows, horizon, F_target];
+        float32, data units, `truth` NaN where not observed. Where the model has them also
+        future [windows, horizon, F_future] float32, data units, static [windows, n_static] int32, ids, and
+        quantiles [windows, horizon, F_target, levels] float32, data units, increasing.
+    """
+    origins = windows.splits["test"]
+    batch = windows.gather_origins(origins[evenly_spaced(len(origins), count)])
+    X, X_future, X_static = inputs_of(model, batch)
+    history, X = _rounded(windows.scaler, X, batch.series)
+    arrays = {"history": history, "truth": labels_of(windows, batch).astype(np.float32)}
+    if X_future is not None:
+        arrays["future"], X_future = _rounded(
+            windows.scaler.columns(windows.arrays.future_indices), X_future, batch.series
+        )
+    if X_static is not None:
+        arrays["static"] = X_static
+    forecast = windows.to_data_units(model.predict(X, X_future, X_static), batch.series)
+    arrays["forecast"] = forecast.astype(np.float32)
+    if model.config.quantiles:
+        levels = np.moveaxis(model.predict_quantiles(X, X_future, X_static), 2, 0)
+        quantiles = [windows.to_data_units(level, batch.series) for level in levels]
+        arrays["quantiles"] = np.stack(quantiles, axis=-1).astype(np.float32)
+    return arrays
+
+
+def _rounded(scaler: Scaler, z: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs in data units, float32, and what the network reads of them, z-scores."""
+    values = scaler.inverse(z.astype(np.float64), series).astype(np.float32)
+    return values, scaler.transform(values.astype(np.float64), series).astype(np.float32)

@@ -1,0 +1,93 @@
+"""data/predictions.parquet: every forecast of the test part with its truth, so that all figures can be recomputed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.evaluation.forecast_batches import TestBatch
+from spline_lstm.inference.intervals import interval_columns
+from spline_lstm.windows.windows import Windows
+
+UTC = pa.timestamp("ns", tz="UTC")
+# Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
+# repetitions among them takes five times as long as writing them.
+REPEATED: Any = ["series", "step", "target"]
+SELECTED: Any = ["series", "origin", "step", "timestamp", "target"]
+# What repeats within a window or from one window to the next. Looking for repetitions among the other floats costs
+# as much as writing them, and finds a fourteenth.
+COMPRESSED = {"series", "origin", "step", "timestamp", "target", "y_true", "naive", "seasonal_naive", "moving_average"}
+INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
+
+
+def prediction_rows(
+    batch: TestBatch, windows: Windows, series_names: Sequence[str], levels: Sequence[float]
+) -> pa.Table:
+    """One row per window, step and target; data units, `y_true` null where not observed.
+
+    Returns
+    -------
+    pa.Table
+        Columns series, origin, step (from 1), timestamp, y_true, y_pred, target, one per baseline, the lower and
+        upper bound of each level, and for an ensemble the spread of its members.
+    """
+    count, horizon, targets = batch.y_true.shape
+    step = np.tile(np.repeat(np.arange(horizon), targets), count)
+    origin = np.repeat(batch.origin_time, horizon * targets)
+    content = {
+        "series": _words(np.repeat(batch.series, horizon * targets), series_names),
+        "origin": pa.array(origin.view("datetime64[ns]"), UTC),
+        "step": pa.array((step + 1).astype(np.int32)),
+        "timestamp": pa.array((origin + step * windows.step_ns).view("datetime64[ns]"), UTC),
+        "y_true": pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
+        "y_pred": _floats(batch.forecasts[MODEL]),
+        "target": _words(np.tile(np.arange(targets), count * horizon), windows.target_names),
+        **{name: _floats(values) for name, values in batch.forecasts.items() if name != MODEL},
+    }
+    bounds = batch.bounds.reshape(-1, count * horizon * targets)
+    content |= {name: _floats(values) for name, values in zip(interval_columns(levels), bounds, strict=True)}
+    if batch.spread is not None:
+        content["spread"] = _floats(batch.spread)
+    return pa.table(content)
+
+
+def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(list(names), pa.string()))
+
+
+def _floats(values: np.ndarray) -> pa.Array:
+    return pa.array(np.ascontiguousarray(values, dtype=np.float64).reshape(-1))
+
+
+class PredictionsWriter:
+    """Writes tables one after another into a Parquet file that the first one begins."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of a table."""
+        compression: Any = {name: "snappy" if name in COMPRESSED else "none" for name in table.column_names}
+        if self._file is None:
+            self._file = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                use_dictionary=REPEATED,
+                compression=compression,
+                column_encoding=INCREASING,
+                # What one selects rows by; for the forecasts they would cost an eighth of the writing.
+                write_statistics=SELECTED,
+                # Without the Arrow schema texts are read as texts, however they were handed over.
+                store_schema=False,
+            )
+        self._file.write_table(table)
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,137 @@
+"""Everything a comparison found, in one value: what the table, the pictures and the page are made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.params import Params
+from spline_lstm.experiments.bootstrap import Interval, block_length, draw_blocks, intervals_to_best, rmse_difference
+from spline_lstm.experiments.code_id import code_id
+from spline_lstm.experiments.costs import Cost
+from spline_lstm.experiments.driver import cost_book
+from spline_lstm.experiments.git import Place, cache_folder, file_at
+from spline_lstm.experiments.results import Record, Value, baselines_by_mode, exp_show, number, read_records
+from spline_lstm.experiments.runs import Run
+from spline_lstm.experiments.squared_errors import Errors, read_errors
+from spline_lstm.experiments.winners import Cell, Verdict, best_cell, cells_of, decide
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    commit : where the experiments start from
+    code : content id of code and params (`identity.code_id`)
+    params : of the commit
+    runs : all runs of the matrix
+    records : those with an experiment, in the order of the matrix
+    cells : in the same order
+    best : name of the cell with the lowest mean RMSE
+    intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
+    verdict : Verdict
+    step_rmse : cell -> [seeds, horizon] RMSE by step; NaN where a step has none
+    step_baseline : [horizon] RMSE of the best baseline at each step
+    windows : test windows
+    block, wanted_block : forecast origins per block of the bootstrap, and what params.yaml asks for
+    costs : experiment -> its cost, where it was measured here
+    """
+
+    commit: str
+    code: str
+    params: Params
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+    cells: tuple[Cell, ...]
+    best: str
+    intervals: Mapping[str, Interval]
+    verdict: Verdict
+    step_rmse: Mapping[str, Float[np.ndarray, "seeds horizon"]]
+    step_baseline: Float[np.ndarray, " horizon"]
+    windows: int
+    block: int
+    wanted_block: int
+    costs: Mapping[str, Cost]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the runs without an experiment."""
+        found = {record.run for record in self.records}
+        return [run.name for run in self.runs if run not in found]
+
+
+def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> Comparison:
+    """Read everything that the experiments of `commit` hold.
+
+    Raises
+    ------
+    ExperimentError
+        There is none, or they do not fit together.
+    """
+    records = read_records(exp_show(place, commit), place, commit, runs, params.compare.format)
+    if not records:
+        raise ExperimentError(f"no experiment of {len(runs)} is done; nothing to compare: see .cache/compare/logs")
+    baselines = baselines_by_mode(records)
+    names = sorted({name for rows in baselines.values() for name in rows})
+    errors = read_errors(place, cache_folder(place), records, names)
+    cells = cells_of(records)
+    best = best_cell(cells).name
+    wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
+    block = block_length(len(errors.counts), wanted)
+    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+
+    def difference(one: Record, other: Record) -> Interval:
+        squared = errors.squared
+        return rmse_difference([squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks)
+
+    steps = {record.run.name: _step_rows(place, record) for record in records}
+    book = cost_book(place, commit)
+    costs = {record.run.name: book.read(record.run.name) for record in records}
+    return Comparison(
+        commit=commit,
+        code=code_id(place),
+        params=params,
+        runs=tuple(runs),
+        records=tuple(records),
+        cells=tuple(cells),
+        best=best,
+        intervals=intervals_to_best(errors.squared, errors.counts, _members(errors, cells), best, blocks),
+        verdict=decide(records, params.compare, difference),
+        step_rmse={
+            cell.name: np.array([[number(row["rmse"]) for row in steps[record.run.name]] for record in cell.records])
+            for cell in cells
+        },
+        step_baseline=best_baseline_rmse([*steps.values()]),
+        windows=errors.windows,
+        block=block,
+        wanted_block=wanted,
+        costs={name: cost for name, cost in costs.items() if cost is not None},
+    )
+
+
+def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Cell, or baseline and mode -> its forecasts in `errors`."""
+    runs = {record.run.name for cell in cells for record in cell.records}
+    members = {cell.name: [record.run.name for record in cell.records] for cell in cells}
+    return members | {name: [name] for name in errors.squared if name not in runs}
+
+
+def _step_rows(place: Place, record: Record) -> list[dict[str, Value]]:
+    """What metrics/evaluate.json of an experiment holds of each step ahead."""
+    return json.loads(file_at(place.root, record.revision, place.inside("metrics/evaluate.json")))["horizon"]
+
+
+def best_baseline_rmse(rows: Sequence[Sequence[Mapping[str, Value]]]) -> Float[np.ndarray, " horizon"]:
+    """RMSE of the best baseline at each step; NaN where none has one.
+
+    The rows of each experiment hold its RMSE and its skill against the best baseline of its feature mode:
+    skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
+    """
+    rmse, skill = (np.array([[number(row.get(key)) for row in steps] for steps in rows]) for key in ("rmse", "skill"))
+    baseline = np.divide(rmse, 1.0 - skill, out=np.full(rmse.shape, np.nan), where=skill != 1.0)
+    return np.fmin.reduce(baseline, axis=0)

@@ -1,0 +1,162 @@
+"""The loop over the runs: what is done stays, what was lost is run once more, what fails is named at the end."""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from spline_lstm.core.errors import ExperimentError, shorten
+from spline_lstm.core.params import parse_params
+from spline_lstm.experiments.clone import FOLDER, fetch_experiment, private_clone, run_experiment
+from spline_lstm.experiments.costs import Cost, CostBook, Stopwatch
+from spline_lstm.experiments.git import Place, experiments, file_at
+from spline_lstm.experiments.runs import NOT_READ, Run
+
+logger = logging.getLogger("spline_lstm")
+# How a stage and DVC report a failure that another try would repeat.
+STAGE_ERROR = re.compile(r"^\d+ [a-z ]+: ")
+STAGE_FAILED = "failed to run: "
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the driver did.
+
+    Attributes
+    ----------
+    done : names of the experiments that were run now
+    failed : name -> reason
+    seconds : wall time
+    """
+
+    done: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
+    """Runs without an experiment at `commit`.
+
+    Raises
+    ------
+    ExperimentError
+        An experiment of that name was run with other params than those of `commit` and of its name.
+    """
+    found = experiments(place, commit)
+    for run in runs:
+        if run.name in found:
+            check_settings(place, run, found[run.name], commit)
+    return [run for run in runs if run.name not in found]
+
+
+def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
+    """Raise ExperimentError unless an experiment was run with the params of `commit` and those that its name promises.
+
+    The params that none of its stages reads do not count.
+    """
+    expected, found = (flat_params(place, where) for where in (commit, revision))
+    expected |= run.settings
+    for key in {**expected, **found}:
+        if expected.get(key) != found.get(key):
+            raise ExperimentError(
+                f"experiment {run.name} was run with {key} = {shorten(found.get(key))}, not "
+                f"{shorten(expected.get(key))}; rename it (dvc exp rename) or run it again (--redo {run.name})"
+            )
+
+
+def flat_params(place: Place, revision: str) -> dict[str, Any]:
+    """Dotted key -> value of the params that the stages of an experiment read, as a commit holds them."""
+    path = place.inside("params.yaml")
+    content = parse_params(file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}").model_dump()
+    sections = {section: keys for section, keys in content.items() if section not in NOT_READ}
+    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+
+
+def cost_book(place: Place, commit: str) -> CostBook:
+    """The costs of the experiments that start from `commit`."""
+    return CostBook(place.root / FOLDER / "costs" / commit)
+
+
+def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
+    """Run experiments one after another.
+
+    Parameters
+    ----------
+    place : Place
+    commit : str
+        Where the experiments start from.
+    runs : sequence of Run
+        Those to run now.
+    of : int
+        Number of runs in the whole comparison, for the progress lines.
+    """
+    begin = time.perf_counter()
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    book = cost_book(place, commit)
+    with private_clone(place, commit) as clone:
+        for index, run in enumerate(runs):
+            elapsed = time.perf_counter() - begin
+            left = time_left(book, len(runs) - index)
+            number = of - len(runs) + index + 1
+            logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
+            reason, cost = run_one(clone, place, commit, run)
+            if reason:
+                failed[run.name] = reason
+                logger.info("  %s failed: %s", run.name, reason)
+            else:
+                done.append(run.name)
+                book.write(run.name, cost)
+    return Outcome(tuple(done), failed, time.perf_counter() - begin)
+
+
+def time_left(book: CostBook, runs: int) -> str:
+    """What so many runs will take, by the mean of those of this commit that were timed here."""
+    walls = [cost.wall for cost in book.read_all()]
+    return f"about {clock(runs * sum(walls) / len(walls))} left" if walls else "time left unknown until one is done"
+
+
+def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:
+    """Run an experiment, once more where it was lost; the reason why it failed ("": it did not), and its cost."""
+    log = place.root / FOLDER / "logs" / f"{run.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in (1, 2):
+        watch, lines = Stopwatch(), []
+
+        # Line by line, so that who waits can look where it stands.
+        with log.open("w", encoding="utf-8", buffering=1) as file:
+
+            def on_line(line: str, watch: Stopwatch = watch, lines: list[str] = lines, file: TextIO = file) -> None:
+                watch.read(line)
+                lines.append(line)
+                file.write(f"{line}\n")
+
+            status = run_experiment(clone, place, run, on_line)
+        if status == 0 and fetch_experiment(clone, place, commit, run.name):
+            return "", watch.cost()
+        reason = f"{reason_of(lines, status)} (all output: {log.relative_to(place.root)})"
+        if any(STAGE_FAILED in line for line in lines):
+            break
+        if attempt == 1:
+            logger.info("  %s was lost: %s; trying once more", run.name, reason)
+    return reason, watch.cost()
+
+
+def reason_of(lines: Sequence[str], status: int) -> str:
+    """The line that says most about a failure."""
+    stage = [line for line in lines if STAGE_ERROR.match(line)]
+    dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
+    told = stage or dvc or [line for line in lines if line.strip()]
+    return told[0] if status and told else f"dvc exp run ended with {status}, but saved no experiment"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock(83.2)
+    '1:23'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,227 @@
+"""What git knows of a pipeline: its commit, its experiments, their files; and whether experiments can be run.
+
+DVC keeps an experiment as a commit under ``refs/exps/<first two digits of the baseline>/<the rest>/<name>``.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.config import Config
+from ruamel.yaml import YAML
+
+from spline_lstm.core.errors import ExperimentError, UsageError
+
+# What `dvc repro` measures with a clock: the only outputs of the stages that differ from run to run.
+WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
+# What the commands compare and tune write.
+WRITTEN = (
+    "metrics/comparison.csv",
+    "metrics/comparison.json",
+    "metrics/tuning.csv",
+    "plots/comparison.html",
+    "plots/comparison.md",
+    "plots/comparison.png",
+    "plots/tuning.patch",
+    "plots/tuning.png",
+)
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A pipeline folder inside its repository.
+
+    Attributes
+    ----------
+    root : absolute path of the repository
+    folder : the pipeline folder relative to `root`, "." for the root
+    """
+
+    root: Path
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The pipeline folder."""
+        return self.root / self.folder
+
+    @property
+    def pipeline(self) -> str:
+        """Name of the folder below pipelines/, "" for the root."""
+        return "" if self.folder == Path() else self.folder.name
+
+    def inside(self, path: str) -> str:
+        """A path in the pipeline folder as git and DVC write it."""
+        return (self.folder / path).as_posix()
+
+
+def find_place(folder: Path) -> Place:
+    """The repository that a pipeline folder lies in.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no pipeline.
+    ExperimentError
+        The folder lies in no git repository.
+    """
+    if not (folder / "dvc.yaml").is_file() or not (folder / "params.yaml").is_file():
+        raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml and dvc.yaml")
+    done = _git(folder, "rev-parse", "--show-toplevel")
+    if done.returncode:
+        raise ExperimentError(f"{folder} lies in no git repository; experiments are commits: clone the repository")
+    root = Path(done.stdout.decode().strip()).resolve()
+    return Place(root, folder.resolve().relative_to(root))
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, env=clean_environment(), check=False)  # noqa: S603, S607
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would point git or DVC to another repository."""
+    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_EXP_BASELINE_REV", "DVC_EXP_NAME")
+    return {key: value for key, value in os.environ.items() if key not in foreign}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Output of a git command.
+
+    Raises
+    ------
+    ExperimentError
+        It failed.
+    """
+    done = _git(folder, *arguments)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()
+        raise ExperimentError(f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; mend the repository")
+    return done.stdout.decode("utf-8", errors="surrogateescape")
+
+
+def head(place: Place) -> str:
+    """The commit that experiments start from.
+
+    Raises
+    ------
+    ExperimentError
+        The repository has no commit.
+    """
+    done = _git(place.root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if done.returncode:
+        raise ExperimentError(f"{place.root} has no commit to start experiments from; git add --all && git commit")
+    return done.stdout.decode().strip()
+
+
+def check_ready(place: Place) -> str:
+    """The commit to start from, where experiments can be run.
+
+    Raises
+    ------
+    ExperimentError
+        The repository has no commit, is shallow, or holds changes that are not committed.
+    """
+    commit = head(place)
+    if git(place.root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        raise ExperimentError(f"{place.root} is a shallow clone, where DVC saves no experiment; git fetch --unshallow")
+    changed = changed_paths(place.root)
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise ExperimentError(
+            f"{', '.join(changed[:SHOWN])}{more}: changed since the commit {commit[:10]}, but experiments start from a "
+            "commit; git commit or git stash them"
+        )
+    return commit
+
+
+def changed_paths(root: Path) -> list[str]:
+    """Tracked files that differ from the commit, but for what measures time or is written by compare and tune.
+
+    A dvc.lock counts only where it differs in more than the hashes of wall-clock files.
+    """
+    changed = [path for path in tracked_changes(root) if not path.endswith((*WALL_CLOCK, *WRITTEN))]
+    return [path for path in changed if not (path.endswith("dvc.lock") and same_but_for_time(root, path))]
+
+
+def tracked_changes(root: Path) -> list[str]:
+    """Tracked files that differ from the commit."""
+    return [path for path in git(root, "diff", "--name-only", "-z", "HEAD").split("\0") if path]
+
+
+def same_but_for_time(root: Path, lock: str) -> bool:
+    """Whether a dvc.lock differs from the commit in nothing but wall-clock files."""
+    if not (root / lock).is_file():
+        return False
+    committed = read_lock(file_at(root, "HEAD", lock))
+    return _timeless(committed) == _timeless(read_lock((root / lock).read_bytes()))
+
+
+def _timeless(lock: dict[str, Any]) -> dict[str, Any]:
+    def kept(entry: Any) -> Any:
+        if isinstance(entry, dict):
+            return {key: kept(value) for key, value in entry.items()}
+        if isinstance(entry, list):
+            return [kept(item) for item in entry if not (isinstance(item, dict) and _is_clocked(item))]
+        return entry
+
+    return kept(lock)
+
+
+def _is_clocked(item: dict[str, Any]) -> bool:
+    return str(item.get("path", "")).endswith(WALL_CLOCK)
+
+
+def read_lock(content: bytes) -> dict[str, Any]:
+    """Content of a dvc.lock."""
+    return YAML(typ="safe").load(content) or {}
+
+
+def exp_ref(commit: str, name: str) -> str:
+    """The git reference of an experiment."""
+    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
+
+
+def experiments(place: Place, commit: str) -> dict[str, str]:
+    """Name -> commit of the experiments that start from `commit`."""
+    folder = exp_ref(commit, "")
+    lines = git(place.root, "for-each-ref", "--format=%(refname) %(objectname)", folder).splitlines()
+    return {ref.removeprefix(folder): sha for ref, sha in (line.split(" ") for line in lines)}
+
+
+def baselines_of(place: Place, name: str) -> dict[str, str]:
+    """Baseline commit -> experiment commit of all experiments of that name."""
+    lines = git(place.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
+    found = {}
+    for ref, sha in (line.split(" ") for line in lines):
+        *_, first, rest, last = ref.split("/")
+        if last == name and len(first) == 2:
+            found[first + rest] = sha
+    return found
+
+
+def remove_experiment(place: Place, commit: str, name: str) -> None:
+    """Forget an experiment; its stages stay in the run cache."""
+    git(place.root, "update-ref", "-d", exp_ref(commit, name))
+
+
+def file_at(root: Path, revision: str, path: str) -> bytes:
+    """Content of a tracked file in a commit.
+
+    Raises
+    ------
+    ExperimentError
+        The commit holds no such file.
+    """
+    done = _git(root, "show", f"{revision}:{path}")
+    if done.returncode:
+        raise ExperimentError(f"commit {revision[:10]} holds no {path}; run the experiment again with --redo")
+    return done.stdout
+
+
+def cache_folder(place: Place) -> Path:
+    """Where DVC keeps the content of data and models."""
+    config = Config(str(place.root / ".dvc"))
+    return (place.root / ".dvc" / config["cache"].get("dir", "cache")).resolve()

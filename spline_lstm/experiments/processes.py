@@ -1,0 +1,78 @@
+"""The processes of an experiment: found by a mark in their environment, and ended together.
+
+``dvc exp run`` starts stages, and these start others. Where the driver is killed they go on, write into a clone that is
+to be removed, and take the time of the next run. Each of them inherits an environment variable that names its clone, so
+that a later call, which holds the lock and thus knows that their driver is gone, finds them and no others.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from spline_lstm.core.errors import ExperimentError
+
+MARK = "SPLINE_LSTM_EXPERIMENT"
+# Seconds for a process to end by itself before it is killed, and for a killed one to be gone.
+PATIENCE = 10.0
+
+
+def marked(folder: Path) -> list[psutil.Process]:
+    """Processes whose mark names a clone below `folder`; not this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            clone = process.environ().get(MARK, "")
+        except (psutil.Error, OSError):
+            # Of somebody else, or gone: none of ours.
+            continue
+        if process.pid != os.getpid() and Path(clone).parent == folder:
+            found.append(process)
+    return found
+
+
+def end_marked(folder: Path) -> int:
+    """End the processes of experiments in clones below `folder`; how many there were.
+
+    Raises
+    ------
+    ExperimentError
+        One does not end.
+    """
+    ended: set[int] = set()
+    begin = time.monotonic()
+    while found := marked(folder):
+        waited = time.monotonic() - begin
+        if waited > 2 * PATIENCE:
+            raise ExperimentError(f"process {found[0].pid} of an earlier comparison does not end; end it and try again")
+        for process in found:
+            with _gone_is_well():
+                process.kill() if waited > PATIENCE else process.terminate()
+        ended |= {process.pid for process in found}
+        time.sleep(0.2)
+    return len(ended)
+
+
+@contextmanager
+def _gone_is_well() -> Iterator[None]:
+    try:
+        yield
+    except psutil.NoSuchProcess:
+        return
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt, so that nobody's processes are left; nohup stays nohup."""
+    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)

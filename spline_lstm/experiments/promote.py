@@ -1,0 +1,185 @@
+"""An experiment becomes the state of the workspace: params, lock, metrics, plots, data, models, and an artifact entry.
+
+``dvc exp apply`` restores the outputs of every pipeline of the repository and ends with an error where one was never
+run. Here the tracked files come out of git, and DVC is asked for the outputs of this pipeline's stages alone.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.params import Params, parse_params
+from spline_lstm.experiments.clone import environment
+from spline_lstm.experiments.code_id import code_paths
+from spline_lstm.experiments.driver import check_settings
+from spline_lstm.experiments.git import (
+    WALL_CLOCK,
+    Place,
+    baselines_of,
+    check_ready,
+    file_at,
+    git,
+    tracked_changes,
+)
+from spline_lstm.experiments.runs import STAGES, parse_name
+from spline_lstm.scaffold.write_folder import dump_yaml, round_trip_yaml
+
+ARTIFACT = "forecaster"
+MODEL = {"onnx": "models/edge/model.onnx", "tflite": "models/edge/model.tflite"}
+
+
+def promote(place: Place, name: str) -> str:
+    """Take an experiment into the workspace; returns what was done and the git commands that keep it.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such experiment, it is of another pipeline folder or of other params than its name says, the code
+        has changed since it was run, its files are not in the DVC cache, or the workspace holds changes of its own.
+    """
+    commit = check_ready(place)
+    baseline, revision = find_experiment(place, commit, name)
+    paths = changed_by(place, baseline, revision)
+    check_unchanged(place, name, baseline, commit, paths)
+    check_own(place, name, baseline, revision, paths)
+    if paths:
+        git(place.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
+    checkout(place)
+    params = parse_params(file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name)
+    dvc_yaml = place.path / "dvc.yaml"
+    write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
+    left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
+    behind = [stage for stage in left_out if not is_up_to_date(place, stage)]
+    tracked = " ".join(place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots"))
+    return (
+        f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
+        f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
+        f"{_repro_line(place, behind)}"
+        f"  git add {tracked}\n"
+        f"  git commit --message 'Promote {name}'\n"
+        "  dvc push  # where a remote is set\n"
+        "or drop it:\n"
+        f"  git restore --source=HEAD --worktree -- {place.folder.as_posix()}\n"
+        f"  dvc checkout {place.inside('dvc.yaml')}"
+    )
+
+
+def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
+    """Baseline and commit of the experiment: the one at HEAD, or at the nearest of its ancestors."""
+    found = baselines_of(place, name)
+    if commit in found:
+        return commit, found[commit]
+    for ancestor in git(place.root, "rev-list", commit).split() if found else ():
+        if ancestor in found:
+            return ancestor, found[ancestor]
+    raise ExperimentError(
+        f"no experiment {name} starts from this commit or one before it; `python -m spline_lstm compare` runs it, "
+        "`dvc exp pull REMOTE` brings one that was pushed"
+    )
+
+
+def _repro_line(place: Place, behind: Sequence[str]) -> str:
+    """The command that brings stages up to date which the experiment left out; "" where there are none."""
+    if not behind:
+        return ""
+    return f"  dvc repro {place.inside('dvc.yaml')}  # {', '.join(behind)}: still of the former params\n"
+
+
+def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequence[str]) -> None:
+    """Raise ExperimentError where an experiment is of another pipeline folder, or not what its name says."""
+    run = parse_name(name)
+    foreign = [f"it changed {path}" for path in paths if not _is_inside(place, path)]
+    if run and run.pipeline != place.pipeline:
+        foreign.insert(0, f"its name says {f'pipelines/{run.pipeline}' if run.pipeline else 'the root'}")
+    if foreign:
+        raise ExperimentError(
+            f"{name} is no experiment of the pipeline in {place.folder.as_posix()}: {foreign[0]}; give its own folder: "
+            f"python -m spline_lstm promote {name} FOLDER"
+        )
+    if run:
+        check_settings(place, run, revision, baseline)
+
+
+def _is_inside(place: Place, path: str) -> bool:
+    if place.folder == Path():
+        return not path.startswith("pipelines/")
+    return path.startswith(f"{place.folder.as_posix()}/")
+
+
+def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
+    """Tracked files that the experiment changed, and clocked ones that the workspace measured anew."""
+    changed = git(place.root, "diff", "--name-only", "-z", baseline, revision).split("\0")
+    measured = [place.inside(path) for path in ("dvc.lock", *WALL_CLOCK)]
+    here = [path for path in tracked_changes(place.root) if path in measured]
+    return sorted({path for path in changed if path} | set(here))
+
+
+def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: list[str]) -> None:
+    """Raise ExperimentError where files of the experiment, or the code of its stages, have another state by now."""
+    if baseline == commit:
+        return
+    concerned = [*paths, *code_paths(place), place.inside("params.yaml"), place.inside("dvc.lock")]
+    later = git(place.root, "diff", "--name-only", baseline, commit, "--", *concerned).split()
+    if later:
+        raise ExperimentError(
+            f"{name} was run from commit {baseline[:10]}, but {', '.join(later[:3])} changed since then "
+            f"({len(later)} files); run `python -m spline_lstm compare` again (what is unchanged comes from the cache)"
+        )
+
+
+def is_up_to_date(place: Place, stage: str) -> bool:
+    """Whether dvc.lock in the workspace says that a stage was run with the params, data and code that lie there."""
+    done = _dvc(place, "status", "--json", _target(place, stage))
+    if done.returncode:
+        reason = " ".join(done.stderr.split())
+        raise ExperimentError(f"dvc status failed in {place.root}: {reason}; run `dvc status` to see more")
+    return not json.loads(done.stdout)
+
+
+def _target(place: Place, stage: str) -> str:
+    return stage if place.folder == Path() else f"{place.inside('dvc.yaml')}:{stage}"
+
+
+def _dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def checkout(place: Place) -> None:
+    """Bring the outputs of the pipeline's stages from the DVC cache into the workspace."""
+    done = _dvc(place, "checkout", "--force", "--quiet", *(_target(place, stage) for stage in STAGES))
+    if done.returncode:
+        reason = " ".join(done.stderr.split())
+        raise ExperimentError(
+            f"params, metrics and plots are in the workspace, but some outputs are not in the DVC cache: {reason}; "
+            f"dvc repro {place.inside('dvc.yaml')} makes them again"
+        )
+
+
+def with_artifact(text: str, name: str, params: Params) -> str:
+    """The text of a dvc.yaml with the artifact entry of a promoted experiment; other artifacts stay as they are."""
+    yaml = round_trip_yaml()
+    content = yaml.load(text)
+    new = "artifacts" not in content
+    labels = CommentedSeq([params.model.type, params.preprocess.data_mode, params.compare.format])
+    labels.fa.set_flow_style()
+    entry = CommentedMap(
+        {
+            "path": MODEL[params.compare.format],
+            "type": "model",
+            "desc": f"Promoted from the experiment {name}",
+            "labels": labels,
+        }
+    )
+    content["artifacts"] = content.get("artifacts") or CommentedMap()
+    content["artifacts"][ARTIFACT] = entry
+    if new:
+        content.yaml_set_comment_before_after_key("artifacts", before="\n")
+    return dump_yaml(yaml, content)

@@ -1,0 +1,191 @@
+"""The rows of the comparison, read off ``dvc exp show --json``: nothing is computed, nothing is rounded.
+
+Every cell is a value of that output as it stands there, so that a reader can find it again.
+"""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spline_lstm.core.errors import ExperimentError
+from spline_lstm.experiments.clone import environment
+from spline_lstm.experiments.git import Place
+from spline_lstm.experiments.runs import Run
+
+Value = str | int | float | None
+
+# Column -> metrics file and keys; the cells of the baselines come from baselines.json alone.
+SCORES = {
+    "MAE": "mae",
+    "MSE": "mse",
+    "RMSE": "rmse",
+    "robust MAPE": "robust_mape",
+    "MASE": "mase",
+    "R2": "r2",
+}
+EDGE = {"p50(ms)": "p50_ms", "p95(ms)": "p95_ms", "model_size(MB)": "size_mb"}
+COLUMNS = (
+    "run_id",
+    "model_type",
+    "data_mode",
+    "seed",
+    *SCORES,
+    *EDGE,
+    "params",
+    "train_time(s)",
+    "epochs",
+    "commit",
+    "notes",
+)
+# What another run of the same code may give otherwise: wall clock, the edge winner that hangs on it, the commit.
+MEASURED = ("p50(ms)", "p95(ms)", "train_time(s)", "commit", "notes")
+DIGITS_OF_COMMIT = 10
+
+
+@dataclass(frozen=True)
+class Record:
+    """One experiment.
+
+    Attributes
+    ----------
+    run : Run
+    revision : commit of the experiment
+    cells : column -> value, all of `COLUMNS` but notes
+    baselines : name -> column -> value, the columns of `SCORES`
+    validation_loss : of the best epoch
+    """
+
+    run: Run
+    revision: str
+    cells: Mapping[str, Value]
+    baselines: Mapping[str, Mapping[str, Value]]
+    validation_loss: float
+
+    @property
+    def rmse(self) -> float:
+        """RMSE on the test windows, data units."""
+        return number(self.cells["RMSE"])
+
+    @property
+    def best_baseline(self) -> tuple[str, float]:
+        """Name and RMSE of the best baseline of its feature mode; NaN where none has one."""
+        by_rmse = {name: number(row["RMSE"]) for name, row in self.baselines.items()}
+        name = min(by_rmse, key=lambda name: nan_last(by_rmse[name]))
+        return name, by_rmse[name]
+
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether its RMSE is below that of every baseline that has one."""
+        return self.rmse < nan_last(self.best_baseline[1])
+
+
+def number(value: Value) -> float:
+    """A value as a float; NaN where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def nan_last(value: float) -> float:
+    """A value for ordering, with infinity for NaN: what could not be measured is never the lowest."""
+    return math.inf if math.isnan(value) else value
+
+
+def exp_show(place: Place, commit: str) -> Any:
+    """Content of ``dvc exp show --json`` for the experiments of a commit.
+
+    Raises
+    ------
+    ExperimentError
+        DVC failed.
+    """
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--rev", commit]
+    done = subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()
+        raise ExperimentError(f"dvc exp show failed in {place.root}: {reason}; run `dvc exp show` to see more")
+    return json.loads(done.stdout)
+
+
+def read_records(shown: Any, place: Place, commit: str, runs: Sequence[Run], file_format: str) -> list[Record]:
+    """The records of the runs that have an experiment, in the order of `runs`.
+
+    Parameters
+    ----------
+    shown : list
+        Content of ``dvc exp show --json``.
+    place : Place
+    commit : str
+        Where the experiments start from.
+    runs : sequence of Run
+    file_format : str
+        Exported file whose latency and size count: onnx or tflite.
+    """
+    found = {
+        revision["name"]: revision
+        for baseline in shown
+        if baseline["rev"] == commit
+        for experiment in baseline["experiments"] or ()
+        for revision in experiment["revs"]
+    }
+    return [read_record(found[run.name], place, commit, run, file_format) for run in runs if run.name in found]
+
+
+def read_record(revision: Mapping[str, Any], place: Place, commit: str, run: Run, file_format: str) -> Record:
+    """One experiment of ``dvc exp show --json`` as a record.
+
+    Raises
+    ------
+    ExperimentError
+        A metric is missing.
+    """
+
+    def metric(file: str, *keys: str) -> Any:
+        path = place.inside(f"metrics/{file}.json")
+        try:
+            content = revision["data"]["metrics"][path]["data"]
+            for key in keys:
+                content = content[key]
+        except (KeyError, TypeError):
+            raise ExperimentError(
+                f"experiment {run.name}: {path} holds no {'.'.join(keys)}; run it again with --redo {run.name}"
+            ) from None
+        return content
+
+    cells = {
+        "run_id": metric("train", "run_id"),
+        "model_type": metric("train", "model_type"),
+        "data_mode": metric("train", "data_mode"),
+        "seed": metric("train", "seed"),
+        **{column: metric("evaluate", key) for column, key in SCORES.items()},
+        **{column: metric("latency", file_format, key) for column, key in EDGE.items()},
+        "params": metric("train", "n_params"),
+        "train_time(s)": metric("train_time", "train_seconds"),
+        "epochs": metric("train", "epochs"),
+        "commit": commit[:DIGITS_OF_COMMIT],
+    }
+    baselines = {
+        name: {column: row[key] for column, key in SCORES.items()} for name, row in metric("baselines").items()
+    }
+    return Record(run, revision["rev"], cells, baselines, metric("train", "validation_loss"))
+
+
+def baselines_by_mode(records: Sequence[Record]) -> dict[str, Mapping[str, Mapping[str, Value]]]:
+    """Feature mode -> baseline -> scores; seeds and models share them.
+
+    Raises
+    ------
+    ExperimentError
+        Two runs of one mode hold different baselines: they were not measured on the same data.
+    """
+    found: dict[str, Mapping[str, Mapping[str, Value]]] = {}
+    for record in records:
+        mode = record.run.data_mode
+        if found.setdefault(mode, record.baselines) != record.baselines:
+            raise ExperimentError(
+                f"the baselines of {record.run.name} differ from those of other {mode} runs, though nothing in them "
+                "depends on model or seed; run the comparison again (--redo each)"
+            )
+    return found

@@ -1,0 +1,120 @@
+"""The forecasts of the experiments, out of the DVC cache, as squared errors on the same test windows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from spline_lstm.core.errors import ExperimentError
+from spline_lstm.experiments.git import Place, file_at, read_lock
+from spline_lstm.experiments.results import Record
+
+FILE = "data/predictions.parquet"
+KEYS = ["origin", "series", "target", "step"]
+# The metrics files hold six significant digits.
+ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Squared errors of several forecasts, summed per forecast origin; origins in order of time.
+
+    Attributes
+    ----------
+    squared : name -> [origins] float64, squared data units
+    counts : [origins] float64, observed values
+    windows : number of test windows (origins of all series)
+    """
+
+    squared: Mapping[str, Float[np.ndarray, " origins"]]
+    counts: Float[np.ndarray, " origins"]
+    windows: int
+
+
+def read_errors(place: Place, cache: Path, records: Sequence[Record], baselines: Sequence[str]) -> Errors:
+    """Squared errors of each record, under the name of its run, and of the baselines of each feature mode.
+
+    A baseline goes under the name ``<baseline> <mode>``.
+
+    Raises
+    ------
+    ExperimentError
+        A file is not in the cache, the experiments have other test windows or other truths, or the
+        forecasts do not give the RMSE of the table.
+    """
+    squared: dict[str, np.ndarray] = {}
+    first: pd.DataFrame | None = None
+    for record in records:
+        table = read_predictions(place, cache, record)
+        first = table if first is None else first
+        check_same_windows(first, table, records[0].run.name, record.run.name)
+        for name, column in columns_of(record, baselines, table).items():
+            squared.setdefault(name, squares(table, column))
+        check_rmse(record, table)
+    assert first is not None
+    counts = per_origin(first, first["y_true"].notna().to_numpy(np.float64))
+    return Errors(squared, counts, int(first.groupby(["origin", "series"], observed=True).ngroups))
+
+
+def columns_of(record: Record, baselines: Sequence[str], table: pd.DataFrame) -> dict[str, str]:
+    """Name of a forecast -> its column."""
+    mode = record.run.data_mode
+    return {record.run.name: "y_pred"} | {f"{name} {mode}": name for name in baselines if name in table}
+
+
+def read_predictions(place: Place, cache: Path, record: Record) -> pd.DataFrame:
+    """The forecasts of an experiment, sorted by origin, series, target and step."""
+    lock = read_lock(file_at(place.root, record.revision, place.inside("dvc.lock")))
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    (md5,) = [out["md5"] for out in outs if out["path"] == place.inside(FILE)]
+    path = cache / "files/md5" / md5[:2] / md5[2:]
+    if not path.is_file():
+        raise ExperimentError(
+            f"{FILE} of experiment {record.run.name} is not in the DVC cache ({path}); "
+            f"dvc pull it, or run it again with --redo {record.run.name}"
+        )
+    return pd.read_parquet(path).sort_values(KEYS, ignore_index=True)
+
+
+def check_same_windows(first: pd.DataFrame, table: pd.DataFrame, first_name: str, name: str) -> None:
+    """Raise ExperimentError unless two experiments have the same test windows and truths."""
+    same = [*KEYS, "y_true"]
+    if not first[same].equals(table[same]):
+        raise ExperimentError(
+            f"experiments {first_name} ({len(first)} forecasts) and {name} ({len(table)}) have other test windows or "
+            "truths, so their errors cannot be compared; compare feature modes that keep the same windows "
+            "(params.yaml compare.modes)"
+        )
+
+
+def check_rmse(record: Record, table: pd.DataFrame) -> None:
+    """Raise ExperimentError unless the forecasts give the RMSE that the metrics hold; one target only.
+
+    With several targets the metrics weigh them by their own rule.
+    """
+    if table["target"].nunique() > 1:
+        return
+    rmse = float(np.sqrt(((table["y_pred"] - table["y_true"]) ** 2).mean()))
+    if math.isnan(rmse) and math.isnan(record.rmse):
+        return
+    if not abs(rmse - record.rmse) <= ROUNDING * rmse:
+        raise ExperimentError(
+            f"experiment {record.run.name}: its forecasts have RMSE {rmse:.6g}, its metrics {record.rmse:.6g}; "
+            f"run it again with --redo {record.run.name}"
+        )
+
+
+def squares(table: pd.DataFrame, column: str) -> Float[np.ndarray, " origins"]:
+    """Sum of squared errors per origin; what was not observed counts nothing, a missing forecast gives NaN."""
+    error = (table[column] - table["y_true"]).where(table["y_true"].notna(), 0.0).to_numpy(np.float64)
+    return per_origin(table, error**2)
+
+
+def per_origin(table: pd.DataFrame, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " origins"]:
+    """Sum of the values of each origin, in order of time; the table is sorted by origin."""
+    starts = np.flatnonzero(table["origin"].ne(table["origin"].shift()).to_numpy())
+    return np.add.reduceat(values, starts)

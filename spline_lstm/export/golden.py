@@ -1,0 +1,166 @@
+"""Golden windows: inputs with the forecasts of the trained model, the reference of every exported file."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from spline_lstm.core.artifacts import read_arrays
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.sessions import Answer
+
+# Windows in one batch: more would only measure the memory of the machine.
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Windows of the test part.
+
+    Attributes
+    ----------
+    history : [windows, lookback, F_total] float32, data units
+    forecast : [windows, horizon, F_target] float32, data units, by the trained model
+    truth : [windows, horizon, F_target] float32, data units, NaN where not observed
+    future : [windows, horizon, F_future] float32, data units, where the model has future features
+    static : [windows, n_static] int32, ids, where the model has static covariates
+    quantiles : [windows, horizon, F_target, levels] float32, data units, where the model gives quantiles
+    """
+
+    history: Float[np.ndarray, "windows lookback features"]
+    forecast: Float[np.ndarray, "windows horizon targets"]
+    truth: Float[np.ndarray, "windows horizon targets"]
+    future: Float[np.ndarray, "windows horizon future_features"] | None = None
+    static: Int[np.ndarray, "windows statics"] | None = None
+    quantiles: Float[np.ndarray, "windows horizon targets levels"] | None = None
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Inputs of an exported file by name."""
+        return _present({HISTORY: self.history, FUTURE: self.future, STATIC: self.static})
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What the trained model answers to them, by the name of the output."""
+        return _present({FORECAST: self.forecast, QUANTILES: self.quantiles})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Content of data/golden.npz."""
+        return {**self.inputs, **self.outputs, "truth": self.truth}
+
+
+def _present(arrays: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    return {name: value for name, value in arrays.items() if value is not None}
+
+
+def load_golden(path: Path) -> Golden:
+    """Read data/golden.npz.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing or damaged, an array is missing, shapes do not fit each other, an input or
+        forecast is not finite, or nothing of the truth was observed.
+    """
+    arrays = read_arrays(path)
+    missing = {field.name for field in fields(Golden) if field.default is MISSING} - set(arrays)
+    if missing:
+        raise ArtifactError(f"{path} lacks {', '.join(sorted(missing))}; run `dvc repro`")
+    golden = Golden(**{field.name: arrays[field.name] for field in fields(Golden) if field.name in arrays})
+    _check(path, golden)
+    return golden
+
+
+def _check(path: Path, golden: Golden) -> None:
+    arrays, point = golden.to_arrays(), golden.forecast.shape
+    shapes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
+    levels = point if golden.quantiles is None else golden.quantiles.shape[:-1]
+    if golden.truth.shape != point or levels != point or len(point) != 3 or golden.history.ndim != 3:
+        raise ArtifactError(f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`")
+    if len(golden.history) == 0 or any(len(value) != len(golden.history) for value in arrays.values()):
+        raise ArtifactError(f"{path} must hold the same number of windows, at least one, but has {shapes}")
+    infinite = [name for name, value in arrays.items() if name != "truth" and not np.isfinite(value).all()]
+    if infinite:
+        raise ArtifactError(f"{path} holds a {' and a '.join(infinite)} that is not finite; retrain the model")
+    if not np.isfinite(golden.truth).any():
+        raise ArtifactError(f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows")
+
+
+def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
+    """What an exported file answers, output by output: window by window, and in batches.
+
+    Raises
+    ------
+    ValueError
+        The answers have other names or shapes than those of the trained model.
+    """
+    windows = [
+        {name: value[index : index + 1] for name, value in golden.inputs.items()}
+        for index in range(len(golden.history))
+    ]
+    one_by_one = [answer(window) for window in windows]
+    batches = [
+        answer({name: value[start : start + BATCH] for name, value in golden.inputs.items()})
+        for start in range(0, len(golden.history), BATCH)
+    ]
+    singly, together = (
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in (one_by_one, batches)
+    )
+    expected = {name: value.shape for name, value in golden.outputs.items()}
+    for answered in (singly, together):
+        found = {name: value.shape for name, value in answered.items()}
+        if found != expected:
+            raise ValueError(f"answers have the shapes {found}, those of the trained model {expected}")
+    return {name: np.stack([singly[name], together[name]]) for name in expected}
+
+
+def differences(
+    answered: Mapping[str, np.ndarray], golden: Golden, target_scale: Float[np.ndarray, " targets"]
+) -> dict[str, np.ndarray]:
+    """Distance of each output to that of the trained model, in z-scores, float64."""
+    return {
+        name: np.abs(answered[name].astype(np.float64) - reference) / _per(target_scale, reference)
+        for name, reference in golden.outputs.items()
+    }
+
+
+def rounding_steps(
+    golden: Golden, target_scale: Float[np.ndarray, " targets"]
+) -> dict[str, Float[np.ndarray, "windows horizon targets ..."]]:
+    """Gap between each answer and the next float32 number, in z-scores: no file can resolve less.
+
+    At glucose's level of 100 and spread of 50 it is 2e-7; at a level of 1e6 and a spread of 1 it is 0.06.
+    """
+    return {
+        name: np.spacing(np.abs(reference), dtype=np.float32).astype(np.float64) / _per(target_scale, reference)
+        for name, reference in golden.outputs.items()
+    }
+
+
+def _per(target_scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The scale of the targets, with an axis for the levels of quantiles where `reference` has one."""
+    return target_scale if reference.ndim == 3 else target_scale[:, np.newaxis]
+
+
+def rmse_increase(
+    answered: Float[np.ndarray, "... windows horizon targets"],
+    golden: Golden,
+    target_scale: Float[np.ndarray, " targets"],
+) -> float:
+    """rmse(answers) / rmse(forecasts) - 1 against the observed truth, errors in z-scores.
+
+    0: as good as the trained model; 0.01: one per cent worse; negative: better.
+    """
+    observed = np.isfinite(golden.truth)
+    ours = _rmse(((answered.astype(np.float64) - golden.truth) / target_scale)[..., observed])
+    theirs = _rmse(((golden.forecast.astype(np.float64) - golden.truth) / target_scale)[observed])
+    if theirs == 0.0:
+        return 0.0 if ours == 0.0 else float("inf")
+    return ours / theirs - 1.0
+
+
+def _rmse(errors: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))

@@ -1,0 +1,173 @@
+"""All that the export of a forecaster needs, read from a pipeline folder without JAX or TensorFlow."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from spline_lstm.core.artifacts import content_id, read_json, read_preprocessor
+from spline_lstm.core.errors import ArtifactError, ExportError
+from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.shapes import check_exportable, input_shapes, output_shapes, weight_shapes
+from spline_lstm.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class EdgeSpec:
+    """A trained forecaster and the scaler in front of it.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    run_id, preprocessor_run_id : content ids of the model and of the preprocessor it was trained behind
+    frequency_ns : step of the grid
+    center, scale : [F_total] float64, data units; z = (x - center) / scale
+    weights : name -> float32 array, as in best.safetensors; with a leading member axis in an ensemble
+    statics : static covariate -> texts of the ids 1, 2, ...; id 0 is unknown
+    categories : categorical feature -> the same
+    """
+
+    config: ModelConfig
+    run_id: str
+    preprocessor_run_id: str
+    frequency_ns: int
+    center: Float[np.ndarray, " features"]
+    scale: Float[np.ndarray, " features"]
+    weights: Mapping[str, np.ndarray]
+    statics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def members(self) -> list[dict[str, np.ndarray]]:
+        """Weights of each member of the ensemble, one without an ensemble."""
+        if self.config.ensemble_size == 1:
+            return [dict(self.weights)]
+        return [
+            {name: value[index] for name, value in self.weights.items()} for index in range(self.config.ensemble_size)
+        ]
+
+    @property
+    def target_scale(self) -> Float[np.ndarray, " targets"]:
+        """Data units per z-score of each target."""
+        return self.scale[list(self.config.target_indices)]
+
+    def metadata(self) -> dict[str, Any]:
+        """What a reader of an exported file must know to feed it; the same in every format."""
+        config = self.config
+        axes = {
+            HISTORY: "[batch, lookback, features] float32, data units",
+            FUTURE: "[batch, horizon, future_features] float32, data units",
+            STATIC: "[batch, statics] int32, ids; 0 is unknown",
+            FORECAST: "[batch, horizon, targets] float32, data units",
+            QUANTILES: "[batch, horizon, targets, quantiles] float32, data units, increasing",
+        }
+        return {
+            "run_id": self.run_id,
+            "preprocessor_run_id": self.preprocessor_run_id,
+            "model_type": config.model_type,
+            "output": config.output,
+            "features": list(config.features),
+            "targets": list(config.targets),
+            "future_features": list(config.future_features),
+            "statics": {name: list(texts) for name, texts in self.statics.items()},
+            "categories": {name: list(texts) for name, texts in self.categories.items()},
+            "quantiles": list(config.quantiles),
+            "lookback": config.lookback,
+            "horizon": config.horizon,
+            "frequency_ns": self.frequency_ns,
+            "inputs": {name: axes[name] for name in input_shapes(config)},
+            "outputs": {name: axes[name] for name in output_shapes(config)},
+        }
+
+    def metadata_text(self) -> str:
+        """`metadata` as one line of JSON."""
+        return json.dumps(self.metadata(), ensure_ascii=False)
+
+
+def load_spec(folder: Path) -> EdgeSpec:
+    """The trained forecaster of a pipeline folder, with its best weights.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or damaged, or weights, config and preprocessor do not belong together.
+    ExportError
+        An option of the model or of its scaler has no exported form.
+    """
+    path, behind = folder / "models/rnn/model.json", folder / "models/preprocessor.json"
+    content, preprocessor = read_json(path), read_preprocessor(behind)
+    try:
+        config = ModelConfig.from_json(content)
+        run_id, trained_behind = content["run_id"], content["preprocessor_run_id"]
+        center, scale = global_scaling(preprocessor, behind)
+        preprocessor_run_id, features = preprocessor["run_id"], tuple(preprocessor["features"])
+        frequency_ns, statics, categories = (preprocessor[key] for key in ("frequency_ns", "statics", "categories"))
+    except KeyError as error:
+        raise ArtifactError(f"{path} or {behind} lacks {error}; run `dvc repro`") from None
+    if trained_behind != preprocessor_run_id or features != config.features:
+        raise ArtifactError(
+            f"{path} was trained behind preprocessor {trained_behind} with the features {list(config.features)}, but "
+            f"{behind} is {preprocessor_run_id} with {list(features)}; run `dvc repro`"
+        )
+    check_exportable(config)
+    statics = _as_tuples(list(statics.items())[: len(config.static_sizes)])
+    sizes = tuple(len(texts) + 1 for texts in statics.values())
+    if not set(config.future_features) <= set(features) or sizes != config.static_sizes:
+        raise ArtifactError(
+            f"{path} has the future features {list(config.future_features)} and static ids up to "
+            f"{list(config.static_sizes)}, but {behind} has the features {list(features)} and {list(sizes)} ids; "
+            "run `dvc repro`"
+        )
+    categories = _as_tuples((name, texts) for name, texts in categories.items() if name in features)
+    weights_path = folder / "models/rnn/best.safetensors"
+    weights = _read_weights(weights_path, config, expected_id=run_id, preprocessor_run_id=trained_behind)
+    return EdgeSpec(config, run_id, trained_behind, frequency_ns, center, scale, weights, statics, categories)
+
+
+def _as_tuples(texts: Iterable[tuple[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(values) for name, values in texts}
+
+
+def global_scaling(
+    preprocessor: Mapping[str, Any], path: Path
+) -> tuple[Float[np.ndarray, " features"], Float[np.ndarray, " features"]]:
+    """Center and scale of all features, float64, data units.
+
+    Raises
+    ------
+    ExportError
+        Each series has a scaling of its own: a file does not know which series it is asked about.
+    """
+    center, scale = (np.array(preprocessor["scaler"][key], np.float64) for key in ("center", "scale"))
+    if center.ndim != 1:
+        raise ExportError(
+            f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file scales every history "
+            "alike; set preprocess.scaler_scope to global and train again"
+        )
+    return center, scale
+
+
+def _read_weights(
+    path: Path, config: ModelConfig, *, expected_id: str, preprocessor_run_id: str
+) -> dict[str, np.ndarray]:
+    try:
+        content = path.read_bytes()
+        weights = load(content)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+    if content_id(preprocessor_run_id, config.to_json(), content) != expected_id:
+        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    shapes = {name: value.shape for name, value in weights.items()}
+    expected = weight_shapes(config)
+    if shapes != expected:
+        wrong = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
+        found, needed = ({name: part.get(name) for name in wrong} for part in (shapes, expected))
+        raise ArtifactError(f"{path} holds {found}, but the config of model.json needs {needed}; run `dvc repro`")
+    return weights

@@ -1,0 +1,72 @@
+"""What callers of an estimator take for granted beyond its methods; scikit-learn is not loaded where nobody uses it."""
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from spline_lstm.core.errors import DataContractError, MissingCovariateError, UsageError, shorten
+from spline_lstm.core.schema import Schema
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+
+def check_type(value: object, where: str) -> None:
+    """Raise UsageError unless a value is a frame."""
+    if not isinstance(value, pd.DataFrame):
+        raise UsageError(f"{where}: a pandas DataFrame is needed, not {type(value).__name__}")
+
+
+def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
+    """The frame has the columns that a schema needs; stamps and series keys may lie in its index.
+
+    Raises
+    ------
+    DataContractError
+        The column of the stamps, of the series or of a target is missing.
+    MissingCovariateError
+        A required covariate is missing.
+    """
+    present = [*map(str, frame.columns), *(str(name) for name in frame.index.names if name is not None)]
+    there = shorten(", ".join(present), 400).strip("'")
+    # plain_frame gives the stamps in the index their name.
+    stamped = [schema.timestamp_col] if isinstance(frame.index, pd.DatetimeIndex) else []
+    keys = [schema.timestamp_col, *([schema.series_col] if schema.series_col else []), *schema.target_cols]
+    required = [item.name for item in (*schema.dynamic_covariates, *schema.static_covariates) if item.required]
+    for names, error in ((keys, DataContractError), (required, MissingCovariateError)):
+        absent = [name for name in names if name not in (*present, *stamped)]
+        if absent:
+            raise error(
+                f"{where}: the frame has no column {', '.join(map(repr, absent))}; it has "
+                f"{there}; name one of these in the Forecaster, or add the column"
+            )
+
+
+def not_fitted(message: str) -> UsageError:
+    """An error of usage; where scikit-learn is loaded it is a `sklearn.exceptions.NotFittedError` as well.
+
+    Who catches that one has loaded it.
+    """
+    return _error_class("sklearn.exceptions" in sys.modules)(message)
+
+
+@functools.cache
+def _error_class(loaded: bool) -> type[UsageError]:
+    if not loaded:
+        return UsageError
+    theirs = sys.modules["sklearn.exceptions"].NotFittedError
+    return type("NotFittedError", (UsageError, theirs), {"__doc__": "A Forecaster is not fitted."})
+
+
+def tags() -> "Tags":
+    """Tags of a forecaster: it takes a frame of any columns with missing cells, needs `fit`, and no `y`."""
+    # scikit-learn is loaded already: nobody else asks for tags.
+    from sklearn.utils import InputTags, Tags, TargetTags  # noqa: PLC0415
+
+    return Tags(
+        estimator_type=None,
+        target_tags=TargetTags(required=False),
+        input_tags=InputTags(two_d_array=False, string=True, categorical=True, allow_nan=True),
+    )

@@ -1,0 +1,57 @@
+"""How JAX is started: device, threads, compilation cache. Must run before the first array is made."""
+
+import contextlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+from spline_lstm.models.sharding import CPU_SHARES
+
+COMPILATION_CACHE = Path(".cache/jax")
+X86 = ("x86_64", "AMD64")
+X86_FLAGS = (("--xla_cpu_max_isa", "AVX2"),)
+# XLA ends a process in which a device has waited for another for 40 seconds; these are two days.
+PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
+
+
+def configure_threads(threads: int) -> None:
+    """Let XLA compute with so many threads on a CPU, and with the instructions that all recent x86 CPUs share.
+
+    Nothing of it changes a bit of a training; it keeps the machine from doing so:
+
+    - Batches are shared out over `CPU_SHARES` virtual devices, however many threads and cores there are. One that
+      waits for the other does so for as long as it takes, be the machine busy or asleep.
+    - The thread pool would have one thread per core of the machine, and large matmuls are cut into parts
+      by its size. XLA reads NPROC when its CPU client starts.
+    - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer (docs/reproducibility.md);
+      XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+
+    Where JAX has already made an array, it keeps the devices that it has.
+    """
+    os.environ["NPROC"] = str(threads)
+    flags = os.environ.get("XLA_FLAGS", "")
+    wanted = [*PATIENCE, *(X86_FLAGS if platform.machine() in X86 else ())]
+    missing = [f"{flag}={value}" for flag, value in wanted if flag not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([*flags.split(), *missing])
+    if "xla_force_host_platform_device_count" not in flags:
+        with contextlib.suppress(RuntimeError):  # JAX has its devices already.
+            jax.config.update("jax_num_cpu_devices", CPU_SHARES)
+
+
+def configure_compilation_cache(folder: Path) -> None:
+    """Keep compiled programs in `folder`/.cache/jax; the results are the same bytes with and without it.
+
+    Where JAX's own variable JAX_COMPILATION_CACHE_DIR names a place, that is taken: the temporary copies of
+    experiments share the programs of one cache.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str((folder / COMPILATION_CACHE).resolve()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def device_name() -> str:
+    """Kind of the device that JAX picked: cpu, gpu or tpu."""
+    return jax.default_backend()

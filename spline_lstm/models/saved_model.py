@@ -1,0 +1,226 @@
+"""A trained forecaster on disk: models/rnn of a pipeline folder."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from spline_lstm.core.artifacts import content_id, read_json, read_preprocessor, write_bytes, write_json
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.models.config import ModelConfig, check_shapes
+from spline_lstm.models.registry import from_arrays, structure
+
+# Every forecast is computed in batches of this size, the last one padded: one compiled program.
+PREDICT_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained forecaster.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    run_id : str
+        Content id of config and weights.
+    preprocessor_run_id : str
+        Content id of the preprocessor it was trained behind.
+    weights : dict of name -> float32 array
+    """
+
+    config: ModelConfig
+    run_id: str
+    preprocessor_run_id: str
+    weights: Mapping[str, np.ndarray]
+
+    def predict(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs"]:
+        """Forecast windows: the median of a quantile network, the mean of an ensemble.
+
+        Parameters
+        ----------
+        X : [windows, lookback, F_total] float32, z-scores
+        X_future : [windows, horizon, F_future] float32, where the network has future features
+        X_static : [windows, n_static] int32, where the network has static covariates
+
+        Returns
+        -------
+        [windows, horizon * F_target] float32, z-scores; `Windows.to_data_units` turns them back.
+        A network with the output `probability` gives probabilities.
+
+        Raises
+        ------
+        ValueError
+            An input is missing or has another shape.
+        """
+        return self._point(self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32))
+
+    def predict_quantiles(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs levels"]:
+        """All quantiles, sorted, which makes no pinball loss larger (Chernozhukov et al., Econometrica 2010).
+
+        Returns
+        -------
+        [windows, horizon * F_target, levels] float32, z-scores, in the order of `config.quantiles`
+        """
+        mean = self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
+        outputs = self.config.outputs // self.config.levels
+        return np.sort(mean.reshape(len(mean), outputs, self.config.levels), axis=-1)
+
+    def predict_spread(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "windows outputs"]:
+        """Standard deviation of the members' point forecasts, z-scores; 0 for a single network."""
+        return self._point(self.predict_members(X, X_future, X_static)).std(axis=0)
+
+    def predict_members(
+        self,
+        X: Float[np.ndarray, "windows lookback features"],
+        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
+        X_static: Int[np.ndarray, "windows statics"] | None = None,
+    ) -> Float[np.ndarray, "members windows all_outputs"]:
+        """Raw outputs of each member: [members, windows, horizon * F_target * levels], the level fastest."""
+        inputs: list[np.ndarray] = [np.asarray(X, dtype=np.float32)]
+        if X_future is not None:
+            inputs.append(np.asarray(X_future, dtype=np.float32))
+        if X_static is not None:
+            inputs.append(np.asarray(X_static, dtype=np.int32))
+        check_shapes(
+            self.config,
+            inputs[0].shape,
+            None if X_future is None else X_future.shape,
+            None if X_static is None else X_static.shape,
+        )
+        names = ["x"] + ["future"] * (X_future is not None) + ["static"] * (X_static is not None)
+        forecast, weights = _compiled(self.config, tuple(names)), self._weights()
+        parts = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
+        for start in range(0, len(inputs[0]), PREDICT_BATCH):
+            part = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
+            parts.append(np.asarray(forecast(weights, *part))[:, : len(inputs[0]) - start])
+        return np.concatenate(parts, axis=1)
+
+    def _point(self, outputs: np.ndarray) -> np.ndarray:
+        """Point forecast out of raw outputs: the median level."""
+        return outputs[..., self.config.median :: self.config.levels]
+
+    def _weights(self) -> nnx.State:
+        return from_arrays(structure(self.config)[1], self.weights)
+
+
+def _padded(part: np.ndarray) -> np.ndarray:
+    return np.concatenate([part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), part.dtype)])
+
+
+@functools.cache
+def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.Array]:
+    """Members' forecasts [members, batch, outputs] of weights and the named inputs."""
+    graph, _ = structure(config)
+
+    def member(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        forecast = nnx.merge(graph, weights)(**dict(zip(names, inputs, strict=True)))
+        return jax.nn.sigmoid(forecast) if config.output == "probability" else forecast
+
+    if config.ensemble_size == 1:
+        return jax.jit(lambda weights, *inputs: member(weights, *inputs)[None])
+    return jax.jit(jax.vmap(member, in_axes=(0, *[None] * len(names))))
+
+
+def new_model(config: ModelConfig, weights: Mapping[str, np.ndarray], preprocessor_run_id: str) -> Model:
+    """A forecaster that was just trained, with its run id."""
+    run_id = content_id(preprocessor_run_id, config.to_json(), save(dict(weights)))
+    return Model(config, run_id, preprocessor_run_id, weights)
+
+
+def save_model(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    best: Mapping[str, np.ndarray],
+    last: Mapping[str, np.ndarray],
+    preprocessor_run_id: str,
+) -> str:
+    """Write models/rnn of a pipeline folder; returns the run id."""
+    content = config.to_json()
+    best_bytes, last_bytes = save(dict(best)), save(dict(last))
+    run_id = content_id(preprocessor_run_id, content, best_bytes)
+    write_bytes(folder / "models/rnn/best.safetensors", best_bytes)
+    write_bytes(folder / "models/rnn/last.safetensors", last_bytes)
+    n_params = int(sum(value.size for value in best.values()))
+    write_json(
+        folder / "models/rnn/model.json",
+        {
+            "run_id": run_id,
+            "preprocessor_run_id": preprocessor_run_id,
+            "last_id": content_id(last_bytes),
+            **content,
+            "n_params": n_params,
+        },
+    )
+    return run_id
+
+
+def load_model(folder: Path | str = ".") -> Model:
+    """The trained forecaster of a pipeline folder (its best weights).
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or damaged, or the weights, the config and the preprocessor do not belong together.
+    """
+    folder = Path(folder)
+    content = read_json(folder / "models/rnn/model.json")
+    config = ModelConfig.from_json(content)
+    path = folder / "models/rnn/best.safetensors"
+    weights = load_weights(path)
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
+    if content["preprocessor_run_id"] != preprocessor["run_id"]:
+        raise ArtifactError(
+            f"{folder / 'models/rnn/model.json'} was trained behind preprocessor {content['preprocessor_run_id']}, but "
+            f"{folder / 'models/preprocessor.json'} is {preprocessor['run_id']}; run `dvc repro`"
+        )
+    if content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes()) != content["run_id"]:
+        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    return Model(config, content["run_id"], content["preprocessor_run_id"], weights)
+
+
+def load_last_weights(folder: Path) -> dict[str, np.ndarray]:
+    """The weights of the last epoch of a pipeline folder; the forecasts are those of the best one.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or damaged, or the weights are not those that model.json describes.
+    """
+    path = folder / "models/rnn/last.safetensors"
+    weights = load_weights(path)
+    if content_id(path.read_bytes()) != read_json(folder / "models/rnn/model.json").get("last_id"):
+        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    return weights
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a weights file; ArtifactError where it is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None

@@ -1,0 +1,1 @@
+"""Pages and tables for people: one style, one document, rendered as HTML and Markdown."""

@@ -1,0 +1,265 @@
+"""From what a file holds to a schema and params, each decision with its reason."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.core.errors import UsageError, shorten
+from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.scaffold.cadence import (
+    DAY,
+    YEAR,
+    Cadence,
+    find_cadence,
+    find_season,
+    frequency_text,
+    longest_series,
+    repeated,
+    within_series,
+)
+from spline_lstm.scaffold.column_roles import Roles, Wishes, choose_roles
+from spline_lstm.scaffold.column_types import Column, examine
+from spline_lstm.scaffold.read_text import TextTable, read_text_table
+
+FEWEST_GRID_ROWS = 40
+MOST_ONE_HOT = 8
+CALENDAR = {"day": ("hour_sin", "hour_cos"), "week": ("dow_sin", "dow_cos"), "year": ("doy_sin", "doy_cos")}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What `init` writes and says.
+
+    Attributes
+    ----------
+    schema : content of the covariate schema
+    values : dotted key of params.yaml -> value
+    decisions : what -> what was decided, and why
+    questions : what the owner of the data should know or check
+    """
+
+    schema: Mapping[str, Any]
+    values: Mapping[str, Any]
+    decisions: Mapping[str, str]
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much data there is.
+
+    Attributes
+    ----------
+    step : ns
+    rows : rows of the table
+    grid_rows : rows of the regular grid, all series together
+    longest : grid rows from the first to the last stamp of the table
+    absent : share of grid rows without an observed target, the worst target's
+    """
+
+    step: int
+    rows: int
+    grid_rows: int
+    longest: int
+    absent: float
+
+
+def propose(content: bytes, where: str, wishes: Wishes) -> Proposal:
+    """Look at CSV text and propose a schema and params.
+
+    Raises
+    ------
+    UsageError
+        Something that the file leaves open; the message names the candidates and the option to give.
+    """
+    table = read_text_table(content, where, separator=wishes.separator, decimal=wishes.decimal)
+    columns = {str(name): examine(table.cells[name], table.decimal, wishes.missing) for name in table.cells}
+    roles = choose_roles(table, columns, wishes, where)
+    used = {name: columns[name] for name in (*roles.targets, *roles.covariates)}
+    _check_values(used, where)
+    step, cadence = _step(roles, wishes, where)
+    extent = _extent(roles, columns, step)
+    if extent.longest < FEWEST_GRID_ROWS:
+        raise UsageError(
+            f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last stamp; "
+            f"training, validation and test need at least {FEWEST_GRID_ROWS}: bring more data or a shorter --frequency"
+        )
+    rows = longest_series(roles.stamps, roles.keys)
+    season, season_text = find_season(
+        roles.stamps[rows], columns[roles.targets[0]].numbers[rows], step, math.floor(0.7 * extent.longest)
+    )
+    schema = _schema(table, roles, used, columns, extent)
+    values = _values(roles, extent, season)
+    decisions = _decisions(table, roles, used, extent, cadence, values, f"{season} rows ({season_text})")
+    return Proposal(schema, values, decisions, _questions(roles, columns, extent, values))
+
+
+def _check_values(used: Mapping[str, Column], where: str) -> None:
+    """Texts and numbers that may mean "missing" are asked for, not guessed."""
+    for name, column in used.items():
+        doubtful = column.oddities or column.sentinels
+        if doubtful:
+            kind = "is no number" if column.oddities else "lies far from all other numbers"
+            options = " ".join(f"--missing={text}" for text in doubtful[:3])
+            say = f"say {options} if it means missing"
+            say += ", or mend the cells" if column.oddities else ", or --missing= if it is a value"
+            raise UsageError(f"{where}: column {name!r} holds {shorten(doubtful[0])}, which {kind}; {say}")
+
+
+def _step(roles: Roles, wishes: Wishes, where: str) -> tuple[int, Cadence | None]:
+    cadence = find_cadence(within_series(roles.stamps, roles.keys))
+    if wishes.frequency is not None:
+        try:
+            return parse_frequency(wishes.frequency), cadence
+        except ValueError as error:
+            raise UsageError(f"--frequency {wishes.frequency}: {error}") from None
+    if cadence is None:
+        raise UsageError(f"{where}: all rows have one stamp; a series needs several")
+    if cadence.step is None:
+        mode, median = frequency_text(cadence.mode), frequency_text(cadence.median)
+        months = 28 * DAY <= cadence.median <= 31 * DAY
+        advice = f"--frequency {YEAR / 12 / 3600e9:.4f}h (a mean month)" if months else "--frequency"
+        raise UsageError(
+            f"{where}: the stamps follow no fixed step (most frequent {mode}, in {cadence.mode_share:.0%} of the rows; "
+            f"median {median}); say the step of the regular grid with {advice}"
+        )
+    return cadence.step, cadence
+
+
+def _extent(roles: Roles, columns: Mapping[str, Column], step: int) -> Extent:
+    frame = pd.DataFrame({"key": roles.keys, "row": np.rint((roles.stamps - roles.stamps.min()) / step)})
+    bounds = frame.groupby("key")["row"].agg(["min", "max"])
+    grid_rows = int((bounds["max"] - bounds["min"] + 1).sum())
+    observed = [
+        len(frame[~np.isnan(columns[name].numbers)].drop_duplicates()) if columns[name].is_number else len(frame)
+        for name in roles.targets
+    ]
+    longest = int(frame["row"].max()) + 1
+    return Extent(step, len(frame), grid_rows, longest, 1 - min(observed) / grid_rows)
+
+
+def _schema(
+    table: TextTable, roles: Roles, used: Mapping[str, Column], columns: Mapping[str, Column], extent: Extent
+) -> dict[str, Any]:
+    markers = sorted({text for column in used.values() for text in column.markers})
+    table_format = {"separator": table.separator, "decimal": table.decimal, "missing_markers": markers}
+    content: dict[str, Any] = {"version": 1, "timestamp_col": roles.timestamp}
+    if roles.series is not None:
+        content["series_col"] = roles.series
+    content["target_cols"] = list(roles.targets)
+    content["dynamic_covariates"] = [_covariate(columns[name]) for name in roles.covariates]
+    calendar = _calendar(extent)
+    content["calendar_features"] = {"enabled": bool(calendar), "features": calendar}
+    content["static_covariates"] = [
+        {"name": name, "dtype": "categorical", "encoding": "embedding", "dim": _dim(columns[name]), "required": True}
+        for name in roles.statics
+    ]
+    content["table_format"] = table_format | {"timestamp_format": roles.form}
+    return content
+
+
+def _covariate(column: Column) -> dict[str, Any]:
+    dtype = "categorical" if column.kind == "text" else column.kind
+    content: dict[str, Any] = {"name": column.name, "dtype": dtype}
+    if dtype == "categorical":
+        few = column.distinct <= MOST_ONE_HOT
+        content |= {"encoding": "one_hot"} if few else {"encoding": "embedding", "dim": _dim(column)}
+    return content | {"required": True, "known_future": False}
+
+
+def _dim(column: Column) -> int:
+    return min(8, max(2, math.ceil(column.distinct / 2)))
+
+
+def _calendar(extent: Extent) -> list[str]:
+    """Phases of the clock that change from row to row and come round at least twice in the data."""
+    span = extent.longest * extent.step
+    periods = {"day": DAY, "week": 7 * DAY, "year": YEAR}
+    return [name for key, length in periods.items() if 2 * extent.step <= length <= span / 2 for name in CALENDAR[key]]
+
+
+def _values(roles: Roles, extent: Extent, season: int) -> dict[str, Any]:
+    horizon = season if 4 <= season <= 48 else 12
+    horizon = max(1, min(horizon, math.floor(0.15 * extent.longest / 4)))
+    backwards = pd.Series(roles.stamps).groupby(roles.keys).diff().lt(0).any()
+    return {
+        "data.sort": bool(backwards),
+        "data.duplicates": "last" if repeated(roles.stamps, roles.keys) else "error",
+        "preprocess.data_mode": "multivariate" if roles.covariates else "univariate",
+        "preprocess.frequency": frequency_text(extent.step),
+        "preprocess.max_missing": _missing_limit(extent.absent),
+        "preprocess.min_rows": max(1, _rounded_down(extent.rows // 2)),
+        "window.lookback": max(1, min(4 * horizon, 168, math.floor(0.7 * extent.longest / 4))),
+        "window.horizon": horizon,
+        "evaluate.season": season,
+        "evaluate.moving_average": horizon,
+    }
+
+
+def _missing_limit(absent: float) -> float:
+    """0.3 as everywhere, or a step above what the file has."""
+    return 0.3 if absent <= 0.25 else min(1.0, round(math.floor(20 * absent + 2) / 20, 2))
+
+
+def _rounded_down(count: int) -> int:
+    size = 10 ** max(0, len(str(count)) - 2)
+    return count // size * size
+
+
+def _decisions(
+    table: TextTable,
+    roles: Roles,
+    used: Mapping[str, Column],
+    extent: Extent,
+    cadence: Cadence | None,
+    values: Mapping[str, Any],
+    season: str,
+) -> dict[str, str]:
+    marks = {"\t": "tab"}
+    first, last = (pd.Timestamp(int(stamp)).isoformat(sep=" ") for stamp in (roles.stamps.min(), roles.stamps.max()))
+    markers = sorted({text for column in used.values() for text in column.markers})
+    decisions = {
+        "table": f"{extent.rows} rows, separator {marks.get(table.separator, table.separator)}, "
+        f"decimal mark {table.decimal}, missing: {', '.join(map(repr, ['', *markers]))}",
+        "stamps": f"{roles.timestamp!r} as {roles.form}, {first} to {last} UTC",
+        "series": f"{roles.series!r}, {roles.keys.max() + 1} series" if roles.series else "one",
+        "targets": ", ".join(map(repr, roles.targets)),
+        "covariates": ", ".join(f"{name!r} ({used[name].kind})" for name in roles.covariates) or "none",
+    }
+    if roles.statics:
+        decisions["static"] = ", ".join(map(repr, roles.statics))
+    if roles.left_out:
+        decisions["left out"] = ", ".join(f"{name!r} ({why})" for name, why in roles.left_out.items())
+    share = f"; {cadence.mode_share:.0%} of the steps are {frequency_text(cadence.mode)}" if cadence else ""
+    decisions["grid"] = (
+        f"{values['preprocess.frequency']}{share}; {extent.absent:.1%} of {extent.grid_rows} grid rows without a target"
+    )
+    decisions["season"] = season
+    decisions["windows"] = f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
+    return decisions
+
+
+def _questions(
+    roles: Roles, columns: Mapping[str, Column], extent: Extent, values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    asked = []
+    again = repeated(roles.stamps, roles.keys)
+    if again:
+        asked.append(f"{again} rows repeat a stamp of their series: data.duplicates is last")
+    if values["data.sort"]:
+        asked.append("rows are not in the order of time: data.sort is true")
+    if extent.absent > 0.25:
+        asked.append(
+            f"{extent.absent:.0%} of the grid is missing: preprocess.max_missing is raised to the file's level"
+        )
+    if roles.covariates:
+        asked.append("no covariate is marked as known_future: mark those that are planned ahead in the schema")
+    if roles.statics:
+        asked.append("static covariates become learned vectors: see dim in the schema")
+    if any(not columns[name].is_number for name in roles.targets):
+        asked.append("a target holds 0 and 1 only: the forecast is a number, not a class")
+    return tuple(asked)

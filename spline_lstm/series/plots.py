@@ -1,0 +1,328 @@
+"""The pictures of preprocessing and the tables behind them: fills, missing cells, splits.
+
+What is drawn as filled is the two-sided value, for people; a model sees it only where it was known
+at the forecast origin, and the causal value before that.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from spline_lstm.reporting.style import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+
+MOST_FILLED, MOST_OPEN = 4, 2
+MOST_CONTEXT = 48
+MOST_COLUMNS = 30
+TIME_BINS = 100
+DAY_NS = 86_400_000_000_000
+CURVE_BINS = 600
+COLOUR_LIMITS = (0.1, 0.25, 0.5, 1.0)
+PART_COLOURS = {"train": "#eef1f4", "validation": "#fdf0df", "test": "#e3f0e6"}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A gap of one target and what surrounds it; data units.
+
+    Attributes
+    ----------
+    series, target : str
+    timestamps : [n] int64, ns since 1970 UTC
+    raw : [n] float64, NaN where not observed
+    filled : [n] float64, two-sided, NaN where left missing
+    causal : [n] float64, what stands in for `filled` until that is known
+    smoothed : [n] float64, or None where there is no such channel
+    gap : slice of the n rows, empty where the series has no gap
+    """
+
+    series: str
+    target: str
+    timestamps: Int[np.ndarray, " n"]
+    raw: Float[np.ndarray, " n"]
+    filled: Float[np.ndarray, " n"]
+    causal: Float[np.ndarray, " n"]
+    smoothed: Float[np.ndarray, " n"] | None
+    gap: slice
+
+    @property
+    def is_filled(self) -> bool:
+        """The gap has values; a series without a gap counts as filled."""
+        return not np.isnan(self.filled[self.gap]).any()
+
+
+def worst_gaps(
+    arrays: AsOfArrays, scaler: Scaler, series_names: Sequence[str], *, filled: int = MOST_FILLED, left: int = MOST_OPEN
+) -> list[Stretch]:
+    """The longest gaps that were filled, then the longest that were left missing, over all targets and series.
+
+    Of equally long gaps the one comes first across which the observed value changes most, in
+    training standard deviations. Without any gap, the beginning of the first series.
+
+    Parameters
+    ----------
+    arrays : AsOfArrays
+    scaler : Scaler
+        Of all features, in their order.
+    series_names : sequence of str
+        One per series.
+    filled, left : int
+        Most gaps of either kind.
+    """
+    gaps = [gap for target in range(len(arrays.target_indices)) for gap in _ranked_gaps(arrays, target)]
+    gaps.sort(key=lambda gap: gap[0])
+    chosen = [gap[1:] for gap in gaps if gap[4]][:filled] + [gap[1:] for gap in gaps if not gap[4]][:left]
+    chosen = chosen or [(0, 0, 0, True)]
+    return [_stretch(arrays, scaler, series_names, target, begin, end) for target, begin, end, _ in chosen]
+
+
+def _ranked_gaps(arrays: AsOfArrays, target: int) -> list[tuple[tuple[float, ...], int, int, int, bool]]:
+    """Gaps between two observations of one series: rank (smaller is worse), target, first row, end, filled."""
+    z = arrays.scaled[:, arrays.target_indices[target]]
+    found = []
+    for first, last in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
+        rows = first + np.flatnonzero(arrays.observed[first:last, target])
+        for before in np.flatnonzero(np.diff(rows) > 1):
+            left, right = int(rows[before]), int(rows[before + 1])
+            jump = float(abs(z[right] - z[left]))
+            is_filled = not np.isnan(z[left + 1 : right]).any()
+            found.append(((left + 1 - right, -jump, target, left), target, left + 1, right, is_filled))
+    return found
+
+
+def _stretch(arrays: AsOfArrays, scaler: Scaler, names: Sequence[str], target: int, begin: int, end: int) -> Stretch:
+    series = int(np.searchsorted(arrays.series_offsets, begin, side="right")) - 1
+    length = end - begin
+    reach = min(max(12, 2 * length), max(MOST_CONTEXT, length // 2)) if length else 2 * MOST_CONTEXT
+    first = max(int(arrays.series_offsets[series]), begin - reach)
+    last = min(int(arrays.series_offsets[series + 1]), end + reach)
+    name = str(arrays.feature_names[arrays.target_indices[target]])
+    smooth = np.flatnonzero(arrays.feature_names == f"{name}_smooth")
+
+    def values(scores: np.ndarray, column: int) -> np.ndarray:
+        rows = scores[first:last, [column]].astype(np.float64)
+        return scaler.columns(np.array([column])).inverse(rows, np.full(last - first, series))[:, 0]
+
+    column = int(arrays.target_indices[target])
+    return Stretch(
+        series=names[series],
+        target=name,
+        timestamps=arrays.timestamps[first:last],
+        raw=arrays.raw_target[first:last, target],
+        filled=values(arrays.scaled, column),
+        causal=values(arrays.causal, column),
+        smoothed=values(arrays.scaled, int(smooth[0])) if len(smooth) else None,
+        gap=slice(begin - first, end - first),
+    )
+
+
+def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
+    """All rows of the stretches: gap (from 1), series, target, timestamp, row, raw, filled, causal, smoothed.
+
+    `row` counts them one behind the other, from 1; before each stretch but the first is a row without values, where
+    the lines of `dvc plots` break off.
+    """
+    parts = [
+        pd.DataFrame(
+            {
+                "gap": number,
+                "series": item.series,
+                "target": item.target,
+                "timestamp": pd.to_datetime(item.timestamps, unit="ns").strftime("%Y-%m-%dT%H:%M:%S"),
+                "raw": item.raw,
+                "filled": item.filled,
+                "causal": item.causal,
+            }
+            | ({} if item.smoothed is None else {"smoothed": item.smoothed})
+        )
+        for number, item in enumerate(stretches, start=1)
+    ]
+    apart = [part.reindex([-1, *part.index]) if number else part for number, part in enumerate(parts)]
+    table = pd.concat(apart, ignore_index=True)
+    table["gap"] = table["gap"].bfill().astype(np.int64)
+    table.insert(4, "row", np.arange(1, len(table) + 1))
+    return table
+
+
+def plot_spline(path: Path, stretches: Sequence[Stretch]) -> None:
+    """Draw each stretch in a panel: raw observations, the filled series, and what was known in between."""
+    columns = min(len(stretches), 3)
+    rows = -(-len(stretches) // columns)
+    with house_style():
+        figure = Figure(figsize=(max(4.3 * columns, 7.5), 3.0 * rows + 0.7))
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, item in zip(axes, stretches, strict=False):
+            _draw_stretch(axis, item)
+        for axis in axes[len(stretches) :]:
+            axis.set_visible(False)
+        figure.suptitle("The longest gaps: filled, and left missing")
+        labels = {text: handle for axis in axes for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+        figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4)
+        save_png(figure, path)
+
+
+def _draw_stretch(axis: Axes, item: Stretch) -> None:
+    times = _dates(item.timestamps)
+    length = item.gap.stop - item.gap.start
+    around = slice(max(item.gap.start - 1, 0), item.gap.stop + 1)
+    if length:
+        half = (times[1] - times[0]) / 2
+        colour = "#f3f6f9" if item.is_filled else "#fbeee6"
+        axis.axvspan(times[item.gap.start] - half, times[item.gap.stop - 1] + half, color=colour, zorder=0, linewidth=0)
+        causal = {"color": ORANGE, "linewidth": 1.5, "dashes": DASHES[0]}
+        axis.plot(times[around], item.causal[around], label="known before the gap closes", **causal)
+    axis.plot(times, item.filled, color=BLUE, linewidth=1.6, label="filled")
+    if item.smoothed is not None:
+        axis.plot(times, item.smoothed, color=GREEN, linewidth=1.4, label="smoothed, from the past alone")
+    axis.plot(times, item.raw, color=INK, linestyle="", marker="o", markersize=2.4, label="observed")
+    what = f"{length} rows {'filled' if item.is_filled else 'left missing'}" if length else "no gap"
+    axis.set_title(f"{item.series + ': ' if item.series else ''}{what}")
+    axis.set_ylabel(item.target)
+    _date_axis(axis)
+
+
+def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS) -> pd.DataFrame:
+    """Share of grid rows without a value, by column and stretch of time.
+
+    Its columns: timestamp (begin of the stretch), day (of the same instant, since the first row), column, missing (0 to
+    1), rows (of the grid).
+
+    A stretch in which no series has grid rows is left out.
+
+    Parameters
+    ----------
+    table : RawTable
+        What was read; its columns in their order.
+    arrays : AsOfArrays
+        What was made of it; its timestamps are the grid.
+    bins : int
+        Most stretches; each has as many grid rows, the last one perhaps fewer.
+    """
+    first, last = int(arrays.timestamps.min()), int(arrays.timestamps.max())
+    step = _step(arrays)
+    width = -(-((last - first) // step + 1) // bins) * step
+    count = (last - first) // width + 1
+    expected = np.bincount((arrays.timestamps - first) // width, minlength=count)
+    # Stamps may lie half a step outside the grid.
+    place = np.clip((table.stamps - first + step // 2) // width, 0, count - 1)
+    since = width * np.flatnonzero(expected)
+    begins = pd.to_datetime(first + since, unit="ns").strftime("%Y-%m-%dT%H:%M:%S")
+    parts = []
+    for index, name in enumerate(table.columns):
+        present = np.bincount(place[~np.isnan(table.values[:, index])], minlength=count)
+        share = 1 - present[expected > 0] / expected[expected > 0]
+        content = {"timestamp": begins, "day": since / DAY_NS, "column": name, "missing": np.clip(share, 0.0, 1.0)}
+        parts.append(pd.DataFrame(content | {"rows": expected[expected > 0]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot_missing(path: Path, missing: pd.DataFrame) -> None:
+    """Draw the table of `missing_table` as one band per column; of many columns those with most missing."""
+    wide = missing.pivot_table(index="column", columns="timestamp", values="missing", sort=False)
+    rows = missing.pivot_table(index="column", columns="timestamp", values="rows", sort=False)
+    total = (wide * rows).sum(axis=1) / rows.sum(axis=1)
+    kept = total.index.isin(total.sort_values(ascending=False, kind="stable").index[:MOST_COLUMNS])
+    wide, total = wide[kept], total[kept]
+    edges = _dates(pd.to_datetime(wide.columns).as_unit("ns").astype("int64").to_numpy())
+    width = edges[1] - edges[0] if len(edges) > 1 else np.timedelta64(1, "D")
+    darkest = next(limit for limit in COLOUR_LIMITS if limit >= wide.to_numpy().max())
+    with house_style():
+        figure = Figure(figsize=(9.5, 1.7 + 0.34 * len(wide)))
+        axis = figure.subplots()
+        mesh = axis.pcolormesh(
+            np.append(edges, edges[-1] + width),
+            np.arange(len(wide) + 1),
+            wide.to_numpy(),
+            cmap="Blues",
+            vmin=0,
+            vmax=darkest,
+        )
+        labels = [f"{name}  {share:.1%}" for name, share in total.items()]
+        axis.set_yticks(np.arange(len(wide)) + 0.5, labels=labels)
+        axis.tick_params(axis="y", length=0, labelcolor=INK)
+        axis.invert_yaxis()
+        axis.grid(visible=False)
+        for line in range(1, len(wide)):
+            axis.axhline(line, color="white", linewidth=2)
+        _date_axis(axis)
+        bar = figure.colorbar(mesh, ax=axis, label="share missing", format=PercentFormatter(1.0, decimals=0), pad=0.02)
+        bar.outline.set_visible(False)
+        figure.suptitle("Missing values over time")
+        save_png(figure, path)
+
+
+def plot_splits(path: Path, arrays: AsOfArrays) -> None:
+    """Draw each target over time with the training, validation and test part; of a panel median and range."""
+    names = [str(arrays.feature_names[index]) for index in arrays.target_indices]
+    with house_style():
+        figure = Figure(figsize=(9.5, 1.4 + 2.1 * len(names)))
+        axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for target, axis in enumerate(axes):
+            _draw_parts(axis, arrays, named=target == 0)
+            _draw_course(axis, arrays.timestamps, arrays.raw_target[:, target])
+            axis.set_ylabel(names[target])
+        _date_axis(axes[-1])
+        n_series = len(arrays.series_offsets) - 1
+        figure.suptitle("Training, validation and test part" + (f" of {n_series} series" if n_series > 1 else ""))
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        save_png(figure, path)
+
+
+def _draw_parts(axis: Axes, arrays: AsOfArrays, *, named: bool) -> None:
+    stamps = arrays.timestamps
+    instants = [int(each) for each in arrays.split_instants]
+    bounds = [int(stamps.min()), *instants, int(stamps.max()) + _step(arrays)][: len(PART_COLOURS) + 1]
+    for (name, colour), begin, end in zip(PART_COLOURS.items(), bounds[:-1], bounds[1:], strict=True):
+        left, right = _dates(np.array([begin, end]))
+        axis.axvspan(left, right, color=colour, zorder=0, linewidth=0)
+        if named:
+            rows = int(((stamps >= begin) & (stamps < end)).sum())
+            middle = left + (right - left) / 2
+            text = f"{name}\n{rows:,} rows"
+            axis.text(middle, 1.02, text, transform=axis.get_xaxis_transform(), ha="center", va="bottom", color=INK)
+    axis.set_xlim(*_dates(np.array([bounds[0], bounds[-1]])))
+
+
+def _draw_course(axis: Axes, stamps: Int[np.ndarray, " rows"], values: Float[np.ndarray, " rows"]) -> None:
+    """Median and range of the observed values in short stretches of time."""
+    observed: Bool[np.ndarray, " rows"] = ~np.isnan(values)
+    if not observed.any():
+        return
+    first, last = int(stamps.min()), int(stamps.max())
+    width = max(1, -(-(last - first + 1) // CURVE_BINS))
+    places = (stamps[observed] - first) // width
+    bins = pd.Series(values[observed]).groupby(places).agg(["min", "median", "max"])
+    bins = bins.reindex(np.arange(int(places.max()) + 1))
+    # Where stretches are shorter than the steps of the data, empty ones are no gap.
+    bins = bins.interpolate(limit=max(1, int(np.median(np.diff(np.unique(places)))) - 1) if len(places) > 1 else 1)
+    times = _dates(first + width * bins.index.to_numpy() + width // 2)
+    axis.fill_between(times, bins["min"], bins["max"], color=GREY, alpha=0.35, linewidth=0, label="range")
+    axis.plot(times, bins["median"], color=BLUE, linewidth=1.2, label="median of the observed values")
+
+
+def _step(arrays: AsOfArrays) -> int:
+    within = np.diff(arrays.timestamps)
+    return int(within[within > 0].min()) if (within > 0).any() else 1
+
+
+def _dates(stamps: Int[np.ndarray, " n"]) -> np.ndarray:
+    return stamps.astype("datetime64[ns]").astype("datetime64[us]")
+
+
+def _date_axis(axis: Axes) -> None:
+    # A style does not cover the user's time zone.
+    locator = AutoDateLocator(tz=datetime.UTC, minticks=3, maxticks=6)
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=datetime.UTC))
+    axis.margins(x=0.01)

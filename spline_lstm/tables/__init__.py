@@ -1,0 +1,1 @@
+"""Raw tables: sources, reading of CSV and Parquet, the data contract."""

@@ -1,0 +1,159 @@
+"""The data contract: what is wrong with a raw table, all of it, with row numbers.
+
+Every broken rule of a column becomes one line. Row numbers are lines of the file. Single cells are
+checked in `spline_lstm.tables.cell_checks`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from spline_lstm.core.errors import DataContractError, MissingCovariateError, shorten
+from spline_lstm.core.schema import Schema
+
+MOST_VIOLATIONS = 20
+MOST_ROWS = 20
+ROWS_IN_LINE = 5
+
+# Rule -> what is wrong and what to do; `{column}`, `{cell}` and `{form}` are filled in.
+RULES = {
+    "stamp_missing": "the stamp is missing; each row needs a stamp",
+    "zone": "stamps with and without a time zone are mixed; write all of them in one form",
+    "stamp": "stamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
+    "stamp_range": "stamp {cell} is out of range; stamps must lie between the years 1678 and 2261",
+    "epoch": "the stamp is no number of the declared unix time; mend it",
+    "series": "the series key {column!r} is missing; add it",
+    "number": "column {column!r} holds {cell}, which is no number; "
+    "mend the cell, or declare the text in table_format.missing_markers of the schema",
+    "finite": "column {column!r} is infinite; values must be finite or missing",
+    "whole": "column {column!r} holds {cell}, which is no whole number; mend the cell or declare the dtype float",
+    "boolean": "column {column!r} holds {cell}, which is no boolean (0, 1, true, false); mend the cell, or declare "
+    "the dtype, or the text in table_format.missing_markers of the schema",
+    "static": "static covariate {column!r} is {cell}, unlike earlier in its series; it must not change in a series",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule.
+
+    Attributes
+    ----------
+    rule : name of the rule
+    column : name of the column, or "" for the table
+    rows : first lines of the file that break it
+    count : number of all such lines
+    text : what is wrong, and what to do
+    """
+
+    rule: str
+    column: str
+    rows: tuple[int, ...]
+    count: int
+    text: str
+
+    def line(self, where: str) -> str:
+        """The whole message: file, row, rule, and what to do."""
+        place = f"{where} row {self.rows[0]}" if self.rows else where
+        others = ", ".join(map(str, self.rows[1:ROWS_IN_LINE]))
+        more = ", ..." if self.count > ROWS_IN_LINE else ""
+        return f"{place}: {self.text}" + (f" ({self.count} rows: also {others}{more})" if others else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Content for metrics/data.json."""
+        return {
+            "rule": self.rule,
+            "column": self.column,
+            "rows": list(self.rows),
+            "count": self.count,
+            "text": self.text,
+        }
+
+
+def raise_violations(violations: Sequence[Violation], where: str, quality: Mapping[str, Any]) -> None:
+    """Raise DataContractError with all violations, of which at most `MOST_VIOLATIONS` are listed; none: do nothing."""
+    if not violations:
+        return
+    listed = violations[:MOST_VIOLATIONS]
+    report = {"violation_count": len(violations), "violations": [item.to_json() for item in listed], **quality}
+    raise DataContractError(*(item.line(where) for item in listed), quality=report)
+
+
+def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
+    """All columns that the schema needs are there, and none stands twice.
+
+    Raises
+    ------
+    MissingCovariateError
+        A required covariate is missing.
+    DataContractError
+        Another column is missing or stands twice.
+    """
+    present = shorten(", ".join(names), 400).strip("'")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    found = [Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one") for name in twice]
+    needed = [schema.timestamp_col, *schema.target_cols, *([schema.series_col] if schema.series_col else [])]
+    found += [
+        Violation(
+            "absent",
+            name,
+            (),
+            1,
+            f"column {name!r} of the schema is not in the table (columns: {present}); "
+            "mend the schema or table_format.separator",
+        )
+        for name in needed
+        if name not in names
+    ]
+    raise_violations(found, where, {})
+    covariates = [*schema.dynamic_covariates, *schema.static_covariates]
+    missing = [item.name for item in covariates if item.required and item.name not in names]
+    if missing:
+        raise MissingCovariateError(
+            f"{where}: required covariate {', '.join(map(repr, missing))} is not in the table (columns: {present}); "
+            "add the column or set required to false in the schema"
+        )
+
+
+def check_order(
+    stamps: Int[np.ndarray, " rows"],
+    keys: Int[np.ndarray, " rows"],
+    lines: Int[np.ndarray, " rows"],
+    *,
+    duplicates_allowed: bool,
+) -> list[Violation]:
+    """Stamps increase within a series, and none stands twice unless that is allowed.
+
+    Parameters
+    ----------
+    stamps, keys : [rows] ns and series of each row, rows of a series together
+    lines : [rows] lines of the file
+    """
+    same_series = np.diff(keys) == 0
+    # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
+    backwards = np.flatnonzero(same_series & (stamps[1:] < stamps[:-1])) + 1
+    twice = np.flatnonzero(same_series & (stamps[1:] == stamps[:-1])) + 1
+    found = []
+    if len(backwards):
+        at = backwards[0]
+        text = (
+            f"timestamp {_text(int(stamps[at]))} is earlier than {_text(int(stamps[at - 1]))} before it; "
+            "stamps must increase within a series. Sort the file or set data.sort: true"
+        )
+        found.append(Violation("order", "", tuple(lines[backwards[:MOST_ROWS]].tolist()), len(backwards), text))
+    if len(twice) and not duplicates_allowed:
+        text = (
+            f"timestamp {_text(int(stamps[twice[0]]))} stands twice in its series; "
+            "remove a row or set data.duplicates to first, last or mean"
+        )
+        found.append(Violation("twice", "", tuple(lines[twice[:MOST_ROWS]].tolist()), len(twice), text))
+    return found
+
+
+def _text(stamp: int) -> str:
+    return re.sub(r"(:\d\d)\.?0*$", r"\1", str(pd.Timestamp(int(stamp))))

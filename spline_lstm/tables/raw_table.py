@@ -1,0 +1,268 @@
+"""The raw table: CSV text to typed columns, checked against the data contract.
+
+Row numbers in messages are lines of the file, the header being line 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import lazy_loader
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.schema import Schema
+from spline_lstm.tables.contract import check_header, check_order, raise_violations
+from spline_lstm.tables.csv_text import parse_csv, plain_lines, read_header, read_lines
+from spline_lstm.tables.parsing import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
+
+cells_contract: Any = lazy_loader.load("spline_lstm.tables.cell_checks", suppress_warning=True)
+
+DISCRETE = ("boolean", "categorical")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Rows sorted by series and stamp, each stamp once.
+
+    Attributes
+    ----------
+    stamps : [rows] int64, ns since 1970 UTC
+    values : [rows, columns] float64, data units, NaN where missing; a category is its position in `categories`
+    columns : names of `values`: targets, then dynamic covariates
+    series_offsets : [series + 1] int64, first row of each series and the end
+    series_names : one name per series, in sorted order ("" where the schema has no series column)
+    duplicates : number of rows merged into another row of the same stamp
+    unknown_columns : columns that the schema does not name
+    categories : categorical column -> its texts in sorted order
+    statics : static covariate -> its text per series, None where missing
+    """
+
+    stamps: Int[np.ndarray, " rows"]
+    values: Float[np.ndarray, "rows columns"]
+    columns: tuple[str, ...]
+    series_offsets: Int[np.ndarray, " bounds"]
+    series_names: tuple[str, ...]
+    duplicates: int
+    unknown_columns: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    statics: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+    @property
+    def series(self) -> Int[np.ndarray, " rows"]:
+        """Index of the series of each row."""
+        return np.repeat(np.arange(len(self.series_names)), np.diff(self.series_offsets))
+
+
+def rows_of(table: RawTable, kept: Bool[np.ndarray, " rows"]) -> RawTable:
+    """The table with some of its rows; series without any are left out."""
+    series = table.series[kept]
+    offsets = np.searchsorted(series, np.arange(len(table.series_names) + 1))
+    present = np.flatnonzero(np.diff(offsets) > 0)
+    return replace(
+        table,
+        stamps=table.stamps[kept],
+        values=table.values[kept],
+        series_offsets=np.append(offsets[present], offsets[-1]).astype(np.int64),
+        series_names=tuple(table.series_names[index] for index in present),
+        statics={name: tuple(texts[index] for index in present) for name, texts in table.statics.items()},
+    )
+
+
+def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str) -> RawTable:
+    """Parse and check a raw table.
+
+    Parameters
+    ----------
+    content : bytes
+        CSV text, UTF-8 (a byte order mark is allowed).
+    schema : Schema
+    where : str
+        Name of the file in error messages.
+    sort : bool
+        Sort rows by stamp within a series instead of refusing them.
+    duplicates : str
+        ``error``, ``first``, ``last`` or ``mean``: what becomes of rows with one stamp.
+
+    Raises
+    ------
+    DataContractError
+        The text is no table, or breaks rules of the contract: one line for each.
+    MissingCovariateError
+        A required covariate is not among the columns.
+    """
+    frame, lines = csv_frame(content, schema, where)
+    return typed_table(frame, schema, where=where, sort=sort, duplicates=duplicates, lines=lines)
+
+
+def csv_frame(content: bytes, schema: Schema, where: str) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
+    """The columns of CSV text, and the line of the file on which each row begins; errors as in `read_raw_table`."""
+    content = plain_lines(content, where)
+    header = read_header(content, schema.table_format)
+    if not header:
+        raise DataContractError(f"{where}: the file holds no table; it needs a header line and one row per stamp")
+    check_header(header, schema, where)
+    lines = read_lines(content, schema.table_format, len(header), where)
+    frame = parse_csv(content, schema.table_format, where, _text_columns(schema, header))
+    return frame, lines if len(lines) == len(frame) else np.arange(2, len(frame) + 2, dtype=np.int64)
+
+
+def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
+    """The columns of a frame in memory that the schema names; stamps and series keys may lie in its index.
+
+    Raises
+    ------
+    DataContractError, MissingCovariateError
+        The frame has no rows, or a column is missing or stands twice.
+    """
+    needed = [name for name in (schema.series_col, schema.timestamp_col) if name is not None]
+    if isinstance(frame.index, pd.DatetimeIndex) and schema.timestamp_col not in (*frame.columns, frame.index.name):
+        frame = frame.rename_axis(schema.timestamp_col)
+    if any(name in frame.index.names for name in needed if name not in frame.columns):
+        frame = frame.reset_index()
+    check_header([str(name) for name in frame.columns], schema, where)
+    if frame.empty:
+        raise DataContractError(f"{where}: the frame has no rows; it must hold one row per stamp")
+    named = {*needed, *schema.target_cols, *(c.name for c in (*schema.dynamic_covariates, *schema.static_covariates))}
+    return frame[[name for name in frame.columns if name in named]].reset_index(drop=True)
+
+
+def typed_table(
+    frame: pd.DataFrame,
+    schema: Schema,
+    *,
+    where: str,
+    sort: bool,
+    duplicates: str,
+    lines: Int[np.ndarray, " rows"] | None = None,
+) -> RawTable:
+    """The raw table out of `csv_frame` or `plain_frame`; other parameters and errors as in `read_raw_table`.
+
+    Parameters
+    ----------
+    lines : [rows] int64
+        What rows are called in messages; by default they are counted from 0.
+    """
+    lines = np.arange(len(frame), dtype=np.int64) if lines is None else lines
+    columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
+    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format)
+    cells, categories = _parse_columns(frame, columns, schema)
+    keys, names, keyless = _series_keys(frame, schema)
+    parsed = {schema.timestamp_col: stamps, **dict(zip(columns, cells, strict=True)), **keyless}
+    statics, changing = _statics(frame, schema, keys, len(names))
+    found = []
+    if any_fault([*parsed.values(), *changing.values()]):
+        faults = {name: column.faults for name, column in (parsed | changing).items()}
+        found = cells_contract.check_cells(frame, faults, lines, schema.table_format.timestamp_format)
+    order = np.lexsort((stamps.values, keys)) if sort else np.argsort(keys, kind="stable")
+    sorted_stamps, sorted_keys = stamps.values[order], keys[order]
+    if not any_fault([stamps, *keyless.values()]):
+        found += check_order(sorted_stamps, sorted_keys, lines[order], duplicates_allowed=duplicates != "error")
+    raise_violations(found, where, {"rows": len(frame)})
+
+    discrete = np.array([_is_discrete(schema, name) for name in columns])
+    values = np.column_stack([column.values for column in cells])[order]
+    merged = merge_duplicates(sorted_stamps, values, sorted_keys, duplicates, discrete)
+    named = {schema.timestamp_col, schema.series_col, *columns, *statics}
+    return RawTable(
+        stamps=merged[0],
+        values=merged[1],
+        columns=columns,
+        series_offsets=np.searchsorted(merged[2], np.arange(len(names) + 1)).astype(np.int64),
+        series_names=names,
+        duplicates=len(frame) - len(merged[0]),
+        unknown_columns=tuple(str(name) for name in frame.columns if name not in named),
+        categories=categories,
+        statics=statics,
+    )
+
+
+def _text_columns(schema: Schema, header: Sequence[str]) -> list[str]:
+    """Columns whose cells must reach us as they are written: 01 is another series than 1."""
+    names = [schema.timestamp_col, schema.series_col, *(item.name for item in schema.static_covariates)]
+    names += [item.name for item in schema.dynamic_covariates if item.dtype in DISCRETE]
+    return [name for name in dict.fromkeys(names) if name is not None and name in header]
+
+
+def _parse_columns(
+    frame: pd.DataFrame, columns: Sequence[str], schema: Schema
+) -> tuple[list[Cells], dict[str, tuple[str, ...]]]:
+    cells, categories = [], {}
+    for name in columns:
+        covariate = schema.covariate(name)
+        dtype = covariate.dtype if covariate else "float"
+        if dtype == "categorical":
+            column, categories[name] = parse_categories(frame[name], schema.table_format)
+        elif dtype == "boolean":
+            column = parse_booleans(frame[name], schema.table_format)
+        else:
+            column = parse_numbers(frame[name], schema.table_format, whole=dtype == "int")
+        cells.append(column)
+    return cells, categories
+
+
+def _is_discrete(schema: Schema, name: str) -> bool:
+    covariate = schema.covariate(name)
+    return covariate is not None and covariate.dtype in DISCRETE
+
+
+def _series_keys(
+    frame: pd.DataFrame, schema: Schema
+) -> tuple[Int[np.ndarray, " rows"], tuple[str, ...], dict[str, Cells]]:
+    """Series of each row, names of the series in sorted order, and rows without a key."""
+    if schema.series_col is None:
+        return np.zeros(len(frame), dtype=np.int64), ("",), {}
+    column = frame[schema.series_col]
+    keys, names = pd.factorize(column.astype("str").mask(column.isna()), sort=True)
+    cells = Cells(keys.astype(np.int64), {"series": column.isna().to_numpy()})
+    return cells.values, tuple(str(name) for name in names), {schema.series_col: cells}
+
+
+def _statics(
+    frame: pd.DataFrame, schema: Schema, keys: Int[np.ndarray, " rows"], n_series: int
+) -> tuple[dict[str, tuple[str | None, ...]], dict[str, Cells]]:
+    """Static covariates per series, and the rows that differ from an earlier one of their series."""
+    statics, changing = {}, {}
+    for name in (item.name for item in schema.static_covariates if item.name in frame.columns):
+        cells, texts = parse_categories(frame[name], schema.table_format)
+        codes = np.where(np.isnan(cells.values), -1, cells.values).astype(np.int64)
+        given = np.flatnonzero((codes >= 0) & (keys >= 0))
+        of_series = np.full(n_series, -1)
+        # Assigned backwards, so that the first value of a series is the one that stays.
+        of_series[keys[given][::-1]] = codes[given][::-1]
+        statics[name] = tuple(texts[code] if code >= 0 else None for code in of_series)
+        changing[name] = Cells(codes, {"static": (codes >= 0) & (keys >= 0) & (codes != of_series[keys])})
+    changing.pop(schema.series_col or "", None)
+    return statics, changing
+
+
+def merge_duplicates(
+    stamps: Int[np.ndarray, " rows"],
+    values: Float[np.ndarray, "rows columns"],
+    keys: Int[np.ndarray, " rows"],
+    policy: str,
+    discrete: Bool[np.ndarray, " columns"] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Leave one row per series and stamp, by `policy` (``error`` counts as ``last``); rows must be sorted.
+
+    Columns that are `discrete` have no mean; the last row counts for them.
+    """
+    same = (np.diff(stamps) == 0) & (np.diff(keys) == 0)
+    if not same.any():
+        return stamps, values, keys
+    first: Bool[np.ndarray, " rows"] = np.concatenate([[True], ~same])
+    kept = first if policy == "first" else np.concatenate([~same, [True]])
+    merged = values[kept]
+    if policy == "mean":
+        numbers = np.ones(values.shape[1], dtype=bool) if discrete is None else ~discrete
+        merged[:, numbers] = _means(values[:, numbers], np.flatnonzero(first))
+    return stamps[kept], merged, keys[kept]
+
+
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    counted = ~np.isnan(values)
+    totals = np.add.reduceat(np.where(counted, values, 0.0), starts, axis=0)
+    counts = np.add.reduceat(counted.astype(np.float64), starts, axis=0)
+    return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)

@@ -1,0 +1,81 @@
+"""The state of an unfinished training on disk, so that a killed run goes on where it stopped.
+
+A checkpoint belongs to one content id: of code, libraries, device, data and params. A run with another id
+never sees it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+import optax
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file, write_bytes
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.params import TrainParams
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.jax_setup import device_name
+
+CHECKPOINTS = Path(".cache/training")
+# The folders of code on which the course of a training depends.
+FOLDERS = ("core", "models", "training", "windows")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where one unfinished training keeps its state: `folder`/`content_id`.safetensors."""
+
+    folder: Path
+    content_id: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / f"{self.content_id}.safetensors"
+
+    def write(self, arrays: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, atomically."""
+        write_bytes(self.path, save(dict(arrays), metadata={"progress": json.dumps(progress)}))
+
+    def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """Arrays and progress of the killed run; None where there is none, or the file is damaged."""
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return arrays, json.loads(file.metadata()["progress"])
+        except (FileNotFoundError, SafetensorError):
+            return None
+
+    def require(self) -> None:
+        """Raise ArtifactError unless there is a killed run to go on with."""
+        if self.read() is None:
+            raise ArtifactError(
+                f"{self.path.parent} holds no unfinished training of these data, params and code; run without --resume"
+            )
+
+    def clear(self) -> None:
+        """Remove all checkpoints of the folder: this run is done, and older ones had other inputs."""
+        for path in self.folder.glob("*.safetensors"):
+            path.unlink(missing_ok=True)
+
+
+def checkpoint_of_run(folder: Path, params: TrainParams, config: ModelConfig) -> Checkpoint:
+    """The checkpoint of a training in a pipeline folder."""
+    data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
+    content = content_id(
+        *(sha256_of_file(path) for path in [*data, *code_files(*FOLDERS)]),
+        jax.__version__,
+        flax.__version__,
+        optax.__version__,
+        device_name(),
+        params.model_dump(mode="json"),
+        config.to_json(),
+    )
+    return Checkpoint(folder / CHECKPOINTS, content)

@@ -1,0 +1,92 @@
+"""The series on the device, and the gathering of batches of windows there."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
+
+
+class Series(NamedTuple):
+    """The as-of arrays on the device; see `AsOfArrays`."""
+
+    scaled: Float[Array, "rows features"]
+    causal: Float[Array, "rows features"]
+    known_at: Int[Array, "rows features"]
+    target: Float[Array, "rows targets"]
+    observed: Float[Array, "rows targets"]
+    future: Float[Array, "rows future_features"]
+    static_ids: Int[Array, "series statics"]
+    series_of_row: Int[Array, " rows"]
+
+
+class DeviceBatch(NamedTuple):
+    """Windows of one step: inputs of the network (X, X_future, X_static), labels, 1 where observed."""
+
+    inputs: tuple[Array, Array | None, Array | None]
+    y: Float[Array, "batch outputs"]
+    observed: Float[Array, "batch outputs"]
+
+
+def to_device(windows: Windows, config: ModelConfig) -> Series:
+    """Put the as-of arrays on the device, once."""
+    target, observed = scaled_targets(windows)
+    arrays = windows.arrays
+    lengths = np.diff(arrays.series_offsets)
+    return Series(
+        scaled=jnp.asarray(arrays.scaled),
+        causal=jnp.asarray(arrays.causal),
+        known_at=jnp.asarray(arrays.known_at),
+        target=jnp.asarray(target),
+        observed=jnp.asarray(observed, dtype=jnp.float32),
+        future=jnp.asarray(arrays.future),
+        static_ids=jnp.asarray(arrays.static_ids[:, : len(config.static_sizes)], dtype=jnp.int32),
+        series_of_row=jnp.asarray(np.repeat(np.arange(len(lengths)), lengths), dtype=jnp.int32),
+    )
+
+
+def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -> DeviceBatch:
+    """Windows at the given origins (rows)."""
+    x = gather_inputs(series.scaled, series.causal, series.known_at, origins, config.lookback, xp=jnp)
+    rows = origins[:, None] + jnp.arange(config.horizon)
+    future = series.future[rows] if config.future_features else None
+    static = series.static_ids[series.series_of_row[origins]] if config.static_sizes else None
+    shape = (len(origins), -1)
+    return DeviceBatch((x, future, static), series.target[rows].reshape(shape), series.observed[rows].reshape(shape))
+
+
+def pad_to_batches(
+    origins: Int[np.ndarray, " windows"], size: int
+) -> tuple[Int[np.ndarray, "batches size"], Float[np.ndarray, "batches size"]]:
+    """Cut into whole batches; the last one is filled up with windows of weight 0."""
+    missing = -len(origins) % size
+    padded = np.concatenate([origins, np.full(missing, origins[0])]).astype(np.int32)
+    weight = np.concatenate([np.ones(len(origins), np.float32), np.zeros(missing, np.float32)])
+    return padded.reshape(-1, size), weight.reshape(-1, size)
+
+
+def positive_weight(windows: Windows, weight: float | str) -> float:
+    """The weight of the label 1; for ``balanced`` negatives per positive among the training labels."""
+    if not isinstance(weight, str):
+        return weight
+    target, observed = scaled_targets(windows)
+    rows = windows.splits["train"][:, None] + np.arange(windows.horizon)
+    positives = target[rows][observed[rows]].sum()
+    return float((observed[rows].sum() - positives) / max(positives, 1.0))
+
+
+def check_labels(windows: Windows) -> None:
+    """Raise DataContractError unless every observed target is 0 or 1."""
+    arrays = windows.arrays
+    wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
+    if wrong.any():
+        row, target = (int(index) for index in np.argwhere(wrong)[0])
+        stamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
+        raise DataContractError(
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {stamp}, but train.loss "
+            "bce needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
+        )

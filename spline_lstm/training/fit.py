@@ -1,0 +1,72 @@
+"""A raw table to a trained model: what the stages preprocess, window and train-flax-rnn do, in memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from spline_lstm.core.params import Params
+from spline_lstm.core.schema import Schema
+from spline_lstm.models.saved_model import Model, new_model
+from spline_lstm.series.preprocess import Preprocessed, preprocess
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.training.architecture import model_config
+from spline_lstm.training.loop import Epoch, Trained, train
+from spline_lstm.windows.windows import SPLITS, Windows, make_windows
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What fitting yields: preprocessing and its constants, windows, the course of the training, the model."""
+
+    preprocessed: Preprocessed
+    windows: Windows
+    trained: Trained
+    model: Model
+
+
+def fit_table(
+    table: RawTable,
+    schema: Schema,
+    params: Params,
+    *,
+    where: str,
+    instants: Int[np.ndarray, " two"] | None = None,
+    needed: Sequence[str] = SPLITS,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fit:
+    """Fit every constant and the network on the training part of a table, from scratch.
+
+    Parameters
+    ----------
+    table : RawTable
+        Read as `params.data` says.
+    schema, params
+    where : str
+        Name of the table in messages.
+    instants : [2] int64, ns
+        Begin of the validation and of the test part; by default as `params.preprocess.split` says.
+    needed : sequence of str
+        Parts that must hold a window.
+    on_epoch : callable
+        See `train`.
+
+    Raises
+    ------
+    DataContractError, TooLittleDataError, DivergedError
+        See `preprocess`, `make_windows` and `train`.
+    """
+    result = preprocess(
+        table,
+        schema,
+        params.preprocess,
+        where=where,
+        sort=params.data.sort,
+        duplicates=params.data.duplicates,
+        instants=instants,
+    )
+    windows = make_windows(result.arrays, result.fitted.scaler, params.window, needed)
+    config = model_config(params, windows, result.preprocessor)
+    trained = train(config, windows, params.train, on_epoch)
+    return Fit(result, windows, trained, new_model(config, trained.best, result.preprocessor["run_id"]))

@@ -1,0 +1,324 @@
+"""Training: one compiled program per epoch, early stopping, best and last weights.
+
+The series stays on the device; a step gathers its windows there by index. An epoch is one compiled
+program (`lax.scan` over the batches, then the validation loss), with one transfer to the host: its
+figures; a checkpoint, where one is kept, adds the weights and moments. The members of an ensemble are
+mapped over inside that program, and several devices share each batch.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from tqdm.auto import tqdm
+
+from spline_lstm.core.errors import DivergedError
+from spline_lstm.core.params import TrainParams
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.registry import build, structure, to_arrays
+from spline_lstm.models.sharding import Sharing
+from spline_lstm.training.checkpoints import Checkpoint
+from spline_lstm.training.device_windows import Series, check_labels, gather, pad_to_batches, positive_weight, to_device
+from spline_lstm.training.losses import Loss
+from spline_lstm.training.optimizers import best_epoch, make_optimizer, rate_factor
+from spline_lstm.windows.windows import Windows
+
+# Windows per step of the validation scan: large enough for fast matmuls, small enough for any memory.
+VALIDATION_BATCH = 64
+# Sequences that go through the network at once on a CPU core, where what the backward pass needs of them stays
+# in its cache. Matmuls of this size also stay on one thread, so that the size of the thread pool cannot
+# change how they are summed.
+CPU_SEQUENCES = 32
+
+
+class TrainState(NamedTuple):
+    """What an epoch carries on; leaves of an ensemble have a leading member axis."""
+
+    weights: Any
+    optimizer: optax.OptState
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """Figures of one epoch.
+
+    Attributes
+    ----------
+    epoch : from 1
+    train_loss : mean over all training labels, each as its step saw it
+    validation_loss : mean over all validation labels, of the mean forecast where there are several members
+    gradient_norm : largest global norm of a step's gradient, before clipping
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    gradient_norm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Result of a training.
+
+    Attributes
+    ----------
+    best, last : dict of name -> float32 array
+        Weights of the epoch with the lowest validation loss, and of the last epoch.
+    history : list of Epoch
+    best_epoch : int, from 1
+    """
+
+    best: dict[str, np.ndarray]
+    last: dict[str, np.ndarray]
+    history: list[Epoch]
+    best_epoch: int
+
+    @property
+    def best_losses(self) -> Epoch:
+        """Figures of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+
+def train(
+    config: ModelConfig,
+    windows: Windows,
+    params: TrainParams,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    on_restore: Callable[[list[Epoch]], None] = lambda history: None,
+) -> Trained:
+    """Train a forecaster on the training windows, watching the validation windows.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    windows : Windows
+    params : TrainParams
+    on_epoch : callable
+        Called with the figures of each epoch, before they are checked to be finite.
+    checkpoint : Checkpoint, optional
+        Written after each epoch, removed at the end. Where a killed run left one, the training goes
+        on behind its last epoch and ends with the same bytes as an unbroken one.
+    on_restore : callable
+        Called with the figures of the epochs of such a run.
+
+    Raises
+    ------
+    DataContractError
+        The loss is bce, and a label is neither 0 nor 1.
+    DivergedError
+        A loss or a gradient is no longer finite.
+    """
+    if params.loss == "bce":
+        check_labels(windows)
+    optimizer = make_optimizer(params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size))
+    state = start(config, optimizer, params.seed)
+    run_epoch = make_epoch(config, optimizer, params, windows)
+    history: list[Epoch] = []
+    best: dict[str, np.ndarray] = {}
+    if checkpoint is not None and (kept := checkpoint.read()) is not None:
+        state, best, history = restore(state, *kept)
+        on_restore(history)
+    with tqdm(total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None) as bar:
+        while not finished(history, params):
+            factor = rate_factor([item.validation_loss for item in history], params)
+            state, figures = run_epoch(state, len(history) + 1, factor)
+            history.append(Epoch(len(history) + 1, *np.asarray(figures).tolist()))
+            on_epoch(history[-1])
+            check_finite(history[-1])
+            if best_epoch([item.validation_loss for item in history]) == len(history):
+                best = to_arrays(state.weights)
+            if checkpoint is not None:
+                checkpoint.write(*snapshot(state, best, history))
+            bar.update()
+    if checkpoint is not None:
+        checkpoint.clear()
+    losses = [item.validation_loss for item in history]
+    return Trained(best, to_arrays(state.weights), history, best_epoch(losses))
+
+
+def finished(history: Sequence[Epoch], params: TrainParams) -> bool:
+    """True after `max_epochs` epochs, or `patience` epochs without improvement."""
+    best = best_epoch([item.validation_loss for item in history], params.min_delta)
+    return len(history) >= params.max_epochs or len(history) - best >= params.patience
+
+
+def training_curve(history: Sequence[Epoch]) -> str:
+    """CSV text: epoch, train_loss, validation_loss, gradient_norm."""
+    names = [field.name for field in dataclasses.fields(Epoch)]
+    rows = [",".join(f"{value:.8g}" for value in dataclasses.astuple(item)) for item in history]
+    return "\n".join([",".join(names), *rows]) + "\n"
+
+
+def check_finite(last: Epoch) -> None:
+    """Raise DivergedError when a figure of an epoch is not finite."""
+    if not all(math.isfinite(value) for value in dataclasses.astuple(last)):
+        raise DivergedError(
+            f"epoch {last.epoch}: the training loss is {last.train_loss:g}, the validation loss "
+            f"{last.validation_loss:g} and the largest gradient norm {last.gradient_norm:g}; all must be finite. "
+            "Lower train.learning_rate or train.clip_norm"
+        )
+
+
+def snapshot(
+    state: TrainState, best: dict[str, np.ndarray], history: Sequence[Epoch]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Content of a checkpoint: arrays by name, and the history."""
+    arrays = {f"state.{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
+    arrays |= {f"best.{name}": value for name, value in best.items()}
+    return arrays, {"history": [dataclasses.astuple(item) for item in history]}
+
+
+def restore(
+    state: TrainState, arrays: dict[str, np.ndarray], progress: dict[str, Any]
+) -> tuple[TrainState, dict[str, np.ndarray], list[Epoch]]:
+    """Undo `snapshot`; `state` gives the structure."""
+    leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
+    best = {name.removeprefix("best."): value for name, value in arrays.items() if name.startswith("best.")}
+    history = [Epoch(*item) for item in progress["history"]]
+    return jax.tree.unflatten(jax.tree.structure(state), leaves), dict(sorted(best.items())), history
+
+
+def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+    """Fresh weights and optimiser state; one compiled program instead of one for each small array."""
+
+    def member(key: PRNGKeyArray) -> TrainState:
+        weights = nnx.state(build(config, key=key), nnx.Param)
+        return TrainState(weights, optimizer.init(weights))
+
+    return jax.jit(each_member(member, config.ensemble_size))(member_keys(config.ensemble_size, seed))
+
+
+def member_keys(members: int, seed: int) -> PRNGKeyArray:
+    """Key of each member, from the seeds seed, seed + 1, ...: [members], or a single key."""
+    keys = [jax.random.key(seed + member) for member in range(members)]
+    return keys[0] if members == 1 else jnp.stack(keys)
+
+
+def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) -> Callable[..., Any]:
+    """Map over members; a single network has no member axis, since a batched matmul of one is slower."""
+    return function if members == 1 else jax.vmap(function, in_axes=in_axes)
+
+
+def make_epoch(
+    config: ModelConfig, optimizer: optax.GradientTransformation, params: TrainParams, windows: Windows
+) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
+    """Compile an epoch: ``run(state, number, rate factor) -> state, [train loss, validation loss, gradient norm]``."""
+    graph, _ = structure(config)
+    loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
+    members = config.ensemble_size
+    sharing = Sharing(params.batch_size, VALIDATION_BATCH)
+    series = jax.tree.map(sharing.place, to_device(windows, config))
+    validation = jax.tree.map(
+        lambda part: sharing.place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
+    )
+    compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
+    part = part_size(config, params.batch_size // sharing.shares)
+
+    def total_loss(
+        weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
+    ) -> tuple[Array, Array]:
+        batch = gather(series, origins, config)
+        cast = jax.tree.map(lambda value: value.astype(compute), weights)
+        output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
+        return loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
+
+    @sharing.sum
+    def sums(common: Any, share: Any) -> Any:
+        """Loss, labels and gradient of a share of a batch, part by part."""
+        weights, series = common
+        slope = jax.value_and_grad(total_loss, has_aux=True)
+
+        def add(sums: Any, part: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, slope(weights, series, *part)), None
+
+        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, part), share)
+        zero = (jnp.float32(0), jnp.float32(0)), jax.tree.map(jnp.zeros_like, weights)
+        return lax.scan(add, zero, parts)[0]
+
+    def step(
+        state: TrainState,
+        series: Series,
+        index: Array,
+        origins: Int[Array, " batch"],
+        weight: Float[Array, " batch"],
+        key: PRNGKeyArray,
+        factor: Array,
+    ) -> tuple[TrainState, tuple[Array, Array, Array]]:
+        # A key for each window: what is dropped depends neither on parts nor on devices.
+        keys = jax.random.split(jax.random.fold_in(key, index), len(origins))
+        (total, count), gradient = sums((state.weights, series), (origins, weight, keys))
+        gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
+        updates = jax.tree.map(lambda update: update * factor, updates)
+        norm = optax.tree.norm(gradient)
+        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (total, count, norm)
+
+    @sharing.sum
+    def validate(common: Any, share: Any) -> tuple[Array, Array]:
+        weights, series = common
+        origins, weight = share
+        gathered = gather(series, origins, config)
+        forecast = each_member(lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members)(weights)
+        mean = forecast if members == 1 else forecast.mean(axis=0)
+        return loss_sum(loss, mean, gathered.y, gathered.observed * weight[:, None])
+
+    @jax.jit
+    def epoch(state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array) -> Any:
+        def body(state: TrainState, batch: Any) -> Any:
+            steps = each_member(step, members, in_axes=(0, None, None, 0, None, 0, None))
+            index, origins, weight = batch
+            return steps(state, series, index, origins, weight, keys, factor)
+
+        state, (losses, labels, norms) = lax.scan(body, state, (jnp.arange(len(batches[0])), *batches))
+        totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
+        train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
+        return state, jnp.stack([train_loss, totals.sum() / counts.sum(), norms.max()])
+
+    def run(state: TrainState, number: int, factor: float) -> tuple[TrainState, Array]:
+        batches = shuffled(windows.splits["train"], params, members, number)
+        key = member_keys(members, params.seed)
+        keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
+        placed = tuple(sharing.place(part, part.ndim - 1) for part in batches)
+        return epoch(jax.tree.map(sharing.place, state), series, placed, validation, keys, jnp.float32(factor))
+
+    return run
+
+
+def shuffled(
+    origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
+) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
+    """Batches of an epoch; each member has its own order, that of a single network with its seed."""
+    orders = [np.random.default_rng([params.seed + member, epoch]).permutation(origins) for member in range(members)]
+    batches = [pad_to_batches(order, params.batch_size) for order in orders]
+    rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
+    return rows, batches[0][1]
+
+
+def part_size(config: ModelConfig, share: int) -> int:
+    """Windows of a device's share of a batch that go through the network at once; the parts add up their gradients."""
+    sequences = len(config.targets) if config.channels == "independent" else 1
+    most = max(1, CPU_SEQUENCES // sequences)
+    if jax.default_backend() != "cpu" or share <= most:
+        return share
+    size = next(size for size in range(most, 0, -1) if share % size == 0)
+    # A share with no divisor of use stays whole.
+    return size if 2 * size > most else share
+
+
+def loss_sum(
+    loss: Loss,
+    output: Float[Array, "batch all_outputs"],
+    y: Float[Array, "batch outputs"],
+    counted: Float[Array, "batch outputs"],
+) -> tuple[Array, Array]:
+    """Weighted sum of the losses of a batch, and the sum of the weights."""
+    return jnp.sum(loss(output.reshape(*y.shape, -1), y) * counted), jnp.sum(counted)

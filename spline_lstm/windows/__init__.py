@@ -1,0 +1,1 @@
+"""Forecast windows: as-of arrays, scaling, origins and splits."""

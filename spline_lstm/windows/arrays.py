@@ -1,0 +1,84 @@
+"""The as-of arrays of all series, as stages hand them on (data/processed/processed.npz)."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.core.artifacts import read_arrays, write_arrays
+from spline_lstm.core.errors import ArtifactError
+
+
+def _none() -> Int[np.ndarray, " none"]:
+    return np.empty(0, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class AsOfArrays:
+    """Regular arrays of all series, one after another along `rows`.
+
+    A window at forecast origin t takes `scaled` where ``known_at < t`` and `causal` elsewhere.
+
+    Attributes
+    ----------
+    scaled : [rows, F_total] float32, z-scores: observations and spline values, NaN where unknown
+    causal : [rows, F_total] float32, z-scores: what stands in for a value that is not known yet
+    known_at : [rows, F_total] int32: first row (of all series together) at which `scaled` is known, -1: always
+    valid : [rows] bool: no target has been silent for longer than the gap limit
+    raw_target : [rows, F_target] float64, data units, NaN where not observed
+    observed : [rows, F_target] bool
+    timestamps : [rows] int64, ns since 1970 UTC
+    series_offsets : [series + 1] int64: first row of each series, and the end
+    static_ids : [series, n_static] int32, 0: unknown
+    feature_names : [F_total] text: targets, dynamic covariates, added channels, calendar features
+    target_indices : [F_target] int32: positions of the targets among the features
+    split_instants : [2 or 3] int64, ns: begin of the validation and of the test part, and its end where it has one
+    future_indices : [F_future] int32: positions of the features that are known in advance
+    calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
+    """
+
+    scaled: Float[np.ndarray, "rows features"]
+    causal: Float[np.ndarray, "rows features"]
+    known_at: Int[np.ndarray, "rows features"]
+    valid: Bool[np.ndarray, " rows"]
+    raw_target: Float[np.ndarray, "rows targets"]
+    observed: Bool[np.ndarray, "rows targets"]
+    timestamps: Int[np.ndarray, " rows"]
+    series_offsets: Int[np.ndarray, " bounds"]
+    static_ids: Int[np.ndarray, "series statics"]
+    feature_names: np.ndarray
+    target_indices: Int[np.ndarray, " targets"]
+    split_instants: Int[np.ndarray, " two_or_three"]
+    future_indices: Int[np.ndarray, " future"] = field(default_factory=_none)
+    calendar_indices: Int[np.ndarray, " calendar"] = field(default_factory=_none)
+
+    @property
+    def future(self) -> Float[np.ndarray, "rows future"]:
+        """Features that are known in advance, z-scores, never NaN."""
+        return self.scaled[:, self.future_indices]
+
+    @property
+    def step_ns(self) -> int:
+        """Length of one step, ns, read off a series with more than one row."""
+        begin = self.series_offsets[np.argmax(np.diff(self.series_offsets) > 1)]
+        return int(self.timestamps[begin + 1] - self.timestamps[begin])
+
+    @property
+    def row_series(self) -> Int[np.ndarray, " rows"]:
+        """Index of the series of each row."""
+        lengths = np.diff(self.series_offsets)
+        return np.repeat(np.arange(len(lengths)), lengths)
+
+    def save(self, path: Path) -> None:
+        """Write all arrays to an .npz file, atomically."""
+        write_arrays(path, {item.name: getattr(self, item.name) for item in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> "AsOfArrays":
+        """Read what `save` wrote; ArtifactError where a file is missing, damaged or of another version."""
+        arrays = read_arrays(path)
+        names = {item.name for item in fields(cls)}
+        if set(arrays) != names:
+            raise ArtifactError(f"{path} was written by another version of the code; run `dvc repro`")
+        return cls(**arrays)

@@ -1,0 +1,271 @@
+"""Forecast origins, their splits, and the gathering of windows.
+
+A window at origin t (a row) has the inputs of rows ``t - lookback .. t - 1`` as they were known
+before t, and the labels of rows ``t .. t + horizon - 1``.
+
+::
+
+    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----| later: none, where it ends
+    labels     of a split lie inside it    embargo: labels of none
+    inputs     reach back `lookback` rows, into earlier splits where need be
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.core.artifacts import content_id, read_arrays, read_preprocessor, write_arrays
+from spline_lstm.core.errors import ArtifactError, TooLittleDataError
+from spline_lstm.core.params import WindowParams
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows as plain arrays.
+
+    Attributes
+    ----------
+    X : [windows, lookback, F_total] float32, z-scores
+    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 where not observed
+    mask : [windows, horizon * F_target] bool, True where `y` was observed
+    origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
+    series : [windows] int64, index of the series
+    origin : [windows] int64, row of the first forecast row
+    X_future : [windows, horizon, F_future] float32, z-scores: what is known in advance of the rows to forecast
+    X_static : [windows, n_static] int32: ids of the properties of the series, 0: unknown
+    """
+
+    X: Float[np.ndarray, "windows lookback features"]
+    y: Float[np.ndarray, "windows outputs"]
+    mask: Bool[np.ndarray, "windows outputs"]
+    origin_time: Int[np.ndarray, " windows"]
+    series: Int[np.ndarray, " windows"]
+    origin: Int[np.ndarray, " windows"]
+    X_future: Float[np.ndarray, "windows horizon future"]
+    X_static: Int[np.ndarray, "windows statics"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows over as-of arrays; nothing is copied until `gather` is called.
+
+    Attributes
+    ----------
+    arrays : AsOfArrays
+    scaler : Scaler
+        Of all features, in their order.
+    lookback, horizon : int, rows
+    origins : [windows] int64, rows, increasing within a series
+    split : [windows] uint8, index into `SPLITS`
+    """
+
+    arrays: AsOfArrays
+    scaler: Scaler
+    lookback: int
+    horizon: int
+    origins: Int[np.ndarray, " windows"]
+    split: Int[np.ndarray, " windows"]
+
+    @property
+    def splits(self) -> dict[str, Int[np.ndarray, " windows"]]:
+        """Origins (rows) of each split: train, validation, test."""
+        return {name: self.origins[self.split == index] for index, name in enumerate(SPLITS)}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features of X, in order."""
+        return tuple(str(name) for name in self.arrays.feature_names)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the targets, in order."""
+        return tuple(self.feature_names[index] for index in self.arrays.target_indices)
+
+    @property
+    def step_ns(self) -> int:
+        """Length of one step, ns."""
+        return self.arrays.step_ns
+
+    @property
+    def target_scaler(self) -> Scaler:
+        """The part of the scaler that belongs to the targets."""
+        return self.scaler.columns(self.arrays.target_indices)
+
+    @property
+    def future_names(self) -> tuple[str, ...]:
+        """Names of the features of X_future, in order."""
+        return tuple(self.feature_names[index] for index in self.arrays.future_indices)
+
+    def gather(self, split: str) -> Batch:
+        """All windows of a split (train, validation or test) as one batch."""
+        return self.gather_origins(self.splits[split])
+
+    def batches(self, split: str, size: int) -> Iterator[Batch]:
+        """The windows of a split in batches of at most `size`, in order: bounded memory."""
+        origins = self.splits[split]
+        for start in range(0, len(origins), size):
+            yield self.gather_origins(origins[start : start + size])
+
+    def gather_origins(self, origins: Int[np.ndarray, " windows"]) -> Batch:
+        """The windows at the given origins (rows)."""
+        arrays = self.arrays
+        series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
+        rows = origins[:, None] + np.arange(self.horizon)
+        mask = arrays.observed[rows]
+        scores = self.target_scaler.transform(np.where(mask, arrays.raw_target[rows], 0.0), series)
+        shape = (len(origins), -1)
+        return Batch(
+            X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, origins, self.lookback),
+            y=np.where(mask, scores, 0.0).astype(np.float32).reshape(shape),
+            mask=mask.reshape(shape),
+            origin_time=arrays.timestamps[origins],
+            series=series,
+            origin=origins,
+            X_future=gather_future(arrays.scaled, origins, self.horizon, arrays.future_indices),
+            X_static=arrays.static_ids[series],
+        )
+
+    def to_data_units(
+        self, y: Float[np.ndarray, "windows outputs"], series: Int[np.ndarray, " windows"] | None = None
+    ) -> Float[np.ndarray, "windows horizon targets"]:
+        """Forecasts or labels from z-scores to data units, float64; `series` is needed where each is scaled alone."""
+        return self.target_scaler.inverse(y.reshape(len(y), self.horizon, -1).astype(np.float64), series)
+
+
+def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np) -> Any:
+    """X [windows, lookback, F_total] as known before each origin.
+
+    One formula for NumPy and JAX: `xp` is the array namespace the arrays belong to.
+    """
+    rows = origins[:, None] + xp.arange(-lookback, 0)
+    return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
+
+
+def gather_future(scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np) -> Any:
+    """X_future [windows, horizon, F_future]: the features that are known in advance, of the rows to forecast."""
+    rows = origins[:, None] + xp.arange(horizon)
+    return scaled[rows[:, :, None], future_indices]
+
+
+def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
+    """Observed targets as float32 z-scores (0 where not observed), and where they were observed."""
+    observed = windows.arrays.observed
+    targets = np.where(observed, windows.arrays.raw_target, 0.0)
+    scores = windows.target_scaler.transform(targets, windows.arrays.row_series)
+    return np.where(observed, scores, 0.0).astype(np.float32), observed
+
+
+def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS) -> Windows:
+    """Find all origins whose inputs are known and at least one of whose labels was observed.
+
+    Raises
+    ------
+    TooLittleDataError
+        One of the `needed` splits has no window.
+    """
+    origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
+    split = _split_of(arrays, origins, params)
+    kept = split >= 0
+    windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
+    for name, rows in windows.splits.items():
+        if name in needed and len(rows) == 0:
+            raise TooLittleDataError(
+                f"the {name} part holds no window of {params.lookback} rows back and {params.horizon} ahead without a "
+                "gap beyond preprocess.max_gap; bring more data, or shorten window.lookback or window.horizon"
+            )
+    return windows
+
+
+def find_origins(arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1) -> Int[np.ndarray, " windows"]:
+    """Rows at which a window can be made: `lookback` valid rows before, and an observed label in `horizon` rows.
+
+    Windows lie inside one series. Every series starts at its own first complete window.
+    """
+    # Prefix sums count invalid inputs and observed labels of every window in O(rows).
+    invalid = np.concatenate([[0], np.cumsum(~arrays.valid)])
+    observed = np.concatenate([[0], np.cumsum(arrays.observed.any(axis=1))])
+    bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
+    origins = np.concatenate(
+        [np.arange(begin + lookback, end - horizon + 1, stride, dtype=np.int64) for begin, end in bounds]
+    )
+    complete = invalid[origins] == invalid[origins - lookback]
+    labelled = observed[origins + horizon] > observed[origins]
+    return origins[complete & labelled]
+
+
+def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> np.ndarray:
+    """Index of the split that holds all labels of each origin, -1 in an embargo or across a boundary."""
+    step = arrays.step_ns
+    embargo = params.horizon if params.embargo is None else params.embargo
+    first = arrays.timestamps[origins]
+    last = first + (params.horizon - 1) * step
+    split = np.full(len(origins), -1, dtype=np.int8)
+    begins = (np.iinfo(np.int64).min, *(arrays.split_instants[:2] + embargo * step))
+    ends = (*arrays.split_instants, np.iinfo(np.int64).max)[: len(SPLITS)]
+    for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        split[(first >= begin) & (last < end)] = index
+    return split
+
+
+def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
+    """Write origins and splits, and with `materialize` X and y of all windows, to an .npz file."""
+    content = {
+        "source_id": np.array(_source_id(windows.arrays, windows.scaler)),
+        "origins": windows.origins,
+        "split": windows.split,
+        "lookback": np.array(windows.lookback),
+        "horizon": np.array(windows.horizon),
+    }
+    if materialize:
+        batch = windows.gather_origins(windows.origins)
+        content |= {
+            "X": batch.X,
+            "y": batch.y,
+            "mask": batch.mask,
+            "X_future": batch.X_future,
+            "X_static": batch.X_static,
+        }
+    write_arrays(path, content)
+
+
+def load_windows(folder: Path | str = ".") -> Windows:
+    """Windows of a pipeline folder, as its stages preprocess and window left them.
+
+    Raises
+    ------
+    ArtifactError
+        An artefact is missing or damaged, or they do not belong together.
+    """
+    folder = Path(folder)
+    arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
+    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
+    stored = read_arrays(folder / "data/processed/windows.npz")
+    try:
+        scaler = Scaler.from_json(preprocessor["scaler"])
+        together = stored["source_id"] == _source_id(arrays, scaler)
+        together &= [str(name) for name in arrays.feature_names] == preprocessor["features"]
+        lookback, horizon = int(stored["lookback"]), int(stored["horizon"])
+        origins = stored["origins"]
+        within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
+        windows = Windows(arrays, scaler, lookback, horizon, origins, stored["split"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise ArtifactError(f"{folder}: windows.npz or preprocessor.json lacks {error}; run `dvc repro`") from None
+    if not together or not within.all():
+        raise ArtifactError(
+            f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"
+        )
+    return windows
+
+
+def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
+    """Content id of what windows were chosen on and are scaled by."""
+    parts = (arrays.timestamps, arrays.series_offsets, arrays.valid, arrays.observed)
+    return content_id(*(part.tobytes() for part in parts), scaler.to_json())

@@ -1,0 +1,229 @@
+"""The command predict on a hand-made file: its answer can be said by head."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from spline_lstm.__main__ import main
+from spline_lstm.core.artifacts import with_run_id, write_json
+from spline_lstm.core.params import OutliersParams
+from spline_lstm.series.preprocess import preprocess
+from spline_lstm.tables.raw_table import plain_frame, typed_table
+from tests.conftest import HOUR, ROOT, START, make_preprocess_params, make_schema
+
+LOOKBACK, HORIZON, ROWS = 4, 3, 60
+SCHEMA = make_schema(series_col="shop", dynamic_covariates=[{"name": "price", "known_future": True}])
+# In a process of its own, what was loaded is told on the last line.
+HEAVY = {"jax", "tensorflow", "flax", "scipy.signal", "scipy.ndimage", "scipy.optimize", "pandera.api"}
+RUN = f"""
+import sys
+from spline_lstm.__main__ import main
+print(main(), sorted({HEAVY} & set(sys.modules)))
+"""
+
+
+def frame(rows=ROWS):
+    """Two shops; y counts the hours from 100 (from 1000 in shop b), price is twice the hour."""
+    number = np.arange(rows)
+    stamps = pd.to_datetime(START + number * HOUR)
+    parts = [
+        pd.DataFrame({"time": stamps, "shop": shop, "y": begin + number, "price": 2.0 * number})
+        for shop, begin in (("a", 100.0), ("b", 1000.0))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_model(path, preprocessor):
+    """An ONNX file: forecast = last y + price of the row to forecast."""
+    nodes = [
+        helper.make_node("Slice", ["history", "start", "end", "rows"], ["last_row"]),
+        helper.make_node("Gather", ["last_row", "target"], ["last"], axis=2),
+        helper.make_node("Add", ["last", "future"], ["forecast"]),
+    ]
+    constants = {"start": [-1], "end": [LOOKBACK], "rows": [1], "target": [0]}
+    graph = helper.make_graph(
+        nodes,
+        "sum",
+        [
+            helper.make_tensor_value_info("history", TensorProto.FLOAT, ["batch", LOOKBACK, 2]),
+            helper.make_tensor_value_info("future", TensorProto.FLOAT, ["batch", HORIZON, 1]),
+        ],
+        [helper.make_tensor_value_info("forecast", TensorProto.FLOAT, ["batch", HORIZON, 1])],
+        [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    metadata = {
+        "run_id": "model",
+        "preprocessor_run_id": preprocessor["run_id"],
+        "features": preprocessor["features"],
+        "targets": ["y"],
+        "quantiles": [],
+        "lookback": LOOKBACK,
+        "horizon": HORIZON,
+        "frequency_ns": HOUR,
+        "inputs": {"history": "", "future": ""},
+        "outputs": {"forecast": ""},
+    }
+    helper.set_model_props(model, {"spline_lstm": json.dumps(metadata)})
+    path.parent.mkdir(parents=True)
+    onnx.save(model, path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """models/edge/model.onnx with its preprocessor and intervals, history.csv and future.csv."""
+    outliers = OutliersParams(method="replace", window=5, threshold=50.0)
+    params = make_preprocess_params(data_mode="multivariate", fill="seasonal", season=24, outliers=outliers)
+    table = typed_table(plain_frame(frame(), SCHEMA, "raw"), SCHEMA, where="raw", sort=False, duplicates="error")
+    preprocessor = preprocess(table, SCHEMA, params, where="raw").preprocessor
+    write_model(tmp_path / "models/edge/model.onnx", preprocessor)
+    write_json(tmp_path / "models/preprocessor.json", preprocessor)
+    half = {"levels": [80.0], "half_widths": [[[1.0], [2.0], [3.0]]], "n": [[9], [9], [9]]}
+    write_json(tmp_path / "models/intervals.json", {"run_id": "model", "method": "split conformal", **half})
+    history = frame()[frame()["time"] < pd.Timestamp(START + 50 * HOUR)]
+    history.to_csv(tmp_path / "history.csv", index=False)
+    frame().drop(columns="y").to_csv(tmp_path / "future.csv", index=False)
+    return tmp_path
+
+
+def predict(folder, *more):
+    model, history = folder / "models/edge/model.onnx", folder / "history.csv"
+    return main(["predict", str(model), str(history), "--future", str(folder / "future.csv"), *map(str, more)])
+
+
+def test_it_prints_the_forecast_and_its_bounds_in_a_process_without_jax(folder):
+    command = [sys.executable, "-W", "error", "-c", RUN, "predict", "models/edge/model.onnx", "history.csv"]
+    done = subprocess.run(
+        [*command, "--future", "future.csv"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    # The last y is 149 in shop a; the prices to come are 100, 102 and 104.
+    assert done.stdout.splitlines() == [
+        "series,timestamp,y,y_lower_80,y_upper_80",
+        "a,2020-01-03T02:00:00Z,249,248,250",
+        "a,2020-01-03T03:00:00Z,251,249,253",
+        "a,2020-01-03T04:00:00Z,253,250,256",
+        "b,2020-01-03T02:00:00Z,1149,1148,1150",
+        "b,2020-01-03T03:00:00Z,1151,1149,1153",
+        "b,2020-01-03T04:00:00Z,1153,1150,1156",
+        "0 []",
+    ]
+
+
+def test_half_widths_are_multiplied_by_the_scale_of_the_series(folder, capsys):
+    edit(folder / "models/intervals.json", scales=[[10.0], [0.5], [2.0]])
+    text = (folder / "history.csv").read_text()
+    new = [line.replace(",b,", ",new,") for line in text.splitlines() if ",b," in line]
+    (folder / "history.csv").write_text(text + "\n".join(new) + "\n")
+    rows = (folder / "future.csv").read_text()
+    more = [line.replace(",b,", ",new,") for line in rows.splitlines() if ",b," in line]
+    (folder / "future.csv").write_text(rows + "\n".join(more) + "\n")
+    assert predict(folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a,2020-01-03T02:00:00Z,249,239,259"
+    assert lines[4] == "b,2020-01-03T02:00:00Z,1149,1148.5,1149.5"
+    # One that training did not see takes the last scale.
+    assert lines[7] == "new,2020-01-03T02:00:00Z,1149,1147,1151"
+
+
+def test_it_writes_a_file_and_reads_parquet(folder, capsys):
+    assert predict(folder, "--output", folder / "forecast.csv") == 0
+    expected = (folder / "forecast.csv").read_text()
+    assert "6 rows" in capsys.readouterr().out
+    pd.read_csv(folder / "history.csv", parse_dates=["time"]).to_parquet(folder / "history.csv")
+    (folder / "models/intervals.json").unlink()
+    assert predict(folder) == 0
+    without_bounds = [line.rsplit(",", 2)[0] for line in expected.splitlines()]
+    assert capsys.readouterr().out.splitlines() == without_bounds
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (lambda f: (f / "history.csv").unlink(), 2, "no such file"),
+        (lambda f: (f / "models/edge/model.onnx").unlink(), 15, "model.onnx is missing"),
+        (lambda f: (f / "models/preprocessor.json").unlink(), 15, "preprocessor.json is missing; name"),
+        (lambda f: edit(f / "models/preprocessor.json", series=["a", "c"]), 15, "was changed after it was written"),
+        (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
+        (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
+        (lambda f: edit(f / "models/intervals.json", run_id="other"), 15, "was measured on model other"),
+        (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
+        (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
+        (lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"), 12, "row 2: stamp 'noon'"),
+        (lambda f: put(f / "future.csv", 51, "price", "dear"), 12, "future.csv row 53: column 'price' holds 'dear'"),
+        (lambda f: put(f / "future.csv", 0, "time", "noon"), 12, "future.csv row 2: stamp 'noon'"),
+        (lambda f: drop(f / "future.csv", "time"), 12, "future.csv: column 'time'"),
+    ],
+)
+def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, change, code, words):
+    change(folder)
+    assert predict(folder) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert all(line.startswith(f"{code} ") for line in captured.err.splitlines())
+
+
+def test_an_output_without_a_folder_is_refused_and_nothing_is_made(folder, capsys):
+    assert predict(folder, "--output", folder / "out/forecast.csv") == 2
+    assert f"there is no folder {folder / 'out'}" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert predict(folder, "--output", folder / "models") == 2
+    assert "this is a folder" in capsys.readouterr().err
+
+
+def test_a_file_of_weights_is_no_model_file(folder, capsys):
+    weights = folder / "models/rnn/best.safetensors"
+    assert main(["predict", str(weights), str(folder / "history.csv")]) == 2
+    assert "a model file is .onnx or .tflite" in capsys.readouterr().err
+
+
+def test_a_model_that_was_copied_elsewhere_asks_for_its_preprocessor(folder, capsys):
+    assert predict(folder) == 0
+    expected = capsys.readouterr().out
+    copied = (folder / "models/edge/model.onnx").rename(folder / "model.onnx")
+    command = ["predict", str(copied), str(folder / "history.csv"), "--future", str(folder / "future.csv")]
+    assert main(command) == 15
+    assert "--preprocessor" in capsys.readouterr().err
+    assert main([*command, "--preprocessor", str(folder / "models/preprocessor.json")]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def edit(path, **changes):
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def edit_preprocessor(folder, **changes):
+    """Another preprocessor, by its own run id."""
+    path = folder / "models/preprocessor.json"
+    edit(path, **changes)
+    path.write_text(json.dumps(with_run_id(json.loads(path.read_text()))))
+
+
+def cut(path, hour):
+    """Leave the rows before an hour."""
+    rows = pd.read_csv(path, parse_dates=["time"])
+    rows[rows["time"] < pd.Timestamp(START + hour * HOUR)].to_csv(path, index=False)
+
+
+def put(path, row, column, text):
+    """Write a text into a cell; row 0 is on line 2."""
+    rows = pd.read_csv(path, dtype=str)
+    rows.loc[row, column] = text
+    rows.to_csv(path, index=False)
+
+
+def drop(path, column):
+    pd.read_csv(path).drop(columns=column).to_csv(path, index=False)

@@ -1,0 +1,150 @@
+"""The leak test: nothing at or after a forecast origin reaches its window, with every option on."""
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+from spline_lstm.core.params import (
+    DriftParams,
+    OutliersParams,
+    PreprocessParams,
+    SmoothingParams,
+    SplitParams,
+    WindowParams,
+)
+from spline_lstm.core.schema import parse_schema
+from spline_lstm.evaluation.leakage import CHANGES, audit, compare, perturb, rebuilder
+from spline_lstm.series.build import build
+from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.tables.synthetic import stores
+
+SCHEMA = parse_schema(
+    """{"version": 1, "timestamp_col": "timestamp", "series_col": "store_id", "target_cols": ["demand"],
+    "dynamic_covariates": [
+      {"name": "temp"}, {"name": "sensor", "missing": "ffill"},
+      {"name": "promo", "dtype": "boolean", "known_future": true},
+      {"name": "sky", "dtype": "categorical"}],
+    "static_covariates": [{"name": "region", "dim": 2}, {"name": "store_id", "dim": 2}],
+    "calendar_features": {"enabled": true, "features": ["hour_sin", "is_holiday"], "country": "DE"}}""",
+    "schema",
+)
+WINDOW = WindowParams(lookback=30, horizon=6, stride=1, embargo=None, materialize=False)
+
+
+@cache
+def panel(n_stores=3, days=24, seed=0):
+    frame = stores(n_stores=n_stores, days=days, seed=seed, missing=0.1, outliers=0.02, jitter_s=1700, duplicates=0)
+    rng = np.random.default_rng(seed)
+    frame["sensor"] = np.where(rng.random(len(frame)) < 0.3, np.nan, rng.normal(size=len(frame)).round(3))
+    frame["sky"] = rng.choice(["sun", "rain", ""], len(frame))
+    content = frame.drop(columns="truth").to_csv(index=False).encode()
+    return read_raw_table(content, SCHEMA, where="panel", sort=False, duplicates="last")
+
+
+def preprocess_params(**changes):
+    values = {
+        "data_mode": "multivariate",
+        "frequency": "1h",
+        "snap": 0.5,
+        "fill": "seasonal",
+        "season": 24,
+        "max_gap": 24,
+        "was_missing": True,
+        "outliers": OutliersParams(method="replace", window=48, threshold=5.0),
+        "smoothing": SmoothingParams(method="channel", strength=5.0),
+        "scaler": "standard",
+        "scaler_scope": "per_series",
+        "max_missing": 0.5,
+        "longest_gap": None,
+        "min_rows": 1,
+        "split": SplitParams(train=0.5, validation=0.25, dates=None),
+        "drift": DriftParams(mean_shift=1, spread_ratio=2, psi=1, ks=1),
+        **changes,
+    }
+    return PreprocessParams(**values)
+
+
+def test_no_window_changes_with_every_option_on_at_200_origins_per_split():
+    result = audit(panel(), SCHEMA, preprocess_params(), WINDOW, origins=90)
+    assert min(result.compared.values()) >= 200
+    assert result.differences == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fill": "linear"},
+        {"fill": "pchip", "scaler": "robust"},
+        {"fill": "akima", "scaler": "minmax", "scaler_scope": "global"},
+        {"fill": "cubic", "scaler": "none"},
+        {"season": None},
+        {"snap": 0.1},
+        {"snap": 0.3, "fill": "pchip"},
+        {"smoothing": SmoothingParams(method="replace", strength=None)},
+        {"outliers": OutliersParams(method="mark", window=24, threshold=4.0)},
+    ],
+    ids=str,
+)
+def test_no_window_changes_with_any_method(changes):
+    result = audit(panel(), SCHEMA, preprocess_params(**changes), WINDOW, origins=6)
+    assert min(result.compared.values()) >= 6
+    assert result.differences == ()
+
+
+def test_a_planted_two_sided_smoother_is_caught():
+    table, params = panel(), preprocess_params()
+    built = build(table, SCHEMA, params)
+
+    def leaky(changed):
+        values = changed.values.copy()
+        pairs = (values[:-1, 0] + values[1:, 0]) / 2
+        values[:-1, 0] = np.where(np.isnan(pairs), values[:-1, 0], pairs)
+        return dataclasses.replace(changed, values=values)
+
+    honest = rebuilder(SCHEMA, params, built.fitted)
+    reference = build(leaky(table), SCHEMA, params)
+    with np.errstate(invalid="ignore"):
+        result = compare(table, SCHEMA, reference.arrays, reference.fitted, WINDOW,
+                         lambda changed, split, until: honest(leaky(changed), split, until), 6, 0)  # fmt: skip
+    caught = {difference.split for difference in result.differences if "demand" in difference.features}
+    assert {"validation", "test"} <= caught
+
+
+def test_a_scaler_fitted_on_everything_is_caught():
+    table, params = panel(), preprocess_params(scaler_scope="global")
+    built = build(table, SCHEMA, params)
+    end = int(table.stamps.max()) + 1
+
+    def leaky(changed, split, until):
+        return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until).arrays
+
+    result = compare(table, SCHEMA, built.arrays, built.fitted, WINDOW, leaky, 4, 0)
+    assert {difference.split for difference in result.differences} == {"train", "validation", "test"}
+
+
+def test_validation_and_test_change_no_training_window_or_constant():
+    table, params = panel(), preprocess_params(smoothing=SmoothingParams(method="replace", strength=None))
+    built = build(table, SCHEMA, params)
+    begin = int(built.fitted.split_instants[0])
+    known = np.zeros(len(table.columns), dtype=bool)
+    for change in CHANGES:
+        changed = perturb(table, begin, change, known, np.random.default_rng(1))
+        other = build(changed, SCHEMA, params, instants=built.fitted.split_instants, until=begin)
+        assert other.fitted.to_json() == built.fitted.to_json()
+
+
+def test_every_change_touches_nothing_before_the_instant_and_everything_after():
+    table = panel()
+    instant = int(np.median(table.stamps))
+    known = np.array([name == "promo" for name in table.columns])
+    for change in CHANGES:
+        changed = perturb(table, instant, change, known, np.random.default_rng(0))
+        before, still = table.stamps < instant, changed.stamps < instant
+        np.testing.assert_array_equal(changed.stamps[still], table.stamps[before])
+        np.testing.assert_array_equal(changed.values[still], table.values[before])
+        if change == "values":
+            after = changed.values[~still]
+            np.testing.assert_array_equal(after[:, known], table.values[~before][:, known])
+            assert not np.isin(after[:, 0], table.values[~before][:, 0]).any()

@@ -1,0 +1,33 @@
+"""Records with figures that a reader can check by head."""
+
+from spline_lstm.experiments.bootstrap import Interval
+from spline_lstm.experiments.results import EDGE, SCORES, Record
+from spline_lstm.experiments.runs import Run
+
+RIDGE = 16.0
+
+
+def make_record(
+    model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1, size=0.2, ridge=RIDGE, naive=20.0, **others
+) -> Record:
+    cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
+        "run_id": f"{model}{seed}",
+        "model_type": model,
+        "data_mode": mode,
+        "seed": seed,
+        "RMSE": rmse,
+        "p95(ms)": p95,
+        "model_size(MB)": size,
+        "params": 10,
+        "train_time(s)": 2.5,
+        "epochs": 3,
+        "commit": "0123456789",
+        **others,
+    }
+    baselines = {"naive": dict.fromkeys(SCORES, naive), "ridge": dict.fromkeys(SCORES, ridge)}
+    return Record(Run(model, mode, seed), f"sha-{model}-{mode}-{seed}", cells, baselines, 0.1)
+
+
+def intervals(**low):
+    """Cell (with _ for the blank) -> an interval that begins at `low` and is two wide."""
+    return {name.replace("_", " "): Interval(value + 1.0, value, value + 2.0) for name, value in low.items()}

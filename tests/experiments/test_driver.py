@@ -1,0 +1,328 @@
+"""The driver in a repository whose stages take a moment: killed, failing, gone on with, read, promoted."""
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from spline_lstm.__main__ import main
+from spline_lstm.core.params import parse_params
+from spline_lstm.experiments import driver
+from spline_lstm.experiments.git import Place, experiments, find_place
+from spline_lstm.experiments.processes import marked
+from spline_lstm.experiments.promote import with_artifact
+from spline_lstm.experiments.results import COLUMNS
+from spline_lstm.experiments.runs import Run
+from tests.conftest import ROOT
+from tests.experiments import stand_in
+from tests.pipeline.conftest import Clone, clone_environment
+
+pytestmark = pytest.mark.slow
+
+LSTM, GRU = "lstm-univariate-s42", "gru-univariate-s42"
+COMPARE = (sys.executable, "-m", "spline_lstm", "compare")
+MATRIX = (
+    ("models: [lstm, gru, attention_lstm]", "models: [lstm, gru]"),
+    ("modes: [univariate, multivariate]", "modes: [univariate]"),
+    ("seeds: [42, 2026]", "seeds: [42]"),
+)
+
+
+def repository(folder) -> Clone:
+    """A DVC repository with the stand-in's pipeline, one commit, nothing run."""
+    clone = Clone(folder)
+    (folder / "configs/covariates").mkdir(parents=True)
+    for name in ("params.yaml", "configs/covariates/glucose.json"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "stages").mkdir()
+    (folder / "stages/stand_in.py").write_bytes((ROOT / "tests/experiments/stand_in.py").read_bytes())
+    (folder / "dvc.yaml").write_text(stand_in.PIPELINE)
+    (folder / ".gitignore").write_text("/data/\n/.cache/\n")
+    (folder / ".dvcignore").write_text(".cache/\n")
+    clone.edit("params.yaml", *MATRIX)
+    clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    clone.run("dvc", "init", "--quiet")
+    clone.commit("start")
+    return clone
+
+
+def compare(clone, *arguments, check=True, **environment):
+    """The command of this working tree in the other repository."""
+    return clone.run(*COMPARE, *arguments, check=check, PYTHONPATH=str(ROOT), **environment)
+
+
+def promote(clone, name):
+    return clone.run(sys.executable, "-m", "spline_lstm", "promote", name, check=False, PYTHONPATH=str(ROOT))
+
+
+def state(clone):
+    """Branch, commit, changes and stashes."""
+    commands = (("symbolic-ref", "HEAD"), ("rev-parse", "HEAD"), ("status", "--porcelain"), ("stash", "list"))
+    return [clone.run("git", *command).stdout for command in commands]
+
+
+def signal_in_the_middle(clone, number) -> str:
+    """Start a comparison and send its process alone a signal while a stage is running; its last words."""
+    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "120"}
+    process = subprocess.Popen(COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not stages_under_way(clone) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert stages_under_way(clone)
+    process.send_signal(number)
+    return process.communicate()[1]
+
+
+def stages_under_way(clone) -> list[int]:
+    """Processes of the stand-in's stage in clones of this repository."""
+    return [
+        process.pid
+        for process in marked(clone.folder / ".cache/compare")
+        if "stages/stand_in.py" in process.cmdline()[1:]
+    ]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """What happened, by name, in the order in which it happened; `clone` is the repository at its end."""
+    clone = repository(tmp_path_factory.mktemp("compared"))
+    place, before = find_place(clone.folder), state(clone)
+    commit, told = before[1].strip(), {"before": before}
+    told["interrupted"] = signal_in_the_middle(clone, signal.SIGINT)
+    told["after the interrupt"] = (state(clone), experiments(place, commit), leftovers(clone))
+    signal_in_the_middle(clone, signal.SIGKILL)
+    told["after the kill"] = (state(clone), experiments(place, commit))
+    told["left by the kill"] = leftovers(clone)
+    told["failing"] = compare(clone, check=False, STAND_IN_FAILS="gru")
+    told["left by the next call"] = leftovers(clone)
+    told["after the failure"] = set(experiments(place, commit))
+    told["table without gru"] = rows(clone)
+    told["mended"] = compare(clone)
+    told["after it was mended"] = set(experiments(place, commit))
+    return {"clone": clone, "commit": commit, **told}
+
+
+def leftovers(clone) -> tuple[int, int]:
+    """How many processes of experiments run, and how many clones lie there."""
+    folder = clone.folder / ".cache/compare"
+    return len(marked(folder)), len(list(folder.glob("clone-*")))
+
+
+def rows(clone):
+    with (clone.folder / "metrics/comparison.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def leaves(content) -> set[str]:
+    """Every number and text inside nested JSON, as text."""
+    if isinstance(content, dict | list):
+        values = content.values() if isinstance(content, dict) else content
+        return set().union(*map(leaves, values))
+    return {str(content)}
+
+
+def test_a_kill_touches_neither_branch_nor_workspace(story):
+    assert story["after the kill"] == (story["before"], {})
+
+
+def test_ctrl_c_leaves_branch_workspace_and_no_process(story):
+    assert story["after the interrupt"] == (story["before"], {}, (0, 0))
+    assert story["interrupted"].splitlines()[-1].startswith("20 experiments: stopped; branch and workspace are as they")
+
+
+def test_the_next_call_ends_what_a_kill_of_the_driver_alone_left_running(story):
+    processes, clones = story["left by the kill"]
+    assert processes >= 2
+    assert clones == 1
+    assert story["left by the next call"] == (0, 0)
+    assert f"ended {processes} processes that a killed comparison had left" in story["failing"].stderr
+
+
+def test_progress_says_what_is_left_from_the_first_run_on(story):
+    first = next(line for line in story["failing"].stderr.splitlines() if line.startswith("1 of 2"))
+    assert "time left unknown until one is done" in first
+    assert re.search(r"^2 of 2: .* about \d+:\d\d left", story["failing"].stderr, re.MULTILINE)
+    # The first run of the next call is expected to take what those before took.
+    assert re.search(r"^2 of 2: .* about \d+:\d\d left", story["mended"].stderr, re.MULTILINE)
+
+
+def test_a_run_is_redone_on_request_alone(story):
+    clone, commit = story["clone"], story["commit"]
+    before = experiments(find_place(clone.folder), commit)
+    done = compare(clone, "--redo", GRU)
+    after = experiments(find_place(clone.folder), commit)
+    assert done.stdout.startswith("1 experiments run")
+    assert re.findall(r"^\d of 2: (\S+)", done.stderr, re.MULTILINE) == [GRU]
+    assert after[LSTM] == before[LSTM]
+    assert after[GRU] != before[GRU]
+
+
+def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
+    calls = []
+
+    def lost(times):
+        """An experiment that DVC ends with 0 and without saving it, so many times."""
+        calls.clear()
+        monkeypatch.setattr(driver, "run_experiment", lambda *arguments: calls.append(arguments) or 0)
+        monkeypatch.setattr(driver, "fetch_experiment", lambda *arguments: len(calls) > times)
+        return driver.run_one(tmp_path, Place(tmp_path, Path()), "0" * 40, Run("gru", "univariate", 42))[0]
+
+    assert (lost(0), len(calls)) == ("", 1)
+    assert (lost(1), len(calls)) == ("", 2)
+    assert lost(2).startswith("dvc exp run ended with 0, but saved no experiment")
+    assert len(calls) == 2
+
+
+def test_a_failing_run_is_named_and_the_others_run_all_the_same(story):
+    failed = story["failing"]
+    assert failed.returncode == 20
+    assert failed.stderr.splitlines()[-1].startswith(
+        "20 experiments: 1 of 2 runs failed: gru-univariate-s42: 16 training"
+    )
+    assert story["after the failure"] == {LSTM}
+    assert [row["model_type"] for row in story["table without gru"]] == ["lstm", "naive"]
+
+
+def test_the_next_call_runs_what_is_missing_alone(story):
+    assert story["mended"].stdout.startswith("1 experiments run")
+    assert LSTM not in story["mended"].stderr
+    assert story["after it was mended"] == {LSTM, GRU}
+
+
+def test_a_comparison_leaves_its_files_and_nothing_else(story):
+    clone = story["clone"]
+    assert state(clone)[:2] == story["before"][:2]
+    assert list((clone.folder / ".cache/compare").glob("clone-*")) == []
+    files = {path.relative_to(clone.folder).as_posix() for path in clone.folder.glob("*/*") if path.suffix != ".json"}
+    assert {path for path in files if path.startswith(("metrics", "plots"))} == {
+        "metrics/comparison.csv",
+        "plots/comparison.html",
+        "plots/comparison.md",
+        "plots/comparison.png",
+    }
+
+
+def test_a_second_call_does_nothing_and_says_so(story):
+    clone = story["clone"]
+    before = {path: path.stat().st_mtime_ns for path in clone.folder.glob("*/comparison.*")}
+    assert compare(clone).stdout.startswith("nothing to run: all 2 experiments")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def check(clone, capsys) -> tuple[int, str]:
+    """Exit status and words of `compare --check`."""
+    status = main(["compare", str(clone.folder), "--check"])
+    return status, "".join(capsys.readouterr())
+
+
+def test_files_that_somebody_changed_are_named_and_written_again(story, capsys):
+    clone = story["clone"]
+    files = [clone.folder / path for path in ("metrics/comparison.csv", "plots/comparison.md")]
+    before = [file.read_bytes() for file in files]
+    for file, content in zip(files, before, strict=True):
+        file.write_text("garbage\n")
+        status, told = check(clone, capsys)
+        assert (status, told.count(f"{file} is not what the comparison wrote")) == (15, 1)
+        file.write_bytes(content)
+    for broken in ([*files], [clone.folder / "metrics/comparison.json"]):
+        for file in broken:
+            file.write_text("garbage\n")
+        assert "comparison.csv was written again" in compare(clone).stdout
+        assert [file.read_bytes() for file in files] == before
+        assert check(clone, capsys)[0] == 0
+
+
+def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, capsys):
+    clone = story["clone"]
+    assert check(clone, capsys)[1].startswith("metrics/comparison.csv is from this code and these params")
+    edits = {"params.yaml": ("max_epochs: 6", "max_epochs: 7"), "stages/stand_in.py": ("15.5", "15.6")}
+    for path, edit in edits.items():
+        text = (clone.folder / path).read_text()
+        clone.edit(path, edit)
+        status, told = check(clone, capsys)
+        (clone.folder / path).write_text(text)
+        assert (status, told.count("is of code and params")) == (15, 1)
+    clone.edit("params.yaml", ("trials at random", "draws at random"))
+    assert check(clone, capsys)[0] == 0
+    clone.edit("params.yaml", ("draws at random", "trials at random"))
+
+
+def test_an_experiment_of_other_params_does_not_count_as_done(story):
+    clone, commit = story["clone"], story["commit"]
+    reference = f"refs/exps/{commit[:2]}/{commit[2:]}/{GRU}"
+    (own,) = clone.run("git", "for-each-ref", "--format=%(objectname)", reference).stdout.split()
+    clone.run("git", "worktree", "add", "--quiet", "--detach", ".cache/other", own)
+    other = Clone(clone.folder / ".cache/other")
+    other.edit("params.yaml", ("max_epochs: 6", "max_epochs: 1"))
+    other.commit("run by hand")
+    clone.run("git", "update-ref", reference, other.run("git", "rev-parse", "HEAD").stdout.strip())
+    refused = [compare(clone, check=False), compare(clone, "--plan", check=False), promote(clone, GRU)]
+    clone.run("git", "update-ref", reference, own)
+    clone.run("git", "worktree", "remove", "--force", ".cache/other")
+    for done in refused:
+        assert done.returncode == 20
+        assert f"experiment {GRU} was run with train.max_epochs = 1, not 6" in done.stderr
+
+
+def test_experiments_of_another_folder_or_under_a_wrong_name_are_not_promoted(story):
+    clone, commit = story["clone"], story["commit"]
+    folder = f"refs/exps/{commit[:2]}/{commit[2:]}"
+    before = state(clone)
+    told = {"stores-gru-univariate-s42": "pipelines/stores", "lstm-univariate-s7": "model.type = 'gru', not 'lstm'"}
+    for name, reason in told.items():
+        clone.run("git", "update-ref", f"{folder}/{name}", f"{folder}/{GRU}")
+        refused = promote(clone, name)
+        clone.run("git", "update-ref", "-d", f"{folder}/{name}")
+        assert refused.returncode == 20
+        assert reason in refused.stderr
+    assert state(clone) == before
+
+
+def test_other_artifacts_stay_when_one_is_promoted():
+    text = "artifacts:\n  scaler: # of the gateway\n    path: models/scaler.json\nstages: {}\n"
+    params = parse_params((ROOT / "params.yaml").read_text(), "params.yaml")
+    once = with_artifact(text, LSTM, params)
+    assert once.startswith(text.removesuffix("stages: {}\n"))
+    artifacts = YAML(typ="safe").load(with_artifact(once, GRU, params))["artifacts"]
+    assert set(artifacts) == {"scaler", "forecaster"}
+    assert artifacts["forecaster"]["desc"] == f"Promoted from the experiment {GRU}"
+    empty = with_artifact("artifacts:\nstages: {}\n", LSTM, params)
+    assert set(YAML(typ="safe").load(empty)["artifacts"]) == {"forecaster"}
+
+
+def test_every_cell_is_found_in_dvc_exp_show(story):
+    shown = json.loads(story["clone"].run("dvc", "exp", "show", "--json").stdout)
+    experiment = {revision["name"]: revision for item in shown[1]["experiments"] for revision in item["revs"]}
+    table = rows(story["clone"])
+    assert [row["notes"] for row in table] == [f"{LSTM}; lowest RMSE; edge winner; recommended", GRU, "baseline"]
+    for row in table:
+        found = leaves(experiment.get(row["notes"].split(";")[0], experiment[LSTM])["data"]) | {""}
+        for column in COLUMNS[:-2]:
+            assert row[column] in found | {"naive"}, (column, row)
+        assert shown[1]["rev"].startswith(row["commit"])
+
+
+def test_promotion_applies_the_experiment_and_names_the_model(story):
+    clone = story["clone"]
+    clone.commit("comparison")
+    done = promote(clone, GRU)
+    # Experiments leave the backtest out: it would stand beside a model that it does not know.
+    assert "dvc repro dvc.yaml  # backtest: still of the former params\n  git add" in done.stdout
+    assert "git commit" in done.stdout
+    entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"]["forecaster"]
+    assert (entry["path"], entry["labels"]) == ("models/edge/model.onnx", ["gru", "univariate", "onnx"])
+    assert YAML(typ="safe").load((clone.folder / "params.yaml").read_text())["model"]["type"] == "gru"
+    assert json.loads((clone.folder / "metrics/train.json").read_text())["model_type"] == "gru"
+    assert (clone.folder / "data/predictions.parquet").is_file()
+    assert "up to date" in clone.run("dvc", "status", "evaluate").stdout
+    # What was promoted is no commit yet: nothing is promoted over it.
+    refused = promote(clone, LSTM)
+    assert refused.returncode == 20
+    assert "params.yaml" in refused.stderr

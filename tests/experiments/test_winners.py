@@ -1,0 +1,94 @@
+import math
+
+import pytest
+
+from spline_lstm.core.params import load_params
+from spline_lstm.experiments.bootstrap import Interval
+from spline_lstm.experiments.winners import best_cell, cells_of, decide, edge_scores
+from tests.conftest import ROOT
+from tests.experiments.examples import RIDGE, make_record
+
+PARAMS = load_params(ROOT).compare.model_copy(update={"p95_weight": 0.5, "size_weight": 0.5})
+
+
+def judge(records, *, noise=1.0, params=PARAMS):
+    """The verdict where the noise of the test windows is a constant."""
+
+    def difference(one, other):
+        value = one.rmse - other.rmse
+        return Interval(value, value - noise, value + noise)
+
+    return decide(records, params, difference)
+
+
+def test_lowest_rmse_wins_accuracy_and_the_lightest_model_wins_the_edge():
+    records = [
+        make_record("lstm", rmse=15.0, p95=0.4, size=0.4),
+        make_record("gru", rmse=15.2, p95=0.1, size=0.1),
+    ]
+    verdict = judge(records)
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (records[0], records[1], records[1])
+    assert verdict.reason == (
+        "gru-univariate-s42, because it is the cheapest on the edge, and its RMSE minus that of lstm-univariate-s42, "
+        "the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise of the test windows."
+    )
+
+
+def test_a_lighter_model_that_is_worse_beyond_noise_is_not_recommended():
+    records = [make_record("lstm", rmse=15.0, p95=0.4), make_record("gru", rmse=15.9, p95=0.1)]
+    verdict = judge(records, noise=0.5)
+    assert (verdict.edge, verdict.recommended) == (records[1], records[0])
+    assert verdict.reason == (
+        "lstm-univariate-s42, because the RMSE of gru-univariate-s42, the cheapest on the edge, is above its own by "
+        "+0.9 [+0.4, +1.4], more than the noise of the test windows."
+    )
+
+
+def test_the_edge_winner_has_the_lowest_score_that_a_reader_computes_from_the_table():
+    # The seeds of one model differ in p95 by the noise of the clock: the row of the table counts, not their mean.
+    records = [
+        make_record("lstm", seed=1, rmse=15.0, p95=0.1, size=0.2),
+        make_record("lstm", seed=2, rmse=14.9, p95=0.5, size=0.2),
+        make_record("gru", seed=1, rmse=15.1, p95=0.3, size=0.1),
+        make_record("gru", seed=2, rmse=RIDGE, p95=0.05, size=0.1),
+    ]
+    verdict = judge(records)
+    assert verdict.scores == pytest.approx(
+        {"lstm-univariate-s1": 1.5, "lstm-univariate-s2": 3.5, "gru-univariate-s1": 2.0}
+    )
+    assert verdict.edge is records[0]
+
+
+def test_weights_shift_the_choice_between_the_fast_and_the_small():
+    fast, small = make_record("lstm", p95=0.1, size=0.3), make_record("gru", p95=0.4, size=0.1)
+    scores = edge_scores([fast, small], PARAMS)
+    assert scores == pytest.approx({"lstm-univariate-s42": 2.0, "gru-univariate-s42": 2.5})
+    by_size = PARAMS.model_copy(update={"p95_weight": 0.1, "size_weight": 0.3})
+    assert judge([fast, small], params=by_size).edge is small
+
+
+def test_a_run_that_loses_to_a_baseline_wins_nothing_however_light():
+    light_loser = make_record("gru", rmse=RIDGE, p95=0.001, size=0.001)
+    winner = make_record("lstm", rmse=15.5)
+    verdict = judge([light_loser, winner])
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (winner, winner, winner)
+    assert verdict.reason.startswith("lstm-univariate-s42, because it is the most accurate run")
+
+
+def test_where_every_run_loses_nothing_is_recommended():
+    verdict = judge([make_record(rmse=17.0), make_record(rmse=math.nan, seed=1)])
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (None, None, None)
+    assert "baseline" in verdict.reason
+
+
+def test_the_best_cell_is_that_with_the_lowest_mean_not_the_luckiest_seed():
+    cells = cells_of(
+        [
+            make_record("lstm", seed=1, rmse=14.0),
+            make_record("lstm", seed=2, rmse=16.0),
+            make_record("gru", seed=1, rmse=14.5),
+            make_record("gru", seed=2, rmse=14.7),
+        ]
+    )
+    assert best_cell(cells).name == "gru univariate"
+    assert not cells[1].rmse.below(cells[0].rmse)

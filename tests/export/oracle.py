@@ -1,0 +1,372 @@
+"""The forecaster as plain NumPy in float64, straight from its formulas, and small models to try it on."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from spline_lstm.core.artifacts import content_id, with_run_id, write_arrays, write_bytes, write_json
+from spline_lstm.export.golden import Golden
+from spline_lstm.export.shapes import weight_shapes
+from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.models.config import ModelConfig
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Arguments of `make_spec`: every model type, number of features and normalisation meets every other.
+UNIVARIATE, MULTIVARIATE = (1, (0,)), (8, (0, 1))
+PAIRS = [
+    ("lstm", *MULTIVARIATE, "none"),
+    ("lstm", *UNIVARIATE, "last"),
+    ("lstm", *MULTIVARIATE, "revin"),
+    ("gru", *UNIVARIATE, "none"),
+    ("gru", *MULTIVARIATE, "last"),
+    ("gru", *UNIVARIATE, "revin"),
+    ("attention_lstm", *MULTIVARIATE, "none"),
+    ("attention_lstm", *UNIVARIATE, "last"),
+    ("attention_lstm", *MULTIVARIATE, "revin"),
+]
+# The rest of the grid.
+OTHERS = [(kind, *(MULTIVARIATE if count == 1 else UNIVARIATE), norm) for kind, count, _, norm in PAIRS]
+
+COVARIATES = {"future_features": ("feature 1", "feature 3"), "static_sizes": (3, 5), "static_dims": (2, 3)}
+# Behind the targets, as preprocessing puts them; one is known in advance as well.
+CATEGORIES = {
+    "targets": (1, 0),
+    "categories": ("feature 2", "feature 3"),
+    "category_sizes": (3, 5),
+    "category_dims": (2, 3),
+    "future_features": ("feature 3",),
+}
+SEGMENTS = {"lookback": 8, "horizon": 4, "segment": 2}
+QUANTILES = {"quantiles": (0.1, 0.5, 0.9)}
+INDEPENDENT = {"channels": "independent"}
+# Keyword arguments of `make_spec`: options alone, and beside those they share code with.
+OPTIONS = {
+    "future": {"future_features": ("feature 3",)},
+    "covariates": COVARIATES,
+    "categories": CATEGORIES,
+    "categories of channels": {
+        **CATEGORIES, **INDEPENDENT, "model_type": "gru", "segment": 5, "normalization": "revin",
+    },
+    "segment": {"lookback": 8, "segment": 3},
+    "one segment": {"lookback": 4, "segment": 4},
+    "decoder": {**SEGMENTS, "decoder": "segments"},
+    "attending decoder": {**SEGMENTS, "decoder": "segments", "model_type": "attention_lstm", **COVARIATES},
+    "gru decoder": {**SEGMENTS, "decoder": "segments", "model_type": "gru", "normalization": "revin", **COVARIATES},
+    "bidirectional": {"bidirectional": True, "layer_norm": True},
+    "attending both ways": {"bidirectional": True, "model_type": "attention_lstm", "normalization": "none"},
+    "gru both ways": {"bidirectional": True, "model_type": "gru", **SEGMENTS, **COVARIATES},
+    "layer norm": {"layer_norm": True, "model_type": "gru", **INDEPENDENT, "normalization": "none"},
+    "independent": {**INDEPENDENT, **COVARIATES, "normalization": "revin"},
+    "independent decoder": {
+        **SEGMENTS, "decoder": "segments", **INDEPENDENT, "layer_norm": True, "model_type": "gru", **QUANTILES,
+    },
+    "probability": {"output": "probability", "normalization": "none", "ensemble_size": 2, **COVARIATES},
+    "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
+    "quantiles alone": {**QUANTILES, "normalization": "none"},
+    "ensemble": {"ensemble_size": 3, "model_type": "gru", **QUANTILES, "layer_norm": True},
+    "attending ensemble": {
+        "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True, "normalization": "revin",
+    },
+}  # fmt: skip
+
+
+# Those whose conversion covers each option in both kinds of file; the conversion of the others is slow.
+QUICK = {
+    "covariates", "gru decoder", "independent decoder", "gru both ways", "probability", "attending ensemble",
+    "quantiles alone", "categories of channels",
+}  # fmt: skip
+CONVERTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+
+
+def make_option(name):
+    """A model with the options of this name, of four features and two targets."""
+    return make_spec(**{"features": 4, "targets": (2, 0), **OPTIONS[name]})
+
+
+def make_spec(
+    model_type="lstm",
+    features=1,
+    targets=(0,),
+    normalization="last",
+    level=(100.0,),
+    *,
+    hidden=(4, 3),
+    lookback=5,
+    horizon=3,
+    **options,
+):
+    """A forecaster with random weights; centers around `level`, scales of 1 to 50."""
+    random = np.random.default_rng(0)
+    names = tuple(f"feature {index}" for index in range(features))
+    config = ModelConfig(
+        model_type=model_type,
+        hidden=hidden,
+        dropout=0.0,
+        normalization=normalization,
+        lookback=lookback,
+        horizon=horizon,
+        features=names,
+        targets=tuple(names[index] for index in targets),
+        target_indices=tuple(targets),
+        **options,
+    )
+    weights = {
+        name: random.normal(0, 0.6, shape).astype(np.float32) for name, shape in sorted(weight_shapes(config).items())
+    }
+    center = np.array(level) + random.normal(0, 3, features)
+    scale = np.exp(random.uniform(0, 4, features))
+    for name in config.categories:
+        center[names.index(name)], scale[names.index(name)] = 0.0, 1.0
+    statics = {
+        f"static {index}": tuple(f"text {row}" for row in range(1, size))
+        for index, size in enumerate(config.static_sizes)
+    }
+    return with_run_ids(EdgeSpec(config, "", "", 300_000_000_000, center, scale, weights, statics))
+
+
+def with_run_ids(spec):
+    """The forecaster with the ids that belong to its content."""
+    behind = preprocessor_content(spec)["run_id"]
+    run_id = content_id(behind, spec.config.to_json(), save(dict(spec.weights)))
+    return replace(spec, run_id=run_id, preprocessor_run_id=behind)
+
+
+def preprocessor_content(spec):
+    """Content of preprocessor.json as far as an export reads it."""
+    return with_run_id(
+        {
+            "features": list(spec.config.features),
+            "targets": list(spec.config.targets),
+            "target_indices": list(spec.config.target_indices),
+            "scaler": {"kind": "standard", "center": spec.center.tolist(), "scale": spec.scale.tolist()},
+            "frequency_ns": spec.frequency_ns,
+            "statics": {name: list(texts) for name, texts in spec.statics.items()},
+            "categories": {name: list(texts) for name, texts in spec.categories.items()},
+        }
+    )
+
+
+def make_history(spec, windows):
+    """[windows, lookback, F_total] float32, data units, a few scales around the centers."""
+    random = np.random.default_rng(1)
+    z = random.normal(0, 1.5, (windows, spec.config.lookback, len(spec.config.features)))
+    return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(np.float32)
+
+
+def with_ids(config, names, values):
+    """Category ids, from one below to one beyond their range, in their columns."""
+    rows = np.arange(values[..., 0].size).reshape(values.shape[:-1])
+    for name, size in zip(config.categories, config.category_sizes, strict=True):
+        if name in names:
+            values[..., names.index(name)] = rows % (size + 2) - 1
+    return values
+
+
+def make_inputs(spec, windows):
+    """All inputs by name; static ids run from one below to one beyond their range."""
+    config, random = spec.config, np.random.default_rng(3)
+    inputs = {"history": make_history(spec, windows)}
+    if config.future_features:
+        indices = [config.features.index(name) for name in config.future_features]
+        z = random.normal(0, 1.5, (windows, config.horizon, len(indices)))
+        future = with_ids(config, config.future_features, z * spec.scale[indices] + spec.center[indices])
+        inputs["future"] = future.astype(np.float32)
+    if config.static_sizes:
+        columns = [np.arange(windows) % (size + 2) - 1 for size in config.static_sizes]
+        inputs["static"] = np.stack(columns, axis=1).astype(np.int32)
+    return inputs
+
+
+def make_golden(spec, windows=12):
+    inputs = make_inputs(spec, windows)
+    outputs = forward_all(spec, **inputs)
+    forecast = outputs["forecast"]
+    truth = forecast + np.random.default_rng(2).normal(0, 0.5, forecast.shape) * spec.target_scale
+    truth[0, 0, 0] = np.nan
+    floats = {name: value.astype(np.float32) for name, value in outputs.items()}
+    return Golden(**inputs, **floats, truth=truth.astype(np.float32))
+
+
+def write_folder(folder, spec, golden=None):
+    """A pipeline folder as the stages train-flax-rnn and evaluate leave it."""
+    golden = golden or make_golden(spec)
+    write_bytes(folder / "params.yaml", (ROOT / "params.yaml").read_bytes())
+    write_bytes(folder / "models/rnn/best.safetensors", save(dict(spec.weights)))
+    identity = {"run_id": spec.run_id, "preprocessor_run_id": spec.preprocessor_run_id}
+    write_json(folder / "models/rnn/model.json", {**identity, **spec.config.to_json(), "n_params": 1})
+    write_json(folder / "models/preprocessor.json", preprocessor_content(spec))
+    arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
+    write_arrays(folder / "data/golden.npz", {name: value for name, value in arrays.items() if value is not None})
+    return folder
+
+
+def forward(spec, history):
+    """[windows, lookback, F_total] data units to [windows, horizon, F_target] data units, float64."""
+    return forward_all(spec, history)["forecast"]
+
+
+def forward_all(spec, history, future=None, static=None):
+    """All outputs by name, data units, float64."""
+    config = spec.config
+    indices = list(config.target_indices)
+    z = (history.astype(np.float64) - spec.center) / spec.scale
+    if future is not None:
+        known = [config.features.index(name) for name in config.future_features]
+        future = (future.astype(np.float64) - spec.center[known]) / spec.scale[known]
+    members = [spec.weights] if config.ensemble_size == 1 else [
+        {name: value[member] for name, value in spec.weights.items()} for member in range(config.ensemble_size)
+    ]  # fmt: skip
+    mean = np.mean([network(config, as_float64(member), z, future, static) for member in members], axis=0)
+    scale, center = spec.scale[indices][:, None], spec.center[indices][:, None]
+    outputs = {"forecast": (mean * scale + center)[..., config.median]}
+    if config.quantiles:
+        outputs["quantiles"] = np.sort(mean, axis=-1) * scale + center
+    return outputs
+
+
+def as_float64(weights):
+    return {name: value.astype(np.float64) for name, value in weights.items()}
+
+
+def network(config, weights, z, future, static):
+    """One member: z-scores to [windows, horizon, targets, levels], z-scores or probabilities."""
+    indices = list(config.target_indices)
+    vectors = [np.zeros((len(z), 0))]
+    for index, size in enumerate(config.static_sizes):
+        ids = np.array([row if 0 <= row < size else 0 for row in static[:, index]])
+        vectors.append(weights[f"static.{index}.table"][ids])
+    vector = np.concatenate(vectors, axis=1)
+    z = embedded(config, weights, z, config.features)
+    future = None if future is None else embedded(config, weights, future, config.future_features)
+    if config.channels == "mixed":
+        return one_network(config, weights, z, indices, future, vector)
+    others = [index for index in range(z.shape[2]) if index not in indices]
+    forecasts = []
+    for channel, index in enumerate(indices):
+        name = np.tile(weights["channel.table"][channel], (len(z), 1))
+        told_apart = np.concatenate([vector, name], axis=1)
+        forecasts.append(one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart))
+    return np.concatenate(forecasts, axis=2)
+
+
+def embedded(config, weights, values, names):
+    """Vectors of the category ids behind the other features."""
+    parts = [values[:, :, [name not in config.categories for name in names]]]
+    for index, (name, size) in enumerate(zip(config.categories, config.category_sizes, strict=True)):
+        if name in names:
+            ids = values[:, :, names.index(name)].astype(int)
+            parts.append(weights[f"category.{index}.table"][np.where((ids < 0) | (ids >= size), 0, ids)])
+    return np.concatenate(parts, axis=2)
+
+
+def one_network(config, weights, z, indices, future, vector):
+    """The network on the features of `z`, whose targets stand at `indices`."""
+    shift, spread = window_scale(z[:, :, indices], config.normalization)
+    z = z.copy()
+    z[:, :, indices] = (z[:, :, indices] - shift) / spread
+    if config.segment > 1:
+        z = np.pad(z, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
+        z = z.reshape(len(z), -1, config.segment * z.shape[2])
+        z = np.maximum(z @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
+    states, finals = encode(config, weights, z, vector)
+    parts = queries(config, weights, states, finals, future, vector)
+    if future is not None and config.decoder == "dense":
+        parts = [np.concatenate([parts[0], future.reshape(len(z), -1)], axis=1)]
+    outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
+    shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
+    outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)
+    outputs = outputs * np.expand_dims(spread, -1) + np.expand_dims(shift, -1)
+    return sigmoid(outputs) if config.output == "probability" else outputs
+
+
+def queries(config, weights, states, finals, future, vector):
+    """What the head sees of the states, per segment of the horizon."""
+    if config.decoder == "dense":
+        units = config.hidden[-1]
+        found = [np.concatenate([states[:, -1, :units], states[:, 0, units:]], axis=1)]
+    else:
+        found = []
+        for part, position in enumerate(weights["position"]):
+            step = np.tile(position, (len(states), 1))
+            if future is not None:
+                rows = future[:, part * config.segment : (part + 1) * config.segment]
+                step = step + rows.reshape(len(rows), -1) @ weights["future.kernel"] + weights["future.bias"]
+            found.append(encode(config, weights, step[:, np.newaxis], vector, finals)[0][:, 0])
+    if config.model_type == "attention_lstm":
+        found = [attention(states, query, layer_of(weights, "attention")) for query in found]
+    return found
+
+
+def encode(config, weights, steps, vector, initial=None):
+    """States of the top layer, and the final state of each layer."""
+    cell = gru if config.model_type == "gru" else lstm
+    x = np.concatenate([steps, np.repeat(vector[:, np.newaxis], steps.shape[1], axis=1)], axis=2)
+    finals = []
+    for index in range(len(config.hidden)):
+        states, final = cell(x, layer_of(weights, f"rnn.{index}"), initial and initial[index])
+        finals.append(final)
+        if config.bidirectional:
+            backward, _ = cell(x[:, ::-1], layer_of(weights, f"reverse.{index}"))
+            states = np.concatenate([states, backward[:, ::-1]], axis=2)
+        if config.layer_norm:
+            deviation = np.sqrt(states.var(axis=2, keepdims=True) + 1e-5)
+            states = (states - states.mean(axis=2, keepdims=True)) / deviation
+            states = states * weights[f"norm.{index}.scale"] + weights[f"norm.{index}.bias"]
+        x = states
+    return x, finals
+
+
+def layer_of(weights, prefix):
+    return {name.rsplit(".", 1)[1]: value for name, value in weights.items() if name.startswith(f"{prefix}.")}
+
+
+def window_scale(targets, normalization):
+    last = targets[:, -1:]
+    if normalization == "last":
+        return last, np.ones_like(last)
+    if normalization == "revin":
+        return targets.mean(axis=1, keepdims=True), np.sqrt(targets.var(axis=1, keepdims=True) + 1e-5)
+    return np.zeros_like(last), np.ones_like(last)
+
+
+def lstm(x, layer, initial=None):
+    zero = np.zeros((len(x), layer["recurrent_kernel"].shape[0]))
+    h, c = initial or (zero, zero)
+    states = []
+    for t in range(x.shape[1]):
+        gates = x[:, t] @ layer["input_kernel"] + h @ layer["recurrent_kernel"] + layer["bias"]
+        i, f, g, o = np.split(gates, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states, axis=1), (h, c)
+
+
+def gru(x, layer, initial=None):
+    (h,) = initial or (np.zeros((len(x), layer["recurrent_kernel"].shape[0])),)
+    states = []
+    for t in range(x.shape[1]):
+        r_x, z_x, n_x = np.split(x[:, t] @ layer["input_kernel"] + layer["bias"], 3, axis=1)
+        r_h, z_h, n_h = np.split(h @ layer["recurrent_kernel"], 3, axis=1)
+        r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
+        n = np.tanh(n_x + r * (n_h + layer["recurrent_bias"]))
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return np.stack(states, axis=1), (h,)
+
+
+def attention(states, query, weights):
+    keys = states @ weights["key_kernel"] + weights["key_bias"]
+    asked = query @ weights["query_kernel"]
+    scores = np.tanh(keys + asked[:, np.newaxis]) @ weights["score_kernel"]
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return np.concatenate([np.einsum("bt,btu->bu", shares, states), query], axis=1)
+
+
+def sigmoid(x):
+    # Of large negative numbers, exp(-x) overflows.
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))

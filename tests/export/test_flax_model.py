@@ -1,0 +1,73 @@
+"""The reference of these tests and the model that is trained are one and the same network."""
+
+import numpy as np
+import pytest
+from flax import nnx
+
+from spline_lstm.export.shapes import CHANNEL_DIM, GATES
+from spline_lstm.export.shapes import weight_shapes as edge_shapes
+from spline_lstm.models.network import CHANNEL_DIM as FLAX_CHANNEL_DIM
+from spline_lstm.models.registry import MODEL_TYPES, structure
+from spline_lstm.models.saved_model import Model
+from tests.export.oracle import CONVERTED, MULTIVARIATE, OPTIONS, forward_all, make_inputs, make_option, make_spec
+
+
+def answer_of_flax(spec, inputs):
+    """Outputs of the trained model to inputs in data units, data units."""
+    config, targets = spec.config, list(spec.config.target_indices)
+    known = [config.features.index(name) for name in config.future_features]
+    z = ((inputs["history"].astype(np.float64) - spec.center) / spec.scale).astype(np.float32)
+    future = inputs.get("future")
+    if future is not None:
+        future = ((future.astype(np.float64) - spec.center[known]) / spec.scale[known]).astype(np.float32)
+    model = Model(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
+    given = (z, future, inputs.get("static"))
+    shape = (len(z), config.horizon, len(targets))
+    scale, center = spec.scale[targets], spec.center[targets]
+    outputs = {"forecast": model.predict(*given).reshape(shape) * scale + center}
+    if config.quantiles:
+        quantiles = model.predict_quantiles(*given).reshape(*shape, -1)
+        outputs["quantiles"] = quantiles * scale[:, None] + center[:, None]
+    return outputs
+
+
+def assert_close(spec, found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = spec.target_scale if value.ndim == 3 else spec.target_scale[:, None]
+        np.testing.assert_allclose(found[name] / scale, value / scale, atol=2e-5)
+
+
+@pytest.mark.parametrize("normalization", ["none", "last", "revin"])
+@pytest.mark.parametrize("model_type", sorted(MODEL_TYPES))
+def test_formulas_of_the_export_are_those_of_the_flax_model(model_type, normalization):
+    spec = make_spec(model_type, *MULTIVARIATE, normalization)
+    inputs = make_inputs(spec, 7)
+    assert_close(spec, answer_of_flax(spec, inputs), forward_all(spec, **inputs))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_formulas_of_every_option_are_those_of_the_flax_model(name):
+    spec = make_option(name)
+    inputs = make_inputs(spec, 9)
+    assert_close(spec, answer_of_flax(spec, inputs), forward_all(spec, **inputs))
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_exported_file_answers_as_the_flax_model(forecaster, name, suffix):
+    spec = make_option(name)
+    inputs = make_inputs(spec, 9)
+    assert_close(spec, forecaster(suffix, name).answer(inputs), answer_of_flax(spec, inputs))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_shapes_of_the_weights_are_those_of_the_flax_model(name):
+    config = make_option(name).config
+    _, state = structure(config)
+    assert edge_shapes(config) == {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(state)}
+
+
+def test_every_model_type_can_be_exported():
+    assert set(MODEL_TYPES) == set(GATES)
+    assert FLAX_CHANNEL_DIM == CHANNEL_DIM

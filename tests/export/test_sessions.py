@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.export.sessions import open_session
+from tests.export.oracle import forward, make_history, make_inputs, make_option, make_spec
+
+MODEL = ("lstm", 1, (0,), "last")
+SUFFIXES = (".onnx", ".tflite")
+
+
+@pytest.fixture(params=SUFFIXES)
+def path(request, exported, tmp_path):
+    path = tmp_path / f"model{request.param}"
+    path.write_bytes(exported(request.param, *MODEL).content)
+    return path
+
+
+def test_opened_file_forecasts_batches_of_changing_size(path):
+    forecast, spec = open_session(path), make_spec(*MODEL)
+    history = make_history(spec, 9)
+    for batch in (1, 9, 2, 1):
+        np.testing.assert_allclose(forecast(history[:batch]), forward(spec, history[:batch]), rtol=1e-5)
+
+
+def test_history_may_be_float64_and_strided(path):
+    history = make_history(make_spec(*MODEL), 8)
+    wide = np.repeat(history, 2, axis=0).astype(np.float64)[::2]
+    np.testing.assert_array_equal(open_session(path)(wide), open_session(path)(history))
+
+
+def test_answers_stay_when_later_calls_are_made(path):
+    forecast, history = open_session(path), make_history(make_spec(*MODEL), 2)
+    first = forecast(history[:1])
+    kept = first.copy()
+    forecast(history[1:])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_opening_and_running_write_nothing(path, capfd):
+    open_session(path)(make_history(make_spec(*MODEL), 1))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_missing_file_is_named(tmp_path, suffix):
+    with pytest.raises(ArtifactError, match=rf"nothing\{suffix} is missing"):
+        open_session(tmp_path / f"nothing{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".pb"])
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        open_session(path)
+
+
+def test_history_of_another_shape_is_refused(path):
+    with pytest.raises(ValueError, match=r"history must have the shape \[1, 5, 1\], but has \[1, 4, 1\]"):
+        open_session(path)(np.zeros((1, 4, 1), np.float32))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_inputs_that_are_missing_or_unknown_are_named(forecaster, path, suffix):
+    inputs = make_inputs(make_option("covariates"), 2)
+    with pytest.raises(ValueError, match="takes the inputs history, future, static, but is given history, static"):
+        forecaster(suffix, "covariates")(inputs["history"], static=inputs["static"])
+    with pytest.raises(ValueError, match="takes the inputs history, but is given history, future"):
+        open_session(path)(make_history(make_spec(*MODEL), 1), np.zeros((1, 3, 2), np.float32))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_windows_of_all_inputs_must_be_equally_many(forecaster, suffix):
+    inputs = make_inputs(make_option("covariates"), 2)
+    with pytest.raises(ValueError, match=r"static must have the shape \[2, 2\], but has \[1, 2\]"):
+        forecaster(suffix, "covariates")(**{**inputs, "static": inputs["static"][:1]})
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ids_may_be_int64_but_no_floats(forecaster, suffix):
+    session, inputs = forecaster(suffix, "covariates"), make_inputs(make_option("covariates"), 2)
+    wide = {**inputs, "static": inputs["static"].astype(np.int64)}
+    np.testing.assert_array_equal(session(**wide), session(**inputs))
+    with pytest.raises(TypeError, match="Cannot cast"):
+        session(**{**inputs, "static": inputs["static"].astype(np.float32)})

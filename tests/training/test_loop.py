@@ -1,0 +1,334 @@
+import dataclasses
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from spline_lstm.core.errors import DataContractError, DivergedError
+from spline_lstm.core.params import TrainParams, WindowParams
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.registry import build
+from spline_lstm.models.saved_model import Model
+from spline_lstm.training.checkpoints import Checkpoint
+from spline_lstm.training.device_windows import pad_to_batches
+from spline_lstm.training.loop import part_size, train, training_curve
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
+from spline_lstm.windows.windows import make_windows
+
+PARAMS = TrainParams(
+    seed=1,
+    loss="mse",
+    batch_size=32,
+    max_epochs=4,
+    patience=4,
+    min_delta=0.0,
+    learning_rate=1e-2,
+    schedule="constant",
+    weight_decay=0.0,
+    clip_norm=1.0,
+    overfitting_ratio=1.5,
+    positive_weight=1.0,
+    plateau_factor=0.5,
+    plateau_patience=2,
+    precision="float32",
+    ensemble_size=1,
+    threads=1,
+)
+CONFIG = ModelConfig(
+    model_type="lstm",
+    hidden=(8,),
+    dropout=0.0,
+    normalization="last",
+    lookback=12,
+    horizon=2,
+    features=("y",),
+    targets=("y",),
+    target_indices=(0,),
+)
+
+
+def windows_of(values, observed=None):
+    """Hourly windows of one series without gaps; 60 % train, 20 % validation."""
+    values = np.asarray(values, dtype=np.float32)[:, None]
+    rows = len(values)
+    observed = np.ones((rows, 1), dtype=bool) if observed is None else observed
+    arrays = AsOfArrays(
+        scaled=values,
+        causal=values,
+        known_at=np.arange(rows, dtype=np.int32)[:, None],
+        valid=np.ones(rows, dtype=bool),
+        raw_target=np.where(observed, values, np.nan).astype(np.float64),
+        observed=observed,
+        timestamps=np.arange(rows, dtype=np.int64) * 3_600_000_000_000,
+        series_offsets=np.array([0, rows]),
+        static_ids=np.zeros((1, 0), dtype=np.int32),
+        feature_names=np.array(["y"]),
+        target_indices=np.array([0], dtype=np.int32),
+        split_instants=np.array([rows * 6 // 10, rows * 8 // 10]) * 3_600_000_000_000,
+    )
+    scaler = Scaler("none", np.zeros(1), np.ones(1))
+    return make_windows(arrays, scaler, WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False))
+
+
+SINE = windows_of(np.sin(2 * np.pi * np.arange(400) / 24))
+
+
+def same_weights(a, b):
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_training_learns_a_sine():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 30, "patience": 30}))
+    naive = np.mean(np.square(np.sin(2 * np.pi * (np.arange(24) + 1) / 24) - np.sin(2 * np.pi * np.arange(24) / 24)))
+    assert trained.best_losses.validation_loss < naive / 5
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
+    first, second = train(CONFIG, SINE, PARAMS), train(CONFIG, SINE, PARAMS)
+    other = train(CONFIG, SINE, PARAMS.model_copy(update={"seed": 2}))
+    assert same_weights(first.last, second.last)
+    assert not same_weights(first.last, other.last)
+
+
+def test_best_and_last_weights_differ_when_validation_worsens():
+    rng = np.random.default_rng(0)
+    trained = train(
+        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 40, "patience": 3})
+    )
+    losses = [epoch.validation_loss for epoch in trained.history]
+    assert trained.best_epoch == 1 + int(np.argmin(losses)) < len(losses)
+    assert not same_weights(trained.best, trained.last)
+
+
+def test_training_stops_after_patience_epochs_without_improvement():
+    rng = np.random.default_rng(0)
+    trained = train(
+        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 200, "patience": 2})
+    )
+    assert len(trained.history) == trained.best_epoch + 2 < 200
+
+
+def test_unobserved_labels_do_not_reach_the_weights():
+    values = np.sin(2 * np.pi * np.arange(400) / 24)
+    observed = np.ones((400, 1), dtype=bool)
+    observed[50:60] = observed[330:340] = False
+    clean = windows_of(values, observed)
+    wild = windows_of(np.where(observed[:, 0], values, 1e3), observed)
+    # Inputs stay as they are: only the labels of unobserved rows differ.
+    arrays = AsOfArrays(**{**vars(wild.arrays), "scaled": clean.arrays.scaled, "causal": clean.arrays.causal})
+    wild = type(wild)(arrays, wild.scaler, wild.lookback, wild.horizon, wild.origins, wild.split)
+    assert same_weights(train(CONFIG, clean, PARAMS).last, train(CONFIG, wild, PARAMS).last)
+
+
+def test_validation_loss_is_the_mean_over_all_observed_labels():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12}))
+    batch = SINE.gather("validation")
+    # At a vanishing step size the weights are those of the start, whose forecast the loss must describe.
+    forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
+    expected = np.square(forecast - batch.y)[batch.mask].mean()
+    assert trained.history[0].validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_diverged_training_ends_with_its_error_and_reports_the_epochs():
+    history = []
+    with pytest.raises(DivergedError, match=r"epoch 1: .*all must be finite"):
+        train(
+            CONFIG,
+            windows_of(np.full(400, 1e30) * (1 + np.arange(400))),
+            PARAMS.model_copy(update={"learning_rate": 1e30, "clip_norm": 1e30}),
+            history.append,
+        )
+    assert len(history) == 1
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5)])
+def test_batches_hold_every_window_once_with_weight(count, size):
+    rows, weight = pad_to_batches(np.arange(count) + 7, size)
+    assert sorted(rows[weight == 1]) == list(range(7, 7 + count))
+    assert weight.sum() == count
+
+
+def test_curve_has_a_line_per_epoch():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 2}))
+    lines = training_curve(trained.history).splitlines()
+    assert lines[0] == "epoch,train_loss,validation_loss,gradient_norm"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+
+
+def test_weight_decay_shrinks_the_weights():
+    decayed = train(CONFIG, SINE, PARAMS.model_copy(update={"weight_decay": 0.5, "max_epochs": 10}))
+    free = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 10}))
+    assert optax.tree.norm(decayed.last) < optax.tree.norm(free.last)
+
+
+class KilledError(Exception):
+    """Stands for the signal that ends a run."""
+
+
+@pytest.mark.parametrize("ensemble_size", [1, 2])
+def test_a_killed_training_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, ensemble_size):
+    config = dataclasses.replace(CONFIG, dropout=0.3, ensemble_size=ensemble_size)
+    params = PARAMS.model_copy(update={"schedule": "cosine", "ensemble_size": ensemble_size})
+    checkpoint = Checkpoint(tmp_path, "run")
+
+    def kill_in_epoch_three(epoch):
+        if epoch.epoch == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(config, SINE, params, kill_in_epoch_three, checkpoint)
+    lived, restored = [], []
+    resumed = train(config, SINE, params, lived.append, checkpoint, on_restore=restored.extend)
+    unbroken = train(config, SINE, params)
+    assert same_weights(resumed.best, unbroken.best)
+    assert same_weights(resumed.last, unbroken.last)
+    assert resumed.history == unbroken.history == restored + lived
+    assert len(restored) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_members_of_an_ensemble_are_trainings_with_consecutive_seeds():
+    together = train(dataclasses.replace(CONFIG, ensemble_size=2), SINE, PARAMS)
+    for member in range(2):
+        alone = train(CONFIG, SINE, PARAMS.model_copy(update={"seed": PARAMS.seed + member}))
+        for name, value in alone.last.items():
+            np.testing.assert_allclose(together.last[name][member], value, atol=1e-4)
+
+
+def test_bfloat16_learns_what_float32_learns():
+    exact, coarse = (
+        train(CONFIG, SINE, PARAMS.model_copy(update={"precision": kind})) for kind in ("float32", "bfloat16")
+    )
+    assert not same_weights(exact.last, coarse.last)
+    assert coarse.best_losses.validation_loss == pytest.approx(exact.best_losses.validation_loss, rel=0.2)
+
+
+def test_quantile_forecasts_spread_around_the_median():
+    config = dataclasses.replace(CONFIG, quantiles=(0.1, 0.5, 0.9))
+    noise = windows_of(np.random.default_rng(0).normal(size=600))
+    params = PARAMS.model_copy(update={"loss": "quantile", "max_epochs": 15, "patience": 15, "schedule": "cosine"})
+    config = dataclasses.replace(config, normalization="none")
+    batch = noise.gather("test")
+    forecast = Model(config, "m", "p", train(config, noise, params).best).predict_quantiles(batch.X)
+    below = (batch.y[..., None] < forecast).mean(axis=(0, 1))
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
+
+
+def test_balanced_weights_move_the_mean_probability_to_a_half():
+    labels = (np.random.default_rng(0).random(600) < 0.1).astype(float)
+    config = dataclasses.replace(CONFIG, normalization="none", output="probability")
+    means = []
+    for weight in (1.0, "balanced"):
+        params = PARAMS.model_copy(update={"loss": "bce", "positive_weight": weight, "max_epochs": 6, "patience": 6})
+        model = Model(config, "m", "p", train(config, windows_of(labels), params).last)
+        means.append(model.predict(windows_of(labels).gather("train").X).mean())
+    assert means[0] == pytest.approx(0.1, abs=0.06)
+    assert means[1] == pytest.approx(0.5, abs=0.15)
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(monkeypatch):
+    observed = np.random.default_rng(0).random((400, 1)) < 0.6
+    windows = windows_of(np.sin(np.arange(400) / 4), observed)
+    monkeypatch.setattr("spline_lstm.training.loop.CPU_SEQUENCES", 8)
+    parts = train(CONFIG, windows, PARAMS)
+    monkeypatch.setattr("spline_lstm.training.loop.CPU_SEQUENCES", 32)
+    whole = train(CONFIG, windows, PARAMS)
+    for name, value in whole.last.items():
+        np.testing.assert_allclose(parts.last[name], value, atol=1e-5)
+    assert parts.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("batch", "targets", "size"), [(32, 1, 32), (256, 1, 32), (48, 1, 24), (128, 7, 4), (61, 1, 61)]
+)
+def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
+    names = tuple(f"y{index}" for index in range(targets))
+    config = dataclasses.replace(
+        CONFIG, features=names, targets=names, target_indices=tuple(range(targets)), channels="independent"
+    )
+    assert part_size(config, batch) == size
+
+
+# Trainings in a process of their own, whose weights it saves: of a batch that the devices share, and of an odd one.
+TRAININGS = """
+import dataclasses, sys
+from pathlib import Path
+import numpy as np, jax
+from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
+if sys.argv[2]:
+    configure_threads(int(sys.argv[2]))
+configure_compilation_cache(Path(sys.argv[3]))
+from tests.training.test_loop import CONFIG, PARAMS, SINE, train
+config = dataclasses.replace(CONFIG, dropout=0.1, hidden=(8, 8), ensemble_size=2)
+weights = {}
+for batch in (64, 61):
+    trained = train(config, SINE, PARAMS.model_copy(update={"batch_size": batch, "max_epochs": 2}))
+    weights |= {f"{batch}.{name}": value for name, value in trained.last.items()}
+np.savez(sys.argv[1], **weights)
+print(jax.device_count())
+"""
+
+
+def weights_of_process(folder, *, threads="", devices=None, cache):
+    """Number of devices, and the weights by batch size and name, of TRAININGS."""
+    flags = f"--xla_force_host_platform_device_count={devices}" if devices else ""
+    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", TRAININGS, str(folder / "weights.npz"), str(threads), str(cache)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+    with np.load(folder / "weights.npz") as weights:
+        return int(done.stdout), dict(weights)
+
+
+def test_devices_share_the_batches_and_give_the_weights_of_one(tmp_path):
+    _, single = weights_of_process(tmp_path, devices=1, cache=tmp_path)
+    for devices in (2, 4):
+        count, shared = weights_of_process(tmp_path, devices=devices, cache=tmp_path)
+        assert count == devices
+        for name, value in single.items():
+            np.testing.assert_allclose(shared[name], value, atol=1e-5)
+
+
+def test_threads_and_compilation_cache_change_no_byte(tmp_path):
+    _, cold = weights_of_process(tmp_path, threads=2, cache=tmp_path)
+    _, warm = weights_of_process(tmp_path, threads=2, cache=tmp_path)
+    _, alone = weights_of_process(tmp_path, threads=1, cache=tmp_path / "another")
+    assert list((tmp_path / "another/.cache/jax").iterdir())
+    assert same_weights(warm, cold)
+    assert same_weights(alone, cold)
+
+
+def test_best_weights_have_the_lowest_loss_whatever_min_delta_says():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 8}))
+    losses = [epoch.validation_loss for epoch in trained.history]
+    assert losses[0] - min(losses) < 0.5
+    assert trained.best_epoch == 1 + int(np.argmin(losses)) > 1
+
+
+def test_min_delta_ends_a_training_that_improves_too_little():
+    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 2}))
+    assert len(trained.history) == 3
+
+
+def test_train_loss_is_the_mean_over_all_labels_whatever_the_last_batch_holds():
+    # One window is left for the last batch; at a vanishing step size all batches see the weights of the start.
+    count = len(SINE.splits["train"])
+    batch_size = next(size for size in range(2, count) if count % size == 1)
+    params = PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12, "batch_size": batch_size})
+    batch = SINE.gather("train")
+    forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
+    expected = np.square(forecast - batch.y)[batch.mask].mean()
+    assert train(CONFIG, SINE, params).history[0].train_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_beside_0_and_1_are_refused_for_the_loss_bce():
+    labels = np.tile([0.0, 1.0], 200)
+    labels[7] = 0.5
+    config = dataclasses.replace(CONFIG, normalization="none", output="probability")
+    params = PARAMS.model_copy(update={"loss": "bce"})
+    with pytest.raises(DataContractError, match=r"target y is 0\.5 at 1970-01-01T07:00:00.*labels 0 and 1"):
+        train(config, windows_of(labels), params)
