@@ -12,6 +12,7 @@ from spline_lstm.models.sharding import CPU_SHARES
 COMPILATION_CACHE = Path(".cache/jax")
 X86 = ("x86_64", "AMD64")
 X86_FLAGS = (("--xla_cpu_max_isa", "AVX2"),)
+ONEDNN_ISA = ("ONEDNN_MAX_CPU_ISA", "AVX2")
 # XLA ends a process in which a device has waited for another for 40 seconds; these are two days.
 PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
 
@@ -25,12 +26,15 @@ def configure_threads(threads: int) -> None:
       waits for the other does so for as long as it takes, be the machine busy or asleep.
     - The thread pool would have one thread per core of the machine, and large matmuls are cut into parts
       by its size. XLA reads NPROC when its CPU client starts.
-    - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer (docs/reproducibility.md);
-      XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+    - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer
+      (docs/reproducibility.md); XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+    - oneDNN, which XLA calls for some matmuls, picks its kernels by the CPU as well, whatever XLA compiles for.
+      Its kernels for AVX2 and AVX512 add in different orders.
 
     Where JAX has already made an array, it keeps the devices that it has.
     """
     os.environ["NPROC"] = str(threads)
+    os.environ.setdefault(*ONEDNN_ISA)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [*PATIENCE, *(X86_FLAGS if platform.machine() in X86 else ())]
     missing = [f"{flag}={value}" for flag, value in wanted if flag not in flags]
