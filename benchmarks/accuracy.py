@@ -18,7 +18,7 @@ from spline_lstm.core.params import Params, parse_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.training.architecture import model_config
@@ -39,7 +39,9 @@ def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:
     """Windows of the file, and the network that forecasts them, as the stages make them."""
     schema = load_schema(RECIPES / params.data.schema_file)
     data = params.data
-    table = read_raw_table(csv.read_bytes(), schema, where=str(csv), sort=data.sort, duplicates=data.duplicates)
+    table = read_raw_table(
+        csv.read_bytes(), schema, where=str(csv), sort=data.sort, duplicates=data.duplicates
+    )
     result = preprocess(table, schema, params.preprocess, where=str(csv))
     windows = make_windows(result.arrays, result.fitted.scaler, params.window)
     return windows, model_config(params, windows, result.preprocessor)
@@ -58,13 +60,13 @@ def measure(csv: Path, recipe: str, seed: int) -> dict[str, object]:
         "best_epoch": trained.best_epoch,
         "epochs": len(trained.history),
         "validation_loss": round(trained.best_losses.validation_loss, 5),
-        **errors_on_test(Model(config, "", "", trained.best), windows),
+        **errors_on_test(SavedModel(config, "", "", trained.best), windows),
         "train_s": round(wall, 1),
         "train_cpu_s": round(cpu, 1),
     }
 
 
-def errors_on_test(model: Model, windows: Windows) -> dict[str, float]:
+def errors_on_test(model: SavedModel, windows: Windows) -> dict[str, float]:
     """MSE and MAE of the forecast, and MSE of the last value, z-units, over all test windows."""
     squares, absolutes, naive = [], [], []
     indices = list(model.config.target_indices)
@@ -80,9 +82,13 @@ def errors_on_test(model: Model, windows: Windows) -> dict[str, float]:
 
 def main() -> None:
     """Print one line per recipe and seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("csv", type=Path)
-    parser.add_argument("recipes", nargs="*", default=sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    parser.add_argument(
+        "recipes", nargs="*", default=sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     configure_threads(2)

@@ -27,7 +27,10 @@ ROUNDS, CALLS = 60, 50
 
 def gate(case: Path, params: Params) -> list[FileReport]:
     """All exported files of a folder before the gate."""
-    golden, scale = load_golden(case / "golden.npz"), read_arrays(case / "target_scale.npz")["target_scale"]
+    golden, scale = (
+        load_golden(case / "golden.npz"),
+        read_arrays(case / "target_scale.npz")["target_scale"],
+    )
     return [
         measure_file(case / name, golden, scale, params.benchmark, quantized=variant is not None)
         for name, variant in exported_files(params.export.variants).values()
@@ -70,12 +73,18 @@ def main(folder: Path) -> int:
             print(line(case.name, report), flush=True)
     print(f"\n{'case':18s} {'ours us':>8s} {'by hand':>8s} {'ratio':>6s} {'apart':>8s}")
     for case in cases:
-        files, golden = [case / "model.onnx", case / "by_hand.onnx"], load_golden(case / "golden.npz")
+        files, golden = (
+            [case / "model.onnx", case / "by_hand.onnx"],
+            load_golden(case / "golden.npz"),
+        )
         first, second = (open_session(path)(golden.history) for path in files)
         ours, by_hand = race(files, golden.history[:1])
         passed &= ours <= LIMIT * by_hand
         apart = float(np.abs(first - second).max())
-        print(f"{case.name:18s} {ours:8.1f} {by_hand:8.1f} {ours / by_hand:6.2f} {apart:8.1e}", flush=True)
+        print(
+            f"{case.name:18s} {ours:8.1f} {by_hand:8.1f} {ours / by_hand:6.2f} {apart:8.1e}",
+            flush=True,
+        )
     return 0 if passed else 1
 
 

@@ -46,7 +46,9 @@ def build(spec: EdgeSpec, opset: int) -> bytes:
         steps = _drop_direction(graph, _layer(graph, spec, index, steps, outputs=1), axis=1)
     context = _context(graph, spec, steps)
     kernel, bias = (graph.constant(spec.weights[f"head.{name}"]) for name in ("kernel", "bias"))
-    outputs = graph.node("Reshape", graph.node("Gemm", context, kernel, bias), graph.constant([0, -1, 1], np.int64))
+    outputs = graph.node(
+        "Reshape", graph.node("Gemm", context, kernel, bias), graph.constant([0, -1, 1], np.int64)
+    )
     change = graph.node("Mul", outputs, graph.constant(spec.scale[target]))
     level = graph.node("Gather", last, graph.constant([target], np.int64), axis=2)
     graph.node("Add", change, level)
@@ -82,7 +84,9 @@ def _layer(graph: Graph, spec: EdgeSpec, index: int, steps: str, *, outputs: int
     if operator == "GRU":
         recurrent_bias[2 * units :] = spec.weights[f"rnn.{index}.recurrent_bias"]
         attributes["linear_before_reset"] = 1
-    kernels = (graph.constant(ordered(name).T[None]) for name in ("input_kernel", "recurrent_kernel"))
+    kernels = (
+        graph.constant(ordered(name).T[None]) for name in ("input_kernel", "recurrent_kernel")
+    )
     biases = graph.constant(np.concatenate([bias, recurrent_bias])[None])
     return graph.node(operator, steps, *kernels, biases, outputs=outputs, **attributes)
 
@@ -94,11 +98,21 @@ def _context(graph: Graph, spec: EdgeSpec, steps: str) -> str:
         return _drop_direction(graph, _layer(graph, spec, top, steps, outputs=2), axis=0)
     states = _drop_direction(graph, _layer(graph, spec, top, steps, outputs=1), axis=1)
     query = graph.node("Gather", states, graph.constant(-1, np.int64), axis=0)
-    named = {name: graph.constant(value) for name, value in spec.weights.items() if name.startswith("attention.")}
+    named = {
+        name: graph.constant(value)
+        for name, value in spec.weights.items()
+        if name.startswith("attention.")
+    }
     keys = graph.node("MatMul", states, named["attention.key_kernel"])
     asked = graph.node("Gemm", query, named["attention.query_kernel"], named["attention.key_bias"])
-    scores = graph.node("MatMul", graph.node("Tanh", graph.node("Add", keys, asked)), named["attention.score_kernel"])
-    shares = graph.node("Unsqueeze", graph.node("Softmax", scores, axis=0), graph.constant([2], np.int64))
+    scores = graph.node(
+        "MatMul",
+        graph.node("Tanh", graph.node("Add", keys, asked)),
+        named["attention.score_kernel"],
+    )
+    shares = graph.node(
+        "Unsqueeze", graph.node("Softmax", scores, axis=0), graph.constant([2], np.int64)
+    )
     weighted = graph.node("Mul", states, shares)
     summed = graph.node("ReduceSum", weighted, graph.constant([0], np.int64), keepdims=0)
     return graph.node("Concat", summed, query, axis=1)
@@ -112,7 +126,8 @@ def _model(graph: Graph, spec: EdgeSpec, opset: int) -> onnx.ModelProto:
     config = spec.config
     ends = {"history": (config.lookback, len(config.features)), "forecast": (config.horizon, 1)}
     history, forecast = (
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape]) for name, shape in ends.items()
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
+        for name, shape in ends.items()
     )
     made = helper.make_graph(graph.nodes, "by hand", [history], [forecast], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

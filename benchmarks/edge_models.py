@@ -19,7 +19,7 @@ from spline_lstm.export.golden import Golden
 from spline_lstm.export.shapes import weight_shapes
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 
 CASES = [(kind, features) for kind in ("lstm", "gru", "attention_lstm") for features in (1, 8)]
 WINDOWS = 1024
@@ -41,7 +41,9 @@ def make_spec(model_type: str, features: int) -> EdgeSpec:
         target_indices=(0,),
     )
     weights = {
-        name: random.normal(0, shape[0] ** -0.5 if len(shape) > 1 else 0.1, shape).astype(np.float32)
+        name: random.normal(0, shape[0] ** -0.5 if len(shape) > 1 else 0.1, shape).astype(
+            np.float32
+        )
         for name, shape in sorted(weight_shapes(config).items())
     }
     behind = content_id("preprocessor")
@@ -56,7 +58,7 @@ def make_golden(spec: EdgeSpec) -> Golden:
     z = np.cumsum(random.normal(0, 0.3, (WINDOWS, config.lookback, len(config.features))), axis=1)
     history = (z * spec.scale + spec.center).astype(np.float32)
     z = ((history.astype(np.float64) - spec.center) / spec.scale).astype(np.float32)
-    model = Model(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
+    model = SavedModel(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
     found = model.predict(z).reshape(WINDOWS, config.horizon, 1).astype(np.float64)
     forecast = (found * spec.target_scale + spec.center[:1]).astype(np.float32)
     truth = forecast + random.normal(0, 0.5, forecast.shape) * spec.target_scale

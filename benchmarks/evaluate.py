@@ -29,7 +29,7 @@ from spline_lstm.evaluation.forecast_batches import calibrate
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.registry import build, to_arrays
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows, make_windows
@@ -39,10 +39,14 @@ LOOKBACK = HORIZON = 24
 TRAIN = 20_000
 PARAMS = EvaluateParams(season=24, moving_average=6, interval_levels=(80.0, 95.0))
 # Type, units and segment; `default` is the network of params.yaml.
-NETWORKS = {"default": ("lstm", (64, 32), 4), "gru": ("gru", (32,), 6), "lstm": ("lstm", (64, 32), 1)}
+NETWORKS = {
+    "default": ("lstm", (64, 32), 4),
+    "gru": ("gru", (32,), 6),
+    "lstm": ("lstm", (64, 32), 1),
+}
 
 
-class TimedModel(Model):
+class TimedModel(SavedModel):
     """A model that adds up the seconds of its forecasts."""
 
     seconds = 0.0
@@ -76,11 +80,13 @@ def make_series(test_windows: int) -> Windows:
         target_indices=np.array([0], dtype=np.int32),
         split_instants=np.array([TRAIN, 2 * TRAIN]) * HOUR_NS,
     )
-    params = WindowParams(lookback=LOOKBACK, horizon=HORIZON, stride=1, embargo=None, materialize=False)
+    params = WindowParams(
+        lookback=LOOKBACK, horizon=HORIZON, stride=1, embargo=None, materialize=False
+    )
     return make_windows(arrays, Scaler("standard", np.array([10.0]), np.array([2.3])), params)
 
 
-def make_model(network: str) -> Model:
+def make_model(network: str) -> SavedModel:
     """A network with the weights it would begin its training with."""
     kind, hidden, segment = NETWORKS[network]
     config = ModelConfig(
@@ -95,7 +101,9 @@ def make_model(network: str) -> Model:
         target_indices=(0,),
         segment=segment,
     )
-    return TimedModel(config, "", "", to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param)))
+    return TimedModel(
+        config, "", "", to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param))
+    )
 
 
 def measure(count: int, network: str) -> str:
@@ -126,7 +134,9 @@ def _peak_mb() -> float:
 
 def main() -> None:
     """Print one line per number of windows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--windows", type=int, nargs="+", default=[250_000, 1_000_000])
     parser.add_argument("--network", choices=NETWORKS, default="default")
     arguments = parser.parse_args()

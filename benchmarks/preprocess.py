@@ -33,12 +33,12 @@ def make_table(series: int, rows: int) -> RawTable:
     rng = np.random.default_rng(0)
     total = series * rows
     kept = rng.random(total) > 0.03
-    stamps = np.tile(np.arange(rows) * STEP_NS, series) + rng.integers(-200, 200, total) * 10**9
+    timestamps = np.tile(np.arange(rows) * STEP_NS, series) + rng.integers(-200, 200, total) * 10**9
     values = np.cumsum(rng.normal(size=(total, len(COLUMNS))), axis=0)
     values[rng.random(values.shape) < 0.05] = np.nan
     index = np.repeat(np.arange(series), rows)[kept]
     return RawTable(
-        stamps=stamps[kept],
+        timestamps=timestamps[kept],
         values=values[kept],
         columns=COLUMNS,
         series_offsets=np.searchsorted(index, np.arange(series + 1)),
@@ -50,7 +50,7 @@ def make_table(series: int, rows: int) -> RawTable:
 
 def hourly_params() -> PreprocessParams:
     """The params of the default pipeline, hourly and with all columns."""
-    changes = {"frequency": "1h", "data_mode": "multivariate"}
+    changes = {"frequency": "1h", "feature_mode": "multivariate"}
     return load_params(Path()).preprocess.model_copy(update=changes)
 
 
@@ -80,14 +80,23 @@ def window_memory(lookback: int) -> float:
 def main() -> None:
     """Print one line per case."""
     params = hourly_params()
-    cases = {"1 x 500,000": (1, 500_000), "1 x 1,000,000": (1, 1_000_000), "1,000 x 1,000": (1_000, 1_000)}
+    cases = {
+        "1 x 500,000": (1, 500_000),
+        "1 x 1,000,000": (1, 1_000_000),
+        "1,000 x 1,000": (1_000, 1_000),
+    }
     print(f"{'series x rows, 8 columns':26s} {'seconds':>8s} {'memory / raw array':>19s}")
     seconds = {}
     for name, (series, rows) in cases.items():
         seconds[name], memory = seconds_and_memory(make_table(series, rows), params)
         print(f"{name:26s} {seconds[name]:8.2f} {memory:19.2f}")
     print(f"2n / n: {seconds['1 x 1,000,000'] / seconds['1 x 500,000']:.2f}")
-    print("windows: " + ", ".join(f"lookback {lookback}: {window_memory(lookback):.1f} MB" for lookback in (24, 96)))
+    print(
+        "windows: "
+        + ", ".join(
+            f"lookback {lookback}: {window_memory(lookback):.1f} MB" for lookback in (24, 96)
+        )
+    )
 
 
 if __name__ == "__main__":

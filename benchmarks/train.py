@@ -76,7 +76,9 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.peer} failed; run {WORKER.name} alone to see why: {self.process.args}")
+            raise SystemExit(
+                f"{self.peer} failed; run {WORKER.name} alone to see why: {self.process.args}"
+            )
         return json.loads(line)
 
 
@@ -86,8 +88,15 @@ def pythons(peers_python: str) -> dict[str, str]:
     for peer in PEERS:
         framework = peer.split("-")[0]
         python = peers_python if framework in MODULES else sys.executable
-        command = [python, "-c", f"import importlib.util as u; assert all(map(u.find_spec, {module_names(framework)}))"]
-        present = framework not in MODULES or subprocess.run(command, check=False, capture_output=True).returncode == 0
+        command = [
+            python,
+            "-c",
+            f"import importlib.util as u; assert all(map(u.find_spec, {module_names(framework)}))",
+        ]
+        present = (
+            framework not in MODULES
+            or subprocess.run(command, check=False, capture_output=True).returncode == 0
+        )
         if present:
             found[peer] = python
         else:
@@ -138,9 +147,13 @@ def measure(case: dict[str, Any], peers: dict[str, str], rounds: int) -> dict[st
 def report(case: dict[str, Any], workers: list[Worker]) -> dict[str, float]:
     """Print the figures of a case."""
     floor = operations(case) / sgemm_rate()
-    label = " ".join(f"{key}={case[key]}" for key in ("cell", "windows", "lookback", "features", "batch"))
+    label = " ".join(
+        f"{key}={case[key]}" for key in ("cell", "windows", "lookback", "features", "batch")
+    )
     print(f"\n{label}: s/epoch, floor of the matmuls {floor:.4f}")
-    print(f"{'peer':17} {'median':>8} {'min':>8} {'CPU-s':>8} {'MB':>6} {'x ours':>7} {'min/min':>8} {'val loss':>9}")
+    print(
+        f"{'peer':17} {'median':>8} {'min':>8} {'CPU-s':>8} {'MB':>6} {'x ours':>7} {'min/min':>8} {'val loss':>9}"
+    )
     base, ratios = workers[0].column("s"), {}
     for worker in workers:
         seconds, memory = worker.column("s"), worker.end()
@@ -148,7 +161,10 @@ def report(case: dict[str, Any], workers: list[Worker]) -> dict[str, float]:
         cpu = np.median(worker.column("cpu_s"))
         figures = f"{np.median(seconds):8.4f} {seconds.min():8.4f} {cpu:8.4f} {memory:6.0f}"
         against = f"{ratios[worker.peer]:7.2f} {seconds.min() / base.min():8.2f}"
-        print(f"{worker.peer:17} {figures} {against} {worker.epochs[-1]['validation_loss']:9.5f}", flush=True)
+        print(
+            f"{worker.peer:17} {figures} {against} {worker.epochs[-1]['validation_loss']:9.5f}",
+            flush=True,
+        )
     return ratios
 
 
@@ -170,11 +186,16 @@ def measure_start(peers: dict[str, str], rounds: int) -> None:
     for _ in range(rounds):
         for peer, python in peers.items():
             seconds[peer].append(whole_process(peer, case, python, START_EPOCHS)[0])
-    print(f"\nwhole process: import, compile and {START_EPOCHS} epochs, batch 32, our compilation cache warm")
+    print(
+        f"\nwhole process: import, compile and {START_EPOCHS} epochs, batch 32, our compilation cache warm"
+    )
     print(f"{'peer':17} {'median s':>9} {'min s':>7} {'x ours':>7}")
     for peer, values in seconds.items():
         ratio = statistics.median(np.divide(values, seconds["ours"]))
-        print(f"{peer:17} {statistics.median(values):9.2f} {min(values):7.2f} {ratio:7.2f}", flush=True)
+        print(
+            f"{peer:17} {statistics.median(values):9.2f} {min(values):7.2f} {ratio:7.2f}",
+            flush=True,
+        )
 
 
 def measure_memory(peers: dict[str, str]) -> None:
@@ -182,7 +203,10 @@ def measure_memory(peers: dict[str, str]) -> None:
     print("\npeak memory while training on 17,000 windows (MB)")
     for features, batch in ((1, 32), (8, 32)):
         case = {**BASE, "windows": 17_000, "features": features, "batch": batch}
-        short, long = (whole_process("ours", {**case, "lookback": rows}, peers["ours"], 1)[1] for rows in (24, 168))
+        short, long = (
+            whole_process("ours", {**case, "lookback": rows}, peers["ours"], 1)[1]
+            for rows in (24, 168)
+        )
         label = f"features={features} batch={batch}"
         print(f"{label}: lookback 24 {short:.0f}, lookback 168 {long:.0f} ({long / short:.3f})")
 
@@ -192,20 +216,42 @@ def cases(full: bool) -> list[dict[str, Any]]:
     if not full:
         return [{**BASE, "windows": 2000, "features": 1, "batch": batch} for batch in (32, 256)]
     grid = itertools.product((2000, 17_000), (1, 8), (32, 256))
-    lstm = [{**BASE, "windows": count, "features": features, "batch": batch} for count, features, batch in grid]
-    return [*lstm, *({**BASE, "cell": "gru", "windows": 2000, "features": 1, "batch": batch} for batch in (32, 256))]
+    lstm = [
+        {**BASE, "windows": count, "features": features, "batch": batch}
+        for count, features, batch in grid
+    ]
+    return [
+        *lstm,
+        *(
+            {**BASE, "cell": "gru", "windows": 2000, "features": 1, "batch": batch}
+            for batch in (32, 256)
+        ),
+    ]
 
 
 def main() -> None:
     """Run the cases, the whole processes and the memory."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers-python", default=sys.executable, metavar="PATH", help="the Python that has the peers")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--peers-python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the Python that has the peers",
+    )
     parser.add_argument("--peers", nargs="+", choices=PEERS[1:], default=PEERS[1:])
-    parser.add_argument("--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features")
+    parser.add_argument(
+        "--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="turns that count (default: 7)")
     parser.add_argument("--only", choices=("epochs", "start", "memory"), help="one part alone")
     options = parser.parse_args()
-    peers = {peer: path for peer, path in pythons(options.peers_python).items() if peer in ("ours", *options.peers)}
+    peers = {
+        peer: path
+        for peer, path in pythons(options.peers_python).items()
+        if peer in ("ours", *options.peers)
+    }
     rate, load = sgemm_rate() / 1e9, os.getloadavg()[0]
     print(f"{os.cpu_count()} cores, {rate:.0f} GFLOP/s in a float32 matmul, load {load:.1f}")
     if options.only in (None, "epochs"):

@@ -58,10 +58,29 @@ def ours(case: dict[str, Any]) -> Peer:
     found = as_of_windows(case)
     names = found.feature_names
     config = ModelConfig(
-        case["cell"], tuple(case["hidden"]), 0.0, "none", case["lookback"], HORIZON, names, names[:1], (0,)
+        case["cell"],
+        tuple(case["hidden"]),
+        0.0,
+        "none",
+        case["lookback"],
+        HORIZON,
+        names,
+        names[:1],
+        (0,),
     )
-    changes = {"batch_size": case["batch"], "learning_rate": RATE, "schedule": "constant", "threads": case["threads"]}
-    fixed = {"loss": "mse", "weight_decay": DECAY, "clip_norm": CLIP, "precision": "float32", "ensemble_size": 1}
+    changes = {
+        "batch_size": case["batch"],
+        "learning_rate": RATE,
+        "schedule": "constant",
+        "threads": case["threads"],
+    }
+    fixed = {
+        "loss": "mse",
+        "weight_decay": DECAY,
+        "clip_norm": CLIP,
+        "precision": "float32",
+        "ensemble_size": 1,
+    }
     params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
     optimizer = make_optimizer(params, steps_per_epoch=1)
     state = start(config, optimizer, 0)
@@ -99,7 +118,14 @@ def as_of_windows(case: dict[str, Any]) -> Any:
     )
     origins = np.arange(lookback, rows - HORIZON + 1)
     split = (np.arange(len(origins)) >= case["windows"]).astype(np.uint8)
-    return Windows(arrays, Scaler("none", np.zeros(features), np.ones(features)), lookback, HORIZON, origins, split)
+    return Windows(
+        arrays,
+        Scaler("none", np.zeros(features), np.ones(features)),
+        lookback,
+        HORIZON,
+        origins,
+        split,
+    )
 
 
 def torch(case: dict[str, Any], *, threads: int, compiled: bool = False) -> Peer:
@@ -159,7 +185,9 @@ def keras(case: dict[str, Any]) -> Peer:
 
     def epoch(number: int) -> float:
         del number
-        return network.fit(x, y, batch_size=case["batch"], epochs=1, verbose=0, **validation).history["val_loss"][0]
+        return network.fit(
+            x, y, batch_size=case["batch"], epochs=1, verbose=0, **validation
+        ).history["val_loss"][0]
 
     return epoch
 
@@ -225,8 +253,14 @@ def memory_mb() -> float:
     status = Path("/proc/self/status")
     if status.is_file():
         # getrusage would also count the process that this one was started by.
-        return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if "VmHWM" in line)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        return next(
+            int(line.split()[1]) / 1024
+            for line in status.read_text().splitlines()
+            if "VmHWM" in line
+        )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def main() -> None:
@@ -239,7 +273,11 @@ def main() -> None:
     for number, _ in enumerate(sys.stdin, start=1):
         wall, cpu = time.perf_counter(), time.process_time()
         loss = epoch(number)
-        figures = {"s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "validation_loss": loss}
+        figures = {
+            "s": time.perf_counter() - wall,
+            "cpu_s": time.process_time() - cpu,
+            "validation_loss": loss,
+        }
         print(json.dumps(figures), file=answers, flush=True)
     print(json.dumps({"memory_mb": memory_mb()}), file=answers, flush=True)
 

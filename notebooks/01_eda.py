@@ -50,17 +50,17 @@ pictures = Path(tempfile.mkdtemp())
 
 # %%
 values = pd.DataFrame(table.values, columns=list(table.columns))
-stamps = pd.to_datetime(table.stamps)
-print(f"{len(values)} rows, {len(table.series_names)} series, {stamps.min()} to {stamps.max()} UTC")
-print(f"{table.duplicates} rows merged into another row of their stamp")
+timestamps = pd.to_datetime(table.timestamps)
+print(f"{len(values)} rows, {len(table.series_names)} series, {timestamps.min()} to {timestamps.max()} UTC")
+print(f"{table.duplicates} rows merged into another row of their timestamp")
 values.describe().T.round(4)
 
 # %% [markdown]
 # The step between neighbouring rows of a series, in steps of the grid. A regular table has 1 alone;
-# whole numbers above 1 are gaps, others are stamps off the grid.
+# whole numbers above 1 are gaps, others are timestamps off the grid.
 
 # %%
-steps = np.diff(table.stamps) / parse_frequency(params.preprocess.frequency)
+steps = np.diff(table.timestamps) / parse_frequency(params.preprocess.frequency)
 within = np.diff(table.series) == 0
 pd.Series(steps[within].round(2)).value_counts(normalize=True).head(10).rename("share of the steps")
 

@@ -95,7 +95,7 @@ column = table.columns.index(str(arrays.feature_names[target]))
 def hidden_rows(length: int) -> np.ndarray:
     """Rows of the table in blocks of `length`, well apart, all of them observed."""
     rng = np.random.default_rng(0)
-    starts = np.arange(2 * length + 5, len(table.stamps) - length - 5, max(10 * length, 20))
+    starts = np.arange(2 * length + 5, len(table.timestamps) - length - 5, max(10 * length, 20))
     starts = starts + rng.integers(0, 5, len(starts))
     return (starts[:, None] + np.arange(length)).ravel()
 

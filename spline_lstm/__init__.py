@@ -10,7 +10,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from spline_lstm.evaluation import metrics as metrics
     from spline_lstm.inference.forecaster import Forecaster as Forecaster
-    from spline_lstm.models.saved_model import Model as Model
+    from spline_lstm.models.saved_model import SavedModel as SavedModel
     from spline_lstm.models.saved_model import load_model as load_model
     from spline_lstm.windows.windows import Batch as Batch
     from spline_lstm.windows.windows import Windows as Windows
@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "evaluation": ["metrics"],
         "inference.forecaster": ["Forecaster"],
-        "models.saved_model": ["Model", "load_model"],
+        "models.saved_model": ["SavedModel", "load_model"],
         "windows.windows": ["Batch", "Windows", "load_windows"],
     },
 )

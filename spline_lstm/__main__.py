@@ -25,7 +25,9 @@ COMMANDS = {
 
 def parser(called: str) -> argparse.ArgumentParser:
     """The command line; only the command that is `called` has its arguments."""
-    root = argparse.ArgumentParser(prog="python -m spline_lstm", description="Reproducible forecasting under DVC.")
+    root = argparse.ArgumentParser(
+        prog="python -m spline_lstm", description="Reproducible forecasting under DVC."
+    )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)

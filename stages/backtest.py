@@ -6,7 +6,12 @@ from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.evaluation.backtest import backtest, backtest_content, backtest_table, pooled_scores
+from spline_lstm.evaluation.backtest import (
+    backtest,
+    backtest_content,
+    backtest_table,
+    pooled_scores,
+)
 from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.reporting.formatting import number
@@ -22,7 +27,11 @@ def main(folder: Path) -> str:
     configure_threads(params.train.threads)
     raw = folder / "data/raw/series.csv"
     table = read_raw_table(
-        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+        raw.read_bytes(),
+        schema,
+        where=str(raw),
+        sort=params.data.sort,
+        duplicates=params.data.duplicates,
     )
     results = backtest(table, schema, params, folder)
     content = backtest_content(results, params, schema.target_cols)

@@ -21,7 +21,11 @@ def main(folder: Path) -> str:
     preprocessor_run_id, target_scale = read_target_scale(folder / "models/preprocessor.json")
     reports = {
         key: measure_file(
-            folder / "models/edge" / name, golden, target_scale, params.benchmark, quantized=variant is not None
+            folder / "models/edge" / name,
+            golden,
+            target_scale,
+            params.benchmark,
+            quantized=variant is not None,
         )
         for key, (name, variant) in files.items()
     }
@@ -39,7 +43,9 @@ def main(folder: Path) -> str:
         },
     )
     if failures:
-        raise GateError(f"{'; '.join(failures)}; export or retrain again, or move the limit in params.yaml (benchmark)")
+        raise GateError(
+            f"{'; '.join(failures)}; export or retrain again, or move the limit in params.yaml (benchmark)"
+        )
     passed = (
         f"{report.path.name} passed: p50 {report.figures['p50_ms']:.3f} ms, p95 {report.figures['p95_ms']:.3f} ms, "
         f"{report.figures['max_abs_diff']:.1e} off in z-scores"

@@ -31,7 +31,9 @@ def main(folder: Path) -> str:
         predictions=folder / "data/predictions.parquet",
         series_names=series,
     )
-    write_arrays(folder / "data/golden.npz", golden_arrays(model, windows, params.export.golden_windows))
+    write_arrays(
+        folder / "data/golden.npz", golden_arrays(model, windows, params.export.golden_windows)
+    )
     write_json(folder / "models/intervals.json", {"run_id": model.run_id, **intervals.to_json()})
     write_tables(folder / "plots", result, windows.step_ns)
     write_pictures(folder / "plots", result, windows, params.train.loss)

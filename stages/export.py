@@ -71,7 +71,9 @@ def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec
     with conversion(name):
         answered = answers(session_of(model.content, Path(name).suffix).answer, golden)
     if not all(np.isfinite(value).all() for value in answered.values()):
-        raise ExportError(f"{name} answers golden windows with values that are not finite; retrain the model")
+        raise ExportError(
+            f"{name} answers golden windows with values that are not finite; retrain the model"
+        )
     distances = differences(answered, golden, spec.target_scale)
     return {
         "bytes": len(model.content),

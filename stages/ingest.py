@@ -20,7 +20,11 @@ def main(folder: Path) -> str:
     content = read_source(params.data.source, folder)
     try:
         table = read_raw_table(
-            content, schema, where=params.data.source, sort=params.data.sort, duplicates=params.data.duplicates
+            content,
+            schema,
+            where=params.data.source,
+            sort=params.data.sort,
+            duplicates=params.data.duplicates,
         )
     except DataContractError as error:
         # No later stage runs then, so the quality report is written here.
@@ -30,14 +34,14 @@ def main(folder: Path) -> str:
     write_bytes(raw, content)
     metrics = {
         "source": params.data.source,
-        "rows": len(table.stamps) + table.duplicates,
+        "rows": len(table.timestamps) + table.duplicates,
         "columns": [*table.columns, *table.unknown_columns],
-        "first_stamp": pd.Timestamp(int(table.stamps.min())).isoformat(),
-        "last_stamp": pd.Timestamp(int(table.stamps.max())).isoformat(),
+        "first_timestamp": pd.Timestamp(int(table.timestamps.min())).isoformat(),
+        "last_timestamp": pd.Timestamp(int(table.timestamps.max())).isoformat(),
         "sha256": sha256_of_file(raw),
     }
     write_metrics(folder / "metrics/ingest.json", metrics)
-    return f"{params.data.source}: {metrics['rows']} rows, {metrics['first_stamp']} to {metrics['last_stamp']}"
+    return f"{params.data.source}: {metrics['rows']} rows, {metrics['first_timestamp']} to {metrics['last_timestamp']}"
 
 
 if __name__ == "__main__":

@@ -31,8 +31,12 @@ def main(folder: Path) -> str:
     report = folder / "metrics/data.json"
     sort, duplicates = params.data.sort, params.data.duplicates
     try:
-        table = read_raw_table(raw.read_bytes(), schema, where=str(raw), sort=sort, duplicates=duplicates)
-        result = preprocess(table, schema, params.preprocess, where=str(raw), sort=sort, duplicates=duplicates)
+        table = read_raw_table(
+            raw.read_bytes(), schema, where=str(raw), sort=sort, duplicates=duplicates
+        )
+        result = preprocess(
+            table, schema, params.preprocess, where=str(raw), sort=sort, duplicates=duplicates
+        )
     except DataContractError as error:
         write_metrics(report, error.quality)
         raise

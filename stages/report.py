@@ -38,7 +38,9 @@ def measured(folder: Path) -> Measured:
         ingest=read_json(metrics / "ingest.json"),
         by_step=pd.read_csv(plots / "horizon.csv"),
         by_hour=pd.read_csv(plots / "hours.csv"),
-        forecasts=pd.read_csv(plots / "forecast.csv", dtype={"series": str}, keep_default_na=False, na_values=[""]),
+        forecasts=pd.read_csv(
+            plots / "forecast.csv", dtype={"series": str}, keep_default_na=False, na_values=[""]
+        ),
         residuals=pd.read_csv(plots / "residuals.csv"),
         curve=pd.read_csv(plots / "training.csv"),
         params=load_params(folder).model_dump(mode="json", include=SECTIONS),

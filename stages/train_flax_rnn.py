@@ -14,7 +14,11 @@ from spline_lstm.training.loop import Epoch, Trained, train, training_curve
 from spline_lstm.windows.windows import load_windows
 
 MODEL = ("best.safetensors", "last.safetensors", "model.json")
-OUTPUTS = (*(f"models/rnn/{name}" for name in MODEL), "metrics/train.json", "metrics/train_time.json")
+OUTPUTS = (
+    *(f"models/rnn/{name}" for name in MODEL),
+    "metrics/train.json",
+    "metrics/train_time.json",
+)
 
 
 def main(folder: Path, *, resume: bool = False) -> str:
@@ -42,11 +46,17 @@ def main(folder: Path, *, resume: bool = False) -> str:
         clock.tick()
 
     try:
-        trained = train(config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend)
+        trained = train(
+            config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend
+        )
     finally:
         write_text(folder / "plots/training.csv", training_curve(history))
     run_id = save_model(
-        folder, config, best=trained.best, last=trained.last, preprocessor_run_id=preprocessor["run_id"]
+        folder,
+        config,
+        best=trained.best,
+        last=trained.last,
+        preprocessor_run_id=preprocessor["run_id"],
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
     write_metrics(folder / "metrics/train_time.json", clock.figures())
@@ -62,13 +72,14 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
     best = trained.best_losses
     return {
         "model_type": params.model.type,
-        "data_mode": params.preprocess.data_mode,
+        "feature_mode": params.preprocess.feature_mode,
         "seed": params.train.seed,
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
         "train_loss": best.train_loss,
         "validation_loss": best.validation_loss,
-        "overfitting_warning": best.validation_loss > params.train.overfitting_ratio * best.train_loss,
+        "overfitting_warning": best.validation_loss
+        > params.train.overfitting_ratio * best.train_loss,
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,

@@ -48,10 +48,12 @@ def make_schema(**changes) -> Schema:
     return parse_schema(json.dumps(content), "schema.json")
 
 
-def make_preprocess_params(*, train: float = 0.7, validation: float = 0.15, **changes) -> PreprocessParams:
+def make_preprocess_params(
+    *, train: float = 0.7, validation: float = 0.15, **changes
+) -> PreprocessParams:
     """Hourly grid with loose limits, and `changes`."""
     values = {
-        "data_mode": "univariate",
+        "feature_mode": "univariate",
         "frequency": "1h",
         "snap": 0.5,
         "fill": "linear",
@@ -68,25 +70,35 @@ def make_preprocess_params(*, train: float = 0.7, validation: float = 0.15, **ch
         **changes,
     }
     values.setdefault("split", SplitParams(train=train, validation=validation, dates=None))
-    values.setdefault("drift", DriftParams(mean_shift=0.5, spread_ratio=1.5, psi=0.25, ks=0.2))
+    values.setdefault("drift", DriftParams(mean_shift=0.5, std_ratio=1.5, psi=0.25, ks=0.2))
     return PreprocessParams(**values)
 
 
 def make_window_params(**changes) -> WindowParams:
     """Lookback 5, horizon 2, every origin, and `changes`."""
-    values = {"lookback": 5, "horizon": 2, "stride": 1, "embargo": None, "materialize": False, **changes}
+    values = {
+        "lookback": 5,
+        "horizon": 2,
+        "stride": 1,
+        "embargo": None,
+        "materialize": False,
+        **changes,
+    }
     return WindowParams(**values)
 
 
 def make_table(series: dict[str, tuple], columns: tuple[str, ...] = ("y",)) -> RawTable:
-    """A raw table from ``{name: (stamps, values)}``; stamps increase, values are [rows] or [rows, columns]."""
-    stamps = [np.asarray(part[0], dtype=np.int64) for part in series.values()]
-    values = [np.asarray(part[1], dtype=np.float64).reshape(len(part[0]), len(columns)) for part in series.values()]
+    """A raw table from ``{name: (timestamps, values)}``; timestamps increase, values are [rows] or [rows, columns]."""
+    timestamps = [np.asarray(part[0], dtype=np.int64) for part in series.values()]
+    values = [
+        np.asarray(part[1], dtype=np.float64).reshape(len(part[0]), len(columns))
+        for part in series.values()
+    ]
     return RawTable(
-        stamps=np.concatenate(stamps),
+        timestamps=np.concatenate(timestamps),
         values=np.concatenate(values),
         columns=columns,
-        series_offsets=np.cumsum([0, *(len(part) for part in stamps)]),
+        series_offsets=np.cumsum([0, *(len(part) for part in timestamps)]),
         series_names=tuple(series),
         duplicates=0,
         unknown_columns=(),
@@ -94,16 +106,18 @@ def make_table(series: dict[str, tuple], columns: tuple[str, ...] = ("y",)) -> R
 
 
 def hours(count: int) -> np.ndarray:
-    """Hourly stamps from 2020-01-01."""
+    """Hourly timestamps from 2020-01-01."""
     return START + HOUR * np.arange(count, dtype=np.int64)
 
 
-def make_arrays(rows: int = 30, features: int = 3, targets: int = 1, series_rows: tuple[int, ...] = ()) -> AsOfArrays:
+def make_arrays(
+    rows: int = 30, features: int = 3, targets: int = 1, series_rows: tuple[int, ...] = ()
+) -> AsOfArrays:
     """Arrays in which feature f of row r is 10 r + f, everywhere observed and valid, in hourly steps."""
     counts = series_rows or (rows,)
     total = sum(counts)
     values = 10.0 * np.arange(total)[:, None] + np.arange(features)
-    stamps = np.concatenate([hours(count) for count in counts])
+    timestamps = np.concatenate([hours(count) for count in counts])
     longest = max(counts)
     return AsOfArrays(
         scaled=values.astype(np.float32),
@@ -112,7 +126,7 @@ def make_arrays(rows: int = 30, features: int = 3, targets: int = 1, series_rows
         valid=np.ones(total, dtype=bool),
         raw_target=values[:, :targets],
         observed=np.ones((total, targets), dtype=bool),
-        timestamps=stamps,
+        timestamps=timestamps,
         series_offsets=np.cumsum([0, *counts]),
         static_ids=np.zeros((len(counts), 0), dtype=np.int32),
         feature_names=np.array([f"f{index}" for index in range(features)]),
@@ -130,7 +144,9 @@ def make_all_windows(arrays: AsOfArrays, lookback: int = 5, horizon: int = 2) ->
     """Windows at every origin that has enough rows on both sides, all of them in the train split."""
     origins = np.arange(lookback, len(arrays.timestamps) - horizon + 1)
     scaler = identity_scaler(len(arrays.feature_names))
-    return Windows(arrays, scaler, lookback, horizon, origins, np.zeros(len(origins), dtype=np.uint8))
+    return Windows(
+        arrays, scaler, lookback, horizon, origins, np.zeros(len(origins), dtype=np.uint8)
+    )
 
 
 def mutate(text: str, edits: list[tuple[float, int, str]]) -> str:

@@ -35,7 +35,7 @@ SCHEMA = {
 PARAMS = {
     "source: bokeh_sampledata/CGM": "source: raw.csv",
     "schema_file: configs/covariates/glucose.json": "schema_file: schema.json",
-    "data_mode: univariate": "data_mode: multivariate",
+    "feature_mode: univariate": "feature_mode: multivariate",
     "frequency: 5min": "frequency: 1h",
     "min_rows: 100": "min_rows: 5",
     "max_missing: 0.3": "max_missing: 0.9",
@@ -57,7 +57,9 @@ def mutated(draw, text: str) -> bytes:
         begin = draw(st.integers(0, len(text)))
         end = min(len(text), begin + draw(st.sampled_from([0, 0, 1, 2, 5, 20, 200, 5000])))
         text = text[:begin] + draw(PIECES) * draw(st.integers(1, 3)) + text[end:]
-    return text.encode(draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-16", "latin-1"])), errors="replace")
+    return text.encode(
+        draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-16", "latin-1"])), errors="replace"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,9 @@ def check(error: SplineLstmError | None) -> None:
 
 
 def test_the_unbroken_table_goes_through(tmp_path, params_text):
-    assert outcome(tmp_path / "run", params_text, TABLE.encode(), json.dumps(SCHEMA).encode()) is None
+    assert (
+        outcome(tmp_path / "run", params_text, TABLE.encode(), json.dumps(SCHEMA).encode()) is None
+    )
 
 
 # SPLINE_LSTM_FUZZ=1000 makes 2,000 inputs of it.

@@ -33,7 +33,12 @@ def pipeline(tmp_path_factory):
     (root / "table.csv").write_text("time,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
     scaffold("small", root / "table.csv", Wishes(), root)
     folder = root / "pipelines/small"
-    subprocess.run([sys.executable, "-m", "stages.ingest", str(folder)], check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "stages.ingest", str(folder)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+    )
     return folder
 
 
@@ -49,7 +54,9 @@ def test_the_notebook_runs_on_a_pipeline_folder(path, request, monkeypatch):
     monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(request.getfixturevalue(needs)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = jupytext.read(path)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(path.parent))
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(
+        cwd=str(path.parent)
+    )
     outputs = [each for cell in notebook.cells if cell.cell_type == "code" for each in cell.outputs]
     assert any("image/png" in each.get("data", {}) for each in outputs), "no picture was shown"
     assert not [each for each in outputs if each.get("name") == "stderr"]

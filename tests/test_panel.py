@@ -15,7 +15,16 @@ from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.conftest import HOUR, ROOT, START, hours, make_preprocess_params, make_schema, make_table, make_window_params
+from tests.conftest import (
+    HOUR,
+    ROOT,
+    START,
+    hours,
+    make_preprocess_params,
+    make_schema,
+    make_table,
+    make_window_params,
+)
 from tests.evaluation.test_leakage import SCHEMA, panel, preprocess_params
 
 
@@ -23,9 +32,13 @@ def test_thirty_rows_of_three_features_give_24_windows():
     values = np.column_stack([np.sin(np.arange(30.0)), np.arange(30.0), np.cos(np.arange(30.0))])
     table = make_table({"": (hours(30), values)}, ("y", "a", "b"))
     schema = make_schema(dynamic_covariates=[{"name": "a"}, {"name": "b"}])
-    result = preprocess(table, schema, make_preprocess_params(data_mode="multivariate"), where="x")
+    result = preprocess(
+        table, schema, make_preprocess_params(feature_mode="multivariate"), where="x"
+    )
     origins = find_origins(result.arrays, 5, 2)
-    windows = Windows(result.arrays, result.fitted.scaler, 5, 2, origins, np.zeros(len(origins), np.uint8))
+    windows = Windows(
+        result.arrays, result.fitted.scaler, 5, 2, origins, np.zeros(len(origins), np.uint8)
+    )
     batch = windows.gather("train")
     assert batch.X.shape == (24, 5, 3)
     assert batch.y.shape == (24, 2)
@@ -34,18 +47,20 @@ def test_thirty_rows_of_three_features_give_24_windows():
 
 
 def test_no_window_crosses_a_hole_of_48_hours():
-    stamps = hours(300)[np.r_[0:150, 198:300]]
-    result = preprocess(make_table({"": (stamps, np.sin(stamps / HOUR))}), make_schema(),
+    timestamps = hours(300)[np.r_[0:150, 198:300]]
+    result = preprocess(make_table({"": (timestamps, np.sin(timestamps / HOUR))}), make_schema(),
                         make_preprocess_params(max_gap=6), where="x")  # fmt: skip
     for origin in find_origins(result.arrays, 5, 2):
         window = result.arrays.timestamps[origin - 5 : origin]
-        assert not ((window >= stamps[149] + 7 * HOUR) & (window < stamps[150])).any()
+        assert not ((window >= timestamps[149] + 7 * HOUR) & (window < timestamps[150])).any()
 
 
 def test_known_future_and_static_inputs_are_those_of_the_raw_table():
     table, params = panel(), preprocess_params()
     result = preprocess(table, SCHEMA, params, where="panel")
-    windows = make_windows(result.arrays, result.fitted.scaler, make_window_params(lookback=12, horizon=4))
+    windows = make_windows(
+        result.arrays, result.fitted.scaler, make_window_params(lookback=12, horizon=4)
+    )
     batch = windows.gather("test")
     assert windows.future_names == ("promo", "hour_sin", "is_holiday")
     assert batch.X_future.shape == (len(batch.y), 4, 3)
@@ -84,29 +99,41 @@ def test_what_was_fitted_survives_json():
 
 def test_dates_split_every_series_at_the_same_instants():
     split = SplitParams(train=0.7, validation=0.15, dates=("2020-01-05", "2020-01-08 06:30"))
-    table = make_table({"a": (hours(240), np.sin(np.arange(240))), "b": (hours(240)[50:], np.cos(np.arange(190)))})
-    arrays = preprocess(table, make_schema(series_col="s"), make_preprocess_params(split=split), where="x").arrays
+    table = make_table(
+        {"a": (hours(240), np.sin(np.arange(240))), "b": (hours(240)[50:], np.cos(np.arange(190)))}
+    )
+    arrays = preprocess(
+        table, make_schema(series_col="s"), make_preprocess_params(split=split), where="x"
+    ).arrays
     # Half past six lies between two rows: the later one counts.
     assert arrays.split_instants.tolist() == [START + 96 * HOUR, START + 175 * HOUR]
 
 
 def test_a_third_date_ends_the_test_part():
-    table = make_table({"a": (hours(240), np.sin(np.arange(240))), "b": (hours(240)[50:], np.cos(np.arange(190)))})
+    table = make_table(
+        {"a": (hours(240), np.sin(np.arange(240))), "b": (hours(240)[50:], np.cos(np.arange(190)))}
+    )
     dates = ("2020-01-05", "2020-01-07", "2020-01-08 06:30")
     params = make_preprocess_params(split=SplitParams(train=0.7, validation=0.15, dates=dates))
     result = preprocess(table, make_schema(series_col="s"), params, where="x")
-    assert result.arrays.split_instants.tolist() == [START + 96 * HOUR, START + 144 * HOUR, START + 175 * HOUR]
+    assert result.arrays.split_instants.tolist() == [
+        START + 96 * HOUR,
+        START + 144 * HOUR,
+        START + 175 * HOUR,
+    ]
     windows = make_windows(result.arrays, result.fitted.scaler, make_window_params(embargo=0))
     labels = windows.splits["test"][:, None] + np.arange(windows.horizon)
-    stamps = result.arrays.timestamps[labels]
+    timestamps = result.arrays.timestamps[labels]
     # Two series, the horizon inside the part: all windows of its 31 rows and none behind them.
-    assert len(stamps) == 2 * (31 - windows.horizon + 1)
-    assert stamps.min() == START + 144 * HOUR
-    assert stamps.max() == START + 174 * HOUR
+    assert len(timestamps) == 2 * (31 - windows.horizon + 1)
+    assert timestamps.min() == START + 144 * HOUR
+    assert timestamps.max() == START + 174 * HOUR
 
 
 def test_rows_behind_the_test_part_change_nothing():
-    split = SplitParams(train=0.7, validation=0.15, dates=("2020-01-05", "2020-01-07", "2020-01-08"))
+    split = SplitParams(
+        train=0.7, validation=0.15, dates=("2020-01-05", "2020-01-07", "2020-01-08")
+    )
     values = np.sin(np.arange(240.0))
     shifted = np.where(np.arange(240) >= 168, 1e6, values)
     params = make_preprocess_params(split=split)
@@ -124,7 +151,11 @@ def test_every_broken_limit_is_reported():
     params = make_preprocess_params(max_missing=0.3, longest_gap=10)
     with pytest.raises(DataContractError) as caught:
         preprocess(make_table({"": (hours(200), values)}), make_schema(), params, where="x")
-    assert [item["rule"] for item in caught.value.quality["violations"]] == ["max_missing", "longest_gap", "constant"]
+    assert [item["rule"] for item in caught.value.quality["violations"]] == [
+        "max_missing",
+        "longest_gap",
+        "constant",
+    ]
     assert len(caught.value.lines) == 3
     assert caught.value.quality["columns"][0]["longest_gap_steps"] == 100
 
@@ -132,8 +163,10 @@ def test_every_broken_limit_is_reported():
 def test_drift_beyond_a_limit_is_a_warning():
     values = np.sin(np.arange(400.0))
     values[300:] += 5
-    params = make_preprocess_params(drift=DriftParams(mean_shift=1.0, spread_ratio=9, psi=99, ks=1))
-    quality = preprocess(make_table({"": (hours(400), values)}), make_schema(), params, where="x").quality
+    params = make_preprocess_params(drift=DriftParams(mean_shift=1.0, std_ratio=9, psi=99, ks=1))
+    quality = preprocess(
+        make_table({"": (hours(400), values)}), make_schema(), params, where="x"
+    ).quality
     assert any(text.startswith("test: y: mean_shift") for text in quality["warnings"])
 
 
@@ -142,12 +175,19 @@ def test_the_json_schema_for_editors_is_current():
 
 
 def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("bokeh_sampledata/CGM", "x.csv"))
+    (tmp_path / "params.yaml").write_text(
+        (ROOT / "params.yaml").read_text().replace("bokeh_sampledata/CGM", "x.csv")
+    )
     (tmp_path / "configs/covariates").mkdir(parents=True)
-    (tmp_path / "configs/covariates/glucose.json").write_text((ROOT / "configs/covariates/glucose.json").read_text())
+    (tmp_path / "configs/covariates/glucose.json").write_text(
+        (ROOT / "configs/covariates/glucose.json").read_text()
+    )
     (tmp_path / "x.csv").write_text("datetime,glucose,isig\n2020-01-02,1,x\n2020-01-01,inf,2\n")
     run = subprocess.run(
-        [sys.executable, "-m", "stages.ingest", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "stages.ingest", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 12
     lines = run.stderr.splitlines()

@@ -24,11 +24,18 @@ def hashes(text: str) -> dict[str, str]:
 
 def main(commit: str, file: str) -> int:
     """Print each difference; 1 where there is one."""
-    shown = subprocess.run(["git", "show", f"{commit}:{file}"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["git", "show", f"{commit}:{file}"], capture_output=True, text=True, check=True
+    )
     committed, reproduced = hashes(shown.stdout), hashes(Path(file).read_text(encoding="utf-8"))
-    different = sorted(name for name in committed | reproduced if committed.get(name) != reproduced.get(name))
+    different = sorted(
+        name for name in committed | reproduced if committed.get(name) != reproduced.get(name)
+    )
     for name in different:
-        print(f"{name}: committed {committed.get(name)}, reproduced {reproduced.get(name)}", file=sys.stderr)
+        print(
+            f"{name}: committed {committed.get(name)}, reproduced {reproduced.get(name)}",
+            file=sys.stderr,
+        )
     print(f"{len(committed)} hashes of {file} compared, {len(different)} differ")
     return 1 if different else 0
 

@@ -23,7 +23,10 @@ def code_deps(module: str) -> list[str]:
 def with_code_deps(text: str) -> str:
     """The text of a dvc.yaml in which the code dependencies of every stage are those of its imports."""
     stages = re.split(r"(?m)^(?=  \S)", text)
-    return "".join(CODE.sub(_lines(stage), stage, count=1) if MODULE.search(stage) else stage for stage in stages)
+    return "".join(
+        CODE.sub(_lines(stage), stage, count=1) if MODULE.search(stage) else stage
+        for stage in stages
+    )
 
 
 def _lines(stage: str) -> str:

@@ -62,7 +62,11 @@ def _is_lazy_load(node: ast.AST) -> bool:
 def _walk(tree: ast.AST) -> list[ast.AST]:
     nodes: list[ast.AST] = [tree]
     for node in nodes:
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        ):
             nodes += node.orelse
         else:
             nodes += ast.iter_child_nodes(node)

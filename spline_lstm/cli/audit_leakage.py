@@ -4,17 +4,21 @@ import argparse
 from pathlib import Path
 
 from spline_lstm.core.errors import ArtifactError, LeakageError
+from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
-from spline_lstm.core.stamps import iso_stamp
 from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_table import read_raw_table
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
-    command.add_argument("--origins", type=int, default=200, help="random origins per split (default: 200)")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
+    )
+    command.add_argument(
+        "--origins", type=int, default=200, help="random origins per split (default: 200)"
+    )
     command.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
 
 
@@ -27,15 +31,26 @@ def run(arguments: argparse.Namespace) -> str:
     if not raw.is_file():
         raise ArtifactError(f"{raw} is missing; run `dvc repro` to make it")
     table = read_raw_table(
-        raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+        raw.read_bytes(),
+        schema,
+        where=str(raw),
+        sort=params.data.sort,
+        duplicates=params.data.duplicates,
     )
-    result = audit(table, schema, params.preprocess, params.window, origins=arguments.origins, seed=arguments.seed)
+    result = audit(
+        table,
+        schema,
+        params.preprocess,
+        params.window,
+        origins=arguments.origins,
+        seed=arguments.seed,
+    )
     compared = ", ".join(f"{count} {split}" for split, count in result.compared.items())
     if result.differences:
         first = result.differences[0]
         raise LeakageError(
             f"{raw}: {len(result.differences)} of the windows compared ({compared}) changed with the data after their "
-            f"origin; first {first.split} window at {iso_stamp(first.instant)} {first.series}: "
+            f"origin; first {first.split} window at {iso_timestamp(first.instant)} {first.series}: "
             f"{', '.join(first.features)} ({first.change}). Report this as a defect, with params.yaml and the schema"
         )
     return f"windows compared bit by bit: {compared}; 0 differ"

@@ -10,7 +10,9 @@ from spline_lstm.tables.sources import read_source
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> str:

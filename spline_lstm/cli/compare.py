@@ -26,11 +26,19 @@ logger = logging.getLogger("spline_lstm")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
+    )
     choice = command.add_mutually_exclusive_group()
     choice.add_argument("--plan", action="store_true", help="say what would run, and run nothing")
-    choice.add_argument("--check", action="store_true", help="say whether the table is from this code, and run nothing")
-    choice.add_argument("--redo", metavar="NAME", action="append", default=[], help="run this one again; repeatable")
+    choice.add_argument(
+        "--check",
+        action="store_true",
+        help="say whether the table is from this code, and run nothing",
+    )
+    choice.add_argument(
+        "--redo", metavar="NAME", action="append", default=[], help="run this one again; repeatable"
+    )
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -52,7 +60,9 @@ def run(arguments: argparse.Namespace) -> str:
         with ended_as_by_ctrl_c():
             outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
     except KeyboardInterrupt:
-        raise ExperimentError("stopped; branch and workspace are as they were: compare again to go on") from None
+        raise ExperimentError(
+            "stopped; branch and workspace are as they were: compare again to go on"
+        ) from None
     return finish(place, commit, params, runs, outcome)
 
 
@@ -71,7 +81,9 @@ def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: 
         write(place, collect(place, commit, params, runs))
     if outcome.failed:
         named = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
-        raise ExperimentError(f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; mend it and compare again")
+        raise ExperimentError(
+            f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; mend it and compare again"
+        )
     table = place.inside(TABLE)
     if not outcome.done:
         state = "is up to date" if current else "was written again"

@@ -10,21 +10,43 @@ from spline_lstm.scaffold.write_folder import Given, scaffold
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("name", metavar="NAME", help="name of the pipeline: letters, digits, - and _")
-    command.add_argument("--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
-    command.add_argument("--params", type=Path, metavar="FILE", help="take the params from this file; propose none")
-    command.add_argument("--schema", type=Path, metavar="FILE", help="take the schema from this file; propose none")
-    command.add_argument("--timestamp", metavar="COL", help="column of the stamps")
-    command.add_argument("--target", metavar="COL", action="append", default=[], help="column to forecast; repeatable")
+    command.add_argument(
+        "name", metavar="NAME", help="name of the pipeline: letters, digits, - and _"
+    )
+    command.add_argument(
+        "--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file"
+    )
+    command.add_argument(
+        "--params", type=Path, metavar="FILE", help="take the params from this file; propose none"
+    )
+    command.add_argument(
+        "--schema", type=Path, metavar="FILE", help="take the schema from this file; propose none"
+    )
+    command.add_argument("--timestamp", metavar="COL", help="column of the timestamps")
+    command.add_argument(
+        "--target",
+        metavar="COL",
+        action="append",
+        default=[],
+        help="column to forecast; repeatable",
+    )
     command.add_argument("--series", metavar="COL", help="column that tells series apart")
     command.add_argument("--frequency", metavar="F", help="step of the regular grid: 5min, 1h, 1D")
     command.add_argument(
-        "--timestamp-format", metavar="FORM", help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ..."
+        "--timestamp-format",
+        metavar="FORM",
+        help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ...",
     )
-    command.add_argument("--separator", metavar="C", choices=tuple(SEPARATORS), help="character between columns")
+    command.add_argument(
+        "--separator", metavar="C", choices=tuple(SEPARATORS), help="character between columns"
+    )
     command.add_argument("--decimal", metavar="C", choices=(".", ","), help="decimal mark")
     command.add_argument(
-        "--missing", metavar="TEXT", action="append", default=[], help="text or number that means missing; repeatable"
+        "--missing",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="text or number that means missing; repeatable",
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ArtifactError, UsageError
-from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.inference.exported import forecast_raw
 from spline_lstm.tables.sources import read_source
 
@@ -16,14 +16,26 @@ MODEL_SUFFIXES = (".onnx", ".tflite")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("model", type=Path, metavar="MODEL", help="exported file: models/edge/model.onnx or .tflite")
-    command.add_argument("history", type=Path, metavar="HISTORY", help="raw rows, CSV or Parquet, up to the forecast")
     command.add_argument(
-        "--future", type=Path, metavar="FILE", help="columns that are known in advance, of the rows to forecast"
+        "model", type=Path, metavar="MODEL", help="exported file: models/edge/model.onnx or .tflite"
     )
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the CSV there instead of printing it")
     command.add_argument(
-        "--preprocessor", type=Path, metavar="FILE", help="default: preprocessor.json beside the folder of MODEL"
+        "history", type=Path, metavar="HISTORY", help="raw rows, CSV or Parquet, up to the forecast"
+    )
+    command.add_argument(
+        "--future",
+        type=Path,
+        metavar="FILE",
+        help="columns that are known in advance, of the rows to forecast",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the CSV there instead of printing it"
+    )
+    command.add_argument(
+        "--preprocessor",
+        type=Path,
+        metavar="FILE",
+        help="default: preprocessor.json beside the folder of MODEL",
     )
 
 
@@ -55,7 +67,9 @@ def run(arguments: argparse.Namespace) -> str:
 def _check_output(path: Path) -> None:
     """Before the work: a misspelt folder is not made."""
     if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {path.parent}; make it or name another")
+        raise UsageError(
+            f"--output {path}: there is no folder {path.parent}; make it or name another"
+        )
     if path.is_dir():
         raise UsageError(f"--output {path}: this is a folder; name a file in it")
 
@@ -71,8 +85,8 @@ def _preprocessor_of(model: Path) -> Path:
 
 
 def _texts_of(index: pd.Index) -> pd.MultiIndex:
-    """Series and stamps in ISO 8601."""
-    rows = [(series, iso_stamp(stamp.as_unit("ns").value)) for series, stamp in index]
+    """Series and timestamps in ISO 8601."""
+    rows = [(series, iso_timestamp(timestamp.as_unit("ns").value)) for series, timestamp in index]
     return pd.MultiIndex.from_tuples(rows, names=index.names)
 
 

@@ -10,7 +10,9 @@ from spline_lstm.experiments.promote import promote
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument("name", metavar="NAME", help="experiment, such as gru-univariate-s42")
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> str:

@@ -23,8 +23,12 @@ logger = logging.getLogger("spline_lstm")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument("folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)")
-    command.add_argument("--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
+    )
+    command.add_argument(
+        "--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -39,18 +43,27 @@ def run(arguments: argparse.Namespace) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
-    problem = Problem(params, entry, windows, read_preprocessor(folder / "models/preprocessor.json"))
+    problem = Problem(
+        params, entry, windows, read_preprocessor(folder / "models/preprocessor.json")
+    )
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
     if not problem.defaults_fit:
-        logger.info("the defaults of %s (%s) do not fit the other params and are no trial", CATALOG, params.model.type)
-    trials = search(problem, folder / DATABASE, arguments.trials, lambda trial: logger.info("%s", line_of(trial)))
+        logger.info(
+            "the defaults of %s (%s) do not fit the other params and are no trial",
+            CATALOG,
+            params.model.type,
+        )
+    trials = search(
+        problem,
+        folder / DATABASE,
+        arguments.trials,
+        lambda trial: logger.info("%s", line_of(trial)),
+    )
     changed = write(folder, place.inside("params.yaml"), trials)
     first, best = trials[0], best_of(trials)
-    told = (
-        f"{len(trials)} trials in {place.inside(TABLE)}; lowest validation loss {best.loss:.6g} (trial {best.number})"
-    )
+    told = f"{len(trials)} trials in {place.inside(TABLE)}; lowest validation loss {best.loss:.6g} (trial {best.number})"
     if not changed:
         return f"{told}: the params as they are; nothing to change"
     patch = place.inside(PATCH)

@@ -152,7 +152,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return {member.removesuffix(".npy"): _read_member(archive, member) for member in archive.namelist()}
+            return {
+                member.removesuffix(".npy"): _read_member(archive, member)
+                for member in archive.namelist()
+            }
     except OSError as error:
         raise _unreadable(path, error) from None
     # NumPy and zipfile meet damage with whatever they stumble over.
@@ -190,7 +193,11 @@ def content_id(*parts: bytes | str | Mapping[str, Any]) -> str:
     """
     digest = hashlib.sha256()
     for part in parts:
-        text = json.dumps(part, sort_keys=True, separators=(",", ":")) if isinstance(part, Mapping) else part
+        text = (
+            json.dumps(part, sort_keys=True, separators=(",", ":"))
+            if isinstance(part, Mapping)
+            else part
+        )
         block = text.encode("utf-8") if isinstance(text, str) else text
         digest.update(len(block).to_bytes(8, "little") + block)
     return digest.hexdigest()[:16]

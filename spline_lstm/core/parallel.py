@@ -16,7 +16,9 @@ Result = TypeVar("Result")
 class Executor(Protocol):
     """``execute(function, jobs, workers) -> results``, at most `workers` jobs at a time."""
 
-    def __call__(self, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> list[Result]:
+    def __call__(
+        self, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int
+    ) -> list[Result]:
         """Run all jobs; the first error ends the run."""
         ...
 
@@ -27,7 +29,9 @@ def local(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) 
     Processes are spawned: JAX has threads, and a fork of them may hang.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=context, max_tasks_per_child=1
+    ) as pool:
         return list(pool.map(function, jobs))
 
 

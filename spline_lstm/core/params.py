@@ -19,7 +19,9 @@ Count = Annotated[int, Field(ge=1)]
 class Section(pydantic.BaseModel):
     """Frozen, strict, closed: the base of every section."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
 
 
 class DataParams(Section):
@@ -44,7 +46,9 @@ class SplitParams(Section):
         if value is not None:
             instants = [parse_instant(text) for text in value]
             if any(earlier >= later for earlier, later in pairwise(instants)):
-                raise ValueError("the validation part must begin before the test part, and that before its end")
+                raise ValueError(
+                    "the validation part must begin before the test part, and that before its end"
+                )
         return value
 
     @pydantic.model_validator(mode="after")
@@ -73,7 +77,7 @@ class DriftParams(Section):
     """Limits of the drift report, each a reason for a warning."""
 
     mean_shift: Annotated[float, Field(gt=0.0)]
-    spread_ratio: Annotated[float, Field(ge=1.0)]
+    std_ratio: Annotated[float, Field(ge=1.0)]
     psi: Annotated[float, Field(gt=0.0)]
     ks: Annotated[float, Field(gt=0.0, le=1.0)]
 
@@ -81,7 +85,7 @@ class DriftParams(Section):
 class PreprocessParams(Section):
     """From the raw table to regular as-of arrays (stage preprocess)."""
 
-    data_mode: Literal["univariate", "multivariate"]
+    feature_mode: Literal["univariate", "multivariate"]
     frequency: str
     snap: Annotated[float, Field(ge=0.0, le=0.5)]
     fill: Literal["linear", "pchip", "akima", "cubic", "seasonal"]
@@ -133,13 +137,17 @@ class ModelParams(Section):
     @classmethod
     def _increasing_with_the_median(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if value and (0.5 not in value or list(value) != sorted(set(value))):
-            raise ValueError("quantiles must increase and hold 0.5, the point forecast; [] for a point forecast alone")
+            raise ValueError(
+                "quantiles must increase and hold 0.5, the point forecast; [] for a point forecast alone"
+            )
         return value
 
     @pydantic.model_validator(mode="after")
     def _decoder_fits(self) -> "ModelParams":
         if self.decoder == "segments" and (self.segment == 1 or self.bidirectional):
-            raise ValueError("decoder segments needs a segment above 1 and bidirectional false; or set decoder dense")
+            raise ValueError(
+                "decoder segments needs a segment above 1 and bidirectional false; or set decoder dense"
+            )
         return self
 
 
@@ -231,7 +239,9 @@ class BacktestParams(Section):
     @pydantic.model_validator(mode="after")
     def _training_part_remains(self) -> "BacktestParams":
         if self.folds * self.test >= 1.0:
-            raise ValueError("folds * test must be below 1, so that the first fold has data to train on")
+            raise ValueError(
+                "folds * test must be below 1, so that the first fold has data to train on"
+            )
         return self
 
 
@@ -239,7 +249,7 @@ class CompareParams(Section):
     """The matrix of experiments and what decides among them (command compare)."""
 
     models: Annotated[tuple[Literal["lstm", "gru", "attention_lstm"], ...], Field(min_length=1)]
-    modes: Annotated[tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)]
+    feature_modes: Annotated[tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
     format: Literal["onnx", "tflite"]
     p95_weight: Annotated[float, Field(ge=0.0)]
@@ -248,7 +258,7 @@ class CompareParams(Section):
     repetitions: Annotated[int, Field(ge=100)]
     bootstrap_seed: Annotated[int, Field(ge=0, lt=2**32)]
 
-    @pydantic.field_validator("models", "modes", "seeds")
+    @pydantic.field_validator("models", "feature_modes", "seeds")
     @classmethod
     def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) < len(value):
@@ -295,7 +305,9 @@ class Params(Section):
                 f"{self.window.horizon}"
             )
         if (loss == "quantile") != bool(model.quantiles):
-            raise ValueError("train.loss quantile and model.quantiles belong together: set both or none")
+            raise ValueError(
+                "train.loss quantile and model.quantiles belong together: set both or none"
+            )
         if loss == "bce" and (model.normalization != "none" or self.preprocess.scaler != "none"):
             raise ValueError(
                 "train.loss bce needs labels 0 and 1: set model.normalization and preprocess.scaler to none"
@@ -318,7 +330,9 @@ def load_params(folder: Path) -> Params:
     except UnicodeDecodeError:
         raise ParamsError(f"{path} is no UTF-8 text; restore it from git") from None
     except OSError as error:
-        raise ParamsError(f"{path}: {error.strerror}; run in a pipeline folder or name one") from None
+        raise ParamsError(
+            f"{path}: {error.strerror}; run in a pipeline folder or name one"
+        ) from None
     return parse_params(text, str(path))
 
 

@@ -30,16 +30,22 @@ def as_json(text: str, where: str) -> str:
     directive = re.search(r"^%", text, flags=re.MULTILINE)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
-        raise ParamsError(f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line")
+        raise ParamsError(
+            f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line"
+        )
     try:
         return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise ParamsError(f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line") from None
+        raise ParamsError(
+            f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line"
+        ) from None
     # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ParamsError(f"{where}: holds more than plain keys and values ({error}); restore it from git") from None
+        raise ParamsError(
+            f"{where}: holds more than plain keys and values ({error}); restore it from git"
+        ) from None
 
 
 def _date_text(value: Any) -> str:
@@ -81,7 +87,12 @@ def _key(location: tuple[int | str, ...], model: Model) -> str:
         if ".".join(parts[:count]) in known:
             indices = [str(part) for part in location[count:] if isinstance(part, int)]
             unknown = parts[count:] if len(location) == count + 1 and not indices else []
-            return ".".join([*parts[:count], *(indices or (unknown if _is_section(parts[:count], known) else []))])
+            return ".".join(
+                [
+                    *parts[:count],
+                    *(indices or (unknown if _is_section(parts[:count], known) else [])),
+                ]
+            )
     return ".".join(parts) or "the file"
 
 

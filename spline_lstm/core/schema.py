@@ -1,7 +1,7 @@
 """The covariate schema: which columns the raw table has and what they mean.
 
 One JSON file per data set (``configs/covariates/*.json``), validated by a frozen pydantic model.
-Nothing about the file is guessed: missing markers, separator, decimal mark and stamp format are
+Nothing about the file is guessed: missing markers, separator, decimal mark and timestamp format are
 declared here.
 """
 
@@ -39,7 +39,9 @@ ENCODINGS = {
 class Part(pydantic.BaseModel):
     """Frozen, strict, closed: the base of every part of the schema."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
 
 
 class TableFormat(Part):
@@ -66,7 +68,7 @@ class TableFormat(Part):
         if value in ("ISO8601", "unix_s", "unix_ms"):
             return value
         try:
-            # The same parser that will read the stamps; a pattern without a directive reads none.
+            # The same parser that will read the timestamps; a pattern without a directive reads none.
             pd.to_datetime(pd.Series(["2020"]), format=value, errors="coerce")
         except ValueError as error:
             raise ValueError(f"no pattern of strftime ({error})") from None
@@ -115,16 +117,22 @@ class DynamicCovariate(Part):
     @pydantic.model_validator(mode="after")
     def _encoding_fits(self) -> "DynamicCovariate":
         if self.coding not in ENCODINGS[self.dtype]:
-            raise ValueError(f"a {self.dtype} column is encoded as {' or '.join(ENCODINGS[self.dtype])}")
+            raise ValueError(
+                f"a {self.dtype} column is encoded as {' or '.join(ENCODINGS[self.dtype])}"
+            )
         if (self.coding == "embedding") != (self.dim is not None):
-            raise ValueError("dim belongs to the encoding embedding, and only to it; add or remove it")
+            raise ValueError(
+                "dim belongs to the encoding embedding, and only to it; add or remove it"
+            )
         if self.missing == "unknown_token" and self.dtype != "categorical":
-            raise ValueError("only a categorical column has an unknown token; choose another policy")
+            raise ValueError(
+                "only a categorical column has an unknown token; choose another policy"
+            )
         return self
 
 
 class CalendarFeatures(Part):
-    """Functions of the stamp alone, known for any time.
+    """Functions of the timestamp alone, known for any time.
 
     Attributes
     ----------
@@ -140,12 +148,18 @@ class CalendarFeatures(Part):
     @pydantic.model_validator(mode="after")
     def _country_is_known(self) -> "CalendarFeatures":
         if "is_holiday" in self.features and self.country is None:
-            raise ValueError("is_holiday needs the country whose holidays count; add country, such as DE")
+            raise ValueError(
+                "is_holiday needs the country whose holidays count; add country, such as DE"
+            )
         known = holidays.list_supported_countries() if self.country else {}
         if self.country is not None and self.country not in known:
-            raise ValueError(f"the package holidays knows no country {self.country!r}; write its two-letter code")
+            raise ValueError(
+                f"the package holidays knows no country {self.country!r}; write its two-letter code"
+            )
         if self.country is not None and self.subdivision not in (None, *known[self.country]):
-            raise ValueError(f"{self.country} has no subdivision {self.subdivision!r} in the package holidays")
+            raise ValueError(
+                f"{self.country} has no subdivision {self.subdivision!r} in the package holidays"
+            )
         return self
 
 
@@ -201,13 +215,19 @@ class Schema(Part):
 
     @pydantic.model_validator(mode="after")
     def _no_name_twice(self) -> "Schema":
-        names = [self.timestamp_col, *self.target_cols, *(item.name for item in self.dynamic_covariates)]
+        names = [
+            self.timestamp_col,
+            *self.target_cols,
+            *(item.name for item in self.dynamic_covariates),
+        ]
         statics = [item.name for item in self.static_covariates]
         names += [name for name in statics if name != self.series_col] + [self.series_col] * (
             self.series_col is not None
         )
         names += list(self.calendar_features.features)
-        twice = {name for name in names if names.count(name) > 1} | {n for n in statics if statics.count(n) > 1}
+        twice = {name for name in names if names.count(name) > 1} | {
+            n for n in statics if statics.count(n) > 1
+        }
         if twice:
             raise ValueError(f"no name may stand twice; {', '.join(sorted(map(str, twice)))} does")
         return self
@@ -234,26 +254,36 @@ def load_schema(path: Path) -> Schema:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SchemaError(f"{path} is missing; set data.schema_file in params.yaml to your schema") from None
+        raise SchemaError(
+            f"{path} is missing; set data.schema_file in params.yaml to your schema"
+        ) from None
     except UnicodeDecodeError:
         raise SchemaError(f"{path} is no UTF-8 text; write the schema as UTF-8 JSON") from None
     except OSError as error:
-        raise SchemaError(f"{path}: {error.strerror}; set data.schema_file in params.yaml to your schema") from None
+        raise SchemaError(
+            f"{path}: {error.strerror}; set data.schema_file in params.yaml to your schema"
+        ) from None
     return parse_schema(text, str(path))
 
 
 def parse_schema(text: str, where: str) -> Schema:
     """Validate the JSON text of a schema; `where` names it in errors."""
     try:
-        return Schema.model_validate_json(json.dumps(json.loads(text, object_pairs_hook=_each_key_once)))
+        return Schema.model_validate_json(
+            json.dumps(json.loads(text, object_pairs_hook=_each_key_once))
+        )
     except json.JSONDecodeError as error:
-        raise SchemaError(f"{where} line {error.lineno}: no valid JSON ({error.msg}); mend the line") from None
+        raise SchemaError(
+            f"{where} line {error.lineno}: no valid JSON ({error.msg}); mend the line"
+        ) from None
     except RecursionError:
         raise SchemaError(f"{where}: nested too deeply; a schema has three levels") from None
     except (RepeatedKeyError, ValueError) as error:
         if not isinstance(error, pydantic.ValidationError):
             raise SchemaError(f"{where}: {shorten(str(error), 200)}; mend it") from None
-        raise SchemaError(f"{where}: {'; '.join(_describe(item) for item in error.errors())}") from None
+        raise SchemaError(
+            f"{where}: {'; '.join(_describe(item) for item in error.errors())}"
+        ) from None
 
 
 class RepeatedKeyError(ValueError):
@@ -269,7 +299,9 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _describe(item: Any) -> str:
-    path = "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"])
+    path = "$" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]
+    )
     if item["type"] == "extra_forbidden":
         return f"{path}: unknown key; remove it or mend its spelling"
     if item["type"] == "missing":

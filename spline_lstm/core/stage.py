@@ -29,7 +29,9 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
     logger.propagate = False
     start = time.perf_counter()
     try:
-        given = [argument for argument in sys.argv[1:] if argument in {f"--{flag}" for flag in flags}]
+        given = [
+            argument for argument in sys.argv[1:] if argument in {f"--{flag}" for flag in flags}
+        ]
         folder = _folder([argument for argument in sys.argv[1:] if argument not in given], flags)
         summary = main(folder, **{flag.removeprefix("--"): True for flag in given})
     except SplineLstmError as error:
@@ -40,7 +42,9 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
 def _folder(arguments: list[str], flags: Sequence[str]) -> Path:
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         more = "".join(f", and --{flag}" for flag in flags)
-        raise UsageError(f"a stage takes one argument, the pipeline folder (default: the current one){more}")
+        raise UsageError(
+            f"a stage takes one argument, the pipeline folder (default: the current one){more}"
+        )
     folder = Path(arguments[0]) if arguments else Path()
     if not (folder / "params.yaml").is_file():
         raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml")

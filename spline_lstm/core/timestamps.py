@@ -36,7 +36,7 @@ def parse_instant(text: str) -> int:
     Raises
     ------
     ValueError
-        `text` is no date or stamp.
+        `text` is no date or timestamp.
 
     >>> parse_instant("1970-01-02")
     86400000000000
@@ -49,4 +49,6 @@ def parse_instant(text: str) -> int:
             return int(instant.as_unit("ns").value)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("must be a date such as 2024-03-01 or a stamp such as 2024-03-01 06:00, from 1678 to 2261")
+    raise ValueError(
+        "must be a date such as 2024-03-01 or a timestamp such as 2024-03-01 06:00, from 1678 to 2261"
+    )

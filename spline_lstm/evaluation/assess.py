@@ -27,9 +27,9 @@ from spline_lstm.evaluation.forecast_batches import (
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
-from spline_lstm.evaluation.tables import iso_stamp, residual_summary
+from spline_lstm.evaluation.tables import iso_timestamp, residual_summary
 from spline_lstm.inference.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import SPLITS, Windows
 
@@ -47,7 +47,9 @@ def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series ta
     for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
         train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
         columns = zip(arrays.raw_target[train].T, arrays.observed[train].T, strict=True)
-        scales.append([seasonal_naive_scale(values, observed, season) for values, observed in columns])
+        scales.append(
+            [seasonal_naive_scale(values, observed, season) for values, observed in columns]
+        )
     return np.array(scales)
 
 
@@ -84,7 +86,7 @@ class Assessment:
 
 
 def assess(
-    model: Model,
+    model: SavedModel,
     windows: Windows,
     params: EvaluateParams,
     intervals: Intervals,
@@ -107,7 +109,10 @@ def assess(
 
     write_atomically(predictions, pass_over_windows)
     chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))
-    examples = [_example(label, place, model, windows, intervals, series_names) for label, place in chosen.items()]
+    examples = [
+        _example(label, place, model, windows, intervals, series_names)
+        for label, place in chosen.items()
+    ]
     return Assessment(*kept.totals[0], intervals, examples, np.concatenate(kept.residuals))
 
 
@@ -126,7 +131,10 @@ class Kept:
 
     def __init__(self, windows: Windows, params: EvaluateParams, n_series: int) -> None:
         self._windows, self._n_series = windows, n_series
-        self._epsilon, self._season_scale = percentage_floor(windows), season_scales(windows, params.season)
+        self._epsilon, self._season_scale = (
+            percentage_floor(windows),
+            season_scales(windows, params.season),
+        )
         self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
         self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
         self._seen = 0
@@ -149,28 +157,44 @@ class Kept:
         )
         coverage = sum_coverage(batch.y_true, mask, batch.bounds, batch.series, self._n_series)
         # Added up at once: a list of all sums would grow with the number of windows.
-        self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [(sums, coverage)]
+        self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [
+            (sums, coverage)
+        ]
         # One scale for all series, also where each is scaled alone: errors of series are to be compared.
         scale = self._windows.target_scaler.overall.scale
-        self.errors.append(window_rmse(batch.y_true, batch.forecasts[MODEL], mask, scale).astype(np.float32))
+        self.errors.append(
+            window_rmse(batch.y_true, batch.forecasts[MODEL], mask, scale).astype(np.float32)
+        )
         self.complete.append(np.all(mask, axis=(1, 2)))
         chosen = self._chosen[self._seen : self._seen + len(mask)]
-        self.residuals.append((batch.forecasts[MODEL][chosen] - batch.y_true[chosen]).astype(np.float32))
+        self.residuals.append(
+            (batch.forecasts[MODEL][chosen] - batch.y_true[chosen]).astype(np.float32)
+        )
         self._seen += len(mask)
 
 
-def hour_of_day(origin_time: Int[np.ndarray, " windows"], windows: Windows) -> Int[np.ndarray, "windows horizon"]:
+def hour_of_day(
+    origin_time: Int[np.ndarray, " windows"], windows: Windows
+) -> Int[np.ndarray, "windows horizon"]:
     """Hour (UTC) of each row to forecast."""
     return (origin_time[:, None] + np.arange(windows.horizon) * windows.step_ns) // HOUR_NS % 24
 
 
-def evaluation_content(result: Assessment, windows: Windows, series: Sequence[str] | None) -> dict[str, Any]:
+def evaluation_content(
+    result: Assessment, windows: Windows, series: Sequence[str] | None
+) -> dict[str, Any]:
     """Scores, coverage of the intervals, residuals and splits: the content of metrics/evaluate.json.
 
     `series` names the series where there are several.
     """
     scaler = windows.target_scaler.overall
-    scores = finish(result.sums, targets=windows.target_names, scale=scaler.scale, center=scaler.center, series=series)
+    scores = finish(
+        result.sums,
+        targets=windows.target_names,
+        scale=scaler.scale,
+        center=scaler.center,
+        series=series,
+    )
     return {
         **scores,
         **coverage_content(result.coverage, result.intervals, windows.target_names, series),
@@ -181,18 +205,30 @@ def evaluation_content(result: Assessment, windows: Windows, series: Sequence[st
 
 def split_records(windows: Windows) -> list[dict[str, Any]]:
     """Windows of each split, and the instants of its first and last forecast row (ISO 8601, UTC)."""
-    stamps = windows.arrays.timestamps
+    timestamps = windows.arrays.timestamps
     reach = (windows.horizon - 1) * windows.step_ns
     records = []
     for name in SPLITS:
         origins = windows.splits[name]
-        first, last = int(stamps[origins].min()), int(stamps[origins].max()) + reach
-        records.append({"split": name, "windows": len(origins), "first": iso_stamp(first), "last": iso_stamp(last)})
+        first, last = int(timestamps[origins].min()), int(timestamps[origins].max()) + reach
+        records.append(
+            {
+                "split": name,
+                "windows": len(origins),
+                "first": iso_timestamp(first),
+                "last": iso_timestamp(last),
+            }
+        )
     return records
 
 
 def _example(
-    label: str, place: int, model: Model, windows: Windows, intervals: Intervals, series_names: Sequence[str]
+    label: str,
+    place: int,
+    model: SavedModel,
+    windows: Windows,
+    intervals: Intervals,
+    series_names: Sequence[str],
 ) -> Example:
     batch = windows.gather_origins(windows.splits["test"][place : place + 1])
     history, forecast = history_of(windows, batch), forecast_of(model, windows, batch)
@@ -209,7 +245,7 @@ def _example(
     )
 
 
-def golden_arrays(model: Model, windows: Windows, count: int) -> dict[str, np.ndarray]:
+def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, np.ndarray]:
     """Evenly spaced test windows with the model's forecasts: the reference for exported files.
 
     The forecasts are those of the inputs as they are stored, rounded to float32 in data units, which is all

@@ -24,10 +24,10 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.errors import SplineLstmError, prefixed
+from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.stamps import iso_stamp
 from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.evaluation.assess import hour_of_day, percentage_floor, season_scales
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
@@ -114,20 +114,30 @@ def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> l
     """The folds, each with nothing but its own rows of the table; parameters as in `backtest`."""
     step = parse_frequency(params.preprocess.frequency)
     layout = lay_out(table, step, params.preprocess.snap)
-    stamps = layout.stamps
+    timestamps = layout.timestamps
     if params.preprocess.split.dates is not None:
         # From the third date on, rows are in no part: no fold may see them either.
         _, _, *end = split_instants(layout, params.preprocess.split)
-        stamps = stamps[stamps < end[0]] if end else stamps
-    folds = make_folds(stamps, step, params.backtest)
+        timestamps = timestamps[timestamps < end[0]] if end else timestamps
+    folds = make_folds(timestamps, step, params.backtest)
     own = fold_params(params)
     return [
-        FoldJob(fold, number, rows_of(table, _rows_in(table, fold)), schema, own, table.series_names, cache)
+        FoldJob(
+            fold,
+            number,
+            rows_of(table, _rows_in(table, fold)),
+            schema,
+            own,
+            table.series_names,
+            cache,
+        )
         for number, fold in enumerate(folds, start=1)
     ]
 
 
-def make_folds(stamps: Int[np.ndarray, " rows"], step: int, params: BacktestParams) -> list[Fold]:
+def make_folds(
+    timestamps: Int[np.ndarray, " rows"], step: int, params: BacktestParams
+) -> list[Fold]:
     """Folds over the time span of a grid.
 
     >>> params = BacktestParams(strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
@@ -135,8 +145,8 @@ def make_folds(stamps: Int[np.ndarray, " rows"], step: int, params: BacktestPara
     >>> make_folds(np.arange(10), 1, params)
     [Fold(begin=0, validation=3, test=6, end=8), Fold(begin=2, validation=5, test=8, end=10)]
     """
-    start = int(stamps.min())
-    count = (int(stamps.max()) - start) // step + 1
+    start = int(timestamps.min())
+    count = (int(timestamps.max()) - start) // step + 1
     length = round(params.test * count)
     first = count - params.folds * length
     folds = []
@@ -144,7 +154,9 @@ def make_folds(stamps: Int[np.ndarray, " rows"], step: int, params: BacktestPara
         test = first + number * length
         begin = number * length if params.strategy == "rolling" else 0
         validation = test - round(params.validation * (test - begin))
-        folds.append(Fold(*(start + row * step for row in (begin, validation, test, test + length))))
+        folds.append(
+            Fold(*(start + row * step for row in (begin, validation, test, test + length)))
+        )
     return folds
 
 
@@ -163,7 +175,7 @@ def fold_params(params: Params) -> Params:
 
 
 def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
-    return (table.stamps >= fold.begin) & (table.stamps < fold.end)
+    return (table.timestamps >= fold.begin) & (table.timestamps < fold.end)
 
 
 def run_fold(job: FoldJob) -> FoldResult:
@@ -213,19 +225,25 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
             series=series,
             hour=hour_of_day(batch.origin_time, windows),
         )
-        parts.append((sums, sum_coverage(batch.y_true, batch.mask, batch.bounds, series, len(job.series))))
-    return reduce(merge, (part[0] for part in parts)), reduce(lambda a, b: a + b, (part[1] for part in parts))
+        parts.append(
+            (sums, sum_coverage(batch.y_true, batch.mask, batch.bounds, series, len(job.series)))
+        )
+    return reduce(merge, (part[0] for part in parts)), reduce(
+        lambda a, b: a + b, (part[1] for part in parts)
+    )
 
 
-def backtest_content(results: Sequence[FoldResult], params: Params, targets: Sequence[str]) -> dict[str, Any]:
+def backtest_content(
+    results: Sequence[FoldResult], params: Params, targets: Sequence[str]
+) -> dict[str, Any]:
     """Content of metrics/backtest.json: pooled over all test windows, and one record per fold."""
     coverage = reduce(lambda a, b: a + b, (result.coverage for result in results))
     pooled = _figures(pooled_scores(results, targets), coverage, results[-1], targets)
     folds = [
         {
             "fold": str(number),
-            "test_begin": iso_stamp(result.fold.test),
-            "test_end": iso_stamp(result.fold.end),
+            "test_begin": iso_timestamp(result.fold.test),
+            "test_end": iso_timestamp(result.fold.end),
             **{f"{part}_windows": count for part, count in result.windows.items()},
             "best_epoch": result.best_epoch,
             "epochs": result.epochs,
@@ -257,7 +275,11 @@ def _figures(
 ) -> dict[str, float | int | str | bool]:
     """The scores and the figures of the intervals that are no details."""
     content = {**scores, **coverage_content(coverage, result.intervals, targets)}
-    return {name: value for name, value in content.items() if isinstance(value, float | int | str | bool)}
+    return {
+        name: value
+        for name, value in content.items()
+        if isinstance(value, float | int | str | bool)
+    }
 
 
 def backtest_table(results: Sequence[FoldResult]) -> pd.DataFrame:

@@ -63,4 +63,6 @@ def drift(history: History, horizon: int) -> Forecast:
 
 def _check_rows(history: np.ndarray, rows: int, name: str) -> None:
     if not 1 <= rows <= history.shape[1]:
-        raise ValueError(f"{name} {rows} must lie between 1 and the {history.shape[1]} rows of the history")
+        raise ValueError(
+            f"{name} {rows} must lie between 1 and the {history.shape[1]} rows of the history"
+        )

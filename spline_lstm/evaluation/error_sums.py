@@ -64,7 +64,9 @@ class TruthSums:
     spread: Float[np.ndarray, "parts targets"]
 
     def __getitem__(self, cells: Any) -> "TruthSums":
-        return TruthSums(self.count[cells], self.scaled[cells], self.mean[cells], self.spread[cells])
+        return TruthSums(
+            self.count[cells], self.scaled[cells], self.mean[cells], self.spread[cells]
+        )
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,13 @@ class Layout:
 
     def cells(self, values: Values) -> Float[np.ndarray, "runs horizon targets"]:
         """Sums over the windows of each stretch of one series: windows come series by series."""
-        return np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
+        return (
+            np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
+        )
 
-    def step_and_series(self, cells: Float[np.ndarray, "runs horizon targets"]) -> tuple[np.ndarray, np.ndarray]:
+    def step_and_series(
+        self, cells: Float[np.ndarray, "runs horizon targets"]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sums over the windows of each step, and of each series, out of `cells`."""
         return cells.sum(axis=0), _grouped(cells.sum(axis=1), self.series[self.runs], self.n_series)
 
@@ -123,10 +129,14 @@ class Layout:
 
     def spread(self, parts: Parts[np.ndarray]) -> Parts[np.ndarray]:
         """Values of each part at each value of the windows: [windows, horizon, targets], or what broadcasts to it."""
-        return Parts(step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour])
+        return Parts(
+            step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour]
+        )
 
 
-def _grouped(values: Float[np.ndarray, "n targets"], group: Int[np.ndarray, " n"], groups: int) -> np.ndarray:
+def _grouped(
+    values: Float[np.ndarray, "n targets"], group: Int[np.ndarray, " n"], groups: int
+) -> np.ndarray:
     """Sums over each group, [groups, targets] float64."""
     columns = [np.bincount(group, weights=column, minlength=groups) for column in values.T]
     # bincount of an empty chunk is int.
@@ -214,14 +224,22 @@ def _sum_block(
 
 
 def _check(
-    y_true: np.ndarray, mask: np.ndarray, forecasts: Mapping[str, np.ndarray], series: np.ndarray, n: int
+    y_true: np.ndarray,
+    mask: np.ndarray,
+    forecasts: Mapping[str, np.ndarray],
+    series: np.ndarray,
+    n: int,
 ) -> None:
     if MODEL not in forecasts:
-        raise ValueError(f"one forecast must be named {MODEL!r}, but there are: {', '.join(forecasts)}")
+        raise ValueError(
+            f"one forecast must be named {MODEL!r}, but there are: {', '.join(forecasts)}"
+        )
     for forecast in forecasts.values():
         check_shapes(y_true, forecast, mask)
     if len(series) and not 0 <= series.min() <= series.max() < n:
-        raise ValueError(f"series must lie in 0 to {n - 1}, but reach from {series.min()} to {series.max()}")
+        raise ValueError(
+            f"series must lie in 0 to {n - 1}, but reach from {series.min()} to {series.max()}"
+        )
 
 
 @dataclass(frozen=True)
@@ -242,14 +260,22 @@ class _Truth:
     weight: np.ndarray
 
 
-def _error_sums(truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool) -> Parts[np.ndarray]:
+def _error_sums(
+    truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool
+) -> Parts[np.ndarray]:
     error = p - truth.y
     size = np.abs(error)
     both = np.abs(p)
     both += truth.size
     # A pair of zeros counts 0, like the numerator.
     np.maximum(both, TINY, out=both)
-    terms = (error, size, np.square(error), size * truth.inverse, np.divide(2 * size, both, out=both))
+    terms = (
+        error,
+        size,
+        np.square(error),
+        size * truth.inverse,
+        np.divide(2 * size, both, out=both),
+    )
     cells = [layout.cells(term) for term in terms]
     # The scale of MASE is one for all values of a series.
     cells.append(cells[1] * truth.weight[layout.series[layout.runs]][:, None])
@@ -263,7 +289,9 @@ def _error_sums(truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool
     return Parts(np.stack(step), np.stack(series), hour)
 
 
-def _truth_sums(y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout) -> Parts[TruthSums]:
+def _truth_sums(
+    y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout
+) -> Parts[TruthSums]:
     count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
     mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
     centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.spread(mean))
@@ -293,7 +321,9 @@ def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
         They hold different forecasts.
     """
     if list(first.errors) != list(second.errors):
-        raise ValueError(f"forecasts differ: {', '.join(first.errors)} and {', '.join(second.errors)}")
+        raise ValueError(
+            f"forecasts differ: {', '.join(first.errors)} and {', '.join(second.errors)}"
+        )
     return ScoreSums(
         windows=first.windows + second.windows,
         truth=_each(_merge_truth, first.truth, second.truth),

@@ -39,7 +39,9 @@ class Example:
     y_pred: Float[np.ndarray, " horizon"]
     naive: Float[np.ndarray, " horizon"]
     levels: tuple[float, ...] = ()
-    bounds: Float[np.ndarray, "levels two horizon"] = field(default_factory=lambda: np.empty((0, 2, 0)))
+    bounds: Float[np.ndarray, "levels two horizon"] = field(
+        default_factory=lambda: np.empty((0, 2, 0))
+    )
 
     @property
     def shown_history(self) -> Float[np.ndarray, " rows"]:
@@ -65,7 +67,9 @@ def window_rmse(
     return np.sqrt(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
 
 
-def pick(rmse: Float[np.ndarray, " windows"], complete: Bool[np.ndarray, " windows"]) -> dict[str, int]:
+def pick(
+    rmse: Float[np.ndarray, " windows"], complete: Bool[np.ndarray, " windows"]
+) -> dict[str, int]:
     """Position of the best, the median and the worst window.
 
     Windows all of whose labels were observed come first: a window with one label is easily the best
@@ -87,7 +91,9 @@ def pick(rmse: Float[np.ndarray, " windows"], complete: Bool[np.ndarray, " windo
     {'best': 1, 'median': 2, 'worst': 0}
     """
     scored = np.isfinite(rmse)
-    among = np.flatnonzero(scored & complete) if (scored & complete).any() else np.flatnonzero(scored)
+    among = (
+        np.flatnonzero(scored & complete) if (scored & complete).any() else np.flatnonzero(scored)
+    )
     if len(among) == 0:
         raise ValueError(f"none of the {len(rmse)} windows has an observed label")
     order = among[np.argsort(rmse[among], kind="stable")]

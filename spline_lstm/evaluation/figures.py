@@ -39,14 +39,19 @@ def _lines(table: pd.DataFrame, x: str) -> list[Line]:
     """The model is drawn last, above the others."""
     at = table[x].to_numpy(np.float64)
     names = [str(name) for name in table.columns if name not in (x, MODEL)]
-    lines = [Line(plain(name), f"b{k % 6}", at, table[name].to_numpy(np.float64)) for k, name in enumerate(names)]
+    lines = [
+        Line(plain(name), f"b{k % 6}", at, table[name].to_numpy(np.float64))
+        for k, name in enumerate(names)
+    ]
     return [*lines, Line(MODEL, "model", at, table[MODEL].to_numpy(np.float64))]
 
 
 def ratio(steps: Mapping[str, Mapping[str, Any]]) -> Chart:
     """RMSE relative to that of the best baseline at each step: below 1 the model wins."""
     x = np.array([float(step) for step in steps])
-    share = np.array([np.nan if row["skill"] is None else 1 - row["skill"] for row in steps.values()])
+    share = np.array(
+        [np.nan if row["skill"] is None else 1 - row["skill"] for row in steps.values()]
+    )
     return Chart(
         title="RMSE of the model by that of the best baseline at each step; below 1 the model wins",
         x_label="step ahead",
@@ -61,16 +66,25 @@ def ratio(steps: Mapping[str, Mapping[str, Any]]) -> Chart:
 
 def examples(table: pd.DataFrame, target: str) -> list[Chart]:
     """One chart for each example of plots/forecast.csv."""
-    return [_example(str(label), part, target) for label, part in table.groupby("example", sort=False)]
+    return [
+        _example(str(label), part, target) for label, part in table.groupby("example", sort=False)
+    ]
 
 
 def _example(label: str, table: pd.DataFrame, target: str) -> Chart:
     step = table["step"].to_numpy(np.float64)
     ahead = step > 0
     rmse = np.sqrt(((table["y_pred"] - table["y_true"]) ** 2).mean())
-    levels = [str(name).removeprefix("lower_") for name in table.columns if str(name).startswith("lower_")]
+    levels = [
+        str(name).removeprefix("lower_") for name in table.columns if str(name).startswith("lower_")
+    ]
     bands = [
-        Band(f"{level} % interval", style, step[ahead], *(_column(table, f"{side}_{level}")[ahead] for side in SIDES))
+        Band(
+            f"{level} % interval",
+            style,
+            step[ahead],
+            *(_column(table, f"{side}_{level}")[ahead] for side in SIDES),
+        )
         for level, style in zip(reversed(levels), ["outer", *["inner"] * len(levels)], strict=False)
     ]
     series = table["series"].iloc[0]
@@ -101,10 +115,14 @@ def coverage(records: Sequence[Mapping[str, Any]]) -> Chart:
     lines = []
     for index, row in enumerate(records):
         x = np.array([float(item["step"]) for item in row["steps"]])
-        y = np.array([np.nan if item["coverage"] is None else item["coverage"] for item in row["steps"]])
+        y = np.array(
+            [np.nan if item["coverage"] is None else item["coverage"] for item in row["steps"]]
+        )
         level = float(row["interval"])
         lines.append(Line(f"level {row['interval']} %", "b5", x[[0, -1]], np.array([level, level])))
-        lines.append(Line(f"{row['interval']} % intervals", "model" if index == 0 else f"b{index}", x, y))
+        lines.append(
+            Line(f"{row['interval']} % intervals", "model" if index == 0 else f"b{index}", x, y)
+        )
     return Chart(
         title="Share of the observed test values inside the intervals at each step",
         x_label="step ahead",

@@ -24,7 +24,7 @@ from spline_lstm.inference.intervals import (
     quantile_bounds,
     quantile_intervals,
 )
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.windows import Batch, Windows
 
 WINDOWS_PER_BATCH = 8192
@@ -70,7 +70,7 @@ class TestBatch:
 
 
 def forecast_test_part(
-    model: Model, windows: Windows, params: EvaluateParams, intervals: Intervals
+    model: SavedModel, windows: Windows, params: EvaluateParams, intervals: Intervals
 ) -> Iterator[TestBatch]:
     """Forecasts of all test windows by the model and the baselines, in batches, in the order of the origins."""
     baselines = make_baselines(windows, params)
@@ -80,36 +80,54 @@ def forecast_test_part(
         forecasts |= {name: forecast(batch, history) for name, forecast in baselines.items()}
         bounds = bounds_of(model, windows, batch, forecasts[MODEL], intervals)
         spread = spread_of(model, windows, batch)
-        yield TestBatch(history, labels_of(windows, batch), forecasts, bounds, spread, batch.origin_time, batch.series)
+        yield TestBatch(
+            history,
+            labels_of(windows, batch),
+            forecasts,
+            bounds,
+            spread,
+            batch.origin_time,
+            batch.series,
+        )
 
 
-def forecast_of(model: Model, windows: Windows, batch: Batch) -> Values:
+def forecast_of(model: SavedModel, windows: Windows, batch: Batch) -> Values:
     """Point forecasts of the model, data units."""
     return windows.to_data_units(model.predict(*inputs_of(model, batch)), batch.series)
 
 
-def spread_of(model: Model, windows: Windows, batch: Batch) -> Values | None:
+def spread_of(model: SavedModel, windows: Windows, batch: Batch) -> Values | None:
     """Standard deviation of the point forecasts of an ensemble's members, data units; None for a single network."""
     if model.config.ensemble_size == 1:
         return None
     spread = model.predict_spread(*inputs_of(model, batch))
     # A length, which has no origin: only the scale of the scores counts.
-    return windows.to_data_units(spread, batch.series) - windows.to_data_units(np.zeros_like(spread), batch.series)
+    return windows.to_data_units(spread, batch.series) - windows.to_data_units(
+        np.zeros_like(spread), batch.series
+    )
 
 
-def inputs_of(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def inputs_of(
+    model: SavedModel, batch: Batch
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """X, and X_future and X_static where the network reads them."""
     config = model.config
-    return batch.X, batch.X_future if config.future_features else None, batch.X_static if config.static_sizes else None
+    return (
+        batch.X,
+        batch.X_future if config.future_features else None,
+        batch.X_static if config.static_sizes else None,
+    )
 
 
-def quantiles_of(model: Model, windows: Windows, batch: Batch) -> Float[np.ndarray, "windows horizon targets levels"]:
+def quantiles_of(
+    model: SavedModel, windows: Windows, batch: Batch
+) -> Float[np.ndarray, "windows horizon targets levels"]:
     """All quantiles of the model, data units, increasing."""
     levels = np.moveaxis(model.predict_quantiles(*inputs_of(model, batch)), 2, 0)
     return np.stack([windows.to_data_units(level, batch.series) for level in levels], axis=-1)
 
 
-def calibrate(model: Model, windows: Windows, params: EvaluateParams) -> Intervals:
+def calibrate(model: SavedModel, windows: Windows, params: EvaluateParams) -> Intervals:
     """Prediction intervals: the network's own quantiles where it has a pair, else conformal on the validation part."""
     targets = len(windows.target_names)
     if model.config.output == "probability":
@@ -125,7 +143,7 @@ def calibrate(model: Model, windows: Windows, params: EvaluateParams) -> Interva
     return replace(made, scales=scales)
 
 
-def series_scales(model: Model, windows: Windows) -> Float[np.ndarray, "rows targets"]:
+def series_scales(model: SavedModel, windows: Windows) -> Float[np.ndarray, "rows targets"]:
     """Mean absolute error of the model on the training part of each series, and in the last row of all together.
 
     That stands in where a series has few training values or no error; data units.
@@ -134,7 +152,9 @@ def series_scales(model: Model, windows: Windows) -> Float[np.ndarray, "rows tar
     size, count = np.nan_to_num(np.abs(residuals)).sum(axis=1), np.isfinite(residuals).sum(axis=1)
     rows = len(windows.arrays.series_offsets) - 1
     totals, counts = (
-        np.stack([np.bincount(series, weights=column, minlength=rows) for column in values.T], axis=1)
+        np.stack(
+            [np.bincount(series, weights=column, minlength=rows) for column in values.T], axis=1
+        )
         for values in (size, count)
     )
     overall = totals.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
@@ -143,7 +163,9 @@ def series_scales(model: Model, windows: Windows) -> Float[np.ndarray, "rows tar
     return np.concatenate([np.where(means > 0, means, overall), overall[None]])
 
 
-def _residuals(model: Model, windows: Windows, split: str, most: int) -> tuple[Values, Int[np.ndarray, " windows"]]:
+def _residuals(
+    model: SavedModel, windows: Windows, split: str, most: int
+) -> tuple[Values, Int[np.ndarray, " windows"]]:
     """Forecast - observed of evenly spaced windows of a part, data units, and the series of each."""
     origins = windows.splits[split]
     origins = origins[evenly_spaced(len(origins), most)]
@@ -155,7 +177,9 @@ def _residuals(model: Model, windows: Windows, split: str, most: int) -> tuple[V
     return np.concatenate(residuals), np.concatenate(series)
 
 
-def bounds_of(model: Model, windows: Windows, batch: Batch, forecast: Values, intervals: Intervals) -> Bounds:
+def bounds_of(
+    model: SavedModel, windows: Windows, batch: Batch, forecast: Values, intervals: Intervals
+) -> Bounds:
     """Prediction intervals around the point forecasts, data units."""
     if intervals.method == QUANTILES:
         return quantile_bounds(quantiles_of(model, windows, batch), model.config.quantiles)
@@ -170,7 +194,9 @@ def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseli
     ridge = fit_ridge(train, validation)
     return {
         "naive": lambda batch, history: naive(history, horizon),
-        "seasonal_naive": lambda batch, history: last_season(windows, batch, history, params.season),
+        "seasonal_naive": lambda batch, history: last_season(
+            windows, batch, history, params.season
+        ),
         "moving_average": lambda batch, history: moving_average(history, horizon, average_over),
         "drift": lambda batch, history: drift(history, horizon),
         "ridge": lambda batch, history: ridge.predict(history),
@@ -178,7 +204,10 @@ def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseli
 
 
 def last_season(
-    windows: Windows, batch: Batch, history: Float[np.ndarray, "windows lookback targets"], season: int
+    windows: Windows,
+    batch: Batch,
+    history: Float[np.ndarray, "windows lookback targets"],
+    season: int,
 ) -> Values:
     """Seasonal naive forecast from the as-of series, which reaches further back than the lookback.
 
@@ -194,7 +223,11 @@ def last_season(
     begin = arrays.series_offsets[batch.series][:, None]
     known = (rows >= begin) & arrays.valid[np.maximum(rows, begin)]
     cells = np.maximum(rows, begin)[:, :, None], arrays.target_indices
-    scores = np.where(arrays.known_at[cells] < batch.origin[:, None, None], arrays.scaled[cells], arrays.causal[cells])
+    scores = np.where(
+        arrays.known_at[cells] < batch.origin[:, None, None],
+        arrays.scaled[cells],
+        arrays.causal[cells],
+    )
     values = windows.target_scaler.inverse(scores.astype(np.float64), batch.series)
     part = np.where(known[:, :, None], values, history[:, -1:])
     return part[:, np.arange(windows.horizon) % season]

@@ -1,7 +1,7 @@
 """Does a window know the future? Change everything at and after its origin, build again, compare bit by bit.
 
 A forecast at instant t may use what was observed before t. So the raw table is changed from t on
-(values, missing cells, rows deleted, stamps moved, outliers), the arrays are built from it as in the
+(values, missing cells, rows deleted, timestamps moved, outliers), the arrays are built from it as in the
 pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates that
 are declared as known in advance are the one exception; the first kind of change leaves them alone
 and then compares them too.
@@ -25,7 +25,7 @@ from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.windows import SPLITS, gather_future, gather_inputs, make_windows
 
-# What becomes of the rows at and after the origin. `values` keeps stamps and columns known in advance.
+# What becomes of the rows at and after the origin. `values` keeps timestamps and columns known in advance.
 CHANGES = ("values", "deleted", "moved")
 OUTLIER = 1e6
 # Builds arrays from a changed table: (table, split, instant up to which the grid must reach).
@@ -59,7 +59,13 @@ class Audit:
 
 
 def audit(
-    table: RawTable, schema: Schema, params: PreprocessParams, window: WindowParams, *, origins: int, seed: int = 0
+    table: RawTable,
+    schema: Schema,
+    params: PreprocessParams,
+    window: WindowParams,
+    *,
+    origins: int,
+    seed: int = 0,
 ) -> Audit:
     """Audit the preprocessing of a raw table.
 
@@ -74,7 +80,14 @@ def audit(
     """
     built = build(table, schema, params)
     return compare(
-        table, schema, built.arrays, built.fitted, window, rebuilder(schema, params, built.fitted), origins, seed
+        table,
+        schema,
+        built.arrays,
+        built.fitted,
+        window,
+        rebuilder(schema, params, built.fitted),
+        origins,
+        seed,
     )
 
 
@@ -104,7 +117,7 @@ def compare(
     windows = make_windows(arrays, fitted.scaler, window)
     compared: dict[str, int] = dict.fromkeys(map(str, SPLITS), 0)
     differences: list[Difference] = []
-    known = np.array([_known_ahead(schema, name) for name in table.columns])
+    known = np.array([_is_known_future(schema, name) for name in table.columns])
     for split, rows in windows.splits.items():
         instants = np.unique(arrays.timestamps[rows])
         for number, instant in enumerate(rng.permutation(instants)[:origins]):
@@ -112,9 +125,16 @@ def compare(
             changed = perturb(table, int(instant), change, known, rng)
             other = rebuild(changed, split, int(instant))
             for row in rows[arrays.timestamps[rows] == instant]:
-                name = table.series_names[int(np.searchsorted(arrays.series_offsets, row, side="right")) - 1]
+                name = table.series_names[
+                    int(np.searchsorted(arrays.series_offsets, row, side="right")) - 1
+                ]
                 features = _differing(
-                    arrays, int(row), other, _row_of(other, changed, name, int(instant)), window, change
+                    arrays,
+                    int(row),
+                    other,
+                    _row_of(other, changed, name, int(instant)),
+                    window,
+                    change,
                 )
                 compared[split] += 1
                 if features:
@@ -123,7 +143,11 @@ def compare(
 
 
 def perturb(
-    table: RawTable, instant: int, change: str, known: Bool[np.ndarray, " columns"], rng: np.random.Generator
+    table: RawTable,
+    instant: int,
+    change: str,
+    known: Bool[np.ndarray, " columns"],
+    rng: np.random.Generator,
 ) -> RawTable:
     """The table with everything at and after `instant` replaced.
 
@@ -132,14 +156,14 @@ def perturb(
     table : RawTable
     instant : int, ns
     change : str
-        ``values``: other values, missing cells and outliers at the same stamps, and none in the columns known in
-        advance; ``deleted``: no row is left; ``moved``: other values at other stamps.
+        ``values``: other values, missing cells and outliers at the same timestamps, and none in the columns known in
+        advance; ``deleted``: no row is left; ``moved``: other values at other timestamps.
     known : [columns] bool
         Columns that are known in advance.
     rng : source of the new values
     """
-    after = table.stamps >= instant
-    values, stamps = table.values.copy(), table.stamps.copy()
+    after = table.timestamps >= instant
+    values, timestamps = table.values.copy(), table.timestamps.copy()
     free = ~known if change == "values" else np.ones(len(known), dtype=bool)
     noise = rng.normal(size=values.shape) * OUTLIER ** rng.random(values.shape)
     noise[rng.random(values.shape) < 0.2] = np.nan
@@ -154,20 +178,22 @@ def perturb(
     if change == "values":
         kept = np.ones(len(after), dtype=bool)
     if change == "moved":
-        stamps, kept = _moved(table, instant, after, rng)
-    return rows_of(replace(table, stamps=stamps, values=values), kept)
+        timestamps, kept = _moved(table, instant, after, rng)
+    return rows_of(replace(table, timestamps=timestamps, values=values), kept)
 
 
-def _moved(table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Stamps at and after the instant, pulled towards it or pushed away; of equal ones the first is kept."""
+def _moved(
+    table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Timestamps at and after the instant, pulled towards it or pushed away; of equal ones the first is kept."""
     pull = rng.uniform(0.3, 1.2)
-    moved = instant + ((table.stamps - instant) * pull).astype(np.int64)
-    stamps = np.where(after, moved, table.stamps)
-    same = (np.diff(stamps, prepend=-1) <= 0) & (np.diff(table.series, prepend=-1) == 0)
-    return stamps, ~same & ~(after & (rng.random(len(stamps)) < 0.2))
+    moved = instant + ((table.timestamps - instant) * pull).astype(np.int64)
+    timestamps = np.where(after, moved, table.timestamps)
+    same = (np.diff(timestamps, prepend=-1) <= 0) & (np.diff(table.series, prepend=-1) == 0)
+    return timestamps, ~same & ~(after & (rng.random(len(timestamps)) < 0.2))
 
 
-def _known_ahead(schema: Schema, name: str) -> bool:
+def _is_known_future(schema: Schema, name: str) -> bool:
     covariate = schema.covariate(name)
     return covariate is not None and covariate.known_future
 
@@ -180,7 +206,12 @@ def _row_of(arrays: AsOfArrays, table: RawTable, series: str, instant: int) -> i
 
 
 def _differing(
-    arrays: AsOfArrays, row: int, other: AsOfArrays, other_row: int, window: WindowParams, change: str
+    arrays: AsOfArrays,
+    row: int,
+    other: AsOfArrays,
+    other_row: int,
+    window: WindowParams,
+    change: str,
 ) -> tuple[str, ...]:
     """Names of the inputs of two windows that are not equal in every bit."""
     names = [str(name) for name in arrays.feature_names]
@@ -191,7 +222,8 @@ def _differing(
     found = [
         name
         for index, name in enumerate(names)
-        if (change == "values" or index not in declared) and one[:, index].tobytes() != two[:, index].tobytes()
+        if (change == "values" or index not in declared)
+        and one[:, index].tobytes() != two[:, index].tobytes()
     ]
     if not np.array_equal(_static(arrays, row), _static(other, other_row)):
         found.append("static ids")
@@ -203,7 +235,9 @@ def _differing(
 
 
 def _inputs(arrays: AsOfArrays, row: int, lookback: int) -> np.ndarray:
-    return gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, np.array([row]), lookback)[0]
+    return gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, np.array([row]), lookback)[
+        0
+    ]
 
 
 def _ahead(arrays: AsOfArrays, row: int, horizon: int) -> np.ndarray:

@@ -102,7 +102,9 @@ def smape(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -
     return 100 * _mean(symmetric_ratio(y, p))
 
 
-def mase(y_true: ArrayLike, y_pred: ArrayLike, scale: ArrayLike | float, mask: ArrayLike | None = None) -> float:
+def mase(
+    y_true: ArrayLike, y_pred: ArrayLike, scale: ArrayLike | float, mask: ArrayLike | None = None
+) -> float:
     """Mean absolute scaled error, ``mean(|p - y| / scale)``.
 
     Free of units: 1 is the error of the one-season-ahead seasonal naive forecast on the training
@@ -206,7 +208,9 @@ def check_shapes(y_true: np.ndarray, y_pred: np.ndarray, mask: np.ndarray | None
     """Raise ValueError unless truth, forecast and mask have one shape."""
     for name, array in (("y_pred", y_pred), ("mask", mask)):
         if array is not None and array.shape != y_true.shape:
-            raise ValueError(f"{name} must have the shape of y_true, {list(y_true.shape)}, but has {list(array.shape)}")
+            raise ValueError(
+                f"{name} must have the shape of y_true, {list(y_true.shape)}, but has {list(array.shape)}"
+            )
 
 
 def _counted(

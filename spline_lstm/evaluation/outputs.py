@@ -8,7 +8,13 @@ from spline_lstm.core.artifacts import write_text
 from spline_lstm.evaluation.assess import Assessment
 from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals, plot_training
 from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
-from spline_lstm.evaluation.tables import example_table, forecast_table, horizon_table, hour_table, residual_histogram
+from spline_lstm.evaluation.tables import (
+    example_table,
+    forecast_table,
+    horizon_table,
+    hour_table,
+    residual_histogram,
+)
 from spline_lstm.reporting.plot_tables import write_plot_table
 from spline_lstm.windows.windows import Windows
 
@@ -25,7 +31,10 @@ def write_tables(folder: Path, result: Assessment, frequency_ns: int) -> None:
         write_plot_table(folder / name, table)
     # Not drawn by DVC, but read by people and the report: a cell without a value is empty.
     forecasts = forecast_table(result.examples, frequency_ns)
-    write_text(folder / "forecast.csv", forecasts.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(
+        folder / "forecast.csv",
+        forecasts.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+    )
 
 
 def write_pictures(folder: Path, result: Assessment, windows: Windows, loss: str) -> None:

@@ -14,7 +14,16 @@ from matplotlib.ticker import MaxNLocator
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import residual_histogram
-from spline_lstm.reporting.style import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
+from spline_lstm.reporting.style import (
+    BLUE,
+    DASHES,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    house_style,
+    save_png,
+)
 
 BASELINE_COLOURS = (ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9", GREY)
 # Length of one step, in ns, from which on the time axis counts in this unit.
@@ -27,7 +36,12 @@ TIME_UNITS = (
 
 
 def plot_forecasts(
-    path: Path, examples: Sequence[Example], *, target: str, frequency_ns: int, unit: str = "data units"
+    path: Path,
+    examples: Sequence[Example],
+    *,
+    target: str,
+    frequency_ns: int,
+    unit: str = "data units",
 ) -> None:
     """Draw each example in a panel: history, truth, forecast and naive forecast.
 
@@ -68,11 +82,29 @@ def _draw_example(axis: Axes, example: Example, frequency_ns: int) -> None:
     past, ahead = np.arange(-len(history), 0) * step, np.arange(horizon) * step
     axis.axvspan(-step / 2, (horizon - 0.5) * step, color="#f3f6f9", zorder=0, linewidth=0)
     for level, (low, high) in zip(reversed(example.levels), example.bounds[::-1], strict=True):
-        axis.fill_between(ahead, low, high, color=BLUE, alpha=0.15, linewidth=0, label=f"{level:g} % interval")
+        axis.fill_between(
+            ahead, low, high, color=BLUE, alpha=0.15, linewidth=0, label=f"{level:g} % interval"
+        )
     axis.plot(past, history, color=GREY, linewidth=1.4, label="history (as known at the origin)")
     axis.plot(ahead, example.naive, color=ORANGE, linewidth=1.4, dashes=DASHES[0], label="naive")
-    axis.plot(ahead, example.y_true, color=INK, linewidth=1.2, marker="o", markersize=3.5, label="observed")
-    axis.plot(ahead, example.y_pred, color=BLUE, linewidth=2.2, marker="o", markersize=3.5, label="forecast")
+    axis.plot(
+        ahead,
+        example.y_true,
+        color=INK,
+        linewidth=1.2,
+        marker="o",
+        markersize=3.5,
+        label="observed",
+    )
+    axis.plot(
+        ahead,
+        example.y_pred,
+        color=BLUE,
+        linewidth=2.2,
+        marker="o",
+        markersize=3.5,
+        label="forecast",
+    )
     axis.margins(x=0.01)
     axis.set_xlabel(f"time from the forecast origin ({name})")
     axis.set_title(_example_title(example))
@@ -82,9 +114,9 @@ def _example_title(example: Example) -> str:
     error = example.y_pred - example.y_true
     error = error[np.isfinite(error)]
     rmse = f", RMSE {np.sqrt(np.mean(error**2)):.3g}" if len(error) else ""
-    stamp = pd.Timestamp(example.origin_time, unit="ns").strftime("%Y-%m-%d %H:%M")
+    timestamp = pd.Timestamp(example.origin_time, unit="ns").strftime("%Y-%m-%d %H:%M")
     series = f"series {example.series}, " if example.series else ""
-    return f"{example.label.capitalize()} window{rmse}\n{series}origin {stamp} UTC"
+    return f"{example.label.capitalize()} window{rmse}\n{series}origin {timestamp} UTC"
 
 
 def plot_residuals(
@@ -134,11 +166,21 @@ def _draw_spread(axis: Axes, residuals: np.ndarray) -> None:
     steps = np.arange(1, residuals.shape[1] + 1)
     columns = (column[np.isfinite(column)] for column in residuals.T)
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    quantiles = np.array([np.quantile(column, levels) if len(column) else [np.nan] * 5 for column in columns]).T
+    quantiles = np.array(
+        [np.quantile(column, levels) if len(column) else [np.nan] * 5 for column in columns]
+    ).T
     low, quarter, median, three_quarters, high = quantiles
-    axis.bar(steps, high - low, bottom=low, width=0.8, color="#cfe3f1", linewidth=0, label="5 to 95 %")
     axis.bar(
-        steps, three_quarters - quarter, bottom=quarter, width=0.8, color="#7fb8dd", linewidth=0, label="25 to 75 %"
+        steps, high - low, bottom=low, width=0.8, color="#cfe3f1", linewidth=0, label="5 to 95 %"
+    )
+    axis.bar(
+        steps,
+        three_quarters - quarter,
+        bottom=quarter,
+        width=0.8,
+        color="#7fb8dd",
+        linewidth=0,
+        label="25 to 75 %",
     )
     axis.plot(steps, median, color=BLUE, linewidth=1.6, marker="o", markersize=4, label="median")
     axis.axhline(0.0, color=INK, linewidth=1.0)
@@ -151,7 +193,11 @@ def _draw_spread(axis: Axes, residuals: np.ndarray) -> None:
 
 
 def plot_horizon(
-    path: Path, step_rmse: Mapping[str, Float[np.ndarray, " horizon"]], *, title: str, unit: str = "data units"
+    path: Path,
+    step_rmse: Mapping[str, Float[np.ndarray, " horizon"]],
+    *,
+    title: str,
+    unit: str = "data units",
 ) -> None:
     """Draw the RMSE at each step, the model against the baselines.
 
@@ -169,8 +215,18 @@ def plot_horizon(
         axis = figure.subplots()
         _draw_curve(axis, step_rmse[MODEL], label=MODEL, color=BLUE, linewidth=2.6, zorder=3)
         for index, name in enumerate(name for name in step_rmse if name != MODEL):
-            colour, dashes = BASELINE_COLOURS[index % len(BASELINE_COLOURS)], DASHES[index % len(DASHES)]
-            _draw_curve(axis, step_rmse[name], label=name.replace("_", " "), color=colour, dashes=dashes, linewidth=1.5)
+            colour, dashes = (
+                BASELINE_COLOURS[index % len(BASELINE_COLOURS)],
+                DASHES[index % len(DASHES)],
+            )
+            _draw_curve(
+                axis,
+                step_rmse[name],
+                label=name.replace("_", " "),
+                color=colour,
+                dashes=dashes,
+                linewidth=1.5,
+            )
         axis.set(xlabel="step ahead", ylabel=f"RMSE ({unit})")
         axis.set_ylim(bottom=0)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -208,13 +264,35 @@ def plot_training(
     with house_style():
         figure = Figure(figsize=(7.5, 4.3))
         axis = figure.subplots()
-        axis.plot(epochs, train_loss, color=GREY, linewidth=1.8, marker="o", markersize=3, label="training")
-        axis.plot(epochs, validation, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="validation")
+        axis.plot(
+            epochs,
+            train_loss,
+            color=GREY,
+            linewidth=1.8,
+            marker="o",
+            markersize=3,
+            label="training",
+        )
+        axis.plot(
+            epochs,
+            validation,
+            color=BLUE,
+            linewidth=2.2,
+            marker="o",
+            markersize=4,
+            label="validation",
+        )
         if np.isfinite(validation).any():
             best = int(np.nanargmin(validation))
             label = f"best epoch {epochs[best]:g}: {validation[best]:.4g}"
             axis.plot(
-                epochs[best], validation[best], "o", markersize=11, markerfacecolor="none", color=ORANGE, label=label
+                epochs[best],
+                validation[best],
+                "o",
+                markersize=11,
+                markerfacecolor="none",
+                color=ORANGE,
+                label=label,
             )
         axis.set(xlabel="epoch", ylabel=loss)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

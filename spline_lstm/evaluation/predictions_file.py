@@ -20,7 +20,17 @@ REPEATED: Any = ["series", "step", "target"]
 SELECTED: Any = ["series", "origin", "step", "timestamp", "target"]
 # What repeats within a window or from one window to the next. Looking for repetitions among the other floats costs
 # as much as writing them, and finds a fourteenth.
-COMPRESSED = {"series", "origin", "step", "timestamp", "target", "y_true", "naive", "seasonal_naive", "moving_average"}
+COMPRESSED = {
+    "series",
+    "origin",
+    "step",
+    "timestamp",
+    "target",
+    "y_true",
+    "naive",
+    "seasonal_naive",
+    "moving_average",
+}
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 
@@ -49,14 +59,18 @@ def prediction_rows(
         **{name: _floats(values) for name, values in batch.forecasts.items() if name != MODEL},
     }
     bounds = batch.bounds.reshape(-1, count * horizon * targets)
-    content |= {name: _floats(values) for name, values in zip(interval_columns(levels), bounds, strict=True)}
+    content |= {
+        name: _floats(values) for name, values in zip(interval_columns(levels), bounds, strict=True)
+    }
     if batch.spread is not None:
         content["spread"] = _floats(batch.spread)
     return pa.table(content)
 
 
 def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(list(names), pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(index.astype(np.int32)), pa.array(list(names), pa.string())
+    )
 
 
 def _floats(values: np.ndarray) -> pa.Array:
@@ -72,7 +86,9 @@ class PredictionsWriter:
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of a table."""
-        compression: Any = {name: "snappy" if name in COMPRESSED else "none" for name in table.column_names}
+        compression: Any = {
+            name: "snappy" if name in COMPRESSED else "none" for name in table.column_names
+        }
         if self._file is None:
             self._file = pq.ParquetWriter(
                 self._path,

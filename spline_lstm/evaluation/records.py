@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 # Part of the scores -> the name of the key of its records.
-KEYS = {"horizon": "step", "targets": "target", "baselines": "baseline", "series": "series", "hours": "hour"}
+KEYS = {
+    "horizon": "step",
+    "targets": "target",
+    "baselines": "baseline",
+    "series": "series",
+    "hours": "hour",
+}
 
 
 def to_records(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +36,10 @@ def from_records(content: Mapping[str, Any]) -> dict[str, Any]:
     {'rmse': 1.0, 'baselines': {'naive': {'rmse': 2.0}}}
     """
     return {
-        part: {row[KEYS[part]]: {key: item for key, item in row.items() if key != KEYS[part]} for row in value}
+        part: {
+            row[KEYS[part]]: {key: item for key, item in row.items() if key != KEYS[part]}
+            for row in value
+        }
         if part in KEYS
         else value
         for part, value in content.items()

@@ -12,16 +12,25 @@ from spline_lstm.evaluation.example_windows import evenly_spaced
 from spline_lstm.evaluation.metrics import NAMES
 from spline_lstm.evaluation.tables import PERCENTILES
 from spline_lstm.evaluation.verdict import cautions, verdict
-from spline_lstm.reporting.document import Block, Facts, Listed, Pictures, Report, Section, Table, Text
+from spline_lstm.reporting.document import (
+    Block,
+    Facts,
+    Listed,
+    Pictures,
+    Report,
+    Section,
+    Table,
+    Text,
+)
 from spline_lstm.reporting.formatting import plain
 
-MOST_ROWS = 24
+MAX_ROWS = 24
 CAVEAT = (
     "All scores are those of one test period and one seed; neighbouring windows overlap, so that there is less "
     "evidence than their number suggests."
 )
 MODEL_FACTS = ("model_type", "hidden", "dropout", "normalization", "n_params")
-DRIFT = {"mean_shift": "mean shift", "spread_ratio": "spread ratio", "psi": "PSI", "ks": "KS distance"}
+DRIFT = {"mean_shift": "mean shift", "std_ratio": "spread ratio", "psi": "PSI", "ks": "KS distance"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,9 @@ def make_report(measured: Measured) -> Report:
 
 
 def _figures(scores: Mapping[str, Any]) -> dict[str, Any]:
-    coverage = {f"{row['interval']} % intervals cover (%)": row["coverage"] for row in scores["intervals"]}
+    coverage = {
+        f"{row['interval']} % intervals cover (%)": row["coverage"] for row in scores["intervals"]
+    }
     best = plain(scores["best_baseline"])
     return {
         "RMSE": scores["rmse"],
@@ -115,12 +126,23 @@ def _comparison(scores: Mapping[str, Any]) -> list[Block]:
     keys = [*NAMES, "z_mse", "z_mae"]
     header = ["forecast", *NAMES.values(), "MSE (z)", "MAE (z)"]
     return [
-        Table("On the same test windows", header, [[name, *_values(row, keys)] for name, row in rows.items()], MODEL),
+        Table(
+            "On the same test windows",
+            header,
+            [[name, *_values(row, keys)] for name, row in rows.items()],
+            MODEL,
+        ),
         Text(
             "MAE, RMSE and bias (mean of forecast - observed) in data units, MSE in their square, robust MAPE and "
             "sMAPE in percent, (z) in z-scores; MASE 1 is the error of the seasonal naive forecast in training."
         ),
-        Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({plain(scores['best_baseline'])})": scores["skill"]}),
+        Facts(
+            {
+                f"skill, 1 - RMSE / RMSE of the best baseline ({plain(scores['best_baseline'])})": scores[
+                    "skill"
+                ]
+            }
+        ),
     ]
 
 
@@ -128,7 +150,9 @@ def _examples(measured: Measured) -> list[Block]:
     target = measured.model["targets"][0]
     charts = figures.examples(measured.forecasts, target)
     return [
-        Text("The best, the median and the worst test window by RMSE; the history is what was known at the origin."),
+        Text(
+            "The best, the median and the worst test window by RMSE; the history is what was known at the origin."
+        ),
         Pictures(charts, {"Forecasts": "forecast.png"}),
     ]
 
@@ -137,10 +161,15 @@ def _intervals(scores: Mapping[str, Any]) -> list[Block]:
     records = scores["intervals"]
     if not records:
         return []
-    steps = evenly_spaced(len(records[0]["steps"]), MOST_ROWS)
-    names = [f"{kind} at {row['interval']} %" for row in records for kind in ("coverage (%)", "width")]
+    steps = evenly_spaced(len(records[0]["steps"]), MAX_ROWS)
+    names = [
+        f"{kind} at {row['interval']} %" for row in records for kind in ("coverage (%)", "width")
+    ]
     by_step = [
-        [records[0]["steps"][step]["step"], *(row["steps"][step][k] for row in records for k in ("coverage", "width"))]
+        [
+            records[0]["steps"][step]["step"],
+            *(row["steps"][step][k] for row in records for k in ("coverage", "width")),
+        ]
         for step in steps
     ]
     blocks: list[Block] = [
@@ -174,7 +203,7 @@ def _intervals(scores: Mapping[str, Any]) -> list[Block]:
 
 def _steps(measured: Measured) -> list[Block]:
     parts = measured.scores["horizon"]
-    shown = [str(step + 1) for step in evenly_spaced(len(parts), MOST_ROWS)]
+    shown = [str(step + 1) for step in evenly_spaced(len(parts), MAX_ROWS)]
     rows = [[step, *_values(parts[step], [*NAMES, "skill"]), _best(parts[step])] for step in shown]
     rmse = measured.by_step.drop(columns="step")
     baselines = [[step, *rmse.iloc[int(step) - 1].to_list()] for step in shown]
@@ -216,18 +245,30 @@ def _best(row: Mapping[str, Any]) -> str | None:
 
 
 def _shortened(title: str, rows: list[list[Any]], order: Any) -> tuple[str, list[list[Any]]]:
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= MAX_ROWS:
         return title, rows
-    return f"{title}: the {MOST_ROWS} worst of {len(rows)}", sorted(rows, key=order)[:MOST_ROWS]
+    return f"{title}: the {MAX_ROWS} worst of {len(rows)}", sorted(rows, key=order)[:MAX_ROWS]
 
 
 def _residuals(measured: Measured) -> list[Block]:
     summary = measured.scores["residuals"]
     keys = ["mean", "std", *(f"p{level}" for level in PERCENTILES)]
-    header = ["target", "values", "mean", "standard deviation", *(f"{level} %" for level in PERCENTILES)]
+    header = [
+        "target",
+        "values",
+        "mean",
+        "standard deviation",
+        *(f"{level} %" for level in PERCENTILES),
+    ]
     return [
-        Text("Forecast - observed, data units, with percentiles; above 0 the forecast was too high."),
-        Table("Distribution", header, [[row["target"], row["n"], *_values(row, keys)] for row in summary]),
+        Text(
+            "Forecast - observed, data units, with percentiles; above 0 the forecast was too high."
+        ),
+        Table(
+            "Distribution",
+            header,
+            [[row["target"], row["n"], *_values(row, keys)] for row in summary],
+        ),
         Pictures([figures.residuals(measured.residuals)], {"Residuals": "residuals.png"}),
     ]
 
@@ -241,23 +282,32 @@ def _training(measured: Measured) -> list[Block]:
                 "best epoch": train["best_epoch"],
                 "training loss at the best epoch": train["train_loss"],
                 "validation loss at the best epoch": train["validation_loss"],
-                f"overfitted (validation loss above {ratio:g} times the training loss)": train["overfitting_warning"],
+                f"overfitted (validation loss above {ratio:g} times the training loss)": train[
+                    "overfitting_warning"
+                ],
             }
         ),
-        Pictures([figures.training(measured.curve, measured.params["train"]["loss"])], {"Training": "training.png"}),
+        Pictures(
+            [figures.training(measured.curve, measured.params["train"]["loss"])],
+            {"Training": "training.png"},
+        ),
     ]
 
 
 def _splits(scores: Mapping[str, Any]) -> list[Block]:
     rows = [[row["split"], row["windows"], row["first"], row["last"]] for row in scores["splits"]]
     return [
-        Text("In order of time; between two parts rows are left out, so that no label of one is an input of another."),
+        Text(
+            "In order of time; between two parts rows are left out, so that no label of one is an input of another."
+        ),
         Table("Windows", ["part", "windows", "first forecast row", "last forecast row"], rows),
     ]
 
 
 def _quality(quality: Mapping[str, Any]) -> list[Block]:
-    facts = {label: value for label, value in quality.items() if not isinstance(value, Mapping | list)}
+    facts = {
+        label: value for label, value in quality.items() if not isinstance(value, Mapping | list)
+    }
     blocks: list[Block] = [Facts(facts | {"unknown columns": quality.get("unknown_columns", [])})]
     blocks += _warnings(quality, drift=False)
     for key, title in (("columns", "Columns"), ("per_series", "Series")):
@@ -284,7 +334,9 @@ def _drift(measured: Measured) -> list[Block]:
         Text("How far the values of the later parts have moved from those of the training part."),
         *_warnings(measured.quality, drift=True),
         Table(
-            "Against the training part", ["column, part", *DRIFT.values()], [*rows, ["limit", *_values(limits, DRIFT)]]
+            "Against the training part",
+            ["column, part", *DRIFT.values()],
+            [*rows, ["limit", *_values(limits, DRIFT)]],
         ),
     ]
 
@@ -301,7 +353,11 @@ def is_drift(warning: str) -> bool:
 
 def _provenance(measured: Measured) -> list[Block]:
     model, ingest = measured.model, measured.ingest
-    params = {f"{section}.{key}": value for section, content in measured.params.items() for key, value in flat(content)}
+    params = {
+        f"{section}.{key}": value
+        for section, content in measured.params.items()
+        for key, value in flat(content)
+    }
     return [
         Facts(
             {

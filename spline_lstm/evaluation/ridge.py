@@ -89,7 +89,11 @@ class Ridge:
 
 
 def fit_ridge(
-    train: Sample, validation: Sample, strengths: Sequence[float] = STRENGTHS, *, level: bool = False
+    train: Sample,
+    validation: Sample,
+    strengths: Sequence[float] = STRENGTHS,
+    *,
+    level: bool = False,
 ) -> Ridge:
     """Fit a ridge regression for each target, at the strength with the smallest validation error.
 
@@ -116,7 +120,9 @@ def fit_ridge(
     candidates = sorted(strengths, reverse=True)
     if not candidates or candidates[-1] <= 0:
         raise ValueError(f"strengths must be one or more numbers above 0, not {list(strengths)}")
-    fits = [_fit_target(train, validation, k, candidates, level) for k in range(train.history.shape[2])]
+    fits = [
+        _fit_target(train, validation, k, candidates, level) for k in range(train.history.shape[2])
+    ]
     kernel, level_weight, intercept, strength = (np.stack(part) for part in zip(*fits, strict=True))
     return Ridge(kernel, level_weight, intercept, strength)
 
@@ -147,10 +153,14 @@ def _fit_scaling(history: np.ndarray, k: int, level: bool) -> _Scaling:
     last = _last(history, k)
     differences = _differences(history, k)
     size = float(np.sqrt(np.mean(differences**2))) if differences.size else 0.0
-    return _Scaling(size=size or 1.0, center=float(last.mean()), spread=float(last.std()) or 1.0, level=level)
+    return _Scaling(
+        size=size or 1.0, center=float(last.mean()), spread=float(last.std()) or 1.0, level=level
+    )
 
 
-def _in_data_units(weights: np.ndarray, scaling: _Scaling) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _in_data_units(
+    weights: np.ndarray, scaling: _Scaling
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     intercept = weights[-1] * scaling.size
     if not scaling.level:
         return weights[:-1], np.zeros_like(intercept), intercept
@@ -172,17 +182,26 @@ def _moments(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.
 def _solve(gram: np.ndarray, cross: np.ndarray, strengths: list[float]) -> list[np.ndarray]:
     """Weights [n, horizon] for each strength."""
     unit = np.eye(gram.shape[-1])
-    exact = [np.linalg.solve(gram + strength * unit, cross[..., None])[..., 0].T for strength in strengths]
+    exact = [
+        np.linalg.solve(gram + strength * unit, cross[..., None])[..., 0].T
+        for strength in strengths
+    ]
     return [np.round(weights / GRAIN) * GRAIN for weights in exact]
 
 
-def _regression(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _regression(
+    sample: Sample, k: int, scaling: _Scaling
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Inputs [windows, n]: scaled differences, level if any, ones; labels and mask [windows, horizon]."""
     last = _last(sample.history, k)
     level = [(last - scaling.center) / scaling.spread] if scaling.level else []
     inputs = [_differences(sample.history, k) / scaling.size, *level, np.ones_like(last)]
     mask = sample.mask[:, :, k]
-    return np.hstack(inputs), np.where(mask, (sample.target[:, :, k] - last) / scaling.size, 0.0), mask
+    return (
+        np.hstack(inputs),
+        np.where(mask, (sample.target[:, :, k] - last) / scaling.size, 0.0),
+        mask,
+    )
 
 
 def _last(history: np.ndarray, k: int) -> np.ndarray:

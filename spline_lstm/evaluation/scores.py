@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.evaluation.error_sums import MODEL, PerTarget, ScoreSums, TruthSums, Values, sum_errors
+from spline_lstm.evaluation.error_sums import (
+    MODEL,
+    PerTarget,
+    ScoreSums,
+    TruthSums,
+    Values,
+    sum_errors,
+)
 
 # A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the values from the
 # scaler's center is rounding, and a ratio to it says nothing.
@@ -60,9 +67,16 @@ def finish(
     """
     every = slice(None)
     center = np.broadcast_to(center, np.shape(scale))
-    metrics = {name: _metrics(sums.truth.series, errors.series, scale) for name, errors in sums.errors.items()}
+    metrics = {
+        name: _metrics(sums.truth.series, errors.series, scale)
+        for name, errors in sums.errors.items()
+    }
     model = metrics.pop(MODEL)
-    content = model | _verdict(model, metrics, _rounding(sums.truth.series, center)) | {"n_windows": sums.windows}
+    content = (
+        model
+        | _verdict(model, metrics, _rounding(sums.truth.series, center))
+        | {"n_windows": sums.windows}
+    )
     content["horizon"] = {
         str(step + 1): _part(sums, "step", (slice(step, step + 1), every), scale, center)
         for step in range(len(sums.truth.step.count))
@@ -74,11 +88,14 @@ def finish(
     content["baselines"] = metrics
     if series is not None:
         content["series"] = {
-            name: _part(sums, "series", (slice(k, k + 1), every), scale, center) for k, name in enumerate(series)
+            name: _part(sums, "series", (slice(k, k + 1), every), scale, center)
+            for k, name in enumerate(series)
         }
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
-        content["hours"] = {str(h): _part(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours}
+        content["hours"] = {
+            str(h): _part(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours
+        }
     return content
 
 
@@ -97,7 +114,15 @@ def score(
     series_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """`finish` of one `sum_errors`: scores of windows that are all in memory."""
-    sums = sum_errors(y_true, mask, forecasts, epsilon=epsilon, season_scale=season_scale, series=series, hour=hour)
+    sums = sum_errors(
+        y_true,
+        mask,
+        forecasts,
+        epsilon=epsilon,
+        season_scale=season_scale,
+        series=series,
+        hour=hour,
+    )
     return finish(sums, targets=targets, scale=scale, center=center, series=series_names)
 
 
@@ -113,7 +138,10 @@ def rmse_by_hour(sums: ScoreSums) -> dict[str, Float[np.ndarray, "24"]]:
 
 def _rmse(sums: ScoreSums, kind: str) -> dict[str, np.ndarray]:
     count = getattr(sums.truth, kind).count.sum(axis=1)
-    return {name: np.sqrt(_ratio(getattr(errors, kind)[2].sum(axis=1), count)) for name, errors in sums.errors.items()}
+    return {
+        name: np.sqrt(_ratio(getattr(errors, kind)[2].sum(axis=1), count))
+        for name, errors in sums.errors.items()
+    }
 
 
 def _part(
@@ -133,7 +161,9 @@ def _part(
 def _metrics(truth: TruthSums, errors: np.ndarray, scale: np.ndarray) -> dict[str, float]:
     """All metrics over the cells given; `errors` [6, parts, targets]."""
     count = truth.count.sum()
-    error, absolute, squared, percent, symmetric, _ = (float(_ratio(term.sum(), count)) for term in errors)
+    error, absolute, squared, percent, symmetric, _ = (
+        float(_ratio(term.sum(), count)) for term in errors
+    )
     spread = _spread(truth)
     return {
         "mae": absolute,
@@ -184,4 +214,6 @@ def _verdict(
 
 def _ratio(total: np.ndarray | np.number, count: np.ndarray | np.number) -> np.ndarray:
     """``total / count``, NaN where the count is 0."""
-    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0)
+    return np.divide(
+        total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0
+    )

@@ -8,11 +8,21 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.inference.intervals import interval_columns
 
-COLUMNS = ("example", "series", "origin", "step", "timestamp", "history", "y_true", "y_pred", "naive")
+COLUMNS = (
+    "example",
+    "series",
+    "origin",
+    "step",
+    "timestamp",
+    "history",
+    "y_true",
+    "y_pred",
+    "naive",
+)
 # What is drawn of an example.
 LINES = ("history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
@@ -21,7 +31,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFrame:
-    """One row per example and step, data units, stamps as ISO 8601 in UTC.
+    """One row per example and step, data units, timestamps as ISO 8601 in UTC.
 
     Returns
     -------
@@ -43,9 +53,15 @@ def example_table(examples: Sequence[Example]) -> pd.DataFrame:
         Columns step (as in `forecast_table`) and, for each example, ``best_history``, ``best_y_true``,
         ``best_y_pred``, ``best_naive``; data units, NaN where a line has no value.
     """
-    rows = forecast_table(examples, frequency_ns=0).pivot(index="step", columns="example", values=list(LINES))
+    rows = forecast_table(examples, frequency_ns=0).pivot(
+        index="step", columns="example", values=list(LINES)
+    )
     return pd.DataFrame(
-        {f"{example.label}_{line}": rows[line, example.label] for example in examples for line in LINES}
+        {
+            f"{example.label}_{line}": rows[line, example.label]
+            for example in examples
+            for line in LINES
+        }
     ).reset_index()
 
 
@@ -59,9 +75,9 @@ def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
     content = (
         example.label,
         example.series,
-        iso_stamp(example.origin_time),
+        iso_timestamp(example.origin_time),
         steps,
-        [iso_stamp(example.origin_time + int(step - 1) * frequency_ns) for step in steps],
+        [iso_timestamp(example.origin_time + int(step - 1) * frequency_ns) for step in steps],
         np.concatenate([history, np.full(horizon, np.nan)]),
         ahead(example.y_true),
         ahead(example.y_pred),
@@ -95,14 +111,18 @@ def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> p
 
 def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.DataFrame:
     """RMSE at each step, data units: columns step (from 1) and one per forecast (`scores.rmse_by_step`)."""
-    table = pd.DataFrame({name: np.asarray(values, dtype=np.float64) for name, values in step_rmse.items()})
+    table = pd.DataFrame(
+        {name: np.asarray(values, dtype=np.float64) for name, values in step_rmse.items()}
+    )
     table.insert(0, "step", np.arange(1, len(table) + 1))
     return table
 
 
 def hour_table(hour_rmse: Mapping[str, Float[np.ndarray, "24"]]) -> pd.DataFrame:
     """RMSE at each hour of the day that occurs, data units: columns hour (UTC) and one per forecast."""
-    table = pd.DataFrame({name: np.asarray(values, dtype=np.float64) for name, values in hour_rmse.items()})
+    table = pd.DataFrame(
+        {name: np.asarray(values, dtype=np.float64) for name, values in hour_rmse.items()}
+    )
     table.insert(0, "hour", np.arange(len(table)))
     return table[table.notna().all(axis=1)]
 

@@ -35,7 +35,9 @@ def verdict(scores: Mapping[str, Any]) -> str:
     )
 
 
-def cautions(scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
+def cautions(
+    scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mapping[str, Any]
+) -> list[str]:
     """What speaks against trusting the model, most important first.
 
     Parameters
@@ -59,7 +61,9 @@ def _lost(scores: Mapping[str, Any]) -> list[str]:
     if scores.get("beats_baselines") is not False or not scores["loses_to"]:
         return []
     names = listed([plain(name) for name in scores["loses_to"]])
-    return [f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."]
+    return [
+        f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."
+    ]
 
 
 def _overfitted(train: Mapping[str, Any]) -> list[str]:
@@ -75,7 +79,11 @@ def _lost_parts(scores: Mapping[str, Any], part: str, one: str, many: str) -> li
     """Steps, targets or series in which a baseline is at least as good, where several of them were scored."""
     rows: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
     parts = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
-    lost = {name: row["best_baseline"] for name, row in parts.items() if not (row.get("skill") or 0.0) > 0}
+    lost = {
+        name: row["best_baseline"]
+        for name, row in parts.items()
+        if not (row.get("skill") or 0.0) > 0
+    }
     if len(parts) < 2 or not lost:
         return []
     if len(lost) == len(parts) and not scores["beats_baselines"]:
@@ -119,4 +127,6 @@ def _bias(scores: Mapping[str, Any]) -> list[str]:
     bias, rmse = scores.get("bias"), scores.get("rmse")
     if not bias or not rmse or abs(bias) < BIAS_SHARE * rmse:
         return []
-    return [f"The forecasts are too {'high' if bias > 0 else 'low'} on average: bias {number(bias)}."]
+    return [
+        f"The forecasts are too {'high' if bias > 0 else 'low'} on average: bias {number(bias)}."
+    ]

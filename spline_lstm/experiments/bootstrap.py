@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 LEVEL = 0.95
-FEWEST_BLOCKS = 10
+MIN_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def block_length(origins: int, wanted: int) -> int:
     >>> block_length(8000, 288), block_length(500, 288), block_length(5, 288)
     (288, 50, 1)
     """
-    return max(1, min(wanted, origins // FEWEST_BLOCKS))
+    return max(1, min(wanted, origins // MIN_BLOCKS))
 
 
 def draw_blocks(
@@ -76,7 +76,9 @@ def draw_blocks(
     count = -(-origins // length)
     lengths = np.full(count, length)
     lengths[-1] = origins - length * (count - 1)
-    starts = np.random.default_rng(seed).integers(0, origins - length + 1, size=(repetitions, count))
+    starts = np.random.default_rng(seed).integers(
+        0, origins - length + 1, size=(repetitions, count)
+    )
     return starts, lengths
 
 
@@ -114,11 +116,15 @@ def rmse_difference(
     """Mean RMSE of the seeds of `one` minus that of `other`, with the central 95 % of its resamples."""
     everything = (np.zeros((1, 1), dtype=np.int64), np.array([len(counts)]))
 
-    def mean(members: Sequence[np.ndarray], blocks: tuple[np.ndarray, np.ndarray]) -> Float[np.ndarray, " repetitions"]:
+    def mean(
+        members: Sequence[np.ndarray], blocks: tuple[np.ndarray, np.ndarray]
+    ) -> Float[np.ndarray, " repetitions"]:
         return np.mean([resampled_rmse(squared, counts, blocks) for squared in members], axis=0)
 
     (difference,) = mean(one, everything) - mean(other, everything)
-    low, high = np.quantile(mean(one, blocks) - mean(other, blocks), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(
+        mean(one, blocks) - mean(other, blocks), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    )
     return Interval(float(difference), float(low), float(high))
 
 

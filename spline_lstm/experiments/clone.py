@@ -104,7 +104,17 @@ def _fill(clone: Path, place: Place, commit: str) -> None:
 
 def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str], None]) -> int:
     """Run one experiment in the clone, giving each line of output to `on_line`; the exit status."""
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name, *run.arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "dvc",
+        "exp",
+        "run",
+        "--temp",
+        "--name",
+        run.name,
+        *run.arguments,
+    ]
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=clone,
@@ -149,7 +159,15 @@ def fetch_experiment(clone: Path, place: Place, commit: str, name: str) -> bool:
     found = git(clone, "for-each-ref", "--format=%(refname)", ref).split()
     if ref not in found:
         return False
-    git(place.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), f"{ref}:{ref}")
+    git(
+        place.root,
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        str(clone),
+        f"{ref}:{ref}",
+    )
     # The lock file names what the stages made: without it the experiment is an empty shell.
     file_at(place.root, ref, place.inside("dvc.lock"))
     return True

@@ -9,12 +9,25 @@ from jaxtyping import Float
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params
-from spline_lstm.experiments.bootstrap import Interval, block_length, draw_blocks, intervals_to_best, rmse_difference
+from spline_lstm.experiments.bootstrap import (
+    Interval,
+    block_length,
+    draw_blocks,
+    intervals_to_best,
+    rmse_difference,
+)
 from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.costs import Cost
 from spline_lstm.experiments.driver import cost_book
 from spline_lstm.experiments.git import Place, cache_folder, file_at
-from spline_lstm.experiments.results import Record, Value, baselines_by_mode, exp_show, number, read_records
+from spline_lstm.experiments.results import (
+    Record,
+    Value,
+    baselines_by_mode,
+    exp_show,
+    number,
+    read_records,
+)
 from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.squared_errors import Errors, read_errors
 from spline_lstm.experiments.winners import Cell, Verdict, best_cell, cells_of, decide
@@ -75,7 +88,9 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     """
     records = read_records(exp_show(place, commit), place, commit, runs, params.compare.format)
     if not records:
-        raise ExperimentError(f"no experiment of {len(runs)} is done; nothing to compare: see .cache/compare/logs")
+        raise ExperimentError(
+            f"no experiment of {len(runs)} is done; nothing to compare: see .cache/compare/logs"
+        )
     baselines = baselines_by_mode(records)
     names = sorted({name for rows in baselines.values() for name in rows})
     errors = read_errors(place, cache_folder(place), records, names)
@@ -83,11 +98,15 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     best = best_cell(cells).name
     wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
     block = block_length(len(errors.counts), wanted)
-    blocks = draw_blocks(len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed)
+    blocks = draw_blocks(
+        len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed
+    )
 
     def difference(one: Record, other: Record) -> Interval:
         squared = errors.squared
-        return rmse_difference([squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks)
+        return rmse_difference(
+            [squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks
+        )
 
     steps = {record.run.name: _step_rows(place, record) for record in records}
     book = cost_book(place, commit)
@@ -100,10 +119,14 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         records=tuple(records),
         cells=tuple(cells),
         best=best,
-        intervals=intervals_to_best(errors.squared, errors.counts, _members(errors, cells), best, blocks),
+        intervals=intervals_to_best(
+            errors.squared, errors.counts, _members(errors, cells), best, blocks
+        ),
         verdict=decide(records, params.compare, difference),
         step_rmse={
-            cell.name: np.array([[number(row["rmse"]) for row in steps[record.run.name]] for record in cell.records])
+            cell.name: np.array(
+                [[number(row["rmse"]) for row in steps[record.run.name]] for record in cell.records]
+            )
             for cell in cells
         },
         step_baseline=best_baseline_rmse([*steps.values()]),
@@ -123,15 +146,22 @@ def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
 
 def _step_rows(place: Place, record: Record) -> list[dict[str, Value]]:
     """What metrics/evaluate.json of an experiment holds of each step ahead."""
-    return json.loads(file_at(place.root, record.revision, place.inside("metrics/evaluate.json")))["horizon"]
+    return json.loads(file_at(place.root, record.revision, place.inside("metrics/evaluate.json")))[
+        "horizon"
+    ]
 
 
-def best_baseline_rmse(rows: Sequence[Sequence[Mapping[str, Value]]]) -> Float[np.ndarray, " horizon"]:
+def best_baseline_rmse(
+    rows: Sequence[Sequence[Mapping[str, Value]]],
+) -> Float[np.ndarray, " horizon"]:
     """RMSE of the best baseline at each step; NaN where none has one.
 
     The rows of each experiment hold its RMSE and its skill against the best baseline of its feature mode:
     skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
     """
-    rmse, skill = (np.array([[number(row.get(key)) for row in steps] for steps in rows]) for key in ("rmse", "skill"))
+    rmse, skill = (
+        np.array([[number(row.get(key)) for row in steps] for steps in rows])
+        for key in ("rmse", "skill")
+    )
     baseline = np.divide(rmse, 1.0 - skill, out=np.full(rmse.shape, np.nan), where=skill != 1.0)
     return np.fmin.reduce(baseline, axis=0)

@@ -30,7 +30,11 @@ def write(place: Place, result: Comparison) -> None:
 def summary(result: Comparison) -> dict[str, Any]:
     """What other programs want to know: whose code, which experiments, who won."""
     verdict = result.verdict
-    winners = {"accuracy": verdict.accuracy, "edge": verdict.edge, "recommended": verdict.recommended}
+    winners = {
+        "accuracy": verdict.accuracy,
+        "edge": verdict.edge,
+        "recommended": verdict.recommended,
+    }
     return {
         "commit": result.commit,
         "code": result.code,
@@ -76,7 +80,9 @@ def check_code(place: Place) -> str:
             f"{remedy}"
         )
     present, former = hashes(place), written.get("files") or {}
-    changed = [file for file in FILES if file != SUMMARY and present.get(file) != former.get(file, "")]
+    changed = [
+        file for file in FILES if file != SUMMARY and present.get(file) != former.get(file, "")
+    ]
     if changed:
         raise ArtifactError(f"{place.path / changed[0]} is not what the comparison wrote; {remedy}")
     return f"{place.inside(TABLE)} is from this code and these params ({now})"

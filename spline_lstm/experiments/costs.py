@@ -55,7 +55,9 @@ class Stopwatch:
     def cost(self) -> Cost:
         """What has been spent up to now."""
         self._stop()
-        return Cost(round(time.perf_counter() - self._begin, 2), dict(self._processes), dict(self._own))
+        return Cost(
+            round(time.perf_counter() - self._begin, 2), dict(self._processes), dict(self._own)
+        )
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,15 @@ def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
 def flat_params(place: Place, revision: str) -> dict[str, Any]:
     """Dotted key -> value of the params that the stages of an experiment read, as a commit holds them."""
     path = place.inside("params.yaml")
-    content = parse_params(file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}").model_dump()
+    content = parse_params(
+        file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}"
+    ).model_dump()
     sections = {section: keys for section, keys in content.items() if section not in NOT_READ}
-    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+    return {
+        f"{section}.{key}": value
+        for section, keys in sections.items()
+        for key, value in keys.items()
+    }
 
 
 def cost_book(place: Place, commit: str) -> CostBook:
@@ -116,7 +122,11 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
 def time_left(book: CostBook, runs: int) -> str:
     """What so many runs will take, by the mean of those of this commit that were timed here."""
     walls = [cost.wall for cost in book.read_all()]
-    return f"about {clock(runs * sum(walls) / len(walls))} left" if walls else "time left unknown until one is done"
+    return (
+        f"about {clock(runs * sum(walls) / len(walls))} left"
+        if walls
+        else "time left unknown until one is done"
+    )
 
 
 def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:
@@ -129,7 +139,9 @@ def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost
         # Line by line, so that who waits can look where it stands.
         with log.open("w", encoding="utf-8", buffering=1) as file:
 
-            def on_line(line: str, watch: Stopwatch = watch, lines: list[str] = lines, file: TextIO = file) -> None:
+            def on_line(
+                line: str, watch: Stopwatch = watch, lines: list[str] = lines, file: TextIO = file
+            ) -> None:
                 watch.read(line)
                 lines.append(line)
                 file.write(f"{line}\n")
@@ -150,7 +162,9 @@ def reason_of(lines: Sequence[str], status: int) -> str:
     stage = [line for line in lines if STAGE_ERROR.match(line)]
     dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
     told = stage or dvc or [line for line in lines if line.strip()]
-    return told[0] if status and told else f"dvc exp run ended with {status}, but saved no experiment"
+    return (
+        told[0] if status and told else f"dvc exp run ended with {status}, but saved no experiment"
+    )
 
 
 def clock(seconds: float) -> str:

@@ -72,18 +72,29 @@ def find_place(folder: Path) -> Place:
         raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml and dvc.yaml")
     done = _git(folder, "rev-parse", "--show-toplevel")
     if done.returncode:
-        raise ExperimentError(f"{folder} lies in no git repository; experiments are commits: clone the repository")
+        raise ExperimentError(
+            f"{folder} lies in no git repository; experiments are commits: clone the repository"
+        )
     root = Path(done.stdout.decode().strip()).resolve()
     return Place(root, folder.resolve().relative_to(root))
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, env=clean_environment(), check=False)  # noqa: S603, S607
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, env=clean_environment(), check=False
+    )
 
 
 def clean_environment() -> dict[str, str]:
     """The environment without what would point git or DVC to another repository."""
-    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_EXP_BASELINE_REV", "DVC_EXP_NAME")
+    foreign = (
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "DVC_ROOT",
+        "DVC_EXP_BASELINE_REV",
+        "DVC_EXP_NAME",
+    )
     return {key: value for key, value in os.environ.items() if key not in foreign}
 
 
@@ -98,7 +109,9 @@ def git(folder: Path, *arguments: str) -> str:
     done = _git(folder, *arguments)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
-        raise ExperimentError(f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; mend the repository")
+        raise ExperimentError(
+            f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; mend the repository"
+        )
     return done.stdout.decode("utf-8", errors="surrogateescape")
 
 
@@ -112,7 +125,9 @@ def head(place: Place) -> str:
     """
     done = _git(place.root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if done.returncode:
-        raise ExperimentError(f"{place.root} has no commit to start experiments from; git add --all && git commit")
+        raise ExperimentError(
+            f"{place.root} has no commit to start experiments from; git add --all && git commit"
+        )
     return done.stdout.decode().strip()
 
 
@@ -126,7 +141,9 @@ def check_ready(place: Place) -> str:
     """
     commit = head(place)
     if git(place.root, "rev-parse", "--is-shallow-repository").strip() == "true":
-        raise ExperimentError(f"{place.root} is a shallow clone, where DVC saves no experiment; git fetch --unshallow")
+        raise ExperimentError(
+            f"{place.root} is a shallow clone, where DVC saves no experiment; git fetch --unshallow"
+        )
     changed = changed_paths(place.root)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -143,7 +160,11 @@ def changed_paths(root: Path) -> list[str]:
     A dvc.lock counts only where it differs in more than the hashes of wall-clock files.
     """
     changed = [path for path in tracked_changes(root) if not path.endswith((*WALL_CLOCK, *WRITTEN))]
-    return [path for path in changed if not (path.endswith("dvc.lock") and same_but_for_time(root, path))]
+    return [
+        path
+        for path in changed
+        if not (path.endswith("dvc.lock") and same_but_for_time(root, path))
+    ]
 
 
 def tracked_changes(root: Path) -> list[str]:
@@ -164,7 +185,9 @@ def _timeless(lock: dict[str, Any]) -> dict[str, Any]:
         if isinstance(entry, dict):
             return {key: kept(value) for key, value in entry.items()}
         if isinstance(entry, list):
-            return [kept(item) for item in entry if not (isinstance(item, dict) and _is_clocked(item))]
+            return [
+                kept(item) for item in entry if not (isinstance(item, dict) and _is_clocked(item))
+            ]
         return entry
 
     return kept(lock)
@@ -187,13 +210,17 @@ def exp_ref(commit: str, name: str) -> str:
 def experiments(place: Place, commit: str) -> dict[str, str]:
     """Name -> commit of the experiments that start from `commit`."""
     folder = exp_ref(commit, "")
-    lines = git(place.root, "for-each-ref", "--format=%(refname) %(objectname)", folder).splitlines()
+    lines = git(
+        place.root, "for-each-ref", "--format=%(refname) %(objectname)", folder
+    ).splitlines()
     return {ref.removeprefix(folder): sha for ref, sha in (line.split(" ") for line in lines)}
 
 
 def baselines_of(place: Place, name: str) -> dict[str, str]:
     """Baseline commit -> experiment commit of all experiments of that name."""
-    lines = git(place.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
+    lines = git(
+        place.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"
+    ).splitlines()
     found = {}
     for ref, sha in (line.split(" ") for line in lines):
         *_, first, rest, last = ref.split("/")
@@ -217,7 +244,9 @@ def file_at(root: Path, revision: str, path: str) -> bytes:
     """
     done = _git(root, "show", f"{revision}:{path}")
     if done.returncode:
-        raise ExperimentError(f"commit {revision[:10]} holds no {path}; run the experiment again with --redo")
+        raise ExperimentError(
+            f"commit {revision[:10]} holds no {path}; run the experiment again with --redo"
+        )
     return done.stdout
 
 

@@ -94,4 +94,6 @@ def _bold(text: str) -> str:
 
 
 def _escaped(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [{html.escape(column): html.escape(text) for column, text in row.items()} for row in rows]
+    return [
+        {html.escape(column): html.escape(text) for column, text in row.items()} for row in rows
+    ]

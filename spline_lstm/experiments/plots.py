@@ -34,7 +34,9 @@ def figure_of(result: Comparison) -> Figure:
     size.sharey(latency)
     _by_step(steps, result)
     figure.legend(
-        *latency.get_legend_handles_labels(), loc="outside lower center", ncols=max(3, len(result.cells) // 2 + 1)
+        *latency.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=max(3, len(result.cells) // 2 + 1),
     )
     return figure
 
@@ -50,10 +52,14 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
             marker=_marker(cell),
             label=f"{cell.name}, a point per seed",
         )
-    name, baseline = min((record.best_baseline for record in result.records), key=lambda found: nan_last(found[1]))
+    name, baseline = min(
+        (record.best_baseline for record in result.records), key=lambda found: nan_last(found[1])
+    )
     if not math.isnan(baseline):
         axes.axhline(baseline, color=GREY, linestyle=":", label=f"best baseline: {name}")
-    measured = [value for record in result.records if not math.isnan(value := number(record.cells[column]))]
+    measured = [
+        value for record in result.records if not math.isnan(value := number(record.cells[column]))
+    ]
     axes.set_xlim(0.0, 1.08 * max(measured, default=1.0))
     axes.set_xlabel(label)
     axes.set_ylabel("RMSE (data units)")
@@ -63,12 +69,24 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
 def _by_step(axes: Axes, result: Comparison) -> None:
     """RMSE relative to the best baseline: the models differ by a few percent of what the steps differ by."""
     ratios = {name: values / result.step_baseline for name, values in result.step_rmse.items()}
-    for shift, cell in zip(np.linspace(-DODGE, DODGE, len(result.cells)), result.cells, strict=True):
+    for shift, cell in zip(
+        np.linspace(-DODGE, DODGE, len(result.cells)), result.cells, strict=True
+    ):
         values = ratios[cell.name]
         steps = np.arange(1, values.shape[1] + 1) + shift
-        axes.plot(steps, values.mean(axis=0), color=_colour(cell), linestyle=_dashes(cell), linewidth=1.2)
+        axes.plot(
+            steps, values.mean(axis=0), color=_colour(cell), linestyle=_dashes(cell), linewidth=1.2
+        )
         for seed in values:
-            axes.plot(steps, seed, linestyle="", color=_colour(cell), marker=_marker(cell), markersize=4, alpha=0.85)
+            axes.plot(
+                steps,
+                seed,
+                linestyle="",
+                color=_colour(cell),
+                marker=_marker(cell),
+                markersize=4,
+                alpha=0.85,
+            )
     axes.axhline(1.0, color=GREY, linestyle=":")
     drawn = np.concatenate([values[np.isfinite(values)] for values in ratios.values()])
     if drawn.size:
@@ -86,11 +104,11 @@ def _colour(cell: Cell) -> str:
 
 
 def _dashes(cell: Cell) -> Any:
-    return DASHED[cell.records[0].run.data_mode]
+    return DASHED[cell.records[0].run.feature_mode]
 
 
 def _marker(cell: Cell) -> str:
-    return MARKERS[cell.records[0].run.data_mode]
+    return MARKERS[cell.records[0].run.feature_mode]
 
 
 def write_png(result: Comparison, path: Path) -> None:
@@ -102,7 +120,10 @@ def write_png(result: Comparison, path: Path) -> None:
 def svg_text(result: Comparison) -> str:
     """The picture as an SVG element to stand inside a page; equal results give equal text."""
     stream = io.StringIO()
-    with house_style(), matplotlib.rc_context({"svg.hashsalt": "comparison", "svg.fonttype": "none"}):
+    with (
+        house_style(),
+        matplotlib.rc_context({"svg.hashsalt": "comparison", "svg.fonttype": "none"}),
+    ):
         figure = figure_of(result)
         FigureCanvasAgg(figure)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})

@@ -48,7 +48,9 @@ def end_marked(folder: Path) -> int:
     while found := marked(folder):
         waited = time.monotonic() - begin
         if waited > 2 * PATIENCE:
-            raise ExperimentError(f"process {found[0].pid} of an earlier comparison does not end; end it and try again")
+            raise ExperimentError(
+                f"process {found[0].pid} of an earlier comparison does not end; end it and try again"
+            )
         for process in found:
             with _gone_is_well():
                 process.kill() if waited > PATIENCE else process.terminate()
@@ -68,7 +70,11 @@ def _gone_is_well() -> Iterator[None]:
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
     """Within, SIGTERM and SIGHUP raise KeyboardInterrupt, so that nobody's processes are left; nohup stays nohup."""
-    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    signals = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) == signal.SIG_DFL
+    ]
     for number in signals:
         signal.signal(number, signal.default_int_handler)
     try:

@@ -52,12 +52,16 @@ def promote(place: Place, name: str) -> str:
     if paths:
         git(place.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
     checkout(place)
-    params = parse_params(file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name)
+    params = parse_params(
+        file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name
+    )
     dvc_yaml = place.path / "dvc.yaml"
     write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
     left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
     behind = [stage for stage in left_out if not is_up_to_date(place, stage)]
-    tracked = " ".join(place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots"))
+    tracked = " ".join(
+        place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots")
+    )
     return (
         f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
         f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
@@ -97,7 +101,9 @@ def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequ
     run = parse_name(name)
     foreign = [f"it changed {path}" for path in paths if not _is_inside(place, path)]
     if run and run.pipeline != place.pipeline:
-        foreign.insert(0, f"its name says {f'pipelines/{run.pipeline}' if run.pipeline else 'the root'}")
+        foreign.insert(
+            0, f"its name says {f'pipelines/{run.pipeline}' if run.pipeline else 'the root'}"
+        )
     if foreign:
         raise ExperimentError(
             f"{name} is no experiment of the pipeline in {place.folder.as_posix()}: {foreign[0]}; give its own folder: "
@@ -139,7 +145,9 @@ def is_up_to_date(place: Place, stage: str) -> bool:
     done = _dvc(place, "status", "--json", _target(place, stage))
     if done.returncode:
         reason = " ".join(done.stderr.split())
-        raise ExperimentError(f"dvc status failed in {place.root}: {reason}; run `dvc status` to see more")
+        raise ExperimentError(
+            f"dvc status failed in {place.root}: {reason}; run `dvc status` to see more"
+        )
     return not json.loads(done.stdout)
 
 
@@ -149,12 +157,16 @@ def _target(place: Place, stage: str) -> str:
 
 def _dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run(
+        command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False
+    )
 
 
 def checkout(place: Place) -> None:
     """Bring the outputs of the pipeline's stages from the DVC cache into the workspace."""
-    done = _dvc(place, "checkout", "--force", "--quiet", *(_target(place, stage) for stage in STAGES))
+    done = _dvc(
+        place, "checkout", "--force", "--quiet", *(_target(place, stage) for stage in STAGES)
+    )
     if done.returncode:
         reason = " ".join(done.stderr.split())
         raise ExperimentError(
@@ -168,7 +180,9 @@ def with_artifact(text: str, name: str, params: Params) -> str:
     yaml = round_trip_yaml()
     content = yaml.load(text)
     new = "artifacts" not in content
-    labels = CommentedSeq([params.model.type, params.preprocess.data_mode, params.compare.format])
+    labels = CommentedSeq(
+        [params.model.type, params.preprocess.feature_mode, params.compare.format]
+    )
     labels.fa.set_flow_style()
     entry = CommentedMap(
         {

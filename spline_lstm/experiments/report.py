@@ -5,11 +5,20 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from spline_lstm.experiments.bootstrap import FEWEST_BLOCKS, Interval, Spread
+from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, Spread
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.costs import total
 from spline_lstm.experiments.driver import clock
-from spline_lstm.experiments.results import COLUMNS, EDGE, MEASURED, SCORES, Record, Value, baselines_by_mode, nan_last
+from spline_lstm.experiments.results import (
+    COLUMNS,
+    EDGE,
+    MEASURED,
+    SCORES,
+    Record,
+    Value,
+    baselines_by_mode,
+    nan_last,
+)
 from spline_lstm.experiments.winners import SPREAD_COLUMNS, Cell, Verdict
 
 LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
@@ -38,7 +47,14 @@ def run_rows(result: Comparison) -> list[dict[str, str]]:
             everywhere = all(other.get(name) == scores for other in by_mode.values())
             if everywhere and mode != next(iter(by_mode)):
                 continue
-            rows.append({"model_type": name, "data_mode": None if everywhere else mode, **scores, "notes": "baseline"})
+            rows.append(
+                {
+                    "model_type": name,
+                    "data_mode": None if everywhere else mode,
+                    **scores,
+                    "notes": "baseline",
+                }
+            )
     return [{column: text_of(row.get(column)) for column in COLUMNS} for row in rows]
 
 
@@ -132,7 +148,13 @@ def step_rows(result: Comparison) -> list[dict[str, str]]:
     """A row per cell, and one of the best baseline of each step: RMSE at each step ahead, mean of the seeds."""
     rmse = {name: values.mean(axis=0) for name, values in result.step_rmse.items()}
     return [
-        {"cell": name, **{f"step {step}": figure_text(value, ".4g") for step, value in enumerate(values, start=1)}}
+        {
+            "cell": name,
+            **{
+                f"step {step}": figure_text(value, ".4g")
+                for step, value in enumerate(values, start=1)
+            },
+        }
         for name, values in {**rmse, "best baseline": result.step_baseline}.items()
     ]
 
@@ -180,7 +202,11 @@ def markdown_text(result: Comparison) -> str:
             markdown_table(cell_rows(result)),
         ],
         "Is the difference more than noise?": _differences(result),
-        "RMSE by step ahead": [markdown_table(step_rows(result)), "", "![Comparison](comparison.png)"],
+        "RMSE by step ahead": [
+            markdown_table(step_rows(result)),
+            "",
+            "![Comparison](comparison.png)",
+        ],
         "Cost": _cost(result),
     }
     parts = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
@@ -188,7 +214,7 @@ def markdown_text(result: Comparison) -> str:
 
 
 def _head(result: Comparison) -> str:
-    modes = ", ".join(result.params.compare.modes)
+    modes = ", ".join(result.params.compare.feature_modes)
     return (
         f"# Comparison of {len(result.params.compare.models)} models\n\n"
         f"{len(result.records)} of {len(result.runs)} runs on one split ({result.windows} test windows), feature modes "
@@ -219,14 +245,18 @@ def how_to_read() -> str:
 
 def _differences(result: Comparison) -> list[str]:
     others = difference_rows(result)
-    return [difference_line(result), "", markdown_table(others)] if others else ["There is one cell only."]
+    return (
+        [difference_line(result), "", markdown_table(others)]
+        if others
+        else ["There is one cell only."]
+    )
 
 
 def difference_line(result: Comparison) -> str:
     """How to read the differences: against what, by which rule, and with which blocks."""
     compare = result.params.compare
     cut = (
-        f", not of {result.wanted_block}: a test part holds at least {FEWEST_BLOCKS} blocks; errors that last longer "
+        f", not of {result.wanted_block}: a test part holds at least {MIN_BLOCKS} blocks; errors that last longer "
         "make the interval too narrow"
         if result.block < result.wanted_block
         else ""
@@ -244,7 +274,9 @@ def _cost(result: Comparison) -> list[str]:
         return ["The experiments were not run here: no times."]
     sums = total(list(result.costs.values()))
     own = sum(sums.own.values())
-    table = [{"stage": stage, "own work (s)": f"{seconds:.1f}"} for stage, seconds in sums.own.items()]
+    table = [
+        {"stage": stage, "own work (s)": f"{seconds:.1f}"} for stage, seconds in sums.own.items()
+    ]
     lines = [
         f"Wall clock, of the {sums.experiments} runs timed here: {sums.wall:.0f} s ({clock(sums.wall)}), of which the "
         f"stages' own work is {own:.0f} s, start and imports of their processes {sums.processes - own:.0f} s, and DVC "

@@ -102,14 +102,20 @@ def exp_show(place: Place, commit: str) -> Any:
         DVC failed.
     """
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--rev", commit]
-    done = subprocess.run(command, cwd=place.root, env=environment(place), capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(
+        command, cwd=place.root, env=environment(place), capture_output=True, check=False
+    )
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
-        raise ExperimentError(f"dvc exp show failed in {place.root}: {reason}; run `dvc exp show` to see more")
+        raise ExperimentError(
+            f"dvc exp show failed in {place.root}: {reason}; run `dvc exp show` to see more"
+        )
     return json.loads(done.stdout)
 
 
-def read_records(shown: Any, place: Place, commit: str, runs: Sequence[Run], file_format: str) -> list[Record]:
+def read_records(
+    shown: Any, place: Place, commit: str, runs: Sequence[Run], file_format: str
+) -> list[Record]:
     """The records of the runs that have an experiment, in the order of `runs`.
 
     Parameters
@@ -130,10 +136,16 @@ def read_records(shown: Any, place: Place, commit: str, runs: Sequence[Run], fil
         for experiment in baseline["experiments"] or ()
         for revision in experiment["revs"]
     }
-    return [read_record(found[run.name], place, commit, run, file_format) for run in runs if run.name in found]
+    return [
+        read_record(found[run.name], place, commit, run, file_format)
+        for run in runs
+        if run.name in found
+    ]
 
 
-def read_record(revision: Mapping[str, Any], place: Place, commit: str, run: Run, file_format: str) -> Record:
+def read_record(
+    revision: Mapping[str, Any], place: Place, commit: str, run: Run, file_format: str
+) -> Record:
     """One experiment of ``dvc exp show --json`` as a record.
 
     Raises
@@ -157,7 +169,7 @@ def read_record(revision: Mapping[str, Any], place: Place, commit: str, run: Run
     cells = {
         "run_id": metric("train", "run_id"),
         "model_type": metric("train", "model_type"),
-        "data_mode": metric("train", "data_mode"),
+        "data_mode": metric("train", "feature_mode"),
         "seed": metric("train", "seed"),
         **{column: metric("evaluate", key) for column, key in SCORES.items()},
         **{column: metric("latency", file_format, key) for column, key in EDGE.items()},
@@ -167,7 +179,8 @@ def read_record(revision: Mapping[str, Any], place: Place, commit: str, run: Run
         "commit": commit[:DIGITS_OF_COMMIT],
     }
     baselines = {
-        name: {column: row[key] for column, key in SCORES.items()} for name, row in metric("baselines").items()
+        name: {column: row[key] for column, key in SCORES.items()}
+        for name, row in metric("baselines").items()
     }
     return Record(run, revision["rev"], cells, baselines, metric("train", "validation_loss"))
 
@@ -182,7 +195,7 @@ def baselines_by_mode(records: Sequence[Record]) -> dict[str, Mapping[str, Mappi
     """
     found: dict[str, Mapping[str, Mapping[str, Value]]] = {}
     for record in records:
-        mode = record.run.data_mode
+        mode = record.run.feature_mode
         if found.setdefault(mode, record.baselines) != record.baselines:
             raise ExperimentError(
                 f"the baselines of {record.run.name} differ from those of other {mode} runs, though nothing in them "

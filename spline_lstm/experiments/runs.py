@@ -10,7 +10,16 @@ from spline_lstm.core.params import CompareParams
 # The last stages of the pipeline that a comparison needs; DVC runs what they depend on.
 TARGETS = ("evaluate", "benchmark", "report")
 # These stages and those they depend on.
-STAGES = ("ingest", "preprocess", "window", "train-flax-rnn", "evaluate", "export", "benchmark", "report")
+STAGES = (
+    "ingest",
+    "preprocess",
+    "window",
+    "train-flax-rnn",
+    "evaluate",
+    "export",
+    "benchmark",
+    "report",
+)
 
 # Sections of params.yaml that none of them reads.
 NOT_READ = ("backtest", "compare", "tune")
@@ -22,12 +31,12 @@ class Run:
 
     Attributes
     ----------
-    model_type, data_mode, seed : as in params.yaml
+    model_type, feature_mode, seed : as in params.yaml
     pipeline : name of the pipeline's folder below pipelines/, "" for the root
     """
 
     model_type: str
-    data_mode: str
+    feature_mode: str
     seed: int
     pipeline: str = ""
 
@@ -39,12 +48,16 @@ class Run:
         'gru-univariate-s42'
         """
         prefix = f"{self.pipeline}-" if self.pipeline else ""
-        return f"{prefix}{self.model_type}-{self.data_mode}-s{self.seed}"
+        return f"{prefix}{self.model_type}-{self.feature_mode}-s{self.seed}"
 
     @property
     def settings(self) -> dict[str, str | int]:
         """Dotted keys of params.yaml and their values."""
-        return {"model.type": self.model_type, "preprocess.data_mode": self.data_mode, "train.seed": self.seed}
+        return {
+            "model.type": self.model_type,
+            "preprocess.feature_mode": self.feature_mode,
+            "train.seed": self.seed,
+        }
 
     @property
     def arguments(self) -> list[str]:
@@ -52,31 +65,39 @@ class Run:
         folder = f"pipelines/{self.pipeline}/" if self.pipeline else ""
         file = f"{folder}params.yaml:" if folder else ""
         stages = [f"{folder}dvc.yaml:{stage}" if folder else stage for stage in TARGETS]
-        return [part for key, value in self.settings.items() for part in ("-S", f"{file}{key}={value}")] + stages
+        return [
+            part for key, value in self.settings.items() for part in ("-S", f"{file}{key}={value}")
+        ] + stages
 
 
 def runs_of(params: CompareParams, pipeline: str = "") -> list[Run]:
     """All runs, model by model, mode by mode, seed by seed."""
     return [
-        Run(model_type, data_mode, seed, pipeline)
-        for model_type, data_mode, seed in product(params.models, params.modes, params.seeds)
+        Run(model_type, feature_mode, seed, pipeline)
+        for model_type, feature_mode, seed in product(
+            params.models, params.feature_modes, params.seeds
+        )
     ]
 
 
-NAME = re.compile(r"(?:(?P<pipeline>.+)-)?(?P<model_type>[a-z_]+)-(?P<data_mode>[a-z]+)-s(?P<seed>\d+)")
+NAME = re.compile(
+    r"(?:(?P<pipeline>.+)-)?(?P<model_type>[a-z_]+)-(?P<feature_mode>[a-z]+)-s(?P<seed>\d+)"
+)
 
 
 def parse_name(name: str) -> Run | None:
     """The run that an experiment of this name belongs to; None for names of another form.
 
     >>> parse_name("stores-gru-univariate-s42")
-    Run(model_type='gru', data_mode='univariate', seed=42, pipeline='stores')
+    Run(model_type='gru', feature_mode='univariate', seed=42, pipeline='stores')
     >>> parse_name("wide")
     """
     found = NAME.fullmatch(name)
     if found is None:
         return None
-    return Run(found["model_type"], found["data_mode"], int(found["seed"]), found["pipeline"] or "")
+    return Run(
+        found["model_type"], found["feature_mode"], int(found["seed"]), found["pipeline"] or ""
+    )
 
 
 def run_named(runs: list[Run], name: str) -> Run:
@@ -90,4 +111,6 @@ def run_named(runs: list[Run], name: str) -> Run:
     for run in runs:
         if run.name == name:
             return run
-    raise UsageError(f"no run is called {name!r}; params.yaml (compare) gives {', '.join(run.name for run in runs)}")
+    raise UsageError(
+        f"no run is called {name!r}; params.yaml (compare) gives {', '.join(run.name for run in runs)}"
+    )

@@ -35,7 +35,9 @@ class Errors:
     windows: int
 
 
-def read_errors(place: Place, cache: Path, records: Sequence[Record], baselines: Sequence[str]) -> Errors:
+def read_errors(
+    place: Place, cache: Path, records: Sequence[Record], baselines: Sequence[str]
+) -> Errors:
     """Squared errors of each record, under the name of its run, and of the baselines of each feature mode.
 
     A baseline goes under the name ``<baseline> <mode>``.
@@ -62,8 +64,10 @@ def read_errors(place: Place, cache: Path, records: Sequence[Record], baselines:
 
 def columns_of(record: Record, baselines: Sequence[str], table: pd.DataFrame) -> dict[str, str]:
     """Name of a forecast -> its column."""
-    mode = record.run.data_mode
-    return {record.run.name: "y_pred"} | {f"{name} {mode}": name for name in baselines if name in table}
+    mode = record.run.feature_mode
+    return {record.run.name: "y_pred"} | {
+        f"{name} {mode}": name for name in baselines if name in table
+    }
 
 
 def read_predictions(place: Place, cache: Path, record: Record) -> pd.DataFrame:
@@ -80,14 +84,16 @@ def read_predictions(place: Place, cache: Path, record: Record) -> pd.DataFrame:
     return pd.read_parquet(path).sort_values(KEYS, ignore_index=True)
 
 
-def check_same_windows(first: pd.DataFrame, table: pd.DataFrame, first_name: str, name: str) -> None:
+def check_same_windows(
+    first: pd.DataFrame, table: pd.DataFrame, first_name: str, name: str
+) -> None:
     """Raise ExperimentError unless two experiments have the same test windows and truths."""
     same = [*KEYS, "y_true"]
     if not first[same].equals(table[same]):
         raise ExperimentError(
             f"experiments {first_name} ({len(first)} forecasts) and {name} ({len(table)}) have other test windows or "
             "truths, so their errors cannot be compared; compare feature modes that keep the same windows "
-            "(params.yaml compare.modes)"
+            "(params.yaml compare.feature_modes)"
         )
 
 
@@ -110,11 +116,15 @@ def check_rmse(record: Record, table: pd.DataFrame) -> None:
 
 def squares(table: pd.DataFrame, column: str) -> Float[np.ndarray, " origins"]:
     """Sum of squared errors per origin; what was not observed counts nothing, a missing forecast gives NaN."""
-    error = (table[column] - table["y_true"]).where(table["y_true"].notna(), 0.0).to_numpy(np.float64)
+    error = (
+        (table[column] - table["y_true"]).where(table["y_true"].notna(), 0.0).to_numpy(np.float64)
+    )
     return per_origin(table, error**2)
 
 
-def per_origin(table: pd.DataFrame, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " origins"]:
+def per_origin(
+    table: pd.DataFrame, values: Float[np.ndarray, " rows"]
+) -> Float[np.ndarray, " origins"]:
     """Sum of the values of each origin, in order of time; the table is sorted by origin."""
     starts = np.flatnonzero(table["origin"].ne(table["origin"].shift()).to_numpy())
     return np.add.reduceat(values, starts)

@@ -10,7 +10,16 @@ from spline_lstm.core.params import CompareParams
 from spline_lstm.experiments.bootstrap import Interval, Spread, spread
 from spline_lstm.experiments.results import Record, nan_last, number
 
-SPREAD_COLUMNS = ("RMSE", "MAE", "MASE", "R2", "p50(ms)", "p95(ms)", "model_size(MB)", "train_time(s)")
+SPREAD_COLUMNS = (
+    "RMSE",
+    "MAE",
+    "MASE",
+    "R2",
+    "p50(ms)",
+    "p95(ms)",
+    "model_size(MB)",
+    "train_time(s)",
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,10 @@ def cells_of(records: Sequence[Record]) -> list[Cell]:
         Cell(
             name,
             tuple(group),
-            {column: spread([number(record.cells[column]) for record in group]) for column in SPREAD_COLUMNS},
+            {
+                column: spread([number(record.cells[column]) for record in group])
+                for column in SPREAD_COLUMNS
+            },
         )
         for name, group in groups.items()
     ]
@@ -71,7 +83,7 @@ def cells_of(records: Sequence[Record]) -> list[Cell]:
 
 def cell_name(record: Record) -> str:
     """Model and feature mode."""
-    return f"{record.run.model_type} {record.run.data_mode}"
+    return f"{record.run.model_type} {record.run.feature_mode}"
 
 
 def best_cell(cells: Sequence[Cell]) -> Cell:
@@ -86,13 +98,16 @@ def edge_scores(records: Sequence[Record], params: CompareParams) -> dict[str, f
     fastest, smallest = (min(map(nan_last, values.values())) for values in (p95, size))
     weights = params.p95_weight + params.size_weight
     return {
-        name: (params.p95_weight * p95[name] / fastest + params.size_weight * size[name] / smallest) / weights
+        name: (params.p95_weight * p95[name] / fastest + params.size_weight * size[name] / smallest)
+        / weights
         for name in p95
     }
 
 
 def decide(
-    records: Sequence[Record], params: CompareParams, difference: Callable[[Record, Record], Interval]
+    records: Sequence[Record],
+    params: CompareParams,
+    difference: Callable[[Record, Record], Interval],
 ) -> Verdict:
     """The verdict.
 
@@ -105,7 +120,9 @@ def decide(
     """
     able = [record for record in records if record.beats_baselines]
     if not able:
-        return Verdict(None, None, None, "No run beats the best baseline: use the baseline, not a network.", {})
+        return Verdict(
+            None, None, None, "No run beats the best baseline: use the baseline, not a network.", {}
+        )
     scores = edge_scores(able, params)
     accuracy = min(able, key=lambda record: record.rmse)
     edge = min(able, key=lambda record: (nan_last(scores[record.run.name]), record.rmse))
@@ -113,10 +130,15 @@ def decide(
     return Verdict(accuracy, edge, recommended, reason, scores)
 
 
-def recommend(accuracy: Record, edge: Record, difference: Callable[[Record, Record], Interval]) -> tuple[Record, str]:
+def recommend(
+    accuracy: Record, edge: Record, difference: Callable[[Record, Record], Interval]
+) -> tuple[Record, str]:
     """The edge winner where it is not worse than the accuracy winner beyond the noise, else that; and why."""
     if accuracy is edge:
-        return accuracy, f"{accuracy.run.name}, because it is the most accurate run and the cheapest on the edge."
+        return (
+            accuracy,
+            f"{accuracy.run.name}, because it is the most accurate run and the cheapest on the edge.",
+        )
     interval = difference(edge, accuracy)
     band = f"{interval.difference:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
     if interval.low > 0.0:

@@ -23,7 +23,9 @@ def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]
     for name, variant in exported_files(params.variants).values():
         kind = Path(name).suffix
         if variant is None:
-            models[name] = export_onnx(spec, params.opset) if kind == ".onnx" else export_tflite(spec)
+            models[name] = (
+                export_onnx(spec, params.opset) if kind == ".onnx" else export_tflite(spec)
+            )
             continue
         quantized = onnx_variant if kind == ".onnx" else tflite_variant
         with conversion(name):

@@ -12,7 +12,11 @@ from spline_lstm.core.errors import ExportError
 HISTORY, FUTURE, STATIC = "history", "future", "static"
 # Outputs: always the point forecast; the quantiles where the model has them.
 FORECAST, QUANTILES = "forecast", "quantiles"
-INPUT_TYPES = {HISTORY: np.dtype(np.float32), FUTURE: np.dtype(np.float32), STATIC: np.dtype(np.int32)}
+INPUT_TYPES = {
+    HISTORY: np.dtype(np.float32),
+    FUTURE: np.dtype(np.float32),
+    STATIC: np.dtype(np.int32),
+}
 # Formats of the float32 files and of their variants.
 FORMATS = ("onnx", "tflite")
 # Key of the metadata, a JSON object.
@@ -41,7 +45,9 @@ def exported_files(variants: Sequence[str]) -> dict[str, tuple[str, str | None]]
     """
     files: dict[str, tuple[str, str | None]] = {kind: (f"model.{kind}", None) for kind in FORMATS}
     return files | {
-        f"{kind}_{variant}": (f"model.{variant}.{kind}", variant) for variant in variants for kind in FORMATS
+        f"{kind}_{variant}": (f"model.{variant}.{kind}", variant)
+        for variant in variants
+        for kind in FORMATS
     }
 
 

@@ -78,7 +78,12 @@ class FileReport:
         """Figures and verdicts."""
         # A list: DVC would make a column of every check of a mapping.
         verdicts = [
-            {"check": check.name, "figure": check.figure, "limit": check.limit, "passed": check.passed}
+            {
+                "check": check.name,
+                "figure": check.figure,
+                "limit": check.limit,
+                "passed": check.passed,
+            }
             for check in self.checks
         ]
         return {**self.figures, "passed": self.passed, "checks": verdicts}
@@ -111,26 +116,54 @@ def measure_file(
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return FileReport(path, figures, (Check("loads", 1, 0, f"failure ({reason})"),))
     figures |= _accuracy(answered, golden, target_scale)
-    figures["deviating_repeats"] = deviating_repeats(answer, _window(golden.inputs, 0), params.repeats)
+    figures["deviating_repeats"] = deviating_repeats(
+        answer, _window(golden.inputs, 0), params.repeats
+    )
     figures |= latency(answer, golden.inputs, calls=params.calls, warmup_calls=params.warmup_calls)
     figures["memory_mb"] = memory_mb()
-    return FileReport(path, figures, (Check("loads", 0, 0, "failures"), *judge(figures, params, quantized=quantized)))
+    return FileReport(
+        path,
+        figures,
+        (Check("loads", 0, 0, "failures"), *judge(figures, params, quantized=quantized)),
+    )
 
 
-def judge(figures: dict[str, float], params: BenchmarkParams, *, quantized: bool = False) -> list[Check]:
+def judge(
+    figures: dict[str, float], params: BenchmarkParams, *, quantized: bool = False
+) -> list[Check]:
     """The figures of a file that runs against the limits of params.benchmark."""
     limits = params.quantized if quantized else params
     return [
-        Check("parity", figures["beyond_rounding"], limits.max_abs_diff, "z-scores off the trained model"),
-        Check("accuracy", figures["rmse_increase"], limits.max_rmse_increase, "relative increase of the RMSE"),
-        Check("repeats", figures["deviating_repeats"], 0, f"of {params.repeats} answers to one input deviate"),
+        Check(
+            "parity",
+            figures["beyond_rounding"],
+            limits.max_abs_diff,
+            "z-scores off the trained model",
+        ),
+        Check(
+            "accuracy",
+            figures["rmse_increase"],
+            limits.max_rmse_increase,
+            "relative increase of the RMSE",
+        ),
+        Check(
+            "repeats",
+            figures["deviating_repeats"],
+            0,
+            f"of {params.repeats} answers to one input deviate",
+        ),
         Check("latency", figures["p95_ms"], params.max_p95_ms, "ms at the 95th percentile"),
         Check("size", figures["size_mb"], params.max_size_mb, "MB"),
     ]
 
 
-def _accuracy(answered: Mapping[str, np.ndarray], golden: Golden, target_scale: np.ndarray) -> dict[str, float]:
-    distances, steps = differences(answered, golden, target_scale), rounding_steps(golden, target_scale)
+def _accuracy(
+    answered: Mapping[str, np.ndarray], golden: Golden, target_scale: np.ndarray
+) -> dict[str, float]:
+    distances, steps = (
+        differences(answered, golden, target_scale),
+        rounding_steps(golden, target_scale),
+    )
     # Golden forecast and answer may round to neighbouring numbers: one step is no fault of the file.
     beyond = {name: np.maximum(distance - steps[name], 0.0) for name, distance in distances.items()}
     return {
@@ -155,11 +188,14 @@ def deviating_repeats(answer: Answer, window: Mapping[str, np.ndarray], repeats:
     if not all(np.isfinite(value).all() for value in first.values()):
         return repeats
     return sum(
-        not all(np.array_equal(value, first[name]) for name, value in answer(window).items()) for _ in range(repeats)
+        not all(np.array_equal(value, first[name]) for name, value in answer(window).items())
+        for _ in range(repeats)
     )
 
 
-def latency(answer: Answer, inputs: Mapping[str, np.ndarray], *, calls: int, warmup_calls: int) -> dict[str, float]:
+def latency(
+    answer: Answer, inputs: Mapping[str, np.ndarray], *, calls: int, warmup_calls: int
+) -> dict[str, float]:
     """Percentiles of the time of one call with one window, in milliseconds."""
     windows = [_window(inputs, index) for index in range(len(inputs[HISTORY]))]
     for index in range(warmup_calls):
@@ -170,7 +206,9 @@ def latency(answer: Answer, inputs: Mapping[str, np.ndarray], *, calls: int, war
         start = time.perf_counter_ns()
         answer(window)
         elapsed[index] = time.perf_counter_ns() - start
-    return {name: float(np.percentile(elapsed, percent)) / 1e6 for name, percent in PERCENTILES.items()}
+    return {
+        name: float(np.percentile(elapsed, percent)) / 1e6 for name, percent in PERCENTILES.items()
+    }
 
 
 def memory_mb() -> float:

@@ -69,7 +69,9 @@ def load_golden(path: Path) -> Golden:
     missing = {field.name for field in fields(Golden) if field.default is MISSING} - set(arrays)
     if missing:
         raise ArtifactError(f"{path} lacks {', '.join(sorted(missing))}; run `dvc repro`")
-    golden = Golden(**{field.name: arrays[field.name] for field in fields(Golden) if field.name in arrays})
+    golden = Golden(
+        **{field.name: arrays[field.name] for field in fields(Golden) if field.name in arrays}
+    )
     _check(path, golden)
     return golden
 
@@ -78,18 +80,37 @@ def _check(path: Path, golden: Golden) -> None:
     arrays, point = golden.to_arrays(), golden.forecast.shape
     shapes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
     levels = point if golden.quantiles is None else golden.quantiles.shape[:-1]
-    if golden.truth.shape != point or levels != point or len(point) != 3 or golden.history.ndim != 3:
-        raise ArtifactError(f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`")
-    if len(golden.history) == 0 or any(len(value) != len(golden.history) for value in arrays.values()):
-        raise ArtifactError(f"{path} must hold the same number of windows, at least one, but has {shapes}")
-    infinite = [name for name, value in arrays.items() if name != "truth" and not np.isfinite(value).all()]
+    if (
+        golden.truth.shape != point
+        or levels != point
+        or len(point) != 3
+        or golden.history.ndim != 3
+    ):
+        raise ArtifactError(
+            f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`"
+        )
+    if len(golden.history) == 0 or any(
+        len(value) != len(golden.history) for value in arrays.values()
+    ):
+        raise ArtifactError(
+            f"{path} must hold the same number of windows, at least one, but has {shapes}"
+        )
+    infinite = [
+        name for name, value in arrays.items() if name != "truth" and not np.isfinite(value).all()
+    ]
     if infinite:
-        raise ArtifactError(f"{path} holds a {' and a '.join(infinite)} that is not finite; retrain the model")
+        raise ArtifactError(
+            f"{path} holds a {' and a '.join(infinite)} that is not finite; retrain the model"
+        )
     if not np.isfinite(golden.truth).any():
-        raise ArtifactError(f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows")
+        raise ArtifactError(
+            f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows"
+        )
 
 
-def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
+def answers(
+    answer: Answer, golden: Golden
+) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
     """What an exported file answers, output by output: window by window, and in batches.
 
     Raises
@@ -107,13 +128,16 @@ def answers(answer: Answer, golden: Golden) -> dict[str, Float[np.ndarray, "two 
         for start in range(0, len(golden.history), BATCH)
     ]
     singly, together = (
-        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in (one_by_one, batches)
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        for parts in (one_by_one, batches)
     )
     expected = {name: value.shape for name, value in golden.outputs.items()}
     for answered in (singly, together):
         found = {name: value.shape for name, value in answered.items()}
         if found != expected:
-            raise ValueError(f"answers have the shapes {found}, those of the trained model {expected}")
+            raise ValueError(
+                f"answers have the shapes {found}, those of the trained model {expected}"
+            )
     return {name: np.stack([singly[name], together[name]]) for name in expected}
 
 
@@ -135,7 +159,8 @@ def rounding_steps(
     At glucose's level of 100 and spread of 50 it is 2e-7; at a level of 1e6 and a spread of 1 it is 0.06.
     """
     return {
-        name: np.spacing(np.abs(reference), dtype=np.float32).astype(np.float64) / _per(target_scale, reference)
+        name: np.spacing(np.abs(reference), dtype=np.float32).astype(np.float64)
+        / _per(target_scale, reference)
         for name, reference in golden.outputs.items()
     }
 

@@ -22,9 +22,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
     ArtifactError
         The file carries none.
     """
-    text = _of_tflite(path.read_bytes()) if path.suffix == ".tflite" else _of_onnx(path.read_bytes())
+    text = (
+        _of_tflite(path.read_bytes()) if path.suffix == ".tflite" else _of_onnx(path.read_bytes())
+    )
     if text is None:
-        raise ArtifactError(f"{path} carries no metadata, so it was not exported here; run `dvc repro`")
+        raise ArtifactError(
+            f"{path} carries no metadata, so it was not exported here; run `dvc repro`"
+        )
     return json.loads(text)
 
 

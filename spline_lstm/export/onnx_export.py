@@ -42,12 +42,16 @@ def finished(model: onnx.ModelProto) -> ExportedModel:
     order_onnx(model.graph)
     onnx.checker.check_model(model, full_check=True)
     operators = Counter(node.op_type for node in model.graph.node)
-    return ExportedModel(model.SerializeToString(deterministic=True), dict(sorted(operators.items())))
+    return ExportedModel(
+        model.SerializeToString(deterministic=True), dict(sorted(operators.items()))
+    )
 
 
 def _convert(twin: Any, opset: int) -> onnx.ModelProto:
     signature = twin.forecast.input_signature
-    model, _ = load_tf2onnx().convert.from_function(twin.forecast, input_signature=signature, opset=opset)
+    model, _ = load_tf2onnx().convert.from_function(
+        twin.forecast, input_signature=signature, opset=opset
+    )
     return model
 
 
@@ -74,7 +78,9 @@ def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Put inputs or outputs in their order, with their names, types and shapes."""
     found = sorted(value.name for value in field)
     if found != sorted(shapes):
-        raise ExportError(f"model.onnx has the inputs or outputs {found}, but must have {sorted(shapes)}")
+        raise ExportError(
+            f"model.onnx has the inputs or outputs {found}, but must have {sorted(shapes)}"
+        )
     del field[:]
     for name, shape in shapes.items():
         kind = onnx.helper.np_dtype_to_tensor_dtype(INPUT_TYPES.get(name, np.dtype(np.float32)))

@@ -26,9 +26,15 @@ def onnx_variant(content: bytes, variant: str) -> ExportedModel:
     model = onnx.load_from_string(content)
     graph = model.graph
     widen = {"float16": _from_float16, "int8": _from_int8}[variant]
-    wanted = _weights(graph) if variant == "int8" else {constant.name for constant in graph.initializer}
+    wanted = (
+        _weights(graph) if variant == "int8" else {constant.name for constant in graph.initializer}
+    )
     for constant in list(graph.initializer):
-        if constant.name in wanted and constant.data_type == onnx.TensorProto.FLOAT and is_large(tuple(constant.dims)):
+        if (
+            constant.name in wanted
+            and constant.data_type == onnx.TensorProto.FLOAT
+            and is_large(tuple(constant.dims))
+        ):
             # `order_onnx` puts them in front of their readers.
             graph.node.extend(widen(graph, constant))
     return finished(model)

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int8
 
 # Smaller constants stay as they are: they save next to nothing, and biases and scales are worth their bits.
-LEAST_ELEMENTS = 1024
+MIN_ELEMENTS = 1024
 INT8_LIMIT = 127
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
     """A constant of this shape is worth fewer bits."""
-    return int(np.prod(shape)) >= LEAST_ELEMENTS
+    return int(np.prod(shape)) >= MIN_ELEMENTS
 
 
 def quantize(

@@ -48,7 +48,9 @@ class Session:
     ) -> Float[np.ndarray, "batch horizon targets"]:
         """Point forecast, float32, data units."""
         given = {HISTORY: history, FUTURE: future, STATIC: static}
-        return self.answer({name: value for name, value in given.items() if value is not None})[FORECAST]
+        return self.answer({name: value for name, value in given.items() if value is not None})[
+            FORECAST
+        ]
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,13 @@ def session_of(content: bytes, suffix: str) -> Session:
 def _onnx_session(content: bytes) -> Answer:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    inputs = {entry.name: Input(tuple(entry.shape[1:]), ONNX_TYPES[entry.type]) for entry in session.get_inputs()}
+    session: Any = onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+    inputs = {
+        entry.name: Input(tuple(entry.shape[1:]), ONNX_TYPES[entry.type])
+        for entry in session.get_inputs()
+    }
     names = [entry.name for entry in session.get_outputs()]
 
     def answer(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -101,7 +108,9 @@ def _tflite_session(content: bytes) -> Answer:
     interpreter: Any = Interpreter(model_content=content, num_threads=1)
     details = {entry["name"]: entry for entry in interpreter.get_input_details()}
     inputs = {
-        name: Input(tuple(int(size) for size in entry["shape_signature"][1:]), np.dtype(entry["dtype"]))
+        name: Input(
+            tuple(int(size) for size in entry["shape_signature"][1:]), np.dtype(entry["dtype"])
+        )
         for name, entry in details.items()
     }
     places = {entry["name"]: entry["index"] for entry in interpreter.get_output_details()}
@@ -132,15 +141,21 @@ def _tflite_session(content: bytes) -> Answer:
 def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> dict[str, np.ndarray]:
     """Contiguous arrays of the right types; ValueError names an input that is missing, unknown or misshapen."""
     if given.keys() != inputs.keys():
-        raise ValueError(f"the model takes the inputs {', '.join(inputs)}, but is given {', '.join(given)}")
+        raise ValueError(
+            f"the model takes the inputs {', '.join(inputs)}, but is given {', '.join(given)}"
+        )
     batch = len(given[HISTORY])
     checked = {}
     for name, entry in inputs.items():
         value = given[name]
         if value.shape != (batch, *entry.row):
-            raise ValueError(f"{name} must have the shape {[batch, *entry.row]}, but has {list(value.shape)}")
+            raise ValueError(
+                f"{name} must have the shape {[batch, *entry.row]}, but has {list(value.shape)}"
+            )
         # same_kind: ids may be int64, but no float may become an id.
-        checked[name] = np.ascontiguousarray(value.astype(entry.dtype, casting="same_kind", copy=False))
+        checked[name] = np.ascontiguousarray(
+            value.astype(entry.dtype, casting="same_kind", copy=False)
+        )
     return checked
 
 

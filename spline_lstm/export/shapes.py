@@ -30,17 +30,23 @@ def check_exportable(config: ModelConfig) -> None:
     for item in fields(config):
         value = getattr(config, item.name)
         if item.name not in COMPUTED and value != item.default:
-            raise ExportError(f"the option {item.name} {value} of the model has no exported form; train without it")
+            raise ExportError(
+                f"the option {item.name} {value} of the model has no exported form; train without it"
+            )
         if item.name in WORDS and value not in WORDS[item.name]:
             key = {"model_type": "type"}.get(item.name, item.name)
-            raise ExportError(f"model.{key} {value} has no exported form; use one of {', '.join(WORDS[item.name])}")
+            raise ExportError(
+                f"model.{key} {value} has no exported form; use one of {', '.join(WORDS[item.name])}"
+            )
     if config.output == "probability" and config.normalization != "none":
         raise ExportError(
             f"a probability (train.loss bce) with model.normalization {config.normalization} has no exported form; "
             "set model.normalization to none"
         )
     if config.bidirectional and config.decoder == "segments":
-        raise ExportError("model.bidirectional true with model.decoder segments has no exported form; use dense")
+        raise ExportError(
+            "model.bidirectional true with model.decoder segments has no exported form; use dense"
+        )
 
 
 def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -81,7 +87,10 @@ def _input_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     if config.segment > 1:
         width = _step_width(config)
-        shapes |= {"embedding.kernel": (config.segment * _channel_features(config), width), "embedding.bias": (width,)}
+        shapes |= {
+            "embedding.kernel": (config.segment * _channel_features(config), width),
+            "embedding.bias": (width,),
+        }
     if config.channels == "independent":
         shapes["channel.table"] = (len(config.targets), CHANNEL_DIM)
     for kind, sizes, dims in (
@@ -135,7 +144,9 @@ def _decoder_weights(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 def _channel_features(config: ModelConfig) -> int:
     """Numbers per row that a network sees at once: of one target only where channels are independent."""
-    return config.width(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
+    return config.width(config.features) - (
+        len(config.targets) - 1 if config.channels == "independent" else 0
+    )
 
 
 def _step_width(config: ModelConfig) -> int:

@@ -48,7 +48,8 @@ class EdgeSpec:
         if self.config.ensemble_size == 1:
             return [dict(self.weights)]
         return [
-            {name: value[index] for name, value in self.weights.items()} for index in range(self.config.ensemble_size)
+            {name: value[index] for name, value in self.weights.items()}
+            for index in range(self.config.ensemble_size)
         ]
 
     @property
@@ -106,7 +107,9 @@ def load_spec(folder: Path) -> EdgeSpec:
         run_id, trained_behind = content["run_id"], content["preprocessor_run_id"]
         center, scale = global_scaling(preprocessor, behind)
         preprocessor_run_id, features = preprocessor["run_id"], tuple(preprocessor["features"])
-        frequency_ns, statics, categories = (preprocessor[key] for key in ("frequency_ns", "statics", "categories"))
+        frequency_ns, statics, categories = (
+            preprocessor[key] for key in ("frequency_ns", "statics", "categories")
+        )
     except KeyError as error:
         raise ArtifactError(f"{path} or {behind} lacks {error}; run `dvc repro`") from None
     if trained_behind != preprocessor_run_id or features != config.features:
@@ -125,8 +128,12 @@ def load_spec(folder: Path) -> EdgeSpec:
         )
     categories = _as_tuples((name, texts) for name, texts in categories.items() if name in features)
     weights_path = folder / "models/rnn/best.safetensors"
-    weights = _read_weights(weights_path, config, expected_id=run_id, preprocessor_run_id=trained_behind)
-    return EdgeSpec(config, run_id, trained_behind, frequency_ns, center, scale, weights, statics, categories)
+    weights = _read_weights(
+        weights_path, config, expected_id=run_id, preprocessor_run_id=trained_behind
+    )
+    return EdgeSpec(
+        config, run_id, trained_behind, frequency_ns, center, scale, weights, statics, categories
+    )
 
 
 def _as_tuples(texts: Iterable[tuple[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
@@ -143,7 +150,9 @@ def global_scaling(
     ExportError
         Each series has a scaling of its own: a file does not know which series it is asked about.
     """
-    center, scale = (np.array(preprocessor["scaler"][key], np.float64) for key in ("center", "scale"))
+    center, scale = (
+        np.array(preprocessor["scaler"][key], np.float64) for key in ("center", "scale")
+    )
     if center.ndim != 1:
         raise ExportError(
             f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file scales every history "
@@ -167,7 +176,11 @@ def _read_weights(
     shapes = {name: value.shape for name, value in weights.items()}
     expected = weight_shapes(config)
     if shapes != expected:
-        wrong = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
+        wrong = sorted(
+            name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)
+        )
         found, needed = ({name: part.get(name) for name in wrong} for part in (shapes, expected))
-        raise ArtifactError(f"{path} holds {found}, but the config of model.json needs {needed}; run `dvc repro`")
+        raise ArtifactError(
+            f"{path} holds {found}, but the config of model.json needs {needed}; run `dvc repro`"
+        )
     return weights

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.export.tf_recurrence import State, Tensor, advance, dense, looped, read_layers, unrolled
+from spline_lstm.export.tf_recurrence import (
+    State,
+    Tensor,
+    advance,
+    dense,
+    looped,
+    read_layers,
+    unrolled,
+)
 from spline_lstm.models.config import ModelConfig
 
 Weights = Mapping[str, Tensor]
@@ -47,7 +55,9 @@ def network(
     """
     vector = None if static is None else _static_vector(tf, config, weights, static)
     z = _embedded(tf, config, weights, z, config.features)
-    future = None if future is None else _embedded(tf, config, weights, future, config.future_features)
+    future = (
+        None if future is None else _embedded(tf, config, weights, future, config.future_features)
+    )
     if config.channels == "independent":
         z, future, vector = _split_channels(tf, config, weights, z, future, vector)
     states, finals = _encode(tf, config, weights, _steps(tf, config, weights, z), vector, unroll)
@@ -59,7 +69,9 @@ def network(
     if config.model_type == "attention_lstm":
         contexts = _attend(tf, weights, tf.transpose(states, [1, 0, 2]), contexts)
     if future is not None and config.decoder == "dense":
-        contexts = tf.concat([contexts, tf.reshape(future, [-1, 1, future.shape[1] * future.shape[2]])], axis=2)
+        contexts = tf.concat(
+            [contexts, tf.reshape(future, [-1, 1, future.shape[1] * future.shape[2]])], axis=2
+        )
     outputs = dense(tf, contexts, weights["head.kernel"], weights["head.bias"])
     if config.channels == "independent":
         return _join_channels(tf, config, outputs)
@@ -69,12 +81,19 @@ def network(
 def _static_vector(tf: Any, config: ModelConfig, weights: Weights, static: Tensor) -> Tensor:
     """Embeddings of the ids side by side [batch, dims]; `recurrence.prepared` put row 0 around each table."""
     sizes = enumerate(config.static_sizes)
-    return tf.concat([_looked_up(tf, weights[f"static.{i}.table"], static[:, i], size) for i, size in sizes], axis=1)
+    return tf.concat(
+        [_looked_up(tf, weights[f"static.{i}.table"], static[:, i], size) for i, size in sizes],
+        axis=1,
+    )
 
 
-def _embedded(tf: Any, config: ModelConfig, weights: Weights, values: Tensor, names: tuple[str, ...]) -> Tensor:
+def _embedded(
+    tf: Any, config: ModelConfig, weights: Weights, values: Tensor, names: tuple[str, ...]
+) -> Tensor:
     """Category ids [batch, rows, names] replaced by their vectors, which stand behind the other features."""
-    present = [(index, names.index(name)) for index, name in enumerate(config.categories) if name in names]
+    present = [
+        (index, names.index(name)) for index, name in enumerate(config.categories) if name in names
+    ]
     if not present:
         return values
     others = [position for position, name in enumerate(names) if name not in config.categories]
@@ -96,21 +115,32 @@ def _looked_up(tf: Any, table: Tensor, ids: Tensor, size: int) -> Tensor:
 
 
 def _split_channels(
-    tf: Any, config: ModelConfig, weights: Weights, z: Tensor, future: Tensor | None, vector: Tensor | None
+    tf: Any,
+    config: ModelConfig,
+    weights: Weights,
+    z: Tensor,
+    future: Tensor | None,
+    vector: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """Targets along the batch, those of a window beside each other; each with the features that are no target."""
     channels, lookback = len(config.targets), config.lookback
     others = np.setdiff1d(np.arange(z.shape[2]), config.target_indices)
-    targets = tf.expand_dims(tf.transpose(tf.gather(z, config.target_indices, axis=2), [0, 2, 1]), 3)
+    targets = tf.expand_dims(
+        tf.transpose(tf.gather(z, config.target_indices, axis=2), [0, 2, 1]), 3
+    )
     parts = [targets]
     if len(others):
         parts.append(tf.tile(tf.expand_dims(tf.gather(z, others, axis=2), 1), [1, channels, 1, 1]))
     told_apart = tf.zeros_like(z[:, :1, :1]) + tf.expand_dims(weights["channel.table"], 0)
     if vector is not None:
-        told_apart = tf.concat([tf.tile(tf.expand_dims(vector, 1), [1, channels, 1]), told_apart], axis=2)
+        told_apart = tf.concat(
+            [tf.tile(tf.expand_dims(vector, 1), [1, channels, 1]), told_apart], axis=2
+        )
     if future is not None:
         rows, width = future.shape[1:]
-        future = tf.reshape(tf.tile(tf.expand_dims(future, 1), [1, channels, 1, 1]), [-1, rows, width])
+        future = tf.reshape(
+            tf.tile(tf.expand_dims(future, 1), [1, channels, 1, 1]), [-1, rows, width]
+        )
     z = tf.reshape(tf.concat(parts, axis=3), [-1, lookback, 1 + len(others)])
     return z, future, tf.reshape(told_apart, [-1, told_apart.shape[2]])
 
@@ -131,7 +161,12 @@ def _steps(tf: Any, config: ModelConfig, weights: Weights, z: Tensor) -> Tensor:
 
 
 def _encode(
-    tf: Any, config: ModelConfig, weights: Weights, steps: Tensor, vector: Tensor | None, unroll: bool
+    tf: Any,
+    config: ModelConfig,
+    weights: Weights,
+    steps: Tensor,
+    vector: Tensor | None,
+    unroll: bool,
 ) -> tuple[Tensor, list[State]]:
     """States of the top layer, and the final state of each layer.
 
@@ -156,7 +191,12 @@ def _encode(
 
 
 def _decode(
-    tf: Any, config: ModelConfig, weights: Weights, finals: list[State], vector: Tensor | None, future: Tensor | None
+    tf: Any,
+    config: ModelConfig,
+    weights: Weights,
+    finals: list[State],
+    vector: Tensor | None,
+    future: Tensor | None,
 ) -> Tensor:
     """One step of the cells per segment of the horizon, all from the final states: [parts, batch, units]."""
     position = tf.expand_dims(weights["position"], 1)
@@ -165,11 +205,15 @@ def _decode(
         steps = position + tf.expand_dims(tf.zeros_like(finals[0][0][:, :1]), 0)
     else:
         rows = tf.reshape(future, [-1, parts, config.segment * future.shape[2]])
-        steps = position + tf.transpose(dense(tf, rows, weights["future.kernel"], weights["future.bias"]), [1, 0, 2])
+        steps = position + tf.transpose(
+            dense(tf, rows, weights["future.kernel"], weights["future.bias"]), [1, 0, 2]
+        )
     states = _beside_vector(tf, steps, vector)
     for index, layer in enumerate(read_layers(weights, config)):
         gates = dense(tf, states, layer.input_kernel, layer.bias)
-        states = _layer_norm(tf, config, weights, index, advance(tf, layer, gates, finals[index])[0])
+        states = _layer_norm(
+            tf, config, weights, index, advance(tf, layer, gates, finals[index])[0]
+        )
     return states
 
 
@@ -201,12 +245,17 @@ def _attend(tf: Any, weights: Weights, states: Tensor, queries: Tensor) -> Tenso
     return tf.concat([tf.matmul(shares, states), queries], axis=2)
 
 
-def _layer_norm(tf: Any, config: ModelConfig, weights: Weights, index: int, states: Tensor) -> Tensor:
+def _layer_norm(
+    tf: Any, config: ModelConfig, weights: Weights, index: int, states: Tensor
+) -> Tensor:
     if not config.layer_norm:
         return states
     centered = states - tf.reduce_mean(states, axis=2, keepdims=True)
     variance = tf.reduce_mean(centered * centered, axis=2, keepdims=True)
-    return centered * tf.math.rsqrt(variance + EPSILON) * weights[f"norm.{index}.scale"] + weights[f"norm.{index}.bias"]
+    return (
+        centered * tf.math.rsqrt(variance + EPSILON) * weights[f"norm.{index}.scale"]
+        + weights[f"norm.{index}.bias"]
+    )
 
 
 def _beside_vector(tf: Any, steps: Tensor, vector: Tensor | None) -> Tensor:

@@ -66,7 +66,9 @@ def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str
     return arrays
 
 
-def read_layers(tensors: Mapping[str, Tensor], config: ModelConfig, side: str = "rnn") -> list[Layer]:
+def read_layers(
+    tensors: Mapping[str, Tensor], config: ModelConfig, side: str = "rnn"
+) -> list[Layer]:
     """Layers of a side (rnn or reverse), bottom to top, out of tensors made of `prepared`."""
     is_gru = config.model_type == "gru"
     return [_layer(tensors, f"{side}.{index}", is_gru) for index in range(len(config.hidden))]
@@ -101,7 +103,9 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
     """
     steps = sequence.shape[0]
     zero = tf.zeros([tf.shape(sequence)[1], layer.units])
-    inputs = tf.TensorArray(tf.float32, size=steps, element_shape=sequence.shape[1:]).unstack(sequence)
+    inputs = tf.TensorArray(tf.float32, size=steps, element_shape=sequence.shape[1:]).unstack(
+        sequence
+    )
     states = tf.TensorArray(tf.float32, size=steps, element_shape=zero.shape)
 
     def gru(time: Tensor, states: Tensor, h: Tensor) -> tuple[Tensor, ...]:
@@ -114,13 +118,18 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
         return time + 1, states.write(time, h), h
 
     def lstm(time: Tensor, states: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-        gates = tf.matmul(inputs.read(time), layer.input_kernel) + tf.matmul(h, layer.recurrent_kernel)
+        gates = tf.matmul(inputs.read(time), layer.input_kernel) + tf.matmul(
+            h, layer.recurrent_kernel
+        )
         h, c = _lstm_state(tf, tf.nn.bias_add(gates, layer.bias), c)
         return time + 1, states.write(time, h), h, c
 
     body, initial = (gru, (zero,)) if layer.is_gru else (lstm, (zero, zero))
     _, states, *final = tf.while_loop(
-        lambda time, *_: time < steps, body, (tf.constant(0), states, *initial), maximum_iterations=steps
+        lambda time, *_: time < steps,
+        body,
+        (tf.constant(0), states, *initial),
+        maximum_iterations=steps,
     )
     return states.stack(), tuple(final)
 
@@ -152,7 +161,10 @@ def advance(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> State:
         return (_gru_state(tf, layer, gates, state),)
     if state is None:
         return _lstm_state(tf, gates, None)
-    h, c = (_beside(tf, value, gates) for value in (tf.matmul(state[0], layer.recurrent_kernel), state[1]))
+    h, c = (
+        _beside(tf, value, gates)
+        for value in (tf.matmul(state[0], layer.recurrent_kernel), state[1])
+    )
     return _lstm_state(tf, gates + h, c)
 
 
@@ -162,7 +174,9 @@ def dense(tf: Any, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         return tf.nn.bias_add(tf.matmul(x, kernel), bias)
     flat = dense(tf, tf.reshape(x, [-1, x.shape[-1]]), kernel, bias)
     # At most one axis, the batch, has no fixed length.
-    return tf.reshape(flat, [*(-1 if size is None else size for size in x.shape[:-1]), kernel.shape[1]])
+    return tf.reshape(
+        flat, [*(-1 if size is None else size for size in x.shape[:-1]), kernel.shape[1]]
+    )
 
 
 def _lstm_state(tf: Any, gates: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -74,8 +74,12 @@ def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetL
     mean = tf.reduce_mean(centered, axis=1, keepdims=True)
     z = (centered - _of_targets_or(spec, mean, rest)) * per_scale
     variance = tf.reduce_mean(z * z, axis=1, keepdims=True)
-    spread = tf.sqrt(_of_targets_or(spec, variance + np.float32(VARIANCE_FLOOR), np.ones_like(rest)))
-    levels = TargetLevels(_targets(tf, spec, mean + center), _targets(tf, spec, spread) * target_scale)
+    spread = tf.sqrt(
+        _of_targets_or(spec, variance + np.float32(VARIANCE_FLOOR), np.ones_like(rest))
+    )
+    levels = TargetLevels(
+        _targets(tf, spec, mean + center), _targets(tf, spec, spread) * target_scale
+    )
     return z / spread, levels
 
 

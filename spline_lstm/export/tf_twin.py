@@ -35,12 +35,20 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
     module = tf.Module()
     # Variables, because tf2onnx turns captured constants into required inputs; the module keeps them alive.
     module.members = [
-        {name: tf.Variable(value, trainable=False) for name, value in prepared(member, spec.config).items()}
+        {
+            name: tf.Variable(value, trainable=False)
+            for name, value in prepared(member, spec.config).items()
+        }
         for member in spec.members()
     ]
     shapes = input_shapes(spec.config)
-    signature = [tf.TensorSpec([None, *shape], INPUT_TYPES[name], name=name) for name, shape in shapes.items()]
-    function = _forecast(tf, spec, [dict(member) for member in module.members], tuple(shapes), unroll)
+    signature = [
+        tf.TensorSpec([None, *shape], INPUT_TYPES[name], name=name)
+        for name, shape in shapes.items()
+    ]
+    function = _forecast(
+        tf, spec, [dict(member) for member in module.members], tuple(shapes), unroll
+    )
     module.forecast = tf.function(function, input_signature=signature, autograph=False)
     return module
 
@@ -66,11 +74,17 @@ def _forecast(
     return forecast
 
 
-def _in_data_units(tf: Any, spec: EdgeSpec, outputs: Tensor, levels: TargetLevels) -> dict[str, Tensor]:
+def _in_data_units(
+    tf: Any, spec: EdgeSpec, outputs: Tensor, levels: TargetLevels
+) -> dict[str, Tensor]:
     """The point forecast and, of a quantile network, all quantiles, sorted."""
     config = spec.config
     if not config.quantiles:
-        return {FORECAST: denormalize(tf.reshape(outputs, [-1, config.horizon, len(config.targets)]), levels)}
+        return {
+            FORECAST: denormalize(
+                tf.reshape(outputs, [-1, config.horizon, len(config.targets)]), levels
+            )
+        }
     # Descending order of the negative values: TFLite and ONNX have a TopK, but no sort.
     rising = -tf.math.top_k(-outputs, k=config.levels).values
     return {

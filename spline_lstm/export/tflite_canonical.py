@@ -40,7 +40,9 @@ def _merge_constants(model: Any, graph: Any) -> None:
     same = {ABSENT: ABSENT}
     for index, tensor in enumerate(graph.tensors):
         content = _content(model, tensor)
-        key = index if content is None else (content, _comparable(tensor, without=("buffer", "name")))
+        key = (
+            index if content is None else (content, _comparable(tensor, without=("buffer", "name")))
+        )
         same[index] = first.setdefault(key, index)
     for operator in graph.operators:
         operator.inputs = [same[int(index)] for index in operator.inputs]
@@ -57,14 +59,24 @@ def _comparable(part: Any, without: tuple[str, ...] = ()) -> Any:
     if isinstance(part, list | tuple | np.ndarray):
         return tuple(_comparable(item) for item in part)
     if hasattr(part, "__dict__"):
-        return tuple((name, _comparable(value)) for name, value in sorted(vars(part).items()) if name not in without)
+        return tuple(
+            (name, _comparable(value))
+            for name, value in sorted(vars(part).items())
+            if name not in without
+        )
     return part
 
 
 def _ordered_operators(graph: Any) -> list[Any]:
-    maker = {int(index): position for position, item in enumerate(graph.operators) for index in item.outputs}
+    maker = {
+        int(index): position
+        for position, item in enumerate(graph.operators)
+        for index in item.outputs
+    }
     ordered: dict[int, Any] = {}
-    waiting = [(maker[int(index)], False) for index in reversed(graph.outputs) if int(index) in maker]
+    waiting = [
+        (maker[int(index)], False) for index in reversed(graph.outputs) if int(index) in maker
+    ]
     while waiting:
         position, inputs_done = waiting.pop()
         operator = graph.operators[position]
@@ -74,7 +86,9 @@ def _ordered_operators(graph: Any) -> list[Any]:
             ordered[position] = operator
             continue
         waiting.append((position, True))
-        waiting += [(maker[int(index)], False) for index in reversed(operator.inputs) if int(index) in maker]
+        waiting += [
+            (maker[int(index)], False) for index in reversed(operator.inputs) if int(index) in maker
+        ]
     return list(ordered.values())
 
 
@@ -110,7 +124,9 @@ def _reorder_buffers(model: Any, graph: Any) -> None:
         return len(buffers) - 1
 
     for tensor in graph.tensors:
-        tensor.buffer = 0 if _content(model, tensor) is None else moved(model.buffers[tensor.buffer])
+        tensor.buffer = (
+            0 if _content(model, tensor) is None else moved(model.buffers[tensor.buffer])
+        )
     model.metadata = sorted(model.metadata or [], key=lambda entry: entry.name)
     for entry in model.metadata:
         entry.buffer = moved(model.buffers[entry.buffer])

@@ -30,7 +30,9 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
     tf = load_tensorflow()
     with conversion("model.tflite"):
         twin = build_twin(tf, spec, unroll=True)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([twin.forecast.get_concrete_function()], twin)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [twin.forecast.get_concrete_function()], twin
+        )
         model = unpack(converter.convert())
         _rename(model, spec)
         _describe(model, spec)
@@ -43,7 +45,9 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
 def _check_operators(operators: Mapping[str, int]) -> None:
     foreign = sorted({"CUSTOM", "WHILE", "CALL_ONCE", "VAR_HANDLE"} & set(operators))
     if foreign:
-        raise ExportError(f"model.tflite has the operators {', '.join(foreign)}; only stateless builtins may go in")
+        raise ExportError(
+            f"model.tflite has the operators {', '.join(foreign)}; only stateless builtins may go in"
+        )
 
 
 def _rename(model: Any, spec: EdgeSpec) -> None:
@@ -59,7 +63,9 @@ def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
     """Name the tensors of one side of the signature; their positions in the order of `names`."""
     positions = {end.name.decode(): end.tensorIndex for end in ends}
     if sorted(positions) != sorted(names):
-        raise ExportError(f"model.tflite has the inputs or outputs {sorted(positions)}, but must have {sorted(names)}")
+        raise ExportError(
+            f"model.tflite has the inputs or outputs {sorted(positions)}, but must have {sorted(names)}"
+        )
     for name, position in positions.items():
         graph.tensors[position].name = name.encode()
     return [positions[name] for name in names]

@@ -9,7 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 FILE_IDENTIFIER = b"TFL3"
 # Runtimes read weights in place, with instructions that want this alignment (schema.fbs: force_align).
 BUFFER_ALIGNMENT = 16
-OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+OPERATOR_NAMES = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+}
 
 
 class AlignedBuilder(flatbuffers.Builder):
@@ -17,7 +19,9 @@ class AlignedBuilder(flatbuffers.Builder):
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
         """Begin a vector."""
-        return super().StartVector(elemSize, numElems, BUFFER_ALIGNMENT if elemSize == 1 else alignment)
+        return super().StartVector(
+            elemSize, numElems, BUFFER_ALIGNMENT if elemSize == 1 else alignment
+        )
 
 
 def unpack(content: bytes) -> Any:
@@ -36,4 +40,6 @@ def count_operators(model: Any) -> dict[str, int]:
     """Operator name -> number of nodes, sorted by name."""
     (graph,) = model.subgraphs
     names = [OPERATOR_NAMES[code.builtinCode] for code in model.operatorCodes]
-    return dict(sorted(Counter(names[operator.opcodeIndex] for operator in graph.operators).items()))
+    return dict(
+        sorted(Counter(names[operator.opcodeIndex] for operator in graph.operators).items())
+    )

@@ -18,7 +18,10 @@ from spline_lstm.export.quantization import is_large, quantize
 from spline_lstm.export.tflite_canonical import order_tflite
 from spline_lstm.export.tflite_file import count_operators, pack, unpack
 
-FULLY_CONNECTED, DEQUANTIZE = schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.DEQUANTIZE
+FULLY_CONNECTED, DEQUANTIZE = (
+    schema.BuiltinOperator.FULLY_CONNECTED,
+    schema.BuiltinOperator.DEQUANTIZE,
+)
 # Versions of the operators that take such weights (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc).
 WITH_INT8_WEIGHTS, FROM_FLOAT16 = 12, 3
 
@@ -49,14 +52,18 @@ def _to_float16(model: Any, graph: Any) -> None:
 
 def _to_int8(model: Any, graph: Any) -> None:
     codes = model.operatorCodes
-    products = [item for item in graph.operators if codes[item.opcodeIndex].builtinCode == FULLY_CONNECTED]
+    products = [
+        item for item in graph.operators if codes[item.opcodeIndex].builtinCode == FULLY_CONNECTED
+    ]
     chosen = set(_large_constants(model, graph)) & {int(item.inputs[1]) for item in products}
     for index in sorted(chosen):
         tensor = graph.tensors[index]
         integers, scale = quantize(_values(model, tensor))
         tensor.type, tensor.buffer = schema.TensorType.INT8, _new_buffer(model, integers)
         zero = np.zeros(len(scale), np.int64)
-        tensor.quantization = schema.QuantizationParametersT(scale=scale, zeroPoint=zero, quantizedDimension=0)
+        tensor.quantization = schema.QuantizationParametersT(
+            scale=scale, zeroPoint=zero, quantizedDimension=0
+        )
     codes.append(_code(FULLY_CONNECTED, WITH_INT8_WEIGHTS))
     for item in products:
         if int(item.inputs[1]) in chosen:
@@ -74,7 +81,11 @@ def _large_constants(model: Any, graph: Any) -> list[int]:
 
 
 def _values(model: Any, tensor: Any) -> np.ndarray:
-    return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.float32).reshape(tensor.shape)
+    return (
+        np.asarray(model.buffers[tensor.buffer].data, np.uint8)
+        .view(np.float32)
+        .reshape(tensor.shape)
+    )
 
 
 def _new_buffer(model: Any, values: np.ndarray) -> int:
@@ -84,7 +95,9 @@ def _new_buffer(model: Any, values: np.ndarray) -> int:
 
 def _code(operator: int, version: int) -> Any:
     # Operators up to 127 stand in two fields, for readers from before there were more.
-    return schema.OperatorCodeT(deprecatedBuiltinCode=operator, builtinCode=operator, version=version)
+    return schema.OperatorCodeT(
+        deprecatedBuiltinCode=operator, builtinCode=operator, version=version
+    )
 
 
 def _dequantize(model: Any, source: int, target: int) -> Any:

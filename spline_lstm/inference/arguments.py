@@ -16,8 +16,8 @@ from spline_lstm.scaffold.cadence import find_cadence, frequency_text, within_se
 from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
 
 # Up to so many texts of a column become a feature each, more of them a learned vector.
-MOST_ONE_HOT = 8
-MOST_DIMENSIONS = 8
+MAX_ONE_HOT = 8
+MAX_DIMENSIONS = 8
 
 
 def schema_of(
@@ -64,15 +64,23 @@ def _covariate(frame: pd.DataFrame, name: str, *, known_future: bool) -> dict[st
         return content | {"dtype": "boolean"}
     if pd.api.types.is_numeric_dtype(column):
         return content
-    if column.nunique() <= MOST_ONE_HOT:
+    if column.nunique() <= MAX_ONE_HOT:
         return content | {"dtype": "categorical"}
-    return content | {"dtype": "categorical", "encoding": "embedding", "dim": _dimensions(frame, name)}
+    return content | {
+        "dtype": "categorical",
+        "encoding": "embedding",
+        "dim": _dimensions(frame, name),
+    }
 
 
 def _dimensions(frame: pd.DataFrame, name: str) -> int:
     """Length of the learned vector: half as many numbers as there are texts, 2 to 8."""
-    texts = frame.index.unique(name) if name in frame.index.names else frame.get(name, pd.Series(dtype="str")).unique()
-    return min(MOST_DIMENSIONS, max(2, (len(texts) + 1) // 2))
+    texts = (
+        frame.index.unique(name)
+        if name in frame.index.names
+        else frame.get(name, pd.Series(dtype="str")).unique()
+    )
+    return min(MAX_DIMENSIONS, max(2, (len(texts) + 1) // 2))
 
 
 def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> Params:
@@ -100,7 +108,9 @@ def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, 
         for name in sections:
             section = section.get(name, {}) if isinstance(section, dict) else {}
         if not isinstance(section, dict) or last not in section:
-            raise ParamsError(f"{key}: unknown key; params.yaml of the repository lists all of them")
+            raise ParamsError(
+                f"{key}: unknown key; params.yaml of the repository lists all of them"
+            )
         section[last] = value
     try:
         return Params.model_validate_json(json.dumps(content))
@@ -109,26 +119,30 @@ def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, 
             f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
             for item in (error.errors() if isinstance(error, pydantic.ValidationError) else [])
         ]
-        raise ParamsError("; ".join(rules) or f"params hold more than plain values ({error})") from None
+        raise ParamsError(
+            "; ".join(rules) or f"params hold more than plain values ({error})"
+        ) from None
 
 
-def read_frame(frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str, Any] | None) -> RawTable:
-    """The raw table of a frame to fit on; a stamp that stands twice in a series needs a rule of the caller.
+def read_frame(
+    frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str, Any] | None
+) -> RawTable:
+    """The raw table of a frame to fit on; a timestamp that stands twice in a series needs a rule of the caller.
 
     The default of ``data.duplicates`` is there for `update`, where a newer row takes the place of an older one. In a
-    frame to fit on, repeated stamps are more often series that nobody told apart.
+    frame to fit on, repeated timestamps are more often series that nobody told apart.
 
     Parameters
     ----------
     frame : DataFrame
     schema : Schema
     given : Params or mapping
-        As in `params_of`; repeated stamps are merged only where this says how.
+        As in `params_of`; repeated timestamps are merged only where this says how.
 
     Raises
     ------
     DataContractError
-        The frame breaks the data contract, or repeats stamps and `given` has no ``data.duplicates``.
+        The frame breaks the data contract, or repeats timestamps and `given` has no ``data.duplicates``.
     MissingCovariateError
         A required covariate is not among the columns.
     """
@@ -138,7 +152,11 @@ def read_frame(frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str,
     rows = plain_frame(frame, schema, "frame")
     try:
         return typed_table(
-            rows, schema, where="frame", sort=data.sort, duplicates=data.duplicates if ruled else "error"
+            rows,
+            schema,
+            where="frame",
+            sort=data.sort,
+            duplicates=data.duplicates if ruled else "error",
         )
     except DataContractError as error:
         if ruled:
@@ -146,19 +164,23 @@ def read_frame(frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str,
         name = "" if schema.series_col else "name the column of the series: series=..., or "
         advice = f"; {name}set params={{'data.duplicates': 'last'}}"
         twice = [item["rule"] == "twice" for item in error.quality["violations"]]
-        lines = (line + advice * repeated for line, repeated in zip(error.lines, twice, strict=True))
+        lines = (
+            line + advice * repeated for line, repeated in zip(error.lines, twice, strict=True)
+        )
         raise DataContractError(*lines, quality=error.quality) from None
 
 
 def frequency_of(table: RawTable) -> str:
-    """The step between the stamps of a table.
+    """The step between the timestamps of a table.
 
     Raises
     ------
     DataContractError
-        The stamps follow no fixed step.
+        The timestamps follow no fixed step.
     """
-    cadence = find_cadence(within_series(table.stamps, table.series))
+    cadence = find_cadence(within_series(table.timestamps, table.series))
     if cadence is None or cadence.step is None:
-        raise DataContractError("frame: the stamps follow no fixed step; give frequency, such as 5min, 1h or 1D")
+        raise DataContractError(
+            "frame: the timestamps follow no fixed step; give frequency, such as 5min, 1h or 1D"
+        )
     return frequency_text(cadence.step)

@@ -66,7 +66,11 @@ def forecast_raw(
     answered = ask(session, metadata, inputs, behind)
     intervals = load_intervals(preprocessor.parent / "intervals.json", metadata["run_id"])
     levels, bounds = bounds_of(
-        intervals, answered[FORECAST], inputs.scaler_rows, answered.get(QUANTILES), metadata["quantiles"]
+        intervals,
+        answered[FORECAST],
+        inputs.scaler_rows,
+        answered.get(QUANTILES),
+        metadata["quantiles"],
     )
     return forecast_table(
         answered[FORECAST],
@@ -79,9 +83,13 @@ def forecast_raw(
     ).astype(np.float32)
 
 
-def check_together(metadata: Mapping[str, Any], preprocessor: Preprocessor, model: Path, path: Path) -> None:
+def check_together(
+    metadata: Mapping[str, Any], preprocessor: Preprocessor, model: Path, path: Path
+) -> None:
     """Raise ArtifactError unless the exported model was trained behind this preprocessor."""
-    if metadata["preprocessor_run_id"] != preprocessor.run_id or metadata["features"] != list(preprocessor.features):
+    if metadata["preprocessor_run_id"] != preprocessor.run_id or metadata["features"] != list(
+        preprocessor.features
+    ):
         raise ArtifactError(
             f"{model} was trained behind preprocessor {metadata['preprocessor_run_id']}, but {path} is "
             f"{preprocessor.run_id}; use the files of one run"
@@ -98,7 +106,9 @@ def ask(
         FUTURE: _data_units(scaler.columns(preprocessor.future_indices), inputs.X_future, rows),
         STATIC: inputs.X_static,
     }
-    return session.answer({name: value for name, value in given.items() if name in metadata["inputs"]})
+    return session.answer(
+        {name: value for name, value in given.items() if name in metadata["inputs"]}
+    )
 
 
 def _data_units(scaler: Scaler, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from spline_lstm.inference.inputs import ServingInputs, serving_inputs
 from spline_lstm.inference.intervals import QUANTILES, Intervals
 from spline_lstm.inference.sklearn_api import check_type, not_fitted, tags
 from spline_lstm.models.jax_setup import configure_threads
-from spline_lstm.models.saved_model import Model, load_last_weights, load_model, save_model
+from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
 from spline_lstm.series.layout import lay_out
 from spline_lstm.series.preprocessor import Preprocessor
 from spline_lstm.tables.raw_table import RawTable
@@ -45,17 +45,17 @@ class Forecaster:
     target : str or sequence of str
         Columns to forecast.
     timestamp : str
-        Column of the stamps (or level of the index).
+        Column of the timestamps (or level of the index).
     series : str, optional
         Column that tells series apart.
     frequency : str, optional
-        Step of the regular grid: 5min, 1h, 1D; by default found in the stamps.
+        Step of the regular grid: 5min, 1h, 1D; by default found in the timestamps.
     horizon, lookback : int, optional
         Rows ahead that are forecast (6), rows that a forecast looks back on (24).
     covariates, known_future, static : sequences of str
         Columns that are known up to the forecast, known in advance, and properties of a series.
     calendar : sequence of str
-        Functions of the stamp: hour_sin, hour_cos, dow_sin, dow_cos, doy_*, month_*.
+        Functions of the timestamp: hour_sin, hour_cos, dow_sin, dow_cos, doy_*, month_*.
     model : str, optional
         lstm, gru or attention_lstm.
     hidden : sequence of int, optional
@@ -76,7 +76,7 @@ class Forecaster:
     params_ : Params
         None where a loaded folder has no params.yaml.
     preprocessor_ : Preprocessor
-    model_ : Model
+    model_ : SavedModel
     intervals_ : Intervals
         None where a loaded folder has none.
     training_ : list of Epoch
@@ -93,7 +93,7 @@ class Forecaster:
     schema_: Schema
     params_: Params | None
     preprocessor_: Preprocessor
-    model_: Model
+    model_: SavedModel
     intervals_: Intervals | None
     training_: list[Epoch]
 
@@ -119,9 +119,19 @@ class Forecaster:
         schema: Schema | None = None,
         params: Params | Mapping[str, Any] | None = None,
     ) -> None:
-        self.target, self.timestamp, self.series, self.frequency = target, timestamp, series, frequency
+        self.target, self.timestamp, self.series, self.frequency = (
+            target,
+            timestamp,
+            series,
+            frequency,
+        )
         self.horizon, self.lookback = horizon, lookback
-        self.covariates, self.known_future, self.static, self.calendar = covariates, known_future, static, calendar
+        self.covariates, self.known_future, self.static, self.calendar = (
+            covariates,
+            known_future,
+            static,
+            calendar,
+        )
         self.model, self.hidden, self.max_epochs, self.seed = model, hidden, max_epochs, seed
         self.levels, self.validation, self.schema, self.params = levels, validation, schema, params
 
@@ -137,14 +147,20 @@ class Forecaster:
         """Other arguments; ValueError for an unknown one."""
         unknown = set(arguments) - set(self._names())
         if unknown:
-            raise ValueError(f"a Forecaster has no argument {', '.join(sorted(unknown))}; it has {self._names()}")
+            raise ValueError(
+                f"a Forecaster has no argument {', '.join(sorted(unknown))}; it has {self._names()}"
+            )
         for name, value in arguments.items():
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
-        defaults = {name: item.default for name, item in inspect.signature(type(self)).parameters.items()}
-        given = {name: value for name, value in self.get_params().items() if value is not defaults[name]}
+        defaults = {
+            name: item.default for name, item in inspect.signature(type(self)).parameters.items()
+        }
+        given = {
+            name: value for name, value in self.get_params().items() if value is not defaults[name]
+        }
         return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
     def __sklearn_tags__(self) -> "Tags":
@@ -164,7 +180,7 @@ class Forecaster:
         Raises
         ------
         SplineLstmError
-            As the stages of the pipeline: arguments (2, 10, 11), the frame (12, 13, 14), or the training (16). Stamps
+            As the stages of the pipeline: arguments (2, 10, 11), the frame (12, 13, 14), or the training (16). Timestamps
             that stand twice in a series break the data contract unless `params` sets ``data.duplicates``.
         """
         check_type(frame, "fit")
@@ -189,7 +205,9 @@ class Forecaster:
         self._history = self.preprocessor_.history_frame(frame, "frame")
         return self
 
-    def predict(self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None) -> pd.DataFrame:
+    def predict(
+        self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Forecast the horizon of each series after its last row.
 
         Parameters
@@ -197,14 +215,14 @@ class Forecaster:
         history : DataFrame, optional
             Raw rows up to the forecast, as `fit` took them; by default `history_`. Nothing is fitted on it.
         future : DataFrame, optional
-            Stamps, series and the columns that are known in advance, of the rows to forecast.
+            Timestamps, series and the columns that are known in advance, of the rows to forecast.
 
         Returns
         -------
         DataFrame
             Indexed by series and timestamp; for each target its forecast and the bounds of its intervals
             (``demand``, ``demand_lower_80``, ``demand_upper_80``), and for an ensemble the standard deviation of its
-            members (``demand_spread``), data units. Stamps have the time zone of the history, and UTC where that
+            members (``demand_spread``), data units. Timestamps have the time zone of the history, and UTC where that
             gives them as text.
 
         Raises
@@ -219,9 +237,13 @@ class Forecaster:
                 check_type(value, f"predict, {name}")
         rows = self.history_ if history is None else behind.history_frame(history, "history")
         ahead = None if future is None else behind.future_frame(future, "future")
-        inputs = serving_inputs(behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead)
+        inputs = serving_inputs(
+            behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead
+        )
         point, quantiles, spread = self._forecast(inputs)
-        levels, bounds = bounds_of(self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles)
+        levels, bounds = bounds_of(
+            self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles
+        )
         table = forecast_table(
             point,
             bounds,
@@ -237,7 +259,7 @@ class Forecaster:
     def update(self, frame: pd.DataFrame) -> Self:
         """Append new rows to the history that `predict` continues; what was fitted stays as it is.
 
-        A row with the stamp of an earlier one takes its place (or what `params.data.duplicates` says).
+        A row with the timestamp of an earlier one takes its place (or what `params.data.duplicates` says).
 
         Raises
         ------
@@ -283,10 +305,15 @@ class Forecaster:
             preprocessor_run_id=self.preprocessor_.run_id,
         )
         if self.intervals_ is not None:
-            write_json(folder / "models/intervals.json", {"run_id": run_id, **self.intervals_.to_json()})
+            write_json(
+                folder / "models/intervals.json", {"run_id": run_id, **self.intervals_.to_json()}
+            )
         if self.params_ is not None:
             # JSON is YAML.
-            write_text(folder / "params.yaml", json.dumps(self.params_.model_dump(mode="json"), indent=2) + "\n")
+            write_text(
+                folder / "params.yaml",
+                json.dumps(self.params_.model_dump(mode="json"), indent=2) + "\n",
+            )
         if rows is not None:
             write_history(folder, rows)
 
@@ -308,7 +335,11 @@ class Forecaster:
         path = folder / "models/preprocessor.json"
         preprocessor = Preprocessor.load(path)
         forecaster = cls(schema=preprocessor.schema, params=params)
-        forecaster.schema_, forecaster.params_, forecaster.training_ = preprocessor.schema, params, []
+        forecaster.schema_, forecaster.params_, forecaster.training_ = (
+            preprocessor.schema,
+            params,
+            [],
+        )
         forecaster.preprocessor_, forecaster.model_ = preprocessor, model
         forecaster.intervals_ = load_intervals(folder / "models/intervals.json", model.run_id)
         forecaster._content = json.loads(path.read_text(encoding="utf-8"))
@@ -323,7 +354,9 @@ class Forecaster:
 
     def _schema_for(self, frame: pd.DataFrame) -> Schema:
         if self.target is None:
-            raise UsageError("a Forecaster needs a target, the name of the column to forecast, or a schema")
+            raise UsageError(
+                "a Forecaster needs a target, the name of the column to forecast, or a schema"
+            )
         return schema_of(
             frame,
             target=self.target,
@@ -336,14 +369,25 @@ class Forecaster:
         )
 
     def _params_for(self, table: RawTable, schema: Schema) -> Params:
-        whole, named = isinstance(self.params, Params), self.params if isinstance(self.params, Mapping) else {}
-        more = schema.dynamic_covariates or schema.static_covariates or schema.calendar_features.enabled
-        found = None if whole or self.frequency or "preprocess.frequency" in named else frequency_of(table)
+        whole, named = (
+            isinstance(self.params, Params),
+            self.params if isinstance(self.params, Mapping) else {},
+        )
+        more = (
+            schema.dynamic_covariates
+            or schema.static_covariates
+            or schema.calendar_features.enabled
+        )
+        found = (
+            None
+            if whole or self.frequency or "preprocess.frequency" in named
+            else frequency_of(table)
+        )
         return params_of(
             self.params,
             {
                 "preprocess.frequency": self.frequency or found,
-                "preprocess.data_mode": "multivariate" if more and not whole else None,
+                "preprocess.feature_mode": "multivariate" if more and not whole else None,
                 "preprocess.split.validation": self.validation,
                 "window.horizon": self.horizon,
                 "window.lookback": self.lookback,
@@ -355,7 +399,9 @@ class Forecaster:
             },
         )
 
-    def _forecast(self, inputs: ServingInputs) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def _forecast(
+        self, inputs: ServingInputs
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Point forecasts [series, horizon, targets]; quantiles where the intervals need them; an ensemble's spread.
 
         Data units; the quantiles have the levels as a last axis.
@@ -385,16 +431,21 @@ def _instants(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
     """Begin of the validation part, and the end of the data: the test part is empty."""
     step = parse_frequency(params.preprocess.frequency)
     grids = lay_out(table, step, params.preprocess.snap).grids
-    start, end = min(grid.start for grid in grids), max(grid.start + step * grid.rows for grid in grids)
+    start, end = (
+        min(grid.start for grid in grids),
+        max(grid.start + step * grid.rows for grid in grids),
+    )
     rows = round((1 - params.preprocess.split.validation) * ((end - start) // step))
     return np.array([start + rows * step, end], dtype=np.int64)
 
 
-def _in_zone_of(table: pd.DataFrame, stamps: pd.Series) -> pd.DataFrame:
-    """Stamps of the forecast in the time zone of the history, without one where it has none."""
-    if not pd.api.types.is_datetime64_any_dtype(stamps):
+def _in_zone_of(table: pd.DataFrame, timestamps: pd.Series) -> pd.DataFrame:
+    """Timestamps of the forecast in the time zone of the history, without one where it has none."""
+    if not pd.api.types.is_datetime64_any_dtype(timestamps):
         return table
-    zone, known = stamps.dt.tz, pd.DatetimeIndex(table.index.get_level_values(1))
+    zone, known = timestamps.dt.tz, pd.DatetimeIndex(table.index.get_level_values(1))
     moved = known.tz_localize(None) if zone is None else known.tz_convert(zone)
-    index = pd.MultiIndex.from_arrays([table.index.get_level_values(0), moved], names=table.index.names)
+    index = pd.MultiIndex.from_arrays(
+        [table.index.get_level_values(0), moved], names=table.index.names
+    )
     return table.set_index(index)

@@ -1,4 +1,4 @@
-"""Forecasts as a table for people: one row per series and stamp, the bounds beside each target."""
+"""Forecasts as a table for people: one row per series and timestamp, the bounds beside each target."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,9 +79,12 @@ def forecast_table(
         ensemble's members, is given; data units.
     """
     count, horizon, _ = point.shape
-    stamps = origin_time[:, None] + step_ns * np.arange(horizon)
+    timestamps = origin_time[:, None] + step_ns * np.arange(horizon)
     index = pd.MultiIndex.from_arrays(
-        [np.repeat(np.array(series, dtype=object), horizon), pd.to_datetime(stamps.ravel(), utc=True)],
+        [
+            np.repeat(np.array(series, dtype=object), horizon),
+            pd.to_datetime(timestamps.ravel(), utc=True),
+        ],
         names=["series", "timestamp"],
     )
     sides = bounds.reshape(-1, count, horizon, len(targets))

@@ -1,6 +1,6 @@
 """Raw history to the inputs of a model, by the code and with the constants of preprocessing.
 
-The forecast origin of a series is the first row of the grid after its last stamp: a window at row t knows what
+The forecast origin of a series is the first row of the grid after its last timestamp: a window at row t knows what
 was stamped before the instant of row t, so nothing of the history is left out and nothing after it is needed. Raw
 data cut at the origin of a window therefore give that window again, bit for bit.
 
@@ -14,19 +14,19 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
-from spline_lstm.core.stamps import iso_stamp
+from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.series.build import build
 from spline_lstm.series.grid import gap_length, on_grid
 from spline_lstm.series.layout import Layout, lay_out
 from spline_lstm.series.preprocessor import Preprocessor
-from spline_lstm.tables.parsing import parse_stamps
+from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.windows import gather_future, gather_inputs
 
 # Policies of the schema by which an empty cell says something, so that it is no gap in what is known.
 EMPTY_MEANS_SOMETHING = ("zero", "unknown_token")
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def serving_inputs(
     lookback, horizon : int
         Rows, as the model has them.
     future : DataFrame
-        Stamps, series keys and the columns that are known in advance, from the origin to the end of the horizon, out
+        Timestamps, series keys and the columns that are known in advance, from the origin to the end of the horizon, out
         of `Preprocessor.future_frame`; rows before the origin are not looked at.
     where, where_future : str
         Names of the history and of `future` in messages.
@@ -97,15 +97,22 @@ def serving_inputs(
         # Alone first: then a message names their own rows. Without rows there is nothing to check.
         if len(to_come):
             preprocessor.check_future(to_come, where_future)
-        table = preprocessor.read(pd.concat([history, to_come]), f"{where} with the rows of {where_future}")
+        table = preprocessor.read(
+            pd.concat([history, to_come]), f"{where} with the rows of {where_future}"
+        )
     step, params = preprocessor.frequency_ns, preprocessor.params
     until = int(origins.max()) + horizon * step
     layout = lay_out(table, step, params.snap, anchor=preprocessor.fitted.anchor_ns, until=until)
     built = build(table, preprocessor.schema, params, layout=layout, fitted=preprocessor.fitted)
     arrays = built.arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
-        raise DataContractError(f"{where} gives other features than preprocessor.json; use the files of one run")
-    rows = arrays.series_offsets[:-1] + (origins - arrays.timestamps[arrays.series_offsets[:-1]]) // step
+        raise DataContractError(
+            f"{where} gives other features than preprocessor.json; use the files of one run"
+        )
+    rows = (
+        arrays.series_offsets[:-1]
+        + (origins - arrays.timestamps[arrays.series_offsets[:-1]]) // step
+    )
     _check_history(arrays, rows, table.series_names, lookback, params.max_gap, where)
     _check_future(table, layout, rows, horizon, preprocessor, where)
     return ServingInputs(
@@ -119,37 +126,53 @@ def serving_inputs(
 
 
 def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " series"]:
-    """Instant of the first grid row after the last stamp of each series."""
+    """Instant of the first grid row after the last timestamp of each series."""
     anchor, step = preprocessor.fitted.anchor_ns, preprocessor.frequency_ns
-    last = table.stamps[table.series_offsets[1:] - 1]
+    last = table.timestamps[table.series_offsets[1:] - 1]
     return anchor + ((last - anchor) // step + 1) * step
 
 
 def _to_come(
-    past: RawTable, origins: Int[np.ndarray, " series"], future: pd.DataFrame, preprocessor: Preprocessor
+    past: RawTable,
+    origins: Int[np.ndarray, " series"],
+    future: pd.DataFrame,
+    preprocessor: Preprocessor,
 ) -> pd.DataFrame:
     """The rows of `future` at and after the origins; rows of other series are left out."""
     schema = preprocessor.schema
-    cells = parse_stamps(future[schema.timestamp_col], schema.table_format)
+    cells = parse_timestamps(future[schema.timestamp_col], schema.table_format)
     begins = dict(zip(past.series_names, origins.tolist(), strict=True))
-    keys = [""] * len(future) if schema.series_col is None else future[schema.series_col].astype("str")
+    keys = (
+        [""] * len(future) if schema.series_col is None else future[schema.series_col].astype("str")
+    )
     begin = np.array([begins.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
-    # A stamp that cannot be read stays, so that reading tells of it.
+    # A timestamp that cannot be read stays, so that reading tells of it.
     return future[(cells.values >= begin) | np.any([*cells.faults.values()], axis=0)]
 
 
 def _check_history(
-    arrays: AsOfArrays, rows: np.ndarray, series: tuple[str, ...], lookback: int, max_gap: int, where: str
+    arrays: AsOfArrays,
+    rows: np.ndarray,
+    series: tuple[str, ...],
+    lookback: int,
+    max_gap: int,
+    where: str,
 ) -> None:
     """Each series has `lookback` rows before its origin, none of them too far behind an observation."""
     found = []
-    for name, row, begin in zip(series, rows.tolist(), arrays.series_offsets.tolist(), strict=False):
+    for name, row, begin in zip(
+        series, rows.tolist(), arrays.series_offsets.tolist(), strict=False
+    ):
         silent = int((~arrays.valid[max(row - lookback, begin) : row]).sum())
         missing = max(lookback - (row - begin), 0) + silent
-        gap = f", {silent} of them in a gap of a target beyond preprocess.max_gap {max_gap}" if silent else ""
+        gap = (
+            f", {silent} of them in a gap of a target beyond preprocess.max_gap {max_gap}"
+            if silent
+            else ""
+        )
         if missing:
             found.append(
-                f"{_of(where, name)}: {missing} of the {lookback} rows before {iso_stamp(int(arrays.timestamps[row]))} "
+                f"{_of(where, name)}: {missing} of the {lookback} rows before {iso_timestamp(int(arrays.timestamps[row]))} "
                 f"are missing{gap}; give more rows of history, without such a gap"
             )
     if found:
@@ -161,20 +184,30 @@ def _of(where: str, series: str) -> str:
 
 
 def _check_future(
-    table: RawTable, layout: Layout, rows: np.ndarray, horizon: int, preprocessor: Preprocessor, where: str
+    table: RawTable,
+    layout: Layout,
+    rows: np.ndarray,
+    horizon: int,
+    preprocessor: Preprocessor,
+    where: str,
 ) -> None:
     """Each column that is known in advance reaches to the end of the horizon, without a gap beyond `max_gap`."""
     found = []
     ahead = rows[:, None] + np.arange(horizon)
-    for item in preprocessor.known_ahead:
+    for item in preprocessor.known_future:
         policy = item.missing or preprocessor.schema.missing_policy.dynamic_covariates
         if policy in EMPTY_MEANS_SOMETHING:
             continue
-        unknown = _unknown(layout, table.values[:, table.columns.index(item.name)], ahead, preprocessor.params.max_gap)
+        unknown = _unknown(
+            layout,
+            table.values[:, table.columns.index(item.name)],
+            ahead,
+            preprocessor.params.max_gap,
+        )
         for index in np.flatnonzero(unknown.any(axis=1)):
-            stamps = layout.stamps[ahead[index][unknown[index]]].tolist()
-            named = ", ".join(iso_stamp(stamp) for stamp in stamps[:MOST_NAMED])
-            more = f" and {len(stamps) - MOST_NAMED} more" if len(stamps) > MOST_NAMED else ""
+            timestamps = layout.timestamps[ahead[index][unknown[index]]].tolist()
+            named = ", ".join(iso_timestamp(timestamp) for timestamp in timestamps[:MAX_NAMED])
+            more = f" and {len(timestamps) - MAX_NAMED} more" if len(timestamps) > MAX_NAMED else ""
             found.append(
                 f"{_of(where, table.series_names[index])}: {item.name!r} is known in advance, but has no value at "
                 f"{named}{more}; give its values of the whole horizon as future rows"
@@ -184,7 +217,10 @@ def _check_future(
 
 
 def _unknown(
-    layout: Layout, values: Float[np.ndarray, " observations"], ahead: Int[np.ndarray, "series horizon"], max_gap: int
+    layout: Layout,
+    values: Float[np.ndarray, " observations"],
+    ahead: Int[np.ndarray, "series horizon"],
+    max_gap: int,
 ) -> Bool[np.ndarray, "series horizon"]:
     """Rows that neither have an observation nor lie in a gap that is filled; one off the grid reaches the next row."""
     placed, present = layout.place(values)

@@ -81,10 +81,14 @@ class Intervals:
                 levels=tuple(float(level) for level in content["levels"]),
                 half_widths=np.where(np.isnan(widths), np.inf, widths),
                 count=np.array(content["n"], dtype=np.int64),
-                scales=np.array(content["scales"], dtype=np.float64) if "scales" in content else None,
+                scales=np.array(content["scales"], dtype=np.float64)
+                if "scales" in content
+                else None,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"models/intervals.json lacks or holds a wrong {error}; run `dvc repro`") from None
+            raise ArtifactError(
+                f"models/intervals.json lacks or holds a wrong {error}; run `dvc repro`"
+            ) from None
 
 
 def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals:
@@ -126,13 +130,20 @@ def conformal_rank(count: int, level: float) -> int:
 
 def no_intervals(horizon: int, targets: int) -> Intervals:
     """Of a network that forecasts a probability, whose residuals say nothing about a band around it."""
-    return Intervals(NONE, (), np.empty((0, horizon, targets)), np.zeros((horizon, targets), dtype=np.int64))
+    return Intervals(
+        NONE, (), np.empty((0, horizon, targets)), np.zeros((horizon, targets), dtype=np.int64)
+    )
 
 
 def quantile_intervals(quantiles: Sequence[float], horizon: int, targets: int) -> Intervals:
     """The levels that a network's quantiles give: those of each pair that lies evenly around 0.5."""
     levels = tuple(level for _, _, level in quantile_pairs(quantiles))
-    return Intervals(QUANTILES, levels, np.empty((0, horizon, targets)), np.zeros((horizon, targets), dtype=np.int64))
+    return Intervals(
+        QUANTILES,
+        levels,
+        np.empty((0, horizon, targets)),
+        np.zeros((horizon, targets), dtype=np.int64),
+    )
 
 
 def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
@@ -150,7 +161,9 @@ def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
     return sorted(pairs, key=lambda pair: pair[2])
 
 
-def conformal_bounds(forecast: Values, intervals: Intervals, series: Int[np.ndarray, " windows"]) -> Bounds:
+def conformal_bounds(
+    forecast: Values, intervals: Intervals, series: Int[np.ndarray, " windows"]
+) -> Bounds:
     """``forecast -+ half width``, data units; `series` is the row of each window in `Intervals.scales`."""
     width = intervals.half_widths[:, None]
     if intervals.scales is not None:
@@ -158,7 +171,9 @@ def conformal_bounds(forecast: Values, intervals: Intervals, series: Int[np.ndar
     return np.stack([forecast - width, forecast + width], axis=1)
 
 
-def quantile_bounds(quantiles: Float[np.ndarray, "windows horizon targets all"], levels: Sequence[float]) -> Bounds:
+def quantile_bounds(
+    quantiles: Float[np.ndarray, "windows horizon targets all"], levels: Sequence[float]
+) -> Bounds:
     """The pairs of quantiles of a network as bounds; `levels` are those of `config.quantiles`."""
     pairs = [(low, high) for low, high, _ in quantile_pairs(levels)]
     chosen = [np.stack([quantiles[..., low], quantiles[..., high]]) for low, high in pairs]
@@ -226,13 +241,19 @@ def sum_coverage(
         width=np.where(mask, bounds[:, 1] - bounds[:, 0], 0.0).sum(axis=1),
         series_count=np.bincount(series, weights=mask.sum(axis=(1, 2)), minlength=n_series),
         series_inside=np.array(
-            [np.bincount(series, weights=level.sum(axis=(1, 2)), minlength=n_series) for level in inside]
+            [
+                np.bincount(series, weights=level.sum(axis=(1, 2)), minlength=n_series)
+                for level in inside
+            ]
         ).reshape(len(bounds), n_series),
     )
 
 
 def coverage_content(
-    sums: CoverageSums, intervals: Intervals, targets: Sequence[str], series: Sequence[str] | None = None
+    sums: CoverageSums,
+    intervals: Intervals,
+    targets: Sequence[str],
+    series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Coverage (percent of the observed values inside) and mean width (data units) for metrics/evaluate.json.
 
@@ -251,11 +272,16 @@ def coverage_content(
         content |= {f"{key}_{level_name(level)}": value for key, value in overall.items()}
         record: dict[str, Any] = {"interval": level_name(level), **overall}
         record["steps"] = [
-            {"step": str(step + 1), "n": int(count.sum()), **_coverage(inside[step], width[step], count)}
+            {
+                "step": str(step + 1),
+                "n": int(count.sum()),
+                **_coverage(inside[step], width[step], count),
+            }
             for step, count in enumerate(sums.count)
         ]
         record["targets"] = [
-            {"target": name, **_coverage(inside[:, k], width[:, k], sums.count[:, k])} for k, name in enumerate(targets)
+            {"target": name, **_coverage(inside[:, k], width[:, k], sums.count[:, k])}
+            for k, name in enumerate(targets)
         ]
         if series is not None:
             record["series"] = [

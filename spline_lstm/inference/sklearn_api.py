@@ -20,21 +20,32 @@ def check_type(value: object, where: str) -> None:
 
 
 def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
-    """The frame has the columns that a schema needs; stamps and series keys may lie in its index.
+    """The frame has the columns that a schema needs; timestamps and series keys may lie in its index.
 
     Raises
     ------
     DataContractError
-        The column of the stamps, of the series or of a target is missing.
+        The column of the timestamps, of the series or of a target is missing.
     MissingCovariateError
         A required covariate is missing.
     """
-    present = [*map(str, frame.columns), *(str(name) for name in frame.index.names if name is not None)]
+    present = [
+        *map(str, frame.columns),
+        *(str(name) for name in frame.index.names if name is not None),
+    ]
     there = shorten(", ".join(present), 400).strip("'")
-    # plain_frame gives the stamps in the index their name.
+    # plain_frame gives the timestamps in the index their name.
     stamped = [schema.timestamp_col] if isinstance(frame.index, pd.DatetimeIndex) else []
-    keys = [schema.timestamp_col, *([schema.series_col] if schema.series_col else []), *schema.target_cols]
-    required = [item.name for item in (*schema.dynamic_covariates, *schema.static_covariates) if item.required]
+    keys = [
+        schema.timestamp_col,
+        *([schema.series_col] if schema.series_col else []),
+        *schema.target_cols,
+    ]
+    required = [
+        item.name
+        for item in (*schema.dynamic_covariates, *schema.static_covariates)
+        if item.required
+    ]
     for names, error in ((keys, DataContractError), (required, MissingCovariateError)):
         absent = [name for name in names if name not in (*present, *stamped)]
         if absent:

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from spline_lstm.models.layers import Attention, LSTMLayer
-from spline_lstm.models.network import Forecaster
+from spline_lstm.models.network import RecurrentNetwork
 
 
-class AttentionLSTMForecaster(Forecaster):
+class AttentionLSTMNetwork(RecurrentNetwork):
     """Stacked LSTM layers and additive attention over their states (Bahdanau et al., ICLR 2015).
 
     The last state is the query; the head sees the context beside it.

@@ -24,10 +24,14 @@ def split_channels(
     batch, lookback, features = x.shape
     channels = len(target_indices)
     others = np.setdiff1d(np.arange(features), target_indices)
-    targets = jnp.moveaxis(x[:, :, np.array(target_indices)], 2, 1).reshape(batch * channels, lookback, 1)
+    targets = jnp.moveaxis(x[:, :, np.array(target_indices)], 2, 1).reshape(
+        batch * channels, lookback, 1
+    )
     x = jnp.concatenate([targets, jnp.repeat(x[:, :, others], channels, axis=0)], axis=-1)
     future = None if future is None else jnp.repeat(future, channels, axis=0)
-    vector = jnp.concatenate([jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1)
+    vector = jnp.concatenate(
+        [jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1
+    )
     return x, future, vector
 
 

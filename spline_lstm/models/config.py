@@ -82,7 +82,10 @@ class ModelConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ModelConfig":
@@ -116,7 +119,11 @@ def check_shapes(
 
 
 def _check(
-    name: str, shape: tuple[int, ...] | None, axes: str, expected: tuple[int, ...], features: tuple[str, ...]
+    name: str,
+    shape: tuple[int, ...] | None,
+    axes: str,
+    expected: tuple[int, ...],
+    features: tuple[str, ...],
 ) -> None:
     if shape is not None and len(shape) == len(expected) + 1 and shape[1:] == expected:
         return

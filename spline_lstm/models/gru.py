@@ -1,10 +1,10 @@
 """Type of model `gru`."""
 
 from spline_lstm.models.layers import GRULayer
-from spline_lstm.models.network import Forecaster
+from spline_lstm.models.network import RecurrentNetwork
 
 
-class GRUForecaster(Forecaster):
+class GRUNetwork(RecurrentNetwork):
     """Stacked GRU layers (Cho et al. 2014); the head sees the last state."""
 
     layer = GRULayer

@@ -29,7 +29,13 @@ class LSTMLayer(nnx.Module):
     ) -> tuple[Float[Array, "time batch units"], LSTMState]:
         """Hidden states of all steps, and the final state; `initial` is zero if not given."""
         zero = jnp.zeros((x.shape[1], self.recurrent_kernel.shape[0]), x.dtype)
-        return lstm(self.input_kernel[...], self.recurrent_kernel[...], self.bias[...], x, initial or (zero, zero))
+        return lstm(
+            self.input_kernel[...],
+            self.recurrent_kernel[...],
+            self.bias[...],
+            x,
+            initial or (zero, zero),
+        )
 
 
 class GRULayer(nnx.Module):
@@ -47,7 +53,12 @@ class GRULayer(nnx.Module):
     ) -> tuple[Float[Array, "time batch units"], GRUState]:
         """Hidden states of all steps, and the final state; `initial` is zero if not given."""
         zero = jnp.zeros((x.shape[1], self.recurrent_kernel.shape[0]), x.dtype)
-        weights = self.input_kernel[...], self.recurrent_kernel[...], self.bias[...], self.recurrent_bias[...]
+        weights = (
+            self.input_kernel[...],
+            self.recurrent_kernel[...],
+            self.bias[...],
+            self.recurrent_bias[...],
+        )
         return gru(*weights, x, initial or (zero,))
 
 
@@ -95,7 +106,10 @@ class Attention(nnx.Module):
     ) -> Float[Array, "steps batch units"]:
         """Context of each query."""
         keys = states @ self.key_kernel[...] + self.key_bias[...]
-        scores = jnp.tanh(keys[None] + (query @ self.query_kernel[...])[:, None]) @ self.score_kernel[...]
+        scores = (
+            jnp.tanh(keys[None] + (query @ self.query_kernel[...])[:, None])
+            @ self.score_kernel[...]
+        )
         return jnp.einsum("stb,tbu->sbu", jax.nn.softmax(scores, axis=1), states)
 
 
@@ -132,7 +146,11 @@ def dropout(
 
 def fold_each(keys: PRNGKeyArray | None, number: int) -> PRNGKeyArray | None:
     """Other keys for another purpose; none for none."""
-    return None if keys is None else jax.vmap(lambda key: jax.random.fold_in(key, number % 2**32))(keys)
+    return (
+        None
+        if keys is None
+        else jax.vmap(lambda key: jax.random.fold_in(key, number % 2**32))(keys)
+    )
 
 
 def _uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan: int) -> Array:

@@ -21,7 +21,15 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.channels import join_channels, split_channels, split_keys
 from spline_lstm.models.config import ModelConfig, check_shapes
-from spline_lstm.models.layers import Dense, Embedding, GRULayer, LayerNorm, LSTMLayer, dropout, fold_each
+from spline_lstm.models.layers import (
+    Dense,
+    Embedding,
+    GRULayer,
+    LayerNorm,
+    LSTMLayer,
+    dropout,
+    fold_each,
+)
 from spline_lstm.models.normalization import WindowScale, denormalize, normalize
 
 # Width of the embedding that tells independent channels apart.
@@ -30,7 +38,7 @@ CHANNEL_DIM = 16
 Sequence3 = Float[Array, "time batch width"]
 
 
-class Forecaster(nnx.Module):
+class RecurrentNetwork(nnx.Module):
     """X [batch, lookback, F_total] -> [batch, horizon * F_target * levels], both z-scores.
 
     The base of the types of model; the type of a config is built by `spline_lstm.models.registry.build`.
@@ -73,7 +81,10 @@ class Forecaster(nnx.Module):
         """
         config: ModelConfig = self.config
         check_shapes(
-            config, x.shape, None if future is None else future.shape, None if static is None else static.shape
+            config,
+            x.shape,
+            None if future is None else future.shape,
+            None if static is None else static.shape,
         )
         vector = self._static_vector(static, x.shape[0], keys)
         x = self._embedded(x, config.features, keys)
@@ -86,10 +97,16 @@ class Forecaster(nnx.Module):
         x, scale = normalize(x, indices, config.normalization)
         dtype = self.head.kernel.dtype
         states, finals = self._run(self._steps(x.astype(dtype)), vector, keys=keys)
-        contexts = self._contexts(states, finals, vector, None if future is None else future.astype(dtype), keys)
+        contexts = self._contexts(
+            states, finals, vector, None if future is None else future.astype(dtype), keys
+        )
         forecast = jnp.swapaxes(self.head(contexts), 0, 1)
-        forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(jnp.float32)
-        forecast = denormalize(forecast, WindowScale(scale.shift[..., None], scale.spread[..., None]))
+        forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(
+            jnp.float32
+        )
+        forecast = denormalize(
+            forecast, WindowScale(scale.shift[..., None], scale.spread[..., None])
+        )
         if config.channels == "independent":
             forecast = join_channels(forecast, len(config.targets))
         return forecast.reshape(-1, config.outputs)
@@ -107,13 +124,20 @@ class Forecaster(nnx.Module):
         return query
 
     def _embedded(
-        self, values: Float[Array, "batch rows names"], names: tuple[str, ...], keys: PRNGKeyArray | None
+        self,
+        values: Float[Array, "batch rows names"],
+        names: tuple[str, ...],
+        keys: PRNGKeyArray | None,
     ) -> Array:
         """Category ids replaced by their vectors, which stand behind the other features."""
-        present = [(index, name) for index, name in enumerate(self.config.categories) if name in names]
+        present = [
+            (index, name) for index, name in enumerate(self.config.categories) if name in names
+        ]
         if not present:
             return values
-        others = [position for position, name in enumerate(names) if name not in self.config.categories]
+        others = [
+            position for position, name in enumerate(names) if name not in self.config.categories
+        ]
         ids = [values[..., names.index(name)].astype(jnp.int32) for _, name in present]
         first = -1 - len(self.config.static_sizes)
         vectors = [
@@ -139,7 +163,9 @@ class Forecaster(nnx.Module):
         keys: PRNGKeyArray | None,
     ) -> tuple[Sequence3, list[tuple[Array, ...]]]:
         """States of the top layer, and the final state of each layer."""
-        states = jnp.concatenate([steps, jnp.broadcast_to(vector, (len(steps), *vector.shape))], axis=-1)
+        states = jnp.concatenate(
+            [steps, jnp.broadcast_to(vector, (len(steps), *vector.shape))], axis=-1
+        )
         finals = []
         for index, layer in enumerate(self.rnn):
             if index > 0:
@@ -148,7 +174,9 @@ class Forecaster(nnx.Module):
             states, final = layer(inputs, None if initial is None else initial[index])
             finals.append(final)
             if self.config.bidirectional:
-                states = jnp.concatenate([states, self.reverse[index](inputs[::-1])[0][::-1]], axis=-1)
+                states = jnp.concatenate(
+                    [states, self.reverse[index](inputs[::-1])[0][::-1]], axis=-1
+                )
             if self.config.layer_norm:
                 states = self.norm[index](states)
         return states, finals
@@ -163,8 +191,14 @@ class Forecaster(nnx.Module):
     ) -> Float[Array, "parts batch context"]:
         """What the head sees for each part of the horizon; a dense decoder has one part."""
         config: ModelConfig = self.config
-        query = self._decoded(finals, vector, future) if config.decoder == "segments" else self._last(states)
-        context = dropout(self.read(states, query), config.dropout, keys=fold_each(keys, len(config.hidden)))
+        query = (
+            self._decoded(finals, vector, future)
+            if config.decoder == "segments"
+            else self._last(states)
+        )
+        context = dropout(
+            self.read(states, query), config.dropout, keys=fold_each(keys, len(config.hidden))
+        )
         if future is not None and config.decoder == "dense":
             context = jnp.concatenate([context, future.reshape(1, len(future), -1)], axis=-1)
         return context
@@ -185,14 +219,20 @@ class Forecaster(nnx.Module):
         if future is not None:
             steps += jnp.swapaxes(self.future(future.reshape(len(future), parts, -1)), 0, 1)
         initial = [tuple(jnp.tile(state, (parts, 1)) for state in final) for final in finals]
-        states, _ = self._run(steps.reshape(1, -1, width), jnp.tile(vector, (parts, 1)), initial=initial, keys=None)
+        states, _ = self._run(
+            steps.reshape(1, -1, width), jnp.tile(vector, (parts, 1)), initial=initial, keys=None
+        )
         return states.reshape(parts, len(vector), -1)
 
-    def _static_vector(self, static: Array | None, batch: int, keys: PRNGKeyArray | None) -> Float[Array, "batch dims"]:
+    def _static_vector(
+        self, static: Array | None, batch: int, keys: PRNGKeyArray | None
+    ) -> Float[Array, "batch dims"]:
         vectors = [jnp.zeros((batch, 0), self.head.kernel.dtype)]
         if static is not None:
             tables = enumerate(self.static if self.config.static_sizes else [])
-            vectors += [table(static[:, index], keys=fold_each(keys, -1 - index)) for index, table in tables]
+            vectors += [
+                table(static[:, index], keys=fold_each(keys, -1 - index)) for index, table in tables
+            ]
         return jnp.concatenate(vectors, axis=-1)
 
     @property
@@ -203,7 +243,9 @@ class Forecaster(nnx.Module):
     def _channel_features(self) -> int:
         """Features that the network sees at once: one target of all where channels are independent."""
         config: ModelConfig = self.config
-        return config.width(config.features) - (len(config.targets) - 1 if config.channels == "independent" else 0)
+        return config.width(config.features) - (
+            len(config.targets) - 1 if config.channels == "independent" else 0
+        )
 
     @property
     def _step_width(self) -> int:
@@ -213,7 +255,9 @@ class Forecaster(nnx.Module):
         config: ModelConfig = self.config
         keys = jax.random.split(key, len(config.static_sizes) + 2)
         if config.segment > 1:
-            self.embedding = Dense(config.segment * self._channel_features, self._step_width, key=keys[0])
+            self.embedding = Dense(
+                config.segment * self._channel_features, self._step_width, key=keys[0]
+            )
         if config.channels == "independent":
             self.channel = Embedding(len(config.targets), CHANNEL_DIM, key=keys[1])
         if config.static_sizes:
@@ -222,7 +266,9 @@ class Forecaster(nnx.Module):
         if config.categories:
             category_keys = jax.random.split(jax.random.fold_in(key, 1), len(config.categories))
             sizes = zip(config.category_sizes, config.category_dims, category_keys, strict=True)
-            self.category = nnx.List([Embedding(size, width, key=key) for size, width, key in sizes])
+            self.category = nnx.List(
+                [Embedding(size, width, key=key) for size, width, key in sizes]
+            )
 
     def _recurrent_layers(self, key: PRNGKeyArray) -> nnx.List:
         config: ModelConfig = self.config
@@ -242,7 +288,9 @@ class Forecaster(nnx.Module):
             parts = config.horizon // rows
             self.position = nnx.Param(jax.random.normal(of_position, (parts, self._step_width)))
             if config.future_features:
-                self.future = Dense(rows * config.width(config.future_features), self._step_width, key=of_future)
+                self.future = Dense(
+                    rows * config.width(config.future_features), self._step_width, key=of_future
+                )
         else:
             context += rows * config.width(config.future_features)
         targets = 1 if config.channels == "independent" else len(config.targets)

@@ -94,7 +94,9 @@ def _lstm_forward(
     return (h, final), (input_kernel, recurrent_kernel, x, *initial, h, gates, c)
 
 
-def _lstm_backward(residuals: Residuals, gradient: tuple[Array, LSTMState]) -> tuple[Array | LSTMState, ...]:
+def _lstm_backward(
+    residuals: Residuals, gradient: tuple[Array, LSTMState]
+) -> tuple[Array | LSTMState, ...]:
     input_kernel, recurrent_kernel, x, h_0, c_0, h, gates, c = residuals
     h_grad, (h_final, c_final) = gradient
     i, f, g, o = jnp.split(gates, 4, axis=-1)
@@ -111,10 +113,14 @@ def _lstm_backward(residuals: Residuals, gradient: tuple[Array, LSTMState]) -> t
         dc = c_later + dh * through_h
         # Gate by gate, joined last: XLA on CPU copies whole rows into a concatenation, but computes one
         # that it fuses with arithmetic element by element.
-        dz = jnp.concatenate([d * k for d, k in zip((dc, dc, dc, dh), coefficients, strict=True)], axis=-1)
+        dz = jnp.concatenate(
+            [d * k for d, k in zip((dc, dc, dc, dh), coefficients, strict=True)], axis=-1
+        )
         return (dz @ recurrent_transposed, dc * f), dz
 
-    initial, dz = lax.scan(step, (h_final, c_final), (h_grad, through_h, coefficients, f), reverse=True)
+    initial, dz = lax.scan(
+        step, (h_final, c_final), (h_grad, through_h, coefficients, f), reverse=True
+    )
     input_gradient, recurrent_gradient, bias_gradient = _weight_gradients((x, h_before), dz)
     return input_gradient, recurrent_gradient, bias_gradient, dz @ input_kernel.T, initial
 
@@ -150,7 +156,12 @@ def gru(
 
 
 def _gru_forward(
-    input_kernel: Array, recurrent_kernel: Array, bias: Array, recurrent_bias: Array, x: Array, initial: GRUState
+    input_kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array,
+    recurrent_bias: Array,
+    x: Array,
+    initial: GRUState,
 ) -> tuple[tuple[Array, GRUState], Residuals]:
     units = recurrent_kernel.shape[0]
     half, _ = _tanh_form((0.5, 0.5, 1.0), units, x.dtype)
@@ -170,7 +181,9 @@ def _gru_forward(
     return (states[0], final), (input_kernel, recurrent_kernel, x, *initial, *states)
 
 
-def _gru_backward(residuals: Residuals, gradient: tuple[Array, GRUState]) -> tuple[Array | GRUState, ...]:
+def _gru_backward(
+    residuals: Residuals, gradient: tuple[Array, GRUState]
+) -> tuple[Array | GRUState, ...]:
     input_kernel, recurrent_kernel, x, h_0, h, r, z, q, n = residuals
     h_grad, final = gradient
     units = recurrent_kernel.shape[0]
@@ -190,7 +203,12 @@ def _gru_backward(residuals: Residuals, gradient: tuple[Array, GRUState]) -> tup
     da = jnp.concatenate([du[..., : 2 * units], dh * through_n], axis=-1)
     input_gradient, bias_gradient = _weight_gradients((x,), da)
     recurrent_gradient, recurrent_bias_gradient = _weight_gradients((h_before,), du)
-    gradients = input_gradient, recurrent_gradient, bias_gradient, recurrent_bias_gradient[2 * units :]
+    gradients = (
+        input_gradient,
+        recurrent_gradient,
+        bias_gradient,
+        recurrent_bias_gradient[2 * units :],
+    )
     return *gradients, da @ input_kernel.T, initial
 
 
@@ -221,7 +239,9 @@ def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]
     contracts axis 0.
     """
     ones = jnp.ones((*gradient.shape[:-1], 1), gradient.dtype)
-    joined = jnp.concatenate([*inputs, ones], axis=-1).reshape(-1, sum(a.shape[-1] for a in inputs) + 1)
+    joined = jnp.concatenate([*inputs, ones], axis=-1).reshape(
+        -1, sum(a.shape[-1] for a in inputs) + 1
+    )
     product = lax.optimization_barrier(joined.T) @ gradient.reshape(len(joined), -1)
     ends = np.cumsum([a.shape[-1] for a in inputs])
     *parts, total = jnp.split(product, ends)

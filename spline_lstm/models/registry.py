@@ -12,11 +12,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PRNGKeyArray
 
 from spline_lstm.core.params import ModelParams
-from spline_lstm.models.attention_lstm import AttentionLSTMForecaster
+from spline_lstm.models.attention_lstm import AttentionLSTMNetwork
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.gru import GRUForecaster
-from spline_lstm.models.lstm import LSTMForecaster
-from spline_lstm.models.network import Forecaster
+from spline_lstm.models.gru import GRUNetwork
+from spline_lstm.models.lstm import LSTMNetwork
+from spline_lstm.models.network import RecurrentNetwork
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ModelType:
         What params.yaml holds for it out of the box.
     """
 
-    network: type[Forecaster]
+    network: type[RecurrentNetwork]
     defaults: ModelParams
 
     @property
@@ -42,8 +42,14 @@ class ModelType:
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:
         """Allowed values of the options that are a choice."""
-        fields = {name: field.annotation for name, field in self.params.model_fields.items() if name != "type"}
-        choices = {name: get_args(kind) for name, kind in fields.items() if get_origin(kind) is Literal}
+        fields = {
+            name: field.annotation
+            for name, field in self.params.model_fields.items()
+            if name != "type"
+        }
+        choices = {
+            name: get_args(kind) for name, kind in fields.items() if get_origin(kind) is Literal
+        }
         return choices | {name: (False, True) for name, kind in fields.items() if kind is bool}
 
 
@@ -62,13 +68,15 @@ _DEFAULTS = ModelParams(
 
 # Every option goes with every type.
 MODEL_TYPES = {
-    "lstm": ModelType(LSTMForecaster, _DEFAULTS),
-    "gru": ModelType(GRUForecaster, _DEFAULTS.model_copy(update={"type": "gru"})),
-    "attention_lstm": ModelType(AttentionLSTMForecaster, _DEFAULTS.model_copy(update={"type": "attention_lstm"})),
+    "lstm": ModelType(LSTMNetwork, _DEFAULTS),
+    "gru": ModelType(GRUNetwork, _DEFAULTS.model_copy(update={"type": "gru"})),
+    "attention_lstm": ModelType(
+        AttentionLSTMNetwork, _DEFAULTS.model_copy(update={"type": "attention_lstm"})
+    ),
 }
 
 
-def build(config: ModelConfig, *, key: PRNGKeyArray) -> Forecaster:
+def build(config: ModelConfig, *, key: PRNGKeyArray) -> RecurrentNetwork:
     """A network of `config.model_type` with fresh weights: one member, whatever the size of the ensemble."""
     return MODEL_TYPES[config.model_type].network(config, key=key)
 
@@ -79,13 +87,17 @@ def structure(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
     graph, weights = nnx.split(nnx.eval_shape(lambda: build(config, key=key)), nnx.Param)
     if config.ensemble_size > 1:
         members = config.ensemble_size
-        weights = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), weights)
+        weights = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), weights
+        )
     return graph, weights
 
 
 def to_arrays(params: nnx.State) -> dict[str, np.ndarray]:
     """Weights as float32 arrays by dotted name (``rnn.0.bias``), sorted by name."""
-    return {name: np.asarray(value, dtype=np.float32) for name, value in sorted(_named(params).items())}
+    return {
+        name: np.asarray(value, dtype=np.float32) for name, value in sorted(_named(params).items())
+    }
 
 
 def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.State:
@@ -107,4 +119,7 @@ def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.Stat
 
 
 def _named(params: nnx.State) -> dict[str, Any]:
-    return {".".join(map(str, path)): value for path, value in flatten_dict(nnx.to_pure_dict(params)).items()}
+    return {
+        ".".join(map(str, path)): value
+        for path, value in flatten_dict(nnx.to_pure_dict(params)).items()
+    }

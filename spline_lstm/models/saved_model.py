@@ -12,7 +12,13 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from spline_lstm.core.artifacts import content_id, read_json, read_preprocessor, write_bytes, write_json
+from spline_lstm.core.artifacts import (
+    content_id,
+    read_json,
+    read_preprocessor,
+    write_bytes,
+    write_json,
+)
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.registry import from_arrays, structure
@@ -22,7 +28,7 @@ PREDICT_BATCH = 1024
 
 
 @dataclass(frozen=True)
-class Model:
+class SavedModel:
     """A trained forecaster.
 
     Attributes
@@ -64,7 +70,9 @@ class Model:
         ValueError
             An input is missing or has another shape.
         """
-        return self._point(self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32))
+        return self._point(
+            self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
+        )
 
     def predict_quantiles(
         self,
@@ -126,7 +134,9 @@ class Model:
 
 
 def _padded(part: np.ndarray) -> np.ndarray:
-    return np.concatenate([part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), part.dtype)])
+    return np.concatenate(
+        [part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), part.dtype)]
+    )
 
 
 @functools.cache
@@ -143,10 +153,12 @@ def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.
     return jax.jit(jax.vmap(member, in_axes=(0, *[None] * len(names))))
 
 
-def new_model(config: ModelConfig, weights: Mapping[str, np.ndarray], preprocessor_run_id: str) -> Model:
+def new_model(
+    config: ModelConfig, weights: Mapping[str, np.ndarray], preprocessor_run_id: str
+) -> SavedModel:
     """A forecaster that was just trained, with its run id."""
     run_id = content_id(preprocessor_run_id, config.to_json(), save(dict(weights)))
-    return Model(config, run_id, preprocessor_run_id, weights)
+    return SavedModel(config, run_id, preprocessor_run_id, weights)
 
 
 def save_model(
@@ -177,7 +189,7 @@ def save_model(
     return run_id
 
 
-def load_model(folder: Path | str = ".") -> Model:
+def load_model(folder: Path | str = ".") -> SavedModel:
     """The trained forecaster of a pipeline folder (its best weights).
 
     Raises
@@ -196,9 +208,12 @@ def load_model(folder: Path | str = ".") -> Model:
             f"{folder / 'models/rnn/model.json'} was trained behind preprocessor {content['preprocessor_run_id']}, but "
             f"{folder / 'models/preprocessor.json'} is {preprocessor['run_id']}; run `dvc repro`"
         )
-    if content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes()) != content["run_id"]:
+    if (
+        content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes())
+        != content["run_id"]
+    ):
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
-    return Model(config, content["run_id"], content["preprocessor_run_id"], weights)
+    return SavedModel(config, content["run_id"], content["preprocessor_run_id"], weights)
 
 
 def load_last_weights(folder: Path) -> dict[str, np.ndarray]:

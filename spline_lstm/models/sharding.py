@@ -23,7 +23,7 @@ CPU_SHARES = 2
 AXIS = "batch"
 
 
-class Sharing:
+class Sharding:
     """How batches are shared out.
 
     Parameters
@@ -67,11 +67,15 @@ class Sharing:
             return unravel(lax.psum(flat, AXIS))
 
         specs = (PartitionSpec(), PartitionSpec(AXIS))
-        return jax.shard_map(share, mesh=self._mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)
+        return jax.shard_map(
+            share, mesh=self._mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False
+        )
 
     def _one_after_the_other(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def summed(common: Any, batch: Any) -> Any:
-            shares = jax.tree.map(lambda leaf: leaf.reshape(self.shares, -1, *leaf.shape[1:]), batch)
+            shares = jax.tree.map(
+                lambda leaf: leaf.reshape(self.shares, -1, *leaf.shape[1:]), batch
+            )
             parts = lax.map(lambda share: function(common, share), shares)
             return jax.tree.map(_added, parts)
 

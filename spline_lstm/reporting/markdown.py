@@ -18,7 +18,10 @@ def to_markdown(report: Report) -> str:
         _block(Listed([*report.warnings, report.caveat])),
     ]
     for section in report.sections:
-        blocks += [f"## {section.title}", *(text for block in section.blocks if (text := _block(block)))]
+        blocks += [
+            f"## {section.title}",
+            *(text for block in section.blocks if (text := _block(block))),
+        ]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -12,4 +12,6 @@ def write_plot_table(path: Path, table: pd.DataFrame) -> None:
 
     A missing number is written as nan, where a line breaks off: an empty cell would be drawn as 0.
     """
-    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n", na_rep="nan"))
+    write_text(
+        path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n", na_rep="nan")
+    )

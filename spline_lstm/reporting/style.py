@@ -1,7 +1,7 @@
 """The look of all pictures, and PNG files whose bytes depend on the data alone.
 
 Figures are made without pyplot (no global state, no window system), from matplotlib's own defaults
-rather than from the user's settings, and are written without the version stamp. Colours are those
+rather than from the user's settings, and are written without the version timestamp. Colours are those
 of Okabe and Ito (2008), "Color Universal Design", told apart by colour-blind readers.
 """
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 44
 # Up to this many points each one is marked.
-MOST_MARKERS = 30
+MAX_MARKERS = 30
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -119,7 +119,9 @@ def _x_range(chart: Chart) -> tuple[float, float]:
 
 
 def _y_range(chart: Chart) -> tuple[float, float]:
-    values = [line.y for line in chart.lines] + [part for band in chart.bands for part in (band.low, band.high)]
+    values = [line.y for line in chart.lines] + [
+        part for band in chart.bands for part in (band.low, band.high)
+    ]
     values.append(np.array(chart.include))
     if chart.bars is not None:
         values.append(chart.bars[1])
@@ -130,7 +132,11 @@ def _y_range(chart: Chart) -> tuple[float, float]:
 
 
 def _finite_range(parts: Sequence[np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]) if parts else np.empty(0)
+    values = (
+        np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+        if parts
+        else np.empty(0)
+    )
     values = values[np.isfinite(values)]
     if not len(values):
         return 0.0, 1.0
@@ -160,12 +166,16 @@ def _axes(chart: Chart, frame: _Frame) -> list[str]:
     for value in y_ticks:
         y = frame.y(value)
         marks.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        marks.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(value, y_ticks)}</text>')
+        marks.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(value, y_ticks)}</text>'
+        )
     x_ticks = ticks(*frame.x_range, whole=chart.whole)
     for value in x_ticks:
         x = frame.x(value)
         marks.append(f'<path class="grid" d="M{x:.1f} {bottom}v4"/>')
-        marks.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{_tick(value, x_ticks)}</text>')
+        marks.append(
+            f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{_tick(value, x_ticks)}</text>'
+        )
     middle, height = (LEFT + right) // 2, (TOP + bottom) // 2
     across, up = html.escape(chart.x_label), html.escape(chart.y_label)
     return [
@@ -195,7 +205,10 @@ def _bars(centres: np.ndarray, heights: np.ndarray, frame: _Frame) -> list[str]:
 
 
 def _line(line: Line, frame: _Frame) -> list[str]:
-    points = [(frame.x(x), frame.y(y)) if math.isfinite(y) else None for x, y in zip(line.x, line.y, strict=True)]
+    points = [
+        (frame.x(x), frame.y(y)) if math.isfinite(y) else None
+        for x, y in zip(line.x, line.y, strict=True)
+    ]
     parts, pen = [], "M"
     for point in points:
         if point is None:
@@ -204,8 +217,10 @@ def _line(line: Line, frame: _Frame) -> list[str]:
         parts.append(f"{pen}{point[0]:.1f} {point[1]:.1f}")
         pen = "L"
     marks = [f'<path class="line {line.style}" d="{"".join(parts)}"/>'] if parts else []
-    if len(points) <= MOST_MARKERS:
-        dots = "".join(f'<circle cx="{p[0]:.1f}" cy="{p[1]:.1f}" r="2.4"/>' for p in points if p is not None)
+    if len(points) <= MAX_MARKERS:
+        dots = "".join(
+            f'<circle cx="{p[0]:.1f}" cy="{p[1]:.1f}" r="2.4"/>' for p in points if p is not None
+        )
         marks.append(f'<g class="dot {line.style}">{dots}</g>')
     return marks
 

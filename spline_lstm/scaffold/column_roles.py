@@ -1,4 +1,4 @@
-"""Which column is what: stamps, series key, targets, covariates. What the file leaves open is asked for."""
+"""Which column is what: timestamps, series key, targets, covariates. What the file leaves open is asked for."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,15 @@ from spline_lstm.core.errors import UsageError, shorten
 from spline_lstm.scaffold.cadence import FEW, repeated, series_candidates
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.read_text import TextTable
-from spline_lstm.scaffold.timestamp_formats import StampForm, first_unread, is_clock, stamp_forms
+from spline_lstm.scaffold.timestamp_formats import (
+    TimestampForm,
+    first_unread,
+    is_clock,
+    timestamp_forms,
+)
 
-MOST_CATEGORIES = 50
-MOST_LISTED = 12
+MAX_CATEGORIES = 50
+MAX_LISTED = 12
 CONSTANT = "never changes"
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
 
@@ -49,8 +54,8 @@ class Roles:
 
     Attributes
     ----------
-    timestamp, form : column of the stamps, and how they are written
-    stamps : [rows] int64 ns
+    timestamp, form : column of the timestamps, and how they are written
+    timestamps : [rows] int64 ns
     series : column of the series key, or None
     keys : [rows] index of the series
     targets : columns to forecast
@@ -61,7 +66,7 @@ class Roles:
 
     timestamp: str
     form: str
-    stamps: Int[np.ndarray, " rows"]
+    timestamps: Int[np.ndarray, " rows"]
     series: str | None
     keys: Int[np.ndarray, " rows"]
     targets: tuple[str, ...] = ()
@@ -70,7 +75,9 @@ class Roles:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def choose_roles(table: TextTable, columns: Mapping[str, Column], wishes: Wishes, where: str) -> Roles:
+def choose_roles(
+    table: TextTable, columns: Mapping[str, Column], wishes: Wishes, where: str
+) -> Roles:
     """Give each column its role.
 
     Raises
@@ -81,12 +88,12 @@ def choose_roles(table: TextTable, columns: Mapping[str, Column], wishes: Wishes
     for name in (wishes.timestamp, wishes.series, *wishes.targets):
         if name is not None and name not in columns:
             raise UsageError(f"{where} has no column {name!r}; its columns: {_list(columns)}")
-    timestamp, form, others = _stamp_column(table, wishes, where)
-    left_out = dict.fromkeys(others, "holds stamps, too")
+    timestamp, form, others = _timestamp_column(table, wishes, where)
+    left_out = dict.fromkeys(others, "holds timestamps, too")
     left_out |= {name: why for name, column in columns.items() if (why := _useless(column))}
     used = (timestamp, wishes.series, *wishes.targets)
     free = [name for name in columns if name not in left_out and name not in used]
-    series, keys = _series(table, columns, form.stamps, free, wishes, where)
+    series, keys = _series(table, columns, form.timestamps, free, wishes, where)
     free = [name for name in free if name != series]
     constant = [name for name, why in left_out.items() if why == CONSTANT and name not in used]
     targets = wishes.targets or (_target(columns, free, constant, where),)
@@ -96,26 +103,30 @@ def choose_roles(table: TextTable, columns: Mapping[str, Column], wishes: Wishes
     statics = [name for name in free if series and _is_static(table.cells[name], keys)]
     covariates = [name for name in free if name not in statics]
     for name in [*covariates, *statics]:
-        if columns[name].kind == "text" and columns[name].distinct > MOST_CATEGORIES:
+        if columns[name].kind == "text" and columns[name].distinct > MAX_CATEGORIES:
             left_out[name] = f"{columns[name].distinct} different texts"
     return Roles(
         timestamp,
         form.form,
-        form.stamps,
+        form.timestamps,
         series,
         keys,
         tuple(targets),
         tuple(name for name in covariates if name not in left_out),
         tuple(name for name in statics if name not in left_out and columns[name].kind == "text"),
         {name: why for name, why in left_out.items() if name not in used and name != series}
-        | {name: "the same number in all rows of a series" for name in statics if columns[name].kind != "text"},
+        | {
+            name: "the same number in all rows of a series"
+            for name in statics
+            if columns[name].kind != "text"
+        },
     )
 
 
 def _list(names: Iterable[str]) -> str:
     listed = [shorten(name) for name in names]
-    more = [f"{len(listed) - MOST_LISTED} more"] if len(listed) > MOST_LISTED else []
-    return ", ".join(listed[:MOST_LISTED] + more)
+    more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
+    return ", ".join(listed[:MAX_LISTED] + more)
 
 
 def _useless(column: Column) -> str | None:
@@ -129,14 +140,20 @@ def _useless(column: Column) -> str | None:
     return None
 
 
-def _stamp_column(table: TextTable, wishes: Wishes, where: str) -> tuple[str, StampForm, list[str]]:
-    """Column, form, and the other columns that hold stamps."""
-    found = {str(name): forms for name in table.cells if (forms := stamp_forms(table.cells[name]))}
+def _timestamp_column(
+    table: TextTable, wishes: Wishes, where: str
+) -> tuple[str, TimestampForm, list[str]]:
+    """Column, form, and the other columns that hold timestamps."""
+    found = {
+        str(name): forms for name in table.cells if (forms := timestamp_forms(table.cells[name]))
+    }
     if wishes.timestamp is None and len(found) != 1:
-        raise UsageError(_no_single_stamp_column(table, found, where))
+        raise UsageError(_no_single_timestamp_column(table, found, where))
     name = wishes.timestamp or next(iter(found))
     if name.startswith("Unnamed:"):
-        raise UsageError(f"{where}: the column of the stamps has no name; name it in line 1, such as timestamp")
+        raise UsageError(
+            f"{where}: the column of the timestamps has no name; name it in line 1, such as timestamp"
+        )
     others = [each for each in found if each != name]
     if wishes.timestamp_format:
         return name, _declared_form(table.cells[name], wishes.timestamp_format, where), others
@@ -146,20 +163,22 @@ def _stamp_column(table: TextTable, wishes: Wishes, where: str) -> tuple[str, St
         return name, forms[0], others
     if forms:
         raise UsageError(
-            f"{where}: the stamps in {name!r}, such as {table.cells[name].iloc[0]!r}, read as "
+            f"{where}: the timestamps in {name!r}, such as {table.cells[name].iloc[0]!r}, read as "
             f"{' or as '.join(each.form for each in forms)}; say which with --timestamp-format"
         )
     raise UsageError(f"{where}: {_unread(table.cells[name], name)}")
 
 
-def _no_single_stamp_column(table: TextTable, found: Mapping[str, list[StampForm]], where: str) -> str:
+def _no_single_timestamp_column(
+    table: TextTable, found: Mapping[str, list[TimestampForm]], where: str
+) -> str:
     if found:
-        return f"{where}: {_list(found)} hold stamps; say which counts with --timestamp"
+        return f"{where}: {_list(found)} hold timestamps; say which counts with --timestamp"
     broken = next((str(name) for name in table.cells if first_unread(table.cells[name])), None)
     if broken is not None:
         return f"{where}: {_unread(table.cells[broken], broken)}"
     return (
-        f"{where}: no column holds stamps of a known form (columns: {_list(map(str, table.cells))}); "
+        f"{where}: no column holds timestamps of a known form (columns: {_list(map(str, table.cells))}); "
         "say which and how with --timestamp and --timestamp-format"
     )
 
@@ -167,47 +186,64 @@ def _no_single_stamp_column(table: TextTable, found: Mapping[str, list[StampForm
 def _unread(column: pd.Series, name: str) -> str:
     bad = first_unread(column)
     if bad is None:
-        return f"column {name!r} holds {column.iloc[0]!r}, no stamp of a known form; say how with --timestamp-format"
+        return f"column {name!r} holds {column.iloc[0]!r}, no timestamp of a known form; say how with --timestamp-format"
     row, text = bad
-    what = f"{text!r}, which is no stamp like the others" if text else "no stamp"
+    what = f"{text!r}, which is no timestamp like the others" if text else "no timestamp"
     return f"column {name!r} has in data row {row + 1} {what}; mend or remove the row"
 
 
-def _declared_form(column: pd.Series, form: str, where: str) -> StampForm:
-    found = stamp_forms(column, (form,))
+def _declared_form(column: pd.Series, form: str, where: str) -> TimestampForm:
+    found = timestamp_forms(column, (form,))
     if not found:
         name = str(column.name)
-        raise UsageError(f"{where}: not every stamp in {name!r} is of the form {form}; mend --timestamp-format")
+        raise UsageError(
+            f"{where}: not every timestamp in {name!r} is of the form {form}; mend --timestamp-format"
+        )
     return found[0]
 
 
-def _check_clock(table: TextTable, name: str, form: StampForm, where: str) -> None:
-    """A date beside a time of day: the reader takes one column of stamps."""
+def _check_clock(table: TextTable, name: str, form: TimestampForm, where: str) -> None:
+    """A date beside a time of day: the reader takes one column of timestamps."""
     clocks = [str(other) for other in table.cells if is_clock(table.cells[other])]
-    if clocks and repeated(form.stamps) and np.all(form.stamps % (86_400 * 10**9) == 0):
+    if clocks and repeated(form.timestamps) and np.all(form.timestamps % (86_400 * 10**9) == 0):
         raise UsageError(
             f"{where}: the date is in {name!r} and the time of day in {clocks[0]!r}; write both into one column"
         )
 
 
 def _series(
-    table: TextTable, columns: Mapping[str, Column], stamps: np.ndarray, free: Sequence[str], wishes: Wishes, where: str
+    table: TextTable,
+    columns: Mapping[str, Column],
+    timestamps: np.ndarray,
+    free: Sequence[str],
+    wishes: Wishes,
+    where: str,
 ) -> tuple[str | None, np.ndarray]:
     if wishes.series is not None:
         if (table.cells[wishes.series] == "").any():
-            raise UsageError(f"{where}: rows without a series key in {wishes.series!r}; fill them in")
+            raise UsageError(
+                f"{where}: rows without a series key in {wishes.series!r}; fill them in"
+            )
         return wishes.series, pd.factorize(table.cells[wishes.series], sort=True)[0]
-    none = np.zeros(len(stamps), dtype=np.int64)
-    again = repeated(stamps)
+    none = np.zeros(len(timestamps), dtype=np.int64)
+    again = repeated(timestamps)
     if not again:
         return None, none
-    keyed = [name for name in free if columns[name].kind in ("text", "int", "boolean") and not columns[name].missing]
-    single, pairs = series_candidates(stamps, {name: table.cells[name] for name in keyed if name not in wishes.targets})
+    keyed = [
+        name
+        for name in free
+        if columns[name].kind in ("text", "int", "boolean") and not columns[name].missing
+    ]
+    single, pairs = series_candidates(
+        timestamps, {name: table.cells[name] for name in keyed if name not in wishes.targets}
+    )
     if len(single) == 1:
         return single[0], pd.factorize(table.cells[single[0]], sort=True)[0]
     if single:
-        raise UsageError(f"{where}: {_list(single)} tell series apart; say which is the key with --series")
-    if again <= FEW * len(stamps):
+        raise UsageError(
+            f"{where}: {_list(single)} tell series apart; say which is the key with --series"
+        )
+    if again <= FEW * len(timestamps):
         return None, none
     if pairs:
         one, two = pairs[0]
@@ -215,17 +251,21 @@ def _series(
             f"{where}: {one!r} and {two!r} together name a series; write both into one column and give it as --series"
         )
     raise UsageError(
-        f"{where}: {again} of {len(stamps)} rows repeat a stamp, and no column tells series apart; "
+        f"{where}: {again} of {len(timestamps)} rows repeat a timestamp, and no column tells series apart; "
         "name the key with --series or remove the rows"
     )
 
 
-def _target(columns: Mapping[str, Column], free: Sequence[str], constant: Sequence[str], where: str) -> str:
+def _target(
+    columns: Mapping[str, Column], free: Sequence[str], constant: Sequence[str], where: str
+) -> str:
     candidates = [name for name in free if columns[name].is_number]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        raise UsageError(f"{where}: {_list(candidates)} hold numbers; say what to forecast with --target")
+        raise UsageError(
+            f"{where}: {_list(candidates)} hold numbers; say what to forecast with --target"
+        )
     constants = [name for name in constant if columns[name].is_number]
     if constants:
         raise UsageError(
@@ -238,10 +278,16 @@ def _target(columns: Mapping[str, Column], free: Sequence[str], constant: Sequen
 
 
 def _check_target(column: Column, where: str) -> None:
-    if column.kind in ("text", "empty") or (column.kind == "boolean" and np.isnan(column.numbers).all()):
-        raise UsageError(f"{where}: the target {column.name!r} holds {column.kind}, not numbers; name another --target")
+    if column.kind in ("text", "empty") or (
+        column.kind == "boolean" and np.isnan(column.numbers).all()
+    ):
+        raise UsageError(
+            f"{where}: the target {column.name!r} holds {column.kind}, not numbers; name another --target"
+        )
     if column.distinct < 2:
-        raise UsageError(f"{where}: the target {column.name!r} never changes; there is nothing to forecast")
+        raise UsageError(
+            f"{where}: the target {column.name!r} never changes; there is nothing to forecast"
+        )
 
 
 def _is_static(column: pd.Series, keys: np.ndarray) -> bool:

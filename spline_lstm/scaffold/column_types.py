@@ -11,10 +11,41 @@ from spline_lstm.scaffold.read_text import COMMA_NUMBER, DOT_NUMBER, FULL_SHARE
 
 # Texts that mean "no value" wherever they stand among numbers.
 MARKERS = frozenset(
-    {"na", "n/a", "#n/a", "#na", "n.a.", "nan", "-nan", "null", "nil", "none", "missing", "-", "--", "?", ".", "*"}
+    {
+        "na",
+        "n/a",
+        "#n/a",
+        "#na",
+        "n.a.",
+        "nan",
+        "-nan",
+        "null",
+        "nil",
+        "none",
+        "missing",
+        "-",
+        "--",
+        "?",
+        ".",
+        "*",
+    }
 )
 # Numbers that stand for "no value" in many files; whether they do in this one only its owner knows.
-SENTINELS = (-99.0, -99.9, -99.99, -200.0, -999.0, -999.9, -999.99, -9999.0, -99999.0, -32768.0, 999.0, 9999.0, 99999.0)
+SENTINELS = (
+    -99.0,
+    -99.9,
+    -99.99,
+    -200.0,
+    -999.0,
+    -999.9,
+    -999.99,
+    -9999.0,
+    -99999.0,
+    -32768.0,
+    999.0,
+    9999.0,
+    99999.0,
+)
 BOOLEANS = ({"0", "1"}, {"true", "false"})
 Kind = Literal["empty", "float", "int", "boolean", "text"]
 
@@ -81,7 +112,9 @@ def examine(column: pd.Series, decimal: str, declared: tuple[str, ...] = ()) -> 
     pattern = COMMA_NUMBER if decimal == "," else DOT_NUMBER
     fits = values.index.to_series().astype("str").str.fullmatch(pattern).to_numpy(dtype=bool)
     if values[fits].sum() < FULL_SHARE * values.sum():
-        return Column(name, "text", _nothing(column), markers, distinct=len(values), missing=missing)
+        return Column(
+            name, "text", _nothing(column), markers, distinct=len(values), missing=missing
+        )
     numbers = pd.to_numeric(
         column.where(~column.isin(declared)).str.replace(decimal, ".", regex=False), errors="coerce"
     ).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -108,12 +141,18 @@ def _all_whole(texts: pd.Index) -> bool:
 
 def _sentinels(texts: pd.Index, decimal: str, numbers: np.ndarray) -> tuple[str, ...]:
     """Suspicious numbers further away from the others than these reach among themselves."""
-    candidates = {str(text) for text in texts if float(str(text).replace(decimal, ".")) in SENTINELS}
+    candidates = {
+        str(text) for text in texts if float(str(text).replace(decimal, ".")) in SENTINELS
+    }
     suspicious = np.isin(numbers, SENTINELS)
     others = numbers[~suspicious & ~np.isnan(numbers)]
     if not len(others):
         return ()
     low, high = float(others.min()), float(others.max())
     reach = high - low
-    kept = (text for text in candidates if not low - reach <= float(text.replace(decimal, ".")) <= high + reach)
+    kept = (
+        text
+        for text in candidates
+        if not low - reach <= float(text.replace(decimal, ".")) <= high + reach
+    )
     return tuple(sorted(kept))

@@ -25,9 +25,13 @@ from spline_lstm.scaffold.column_roles import Roles, Wishes, choose_roles
 from spline_lstm.scaffold.column_types import Column, examine
 from spline_lstm.scaffold.read_text import TextTable, read_text_table
 
-FEWEST_GRID_ROWS = 40
-MOST_ONE_HOT = 8
-CALENDAR = {"day": ("hour_sin", "hour_cos"), "week": ("dow_sin", "dow_cos"), "year": ("doy_sin", "doy_cos")}
+MIN_GRID_ROWS = 40
+MAX_ONE_HOT = 8
+CALENDAR = {
+    "day": ("hour_sin", "hour_cos"),
+    "week": ("dow_sin", "dow_cos"),
+    "year": ("doy_sin", "doy_cos"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Extent:
     step : ns
     rows : rows of the table
     grid_rows : rows of the regular grid, all series together
-    longest : grid rows from the first to the last stamp of the table
+    longest : grid rows from the first to the last timestamp of the table
     absent : share of grid rows without an observed target, the worst target's
     """
 
@@ -77,24 +81,31 @@ def propose(content: bytes, where: str, wishes: Wishes) -> Proposal:
         Something that the file leaves open; the message names the candidates and the option to give.
     """
     table = read_text_table(content, where, separator=wishes.separator, decimal=wishes.decimal)
-    columns = {str(name): examine(table.cells[name], table.decimal, wishes.missing) for name in table.cells}
+    columns = {
+        str(name): examine(table.cells[name], table.decimal, wishes.missing) for name in table.cells
+    }
     roles = choose_roles(table, columns, wishes, where)
     used = {name: columns[name] for name in (*roles.targets, *roles.covariates)}
     _check_values(used, where)
     step, cadence = _step(roles, wishes, where)
     extent = _extent(roles, columns, step)
-    if extent.longest < FEWEST_GRID_ROWS:
+    if extent.longest < MIN_GRID_ROWS:
         raise UsageError(
-            f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last stamp; "
-            f"training, validation and test need at least {FEWEST_GRID_ROWS}: bring more data or a shorter --frequency"
+            f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last timestamp; "
+            f"training, validation and test need at least {MIN_GRID_ROWS}: bring more data or a shorter --frequency"
         )
-    rows = longest_series(roles.stamps, roles.keys)
+    rows = longest_series(roles.timestamps, roles.keys)
     season, season_text = find_season(
-        roles.stamps[rows], columns[roles.targets[0]].numbers[rows], step, math.floor(0.7 * extent.longest)
+        roles.timestamps[rows],
+        columns[roles.targets[0]].numbers[rows],
+        step,
+        math.floor(0.7 * extent.longest),
     )
     schema = _schema(table, roles, used, columns, extent)
     values = _values(roles, extent, season)
-    decisions = _decisions(table, roles, used, extent, cadence, values, f"{season} rows ({season_text})")
+    decisions = _decisions(
+        table, roles, used, extent, cadence, values, f"{season} rows ({season_text})"
+    )
     return Proposal(schema, values, decisions, _questions(roles, columns, extent, values))
 
 
@@ -107,35 +118,43 @@ def _check_values(used: Mapping[str, Column], where: str) -> None:
             options = " ".join(f"--missing={text}" for text in doubtful[:3])
             say = f"say {options} if it means missing"
             say += ", or mend the cells" if column.oddities else ", or --missing= if it is a value"
-            raise UsageError(f"{where}: column {name!r} holds {shorten(doubtful[0])}, which {kind}; {say}")
+            raise UsageError(
+                f"{where}: column {name!r} holds {shorten(doubtful[0])}, which {kind}; {say}"
+            )
 
 
 def _step(roles: Roles, wishes: Wishes, where: str) -> tuple[int, Cadence | None]:
-    cadence = find_cadence(within_series(roles.stamps, roles.keys))
+    cadence = find_cadence(within_series(roles.timestamps, roles.keys))
     if wishes.frequency is not None:
         try:
             return parse_frequency(wishes.frequency), cadence
         except ValueError as error:
             raise UsageError(f"--frequency {wishes.frequency}: {error}") from None
     if cadence is None:
-        raise UsageError(f"{where}: all rows have one stamp; a series needs several")
+        raise UsageError(f"{where}: all rows have one timestamp; a series needs several")
     if cadence.step is None:
         mode, median = frequency_text(cadence.mode), frequency_text(cadence.median)
         months = 28 * DAY <= cadence.median <= 31 * DAY
-        advice = f"--frequency {YEAR / 12 / 3600e9:.4f}h (a mean month)" if months else "--frequency"
+        advice = (
+            f"--frequency {YEAR / 12 / 3600e9:.4f}h (a mean month)" if months else "--frequency"
+        )
         raise UsageError(
-            f"{where}: the stamps follow no fixed step (most frequent {mode}, in {cadence.mode_share:.0%} of the rows; "
+            f"{where}: the timestamps follow no fixed step (most frequent {mode}, in {cadence.mode_share:.0%} of the rows; "
             f"median {median}); say the step of the regular grid with {advice}"
         )
     return cadence.step, cadence
 
 
 def _extent(roles: Roles, columns: Mapping[str, Column], step: int) -> Extent:
-    frame = pd.DataFrame({"key": roles.keys, "row": np.rint((roles.stamps - roles.stamps.min()) / step)})
+    frame = pd.DataFrame(
+        {"key": roles.keys, "row": np.rint((roles.timestamps - roles.timestamps.min()) / step)}
+    )
     bounds = frame.groupby("key")["row"].agg(["min", "max"])
     grid_rows = int((bounds["max"] - bounds["min"] + 1).sum())
     observed = [
-        len(frame[~np.isnan(columns[name].numbers)].drop_duplicates()) if columns[name].is_number else len(frame)
+        len(frame[~np.isnan(columns[name].numbers)].drop_duplicates())
+        if columns[name].is_number
+        else len(frame)
         for name in roles.targets
     ]
     longest = int(frame["row"].max()) + 1
@@ -143,10 +162,18 @@ def _extent(roles: Roles, columns: Mapping[str, Column], step: int) -> Extent:
 
 
 def _schema(
-    table: TextTable, roles: Roles, used: Mapping[str, Column], columns: Mapping[str, Column], extent: Extent
+    table: TextTable,
+    roles: Roles,
+    used: Mapping[str, Column],
+    columns: Mapping[str, Column],
+    extent: Extent,
 ) -> dict[str, Any]:
     markers = sorted({text for column in used.values() for text in column.markers})
-    table_format = {"separator": table.separator, "decimal": table.decimal, "missing_markers": markers}
+    table_format = {
+        "separator": table.separator,
+        "decimal": table.decimal,
+        "missing_markers": markers,
+    }
     content: dict[str, Any] = {"version": 1, "timestamp_col": roles.timestamp}
     if roles.series is not None:
         content["series_col"] = roles.series
@@ -155,7 +182,13 @@ def _schema(
     calendar = _calendar(extent)
     content["calendar_features"] = {"enabled": bool(calendar), "features": calendar}
     content["static_covariates"] = [
-        {"name": name, "dtype": "categorical", "encoding": "embedding", "dim": _dim(columns[name]), "required": True}
+        {
+            "name": name,
+            "dtype": "categorical",
+            "encoding": "embedding",
+            "dim": _dim(columns[name]),
+            "required": True,
+        }
         for name in roles.statics
     ]
     content["table_format"] = table_format | {"timestamp_format": roles.form}
@@ -166,8 +199,10 @@ def _covariate(column: Column) -> dict[str, Any]:
     dtype = "categorical" if column.kind == "text" else column.kind
     content: dict[str, Any] = {"name": column.name, "dtype": dtype}
     if dtype == "categorical":
-        few = column.distinct <= MOST_ONE_HOT
-        content |= {"encoding": "one_hot"} if few else {"encoding": "embedding", "dim": _dim(column)}
+        few = column.distinct <= MAX_ONE_HOT
+        content |= (
+            {"encoding": "one_hot"} if few else {"encoding": "embedding", "dim": _dim(column)}
+        )
     return content | {"required": True, "known_future": False}
 
 
@@ -179,17 +214,22 @@ def _calendar(extent: Extent) -> list[str]:
     """Phases of the clock that change from row to row and come round at least twice in the data."""
     span = extent.longest * extent.step
     periods = {"day": DAY, "week": 7 * DAY, "year": YEAR}
-    return [name for key, length in periods.items() if 2 * extent.step <= length <= span / 2 for name in CALENDAR[key]]
+    return [
+        name
+        for key, length in periods.items()
+        if 2 * extent.step <= length <= span / 2
+        for name in CALENDAR[key]
+    ]
 
 
 def _values(roles: Roles, extent: Extent, season: int) -> dict[str, Any]:
     horizon = season if 4 <= season <= 48 else 12
     horizon = max(1, min(horizon, math.floor(0.15 * extent.longest / 4)))
-    backwards = pd.Series(roles.stamps).groupby(roles.keys).diff().lt(0).any()
+    backwards = pd.Series(roles.timestamps).groupby(roles.keys).diff().lt(0).any()
     return {
         "data.sort": bool(backwards),
-        "data.duplicates": "last" if repeated(roles.stamps, roles.keys) else "error",
-        "preprocess.data_mode": "multivariate" if roles.covariates else "univariate",
+        "data.duplicates": "last" if repeated(roles.timestamps, roles.keys) else "error",
+        "preprocess.feature_mode": "multivariate" if roles.covariates else "univariate",
         "preprocess.frequency": frequency_text(extent.step),
         "preprocess.max_missing": _missing_limit(extent.absent),
         "preprocess.min_rows": max(1, _rounded_down(extent.rows // 2)),
@@ -220,26 +260,38 @@ def _decisions(
     season: str,
 ) -> dict[str, str]:
     marks = {"\t": "tab"}
-    first, last = (pd.Timestamp(int(stamp)).isoformat(sep=" ") for stamp in (roles.stamps.min(), roles.stamps.max()))
+    first, last = (
+        pd.Timestamp(int(timestamp)).isoformat(sep=" ")
+        for timestamp in (roles.timestamps.min(), roles.timestamps.max())
+    )
     markers = sorted({text for column in used.values() for text in column.markers})
     decisions = {
         "table": f"{extent.rows} rows, separator {marks.get(table.separator, table.separator)}, "
         f"decimal mark {table.decimal}, missing: {', '.join(map(repr, ['', *markers]))}",
-        "stamps": f"{roles.timestamp!r} as {roles.form}, {first} to {last} UTC",
+        "timestamps": f"{roles.timestamp!r} as {roles.form}, {first} to {last} UTC",
         "series": f"{roles.series!r}, {roles.keys.max() + 1} series" if roles.series else "one",
         "targets": ", ".join(map(repr, roles.targets)),
-        "covariates": ", ".join(f"{name!r} ({used[name].kind})" for name in roles.covariates) or "none",
+        "covariates": ", ".join(f"{name!r} ({used[name].kind})" for name in roles.covariates)
+        or "none",
     }
     if roles.statics:
         decisions["static"] = ", ".join(map(repr, roles.statics))
     if roles.left_out:
-        decisions["left out"] = ", ".join(f"{name!r} ({why})" for name, why in roles.left_out.items())
-    share = f"; {cadence.mode_share:.0%} of the steps are {frequency_text(cadence.mode)}" if cadence else ""
+        decisions["left out"] = ", ".join(
+            f"{name!r} ({why})" for name, why in roles.left_out.items()
+        )
+    share = (
+        f"; {cadence.mode_share:.0%} of the steps are {frequency_text(cadence.mode)}"
+        if cadence
+        else ""
+    )
     decisions["grid"] = (
         f"{values['preprocess.frequency']}{share}; {extent.absent:.1%} of {extent.grid_rows} grid rows without a target"
     )
     decisions["season"] = season
-    decisions["windows"] = f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
+    decisions["windows"] = (
+        f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
+    )
     return decisions
 
 
@@ -247,9 +299,9 @@ def _questions(
     roles: Roles, columns: Mapping[str, Column], extent: Extent, values: Mapping[str, Any]
 ) -> tuple[str, ...]:
     asked = []
-    again = repeated(roles.stamps, roles.keys)
+    again = repeated(roles.timestamps, roles.keys)
     if again:
-        asked.append(f"{again} rows repeat a stamp of their series: data.duplicates is last")
+        asked.append(f"{again} rows repeat a timestamp of their series: data.duplicates is last")
     if values["data.sort"]:
         asked.append("rows are not in the order of time: data.sort is true")
     if extent.absent > 0.25:
@@ -257,7 +309,9 @@ def _questions(
             f"{extent.absent:.0%} of the grid is missing: preprocess.max_missing is raised to the file's level"
         )
     if roles.covariates:
-        asked.append("no covariate is marked as known_future: mark those that are planned ahead in the schema")
+        asked.append(
+            "no covariate is marked as known_future: mark those that are planned ahead in the schema"
+        )
     if roles.statics:
         asked.append("static covariates become learned vectors: see dim in the schema")
     if any(not columns[name].is_number for name in roles.targets):

@@ -40,7 +40,9 @@ class TextTable:
     decimal: str
 
 
-def read_text_table(content: bytes, where: str, *, separator: str | None, decimal: str | None) -> TextTable:
+def read_text_table(
+    content: bytes, where: str, *, separator: str | None, decimal: str | None
+) -> TextTable:
     """Split CSV text into cells.
 
     Parameters
@@ -67,7 +69,9 @@ def read_text_table(content: bytes, where: str, *, separator: str | None, decima
 
 def _decoded(content: bytes, where: str) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UsageError(f"{where} is UTF-16 text; the stages read UTF-8: iconv -f UTF-16 -t UTF-8 {where} > FILE")
+        raise UsageError(
+            f"{where} is UTF-16 text; the stages read UTF-8: iconv -f UTF-16 -t UTF-8 {where} > FILE"
+        )
     if b"\0" in content:
         raise UsageError(f"{where} is binary; give a CSV or Parquet file")
     try:
@@ -85,7 +89,9 @@ def _first_lines(text: str) -> list[str]:
 
 def _separator(lines: list[str], where: str) -> str:
     if len(lines) < 2:
-        raise UsageError(f"{where} has {len(lines)} line; a table needs a header and one row per stamp")
+        raise UsageError(
+            f"{where} has {len(lines)} line; a table needs a header and one row per timestamp"
+        )
     found = [mark for mark in SEPARATORS if _fits(lines, mark)]
     if len(found) == 1:
         return found[0]
@@ -98,7 +104,9 @@ def _separator(lines: list[str], where: str) -> str:
     widths = max(counts.values(), key=lambda each: each[0] if each else 0)
     odd = next((row for row, width in enumerate(widths) if width != widths[0]), 0)
     if not widths or widths[0] < 2 or not odd:
-        raise UsageError(f"{where}: no separator (comma, semicolon, tab or bar) in the header; write it as a CSV file")
+        raise UsageError(
+            f"{where}: no separator (comma, semicolon, tab or bar) in the header; write it as a CSV file"
+        )
     raise UsageError(
         f"{where} line {odd + 1} has {widths[odd]} cells, line 1 has {widths[0]}; "
         "the first line must be the header, and each row needs as many cells"
@@ -123,10 +131,14 @@ def _fits(lines: list[str], separator: str) -> bool:
 def _check_header(header: list[str], where: str) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise UsageError(f"{where}: column {twice[0]!r} stands twice in the header; rename one of them")
+        raise UsageError(
+            f"{where}: column {twice[0]!r} stands twice in the header; rename one of them"
+        )
     data = [name for name in header if DATUM.fullmatch(name.strip())]
     if 2 * len(data) >= len(header):
-        raise UsageError(f"{where}: line 1 looks like data ({shorten(data[0])}), not like a header; add the names")
+        raise UsageError(
+            f"{where}: line 1 looks like data ({shorten(data[0])}), not like a header; add the names"
+        )
 
 
 def _split(content: bytes, separator: str, where: str) -> pd.DataFrame:
@@ -142,18 +154,25 @@ def _split(content: bytes, separator: str, where: str) -> pd.DataFrame:
                 encoding="utf-8-sig",
             )
     except (ParserError, ParserWarning, EmptyDataError, ValueError) as error:
-        raise UsageError(f"{where}: no CSV table ({error}); each row needs as many cells as the header") from None
+        raise UsageError(
+            f"{where}: no CSV table ({error}); each row needs as many cells as the header"
+        ) from None
     if frame.empty:
-        raise UsageError(f"{where}: no rows below the header; a table needs one row per stamp")
+        raise UsageError(f"{where}: no rows below the header; a table needs one row per timestamp")
     return frame.apply(lambda column: column.fillna("").str.strip())
 
 
 def _decimal(cells: pd.DataFrame, separator: str, where: str) -> str:
     dotted = [str(name) for name in cells if _is_written(cells[name], DOT_NUMBER, ".")]
-    with_comma = {str(name): cells[name] for name in cells if _is_written(cells[name], COMMA_NUMBER, ",")}
+    with_comma = {
+        str(name): cells[name] for name in cells if _is_written(cells[name], COMMA_NUMBER, ",")
+    }
     if not with_comma:
         return "."
-    thousands = all(column[column.str.contains(",")].str.fullmatch(THOUSANDS).all() for column in with_comma.values())
+    thousands = all(
+        column[column.str.contains(",")].str.fullmatch(THOUSANDS).all()
+        for column in with_comma.values()
+    )
     if dotted or thousands or separator == ",":
         first = next(iter(with_comma))
         example = with_comma[first][with_comma[first].str.contains(",")].iloc[0]
@@ -169,4 +188,8 @@ def _is_written(column: pd.Series, pattern: str, mark: str) -> bool:
     """Nearly all cells are numbers of this form, and some hold the mark."""
     texts = column[column != ""]
     fits = texts.str.fullmatch(pattern)
-    return bool(len(texts)) and fits.mean() >= FULL_SHARE and bool((fits & texts.str.contains(mark, regex=False)).any())
+    return (
+        bool(len(texts))
+        and fits.mean() >= FULL_SHARE
+        and bool((fits & texts.str.contains(mark, regex=False)).any())
+    )

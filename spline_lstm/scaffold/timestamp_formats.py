@@ -1,4 +1,4 @@
-"""The form of stamps: every form that reads a whole column, tried on the reader of the pipeline itself."""
+"""The form of timestamps: every form that reads a whole column, tried on the reader of the pipeline itself."""
 
 import datetime
 import itertools
@@ -11,36 +11,61 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.schema import TableFormat
-from spline_lstm.tables.parsing import EPOCH_UNITS, any_fault, parse_stamps
+from spline_lstm.tables.parsing import EPOCH_UNITS, any_fault, parse_timestamps
 
-ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?)?)?\s*(Z|z|[+-]\d{2}(:?\d{2})?)?")
+ISO = re.compile(
+    r"\d{4}-\d{2}(-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?)?)?\s*(Z|z|[+-]\d{2}(:?\d{2})?)?"
+)
 DATES = (
-    *("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d"),
+    *(
+        "%d/%m/%Y",
+        "%m/%d/%Y",
+        "%d-%m-%Y",
+        "%m-%d-%Y",
+        "%d.%m.%Y",
+        "%Y-%m-%d",
+        "%Y/%m/%d",
+        "%Y.%m.%d",
+    ),
     *("%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y"),
     *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y"),
 )
 TIMES = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H.%M.%S")
 FORMS = [
-    *(f"{date}{gap}{time}" for date, time, gap in itertools.product(DATES, TIMES, (" ", "T", ", ")) if time),
+    *(
+        f"{date}{gap}{time}"
+        for date, time, gap in itertools.product(DATES, TIMES, (" ", "T", ", "))
+        if time
+    ),
     *DATES,
 ]
-COMPACT = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d %H:%M", "%Y%m%d %H:%M:%S", "%Y%m%dT%H%M%S")
+COMPACT = (
+    "%Y%m%d",
+    "%Y%m%d%H",
+    "%Y%m%d%H%M",
+    "%Y%m%d%H%M%S",
+    "%Y%m%d %H:%M",
+    "%Y%m%d %H:%M:%S",
+    "%Y%m%dT%H%M%S",
+)
 CLOCK = re.compile(r"\d{1,2}[:.]\d{2}([:.]\d{2})?( ?[AaPp][Mm])?")
-NAME_HINT = re.compile(r"time|date|stamp|epoch|unix|^ts$|^dt$|^t$|^ds$|datum|zeit|year|day", re.IGNORECASE)
+NAME_HINT = re.compile(
+    r"time|date|timestamp|epoch|unix|^ts$|^dt$|^t$|^ds$|datum|zeit|year|day", re.IGNORECASE
+)
 # 1980 to 2100: numbers of other columns seldom lie there.
 EPOCH_RANGE = (315_532_800, 4_102_444_800)
 SAMPLE = 500
 
 
-class StampForm(NamedTuple):
-    """A form, as in table_format.timestamp_format, and the stamps that it reads, ns since 1970 UTC."""
+class TimestampForm(NamedTuple):
+    """A form, as in table_format.timestamp_format, and the timestamps that it reads, ns since 1970 UTC."""
 
     form: str
-    stamps: Int[np.ndarray, " rows"]
+    timestamps: Int[np.ndarray, " rows"]
 
 
-def stamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[StampForm]:
-    """Forms that read every cell, each with different stamps; more than one: day and month are ambiguous.
+def timestamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[TimestampForm]:
+    """Forms that read every cell, each with different timestamps; more than one: day and month are ambiguous.
 
     Parameters
     ----------
@@ -49,22 +74,24 @@ def stamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[S
     forms : sequence of str or None
         Those to try; None: all that look plausible.
 
-    >>> [found.form for found in stamp_forms(pd.Series(["03/04/2021", "03/05/2021"]))]
+    >>> [found.form for found in timestamp_forms(pd.Series(["03/04/2021", "03/05/2021"]))]
     ['%d/%m/%Y', '%m/%d/%Y']
     """
-    found: list[StampForm] = []
+    found: list[TimestampForm] = []
     for form in _plausible(column) if forms is None else forms:
-        cells = parse_stamps(column.mask(column == ""), TableFormat(timestamp_format=form))
-        if not any_fault([cells]) and not any(np.array_equal(cells.values, each.stamps) for each in found):
-            found.append(StampForm(form, cells.values))
+        cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
+        if not any_fault([cells]) and not any(
+            np.array_equal(cells.values, each.timestamps) for each in found
+        ):
+            found.append(TimestampForm(form, cells.values))
     return found
 
 
 def first_unread(column: pd.Series) -> tuple[int, str] | None:
-    """Position and text of the first cell that is no stamp, in a column most of whose cells are; else None."""
+    """Position and text of the first cell that is no timestamp, in a column most of whose cells are; else None."""
     filled = column[column != ""]
     for form in _plausible(filled.head(1)) if len(filled) else ():
-        cells = parse_stamps(column.mask(column == ""), TableFormat(timestamp_format=form))
+        cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
         bad = np.any(list(cells.faults.values()), axis=0)
         if 0 < bad.mean() <= 0.5:
             position = int(np.argmax(bad))
@@ -94,9 +121,13 @@ def _plausible(column: pd.Series) -> list[str]:
 
 
 def _numeric_forms(column: pd.Series, texts: list[str]) -> list[str]:
-    """Unix time or digits such as 20240131, where the name or the order say that these are stamps."""
+    """Unix time or digits such as 20240131, where the name or the order say that these are timestamps."""
     numbers = np.array([float(text) for text in texts])
-    rises = len(column) > 2 and bool(np.all(np.diff(pd.to_numeric(column, errors="coerce")) >= 0)) and len(texts) > 2
+    rises = (
+        len(column) > 2
+        and bool(np.all(np.diff(pd.to_numeric(column, errors="coerce")) >= 0))
+        and len(texts) > 2
+    )
     if not (NAME_HINT.search(str(column.name)) or rises):
         return []
     low, high = EPOCH_RANGE
@@ -109,7 +140,9 @@ def _numeric_forms(column: pd.Series, texts: list[str]) -> list[str]:
     digits = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
     if len(lengths) == 1 and "19" <= texts[0][:2] <= "20" and (form := digits.get(lengths.pop())):
         forms += [form] if _reads(texts, form) else []
-    if NAME_HINT.search(str(column.name)) and all(re.fullmatch(r"(19|20)\d{2}", text) for text in texts):
+    if NAME_HINT.search(str(column.name)) and all(
+        re.fullmatch(r"(19|20)\d{2}", text) for text in texts
+    ):
         forms.append("%Y")
     return forms
 
@@ -123,4 +156,6 @@ def _may_read(text: str, form: str) -> bool:
 
 
 def _reads(texts: list[str], form: str) -> bool:
-    return not any_fault([parse_stamps(pd.Series(texts, dtype="str"), TableFormat(timestamp_format=form))])
+    return not any_fault(
+        [parse_timestamps(pd.Series(texts, dtype="str"), TableFormat(timestamp_format=form))]
+    )

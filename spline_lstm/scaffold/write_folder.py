@@ -23,14 +23,16 @@ from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-MOST_IN_LINE = 110
+MAX_IN_LINE = 110
 CODE = ("spline_lstm/", "stages/")
 SOURCE_FOLDER = "data/source"
 SCHEMA_FILE = "schema.json"
 EDITOR_SCHEMA = "configs/covariates.schema.json"
 # The commands in the head of a params.yaml, of the root or of any pipeline folder.
 CHECK = re.compile(r"(# .*`python -m spline_lstm check)(?: pipelines/[\w-]+)?`")
-EXPERIMENT = re.compile(r"# `dvc exp run (?:pipelines/\S+ )?-S (?:pipelines/[^\s:]+:)?([^`\s]+)`\s(?:# )?")
+EXPERIMENT = re.compile(
+    r"# `dvc exp run (?:pipelines/\S+ )?-S (?:pipelines/[^\s:]+:)?([^`\s]+)`\s(?:# )?"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Given:
             It breaks a rule.
         """
         files = {"params": params, "schema": schema}
-        texts = {what: _read_text(path, f"--{what}") for what, path in files.items() if path is not None}
+        texts = {
+            what: _read_text(path, f"--{what}") for what, path in files.items() if path is not None
+        }
         if params is not None:
             parse_params(texts["params"], str(params))
         if schema is not None:
@@ -73,7 +77,10 @@ class Given:
         if self.schema is not None:
             schema = parse_schema(self.schema, where)
             wishes = replace(
-                wishes, timestamp=schema.timestamp_col, targets=schema.target_cols, series=schema.series_col
+                wishes,
+                timestamp=schema.timestamp_col,
+                targets=schema.target_cols,
+                series=schema.series_col,
             )
         proposal = propose(content, where, wishes)
         return replace(proposal, decisions={**proposal.decisions, **self.decisions})
@@ -115,15 +122,21 @@ def _read_text(path: Path, option: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{option} {path}: {getattr(error, 'strerror', 'no UTF-8 text')}") from None
+        raise UsageError(
+            f"{option} {path}: {getattr(error, 'strerror', 'no UTF-8 text')}"
+        ) from None
 
 
 def _check_place(name: str, folder: Path, root: Path) -> None:
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} names no pipeline; use letters, digits, - and _, a letter or digit first")
+        raise UsageError(
+            f"{name!r} names no pipeline; use letters, digits, - and _, a letter or digit first"
+        )
     for needed in ("params.yaml", "dvc.yaml", "stages"):
         if not (root / needed).exists():
-            raise UsageError(f"{root.resolve()} holds no {needed}; run init in the root of the repository")
+            raise UsageError(
+                f"{root.resolve()} holds no {needed}; run init in the root of the repository"
+            )
     if os.path.lexists(folder):
         raise UsageError(f"{folder} exists and is left as it is; choose another name or remove it")
 
@@ -155,7 +168,10 @@ def write_folder(
     values = {"data.source": source, "data.schema_file": SCHEMA_FILE}
     params = given.params
     if params is None:
-        params, values = (root / "params.yaml").read_text(encoding="utf-8"), {**values, **proposal.values}
+        params, values = (
+            (root / "params.yaml").read_text(encoding="utf-8"),
+            {**values, **proposal.values},
+        )
     pattern = (root / "dvc.yaml").read_text(encoding="utf-8")
     schema = dict(proposal.schema)
     if (root / EDITOR_SCHEMA).is_file():
@@ -182,7 +198,7 @@ def render_schema(content: Mapping[str, Any]) -> str:
 def _on_one_line(text: str) -> str:
     line = re.sub(r"(?<=[\[{])\n\s*|\n\s*(?=[\]}])", "", text)
     line = re.sub(r"\n\s*", " ", line)
-    return line if len(line) <= MOST_IN_LINE else text
+    return line if len(line) <= MAX_IN_LINE else text
 
 
 def render_params(pattern: str, values: Mapping[str, Any]) -> str:
@@ -208,7 +224,9 @@ def render_head(params: str, name: str) -> str:
     # runs the pipeline with another value.
     """
     params = CHECK.sub(rf"\1 pipelines/{name}`", params, count=1)
-    return EXPERIMENT.sub(lambda found: f"# `{experiment_command(name, found[1])}`\n# ", params, count=1)
+    return EXPERIMENT.sub(
+        lambda found: f"# `{experiment_command(name, found[1])}`\n# ", params, count=1
+    )
 
 
 def experiment_command(name: str, setting: str) -> str:
@@ -315,7 +333,9 @@ def _check_folder(folder: Path, content: bytes, where: str) -> None:
     """What was written is read as the stages read it: the folder works, or is not left behind."""
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    read_raw_table(content, schema, where=where, sort=params.data.sort, duplicates=params.data.duplicates)
+    read_raw_table(
+        content, schema, where=where, sort=params.data.sort, duplicates=params.data.duplicates
+    )
 
 
 def _is_inside(path: Path, root: Path) -> bool:

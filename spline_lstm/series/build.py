@@ -73,7 +73,9 @@ def build(
     """
     if layout is None:
         anchor = fitted.anchor_ns if fitted else None
-        layout = lay_out(table, parse_frequency(params.frequency), params.snap, anchor=anchor, until=until)
+        layout = lay_out(
+            table, parse_frequency(params.frequency), params.snap, anchor=anchor, until=until
+        )
     if fitted:
         instants = fitted.split_instants
     elif instants is None:
@@ -100,15 +102,20 @@ class _Builder:
         self.table, self.schema, self.params, self.layout = table, schema, params, layout
         self.instants, self.fitted = instants, fitted
         self.columns = used_columns(table.columns, schema, params)
-        self.training = layout.stamps < instants[0]
-        self.training_rows = table.stamps < instants[0]
+        self.training = layout.timestamps < instants[0]
+        self.training_rows = table.timestamps < instants[0]
         self.categories = dict(fitted.categories) if fitted else self._fit_categories()
         self.features = plan_features(self.columns, schema, params, self.categories)
-        self.scaled, self.causal = (np.empty((layout.rows, len(self.features)), np.float32) for _ in range(2))
+        self.scaled, self.causal = (
+            np.empty((layout.rows, len(self.features)), np.float32) for _ in range(2)
+        )
         self.known_at = np.empty((layout.rows, len(self.features)), np.int32)
         self.valid = np.ones(layout.rows, dtype=bool)
         groups = len(table.series_names) + 1 if params.scaler_scope == "per_series" else 1
-        self.center, self.scale = np.zeros((groups, len(self.features))), np.ones((groups, len(self.features)))
+        self.center, self.scale = (
+            np.zeros((groups, len(self.features))),
+            np.ones((groups, len(self.features))),
+        )
         self.neutral = np.zeros(len(self.features))
         self.seasons: dict[str, int | None] = {}
         self.strengths: dict[str, dict[str, float]] = {}
@@ -137,7 +144,10 @@ class _Builder:
             neutral=tuple(self.neutral.tolist()),
         )
         raw_target = np.column_stack(targets)
-        is_target = [item.kind == "value" and item.source in self.schema.target_cols for item in self.features]
+        is_target = [
+            item.kind == "value" and item.source in self.schema.target_cols
+            for item in self.features
+        ]
         arrays = AsOfArrays(
             scaled=self.scaled,
             causal=self.causal,
@@ -145,14 +155,18 @@ class _Builder:
             valid=self.valid,
             raw_target=raw_target,
             observed=~np.isnan(raw_target),
-            timestamps=self.layout.stamps,
+            timestamps=self.layout.timestamps,
             series_offsets=self.layout.row_offsets,
             static_ids=static_ids,
             feature_names=np.array([item.name for item in self.features]),
             target_indices=np.flatnonzero(is_target).astype(np.int32),
             split_instants=self.instants,
-            future_indices=np.flatnonzero([item.known_future for item in self.features]).astype(np.int32),
-            calendar_indices=np.flatnonzero([item.kind == "calendar" for item in self.features]).astype(np.int32),
+            future_indices=np.flatnonzero([item.known_future for item in self.features]).astype(
+                np.int32
+            ),
+            calendar_indices=np.flatnonzero(
+                [item.kind == "calendar" for item in self.features]
+            ).astype(np.int32),
         )
         return Built(arrays, fitted, self.found)
 
@@ -171,7 +185,9 @@ class _Builder:
         index = {name: row for row, name in enumerate(fitted.series)}
         if fitted.scaler.per_series:
             rows = [index.get(name, -1) for name in self.table.series_names]
-            self.center, self.scale = (c[[*rows, -1]] for c in (fitted.scaler.center, fitted.scaler.scale))
+            self.center, self.scale = (
+                c[[*rows, -1]] for c in (fitted.scaler.center, fitted.scaler.scale)
+            )
         else:
             self.center, self.scale = fitted.scaler.center[None], fitted.scaler.scale[None]
 
@@ -206,7 +222,9 @@ class _Builder:
         rule = self.params.outliers
         if rule.method == "off" or not is_cleaned(self.schema, name):
             return np.zeros(len(values), dtype=bool), values
-        flags = find_outliers(values, self.table.series_offsets, window=rule.window, threshold=rule.threshold)
+        flags = find_outliers(
+            values, self.table.series_offsets, window=rule.window, threshold=rule.threshold
+        )
         return flags, np.where(flags, np.nan, values) if rule.method == "replace" else values
 
     def _per_series(self, flags: np.ndarray) -> Int[np.ndarray, " series"]:
@@ -214,10 +232,14 @@ class _Builder:
 
     def _smooth(self, name: str, values: np.ndarray) -> np.ndarray:
         offsets, series = self.table.series_offsets, self.table.series_names
-        times = (self.table.stamps - self.layout.anchor) / self.layout.step
+        times = (self.table.timestamps - self.layout.anchor) / self.layout.step
         if name not in self.strengths:
             given = self.params.smoothing.strength
-            fitted = [given] * len(series) if given else fit_strengths(times, values, offsets, self.training_rows)
+            fitted = (
+                [given] * len(series)
+                if given
+                else fit_strengths(times, values, offsets, self.training_rows)
+            )
             self.strengths[name] = dict(zip(series, fitted, strict=True))
         return smooth(times, values, offsets, strengths_of(series, self.strengths[name]))
 
@@ -228,9 +250,13 @@ class _Builder:
         if method == "seasonal" and is_cleaned(self.schema, name):
             season = self._season(name, values)
             if season is not None:
-                return fill_seasonal(placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets)
+                return fill_seasonal(
+                    placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets
+                )
         method = "pchip" if method == "seasonal" else method
-        column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
+        column = fill_column(
+            placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets
+        )
         return apply_policy(column, self.schema, name, offsets)
 
     def _season(self, name: str, values: np.ndarray) -> int | None:
@@ -279,14 +305,18 @@ class _Builder:
             for series, (begin, end) in enumerate(bounds):
                 own = observed[begin:end][seen[begin:end]]
                 if len(own):
-                    self.center[series, index], self.scale[series, index] = center_and_scale(own, kind)
+                    self.center[series, index], self.scale[series, index] = center_and_scale(
+                        own, kind
+                    )
 
     def _add_calendar(self) -> None:
         calendar = self.schema.calendar_features
         names = calendar_names(self.schema, self.params)
         if names:
             first = len(self.features) - len(names)
-            values = calendar_features(self.layout.stamps, names, calendar.country, calendar.subdivision)
+            values = calendar_features(
+                self.layout.timestamps, names, calendar.country, calendar.subdivision
+            )
             self.scaled[:, first:] = self.causal[:, first:] = values
             self.known_at[:, first:] = np.arange(self.layout.rows)[:, None]
 
@@ -297,13 +327,18 @@ class _Builder:
 
     def _statics(self) -> tuple[dict[str, tuple[str, ...]], Int[np.ndarray, "series statics"]]:
         """Texts of each static covariate in the training part, and ids per series; 0 is the unknown token."""
-        names = [n for n in self.table.statics if self.params.data_mode == "multivariate"]
+        names = [n for n in self.table.statics if self.params.feature_mode == "multivariate"]
         if self.fitted:
             known = self.fitted.statics
         else:
             trained = np.unique(self.table.series[self.training_rows])
-            texts = {name: [self.table.statics[name][series] for series in trained] for name in names}
-            known = {name: tuple(sorted({text for text in seen if text is not None})) for name, seen in texts.items()}
+            texts = {
+                name: [self.table.statics[name][series] for series in trained] for name in names
+            }
+            known = {
+                name: tuple(sorted({text for text in seen if text is not None}))
+                for name, seen in texts.items()
+            }
         ids = np.zeros((len(self.table.series_names), len(known)), dtype=np.int32)
         for column, (name, texts) in enumerate(known.items()):
             of_text = {text: index for index, text in enumerate(texts, start=1)}

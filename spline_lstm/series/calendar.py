@@ -1,4 +1,4 @@
-"""Calendar features: functions of the stamp alone, known for any time."""
+"""Calendar features: functions of the timestamp alone, known for any time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ HOLIDAY = "is_holiday"
 
 
 def calendar_features(
-    stamps: Int[np.ndarray, " rows"],
+    timestamps: Int[np.ndarray, " rows"],
     names: Sequence[str],
     country: str | None = None,
     subdivision: str | None = None,
@@ -26,7 +26,7 @@ def calendar_features(
 
     Parameters
     ----------
-    stamps : [rows] ns since 1970 UTC
+    timestamps : [rows] ns since 1970 UTC
     names : ``hour_*``, ``dow_*``, ``doy_*`` or ``month_*`` with ``sin`` or ``cos``, and ``is_holiday``
     country, subdivision : whose holidays, as in the package holidays
 
@@ -35,31 +35,34 @@ def calendar_features(
     [rows, features] float64 in -1..1. The position is continuous: 06:30 is 6.5 / 24 of a turn.
     """
     if not names:
-        return np.empty((len(stamps), 0))
-    turns = {cycle: _turns(stamps, cycle) for cycle in {name.rsplit("_", 1)[0] for name in names if name != HOLIDAY}}
+        return np.empty((len(timestamps), 0))
+    turns = {
+        cycle: _turns(timestamps, cycle)
+        for cycle in {name.rsplit("_", 1)[0] for name in names if name != HOLIDAY}
+    }
     functions = {"sin": np.sin, "cos": np.cos}
     columns = []
     for name in names:
         if name == HOLIDAY:
-            columns.append(_holidays(stamps, country, subdivision))
+            columns.append(_holidays(timestamps, country, subdivision))
             continue
         cycle, function = name.rsplit("_", 1)
         columns.append(functions[function](TURN * turns[cycle]))
     return np.column_stack(columns)
 
 
-def _holidays(stamps: np.ndarray, country: str | None, subdivision: str | None) -> np.ndarray:
+def _holidays(timestamps: np.ndarray, country: str | None, subdivision: str | None) -> np.ndarray:
     """1 on public holidays (of the UTC date), else 0."""
-    days, position = np.unique(stamps // DAY_NS, return_inverse=True)
+    days, position = np.unique(timestamps // DAY_NS, return_inverse=True)
     dates = pd.DatetimeIndex((days * DAY_NS).view("datetime64[ns]"))
     years = range(dates[0].year, dates[-1].year + 1)
     known = holidays.country_holidays(country or "", subdiv=subdivision, years=years)
     return np.array([date in known for date in dates.date], dtype=np.float64)[position]
 
 
-def _turns(stamps: np.ndarray, cycle: str) -> np.ndarray:
-    moments = pd.DatetimeIndex(stamps.view("datetime64[ns]"))
-    day = (stamps % DAY_NS) / DAY_NS
+def _turns(timestamps: np.ndarray, cycle: str) -> np.ndarray:
+    moments = pd.DatetimeIndex(timestamps.view("datetime64[ns]"))
+    day = (timestamps % DAY_NS) / DAY_NS
     if cycle == "hour":
         return day
     if cycle == "dow":

@@ -12,11 +12,15 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.series.outliers import hampel
-from spline_lstm.series.smoothing import FEWEST_FITTED, filter_level, fit_strength
+from spline_lstm.series.smoothing import MIN_FITTED, filter_level, fit_strength
 
 
 def find_outliers(
-    values: Float[np.ndarray, " rows"], series_offsets: Int[np.ndarray, " bounds"], *, window: int, threshold: float
+    values: Float[np.ndarray, " rows"],
+    series_offsets: Int[np.ndarray, " bounds"],
+    *,
+    window: int,
+    threshold: float,
 ) -> Bool[np.ndarray, " rows"]:
     """Flags of the causal Hampel rule, each series on its own."""
     bounds = itertools.pairwise(series_offsets)
@@ -42,11 +46,11 @@ def fit_strengths(
     strengths = []
     for begin, end in itertools.pairwise(series_offsets):
         known = begin + np.flatnonzero(training[begin:end] & ~np.isnan(values[begin:end]))
-        enough = len(known) >= FEWEST_FITTED
+        enough = len(known) >= MIN_FITTED
         strengths.append(fit_strength(times[known], values[known]) if enough else np.nan)
     if np.isnan(strengths).all():
         raise TooLittleDataError(
-            f"smoothing: no series has {FEWEST_FITTED} observed training values; lengthen the training part or "
+            f"smoothing: no series has {MIN_FITTED} observed training values; lengthen the training part or "
             "give preprocess.smoothing.strength as a number"
         )
     return np.where(np.isnan(strengths), np.nanmedian(strengths), strengths).tolist()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-STATISTICS = ("mean_shift", "spread_ratio", "psi", "ks")
+STATISTICS = ("mean_shift", "std_ratio", "psi", "ks")
 BINS = 10
 SMALLEST_SHARE = 1e-4
 
@@ -22,7 +22,7 @@ def drift_report(
     """Four statistics per column; NaN is ignored.
 
     - ``mean_shift = (mean(other) - mean(train)) / std(train)``
-    - ``spread_ratio = std(other) / std(train)``
+    - ``std_ratio = std(other) / std(train)``
     - ``psi``, the population stability index ``sum_b (q_b - p_b) * log(q_b / p_b)``: shares `p` of
       the train and `q` of the other values in 10 bins between the deciles of the train values
       (equal deciles merge), each share at least 1e-4 (Siddiqi 2006, "Credit Risk Scorecards":
@@ -43,7 +43,7 @@ def drift_report(
     -------
     dict
         ``{name: {statistic: float or None}}`` in the order of `names`. `mean_shift` and
-        `spread_ratio` are None too where the train values are constant.
+        `std_ratio` are None too where the train values are constant.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def _column(train: np.ndarray, other: np.ndarray, min_values: int) -> dict[str, 
     std = float(train.std()) if np.ptp(train) > 0 else None
     return {
         "mean_shift": float(other.mean() - train.mean()) / std if std else None,
-        "spread_ratio": float(other.std()) / std if std else None,
+        "std_ratio": float(other.std()) / std if std else None,
         "psi": population_stability(train, other),
         "ks": kolmogorov_smirnov(train, other),
     }
@@ -79,7 +79,10 @@ def population_stability(train: Float[np.ndarray, " n"], other: Float[np.ndarray
 def kolmogorov_smirnov(train: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> float:
     """Largest difference between the two empirical distribution functions."""
     everywhere = np.concatenate([train, other])
-    p, q = (np.searchsorted(np.sort(part), everywhere, side="right") / len(part) for part in (train, other))
+    p, q = (
+        np.searchsorted(np.sort(part), everywhere, side="right") / len(part)
+        for part in (train, other)
+    )
     return float(np.abs(p - q).max())
 
 
@@ -88,7 +91,9 @@ def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.maximum(counts / len(values), SMALLEST_SHARE)
 
 
-def warnings_of(report: Mapping[str, Mapping[str, float | None]], thresholds: Mapping[str, float]) -> list[str]:
+def warnings_of(
+    report: Mapping[str, Mapping[str, float | None]], thresholds: Mapping[str, float]
+) -> list[str]:
     """One line per statistic beyond its limit.
 
     Parameters
@@ -97,14 +102,14 @@ def warnings_of(report: Mapping[str, Mapping[str, float | None]], thresholds: Ma
         Result of `drift_report`.
     thresholds : mapping
         Limit per statistic; those not named are not judged. `mean_shift` counts in both
-        directions, and so does `spread_ratio`: a limit of 2 warns above 2 and below 1/2.
+        directions, and so does `std_ratio`: a limit of 2 warns above 2 and below 1/2.
 
     Raises
     ------
     ValueError
         `thresholds` names an unknown statistic.
 
-    >>> warnings_of({"temp": {"mean_shift": -1.5, "spread_ratio": 1.0, "psi": 0.1, "ks": None}}, {"mean_shift": 0.5})
+    >>> warnings_of({"temp": {"mean_shift": -1.5, "std_ratio": 1.0, "psi": 0.1, "ks": None}}, {"mean_shift": 0.5})
     ['temp: mean_shift -1.5 exceeds the limit 0.5']
     """
     unknown = set(thresholds) - set(STATISTICS)
@@ -122,6 +127,6 @@ def _breach(statistic: str, figure: float | None, limit: float | None) -> str:
     """How `figure` breaks its limit, in words; empty if it does not."""
     if figure is None or limit is None:
         return ""
-    if statistic == "spread_ratio" and figure * limit < 1:
+    if statistic == "std_ratio" and figure * limit < 1:
         return f"is below the limit 1/{limit:g}"
     return f"exceeds the limit {limit:g}" if abs(figure) > limit else ""

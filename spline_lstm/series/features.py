@@ -39,9 +39,11 @@ class Feature:
     category: int = -1
 
 
-def used_columns(columns: Sequence[str], schema: Schema, params: PreprocessParams) -> tuple[str, ...]:
+def used_columns(
+    columns: Sequence[str], schema: Schema, params: PreprocessParams
+) -> tuple[str, ...]:
     """Columns of the raw table that become features: all, or the targets alone."""
-    return tuple(columns) if params.data_mode == "multivariate" else tuple(schema.target_cols)
+    return tuple(columns) if params.feature_mode == "multivariate" else tuple(schema.target_cols)
 
 
 def is_cleaned(schema: Schema, name: str) -> bool:
@@ -51,7 +53,10 @@ def is_cleaned(schema: Schema, name: str) -> bool:
 
 
 def plan_features(
-    columns: Sequence[str], schema: Schema, params: PreprocessParams, categories: Mapping[str, tuple[str, ...]]
+    columns: Sequence[str],
+    schema: Schema,
+    params: PreprocessParams,
+    categories: Mapping[str, tuple[str, ...]],
 ) -> tuple[Feature, ...]:
     """Targets, dynamic covariates, added channels, calendar features.
 
@@ -64,20 +69,30 @@ def plan_features(
     features = [feature for name in columns for feature in _of_column(name, schema, categories)]
     if params.smoothing.method == "channel":
         features += [
-            Feature(f"{name}_smooth", name, "smooth", scaled=True) for name in columns if is_cleaned(schema, name)
+            Feature(f"{name}_smooth", name, "smooth", scaled=True)
+            for name in columns
+            if is_cleaned(schema, name)
         ]
     if params.was_missing:
         features += [Feature(f"{name}_was_missing", name, "missing") for name in schema.target_cols]
-    return (*features, *(Feature(name, name, "calendar", known_future=True) for name in calendar_names(schema, params)))
+    return (
+        *features,
+        *(
+            Feature(name, name, "calendar", known_future=True)
+            for name in calendar_names(schema, params)
+        ),
+    )
 
 
 def calendar_names(schema: Schema, params: PreprocessParams) -> tuple[str, ...]:
     """Calendar features in use."""
     calendar = schema.calendar_features
-    return calendar.features if calendar.enabled and params.data_mode == "multivariate" else ()
+    return calendar.features if calendar.enabled and params.feature_mode == "multivariate" else ()
 
 
-def _of_column(name: str, schema: Schema, categories: Mapping[str, tuple[str, ...]]) -> list[Feature]:
+def _of_column(
+    name: str, schema: Schema, categories: Mapping[str, tuple[str, ...]]
+) -> list[Feature]:
     covariate = schema.covariate(name)
     if covariate is None:
         return [Feature(name, name, "value", scaled=True)]
@@ -94,9 +109,13 @@ def _of_column(name: str, schema: Schema, categories: Mapping[str, tuple[str, ..
 
 def category_ids(codes: np.ndarray, texts: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Positions in `texts` to ids: 1 for the first of the `known` texts, 0 for any other, NaN stays."""
-    table = np.array([known.index(text) + 1 if text in known else 0 for text in texts], dtype=np.float64)
+    table = np.array(
+        [known.index(text) + 1 if text in known else 0 for text in texts], dtype=np.float64
+    )
     missing = np.isnan(codes)
-    return np.where(missing, np.nan, np.append(table, np.nan)[np.where(missing, 0, codes).astype(np.int64)])
+    return np.where(
+        missing, np.nan, np.append(table, np.nan)[np.where(missing, 0, codes).astype(np.int64)]
+    )
 
 
 def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndarray) -> Column:
@@ -113,7 +132,7 @@ def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndar
         filled = fills.hold_then_zero(column)
     else:
         filled = fills.hold(column)
-    return fills.known_ahead(filled, row_offsets) if covariate.known_future else filled
+    return fills.known_future(filled, row_offsets) if covariate.known_future else filled
 
 
 def feature_column(column: Column, feature: Feature) -> Column:
@@ -124,7 +143,8 @@ def feature_column(column: Column, feature: Feature) -> Column:
         return Column(flag, flag, flag, rows, np.ones(len(flag), dtype=bool))
     if feature.kind == "category":
         filled, causal = (
-            np.where(np.isnan(ids), 0.0, ids == feature.category) for ids in (column.filled, column.causal)
+            np.where(np.isnan(ids), 0.0, ids == feature.category)
+            for ids in (column.filled, column.causal)
         )
         return Column(column.raw, filled, causal, column.known_at, np.ones(len(filled), dtype=bool))
     return column

@@ -44,7 +44,9 @@ def fill_seasonal(
     season : int
         Rows in one season.
     """
-    plain = fill_column(placed, values, rows, method=RESIDUAL_METHOD, max_gap=max_gap, row_offsets=row_offsets)
+    plain = fill_column(
+        placed, values, rows, method=RESIDUAL_METHOD, max_gap=max_gap, row_offsets=row_offsets
+    )
     profile = panel_profile(plain.raw, row_offsets, season)
     observed = np.flatnonzero(~np.isnan(plain.raw))
     profiled = ~np.isnan(profile[observed])
@@ -55,9 +57,13 @@ def fill_seasonal(
     knots = observed[profiled]
     times, starts = knots.astype(np.float64), np.searchsorted(knots, row_offsets[:-1])
     at = gaps[seasonal]
-    residual = interpolate(times, (plain.raw - profile)[knots], at.astype(np.float64), RESIDUAL_METHOD, starts)
+    residual = interpolate(
+        times, (plain.raw - profile)[knots], at.astype(np.float64), RESIDUAL_METHOD, starts
+    )
     plain.filled[at] = profile[at] + residual
-    plain.known_at[at] = known_rows(knots, times, at.astype(np.float64), RESIDUAL_METHOD, NEVER, starts)
+    plain.known_at[at] = known_rows(
+        knots, times, at.astype(np.float64), RESIDUAL_METHOD, NEVER, starts
+    )
     open_yet = begun & ~seasonal
     plain.known_at[gaps[open_yet]] = np.maximum(plain.known_at[gaps[open_yet]], right[open_yet])
     return Column(plain.raw, plain.filled, _seasonal_causal(placed, values, plain, profile, row_offsets),
@@ -93,7 +99,7 @@ def _seasonal_causal(
 ) -> np.ndarray:
     present = ~np.isnan(values)
     last = last_seen(placed.seen[present], row_offsets)
-    # The profile of a row is known a season earlier, also that of a row just ahead of the stamp.
+    # The profile of a row is known a season earlier, also that of a row just ahead of the timestamp.
     nearest = np.floor(placed.times[present] + 0.5).astype(np.int64)
     difference = np.append(values[present] - profile[nearest], np.nan)[last]
     follows = profile + difference
@@ -120,7 +126,7 @@ def hold_then_zero(column: Column) -> Column:
     return Column(column.raw, filled, causal, held.known_at, np.ones(len(filled), dtype=bool))
 
 
-def known_ahead(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:
+def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:
     """A column that is known in advance: the ends are held both ways, and every value is known at any time."""
     bounds = itertools.pairwise(row_offsets)
     filled = np.where(np.isnan(column.filled), column.causal, column.filled)

@@ -1,7 +1,7 @@
 """The regular grid: observations of one column as as-of arrays.
 
 Row i of the grid is the instant ``start + i * step`` and stands for the time up to row i + 1. A
-forecast origin t is a row; *known before t* are the observations with a stamp before the instant
+forecast origin t is a row; *known before t* are the observations with a timestamp before the instant
 of row t. Three arrays answer what is known of a cell:
 
 ``filled``    the observation, or the spline value inside a gap (it needs observations after the cell)
@@ -38,21 +38,21 @@ class Grid:
     rows: int
 
     @property
-    def stamps(self) -> Int[np.ndarray, " rows"]:
+    def timestamps(self) -> Int[np.ndarray, " rows"]:
         """Instants of all rows, ns since 1970 UTC."""
         return self.start + self.step * np.arange(self.rows, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Observations of one series put in relation to the grid, in order of their stamps.
+    """Observations of one series put in relation to the grid, in order of their timestamps.
 
     Attributes
     ----------
     times : [observations] float64, in steps after row 0; whole numbers where snapped
     snapped : [observations] bool, the observation stands for its grid row
-    seen : [observations] int64, row in whose step the stamp lies
-    settled : [observations] int64, row by whose end `times` can no longer change: a stamp before a
+    seen : [observations] int64, row in whose step the timestamp lies
+    settled : [observations] int64, row by whose end `times` can no longer change: a timestamp before a
         row may stand for it, unless a nearer one follows
     """
 
@@ -82,35 +82,42 @@ class Column:
     valid: Bool[np.ndarray, " rows"]
 
 
-def make_grid(stamps: Int[np.ndarray, " observations"], anchor: int, step: int, until: int | None = None) -> Grid:
-    """The smallest grid through `anchor` whose rows cover `stamps`, each in its nearest row.
+def make_grid(
+    timestamps: Int[np.ndarray, " observations"], anchor: int, step: int, until: int | None = None
+) -> Grid:
+    """The smallest grid through `anchor` whose rows cover `timestamps`, each in its nearest row.
 
     With `until` (ns) the grid ends no earlier than with the last row before that instant, so that a forecast
     can be made there although the latest observations are missing.
     """
-    first, last = ((int(stamp) - anchor + step // 2) // step for stamp in (stamps.min(), stamps.max()))
+    first, last = (
+        (int(timestamp) - anchor + step // 2) // step
+        for timestamp in (timestamps.min(), timestamps.max())
+    )
     if until is not None:
         last = max(last, (until - anchor - 1) // step)
     return Grid(start=anchor + first * step, step=step, rows=last - first + 1)
 
 
-def place(stamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> Placed:
-    """Put increasing stamps on the grid: within `snap` steps of a row they stand for the row itself.
+def place(timestamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> Placed:
+    """Put increasing timestamps on the grid: within `snap` steps of a row they stand for the row itself.
 
-    Of several stamps near one row the nearest stands for it (the earlier of two equally near ones);
+    Of several timestamps near one row the nearest stands for it (the earlier of two equally near ones);
     the others stay off the grid and only shape the spline.
     """
-    return _place(stamps - grid.start, np.zeros(len(stamps), dtype=np.int64), grid.step, snap)
+    return _place(
+        timestamps - grid.start, np.zeros(len(timestamps), dtype=np.int64), grid.step, snap
+    )
 
 
 def _place(offset: np.ndarray, base: np.ndarray, step: int, snap: float) -> Placed:
-    """Place stamps that lie `offset` ns after row `base`, the first of their series."""
+    """Place timestamps that lie `offset` ns after row `base`, the first of their series."""
     seen = offset // step
     after = offset - seen * step
     seen += base
     late = 2 * after >= step
     row = seen + late
-    # From whole nanoseconds, so that a stamp is equally near on both sides of a row.
+    # From whole nanoseconds, so that a timestamp is equally near on both sides of a row.
     distance = np.where(late, step - after, after) / step
     near = distance <= snap
     snapped = near.copy()
@@ -126,7 +133,7 @@ def _place(offset: np.ndarray, base: np.ndarray, step: int, snap: float) -> Plac
 
 
 def place_panel(
-    stamps: Int[np.ndarray, " observations"],
+    timestamps: Int[np.ndarray, " observations"],
     series: Int[np.ndarray, " observations"],
     grids: Sequence[Grid],
     row_offsets: Int[np.ndarray, " bounds"],
@@ -136,7 +143,7 @@ def place_panel(
 
     Parameters
     ----------
-    stamps : [observations] increasing within each series
+    timestamps : [observations] increasing within each series
     series : [observations] index of the series, increasing
     grids : one per series, of one step
     row_offsets : [series + 1] first grid row of each series, and the end
@@ -149,12 +156,14 @@ def place_panel(
     """
     starts = np.array([grid.start for grid in grids], dtype=np.int64)
     base = row_offsets[series]
-    placed = _place(stamps - starts[series], base, grids[0].step, snap)
-    # A stamp just before row 0 stands for row 0: it must not be seen in the series before.
+    placed = _place(timestamps - starts[series], base, grids[0].step, snap)
+    # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
     return Placed(placed.times, placed.snapped, np.maximum(placed.seen, base), placed.settled)
 
 
-def on_grid(placed: Placed, values: Float[np.ndarray, " observations"], rows: int) -> Float[np.ndarray, " rows"]:
+def on_grid(
+    placed: Placed, values: Float[np.ndarray, " observations"], rows: int
+) -> Float[np.ndarray, " rows"]:
     """The observation of each row, NaN where there is none."""
     raw = np.full(rows, np.nan)
     raw[placed.times[placed.snapped].astype(np.int64)] = values[placed.snapped]
@@ -195,7 +204,9 @@ def fill_column(
     causal = np.append(held, np.nan)[last]
     valid = _age(last, empty, offsets) <= max_gap
 
-    times, settled, held = _distinct(placed.times[present], placed.snapped[present], placed.settled[present], held)
+    times, settled, held = _distinct(
+        placed.times[present], placed.snapped[present], placed.settled[present], held
+    )
     starts = np.searchsorted(times, offsets[:-1] - 0.5)
     gaps = np.flatnonzero(empty)
     gaps = gaps[gap_length(times, gaps, starts) <= max_gap]
@@ -204,10 +215,14 @@ def fill_column(
     filled[gaps] = interpolate(times, held, at, method, starts)
     known_at = np.where(empty, NEVER, np.arange(rows, dtype=np.int32))
     known_at[gaps] = known_rows(np.maximum.accumulate(settled), times, at, method, NEVER, starts)
-    return Column(raw=raw, filled=filled, causal=causal, known_at=known_at.astype(np.int32), valid=valid)
+    return Column(
+        raw=raw, filled=filled, causal=causal, known_at=known_at.astype(np.int32), valid=valid
+    )
 
 
-def last_seen(seen: Int[np.ndarray, " present"], row_offsets: Int[np.ndarray, " bounds"]) -> Int[np.ndarray, " rows"]:
+def last_seen(
+    seen: Int[np.ndarray, " present"], row_offsets: Int[np.ndarray, " bounds"]
+) -> Int[np.ndarray, " rows"]:
     """Index of the latest observation up to each row, -1 before the first of its series; `seen` increases."""
     last = np.full(row_offsets[-1], -1, dtype=np.int64)
     # Of several observations in one step the latest is assigned last, and stays.

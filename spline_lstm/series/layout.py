@@ -20,25 +20,29 @@ class Layout:
     anchor : int, ns
     grids : one per series
     row_offsets : [series + 1] int64, first grid row of each series, and the end
-    observation_stamps, observation_series : [observations] int64, of the raw table
+    observation_timestamps, observation_series : [observations] int64, of the raw table
     snap : float, steps
     """
 
     anchor: int
     grids: tuple[Grid, ...]
     row_offsets: Int[np.ndarray, " bounds"]
-    observation_stamps: Int[np.ndarray, " observations"]
+    observation_timestamps: Int[np.ndarray, " observations"]
     observation_series: Int[np.ndarray, " observations"]
     snap: float
 
-    def place(self, values: Float[np.ndarray, " observations"]) -> tuple[Placed, Float[np.ndarray, " present"]]:
+    def place(
+        self, values: Float[np.ndarray, " observations"]
+    ) -> tuple[Placed, Float[np.ndarray, " present"]]:
         """Where the observations of one column lie on the grid, and these observations without the missing ones.
 
         A row of the table in which the column is missing takes no grid row from it.
         """
         present = ~np.isnan(values)
-        stamps, series = self.observation_stamps[present], self.observation_series[present]
-        return place_panel(stamps, series, self.grids, self.row_offsets, self.snap), values[present]
+        timestamps, series = self.observation_timestamps[present], self.observation_series[present]
+        return place_panel(timestamps, series, self.grids, self.row_offsets, self.snap), values[
+            present
+        ]
 
     @property
     def step(self) -> int:
@@ -51,18 +55,22 @@ class Layout:
         return int(self.row_offsets[-1])
 
     @property
-    def stamps(self) -> Int[np.ndarray, " rows"]:
+    def timestamps(self) -> Int[np.ndarray, " rows"]:
         """Instants of all rows, ns since 1970 UTC."""
-        return np.concatenate([grid.stamps for grid in self.grids])
+        return np.concatenate([grid.timestamps for grid in self.grids])
 
 
-def lay_out(table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None) -> Layout:
-    """Put the rows of a table on grids of `step` ns through `anchor` (default: the first stamp of all)."""
-    anchor = int(table.stamps.min()) if anchor is None else anchor
+def lay_out(
+    table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None
+) -> Layout:
+    """Put the rows of a table on grids of `step` ns through `anchor` (default: the first timestamp of all)."""
+    anchor = int(table.timestamps.min()) if anchor is None else anchor
     bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)
-    grids = tuple(make_grid(table.stamps[begin:end], anchor, step, until) for begin, end in bounds)
+    grids = tuple(
+        make_grid(table.timestamps[begin:end], anchor, step, until) for begin, end in bounds
+    )
     row_offsets = np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64)
-    return Layout(anchor, grids, row_offsets, table.stamps, table.series, snap)
+    return Layout(anchor, grids, row_offsets, table.timestamps, table.series, snap)
 
 
 def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two_or_three"]:

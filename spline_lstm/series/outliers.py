@@ -24,7 +24,9 @@ FEW_VALUES = 200_000
 BLOCK = 2**20
 
 
-def hampel(values: Float[np.ndarray, " n"], *, window: int, threshold: float) -> Bool[np.ndarray, " n"]:
+def hampel(
+    values: Float[np.ndarray, " n"], *, window: int, threshold: float
+) -> Bool[np.ndarray, " n"]:
     """Flag `x_i` where ``|x_i - m_i| > threshold * s_i``.
 
     `m_i` is the median of the `window` observations before `x_i` (of all there are, at least

@@ -17,14 +17,23 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from spline_lstm.reporting.style import BLUE, DASHES, GREEN, GREY, INK, ORANGE, house_style, save_png
+from spline_lstm.reporting.style import (
+    BLUE,
+    DASHES,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    house_style,
+    save_png,
+)
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 
-MOST_FILLED, MOST_OPEN = 4, 2
-MOST_CONTEXT = 48
-MOST_COLUMNS = 30
+MAX_FILLED, MAX_OPEN = 4, 2
+MAX_CONTEXT = 48
+MAX_COLUMNS = 30
 TIME_BINS = 100
 DAY_NS = 86_400_000_000_000
 CURVE_BINS = 600
@@ -63,7 +72,12 @@ class Stretch:
 
 
 def worst_gaps(
-    arrays: AsOfArrays, scaler: Scaler, series_names: Sequence[str], *, filled: int = MOST_FILLED, left: int = MOST_OPEN
+    arrays: AsOfArrays,
+    scaler: Scaler,
+    series_names: Sequence[str],
+    *,
+    filled: int = MAX_FILLED,
+    left: int = MAX_OPEN,
 ) -> list[Stretch]:
     """The longest gaps that were filled, then the longest that were left missing, over all targets and series.
 
@@ -80,14 +94,23 @@ def worst_gaps(
     filled, left : int
         Most gaps of either kind.
     """
-    gaps = [gap for target in range(len(arrays.target_indices)) for gap in _ranked_gaps(arrays, target)]
+    gaps = [
+        gap for target in range(len(arrays.target_indices)) for gap in _ranked_gaps(arrays, target)
+    ]
     gaps.sort(key=lambda gap: gap[0])
-    chosen = [gap[1:] for gap in gaps if gap[4]][:filled] + [gap[1:] for gap in gaps if not gap[4]][:left]
+    chosen = [gap[1:] for gap in gaps if gap[4]][:filled] + [gap[1:] for gap in gaps if not gap[4]][
+        :left
+    ]
     chosen = chosen or [(0, 0, 0, True)]
-    return [_stretch(arrays, scaler, series_names, target, begin, end) for target, begin, end, _ in chosen]
+    return [
+        _stretch(arrays, scaler, series_names, target, begin, end)
+        for target, begin, end, _ in chosen
+    ]
 
 
-def _ranked_gaps(arrays: AsOfArrays, target: int) -> list[tuple[tuple[float, ...], int, int, int, bool]]:
+def _ranked_gaps(
+    arrays: AsOfArrays, target: int
+) -> list[tuple[tuple[float, ...], int, int, int, bool]]:
     """Gaps between two observations of one series: rank (smaller is worse), target, first row, end, filled."""
     z = arrays.scaled[:, arrays.target_indices[target]]
     found = []
@@ -97,14 +120,18 @@ def _ranked_gaps(arrays: AsOfArrays, target: int) -> list[tuple[tuple[float, ...
             left, right = int(rows[before]), int(rows[before + 1])
             jump = float(abs(z[right] - z[left]))
             is_filled = not np.isnan(z[left + 1 : right]).any()
-            found.append(((left + 1 - right, -jump, target, left), target, left + 1, right, is_filled))
+            found.append(
+                ((left + 1 - right, -jump, target, left), target, left + 1, right, is_filled)
+            )
     return found
 
 
-def _stretch(arrays: AsOfArrays, scaler: Scaler, names: Sequence[str], target: int, begin: int, end: int) -> Stretch:
+def _stretch(
+    arrays: AsOfArrays, scaler: Scaler, names: Sequence[str], target: int, begin: int, end: int
+) -> Stretch:
     series = int(np.searchsorted(arrays.series_offsets, begin, side="right")) - 1
     length = end - begin
-    reach = min(max(12, 2 * length), max(MOST_CONTEXT, length // 2)) if length else 2 * MOST_CONTEXT
+    reach = min(max(12, 2 * length), max(MAX_CONTEXT, length // 2)) if length else 2 * MAX_CONTEXT
     first = max(int(arrays.series_offsets[series]), begin - reach)
     last = min(int(arrays.series_offsets[series + 1]), end + reach)
     name = str(arrays.feature_names[arrays.target_indices[target]])
@@ -139,7 +166,9 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
                 "gap": number,
                 "series": item.series,
                 "target": item.target,
-                "timestamp": pd.to_datetime(item.timestamps, unit="ns").strftime("%Y-%m-%dT%H:%M:%S"),
+                "timestamp": pd.to_datetime(item.timestamps, unit="ns").strftime(
+                    "%Y-%m-%dT%H:%M:%S"
+                ),
                 "raw": item.raw,
                 "filled": item.filled,
                 "causal": item.causal,
@@ -148,7 +177,9 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
         )
         for number, item in enumerate(stretches, start=1)
     ]
-    apart = [part.reindex([-1, *part.index]) if number else part for number, part in enumerate(parts)]
+    apart = [
+        part.reindex([-1, *part.index]) if number else part for number, part in enumerate(parts)
+    ]
     table = pd.concat(apart, ignore_index=True)
     table["gap"] = table["gap"].bfill().astype(np.int64)
     table.insert(4, "row", np.arange(1, len(table) + 1))
@@ -167,7 +198,11 @@ def plot_spline(path: Path, stretches: Sequence[Stretch]) -> None:
         for axis in axes[len(stretches) :]:
             axis.set_visible(False)
         figure.suptitle("The longest gaps: filled, and left missing")
-        labels = {text: handle for axis in axes for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+        labels = {
+            text: handle
+            for axis in axes
+            for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
         figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4)
         save_png(figure, path)
 
@@ -179,13 +214,23 @@ def _draw_stretch(axis: Axes, item: Stretch) -> None:
     if length:
         half = (times[1] - times[0]) / 2
         colour = "#f3f6f9" if item.is_filled else "#fbeee6"
-        axis.axvspan(times[item.gap.start] - half, times[item.gap.stop - 1] + half, color=colour, zorder=0, linewidth=0)
+        axis.axvspan(
+            times[item.gap.start] - half,
+            times[item.gap.stop - 1] + half,
+            color=colour,
+            zorder=0,
+            linewidth=0,
+        )
         causal = {"color": ORANGE, "linewidth": 1.5, "dashes": DASHES[0]}
         axis.plot(times[around], item.causal[around], label="known before the gap closes", **causal)
     axis.plot(times, item.filled, color=BLUE, linewidth=1.6, label="filled")
     if item.smoothed is not None:
-        axis.plot(times, item.smoothed, color=GREEN, linewidth=1.4, label="smoothed, from the past alone")
-    axis.plot(times, item.raw, color=INK, linestyle="", marker="o", markersize=2.4, label="observed")
+        axis.plot(
+            times, item.smoothed, color=GREEN, linewidth=1.4, label="smoothed, from the past alone"
+        )
+    axis.plot(
+        times, item.raw, color=INK, linestyle="", marker="o", markersize=2.4, label="observed"
+    )
     what = f"{length} rows {'filled' if item.is_filled else 'left missing'}" if length else "no gap"
     axis.set_title(f"{item.series + ': ' if item.series else ''}{what}")
     axis.set_ylabel(item.target)
@@ -214,15 +259,20 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
     width = -(-((last - first) // step + 1) // bins) * step
     count = (last - first) // width + 1
     expected = np.bincount((arrays.timestamps - first) // width, minlength=count)
-    # Stamps may lie half a step outside the grid.
-    place = np.clip((table.stamps - first + step // 2) // width, 0, count - 1)
+    # Timestamps may lie half a step outside the grid.
+    place = np.clip((table.timestamps - first + step // 2) // width, 0, count - 1)
     since = width * np.flatnonzero(expected)
     begins = pd.to_datetime(first + since, unit="ns").strftime("%Y-%m-%dT%H:%M:%S")
     parts = []
     for index, name in enumerate(table.columns):
         present = np.bincount(place[~np.isnan(table.values[:, index])], minlength=count)
         share = 1 - present[expected > 0] / expected[expected > 0]
-        content = {"timestamp": begins, "day": since / DAY_NS, "column": name, "missing": np.clip(share, 0.0, 1.0)}
+        content = {
+            "timestamp": begins,
+            "day": since / DAY_NS,
+            "column": name,
+            "missing": np.clip(share, 0.0, 1.0),
+        }
         parts.append(pd.DataFrame(content | {"rows": expected[expected > 0]}))
     return pd.concat(parts, ignore_index=True)
 
@@ -232,7 +282,7 @@ def plot_missing(path: Path, missing: pd.DataFrame) -> None:
     wide = missing.pivot_table(index="column", columns="timestamp", values="missing", sort=False)
     rows = missing.pivot_table(index="column", columns="timestamp", values="rows", sort=False)
     total = (wide * rows).sum(axis=1) / rows.sum(axis=1)
-    kept = total.index.isin(total.sort_values(ascending=False, kind="stable").index[:MOST_COLUMNS])
+    kept = total.index.isin(total.sort_values(ascending=False, kind="stable").index[:MAX_COLUMNS])
     wide, total = wide[kept], total[kept]
     edges = _dates(pd.to_datetime(wide.columns).as_unit("ns").astype("int64").to_numpy())
     width = edges[1] - edges[0] if len(edges) > 1 else np.timedelta64(1, "D")
@@ -256,7 +306,9 @@ def plot_missing(path: Path, missing: pd.DataFrame) -> None:
         for line in range(1, len(wide)):
             axis.axhline(line, color="white", linewidth=2)
         _date_axis(axis)
-        bar = figure.colorbar(mesh, ax=axis, label="share missing", format=PercentFormatter(1.0, decimals=0), pad=0.02)
+        bar = figure.colorbar(
+            mesh, ax=axis, label="share missing", format=PercentFormatter(1.0, decimals=0), pad=0.02
+        )
         bar.outline.set_visible(False)
         figure.suptitle("Missing values over time")
         save_png(figure, path)
@@ -274,41 +326,64 @@ def plot_splits(path: Path, arrays: AsOfArrays) -> None:
             axis.set_ylabel(names[target])
         _date_axis(axes[-1])
         n_series = len(arrays.series_offsets) - 1
-        figure.suptitle("Training, validation and test part" + (f" of {n_series} series" if n_series > 1 else ""))
+        figure.suptitle(
+            "Training, validation and test part"
+            + (f" of {n_series} series" if n_series > 1 else "")
+        )
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         save_png(figure, path)
 
 
 def _draw_parts(axis: Axes, arrays: AsOfArrays, *, named: bool) -> None:
-    stamps = arrays.timestamps
+    timestamps = arrays.timestamps
     instants = [int(each) for each in arrays.split_instants]
-    bounds = [int(stamps.min()), *instants, int(stamps.max()) + _step(arrays)][: len(PART_COLOURS) + 1]
-    for (name, colour), begin, end in zip(PART_COLOURS.items(), bounds[:-1], bounds[1:], strict=True):
+    bounds = [int(timestamps.min()), *instants, int(timestamps.max()) + _step(arrays)][
+        : len(PART_COLOURS) + 1
+    ]
+    for (name, colour), begin, end in zip(
+        PART_COLOURS.items(), bounds[:-1], bounds[1:], strict=True
+    ):
         left, right = _dates(np.array([begin, end]))
         axis.axvspan(left, right, color=colour, zorder=0, linewidth=0)
         if named:
-            rows = int(((stamps >= begin) & (stamps < end)).sum())
+            rows = int(((timestamps >= begin) & (timestamps < end)).sum())
             middle = left + (right - left) / 2
             text = f"{name}\n{rows:,} rows"
-            axis.text(middle, 1.02, text, transform=axis.get_xaxis_transform(), ha="center", va="bottom", color=INK)
+            axis.text(
+                middle,
+                1.02,
+                text,
+                transform=axis.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                color=INK,
+            )
     axis.set_xlim(*_dates(np.array([bounds[0], bounds[-1]])))
 
 
-def _draw_course(axis: Axes, stamps: Int[np.ndarray, " rows"], values: Float[np.ndarray, " rows"]) -> None:
+def _draw_course(
+    axis: Axes, timestamps: Int[np.ndarray, " rows"], values: Float[np.ndarray, " rows"]
+) -> None:
     """Median and range of the observed values in short stretches of time."""
     observed: Bool[np.ndarray, " rows"] = ~np.isnan(values)
     if not observed.any():
         return
-    first, last = int(stamps.min()), int(stamps.max())
+    first, last = int(timestamps.min()), int(timestamps.max())
     width = max(1, -(-(last - first + 1) // CURVE_BINS))
-    places = (stamps[observed] - first) // width
+    places = (timestamps[observed] - first) // width
     bins = pd.Series(values[observed]).groupby(places).agg(["min", "median", "max"])
     bins = bins.reindex(np.arange(int(places.max()) + 1))
     # Where stretches are shorter than the steps of the data, empty ones are no gap.
-    bins = bins.interpolate(limit=max(1, int(np.median(np.diff(np.unique(places)))) - 1) if len(places) > 1 else 1)
+    bins = bins.interpolate(
+        limit=max(1, int(np.median(np.diff(np.unique(places)))) - 1) if len(places) > 1 else 1
+    )
     times = _dates(first + width * bins.index.to_numpy() + width // 2)
-    axis.fill_between(times, bins["min"], bins["max"], color=GREY, alpha=0.35, linewidth=0, label="range")
-    axis.plot(times, bins["median"], color=BLUE, linewidth=1.2, label="median of the observed values")
+    axis.fill_between(
+        times, bins["min"], bins["max"], color=GREY, alpha=0.35, linewidth=0, label="range"
+    )
+    axis.plot(
+        times, bins["median"], color=BLUE, linewidth=1.2, label="median of the observed values"
+    )
 
 
 def _step(arrays: AsOfArrays) -> int:
@@ -316,8 +391,8 @@ def _step(arrays: AsOfArrays) -> int:
     return int(within[within > 0].min()) if (within > 0).any() else 1
 
 
-def _dates(stamps: Int[np.ndarray, " n"]) -> np.ndarray:
-    return stamps.astype("datetime64[ns]").astype("datetime64[us]")
+def _dates(timestamps: Int[np.ndarray, " n"]) -> np.ndarray:
+    return timestamps.astype("datetime64[ns]").astype("datetime64[us]")
 
 
 def _date_axis(axis: Axes) -> None:

@@ -76,11 +76,15 @@ def preprocess(
     built = build(table, schema, params, layout=layout, instants=instants)
     quality = quality_report(table, layout, built.arrays, built.columns, params)
     check_targets(built.columns, schema, params, where, quality)
-    content = describe(table, schema, params, built) | {"reading": {"sort": sort, "duplicates": duplicates}}
+    content = describe(table, schema, params, built) | {
+        "reading": {"sort": sort, "duplicates": duplicates}
+    }
     return Preprocessed(built.arrays, with_run_id(content), quality, built.fitted)
 
 
-def describe(table: RawTable, schema: Schema, params: PreprocessParams, built: Built) -> dict[str, Any]:
+def describe(
+    table: RawTable, schema: Schema, params: PreprocessParams, built: Built
+) -> dict[str, Any]:
     """Content of preprocessor.json but the run id, and how the table was read."""
     arrays, fitted = built.arrays, built.fitted
     names = [str(name) for name in arrays.feature_names]
@@ -102,6 +106,10 @@ def describe(table: RawTable, schema: Schema, params: PreprocessParams, built: B
     }
 
 
-def _embeddings(tables: Mapping[str, tuple[str, ...]], dims: Mapping[str, int | None]) -> list[dict[str, Any]]:
+def _embeddings(
+    tables: Mapping[str, tuple[str, ...]], dims: Mapping[str, int | None]
+) -> list[dict[str, Any]]:
     """Name, number of ids (the unknown token included) and length of the vector of each embedding."""
-    return [{"name": name, "size": len(texts) + 1, "dim": dims[name]} for name, texts in tables.items()]
+    return [
+        {"name": name, "size": len(texts) + 1, "dim": dims[name]} for name, texts in tables.items()
+    ]

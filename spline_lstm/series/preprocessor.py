@@ -91,34 +91,43 @@ class Preprocessor:
         return self.fitted.scaler.columns(self.target_indices)
 
     @property
-    def known_ahead(self) -> tuple[DynamicCovariate, ...]:
+    def known_future(self) -> tuple[DynamicCovariate, ...]:
         """Columns of the raw table that are known in advance."""
         return tuple(item for item in self.schema.dynamic_covariates if item.known_future)
 
     @property
     def known_schema(self) -> Schema:
         """The schema with no other covariates than those that are known in advance."""
-        return self.schema.model_copy(update={"dynamic_covariates": self.known_ahead, "static_covariates": ()})
+        return self.schema.model_copy(
+            update={"dynamic_covariates": self.known_future, "static_covariates": ()}
+        )
 
     def history_frame(self, source: pd.DataFrame | bytes, where: str) -> pd.DataFrame:
         """Columns of a frame in memory or of CSV text, as `read` takes them; errors as in `read_raw_table`."""
         return _columns_of(source, self.schema, where)
 
     def future_frame(self, source: pd.DataFrame | bytes, where: str) -> pd.DataFrame:
-        """Of rows to come: stamps, series keys and what is known in advance; errors as in `read_raw_table`."""
+        """Of rows to come: timestamps, series keys and what is known in advance; errors as in `read_raw_table`."""
         return _columns_of(source, self.known_schema.model_copy(update={"target_cols": ()}), where)
 
     def check_future(self, frame: pd.DataFrame, where: str) -> None:
         """Raise as `read` where rows out of `future_frame` break the data contract by themselves."""
         # Targets to come are unknown.
-        self.read(frame.assign(**dict.fromkeys(self.schema.target_cols, np.nan)), where, self.known_schema)
+        self.read(
+            frame.assign(**dict.fromkeys(self.schema.target_cols, np.nan)), where, self.known_schema
+        )
 
     def read(self, frame: pd.DataFrame, where: str, schema: Schema | None = None) -> RawTable:
         """The raw table by the rules of the run, and by its schema or another; errors as in `read_raw_table`."""
         lines = frame.index.to_numpy(dtype=np.int64)
         rows = frame.reset_index(drop=True)
         return typed_table(
-            rows, schema or self.schema, where=where, sort=self.sort, duplicates=self.duplicates, lines=lines
+            rows,
+            schema or self.schema,
+            where=where,
+            sort=self.sort,
+            duplicates=self.duplicates,
+            lines=lines,
         )
 
     def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
@@ -140,10 +149,14 @@ def read_by_model(schema: Schema, columns: list[str], statics: Mapping[str, Any]
     return schema.model_copy(
         update={
             "dynamic_covariates": tuple(
-                item.model_copy(update={"required": True}) for item in schema.dynamic_covariates if item.name in columns
+                item.model_copy(update={"required": True})
+                for item in schema.dynamic_covariates
+                if item.name in columns
             ),
             "static_covariates": tuple(
-                item.model_copy(update={"required": True}) for item in schema.static_covariates if item.name in statics
+                item.model_copy(update={"required": True})
+                for item in schema.static_covariates
+                if item.name in statics
             ),
         }
     )

@@ -93,14 +93,16 @@ def quality_report(
     """Everything found, ready for JSON."""
     drift = _drift(arrays)
     limits = params.drift.model_dump()
-    warnings = [f"{part}: {text}" for part, report in drift.items() for text in warnings_of(report, limits)]
+    warnings = [
+        f"{part}: {text}" for part, report in drift.items() for text in warnings_of(report, limits)
+    ]
     warnings += [f"column {name!r} is not in the schema" for name in table.unknown_columns]
     rows = np.diff(layout.row_offsets)
     return {
         **_overview(table),
         "grid_rows": layout.rows,
         "duplicates_merged": table.duplicates,
-        "off_grid_stamps": _off_grid(table, layout.step),
+        "off_grid_timestamps": _off_grid(table, layout.step),
         "outliers": int(sum(found.outliers.sum() for found in columns.values())),
         "unknown_columns": list(table.unknown_columns),
         "columns": [_column_row(name, found, layout.rows) for name, found in columns.items()],
@@ -112,10 +114,10 @@ def quality_report(
 
 def _overview(table: RawTable) -> dict[str, Any]:
     return {
-        "rows": len(table.stamps) + table.duplicates,
+        "rows": len(table.timestamps) + table.duplicates,
         "series": len(table.series_names),
-        "first_stamp": pd.Timestamp(int(table.stamps.min())).isoformat(),
-        "last_stamp": pd.Timestamp(int(table.stamps.max())).isoformat(),
+        "first_timestamp": pd.Timestamp(int(table.timestamps.min())).isoformat(),
+        "last_timestamp": pd.Timestamp(int(table.timestamps.max())).isoformat(),
         "median_step": median_step(table),
     }
 
@@ -132,7 +134,9 @@ def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
     }
 
 
-def _series_rows(table: RawTable, rows: np.ndarray, columns: Mapping[str, ColumnQuality]) -> list[dict[str, Any]]:
+def _series_rows(
+    table: RawTable, rows: np.ndarray, columns: Mapping[str, ColumnQuality]
+) -> list[dict[str, Any]]:
     """One record per series; shares and gaps are those of the worst column."""
     missing = np.max([found.missing for found in columns.values()], axis=0) / rows
     longest = np.max([found.longest_gap for found in columns.values()], axis=0)
@@ -152,12 +156,16 @@ def _series_rows(table: RawTable, rows: np.ndarray, columns: Mapping[str, Column
 
 def _drift(arrays: AsOfArrays) -> dict[str, dict[str, dict[str, float | None]]]:
     """Drift of the z-scored inputs (its statistics do not depend on the unit) from the training part."""
-    chosen = [index for index in range(arrays.scaled.shape[1]) if index not in arrays.calendar_indices]
+    chosen = [
+        index for index in range(arrays.scaled.shape[1]) if index not in arrays.calendar_indices
+    ]
     names = [str(arrays.feature_names[index]) for index in chosen]
     part = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
     samples = [_spread(np.flatnonzero(part == index)) for index in range(3)]
     train, *others = (arrays.scaled[rows][:, chosen] for rows in samples)
-    return {name: drift_report(train, other, names) for name, other in zip(PARTS, others, strict=True)}
+    return {
+        name: drift_report(train, other, names) for name, other in zip(PARTS, others, strict=True)
+    }
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:
@@ -165,16 +173,16 @@ def _spread(rows: np.ndarray) -> np.ndarray:
 
 
 def _off_grid(table: RawTable, step: int) -> int:
-    """Stamps whose distance to the stamp before is no whole number of steps."""
-    steps = np.diff(table.stamps)
+    """Timestamps whose distance to the timestamp before is no whole number of steps."""
+    steps = np.diff(table.timestamps)
     within = np.ones(len(steps), dtype=bool)
     within[table.series_offsets[1:-1] - 1] = False
     return int(((steps % step != 0) & within).sum())
 
 
 def median_step(table: RawTable) -> str:
-    """The cadence found: the median distance of neighbouring stamps, as text."""
-    steps = np.diff(table.stamps)
+    """The cadence found: the median distance of neighbouring timestamps, as text."""
+    steps = np.diff(table.timestamps)
     return str(pd.Timedelta(int(np.median(steps[steps > 0])))) if (steps > 0).any() else "undefined"
 
 
@@ -187,12 +195,17 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         One line per limit that is broken.
     """
     found = []
-    if len(table.stamps) < params.min_rows:
-        text = f"{len(table.stamps)} rows are fewer than preprocess.min_rows = {params.min_rows}; "
-        found.append(_violation("min_rows", "", text + "bring more data or lower the limit"))
-    if len(table.stamps) < (1 - params.max_missing) * layout.rows or layout.rows >= np.iinfo(np.int32).max:
+    if len(table.timestamps) < params.min_rows:
         text = (
-            f"{layout.rows} grid rows of {params.frequency} for {len(table.stamps)} rows of data: more than "
+            f"{len(table.timestamps)} rows are fewer than preprocess.min_rows = {params.min_rows}; "
+        )
+        found.append(_violation("min_rows", "", text + "bring more data or lower the limit"))
+    if (
+        len(table.timestamps) < (1 - params.max_missing) * layout.rows
+        or layout.rows >= np.iinfo(np.int32).max
+    ):
+        text = (
+            f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of data: more than "
             f"preprocess.max_missing = {params.max_missing:g} would be missing; the median step of the table is "
             f"{median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
         )
@@ -201,8 +214,8 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         if np.fmax.reduce(np.abs(table.values[:, index]), initial=0.0) > LARGEST:
             text = f"column {name!r} holds values beyond {LARGEST:g} in size; choose another unit"
             found.append(_violation("huge", name, text))
-    if int(table.stamps.max()) - int(table.stamps.min()) > LONGEST_SPAN_NS:
-        text = "the stamps span more than 290 years; mend those outside, or split the table"
+    if int(table.timestamps.max()) - int(table.timestamps.min()) > LONGEST_SPAN_NS:
+        text = "the timestamps span more than 290 years; mend those outside, or split the table"
         raise_violations([_violation("span", "", text)], where, {})
     raise_violations(found, where, _overview(table))
 

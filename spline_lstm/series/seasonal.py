@@ -18,7 +18,9 @@ SMALLEST_WEIGHT = 1e-100
 MARGIN = 0.02
 
 
-def causal_profile(values: Float[np.ndarray, " n"], season: int, *, half_life: float = 4.0) -> Float[np.ndarray, " n"]:
+def causal_profile(
+    values: Float[np.ndarray, " n"], season: int, *, half_life: float = 4.0
+) -> Float[np.ndarray, " n"]:
     """Expected value of each row: the mean of earlier values of its phase, recent ones counting more.
 
     ``profile_i = sum_k d^k x_(i - k season) / sum_k d^k`` over the observed ``i - k season``,
@@ -108,7 +110,9 @@ def fit_profile(
     per_phase = _means if statistic == "mean" else _medians
     profile = per_phase(phases[observed], values[observed], season)
     seen = np.flatnonzero(~np.isnan(profile))
-    return np.interp(np.arange(season), seen, profile[seen], period=season) if len(seen) else profile
+    return (
+        np.interp(np.arange(season), seen, profile[seen], period=season) if len(seen) else profile
+    )
 
 
 def _means(phases: np.ndarray, values: np.ndarray, season: int) -> np.ndarray:

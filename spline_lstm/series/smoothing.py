@@ -27,8 +27,8 @@ from spline_lstm.core.errors import TooLittleDataError
 LOWEST, HIGHEST = 1e-4, 1e8
 GRID_POINTS = 13
 # Observations that the fit uses at most, the latest ones: the estimate's error is then a few percent.
-MOST_FITTED = 20_000
-FEWEST_FITTED = 10
+MAX_FITTED = 20_000
+MIN_FITTED = 10
 SMALLEST_VARIANCE = 1e-300
 
 
@@ -84,7 +84,9 @@ def filter_level(
     known = last >= 0
     last = last[known]
     result = np.full(len(values), np.nan)
-    result[known] = state.level[last] + state.slope[last] * (elapsed[known] - elapsed[observed][last])
+    result[known] = state.level[last] + state.slope[last] * (
+        elapsed[known] - elapsed[observed][last]
+    )
     return result
 
 
@@ -114,13 +116,13 @@ def fit_strength(times: Shaped[np.ndarray, " n"], values: Float[np.ndarray, " n"
         `times` do not increase.
     """
     observed = ~np.isnan(values)
-    if observed.sum() < FEWEST_FITTED:
+    if observed.sum() < MIN_FITTED:
         raise TooLittleDataError(
             f"smoothing: {observed.sum()} observed training values; the fit of the strength needs "
-            f"{FEWEST_FITTED}. Lengthen the training part or give the strength as a number"
+            f"{MIN_FITTED}. Lengthen the training part or give the strength as a number"
         )
-    elapsed = _elapsed(times)[observed][-MOST_FITTED:]
-    latest = values[observed][-MOST_FITTED:]
+    elapsed = _elapsed(times)[observed][-MAX_FITTED:]
+    latest = values[observed][-MAX_FITTED:]
     latest = latest - latest[0]
     unit = float(np.median(np.diff(elapsed))) ** 3
 
@@ -130,7 +132,9 @@ def fit_strength(times: Shaped[np.ndarray, " n"], values: Float[np.ndarray, " n"
     grid = np.linspace(np.log(LOWEST), np.log(HIGHEST), GRID_POINTS)
     best = int(np.argmin([loss(point) for point in grid]))
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, GRID_POINTS - 1)]
-    found: Any = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    found: Any = scipy.optimize.minimize_scalar(
+        loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}
+    )
     return unit * math.exp(found.x)
 
 
@@ -148,7 +152,9 @@ def _deviance(elapsed: np.ndarray, values: np.ndarray, strength: float) -> float
     innovation = values[2:] - (state.level[1:-1] + np.diff(elapsed)[1:] * state.slope[1:-1])
     scaled = float(np.mean(innovation**2 / state.variance))
     # A straight line leaves no innovation at all; the floor keeps its logarithm finite.
-    return len(state.variance) * math.log(max(scaled, SMALLEST_VARIANCE)) + float(np.log(state.variance).sum())
+    return len(state.variance) * math.log(max(scaled, SMALLEST_VARIANCE)) + float(
+        np.log(state.variance).sum()
+    )
 
 
 def _run(elapsed: np.ndarray, values: np.ndarray, strength: float) -> Filtered:

@@ -91,7 +91,11 @@ def _inner(table: Knots, left: np.ndarray, at: np.ndarray, method: str) -> np.nd
     if method == "cubic":
         return _local_cubic(table, left, at)
     result = _line(table, left, at)
-    curved = np.flatnonzero(table.last - table.first >= 2) if method != "linear" else np.empty(0, dtype=np.int64)
+    curved = (
+        np.flatnonzero(table.last - table.first >= 2)
+        if method != "linear"
+        else np.empty(0, dtype=np.int64)
+    )
     table, left = table.at(curved), left[curved]
     slope = _pchip_slopes if method == "pchip" else _akima_slopes
     result[curved] = _hermite(table, left, slope(table, left), slope(table, left + 1), at[curved])
@@ -103,7 +107,9 @@ def _line(table: Knots, left: np.ndarray, at: np.ndarray) -> np.ndarray:
     return table.values[left] + share * (table.values[left + 1] - table.values[left])
 
 
-def _hermite(table: Knots, left: np.ndarray, begin: np.ndarray, end: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _hermite(
+    table: Knots, left: np.ndarray, begin: np.ndarray, end: np.ndarray, at: np.ndarray
+) -> np.ndarray:
     """Cubic through two knots with the slopes `begin` and `end`; differences keep precision under a large offset."""
     width = table.times[left + 1] - table.times[left]
     s = (at - table.times[left]) / width
@@ -184,7 +190,9 @@ def _local_cubic(table: Knots, left: np.ndarray, at: np.ndarray) -> np.ndarray:
         low, high = table.first[part[0]], table.last[part[0]]
         near = slice(max(i + 1 - LOCAL_CUBIC, low), min(i + LOCAL_CUBIC, high) + 1)
         base = table.values[i]
-        spline = scipy.interpolate.CubicSpline(table.times[near], table.values[near] - base, extrapolate=False)
+        spline = scipy.interpolate.CubicSpline(
+            table.times[near], table.values[near] - base, extrapolate=False
+        )
         result[part] = base + spline(at[part])
     return result
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from pandera.errors import SchemaErrors
 
 from spline_lstm.core.errors import shorten
-from spline_lstm.tables.contract import MOST_ROWS, RULES, Violation
+from spline_lstm.tables.contract import MAX_ROWS, RULES, Violation
 from spline_lstm.tables.parsing import Faults
 
 
@@ -26,7 +26,7 @@ def check_cells(
     frame : the table as read
     faults : column -> rule -> [rows] bool
     lines : [rows] line of the file of each row
-    form : the declared form of the stamps
+    form : the declared form of the timestamps
     """
     columns = {
         name: pa.Column(checks=[_check(rule, mask) for rule, mask in rules.items()], nullable=True)
@@ -37,7 +37,10 @@ def check_cells(
     except SchemaErrors as error:
         cases = error.failure_cases[["column", "check"]].drop_duplicates()
         broken = [(str(column), str(rule)) for column, rule in cases.itertuples(index=False)]
-        return [_violation(frame[column], rule, faults[column][rule], lines, form) for column, rule in broken]
+        return [
+            _violation(frame[column], rule, faults[column][rule], lines, form)
+            for column, rule in broken
+        ]
     return []
 
 
@@ -46,7 +49,13 @@ def _check(rule: str, mask: np.ndarray) -> pa.Check:
                     ignore_na=False)  # fmt: skip
 
 
-def _violation(column: pd.Series, rule: str, mask: np.ndarray, lines: np.ndarray, form: str) -> Violation:
+def _violation(
+    column: pd.Series, rule: str, mask: np.ndarray, lines: np.ndarray, form: str
+) -> Violation:
     rows = np.flatnonzero(mask)
-    text = RULES[rule].format(column=column.name, cell=shorten(str(column.iloc[rows[0]])), form=form)
-    return Violation(rule, str(column.name), tuple(lines[rows[:MOST_ROWS]].tolist()), len(rows), text)
+    text = RULES[rule].format(
+        column=column.name, cell=shorten(str(column.iloc[rows[0]])), form=form
+    )
+    return Violation(
+        rule, str(column.name), tuple(lines[rows[:MAX_ROWS]].tolist()), len(rows), text
+    )

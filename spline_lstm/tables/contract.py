@@ -16,17 +16,17 @@ from jaxtyping import Int
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, shorten
 from spline_lstm.core.schema import Schema
 
-MOST_VIOLATIONS = 20
-MOST_ROWS = 20
+MAX_VIOLATIONS = 20
+MAX_ROWS = 20
 ROWS_IN_LINE = 5
 
 # Rule -> what is wrong and what to do; `{column}`, `{cell}` and `{form}` are filled in.
 RULES = {
-    "stamp_missing": "the stamp is missing; each row needs a stamp",
-    "zone": "stamps with and without a time zone are mixed; write all of them in one form",
-    "stamp": "stamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
-    "stamp_range": "stamp {cell} is out of range; stamps must lie between the years 1678 and 2261",
-    "epoch": "the stamp is no number of the declared unix time; mend it",
+    "timestamp_missing": "the timestamp is missing; each row needs a timestamp",
+    "zone": "timestamps with and without a time zone are mixed; write all of them in one form",
+    "timestamp": "timestamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
+    "timestamp_range": "timestamp {cell} is out of range; timestamps must lie between the years 1678 and 2261",
+    "epoch": "the timestamp is no number of the declared unix time; mend it",
     "series": "the series key {column!r} is missing; add it",
     "number": "column {column!r} holds {cell}, which is no number; "
     "mend the cell, or declare the text in table_format.missing_markers of the schema",
@@ -62,7 +62,9 @@ class Violation:
         place = f"{where} row {self.rows[0]}" if self.rows else where
         others = ", ".join(map(str, self.rows[1:ROWS_IN_LINE]))
         more = ", ..." if self.count > ROWS_IN_LINE else ""
-        return f"{place}: {self.text}" + (f" ({self.count} rows: also {others}{more})" if others else "")
+        return f"{place}: {self.text}" + (
+            f" ({self.count} rows: also {others}{more})" if others else ""
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Content for metrics/data.json."""
@@ -75,12 +77,18 @@ class Violation:
         }
 
 
-def raise_violations(violations: Sequence[Violation], where: str, quality: Mapping[str, Any]) -> None:
-    """Raise DataContractError with all violations, of which at most `MOST_VIOLATIONS` are listed; none: do nothing."""
+def raise_violations(
+    violations: Sequence[Violation], where: str, quality: Mapping[str, Any]
+) -> None:
+    """Raise DataContractError with all violations, of which at most `MAX_VIOLATIONS` are listed; none: do nothing."""
     if not violations:
         return
-    listed = violations[:MOST_VIOLATIONS]
-    report = {"violation_count": len(violations), "violations": [item.to_json() for item in listed], **quality}
+    listed = violations[:MAX_VIOLATIONS]
+    report = {
+        "violation_count": len(violations),
+        "violations": [item.to_json() for item in listed],
+        **quality,
+    }
     raise DataContractError(*(item.line(where) for item in listed), quality=report)
 
 
@@ -96,8 +104,15 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
     """
     present = shorten(", ".join(names), 400).strip("'")
     twice = sorted({name for name in names if names.count(name) > 1})
-    found = [Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one") for name in twice]
-    needed = [schema.timestamp_col, *schema.target_cols, *([schema.series_col] if schema.series_col else [])]
+    found = [
+        Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one")
+        for name in twice
+    ]
+    needed = [
+        schema.timestamp_col,
+        *schema.target_cols,
+        *([schema.series_col] if schema.series_col else []),
+    ]
     found += [
         Violation(
             "absent",
@@ -121,39 +136,45 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
 
 
 def check_order(
-    stamps: Int[np.ndarray, " rows"],
+    timestamps: Int[np.ndarray, " rows"],
     keys: Int[np.ndarray, " rows"],
     lines: Int[np.ndarray, " rows"],
     *,
     duplicates_allowed: bool,
 ) -> list[Violation]:
-    """Stamps increase within a series, and none stands twice unless that is allowed.
+    """Timestamps increase within a series, and none stands twice unless that is allowed.
 
     Parameters
     ----------
-    stamps, keys : [rows] ns and series of each row, rows of a series together
+    timestamps, keys : [rows] ns and series of each row, rows of a series together
     lines : [rows] lines of the file
     """
     same_series = np.diff(keys) == 0
     # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
-    backwards = np.flatnonzero(same_series & (stamps[1:] < stamps[:-1])) + 1
-    twice = np.flatnonzero(same_series & (stamps[1:] == stamps[:-1])) + 1
+    backwards = np.flatnonzero(same_series & (timestamps[1:] < timestamps[:-1])) + 1
+    twice = np.flatnonzero(same_series & (timestamps[1:] == timestamps[:-1])) + 1
     found = []
     if len(backwards):
         at = backwards[0]
         text = (
-            f"timestamp {_text(int(stamps[at]))} is earlier than {_text(int(stamps[at - 1]))} before it; "
-            "stamps must increase within a series. Sort the file or set data.sort: true"
+            f"timestamp {_text(int(timestamps[at]))} is earlier than {_text(int(timestamps[at - 1]))} before it; "
+            "timestamps must increase within a series. Sort the file or set data.sort: true"
         )
-        found.append(Violation("order", "", tuple(lines[backwards[:MOST_ROWS]].tolist()), len(backwards), text))
+        found.append(
+            Violation(
+                "order", "", tuple(lines[backwards[:MAX_ROWS]].tolist()), len(backwards), text
+            )
+        )
     if len(twice) and not duplicates_allowed:
         text = (
-            f"timestamp {_text(int(stamps[twice[0]]))} stands twice in its series; "
+            f"timestamp {_text(int(timestamps[twice[0]]))} stands twice in its series; "
             "remove a row or set data.duplicates to first, last or mean"
         )
-        found.append(Violation("twice", "", tuple(lines[twice[:MOST_ROWS]].tolist()), len(twice), text))
+        found.append(
+            Violation("twice", "", tuple(lines[twice[:MAX_ROWS]].tolist()), len(twice), text)
+        )
     return found
 
 
-def _text(stamp: int) -> str:
-    return re.sub(r"(:\d\d)\.?0*$", r"\1", str(pd.Timestamp(int(stamp))))
+def _text(timestamp: int) -> str:
+    return re.sub(r"(:\d\d)\.?0*$", r"\1", str(pd.Timestamp(int(timestamp))))

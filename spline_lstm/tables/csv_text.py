@@ -23,12 +23,18 @@ def plain_lines(content: bytes, where: str) -> bytes:
         The bytes are no text.
     """
     if b"\0" in content:
-        raise DataContractError(f"{where}: the file is binary, not CSV text; export it as UTF-8 CSV or as Parquet")
+        raise DataContractError(
+            f"{where}: the file is binary, not CSV text; export it as UTF-8 CSV or as Parquet"
+        )
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = len(content[: error.start].splitlines() or [b""]) + (content[: error.start][-1:] in (b"\n", b"\r"))
-        raise DataContractError(f"{where} row {line}: no UTF-8 text; export the file as UTF-8 CSV") from None
+        line = len(content[: error.start].splitlines() or [b""]) + (
+            content[: error.start][-1:] in (b"\n", b"\r")
+        )
+        raise DataContractError(
+            f"{where} row {line}: no UTF-8 text; export the file as UTF-8 CSV"
+        ) from None
     content = content.removeprefix(b"\xef\xbb\xbf")
     return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
 
@@ -42,7 +48,9 @@ def read_header(content: bytes, table_format: TableFormat) -> list[str]:
         return []
 
 
-def read_lines(content: bytes, table_format: TableFormat, columns: int, where: str) -> Int[np.ndarray, " rows"]:
+def read_lines(
+    content: bytes, table_format: TableFormat, columns: int, where: str
+) -> Int[np.ndarray, " rows"]:
     """Line of the file on which each row below the header begins; blank lines are no rows.
 
     Raises
@@ -51,7 +59,9 @@ def read_lines(content: bytes, table_format: TableFormat, columns: int, where: s
         A row has another number of cells than the header: a file that was cut must not pass as one with
         missing values.
     """
-    lines, cells = (_quoted_rows if b'"' in content else _plain_rows)(content, table_format.separator)
+    lines, cells = (_quoted_rows if b'"' in content else _plain_rows)(
+        content, table_format.separator
+    )
     wrong = np.flatnonzero(cells[1:] != columns) + 1
     if len(wrong):
         raise DataContractError(
@@ -91,7 +101,9 @@ def _quoted_rows(content: bytes, separator: str) -> tuple[np.ndarray, np.ndarray
     return lines, cells
 
 
-def parse_csv(content: bytes, table_format: TableFormat, where: str, texts: Sequence[str] = ()) -> pd.DataFrame:
+def parse_csv(
+    content: bytes, table_format: TableFormat, where: str, texts: Sequence[str] = ()
+) -> pd.DataFrame:
     """Parse CSV text; cells that are no number stay text, and so does all of the columns `texts`."""
     try:
         with warnings.catch_warnings():
@@ -113,5 +125,7 @@ def parse_csv(content: bytes, table_format: TableFormat, where: str, texts: Sequ
             f"{where}: no CSV table ({shorten(str(error), 200)}); each row needs as many cells as the header"
         ) from None
     if frame.empty:
-        raise DataContractError(f"{where}: no rows below the header; the file must hold one row per stamp")
+        raise DataContractError(
+            f"{where}: no rows below the header; the file must hold one row per timestamp"
+        )
     return frame

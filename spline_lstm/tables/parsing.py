@@ -1,4 +1,4 @@
-"""Cells of one column: text to numbers, booleans, categories or stamps, and the cells that do not fit.
+"""Cells of one column: text to numbers, booleans, categories or timestamps, and the cells that do not fit.
 
 Every parser returns its values together with the faults: rule -> rows that break it. What a rule
 says is in `spline_lstm.tables.contract`.
@@ -17,7 +17,7 @@ from spline_lstm.core.schema import TableFormat
 # The day of 2020-01-01 looks like an offset: one counts only behind a time.
 ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
 # pandas reads these as the present time.
-NO_STAMPS = ("now", "today")
+NO_TIMESTAMPS = ("now", "today")
 TRUE, FALSE = ("1", "true"), ("0", "false")
 EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
 Faults = dict[str, Bool[np.ndarray, " rows"]]
@@ -28,7 +28,7 @@ class Cells(NamedTuple):
 
     Attributes
     ----------
-    values : [rows] float64 (NaN where missing or faulty), or int64 ns for stamps
+    values : [rows] float64 (NaN where missing or faulty), or int64 ns for timestamps
     faults : rule -> [rows] bool
     """
 
@@ -43,7 +43,9 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
         texts = _texts(column, table_format)
         if table_format.decimal != ".":
             # A point is then no decimal mark: 1.500 may well be fifteen hundred.
-            texts = texts.str.replace(".", "?", regex=False).str.replace(table_format.decimal, ".", regex=False)
+            texts = texts.str.replace(".", "?", regex=False).str.replace(
+                table_format.decimal, ".", regex=False
+            )
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
         faults["number"] = np.isnan(numbers) & texts.notna().to_numpy()
     else:
@@ -51,7 +53,9 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     faults["finite"] = np.isinf(numbers)
     if whole:
         with np.errstate(invalid="ignore"):
-            faults["whole"] = ~(np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers)))
+            faults["whole"] = ~(
+                np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers))
+            )
     return Cells(np.where(faults["finite"], np.nan, numbers), faults)
 
 
@@ -67,36 +71,44 @@ def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
 def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cells, tuple[str, ...]]:
     """Position of each text among all texts of the column, in sorted order, and these texts."""
     codes, names = pd.factorize(_texts(column, table_format), sort=True)
-    return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(str(name) for name in names)
+    return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(
+        str(name) for name in names
+    )
 
 
-def parse_stamps(texts: pd.Series, table_format: TableFormat) -> Cells:
-    """Stamps in ns since 1970 UTC, from texts or from a column of stamps; naive ones count as UTC."""
+def parse_timestamps(texts: pd.Series, table_format: TableFormat) -> Cells:
+    """Timestamps in ns since 1970 UTC, from texts or from a column of timestamps; naive ones count as UTC."""
     timestamp_format = table_format.timestamp_format
     absent = texts.isna().to_numpy()
     if pd.api.types.is_datetime64_any_dtype(texts):
-        stamps = texts.dt.tz_localize("UTC") if texts.dt.tz is None else texts.dt.tz_convert("UTC")
-        return _within_range(stamps, absent, {"stamp_missing": absent})
+        timestamps = (
+            texts.dt.tz_localize("UTC") if texts.dt.tz is None else texts.dt.tz_convert("UTC")
+        )
+        return _within_range(timestamps, absent, {"timestamp_missing": absent})
     if timestamp_format in EPOCH_UNITS:
         texts = texts.astype("str").str.replace(table_format.decimal, ".", regex=False)
-        return _epoch_stamps(texts, EPOCH_UNITS[timestamp_format], absent)
+        return _epoch_timestamps(texts, EPOCH_UNITS[timestamp_format], absent)
     texts = texts.astype("str")
-    faults: Faults = {"stamp_missing": absent}
+    faults: Faults = {"timestamp_missing": absent}
     if timestamp_format == "ISO8601":
         faults["zone"] = _other_zone(texts, absent)
     try:
-        parsed = pd.to_datetime(texts.mask(absent), format=timestamp_format, errors="coerce", utc=True)
+        parsed = pd.to_datetime(
+            texts.mask(absent), format=timestamp_format, errors="coerce", utc=True
+        )
     except (ValueError, OverflowError):
-        # A pattern that is none, or a year beyond any unit: no stamp can be read.
+        # A pattern that is none, or a year beyond any unit: no timestamp can be read.
         parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
-    faults["stamp"] = (parsed.isna() | texts.str.strip().str.lower().isin(NO_STAMPS)).to_numpy(dtype=bool) & ~absent
-    return _within_range(parsed, faults["stamp"] | absent, faults)
+    faults["timestamp"] = (
+        parsed.isna() | texts.str.strip().str.lower().isin(NO_TIMESTAMPS)
+    ).to_numpy(dtype=bool) & ~absent
+    return _within_range(parsed, faults["timestamp"] | absent, faults)
 
 
 def _within_range(parsed: pd.Series, unread: np.ndarray, faults: Faults) -> Cells:
-    """Stamps in ns, those that are `unread` or do not fit an int64 as zero."""
-    faults["stamp_range"] = ~unread & ~parsed.dt.year.between(1678, 2261).to_numpy()
-    parsed = parsed.mask(faults["stamp_range"] | unread, pd.Timestamp(0, tz="UTC"))
+    """Timestamps in ns, those that are `unread` or do not fit an int64 as zero."""
+    faults["timestamp_range"] = ~unread & ~parsed.dt.year.between(1678, 2261).to_numpy()
+    parsed = parsed.mask(faults["timestamp_range"] | unread, pd.Timestamp(0, tz="UTC"))
     return Cells(parsed.dt.as_unit("ns").astype("int64").to_numpy(), faults)
 
 
@@ -112,16 +124,16 @@ def _other_zone(texts: pd.Series, absent: np.ndarray) -> Bool[np.ndarray, " rows
     return (aware != aware[int(np.argmin(absent))]) & ~absent
 
 
-def _epoch_stamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
+def _epoch_timestamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
     numbers = pd.to_numeric(texts, errors="coerce")
     values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.abs(values) < np.iinfo(np.int64).max / unit_ns)
     whole = np.floor(np.where(bad, 0.0, values)).astype(np.int64)
-    stamps = whole * unit_ns
+    timestamps = whole * unit_ns
     fractional = np.flatnonzero(~bad & (values != whole))
     # Ten digits before the point leave a float too few behind it: these are read from the text.
-    stamps[fractional] = [_exact_ns(texts.iloc[row], unit_ns) for row in fractional]
-    return Cells(stamps, {"stamp_missing": absent, "epoch": bad & ~absent})
+    timestamps[fractional] = [_exact_ns(texts.iloc[row], unit_ns) for row in fractional]
+    return Cells(timestamps, {"timestamp_missing": absent, "epoch": bad & ~absent})
 
 
 def _exact_ns(text: str, unit_ns: int) -> int:

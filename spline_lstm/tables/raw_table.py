@@ -16,7 +16,14 @@ from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.schema import Schema
 from spline_lstm.tables.contract import check_header, check_order, raise_violations
 from spline_lstm.tables.csv_text import parse_csv, plain_lines, read_header, read_lines
-from spline_lstm.tables.parsing import Cells, any_fault, parse_booleans, parse_categories, parse_numbers, parse_stamps
+from spline_lstm.tables.parsing import (
+    Cells,
+    any_fault,
+    parse_booleans,
+    parse_categories,
+    parse_numbers,
+    parse_timestamps,
+)
 
 cells_contract: Any = lazy_loader.load("spline_lstm.tables.cell_checks", suppress_warning=True)
 
@@ -25,22 +32,22 @@ DISCRETE = ("boolean", "categorical")
 
 @dataclass(frozen=True)
 class RawTable:
-    """Rows sorted by series and stamp, each stamp once.
+    """Rows sorted by series and timestamp, each timestamp once.
 
     Attributes
     ----------
-    stamps : [rows] int64, ns since 1970 UTC
+    timestamps : [rows] int64, ns since 1970 UTC
     values : [rows, columns] float64, data units, NaN where missing; a category is its position in `categories`
     columns : names of `values`: targets, then dynamic covariates
     series_offsets : [series + 1] int64, first row of each series and the end
     series_names : one name per series, in sorted order ("" where the schema has no series column)
-    duplicates : number of rows merged into another row of the same stamp
+    duplicates : number of rows merged into another row of the same timestamp
     unknown_columns : columns that the schema does not name
     categories : categorical column -> its texts in sorted order
     statics : static covariate -> its text per series, None where missing
     """
 
-    stamps: Int[np.ndarray, " rows"]
+    timestamps: Int[np.ndarray, " rows"]
     values: Float[np.ndarray, "rows columns"]
     columns: tuple[str, ...]
     series_offsets: Int[np.ndarray, " bounds"]
@@ -63,15 +70,19 @@ def rows_of(table: RawTable, kept: Bool[np.ndarray, " rows"]) -> RawTable:
     present = np.flatnonzero(np.diff(offsets) > 0)
     return replace(
         table,
-        stamps=table.stamps[kept],
+        timestamps=table.timestamps[kept],
         values=table.values[kept],
         series_offsets=np.append(offsets[present], offsets[-1]).astype(np.int64),
         series_names=tuple(table.series_names[index] for index in present),
-        statics={name: tuple(texts[index] for index in present) for name, texts in table.statics.items()},
+        statics={
+            name: tuple(texts[index] for index in present) for name, texts in table.statics.items()
+        },
     )
 
 
-def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str) -> RawTable:
+def read_raw_table(
+    content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str
+) -> RawTable:
     """Parse and check a raw table.
 
     Parameters
@@ -82,9 +93,9 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     where : str
         Name of the file in error messages.
     sort : bool
-        Sort rows by stamp within a series instead of refusing them.
+        Sort rows by timestamp within a series instead of refusing them.
     duplicates : str
-        ``error``, ``first``, ``last`` or ``mean``: what becomes of rows with one stamp.
+        ``error``, ``first``, ``last`` or ``mean``: what becomes of rows with one timestamp.
 
     Raises
     ------
@@ -97,20 +108,26 @@ def read_raw_table(content: bytes, schema: Schema, *, where: str, sort: bool, du
     return typed_table(frame, schema, where=where, sort=sort, duplicates=duplicates, lines=lines)
 
 
-def csv_frame(content: bytes, schema: Schema, where: str) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
+def csv_frame(
+    content: bytes, schema: Schema, where: str
+) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
     """The columns of CSV text, and the line of the file on which each row begins; errors as in `read_raw_table`."""
     content = plain_lines(content, where)
     header = read_header(content, schema.table_format)
     if not header:
-        raise DataContractError(f"{where}: the file holds no table; it needs a header line and one row per stamp")
+        raise DataContractError(
+            f"{where}: the file holds no table; it needs a header line and one row per timestamp"
+        )
     check_header(header, schema, where)
     lines = read_lines(content, schema.table_format, len(header), where)
     frame = parse_csv(content, schema.table_format, where, _text_columns(schema, header))
-    return frame, lines if len(lines) == len(frame) else np.arange(2, len(frame) + 2, dtype=np.int64)
+    return frame, lines if len(lines) == len(frame) else np.arange(
+        2, len(frame) + 2, dtype=np.int64
+    )
 
 
 def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
-    """The columns of a frame in memory that the schema names; stamps and series keys may lie in its index.
+    """The columns of a frame in memory that the schema names; timestamps and series keys may lie in its index.
 
     Raises
     ------
@@ -118,14 +135,23 @@ def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
         The frame has no rows, or a column is missing or stands twice.
     """
     needed = [name for name in (schema.series_col, schema.timestamp_col) if name is not None]
-    if isinstance(frame.index, pd.DatetimeIndex) and schema.timestamp_col not in (*frame.columns, frame.index.name):
+    if isinstance(frame.index, pd.DatetimeIndex) and schema.timestamp_col not in (
+        *frame.columns,
+        frame.index.name,
+    ):
         frame = frame.rename_axis(schema.timestamp_col)
     if any(name in frame.index.names for name in needed if name not in frame.columns):
         frame = frame.reset_index()
     check_header([str(name) for name in frame.columns], schema, where)
     if frame.empty:
-        raise DataContractError(f"{where}: the frame has no rows; it must hold one row per stamp")
-    named = {*needed, *schema.target_cols, *(c.name for c in (*schema.dynamic_covariates, *schema.static_covariates))}
+        raise DataContractError(
+            f"{where}: the frame has no rows; it must hold one row per timestamp"
+        )
+    named = {
+        *needed,
+        *schema.target_cols,
+        *(c.name for c in (*schema.dynamic_covariates, *schema.static_covariates)),
+    }
     return frame[[name for name in frame.columns if name in named]].reset_index(drop=True)
 
 
@@ -146,28 +172,35 @@ def typed_table(
         What rows are called in messages; by default they are counted from 0.
     """
     lines = np.arange(len(frame), dtype=np.int64) if lines is None else lines
-    columns = (*schema.target_cols, *(c.name for c in schema.dynamic_covariates if c.name in frame.columns))
-    stamps = parse_stamps(frame[schema.timestamp_col], schema.table_format)
+    columns = (
+        *schema.target_cols,
+        *(c.name for c in schema.dynamic_covariates if c.name in frame.columns),
+    )
+    timestamps = parse_timestamps(frame[schema.timestamp_col], schema.table_format)
     cells, categories = _parse_columns(frame, columns, schema)
     keys, names, keyless = _series_keys(frame, schema)
-    parsed = {schema.timestamp_col: stamps, **dict(zip(columns, cells, strict=True)), **keyless}
+    parsed = {schema.timestamp_col: timestamps, **dict(zip(columns, cells, strict=True)), **keyless}
     statics, changing = _statics(frame, schema, keys, len(names))
     found = []
     if any_fault([*parsed.values(), *changing.values()]):
         faults = {name: column.faults for name, column in (parsed | changing).items()}
-        found = cells_contract.check_cells(frame, faults, lines, schema.table_format.timestamp_format)
-    order = np.lexsort((stamps.values, keys)) if sort else np.argsort(keys, kind="stable")
-    sorted_stamps, sorted_keys = stamps.values[order], keys[order]
-    if not any_fault([stamps, *keyless.values()]):
-        found += check_order(sorted_stamps, sorted_keys, lines[order], duplicates_allowed=duplicates != "error")
+        found = cells_contract.check_cells(
+            frame, faults, lines, schema.table_format.timestamp_format
+        )
+    order = np.lexsort((timestamps.values, keys)) if sort else np.argsort(keys, kind="stable")
+    sorted_timestamps, sorted_keys = timestamps.values[order], keys[order]
+    if not any_fault([timestamps, *keyless.values()]):
+        found += check_order(
+            sorted_timestamps, sorted_keys, lines[order], duplicates_allowed=duplicates != "error"
+        )
     raise_violations(found, where, {"rows": len(frame)})
 
     discrete = np.array([_is_discrete(schema, name) for name in columns])
     values = np.column_stack([column.values for column in cells])[order]
-    merged = merge_duplicates(sorted_stamps, values, sorted_keys, duplicates, discrete)
+    merged = merge_duplicates(sorted_timestamps, values, sorted_keys, duplicates, discrete)
     named = {schema.timestamp_col, schema.series_col, *columns, *statics}
     return RawTable(
-        stamps=merged[0],
+        timestamps=merged[0],
         values=merged[1],
         columns=columns,
         series_offsets=np.searchsorted(merged[2], np.arange(len(names) + 1)).astype(np.int64),
@@ -181,7 +214,11 @@ def typed_table(
 
 def _text_columns(schema: Schema, header: Sequence[str]) -> list[str]:
     """Columns whose cells must reach us as they are written: 01 is another series than 1."""
-    names = [schema.timestamp_col, schema.series_col, *(item.name for item in schema.static_covariates)]
+    names = [
+        schema.timestamp_col,
+        schema.series_col,
+        *(item.name for item in schema.static_covariates),
+    ]
     names += [item.name for item in schema.dynamic_covariates if item.dtype in DISCRETE]
     return [name for name in dict.fromkeys(names) if name is not None and name in header]
 
@@ -233,32 +270,34 @@ def _statics(
         # Assigned backwards, so that the first value of a series is the one that stays.
         of_series[keys[given][::-1]] = codes[given][::-1]
         statics[name] = tuple(texts[code] if code >= 0 else None for code in of_series)
-        changing[name] = Cells(codes, {"static": (codes >= 0) & (keys >= 0) & (codes != of_series[keys])})
+        changing[name] = Cells(
+            codes, {"static": (codes >= 0) & (keys >= 0) & (codes != of_series[keys])}
+        )
     changing.pop(schema.series_col or "", None)
     return statics, changing
 
 
 def merge_duplicates(
-    stamps: Int[np.ndarray, " rows"],
+    timestamps: Int[np.ndarray, " rows"],
     values: Float[np.ndarray, "rows columns"],
     keys: Int[np.ndarray, " rows"],
     policy: str,
     discrete: Bool[np.ndarray, " columns"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leave one row per series and stamp, by `policy` (``error`` counts as ``last``); rows must be sorted.
+    """Leave one row per series and timestamp, by `policy` (``error`` counts as ``last``); rows must be sorted.
 
     Columns that are `discrete` have no mean; the last row counts for them.
     """
-    same = (np.diff(stamps) == 0) & (np.diff(keys) == 0)
+    same = (np.diff(timestamps) == 0) & (np.diff(keys) == 0)
     if not same.any():
-        return stamps, values, keys
+        return timestamps, values, keys
     first: Bool[np.ndarray, " rows"] = np.concatenate([[True], ~same])
     kept = first if policy == "first" else np.concatenate([~same, [True]])
     merged = values[kept]
     if policy == "mean":
         numbers = np.ones(values.shape[1], dtype=bool) if discrete is None else ~discrete
         merged[:, numbers] = _means(values[:, numbers], np.flatnonzero(first))
-    return stamps[kept], merged, keys[kept]
+    return timestamps[kept], merged, keys[kept]
 
 
 def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ PARQUET_MAGIC = b"PAR1"
 def read_source(source: str, folder: Path) -> bytes:
     """Bytes of the raw table as CSV text.
 
-    CSV files and embedded sets come as they are; a Parquet file or a synthetic table is turned into CSV, with stamps
+    CSV files and embedded sets come as they are; a Parquet file or a synthetic table is turned into CSV, with timestamps
     in ISO 8601 and floats in their shortest exact form.
 
     Parameters
@@ -51,7 +51,9 @@ def read_source(source: str, folder: Path) -> bytes:
         )
     content = path.read_bytes()
     if not content.strip():
-        raise DataContractError(f"{path}: the file is empty; it must hold a header line and one row per stamp")
+        raise DataContractError(
+            f"{path}: the file is empty; it must hold a header line and one row per timestamp"
+        )
     return _parquet_to_csv(path, content) if content[:4] == PARQUET_MAGIC else content
 
 
@@ -59,18 +61,20 @@ def _parquet_to_csv(path: Path, content: bytes) -> bytes:
     try:
         frame = pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataContractError(f"{path}: no readable Parquet file ({error}); write it again") from None
+        raise DataContractError(
+            f"{path}: no readable Parquet file ({error}); write it again"
+        ) from None
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     return _to_csv(frame)
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:
-    stamps = frame.select_dtypes(include=["datetime", "datetimetz"])
+    timestamps = frame.select_dtypes(include=["datetime", "datetimetz"])
     exact = {
         # strftime has no nanoseconds.
-        name: column.map(lambda stamp: stamp.isoformat(), na_action="ignore")
-        for name, column in stamps.items()
+        name: column.map(lambda timestamp: timestamp.isoformat(), na_action="ignore")
+        for name, column in timestamps.items()
         if (column.dt.nanosecond.fillna(0) != 0).any()
     }
     return (

@@ -34,7 +34,7 @@ WEEKDAYS = (
 )
 OUTLIER_FACTORS = (0.05, 3.5, 6.0)
 BLOCK_HOURS = (6, 48)
-FEWEST_DAYS = 21
+MIN_DAYS = 21
 # Kinds of random streams; each store has its own of every kind but the weather.
 SIGNAL, SINGLE, BLOCKS, OUTLIERS, JITTER, DUPLICATES, WEATHER = range(7)
 
@@ -52,9 +52,9 @@ class Defects:
     outliers : float
         Share of values multiplied by 0.05, 3.5 or 6.
     jitter_s : int
-        Largest distance of a stamp from the full hour, in seconds, below 1800.
+        Largest distance of a timestamp from the full hour, in seconds, below 1800.
     duplicates : float
-        Share of rows that are there twice, with the same stamp.
+        Share of rows that are there twice, with the same timestamp.
     """
 
     missing: float
@@ -101,7 +101,7 @@ def stores(
     Returns
     -------
     pd.DataFrame
-        Sorted by store and stamp: `store_id` (S00, ...), `timestamp` (UTC, whole seconds),
+        Sorted by store and timestamp: `store_id` (S00, ...), `timestamp` (UTC, whole seconds),
         `demand` (3 decimals, NaN where lost), `temp` (2 decimals, always known), `promo` (0 or 1,
         known in advance), `region`, `truth` (3 decimals: demand without loss and outliers).
 
@@ -113,13 +113,18 @@ def stores(
     >>> stores(n_stores=1, days=30, missing=0, blocks=0, duplicates=0).shape
     (720, 7)
     """
-    if n_stores < 1 or days < FEWEST_DAYS or noise < 0:
-        raise ValueError(f"n_stores {n_stores}, days {days}, noise {noise}: at least 1, {FEWEST_DAYS} and 0")
+    if n_stores < 1 or days < MIN_DAYS or noise < 0:
+        raise ValueError(
+            f"n_stores {n_stores}, days {days}, noise {noise}: at least 1, {MIN_DAYS} and 0"
+        )
     defects = Defects(missing, blocks, outliers, jitter_s, duplicates)
     hours = pd.date_range(start, periods=days * 24, freq="h", tz="UTC", unit="s")
     rng = np.random.default_rng((seed, WEATHER))
     weather = _autoregression(0.985, rng.normal(0, 0.35, len(hours)))
-    panel = [_with_defects(_store(hours, weather, s, seed, noise), s, seed, defects) for s in range(n_stores)]
+    panel = [
+        _with_defects(_store(hours, weather, s, seed, noise), s, seed, defects)
+        for s in range(n_stores)
+    ]
     return pd.concat(panel, ignore_index=True)
 
 
@@ -127,17 +132,29 @@ def _autoregression(coefficient: float, noise: Float[np.ndarray, " n"]) -> Float
     return np.asarray(scipy.signal.lfilter([1.0], [1.0, -coefficient], noise))
 
 
-def _store(hours: pd.DatetimeIndex, weather: np.ndarray, store: int, seed: int, noise: float) -> pd.DataFrame:
+def _store(
+    hours: pd.DatetimeIndex, weather: np.ndarray, store: int, seed: int, noise: float
+) -> pd.DataFrame:
     """One store without defects; the formula is in the docstring of the module."""
     rng = np.random.default_rng((seed, SIGNAL, store))
     n, k = len(hours), np.arange(len(hours))
     hour, weekday = hours.hour.to_numpy(), hours.day_of_week.to_numpy()
     size, region = np.exp(rng.normal(4.2, 0.35)), store % 2
     season = 12 + 9 * np.sin(2 * np.pi * (k / 24 - 100) / 365.25)
-    temp = season + weather + 4 * np.sin(2 * np.pi * (hour - 9) / 24) + 3 * region + rng.normal(0, 0.4, n)
+    temp = (
+        season
+        + weather
+        + 4 * np.sin(2 * np.pi * (hour - 9) / 24)
+        + 3 * region
+        + rng.normal(0, 0.4, n)
+    )
     promo = _promotions(n, rng)
     early, late = PEAK_HOURS[store % 3]
-    shape = 0.35 + np.exp(-(((hour - early) / 2.2) ** 2) / 2) + 1.2 * np.exp(-(((hour - late) / 2.8) ** 2) / 2)
+    shape = (
+        0.35
+        + np.exp(-(((hour - early) / 2.2) ** 2) / 2)
+        + 1.2 * np.exp(-(((hour - late) / 2.8) ** 2) / 2)
+    )
     trend = 1 + 0.15 * np.sin(2 * np.pi * k / n) + 0.0001 * k / 24
     heat = 1 + 0.012 * np.maximum(temp - 18, 0) - 0.006 * np.maximum(5 - temp, 0)
     mean = size * shape * np.array(WEEKDAYS[store % 3])[weekday] * trend * heat * (1 + 0.35 * promo)

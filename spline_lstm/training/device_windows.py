@@ -51,12 +51,18 @@ def to_device(windows: Windows, config: ModelConfig) -> Series:
 
 def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -> DeviceBatch:
     """Windows at the given origins (rows)."""
-    x = gather_inputs(series.scaled, series.causal, series.known_at, origins, config.lookback, xp=jnp)
+    x = gather_inputs(
+        series.scaled, series.causal, series.known_at, origins, config.lookback, xp=jnp
+    )
     rows = origins[:, None] + jnp.arange(config.horizon)
     future = series.future[rows] if config.future_features else None
     static = series.static_ids[series.series_of_row[origins]] if config.static_sizes else None
     shape = (len(origins), -1)
-    return DeviceBatch((x, future, static), series.target[rows].reshape(shape), series.observed[rows].reshape(shape))
+    return DeviceBatch(
+        (x, future, static),
+        series.target[rows].reshape(shape),
+        series.observed[rows].reshape(shape),
+    )
 
 
 def pad_to_batches(
@@ -85,8 +91,8 @@ def check_labels(windows: Windows) -> None:
     wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
     if wrong.any():
         row, target = (int(index) for index in np.argwhere(wrong)[0])
-        stamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
+        timestamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
         raise DataContractError(
-            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {stamp}, but train.loss "
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {timestamp}, but train.loss "
             "bce needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
         )

@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.models.saved_model import Model, new_model
+from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.training.architecture import model_config
@@ -23,7 +23,7 @@ class Fit:
     preprocessed: Preprocessed
     windows: Windows
     trained: Trained
-    model: Model
+    model: SavedModel
 
 
 def fit_table(
@@ -69,4 +69,6 @@ def fit_table(
     windows = make_windows(result.arrays, result.fitted.scaler, params.window, needed)
     config = model_config(params, windows, result.preprocessor)
     trained = train(config, windows, params.train, on_epoch)
-    return Fit(result, windows, trained, new_model(config, trained.best, result.preprocessor["run_id"]))
+    return Fit(
+        result, windows, trained, new_model(config, trained.best, result.preprocessor["run_id"])
+    )

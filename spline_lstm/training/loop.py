@@ -24,9 +24,16 @@ from spline_lstm.core.errors import DivergedError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build, structure, to_arrays
-from spline_lstm.models.sharding import Sharing
+from spline_lstm.models.sharding import Sharding
 from spline_lstm.training.checkpoints import Checkpoint
-from spline_lstm.training.device_windows import Series, check_labels, gather, pad_to_batches, positive_weight, to_device
+from spline_lstm.training.device_windows import (
+    Series,
+    check_labels,
+    gather,
+    pad_to_batches,
+    positive_weight,
+    to_device,
+)
 from spline_lstm.training.losses import Loss
 from spline_lstm.training.optimizers import best_epoch, make_optimizer, rate_factor
 from spline_lstm.windows.windows import Windows
@@ -119,7 +126,9 @@ def train(
     """
     if params.loss == "bce":
         check_labels(windows)
-    optimizer = make_optimizer(params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size))
+    optimizer = make_optimizer(
+        params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size)
+    )
     state = start(config, optimizer, params.seed)
     run_epoch = make_epoch(config, optimizer, params, windows)
     history: list[Epoch] = []
@@ -127,7 +136,9 @@ def train(
     if checkpoint is not None and (kept := checkpoint.read()) is not None:
         state, best, history = restore(state, *kept)
         on_restore(history)
-    with tqdm(total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None) as bar:
+    with tqdm(
+        total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None
+    ) as bar:
         while not finished(history, params):
             factor = rate_factor([item.validation_loss for item in history], params)
             state, figures = run_epoch(state, len(history) + 1, factor)
@@ -172,7 +183,9 @@ def snapshot(
     state: TrainState, best: dict[str, np.ndarray], history: Sequence[Epoch]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Content of a checkpoint: arrays by name, and the history."""
-    arrays = {f"state.{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
+    arrays = {
+        f"state.{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))
+    }
     arrays |= {f"best.{name}": value for name, value in best.items()}
     return arrays, {"history": [dataclasses.astuple(item) for item in history]}
 
@@ -182,9 +195,17 @@ def restore(
 ) -> tuple[TrainState, dict[str, np.ndarray], list[Epoch]]:
     """Undo `snapshot`; `state` gives the structure."""
     leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
-    best = {name.removeprefix("best."): value for name, value in arrays.items() if name.startswith("best.")}
+    best = {
+        name.removeprefix("best."): value
+        for name, value in arrays.items()
+        if name.startswith("best.")
+    }
     history = [Epoch(*item) for item in progress["history"]]
-    return jax.tree.unflatten(jax.tree.structure(state), leaves), dict(sorted(best.items())), history
+    return (
+        jax.tree.unflatten(jax.tree.structure(state), leaves),
+        dict(sorted(best.items())),
+        history,
+    )
 
 
 def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
@@ -194,7 +215,9 @@ def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: in
         weights = nnx.state(build(config, key=key), nnx.Param)
         return TrainState(weights, optimizer.init(weights))
 
-    return jax.jit(each_member(member, config.ensemble_size))(member_keys(config.ensemble_size, seed))
+    return jax.jit(each_member(member, config.ensemble_size))(
+        member_keys(config.ensemble_size, seed)
+    )
 
 
 def member_keys(members: int, seed: int) -> PRNGKeyArray:
@@ -209,19 +232,23 @@ def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) ->
 
 
 def make_epoch(
-    config: ModelConfig, optimizer: optax.GradientTransformation, params: TrainParams, windows: Windows
+    config: ModelConfig,
+    optimizer: optax.GradientTransformation,
+    params: TrainParams,
+    windows: Windows,
 ) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
     """Compile an epoch: ``run(state, number, rate factor) -> state, [train loss, validation loss, gradient norm]``."""
     graph, _ = structure(config)
     loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
     members = config.ensemble_size
-    sharing = Sharing(params.batch_size, VALIDATION_BATCH)
-    series = jax.tree.map(sharing.place, to_device(windows, config))
+    sharding = Sharding(params.batch_size, VALIDATION_BATCH)
+    series = jax.tree.map(sharding.place, to_device(windows, config))
     validation = jax.tree.map(
-        lambda part: sharing.place(part, 1), pad_to_batches(windows.splits["validation"], VALIDATION_BATCH)
+        lambda part: sharding.place(part, 1),
+        pad_to_batches(windows.splits["validation"], VALIDATION_BATCH),
     )
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
-    part = part_size(config, params.batch_size // sharing.shares)
+    part = part_size(config, params.batch_size // sharding.shares)
 
     def total_loss(
         weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
@@ -231,7 +258,7 @@ def make_epoch(
         output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
         return loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
 
-    @sharing.sum
+    @sharding.sum
     def sums(common: Any, share: Any) -> Any:
         """Loss, labels and gradient of a share of a batch, part by part."""
         weights, series = common
@@ -260,25 +287,35 @@ def make_epoch(
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         updates = jax.tree.map(lambda update: update * factor, updates)
         norm = optax.tree.norm(gradient)
-        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (total, count, norm)
+        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (
+            total,
+            count,
+            norm,
+        )
 
-    @sharing.sum
+    @sharding.sum
     def validate(common: Any, share: Any) -> tuple[Array, Array]:
         weights, series = common
         origins, weight = share
         gathered = gather(series, origins, config)
-        forecast = each_member(lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members)(weights)
+        forecast = each_member(
+            lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members
+        )(weights)
         mean = forecast if members == 1 else forecast.mean(axis=0)
         return loss_sum(loss, mean, gathered.y, gathered.observed * weight[:, None])
 
     @jax.jit
-    def epoch(state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array) -> Any:
+    def epoch(
+        state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array
+    ) -> Any:
         def body(state: TrainState, batch: Any) -> Any:
             steps = each_member(step, members, in_axes=(0, None, None, 0, None, 0, None))
             index, origins, weight = batch
             return steps(state, series, index, origins, weight, keys, factor)
 
-        state, (losses, labels, norms) = lax.scan(body, state, (jnp.arange(len(batches[0])), *batches))
+        state, (losses, labels, norms) = lax.scan(
+            body, state, (jnp.arange(len(batches[0])), *batches)
+        )
         totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
         train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
         return state, jnp.stack([train_loss, totals.sum() / counts.sum(), norms.max()])
@@ -287,8 +324,15 @@ def make_epoch(
         batches = shuffled(windows.splits["train"], params, members, number)
         key = member_keys(members, params.seed)
         keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
-        placed = tuple(sharing.place(part, part.ndim - 1) for part in batches)
-        return epoch(jax.tree.map(sharing.place, state), series, placed, validation, keys, jnp.float32(factor))
+        placed = tuple(sharding.place(part, part.ndim - 1) for part in batches)
+        return epoch(
+            jax.tree.map(sharding.place, state),
+            series,
+            placed,
+            validation,
+            keys,
+            jnp.float32(factor),
+        )
 
     return run
 
@@ -297,7 +341,10 @@ def shuffled(
     origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
 ) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
     """Batches of an epoch; each member has its own order, that of a single network with its seed."""
-    orders = [np.random.default_rng([params.seed + member, epoch]).permutation(origins) for member in range(members)]
+    orders = [
+        np.random.default_rng([params.seed + member, epoch]).permutation(origins)
+        for member in range(members)
+    ]
     batches = [pad_to_batches(order, params.batch_size) for order in orders]
     rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
     return rows, batches[0][1]

@@ -34,7 +34,9 @@ class Choice(Section):
         """Dotted keys of params.yaml and their values."""
         content = self.model_dump()
         rate = content.pop("learning_rate")
-        return {f"model.{key}": value for key, value in content.items()} | {"train.learning_rate": rate}
+        return {f"model.{key}": value for key, value in content.items()} | {
+            "train.learning_rate": rate
+        }
 
 
 class Ranges(Section):
@@ -97,7 +99,9 @@ def load_catalog(root: Path) -> Catalog:
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; restore it from git") from None
     except (YAMLError, TypeError) as error:
-        raise ParamsError(f"{path}: no valid YAML ({' '.join(str(error).split())}); mend it") from None
+        raise ParamsError(
+            f"{path}: no valid YAML ({' '.join(str(error).split())}); mend it"
+        ) from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -65,7 +65,9 @@ def patch_text(params: str, name: str, first: Trial, best: Trial) -> str:
     Comments and every other line stay; empty where the first trial is the best.
     """
     before = first.choice.values
-    values = {key: _plain(value) for key, value in best.choice.values.items() if value != before[key]}
+    values = {
+        key: _plain(value) for key, value in best.choice.values.items() if value != before[key]
+    }
     if not values:
         return ""
     before_lines = params.splitlines(keepends=True)
@@ -90,7 +92,13 @@ def figure_of(trials: list[Trial]) -> Figure:
         numbers, losses = [trial.number for trial in chosen], [trial.loss for trial in chosen]
         axes.scatter(numbers, losses, label=state, facecolors=face, edgecolors=BLUE)
     done = [trial.loss if trial.state == "complete" else np.inf for trial in trials]
-    axes.step(range(len(trials)), np.minimum.accumulate(done), where="post", color=ORANGE, label="lowest so far")
+    axes.step(
+        range(len(trials)),
+        np.minimum.accumulate(done),
+        where="post",
+        color=ORANGE,
+        label="lowest so far",
+    )
     axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="params as they are")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")

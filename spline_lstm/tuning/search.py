@@ -22,13 +22,21 @@ from spline_lstm.models.config import ModelConfig
 from spline_lstm.training.architecture import model_config
 from spline_lstm.training.loop import Epoch, train
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
-from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
+from spline_lstm.tuning.space import (
+    choice_in,
+    choice_of,
+    cost,
+    distributions,
+    fitting,
+    nearest_draw,
+    params_with,
+)
 from spline_lstm.windows.windows import SPLITS, Windows
 
 # The folders of code on which the losses of a study depend.
 FOLDERS = ("core", "models", "training", "tuning", "windows")
 # Draws in a row that fit neither the params nor the price limit.
-MOST_REFUSED = 300
+MAX_REFUSED = 300
 LOSSES, CHOICE, STATE, REFUSED = "losses", "choice", "state", "refused"
 
 
@@ -90,17 +98,27 @@ class Problem:
     def reference_cost(self) -> int:
         """Cost of the params as they are, or of the catalog's defaults where these cost more."""
         defaults = params_with(self.params, self.entry.defaults)
-        return max(cost(self.config(params)) for params in (self.params, defaults) if params is not None)
+        return max(
+            cost(self.config(params)) for params in (self.params, defaults) if params is not None
+        )
 
     @property
     def content_id(self) -> str:
         """Content id of all that decides the trials: code, JAX, Optuna, data, params, catalog."""
-        arrays = [getattr(self.windows.arrays, field.name) for field in dataclasses.fields(self.windows.arrays)]
+        arrays = [
+            getattr(self.windows.arrays, field.name)
+            for field in dataclasses.fields(self.windows.arrays)
+        ]
         return content_id(
-            *(np.ascontiguousarray(array).tobytes() for array in [*arrays, self.windows.origins, self.windows.split]),
+            *(
+                np.ascontiguousarray(array).tobytes()
+                for array in [*arrays, self.windows.origins, self.windows.split]
+            ),
             *(sha256_of_file(path) for path in code_files(*FOLDERS)),
             f"{jax.__version__} {optuna.__version__}",
-            self.params.model_dump(mode="json", exclude={"compare", "benchmark", "export", "evaluate"}),
+            self.params.model_dump(
+                mode="json", exclude={"compare", "benchmark", "export", "evaluate"}
+            ),
             self.entry.model_dump(mode="json"),
         )
 
@@ -110,7 +128,9 @@ def without_test(windows: Windows) -> Windows:
     arrays = windows.arrays
     test = arrays.timestamps >= arrays.split_instants[1]
     blank = {
-        name: np.where(test[:, None], np.nan, getattr(arrays, name)).astype(getattr(arrays, name).dtype)
+        name: np.where(test[:, None], np.nan, getattr(arrays, name)).astype(
+            getattr(arrays, name).dtype
+        )
         for name in ("scaled", "causal", "raw_target")
     }
     kept = windows.split != SPLITS.index("test")
@@ -122,7 +142,9 @@ def without_test(windows: Windows) -> Windows:
     )
 
 
-def search(problem: Problem, database: Path, count: int, on_trial: Callable[[Trial], None]) -> list[Trial]:
+def search(
+    problem: Problem, database: Path, count: int, on_trial: Callable[[Trial], None]
+) -> list[Trial]:
     """The first `count` trials of a problem; those that the database holds are not run again.
 
     Raises
@@ -136,7 +158,11 @@ def search(problem: Problem, database: Path, count: int, on_trial: Callable[[Tri
     while len(done := trials_of(study)) < count:
         if not done:
             run_fixed(study, problem, choice_in(problem.params))
-        elif len(done) == 1 and problem.defaults_fit and problem.entry.defaults != choice_in(problem.params):
+        elif (
+            len(done) == 1
+            and problem.defaults_fit
+            and problem.entry.defaults != choice_in(problem.params)
+        ):
             run_fixed(study, problem, problem.entry.defaults)
         else:
             run_drawn(study, problem)
@@ -154,7 +180,9 @@ def open_study(problem: Problem, database: Path) -> optuna.Study:
         study_name=problem.content_id,
         load_if_exists=True,
         direction="minimize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=tune.startup_trials, n_warmup_steps=tune.warmup_epochs),
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=tune.startup_trials, n_warmup_steps=tune.warmup_epochs
+        ),
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
@@ -185,7 +213,12 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
     params = params_with(problem.params, choice)
     assert params is not None
     losses: list[float] = []
-    train(problem.config(params), problem.windows, params.train, lambda epoch: losses.append(epoch.validation_loss))
+    train(
+        problem.config(params),
+        problem.windows,
+        params.train,
+        lambda epoch: losses.append(epoch.validation_loss),
+    )
     study.add_trial(
         create_trial(
             value=min(losses),
@@ -200,7 +233,7 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
 def run_drawn(study: optuna.Study, problem: Problem) -> None:
     """Draw until something fits, and train it."""
     limit = problem.params.tune.max_cost * problem.reference_cost
-    for _ in range(MOST_REFUSED):
+    for _ in range(MAX_REFUSED):
         told = finished(study)
         refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
         tune = problem.params.tune
@@ -217,7 +250,7 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         trial.set_user_attr(STATE, REFUSED)
         study.tell(trial, state=TrialState.PRUNED)
     raise ParamsError(
-        f"none of {MOST_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are "
+        f"none of {MAX_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are "
         "or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
     )
 
@@ -227,7 +260,9 @@ def draw_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def run_trial(study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice) -> None:
+def run_trial(
+    study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice
+) -> None:
     """Train, report each epoch, stop where the median of earlier trials was better."""
     losses: list[float] = []
 
@@ -254,4 +289,6 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, problem: Problem, params
 
 def best_of(trials: list[Trial]) -> Trial:
     """The complete trial with the lowest validation loss; the earliest of equals."""
-    return min((trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.loss)
+    return min(
+        (trial for trial in trials if trial.state == "complete"), key=lambda trial: trial.loss
+    )

@@ -3,7 +3,12 @@
 import math
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from pydantic import ValidationError
 
 from spline_lstm.core.params import Params
@@ -16,7 +21,8 @@ GATES = {"lstm": 4, "gru": 3, "attention_lstm": 4}
 def distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
     """What the sampler draws; the units of layers that a draw does not have are drawn all the same."""
     units = {
-        f"units_{layer}": IntDistribution(*ranges.units, step=UNITS_STEP) for layer in range(1, ranges.layers[1] + 1)
+        f"units_{layer}": IntDistribution(*ranges.units, step=UNITS_STEP)
+        for layer in range(1, ranges.layers[1] + 1)
     }
     return {
         "layers": IntDistribution(*ranges.layers),
@@ -54,8 +60,11 @@ def nearest_draw(choice: Choice, ranges: Ranges) -> dict[str, Any]:
     return {
         "layers": layers,
         **units,
-        "dropout": ranges.dropout[0] + DROPOUT_STEP * round((dropout - ranges.dropout[0]) / DROPOUT_STEP),
-        "learning_rate": min(max(choice.learning_rate, ranges.learning_rate[0]), ranges.learning_rate[1]),
+        "dropout": ranges.dropout[0]
+        + DROPOUT_STEP * round((dropout - ranges.dropout[0]) / DROPOUT_STEP),
+        "learning_rate": min(
+            max(choice.learning_rate, ranges.learning_rate[0]), ranges.learning_rate[1]
+        ),
         "segment": min(ranges.segment, key=lambda segment: abs(math.log(segment / choice.segment))),
         "normalization": choice.normalization
         if choice.normalization in ranges.normalization
@@ -100,10 +109,16 @@ def fitting(ranges: Ranges, params: Params) -> Ranges:
 
     def kept(knob: str) -> tuple[Any, ...]:
         options = getattr(ranges, knob)
-        fit = [value for value in options if params_with(params, present.model_copy(update={knob: value})) is not None]
+        fit = [
+            value
+            for value in options
+            if params_with(params, present.model_copy(update={knob: value})) is not None
+        ]
         return tuple(fit) or (getattr(present, knob),)
 
-    return ranges.model_copy(update={knob: kept(knob) for knob in ("segment", "normalization", "bidirectional")})
+    return ranges.model_copy(
+        update={knob: kept(knob) for knob in ("segment", "normalization", "bidirectional")}
+    )
 
 
 def cost(config: ModelConfig) -> int:

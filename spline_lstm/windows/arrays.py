@@ -80,5 +80,7 @@ class AsOfArrays:
         arrays = read_arrays(path)
         names = {item.name for item in fields(cls)}
         if set(arrays) != names:
-            raise ArtifactError(f"{path} was written by another version of the code; run `dvc repro`")
+            raise ArtifactError(
+                f"{path} was written by another version of the code; run `dvc repro`"
+            )
         return cls(**arrays)

@@ -37,7 +37,9 @@ class Scaler:
         self, values: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
     ) -> Float[np.ndarray, "... columns"]:
         """Data units to z-scores, computed in float64; `series` of each first index, if scaled per series."""
-        return (values - self._of(self.center, values, series)) / self._of(self.scale, values, series)
+        return (values - self._of(self.center, values, series)) / self._of(
+            self.scale, values, series
+        )
 
     def inverse(
         self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
@@ -45,7 +47,9 @@ class Scaler:
         """z-scores to data units, computed in float64; `series` as in `transform`."""
         return scores * self._of(self.scale, scores, series) + self._of(self.center, scores, series)
 
-    def _of(self, constants: np.ndarray, values: np.ndarray, series: np.ndarray | None) -> np.ndarray:
+    def _of(
+        self, constants: np.ndarray, values: np.ndarray, series: np.ndarray | None
+    ) -> np.ndarray:
         if not self.per_series:
             return constants
         if series is None:

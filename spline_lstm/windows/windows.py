@@ -134,13 +134,19 @@ class Windows:
         )
 
     def to_data_units(
-        self, y: Float[np.ndarray, "windows outputs"], series: Int[np.ndarray, " windows"] | None = None
+        self,
+        y: Float[np.ndarray, "windows outputs"],
+        series: Int[np.ndarray, " windows"] | None = None,
     ) -> Float[np.ndarray, "windows horizon targets"]:
         """Forecasts or labels from z-scores to data units, float64; `series` is needed where each is scaled alone."""
-        return self.target_scaler.inverse(y.reshape(len(y), self.horizon, -1).astype(np.float64), series)
+        return self.target_scaler.inverse(
+            y.reshape(len(y), self.horizon, -1).astype(np.float64), series
+        )
 
 
-def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np) -> Any:
+def gather_inputs(
+    scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np
+) -> Any:
     """X [windows, lookback, F_total] as known before each origin.
 
     One formula for NumPy and JAX: `xp` is the array namespace the arrays belong to.
@@ -149,13 +155,17 @@ def gather_inputs(scaled: Any, causal: Any, known_at: Any, origins: Any, lookbac
     return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
 
 
-def gather_future(scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np) -> Any:
+def gather_future(
+    scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np
+) -> Any:
     """X_future [windows, horizon, F_future]: the features that are known in advance, of the rows to forecast."""
     rows = origins[:, None] + xp.arange(horizon)
     return scaled[rows[:, :, None], future_indices]
 
 
-def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
+def scaled_targets(
+    windows: Windows,
+) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
     """Observed targets as float32 z-scores (0 where not observed), and where they were observed."""
     observed = windows.arrays.observed
     targets = np.where(observed, windows.arrays.raw_target, 0.0)
@@ -163,7 +173,9 @@ def scaled_targets(windows: Windows) -> tuple[Float[np.ndarray, "rows targets"],
     return np.where(observed, scores, 0.0).astype(np.float32), observed
 
 
-def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS) -> Windows:
+def make_windows(
+    arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS
+) -> Windows:
     """Find all origins whose inputs are known and at least one of whose labels was observed.
 
     Raises
@@ -174,7 +186,9 @@ def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, neede
     origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
     split = _split_of(arrays, origins, params)
     kept = split >= 0
-    windows = Windows(arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8))
+    windows = Windows(
+        arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8)
+    )
     for name, rows in windows.splits.items():
         if name in needed and len(rows) == 0:
             raise TooLittleDataError(
@@ -184,7 +198,9 @@ def make_windows(arrays: AsOfArrays, scaler: Scaler, params: WindowParams, neede
     return windows
 
 
-def find_origins(arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1) -> Int[np.ndarray, " windows"]:
+def find_origins(
+    arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1
+) -> Int[np.ndarray, " windows"]:
     """Rows at which a window can be made: `lookback` valid rows before, and an observed label in `horizon` rows.
 
     Windows lie inside one series. Every series starts at its own first complete window.
@@ -194,7 +210,10 @@ def find_origins(arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 
     observed = np.concatenate([[0], np.cumsum(arrays.observed.any(axis=1))])
     bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
     origins = np.concatenate(
-        [np.arange(begin + lookback, end - horizon + 1, stride, dtype=np.int64) for begin, end in bounds]
+        [
+            np.arange(begin + lookback, end - horizon + 1, stride, dtype=np.int64)
+            for begin, end in bounds
+        ]
     )
     complete = invalid[origins] == invalid[origins - lookback]
     labelled = observed[origins + horizon] > observed[origins]
@@ -257,7 +276,9 @@ def load_windows(folder: Path | str = ".") -> Windows:
         within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
         windows = Windows(arrays, scaler, lookback, horizon, origins, stored["split"])
     except (KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{folder}: windows.npz or preprocessor.json lacks {error}; run `dvc repro`") from None
+        raise ArtifactError(
+            f"{folder}: windows.npz or preprocessor.json lacks {error}; run `dvc repro`"
+        ) from None
     if not together or not within.all():
         raise ArtifactError(
             f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import accuracy
 from spline_lstm.core.schema import load_schema
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.loop import train
 from tests.conftest import ROOT
 
@@ -42,7 +42,9 @@ def protocol_mse(path: Path, columns: list[str], lookback: int, horizon: int) ->
     month = 30 * 24
     values = (values - values[: 12 * month].mean(axis=0)) / values[: 12 * month].std(axis=0)
     origins = range(16 * month, 20 * month - horizon + 1)
-    errors = [np.mean((values[origin - 1] - values[origin : origin + horizon]) ** 2) for origin in origins]
+    errors = [
+        np.mean((values[origin - 1] - values[origin : origin + horizon]) ** 2) for origin in origins
+    ]
     return len(errors), float(np.mean(errors))
 
 
@@ -50,10 +52,14 @@ def protocol_mse(path: Path, columns: list[str], lookback: int, horizon: int) ->
 def test_the_windows_of_a_recipe_are_those_of_the_protocol(name, ett):
     params = accuracy.load_recipe(name)
     windows, config = accuracy.load_task(ett, params)
-    count, naive = protocol_mse(ett, list(config.targets), params.window.lookback, params.window.horizon)
+    count, naive = protocol_mse(
+        ett, list(config.targets), params.window.lookback, params.window.horizon
+    )
     assert len(windows.splits["test"]) == count
     last = [
-        np.square(np.tile(batch.X[:, -1, list(config.target_indices)], (1, windows.horizon)) - batch.y).mean(axis=1)
+        np.square(
+            np.tile(batch.X[:, -1, list(config.target_indices)], (1, windows.horizon)) - batch.y
+        ).mean(axis=1)
         for batch in windows.batches("test", 2048)
     ]
     assert np.concatenate(last).mean() == pytest.approx(naive, rel=1e-5)
@@ -63,8 +69,8 @@ def test_one_epoch_of_a_recipe_gives_its_errors(ett):
     params = accuracy.load_recipe("ot-24")
     windows, config = accuracy.load_task(ett, params)
     trained = train(config, windows, params.train.model_copy(update={"max_epochs": 1}))
-    errors = accuracy.errors_on_test(Model(config, "", "", trained.best), windows)
+    errors = accuracy.errors_on_test(SavedModel(config, "", "", trained.best), windows)
     batch = windows.gather("test")
-    forecast = Model(config, "", "", trained.best).predict(batch.X)
+    forecast = SavedModel(config, "", "", trained.best).predict(batch.X)
     assert errors["test_mse"] == pytest.approx(np.square(forecast - batch.y).mean(), rel=1e-4)
     assert errors["test_mse"] < 2 * errors["naive_mse"]

@@ -67,7 +67,9 @@ def test_a_wrong_key_ends_the_process_with_code_10_and_one_line(folder):
 
 def test_a_wrong_schema_ends_with_code_11_and_one_line(folder, capsys):
     path = folder / "configs/covariates/glucose.json"
-    path.write_text(json.dumps({"version": 1, "timestamp_col": "t", "target_cols": []}), encoding="utf-8")
+    path.write_text(
+        json.dumps({"version": 1, "timestamp_col": "t", "target_cols": []}), encoding="utf-8"
+    )
     assert main(["check", str(folder)]) == 11
     error = capsys.readouterr().err
     assert error.startswith("11 schema: ")
@@ -99,7 +101,9 @@ def test_a_place_that_is_no_folder_ends_with_code_10(folder, capsys, place):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["check", "a", "b"], ["check", "--fast"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["no-such-command"], ["check", "a", "b"], ["check", "--fast"]]
+)
 def test_a_wrong_command_line_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)

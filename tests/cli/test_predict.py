@@ -19,9 +19,19 @@ from spline_lstm.tables.raw_table import plain_frame, typed_table
 from tests.conftest import HOUR, ROOT, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON, ROWS = 4, 3, 60
-SCHEMA = make_schema(series_col="shop", dynamic_covariates=[{"name": "price", "known_future": True}])
+SCHEMA = make_schema(
+    series_col="shop", dynamic_covariates=[{"name": "price", "known_future": True}]
+)
 # In a process of its own, what was loaded is told on the last line.
-HEAVY = {"jax", "tensorflow", "flax", "scipy.signal", "scipy.ndimage", "scipy.optimize", "pandera.api"}
+HEAVY = {
+    "jax",
+    "tensorflow",
+    "flax",
+    "scipy.signal",
+    "scipy.ndimage",
+    "scipy.optimize",
+    "pandera.api",
+}
 RUN = f"""
 import sys
 from spline_lstm.__main__ import main
@@ -32,9 +42,9 @@ print(main(), sorted({HEAVY} & set(sys.modules)))
 def frame(rows=ROWS):
     """Two shops; y counts the hours from 100 (from 1000 in shop b), price is twice the hour."""
     number = np.arange(rows)
-    stamps = pd.to_datetime(START + number * HOUR)
+    timestamps = pd.to_datetime(START + number * HOUR)
     parts = [
-        pd.DataFrame({"time": stamps, "shop": shop, "y": begin + number, "price": 2.0 * number})
+        pd.DataFrame({"time": timestamps, "shop": shop, "y": begin + number, "price": 2.0 * number})
         for shop, begin in (("a", 100.0), ("b", 1000.0))
     ]
     return pd.concat(parts, ignore_index=True)
@@ -56,7 +66,10 @@ def write_model(path, preprocessor):
             helper.make_tensor_value_info("future", TensorProto.FLOAT, ["batch", HORIZON, 1]),
         ],
         [helper.make_tensor_value_info("forecast", TensorProto.FLOAT, ["batch", HORIZON, 1])],
-        [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants.items()],
+        [
+            numpy_helper.from_array(np.array(value, np.int64), name)
+            for name, value in constants.items()
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = {
@@ -80,13 +93,19 @@ def write_model(path, preprocessor):
 def folder(tmp_path):
     """models/edge/model.onnx with its preprocessor and intervals, history.csv and future.csv."""
     outliers = OutliersParams(method="replace", window=5, threshold=50.0)
-    params = make_preprocess_params(data_mode="multivariate", fill="seasonal", season=24, outliers=outliers)
-    table = typed_table(plain_frame(frame(), SCHEMA, "raw"), SCHEMA, where="raw", sort=False, duplicates="error")
+    params = make_preprocess_params(
+        feature_mode="multivariate", fill="seasonal", season=24, outliers=outliers
+    )
+    table = typed_table(
+        plain_frame(frame(), SCHEMA, "raw"), SCHEMA, where="raw", sort=False, duplicates="error"
+    )
     preprocessor = preprocess(table, SCHEMA, params, where="raw").preprocessor
     write_model(tmp_path / "models/edge/model.onnx", preprocessor)
     write_json(tmp_path / "models/preprocessor.json", preprocessor)
     half = {"levels": [80.0], "half_widths": [[[1.0], [2.0], [3.0]]], "n": [[9], [9], [9]]}
-    write_json(tmp_path / "models/intervals.json", {"run_id": "model", "method": "split conformal", **half})
+    write_json(
+        tmp_path / "models/intervals.json", {"run_id": "model", "method": "split conformal", **half}
+    )
     history = frame()[frame()["time"] < pd.Timestamp(START + 50 * HOUR)]
     history.to_csv(tmp_path / "history.csv", index=False)
     frame().drop(columns="y").to_csv(tmp_path / "future.csv", index=False)
@@ -95,11 +114,29 @@ def folder(tmp_path):
 
 def predict(folder, *more):
     model, history = folder / "models/edge/model.onnx", folder / "history.csv"
-    return main(["predict", str(model), str(history), "--future", str(folder / "future.csv"), *map(str, more)])
+    return main(
+        [
+            "predict",
+            str(model),
+            str(history),
+            "--future",
+            str(folder / "future.csv"),
+            *map(str, more),
+        ]
+    )
 
 
 def test_it_prints_the_forecast_and_its_bounds_in_a_process_without_jax(folder):
-    command = [sys.executable, "-W", "error", "-c", RUN, "predict", "models/edge/model.onnx", "history.csv"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        RUN,
+        "predict",
+        "models/edge/model.onnx",
+        "history.csv",
+    ]
     done = subprocess.run(
         [*command, "--future", "future.csv"],
         cwd=folder,
@@ -153,20 +190,46 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     [
         (lambda f: (f / "history.csv").unlink(), 2, "no such file"),
         (lambda f: (f / "models/edge/model.onnx").unlink(), 15, "model.onnx is missing"),
-        (lambda f: (f / "models/preprocessor.json").unlink(), 15, "preprocessor.json is missing; name"),
-        (lambda f: edit(f / "models/preprocessor.json", series=["a", "c"]), 15, "was changed after it was written"),
+        (
+            lambda f: (f / "models/preprocessor.json").unlink(),
+            15,
+            "preprocessor.json is missing; name",
+        ),
+        (
+            lambda f: edit(f / "models/preprocessor.json", series=["a", "c"]),
+            15,
+            "was changed after it was written",
+        ),
         (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
         (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
-        (lambda f: edit(f / "models/intervals.json", run_id="other"), 15, "was measured on model other"),
+        (
+            lambda f: edit(f / "models/intervals.json", run_id="other"),
+            15,
+            "was measured on model other",
+        ),
         (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
-        (lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"), 12, "row 2: stamp 'noon'"),
-        (lambda f: put(f / "future.csv", 51, "price", "dear"), 12, "future.csv row 53: column 'price' holds 'dear'"),
-        (lambda f: put(f / "future.csv", 0, "time", "noon"), 12, "future.csv row 2: stamp 'noon'"),
+        (
+            lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"),
+            12,
+            "row 2: timestamp 'noon'",
+        ),
+        (
+            lambda f: put(f / "future.csv", 51, "price", "dear"),
+            12,
+            "future.csv row 53: column 'price' holds 'dear'",
+        ),
+        (
+            lambda f: put(f / "future.csv", 0, "time", "noon"),
+            12,
+            "future.csv row 2: timestamp 'noon'",
+        ),
         (lambda f: drop(f / "future.csv", "time"), 12, "future.csv: column 'time'"),
     ],
 )
-def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(folder, capsys, change, code, words):
+def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(
+    folder, capsys, change, code, words
+):
     change(folder)
     assert predict(folder) == code
     captured = capsys.readouterr()
@@ -193,7 +256,13 @@ def test_a_model_that_was_copied_elsewhere_asks_for_its_preprocessor(folder, cap
     assert predict(folder) == 0
     expected = capsys.readouterr().out
     copied = (folder / "models/edge/model.onnx").rename(folder / "model.onnx")
-    command = ["predict", str(copied), str(folder / "history.csv"), "--future", str(folder / "future.csv")]
+    command = [
+        "predict",
+        str(copied),
+        str(folder / "history.csv"),
+        "--future",
+        str(folder / "future.csv"),
+    ]
     assert main(command) == 15
     assert "--preprocessor" in capsys.readouterr().err
     assert main([*command, "--preprocessor", str(folder / "models/preprocessor.json")]) == 0

@@ -95,7 +95,9 @@ def test_text_is_utf8_with_unix_line_ends(tmp_path):
 
 def test_json_keeps_the_order_of_keys_and_ends_with_a_newline(tmp_path):
     write_json(tmp_path / "a.json", {"b": 1, "a": ["ü"]})
-    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": [\n    "ü"\n  ]\n}\n'
+    assert (tmp_path / "a.json").read_text(
+        encoding="utf-8"
+    ) == '{\n  "b": 1,\n  "a": [\n    "ü"\n  ]\n}\n'
 
 
 def test_json_refuses_numbers_that_json_does_not_know(tmp_path):
@@ -113,12 +115,26 @@ def test_json_gives_floats_back_bit_by_bit(tmp_path_factory, value):
 
 def test_metrics_are_rounded_and_holes_are_null(tmp_path):
     write_metrics(
-        tmp_path / "m.json", {"rmse": np.float32(1 / 3), "n": np.int64(7), "r2": np.nan, "by": [{"mae": 2e-9 / 3}]}
+        tmp_path / "m.json",
+        {"rmse": np.float32(1 / 3), "n": np.int64(7), "r2": np.nan, "by": [{"mae": 2e-9 / 3}]},
     )
-    assert read_json(tmp_path / "m.json") == {"rmse": 0.333333, "n": 7, "r2": None, "by": [{"mae": 6.66667e-10}]}
+    assert read_json(tmp_path / "m.json") == {
+        "rmse": 0.333333,
+        "n": 7,
+        "r2": None,
+        "by": [{"mae": 6.66667e-10}],
+    }
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, min_value=-1e300, max_value=1e300))
+@given(
+    st.floats(
+        allow_nan=False,
+        allow_infinity=False,
+        allow_subnormal=False,
+        min_value=-1e300,
+        max_value=1e300,
+    )
+)
 def test_rounding_keeps_six_significant_digits(value):
     once = rounded(value)
     assert abs(once - value) <= 5.0001e-6 * abs(value)
@@ -197,7 +213,17 @@ def test_a_path_that_is_no_file_is_an_artefact_error(tmp_path, read, place):
         read(tmp_path / place)
 
 
-DAMAGED_JSON = [b"", b"{", b"[1]", b"3", b"\xff", b"null", b"9" * 5000, b"[" * 200_000, b'{"a":' * 200_000]
+DAMAGED_JSON = [
+    b"",
+    b"{",
+    b"[1]",
+    b"3",
+    b"\xff",
+    b"null",
+    b"9" * 5000,
+    b"[" * 200_000,
+    b'{"a":' * 200_000,
+]
 
 
 @pytest.mark.parametrize("content", DAMAGED_JSON, ids=range(len(DAMAGED_JSON)))
@@ -218,7 +244,9 @@ def zip_bytes(folder, member: str, content: bytes) -> bytes:
     return (folder / "x.zip").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["empty", "text", "pickle", "one array", "zip of text", "cut", "cut early"])
+@pytest.mark.parametrize(
+    "name", ["empty", "text", "pickle", "one array", "zip of text", "cut", "cut early"]
+)
 def test_a_damaged_npz_is_an_artefact_error(tmp_path, name):
     path = tmp_path / "a.npz"
     write_arrays(path, ARRAYS)
@@ -257,11 +285,16 @@ def test_flipped_bytes_in_an_npz_give_the_same_arrays_or_an_artefact_error(tmp_p
 
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert sha256_of_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        sha256_of_file(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_a_content_id_ignores_the_order_of_keys_at_every_depth():
-    assert content_id({"a": 1, "b": {"c": 2, "d": 3}}) == content_id({"b": {"d": 3, "c": 2}, "a": 1})
+    assert content_id({"a": 1, "b": {"c": 2, "d": 3}}) == content_id(
+        {"b": {"d": 3, "c": 2}, "a": 1}
+    )
 
 
 def test_a_content_id_is_sixteen_hexadecimal_digits():

@@ -26,7 +26,9 @@ def test_every_error_has_its_documented_exit_code():
     found = {
         name: value.exit_code
         for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, SplineLstmError) and value is not SplineLstmError
+        if isinstance(value, type)
+        and issubclass(value, SplineLstmError)
+        and value is not SplineLstmError
     }
     assert found == EXIT_CODES
 
@@ -46,16 +48,21 @@ def test_report_prints_one_line_and_returns_the_code(name, capsys, monkeypatch):
     error = getattr(errors, name)("params.yaml: seed = -1:\nmust be 0 or more")
     assert report(error) == EXIT_CODES[name]
     captured = capsys.readouterr()
-    assert captured.err == f"{error.exit_code} {error.title}: params.yaml: seed = -1: must be 0 or more\n"
+    assert (
+        captured.err
+        == f"{error.exit_code} {error.title}: params.yaml: seed = -1: must be 0 or more\n"
+    )
     assert captured.out == ""
 
 
 def test_several_violations_are_a_line_each(capsys):
-    error = errors.DataContractError("raw.csv row 3: no stamp", "raw.csv row 9:\n'x' is no number")
+    error = errors.DataContractError(
+        "raw.csv row 3: no timestamp", "raw.csv row 9:\n'x' is no number"
+    )
     assert report(error) == 12
-    expected = "12 data contract: raw.csv row 3: no stamp\n12 data contract: raw.csv row 9: 'x' is no number\n"
+    expected = "12 data contract: raw.csv row 3: no timestamp\n12 data contract: raw.csv row 9: 'x' is no number\n"
     assert capsys.readouterr().err == expected
-    assert str(error) == "raw.csv row 3: no stamp"
+    assert str(error) == "raw.csv row 3: no timestamp"
 
 
 @pytest.mark.parametrize("limit", [10, 80])

@@ -17,7 +17,9 @@ def test_the_next_item_is_made_while_one_is_worked_on_but_none_after_it():
     def items():
         for number in range(3):
             if number == 1:
-                assert working.wait(10), "the first item is worked on before the second is asked for"
+                assert working.wait(10), (
+                    "the first item is worked on before the second is asked for"
+                )
             made.append(number)
             if number == 1:
                 go.set()

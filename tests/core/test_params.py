@@ -17,7 +17,9 @@ PLAIN = YAML(typ="safe", pure=True).load(SHIPPED)
 
 
 def load(folder, content: str | bytes) -> Params:
-    (folder / "params.yaml").write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    (folder / "params.yaml").write_bytes(
+        content if isinstance(content, bytes) else content.encode("utf-8")
+    )
     return load_params(folder)
 
 
@@ -83,8 +85,12 @@ def test_every_choice_of_a_key_is_named_in_its_comment():
     for section, name in (key.split(".")[-2:] for key in leaves(PLAIN)):
         part = schema["$defs"][f"{section.capitalize()}Params"]["properties"][name]
         choices = part.get("enum") or ([part["const"]] if "const" in part else [])
-        comment = re.search(rf"(?m)((?:^ *#.*\n)+) +{name}:", SHIPPED[SHIPPED.index(f"{section}:") :])
-        missing += [f"{section}.{name}: {word}" for word in choices if not comment or word not in comment[1]]
+        comment = re.search(
+            rf"(?m)((?:^ *#.*\n)+) +{name}:", SHIPPED[SHIPPED.index(f"{section}:") :]
+        )
+        missing += [
+            f"{section}.{name}: {word}" for word in choices if not comment or word not in comment[1]
+        ]
     assert missing == []
 
 
@@ -164,7 +170,7 @@ OUT_OF_RANGE = [
     ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-02-01"]),
     ("preprocess.split.dates", ["2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]),
     ("preprocess.split.dates", ["2024-01-01", "soon"]), ("preprocess.split.dates", ["now", "2200-01-01"]),
-    ("preprocess.drift.ks", 1.1), ("preprocess.drift.spread_ratio", 0.9), ("model.segment", 0),
+    ("preprocess.drift.ks", 1.1), ("preprocess.drift.std_ratio", 0.9), ("model.segment", 0),
     ("model.quantiles", [0.1, 0.9]), ("model.quantiles", [0.9, 0.5]), ("model.quantiles", [0.5, 1.0]),
     ("train.plateau_factor", 1.0), ("train.ensemble_size", 0), ("train.positive_weight", 0.0),
 ]  # fmt: skip
@@ -199,7 +205,9 @@ def test_shares_must_leave_a_test_part(tmp_path):
     assert "train + validation must be below 1" in message
 
 
-@pytest.mark.parametrize(("text", "number"), [("1e-05", 1e-5), ("1E-5", 1e-5), ("1", 1.0), ("5e-4", 5e-4), (".5", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e-05", 1e-5), ("1E-5", 1e-5), ("1", 1.0), ("5e-4", 5e-4), (".5", 0.5)]
+)
 def test_numbers_in_the_forms_that_dvc_writes_are_numbers(tmp_path, text, number):
     rate = load(tmp_path, value_text("learning_rate", text)).train.learning_rate
     assert (rate, type(rate)) == (number, float)
@@ -210,7 +218,9 @@ def test_a_whole_number_is_taken_where_a_float_is_meant(tmp_path, key):
     """`dvc exp run -S train.min_delta=0` writes the integer 0."""
     params = load(tmp_path, value_text(key, "0"))
     found = [
-        getattr(section, key) for section in (params.model, params.train, params.preprocess) if hasattr(section, key)
+        getattr(section, key)
+        for section in (params.model, params.train, params.preprocess)
+        if hasattr(section, key)
     ]
     assert found == [0.0]
     assert type(found[0]) is float
@@ -277,7 +287,9 @@ def test_text_in_another_encoding_is_refused(tmp_path):
     assert "UTF-8" in refusal(tmp_path, "# Übung\n".encode("latin-1") + SHIPPED.encode())
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + SHIPPED.encode(), SHIPPED.replace("\n", "\r\n").encode()])
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbf" + SHIPPED.encode(), SHIPPED.replace("\n", "\r\n").encode()]
+)
 def test_a_byte_order_mark_and_windows_line_ends_are_allowed(tmp_path, content):
     assert json.loads(load(tmp_path, content).model_dump_json()) == PLAIN
 
@@ -303,7 +315,9 @@ SNIPPETS = st.sampled_from(
      "\t",
      "~", "---\n", "2001-99-99", "0x", "1e999", ".nan", "<<: ", "\0", "\u2028", "ä"]
 )  # fmt: skip
-EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4)
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4
+)
 SHORT = "data: {source: x.csv}\nwindow:\n  lookback: 24\n  embargo: null\ntrain:\n  learning_rate: 3e-3\n  seed: 42\n"
 
 
@@ -325,7 +339,10 @@ def test_any_bytes_are_a_params_error(tmp_path_factory, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"quantiles: []": "quantiles: [0.1, 0.5, 0.9]"}, "train.loss quantile and model.quantiles belong together"),
+        (
+            {"quantiles: []": "quantiles: [0.1, 0.5, 0.9]"},
+            "train.loss quantile and model.quantiles belong together",
+        ),
         (
             {"decoder: dense": "decoder: segments", "segment: 4": "segment: 1"},
             "model: decoder segments needs a segment",

@@ -15,9 +15,17 @@ FULL = {
     "timestamp_col": "time",
     "series_col": "store",
     "target_cols": ["sales", "visits"],
-    "dynamic_covariates": [{"name": "price", "dtype": "float", "required": True}, {"name": "promo", "dtype": "int"}],
+    "dynamic_covariates": [
+        {"name": "price", "dtype": "float", "required": True},
+        {"name": "promo", "dtype": "int"},
+    ],
     "calendar_features": {"enabled": True, "features": ["hour_sin", "doy_cos"]},
-    "table_format": {"separator": ";", "decimal": ",", "missing_markers": ["NA"], "timestamp_format": "%d.%m.%Y"},
+    "table_format": {
+        "separator": ";",
+        "decimal": ",",
+        "missing_markers": ["NA"],
+        "timestamp_format": "%d.%m.%Y",
+    },
 }
 
 
@@ -77,7 +85,10 @@ def test_a_missing_key_is_named_by_its_path(key):
     [
         ({"targets": ["y"]}, "$.targets"),
         ({"table_format": {"delimiter": ";"}}, "$.table_format.delimiter"),
-        ({"dynamic_covariates": [{"name": "price"}, {"name": "promo", "scale": 1}]}, "$.dynamic_covariates[1].scale"),
+        (
+            {"dynamic_covariates": [{"name": "price"}, {"name": "promo", "scale": 1}]},
+            "$.dynamic_covariates[1].scale",
+        ),
         ({"calendar_features": {"enable": True}}, "$.calendar_features.enable"),
     ],
 )
@@ -97,11 +108,20 @@ def test_an_unknown_key_is_named_by_its_path(changes, path):
         ({"target_cols": "sales"}, "$.target_cols"),
         ({"target_cols": [""]}, "$.target_cols[0]"),
         ({"target_cols": [None]}, "$.target_cols[0]"),
-        ({"dynamic_covariates": [{"name": "price", "dtype": "text"}]}, "$.dynamic_covariates[0].dtype"),
-        ({"dynamic_covariates": [{"name": "price", "required": "yes"}]}, "$.dynamic_covariates[0].required"),
+        (
+            {"dynamic_covariates": [{"name": "price", "dtype": "text"}]},
+            "$.dynamic_covariates[0].dtype",
+        ),
+        (
+            {"dynamic_covariates": [{"name": "price", "required": "yes"}]},
+            "$.dynamic_covariates[0].required",
+        ),
         ({"dynamic_covariates": {"name": "price"}}, "$.dynamic_covariates"),
         ({"calendar_features": {"enabled": 1}}, "$.calendar_features.enabled"),
-        ({"calendar_features": {"enabled": True, "features": ["hour"]}}, "$.calendar_features.features[0]"),
+        (
+            {"calendar_features": {"enabled": True, "features": ["hour"]}},
+            "$.calendar_features.features[0]",
+        ),
         ({"table_format": {"separator": ";;"}}, "$.table_format.separator"),
         ({"table_format": {"separator": ""}}, "$.table_format.separator"),
         ({"table_format": {"decimal": "::"}}, "$.table_format.decimal"),
@@ -116,7 +136,9 @@ def test_an_unknown_key_is_named_by_its_path(changes, path):
     ],
 )
 def test_a_wrong_value_is_named_by_its_path(changes, path):
-    assert re.search(re.escape(path) + "( = |: input should|: the key is missing)", refusal(changed(**changes)))
+    assert re.search(
+        re.escape(path) + "( = |: input should|: the key is missing)", refusal(changed(**changes))
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,9 +165,15 @@ def test_no_name_may_stand_twice(changes):
     [
         ({"dtype": "float", "encoding": "one_hot"}, "is encoded as scaled"),
         ({"dtype": "categorical", "encoding": "scaled"}, "is encoded as one_hot or embedding"),
-        ({"dtype": "categorical", "encoding": "embedding"}, "dim belongs to the encoding embedding"),
+        (
+            {"dtype": "categorical", "encoding": "embedding"},
+            "dim belongs to the encoding embedding",
+        ),
         ({"dtype": "categorical", "dim": 3}, "dim belongs to the encoding embedding"),
-        ({"dtype": "float", "missing": "unknown_token"}, "only a categorical column has an unknown token"),
+        (
+            {"dtype": "float", "missing": "unknown_token"},
+            "only a categorical column has an unknown token",
+        ),
     ],
 )
 def test_encoding_dimension_and_policy_must_fit_the_dtype(covariate, rule):
@@ -153,7 +181,8 @@ def test_encoding_dimension_and_policy_must_fit_the_dtype(covariate, rule):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "coding"), [("float", "scaled"), ("int", "scaled"), ("boolean", "binary"), ("categorical", "one_hot")]
+    ("dtype", "coding"),
+    [("float", "scaled"), ("int", "scaled"), ("boolean", "binary"), ("categorical", "one_hot")],
 )
 def test_each_dtype_has_its_default_encoding(dtype, coding):
     schema = make_schema(dynamic_covariates=[{"name": "price", "dtype": dtype}])
@@ -170,7 +199,9 @@ def test_each_dtype_has_its_default_encoding(dtype, coding):
     ],
 )
 def test_holidays_need_a_country_that_is_known(calendar):
-    assert "$.calendar_features" in refusal(changed(calendar_features={"enabled": True, **calendar}))
+    assert "$.calendar_features" in refusal(
+        changed(calendar_features={"enabled": True, **calendar})
+    )
 
 
 def test_the_series_key_may_be_a_static_covariate():
@@ -187,7 +218,7 @@ def test_separator_and_decimal_mark_must_differ():
 
 
 @pytest.mark.parametrize("pattern", ["%Q", "%", "%d.%m.%Y %", "mixed"])
-def test_a_stamp_format_that_pandas_does_not_know_or_guesses_is_refused(pattern):
+def test_a_timestamp_format_that_pandas_does_not_know_or_guesses_is_refused(pattern):
     assert "timestamp_format" in refusal(changed(table_format={"timestamp_format": pattern}))
 
 
@@ -261,7 +292,9 @@ SNIPPETS = st.sampled_from(
         "ä",
     ]
 )
-EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4)
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 12), SNIPPETS | st.text(max_size=4)), max_size=4
+)
 
 
 @settings(max_examples=250)
@@ -274,7 +307,9 @@ def test_a_mutated_schema_is_valid_or_a_schema_error(edits):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -84,7 +84,9 @@ def test_arguments_that_name_no_pipeline_folder_are_a_usage_error(monkeypatch, c
 def test_a_flag_reaches_the_stage_that_knows_it(monkeypatch, folder, capsys):
     seen = []
     monkeypatch.setattr(sys, "argv", ["stages/x.py", "--resume", str(folder)])
-    run_stage("train", lambda path, resume=False: seen.append((path, resume)) or "", flags=("resume",))
+    run_stage(
+        "train", lambda path, resume=False: seen.append((path, resume)) or "", flags=("resume",)
+    )
     assert seen == [(folder, True)]
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, ["--resume", str(folder)], lambda path: "")

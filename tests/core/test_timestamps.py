@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.timestamps import parse_frequency, parse_instant
 
-UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "D": 86400 * 10**9}
+UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "D": 86400 * 10**9,
+}
 
 
 @given(st.integers(1, 10_000), st.sampled_from(sorted(UNITS)))
@@ -21,7 +29,21 @@ def test_units_may_be_combined():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "h1", "month", "1M", "1y", "nan", "NaT", "0s", "-5min", "0.1ns", "1e400h", "99999999999D", "five minutes"],
+    [
+        "",
+        "h1",
+        "month",
+        "1M",
+        "1y",
+        "nan",
+        "NaT",
+        "0s",
+        "-5min",
+        "0.1ns",
+        "1e400h",
+        "99999999999D",
+        "five minutes",
+    ],
 )
 def test_what_is_no_positive_duration_is_a_value_error(text):
     with pytest.raises(ValueError, match="fixed, positive duration"):
@@ -34,7 +56,9 @@ def test_a_number_without_a_unit_is_a_value_error(text):
         parse_frequency(text)
 
 
-@pytest.mark.parametrize("text", ["1H", "1d", "1w", "1MS", "1S", "1T", "1L", "1U", "1N", "1 Day", "1 H"])
+@pytest.mark.parametrize(
+    "text", ["1H", "1d", "1w", "1MS", "1S", "1T", "1L", "1U", "1N", "1 Day", "1 H"]
+)
 def test_old_spellings_of_pandas_cause_no_warning(text):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -65,7 +89,9 @@ def test_an_instant_is_utc_unless_it_names_a_zone(text, hours):
     assert parse_instant(text) == hours * UNITS["h"]
 
 
-@pytest.mark.parametrize("text", ["", "NaT", "x", "2024-13-01", "now", "today", "9999-01-01", "1e400", "5"])
+@pytest.mark.parametrize(
+    "text", ["", "NaT", "x", "2024-13-01", "now", "today", "9999-01-01", "1e400", "5"]
+)
 def test_what_is_no_instant_is_a_value_error(text):
     with pytest.raises(ValueError, match="must be a date"):
         parse_instant(text)

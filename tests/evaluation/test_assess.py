@@ -22,7 +22,7 @@ from spline_lstm.evaluation.forecast_batches import (
 )
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build, to_arrays
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
@@ -71,7 +71,7 @@ def windows():
 @pytest.fixture(scope="module")
 def model():
     weights = to_arrays(nnx.state(build(CONFIG, key=jax.random.key(0)), nnx.Param))
-    return Model(CONFIG, "r", "p", weights)
+    return SavedModel(CONFIG, "r", "p", weights)
 
 
 def test_baselines_know_only_rows_before_the_origin(windows):
@@ -92,7 +92,9 @@ def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_va
     params = WindowParams(lookback=1, horizon=2, stride=1, embargo=None, materialize=False)
     short = make_windows(windows.arrays, windows.scaler, params)
     batch = short.gather("test")
-    last = (short.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series)[:, None] + np.zeros(2)
+    last = (short.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series)[
+        :, None
+    ] + np.zeros(2)
     found = {
         name: forecast(batch, history_of(short, batch))[:, :, 0]
         for name, forecast in make_baselines(short, PARAMS).items()
@@ -115,7 +117,9 @@ def test_seasonal_naive_reads_the_series_a_season_back_whatever_the_lookback(win
     np.testing.assert_allclose(seasonal(windows, [150, 160], season), expected, atol=1e-4)
 
 
-def test_seasonal_naive_falls_back_to_the_last_value_before_the_series_and_behind_long_gaps(windows):
+def test_seasonal_naive_falls_back_to_the_last_value_before_the_series_and_behind_long_gaps(
+    windows,
+):
     # The second series begins at row 200: a season of 30 rows before 229 would lie in the first one.
     found = seasonal(windows, [229, 230], 30)
     np.testing.assert_allclose(found, [[128, 100], [100, 101]], atol=1e-4)
@@ -169,7 +173,9 @@ def test_scores_are_those_of_the_written_predictions(windows, model, tmp_path):
     assert content["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
     assert content["mase"] == pytest.approx(error.abs().mean() / 24)
     for name in ("a", "b"):
-        assert content["series"][name]["mae"] == pytest.approx(error[table["series"] == name].abs().mean())
+        assert content["series"][name]["mae"] == pytest.approx(
+            error[table["series"] == name].abs().mean()
+        )
     assert table["y_true"].isna().any()
     assert content["n_windows"] == len(windows.splits["test"])
     assert content["residuals"][0]["p25"] == pytest.approx(np.percentile(error, 25), rel=1e-5)
@@ -178,7 +184,9 @@ def test_scores_are_those_of_the_written_predictions(windows, model, tmp_path):
     assert content["coverage_80"] == pytest.approx(100 * inside.mean())
 
 
-def test_half_widths_come_from_the_validation_part_in_units_of_the_training_error(windows, model, tmp_path):
+def test_half_widths_come_from_the_validation_part_in_units_of_the_training_error(
+    windows, model, tmp_path
+):
     def size_of(part):
         """Absolute errors [windows, horizon], and the series of each window."""
         batch = windows.gather(part)
@@ -203,7 +211,9 @@ def test_half_widths_come_from_the_validation_part_in_units_of_the_training_erro
 
 
 def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, tmp_path):
-    content = evaluation_content(assessed(model, windows, tmp_path / "p", ("a", "b")), windows, None)
+    content = evaluation_content(
+        assessed(model, windows, tmp_path / "p", ("a", "b")), windows, None
+    )
     assert "series" not in content
     test = content["splits"][2]
     assert test["windows"] == len(windows.splits["test"])
@@ -214,9 +224,9 @@ def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, 
 def test_predictions_of_an_ensemble_hold_the_spread_of_its_members(windows, model, tmp_path):
     other = to_arrays(nnx.state(build(model.config, key=jax.random.key(9)), nnx.Param))
     stacked = {name: np.stack([value, other[name]]) for name, value in model.weights.items()}
-    ensemble = Model(replace(model.config, ensemble_size=2), "e", "p", stacked)
+    ensemble = SavedModel(replace(model.config, ensemble_size=2), "e", "p", stacked)
     tables = []
-    for number, member in enumerate((ensemble, model, Model(model.config, "o", "p", other))):
+    for number, member in enumerate((ensemble, model, SavedModel(model.config, "o", "p", other))):
         assessed(member, windows, tmp_path / f"{number}.parquet", ("a", "b"))
         tables.append(pd.read_parquet(tmp_path / f"{number}.parquet"))
     together, one, two = tables
@@ -293,22 +303,34 @@ def panel():
 @pytest.fixture(scope="module")
 def panel_model():
     weights = to_arrays(nnx.state(build(PANEL_CONFIG, key=jax.random.key(0)), nnx.Param))
-    return Model(PANEL_CONFIG, "r", "p", weights)
+    return SavedModel(PANEL_CONFIG, "r", "p", weights)
 
 
-def test_panel_scaled_per_series_is_forecast_in_the_units_of_each_series(panel, panel_model, tmp_path):
+def test_panel_scaled_per_series_is_forecast_in_the_units_of_each_series(
+    panel, panel_model, tmp_path
+):
     path = tmp_path / "predictions.parquet"
     assessed(panel_model, panel, path, ("small", "large"))
     table = pd.read_parquet(path)
     batch = panel.gather("test")
     scores = panel_model.predict(batch.X, batch.X_future, batch.X_static)
-    for index, (name, center, scale) in enumerate([("small", 110.0, 50.0), ("large", 110_000.0, 50_000.0)]):
+    for index, (name, center, scale) in enumerate(
+        [("small", 110.0, 50.0), ("large", 110_000.0, 50_000.0)]
+    ):
         expected = scores[batch.series == index].reshape(-1) * scale + center
-        np.testing.assert_allclose(table.loc[table["series"] == name, "y_pred"], expected, rtol=1e-6)
-    quantiles = panel_model.predict_quantiles(batch.X, batch.X_future, batch.X_static)[batch.series == 1]
+        np.testing.assert_allclose(
+            table.loc[table["series"] == name, "y_pred"], expected, rtol=1e-6
+        )
+    quantiles = panel_model.predict_quantiles(batch.X, batch.X_future, batch.X_static)[
+        batch.series == 1
+    ]
     large = table[table["series"] == "large"]
-    np.testing.assert_allclose(large["lower_80"], quantiles[..., 0].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6)
-    np.testing.assert_allclose(large["upper_80"], quantiles[..., 2].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6)
+    np.testing.assert_allclose(
+        large["lower_80"], quantiles[..., 0].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        large["upper_80"], quantiles[..., 2].reshape(-1) * 50_000.0 + 110_000.0, rtol=1e-6
+    )
 
 
 def test_history_of_a_panel_is_in_the_units_of_each_series(panel):

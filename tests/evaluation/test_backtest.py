@@ -39,8 +39,17 @@ CHANGES = {
 
 
 def backtest_params(**changes) -> BacktestParams:
-    values = {"strategy": "expanding", "folds": 3, "test": 0.2, "validation": 0.25, "embargo": None, "stride": None}
-    return BacktestParams(**{**values, "max_epochs": None, "executor": "local", "workers": 1, **changes})
+    values = {
+        "strategy": "expanding",
+        "folds": 3,
+        "test": 0.2,
+        "validation": 0.25,
+        "embargo": None,
+        "stride": None,
+    }
+    return BacktestParams(
+        **{**values, "max_epochs": None, "executor": "local", "workers": 1, **changes}
+    )
 
 
 def wave(rows: int = ROWS) -> np.ndarray:
@@ -71,11 +80,11 @@ def results():
 )
 def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, strategy):
     params = backtest_params(folds=count, test=share, strategy=strategy)
-    stamps = hours(rows)
-    folds = make_folds(stamps, HOUR, params)
+    timestamps = hours(rows)
+    folds = make_folds(timestamps, HOUR, params)
     length = round(share * rows) * HOUR
     assert len(folds) == count
-    assert folds[-1].end == stamps[-1] + HOUR
+    assert folds[-1].end == timestamps[-1] + HOUR
     assert [fold.end - fold.test for fold in folds] == [length] * count
     assert all(earlier.end == later.test for earlier, later in itertools.pairwise(folds))
     assert all(fold.begin < fold.validation <= fold.test for fold in folds)
@@ -83,7 +92,7 @@ def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, s
     if strategy == "rolling":
         assert len(spans) == 1
     else:
-        assert {fold.begin for fold in folds} == {int(stamps[0])}
+        assert {fold.begin for fold in folds} == {int(timestamps[0])}
 
 
 def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
@@ -91,7 +100,9 @@ def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
     base = params_of({"backtest.max_epochs": None}, {**CHANGES, **own, "backtest.max_epochs": None})
     assert fold_params(base).window.embargo == 4
     assert fold_params(base).train == base.train
-    changed = fold_params(params_of(base, {"backtest.embargo": 1, "backtest.stride": 3, "backtest.max_epochs": 2}))
+    changed = fold_params(
+        params_of(base, {"backtest.embargo": 1, "backtest.stride": 3, "backtest.max_epochs": 2})
+    )
     assert (changed.window.embargo, changed.window.stride, changed.train.max_epochs) == (1, 3, 2)
 
 
@@ -165,14 +176,16 @@ def test_no_fold_sees_rows_from_the_third_date_of_the_split_on():
     end = START + 148 * HOUR
     jobs = fold_jobs(table(), SCHEMA, params, ROOT)
     assert jobs[-1].fold.end == end
-    assert max(job.table.stamps.max() for job in jobs) == end - HOUR
+    assert max(job.table.timestamps.max() for job in jobs) == end - HOUR
     two = params_of(None, CHANGES | {"preprocess.split.dates": dates[:2]})
     assert fold_jobs(table(), SCHEMA, two, ROOT)[-1].fold.end == START + ROWS * HOUR
 
 
 def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
     params, found = results()
-    (tmp_path / "params.yaml").write_text(params_of(params, {"data.schema_file": "schema.json"}).model_dump_json())
+    (tmp_path / "params.yaml").write_text(
+        params_of(params, {"data.schema_file": "schema.json"}).model_dump_json()
+    )
     (tmp_path / "schema.json").write_text(SCHEMA.model_dump_json())
     (tmp_path / "data/raw").mkdir(parents=True)
     (tmp_path / "data/raw/series.csv").write_text("time,shop,y\n2020-01-01,a,1\n2020-01-01,b,1\n")
@@ -182,8 +195,13 @@ def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
     # A network of three units after one epoch.
     assert not content["backtest_beats_baselines"]
     assert text.startswith("2 folds, RMSE ")
-    assert "; over all of them the model LOSES TO seasonal naive, drift, ridge: RMSE 2.940 against " in text
-    assert text.endswith(f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline")
+    assert (
+        "; over all of them the model LOSES TO seasonal naive, drift, ridge: RMSE 2.940 against "
+        in text
+    )
+    assert text.endswith(
+        f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline"
+    )
     assert "below" not in text
 
 

@@ -7,7 +7,9 @@ from spline_lstm.evaluation.baselines import drift, moving_average, naive, seaso
 
 # Two windows, four rows, two targets: 1, 2, 3, 4 and ten times that; the second window 100 higher.
 ROWS = np.array([1.0, 2.0, 3.0, 4.0])
-HISTORY = np.stack([np.stack([ROWS, 10 * ROWS], axis=-1), np.stack([ROWS, 10 * ROWS], axis=-1) + 100])
+HISTORY = np.stack(
+    [np.stack([ROWS, 10 * ROWS], axis=-1), np.stack([ROWS, 10 * ROWS], axis=-1) + 100]
+)
 
 
 def test_naive_repeats_the_last_row_of_each_window_and_target():
@@ -36,7 +38,10 @@ def test_seasonal_naive_is_exact_on_a_periodic_series(season, horizon, phase):
 
 
 def test_moving_average_is_the_mean_of_the_last_rows():
-    assert moving_average(HISTORY, horizon=2, window=3).tolist() == [[[3, 30], [3, 30]], [[103, 130], [103, 130]]]
+    assert moving_average(HISTORY, horizon=2, window=3).tolist() == [
+        [[3, 30], [3, 30]],
+        [[103, 130], [103, 130]],
+    ]
 
 
 def test_moving_average_over_one_row_is_the_naive_forecast():
@@ -69,4 +74,6 @@ def test_baselines_follow_a_change_of_units(shift, factor):
         lambda h: moving_average(h, 3, window=2),
         lambda h: drift(h, 3),
     ):
-        assert np.allclose(forecast(changed), factor * forecast(HISTORY) + shift, rtol=1e-9, atol=1e-6)
+        assert np.allclose(
+            forecast(changed), factor * forecast(HISTORY) + shift, rtol=1e-9, atol=1e-6
+        )

@@ -21,11 +21,19 @@ def test_window_rmse_ignores_nan_where_nothing_was_observed():
 
 
 def test_best_median_and_worst_are_picked():
-    assert pick(np.array([5.0, 1.0, 4.0, 2.0, 3.0]), np.ones(5, bool)) == {"best": 1, "median": 4, "worst": 0}
+    assert pick(np.array([5.0, 1.0, 4.0, 2.0, 3.0]), np.ones(5, bool)) == {
+        "best": 1,
+        "median": 4,
+        "worst": 0,
+    }
 
 
 def test_of_equal_windows_the_earliest_is_picked():
-    assert pick(np.array([2.0, 1.0, 1.0, 2.0]), np.ones(4, bool)) == {"best": 1, "median": 2, "worst": 0}
+    assert pick(np.array([2.0, 1.0, 1.0, 2.0]), np.ones(4, bool)) == {
+        "best": 1,
+        "median": 2,
+        "worst": 0,
+    }
 
 
 def test_windows_with_all_labels_come_first():

@@ -35,9 +35,19 @@ WINDOW = WindowParams(lookback=30, horizon=6, stride=1, embargo=None, materializ
 
 @cache
 def panel(n_stores=3, days=24, seed=0):
-    frame = stores(n_stores=n_stores, days=days, seed=seed, missing=0.1, outliers=0.02, jitter_s=1700, duplicates=0)
+    frame = stores(
+        n_stores=n_stores,
+        days=days,
+        seed=seed,
+        missing=0.1,
+        outliers=0.02,
+        jitter_s=1700,
+        duplicates=0,
+    )
     rng = np.random.default_rng(seed)
-    frame["sensor"] = np.where(rng.random(len(frame)) < 0.3, np.nan, rng.normal(size=len(frame)).round(3))
+    frame["sensor"] = np.where(
+        rng.random(len(frame)) < 0.3, np.nan, rng.normal(size=len(frame)).round(3)
+    )
     frame["sky"] = rng.choice(["sun", "rain", ""], len(frame))
     content = frame.drop(columns="truth").to_csv(index=False).encode()
     return read_raw_table(content, SCHEMA, where="panel", sort=False, duplicates="last")
@@ -45,7 +55,7 @@ def panel(n_stores=3, days=24, seed=0):
 
 def preprocess_params(**changes):
     values = {
-        "data_mode": "multivariate",
+        "feature_mode": "multivariate",
         "frequency": "1h",
         "snap": 0.5,
         "fill": "seasonal",
@@ -60,7 +70,7 @@ def preprocess_params(**changes):
         "longest_gap": None,
         "min_rows": 1,
         "split": SplitParams(train=0.5, validation=0.25, dates=None),
-        "drift": DriftParams(mean_shift=1, spread_ratio=2, psi=1, ks=1),
+        "drift": DriftParams(mean_shift=1, std_ratio=2, psi=1, ks=1),
         **changes,
     }
     return PreprocessParams(**values)
@@ -108,24 +118,33 @@ def test_a_planted_two_sided_smoother_is_caught():
     with np.errstate(invalid="ignore"):
         result = compare(table, SCHEMA, reference.arrays, reference.fitted, WINDOW,
                          lambda changed, split, until: honest(leaky(changed), split, until), 6, 0)  # fmt: skip
-    caught = {difference.split for difference in result.differences if "demand" in difference.features}
+    caught = {
+        difference.split for difference in result.differences if "demand" in difference.features
+    }
     assert {"validation", "test"} <= caught
 
 
 def test_a_scaler_fitted_on_everything_is_caught():
     table, params = panel(), preprocess_params(scaler_scope="global")
     built = build(table, SCHEMA, params)
-    end = int(table.stamps.max()) + 1
+    end = int(table.timestamps.max()) + 1
 
     def leaky(changed, split, until):
         return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until).arrays
 
     result = compare(table, SCHEMA, built.arrays, built.fitted, WINDOW, leaky, 4, 0)
-    assert {difference.split for difference in result.differences} == {"train", "validation", "test"}
+    assert {difference.split for difference in result.differences} == {
+        "train",
+        "validation",
+        "test",
+    }
 
 
 def test_validation_and_test_change_no_training_window_or_constant():
-    table, params = panel(), preprocess_params(smoothing=SmoothingParams(method="replace", strength=None))
+    table, params = (
+        panel(),
+        preprocess_params(smoothing=SmoothingParams(method="replace", strength=None)),
+    )
     built = build(table, SCHEMA, params)
     begin = int(built.fitted.split_instants[0])
     known = np.zeros(len(table.columns), dtype=bool)
@@ -137,12 +156,12 @@ def test_validation_and_test_change_no_training_window_or_constant():
 
 def test_every_change_touches_nothing_before_the_instant_and_everything_after():
     table = panel()
-    instant = int(np.median(table.stamps))
+    instant = int(np.median(table.timestamps))
     known = np.array([name == "promo" for name in table.columns])
     for change in CHANGES:
         changed = perturb(table, instant, change, known, np.random.default_rng(0))
-        before, still = table.stamps < instant, changed.stamps < instant
-        np.testing.assert_array_equal(changed.stamps[still], table.stamps[before])
+        before, still = table.timestamps < instant, changed.timestamps < instant
+        np.testing.assert_array_equal(changed.timestamps[still], table.timestamps[before])
         np.testing.assert_array_equal(changed.values[still], table.values[before])
         if change == "values":
             after = changed.values[~still]

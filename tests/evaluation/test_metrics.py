@@ -60,7 +60,15 @@ def test_metrics_agree_with_a_case_computed_by_hand(name, expected):
 
 def test_table_order_is_fixed_and_names_every_function():
     assert list(metrics.NAMES) == list(FUNCTIONS)
-    assert list(metrics.NAMES.values())[:7] == ["MAE", "MSE", "RMSE", "robust MAPE", "sMAPE", "MASE", "R2"]
+    assert list(metrics.NAMES.values())[:7] == [
+        "MAE",
+        "MSE",
+        "RMSE",
+        "robust MAPE",
+        "sMAPE",
+        "MASE",
+        "R2",
+    ]
 
 
 @given(pairs_and_masks())
@@ -81,7 +89,9 @@ def test_metrics_agree_with_utilsforecast():
     season, rows, parts = 7, 60, {}
     for name in ("a", "b"):
         y = 10 + rng.normal(size=rows)
-        parts[name] = pd.DataFrame({"unique_id": name, "ds": np.arange(rows), "y": y, "p": y + rng.normal(size=rows)})
+        parts[name] = pd.DataFrame(
+            {"unique_id": name, "ds": np.arange(rows), "y": y, "p": y + rng.normal(size=rows)}
+        )
     train = pd.concat([part.iloc[:40] for part in parts.values()])
     test = pd.concat([part.iloc[40:] for part in parts.values()])
     for name, part in parts.items():
@@ -89,13 +99,22 @@ def test_metrics_agree_with_utilsforecast():
         scale = metrics.seasonal_naive_scale(part["y"].to_numpy()[:40], np.ones(40, bool), season)
         expected = {
             key: loss(test, models=["p"]).set_index("unique_id").loc[name, "p"]
-            for key, loss in {"mae": losses.mae, "mse": losses.mse, "rmse": losses.rmse, "bias": losses.bias}.items()
+            for key, loss in {
+                "mae": losses.mae,
+                "mse": losses.mse,
+                "rmse": losses.rmse,
+                "bias": losses.bias,
+            }.items()
         }
         # Theirs is a share of the sum of both sizes, ours (M4) of their mean, in percent.
-        expected["smape"] = 200 * losses.smape(test, models=["p"]).set_index("unique_id").loc[name, "p"]
+        expected["smape"] = (
+            200 * losses.smape(test, models=["p"]).set_index("unique_id").loc[name, "p"]
+        )
         scaled = losses.mase(test, models=["p"], seasonality=season, train_df=train)
         expected["mase"] = scaled.set_index("unique_id").loc[name, "p"]
-        found = {key: getattr(metrics, key)(y, p) for key in ("mae", "mse", "rmse", "bias", "smape")}
+        found = {
+            key: getattr(metrics, key)(y, p) for key in ("mae", "mse", "rmse", "bias", "smape")
+        }
         assert found | {"mase": metrics.mase(y, p, scale)} == pytest.approx(expected)
 
 
@@ -127,9 +146,13 @@ def test_nothing_observed_is_nan_without_a_warning(name):
 
 @EACH
 def test_mismatched_shapes_are_an_error_that_names_both(name):
-    with pytest.raises(ValueError, match=r"y_pred must have the shape of y_true, \[4\], but has \[3\]"):
+    with pytest.raises(
+        ValueError, match=r"y_pred must have the shape of y_true, \[4\], but has \[3\]"
+    ):
         FUNCTIONS[name](Y, P[:3])
-    with pytest.raises(ValueError, match=r"mask must have the shape of y_true, \[4\], but has \[2, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"mask must have the shape of y_true, \[4\], but has \[2, 2\]"
+    ):
         FUNCTIONS[name](Y, P, np.ones((2, 2), dtype=bool))
 
 
@@ -143,7 +166,9 @@ def test_units_scale_the_metrics_that_have_units_and_no_others(case, factor, sig
     assert metrics.bias(c * y, c * p) == pytest.approx(c * metrics.bias(y, p), abs=1e-9 * factor)
     assert metrics.smape(c * y, c * p) == pytest.approx(metrics.smape(y, p))
     assert metrics.mase(c * y, c * p, factor) == pytest.approx(metrics.mase(y, p, 1.0))
-    assert metrics.robust_mape(c * y, c * p, factor) == pytest.approx(metrics.robust_mape(y, p, 1.0))
+    assert metrics.robust_mape(c * y, c * p, factor) == pytest.approx(
+        metrics.robust_mape(y, p, 1.0)
+    )
 
 
 @given(pairs_and_masks())
@@ -166,7 +191,9 @@ def test_robust_mape_refuses_a_floor_that_is_no_floor():
 
 def test_epsilon_and_scale_may_differ_by_target():
     y, p = np.zeros((2, 2)), np.ones((2, 2))
-    assert metrics.robust_mape(y, p, epsilon=np.array([1.0, 4.0])) == pytest.approx(100 * (1 + 0.25) / 2)
+    assert metrics.robust_mape(y, p, epsilon=np.array([1.0, 4.0])) == pytest.approx(
+        100 * (1 + 0.25) / 2
+    )
     assert metrics.mase(y, p, scale=np.array([1.0, 4.0])) == pytest.approx((1 + 0.25) / 2)
 
 

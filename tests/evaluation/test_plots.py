@@ -11,11 +11,17 @@ from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_resi
 from tests.evaluation.test_tables import EXAMPLE, MINUTE
 
 RESIDUALS = np.random.default_rng(0).normal(size=(200, 3))
-STEP_RMSE = {"model": np.array([1.0, 2.0]), "naive": np.array([1.5, 2.5]), "moving_average": np.array([2.0, 3.0])}
+STEP_RMSE = {
+    "model": np.array([1.0, 2.0]),
+    "naive": np.array([1.5, 2.5]),
+    "moving_average": np.array([2.0, 3.0]),
+}
 LOSSES = ([1, 2, 3], [0.9, 0.5, 0.4], [1.0, 0.6, 0.7])
 
 PLOTS = {
-    "forecasts": lambda path: plot_forecasts(path, [EXAMPLE] * 3, target="glucose", frequency_ns=5 * MINUTE),
+    "forecasts": lambda path: plot_forecasts(
+        path, [EXAMPLE] * 3, target="glucose", frequency_ns=5 * MINUTE
+    ),
     "residuals": lambda path: plot_residuals(path, RESIDUALS, target="glucose", unit="mg/dL"),
     "horizon": lambda path: plot_horizon(path, STEP_RMSE, title="Error by step"),
     "training": lambda path: plot_training(path, *LOSSES, loss="MSE (z-scores)"),
@@ -40,7 +46,9 @@ def chunks_of(png):
         length = int.from_bytes(png[place : place + 4], "big")
         names.append(png[place + 4 : place + 8].decode())
         body = png[place + 4 : place + 8 + length]
-        assert zlib.crc32(body) == int.from_bytes(png[place + 8 + length : place + 12 + length], "big")
+        assert zlib.crc32(body) == int.from_bytes(
+            png[place + 8 + length : place + 12 + length], "big"
+        )
         place += 12 + length
     return names, (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
 
@@ -85,7 +93,12 @@ def test_steps_of_any_length_are_drawn(frequency_ns, tmp_path):
 
 
 def test_an_example_without_any_observed_label_is_drawn(tmp_path):
-    plot_forecasts(tmp_path / "one.png", [replace(EXAMPLE, y_true=np.full(2, np.nan))], target="y", frequency_ns=MINUTE)
+    plot_forecasts(
+        tmp_path / "one.png",
+        [replace(EXAMPLE, y_true=np.full(2, np.nan))],
+        target="y",
+        frequency_ns=MINUTE,
+    )
     assert (tmp_path / "one.png").stat().st_size > 5000
 
 

@@ -8,9 +8,15 @@ from spline_lstm.evaluation.predictions_file import PredictionsWriter
 
 def table(first):
     texts = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", "b"]))
-    stamps = pa.array([first, first + 1], pa.timestamp("ns", tz="UTC"))
+    timestamps = pa.array([first, first + 1], pa.timestamp("ns", tz="UTC"))
     step = pa.array([1, 2], pa.int32())
-    content = {"series": texts, "origin": stamps, "step": step, "timestamp": stamps, "target": texts}
+    content = {
+        "series": texts,
+        "origin": timestamps,
+        "step": step,
+        "timestamp": timestamps,
+        "target": texts,
+    }
     return pa.table(content | {"y_pred": pa.array([0.5, None])})
 
 

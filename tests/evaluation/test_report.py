@@ -58,27 +58,67 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
 @pytest.mark.parametrize(
     ("scores", "train", "quality", "expected"),
     [
-        ({}, {"overfitting_warning": True}, {}, "overfitted: validation loss 0.09000 against training loss 0.05000"),
-        ({"horizon": {"1": BAD, "2": GOOD}}, {}, {}, "In 1 of 2 steps a baseline is at least as good: step 1 (naive)."),
+        (
+            {},
+            {"overfitting_warning": True},
+            {},
+            "overfitted: validation loss 0.09000 against training loss 0.05000",
+        ),
+        (
+            {"horizon": {"1": BAD, "2": GOOD}},
+            {},
+            {},
+            "In 1 of 2 steps a baseline is at least as good: step 1 (naive).",
+        ),
         ({"series": {"a": GOOD, "b": BAD, "c": BAD}}, {}, {}, "series b (naive), c (naive)."),
         ({"hours": {"3": BAD, "4": BAD}}, {}, {}, "In each of the 2 hours of the day a baseline"),
-        ({"hours": {"3": BAD, "4": GOOD, "5": EMPTY}}, {}, {}, "In 1 of 2 hours of the day a baseline is at least as"),
-        ({"intervals": [{"interval": "80", "coverage": 77.9}]}, {}, {}, "80 % intervals are too narrow"),
-        ({"intervals": [{"interval": "95", "coverage": 97.5}]}, {}, {}, "95 % intervals are too wide"),
         (
-            {"intervals": [INTERVAL | {"steps": [part(80, step="1"), part(69, step="2"), part(0, step="3", n=99)]}]},
+            {"hours": {"3": BAD, "4": GOOD, "5": EMPTY}},
+            {},
+            {},
+            "In 1 of 2 hours of the day a baseline is at least as",
+        ),
+        (
+            {"intervals": [{"interval": "80", "coverage": 77.9}]},
+            {},
+            {},
+            "80 % intervals are too narrow",
+        ),
+        (
+            {"intervals": [{"interval": "95", "coverage": 97.5}]},
+            {},
+            {},
+            "95 % intervals are too wide",
+        ),
+        (
+            {
+                "intervals": [
+                    INTERVAL
+                    | {"steps": [part(80, step="1"), part(69, step="2"), part(0, step="3", n=99)]}
+                ]
+            },
             {},
             {},
             "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: step 2 (69.00 %).",
         ),
         (
-            {"intervals": [INTERVAL | {"series": [part(99, series="a"), part(71, series="b"), part(60, series="c")]}]},
+            {
+                "intervals": [
+                    INTERVAL
+                    | {"series": [part(99, series="a"), part(71, series="b"), part(60, series="c")]}
+                ]
+            },
             {},
             {},
             "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: series a (99.00 %), c (",
         ),
         ({"bias": 1.5}, {}, {}, "too high on average: bias 1.500"),
-        ({}, {}, {"warnings": ["glucose: psi 0.5 exceeds the limit 0.25"]}, "Data: glucose: psi 0.5 exceeds"),
+        (
+            {},
+            {},
+            {"warnings": ["glucose: psi 0.5 exceeds the limit 0.25"]},
+            "Data: glucose: psi 0.5 exceeds",
+        ),
     ],
 )
 def test_what_speaks_against_a_model_is_said(scores, train, quality, expected):
@@ -100,9 +140,18 @@ REPORT = Report(
                 Text("A text."),
                 Listed(["x", "y"]),
                 Facts({"label": [64, 32]}),
-                Table("Numbers", ["name", "MAE"], [["model", 1.25], ["na|ive", None]], strong="model"),
+                Table(
+                    "Numbers", ["name", "MAE"], [["model", 1.25], ["na|ive", None]], strong="model"
+                ),
                 Pictures(
-                    [Chart("Error <1>", "step", "RMSE", lines=[Line("m", "model", np.arange(3.0), np.arange(3.0))])],
+                    [
+                        Chart(
+                            "Error <1>",
+                            "step",
+                            "RMSE",
+                            lines=[Line("m", "model", np.arange(3.0), np.arange(3.0))],
+                        )
+                    ],
                     {"Error": "horizon.png"},
                 ),
             ],
@@ -114,7 +163,9 @@ REPORT = Report(
 def test_markdown_tells_the_verdict_and_the_warnings_before_all_else():
     lines = to_markdown(REPORT).splitlines()
     assert lines[:4] == ["# Forecast of a|b", "", "> [!NOTE]", "> **The model beats all.**"]
-    assert lines.index("- first &lt;warning>") < lines.index("- always") < lines.index("## One & two")
+    assert (
+        lines.index("- first &lt;warning>") < lines.index("- always") < lines.index("## One & two")
+    )
     assert "> [!WARNING]" in to_markdown(replace(REPORT, good=False))
 
 

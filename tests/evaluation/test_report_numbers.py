@@ -56,7 +56,9 @@ def markdown_tables(text):
         elif line.startswith("### "):
             title = line[4:]
         elif line.startswith("| ") and not line.startswith("| ---"):
-            cells = [cell.strip().strip("*").replace("&lt;", "<") for cell in line.strip("|").split("|")]
+            cells = [
+                cell.strip().strip("*").replace("&lt;", "<") for cell in line.strip("|").split("|")
+            ]
             tables.setdefault((section, title), []).append(cells)
     return tables
 
@@ -177,21 +179,30 @@ def test_coverage_and_width_of_the_intervals(markdown, table):
     _, *rows = markdown["Prediction intervals", "On the test part"]
     assert [row[0] for row in rows] == ["80", "95"]
     for row in rows:
-        assert [value(cell) for cell in row[1:]] == [about(number) for number in covered(table, row[0])]
+        assert [value(cell) for cell in row[1:]] == [
+            about(number) for number in covered(table, row[0])
+        ]
     for row in markdown["Prediction intervals", "By step"][1:]:
         part = table[table["step"] == int(row[0])]
         expected = [*covered(part, "80"), *covered(part, "95")]
         assert [value(cell) for cell in row[1:]] == [about(number) for number in expected]
     for row in markdown["Prediction intervals", "Coverage by series"][1:]:
         part = table[table["series"] == row[0]]
-        assert [value(cell) for cell in row[1:]] == [about(covered(part, level)[0]) for level in ("80", "95")]
+        assert [value(cell) for cell in row[1:]] == [
+            about(covered(part, level)[0]) for level in ("80", "95")
+        ]
 
 
 def test_distribution_of_the_residuals(markdown, table):
     for row in markdown["Residuals", "Distribution"][1:]:
         part = table[table["target"] == row[0]]
         error = (part["y_pred"] - part["y_true"]).dropna()
-        expected = [len(error), error.mean(), error.std(ddof=0), *error.quantile([0.05, 0.25, 0.5, 0.75, 0.95])]
+        expected = [
+            len(error),
+            error.mean(),
+            error.std(ddof=0),
+            *error.quantile([0.05, 0.25, 0.5, 0.75, 0.95]),
+        ]
         assert [value(cell) for cell in row[1:]] == [about(number) for number in expected]
 
 
@@ -208,7 +219,9 @@ def test_the_numbers_to_see_first_and_the_verdict(page, small_pipeline, table):
     best, skill = best_of(table)
     rmse = metrics_of(table)["RMSE"]
     assert float(facts["RMSE"]) == about(rmse)
-    assert float(facts[f"RMSE of the best baseline ({best})"]) == about(metrics_of(table, best)["RMSE"])
+    assert float(facts[f"RMSE of the best baseline ({best})"]) == about(
+        metrics_of(table, best)["RMSE"]
+    )
     assert float(facts["Skill, 1 - RMSE / RMSE of the best baseline"]) == about(skill)
     assert float(facts["MASE"]) == about(metrics_of(table)["MASE"])
     for level in ("80", "95"):
@@ -222,7 +235,10 @@ def test_the_numbers_to_see_first_and_the_verdict(page, small_pipeline, table):
 
 
 def test_error_of_each_example(page, table):
-    captions = [re.fullmatch(r"(\w+) window, series (.+), origin (\S+), RMSE (\S+)", text) for text in page.captions]
+    captions = [
+        re.fullmatch(r"(\w+) window, series (.+), origin (\S+), RMSE (\S+)", text)
+        for text in page.captions
+    ]
     found = {match[1]: match for match in captions if match}
     assert set(found) == {"Best", "Median", "Worst"}
     error = table.assign(square=((table["y_pred"] - table["y_true"]) / table["z"]) ** 2)
@@ -231,7 +247,11 @@ def test_error_of_each_example(page, table):
     )
     for label, match in found.items():
         origin = pd.Timestamp(match[3])
-        here = table[(table["series"] == match[2]) & (table["origin"] == origin) & (table["target"] == "load")]
+        here = table[
+            (table["series"] == match[2])
+            & (table["origin"] == origin)
+            & (table["target"] == "load")
+        ]
         assert float(match[4]) == about(np.sqrt(((here["y_pred"] - here["y_true"]) ** 2).mean()))
         rank = (window.dropna() < window[match[2], origin] * (1 - 1e-6)).mean()
         assert rank == pytest.approx({"Best": 0.0, "Median": 0.5, "Worst": 1.0}[label], abs=0.02)
@@ -248,7 +268,12 @@ def test_the_warnings_of_the_data_and_their_provenance_are_in_both(small_pipelin
     assert quality["warnings"]
     for name in ("report.html", "report.md"):
         text = (small_pipeline / "plots" / name).read_text()
-        for part in [ingest["sha256"], model["run_id"], model["preprocessor_run_id"], *quality["warnings"]]:
+        for part in [
+            ingest["sha256"],
+            model["run_id"],
+            model["preprocessor_run_id"],
+            *quality["warnings"],
+        ]:
             assert part in text
     facts = dict(zip(page.facts[::2], page.facts[1::2], strict=True))
     assert facts["packages"].startswith(f"numpy {np.__version__}, ")

@@ -54,9 +54,13 @@ def test_weights_agree_with_scikit_learn_on_the_observed_labels(step, level):
     inputs = np.hstack([differences / size, *extra, ones])
     labels = (TRAIN.target[:, step, 1] - last) / size
     seen = mask[:, step, 1]
-    oracle = ScikitRidge(alpha=strength * seen.sum(), fit_intercept=False).fit(inputs[seen], labels[seen])
+    oracle = ScikitRidge(alpha=strength * seen.sum(), fit_intercept=False).fit(
+        inputs[seen], labels[seen]
+    )
     expected = last + size * oracle.predict(inputs)
-    assert np.allclose(fitted.predict(TRAIN.history)[:, step, 1], expected, rtol=0, atol=1e-5 * size)
+    assert np.allclose(
+        fitted.predict(TRAIN.history)[:, step, 1], expected, rtol=0, atol=1e-5 * size
+    )
 
 
 def test_labels_that_were_not_observed_have_no_influence():
@@ -94,7 +98,10 @@ def test_the_strength_with_the_smallest_validation_error_is_chosen_for_each_targ
 
 def test_validation_decides_nothing_but_the_strength():
     white_noise = windows_of(np.random.default_rng(5).normal(size=(200, 2)))
-    forecasts = [fit_ridge(TRAIN, other, [0.01]).predict(TRAIN.history) for other in (VALIDATION, white_noise)]
+    forecasts = [
+        fit_ridge(TRAIN, other, [0.01]).predict(TRAIN.history)
+        for other in (VALIDATION, white_noise)
+    ]
     assert np.array_equal(*forecasts)
 
 
@@ -107,9 +114,15 @@ def test_a_level_input_helps_where_the_series_returns_to_its_mean():
     def last_row_of(sample):
         return Sample(sample.history[:, -1:], sample.target, sample.mask)
 
-    white_noise = [last_row_of(windows_of(np.random.default_rng(seed).normal(size=(5000, 1)))) for seed in (6, 7)]
+    white_noise = [
+        last_row_of(windows_of(np.random.default_rng(seed).normal(size=(5000, 1))))
+        for seed in (6, 7)
+    ]
     with_level, without = (
-        mse(white_noise[1].target, fit_ridge(*white_noise, level=level).predict(white_noise[1].history))
+        mse(
+            white_noise[1].target,
+            fit_ridge(*white_noise, level=level).predict(white_noise[1].history),
+        )
         for level in (True, False)
     )
     # The variance is 1: the mean errs by 1, a step from the last value by 2.
@@ -123,7 +136,9 @@ def test_the_fit_does_not_depend_on_units(level):
         return Sample(1e5 * sample.history - 3e6, 1e5 * sample.target - 3e6, sample.mask)
 
     forecast = fit_ridge(TRAIN, VALIDATION, level=level).predict(VALIDATION.history)
-    other = fit_ridge(rescaled(TRAIN), rescaled(VALIDATION), level=level).predict(rescaled(VALIDATION).history)
+    other = fit_ridge(rescaled(TRAIN), rescaled(VALIDATION), level=level).predict(
+        rescaled(VALIDATION).history
+    )
     assert np.allclose((other + 3e6) / 1e5, forecast, rtol=1e-6)
 
 
@@ -131,7 +146,9 @@ def test_rounding_errors_of_the_solver_change_no_bit(monkeypatch):
     """As another CPU family would, whose sums are taken in another order."""
     expected = fit_ridge(TRAIN, VALIDATION)
     solve, rng = np.linalg.solve, np.random.default_rng(8)
-    monkeypatch.setattr(np.linalg, "solve", lambda a, b: solve(a, b) * (1 + 1e-13 * rng.normal(size=b.shape)))
+    monkeypatch.setattr(
+        np.linalg, "solve", lambda a, b: solve(a, b) * (1 + 1e-13 * rng.normal(size=b.shape))
+    )
     other = fit_ridge(TRAIN, VALIDATION)
     assert other.predict(TRAIN.history).tobytes() == expected.predict(TRAIN.history).tobytes()
 

@@ -16,7 +16,11 @@ from spline_lstm.evaluation.scores import finish, rmse_by_hour, rmse_by_step, sc
 N, HORIZON, TARGETS, SERIES = 60, 4, 2, 3
 RANDOM = np.random.default_rng(0)
 SERIES_OF = RANDOM.integers(0, SERIES, N)
-Y = RANDOM.normal(size=(N, HORIZON, TARGETS)) * [1.0, 20.0] + [5.0, 300.0] + 10 * SERIES_OF[:, None, None]
+Y = (
+    RANDOM.normal(size=(N, HORIZON, TARGETS)) * [1.0, 20.0]
+    + [5.0, 300.0]
+    + 10 * SERIES_OF[:, None, None]
+)
 MASK = RANDOM.random(Y.shape) > 0.2
 FORECASTS = {
     "model": Y + RANDOM.normal(size=Y.shape),
@@ -84,7 +88,10 @@ def test_series_are_listed_only_when_they_are_named():
 
 def test_r2_over_targets_compares_with_the_mean_of_each_target():
     residual = np.where(MASK, FORECASTS["model"] - Y, 0.0)
-    spread = sum(np.sum((Y[..., k][MASK[..., k]] - Y[..., k][MASK[..., k]].mean()) ** 2) for k in range(TARGETS))
+    spread = sum(
+        np.sum((Y[..., k][MASK[..., k]] - Y[..., k][MASK[..., k]].mean()) ** 2)
+        for k in range(TARGETS)
+    )
     assert content_of()["r2"] == pytest.approx(1 - np.sum(residual**2) / spread)
 
 
@@ -131,13 +138,17 @@ def test_values_of_one_hour_have_no_part_of_hours():
 def test_rmse_by_step_covers_every_forecast():
     by_step = rmse_by_step(sums_of(slice(None)))
     assert list(by_step) == list(FORECASTS)
-    assert by_step["drift"][2] == pytest.approx(metrics.rmse(Y[:, 2], FORECASTS["drift"][:, 2], MASK[:, 2]))
+    assert by_step["drift"][2] == pytest.approx(
+        metrics.rmse(Y[:, 2], FORECASTS["drift"][:, 2], MASK[:, 2])
+    )
 
 
 def test_the_verdict_names_the_best_baseline_by_rmse():
     content = content_of()
     assert content["best_baseline"] == "drift"
-    assert content["skill"] == pytest.approx(1 - content["rmse"] / content["baselines"]["drift"]["rmse"])
+    assert content["skill"] == pytest.approx(
+        1 - content["rmse"] / content["baselines"]["drift"]["rmse"]
+    )
     assert content["beats_baselines"] is True
     assert content["loses_to"] == []
     assert content["n_windows"] == N
@@ -148,12 +159,17 @@ def test_a_model_that_loses_or_only_draws_does_not_beat_the_baselines():
     assert losing["beats_baselines"] is False
     assert losing["skill"] < 0
     assert losing["loses_to"] == ["naive", "drift"]
-    assert content_of({"model": FORECASTS["drift"], "drift": FORECASTS["drift"]})["beats_baselines"] is False
+    assert (
+        content_of({"model": FORECASTS["drift"], "drift": FORECASTS["drift"]})["beats_baselines"]
+        is False
+    )
 
 
 def test_a_baseline_that_is_not_a_number_is_never_the_best():
     broken = {"broken": np.full(Y.shape, np.nan)}
-    assert content_of({"model": FORECASTS["model"]} | broken | FORECASTS)["best_baseline"] == "drift"
+    assert (
+        content_of({"model": FORECASTS["model"]} | broken | FORECASTS)["best_baseline"] == "drift"
+    )
 
 
 @settings(max_examples=30)
@@ -169,7 +185,8 @@ def test_values_far_from_zero_keep_their_r2_over_chunks():
     y = 1e9 + np.sin(np.arange(400.0)).reshape(100, 4, 1)
     p = y + 0.1
     chunks = [
-        sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, **ONE) for k in range(0, 100, 10)
+        sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, **ONE)
+        for k in range(0, 100, 10)
     ]
     content = finish(reduce(merge, chunks), targets=["y"], scale=np.ones(1))
     assert content["r2"] == pytest.approx(metrics.r2(y - 1e9, p - 1e9), rel=1e-6)
@@ -214,9 +231,16 @@ def test_a_step_without_an_observed_value_has_no_best_baseline():
 @pytest.mark.parametrize(
     ("level", "center", "error", "perfect"),
     # Of float32 z-scores 150 from the center, 1.8e-5 is rounding; at 1e7 it is 1.2, but not with a center beside it.
-    [(0.0, 150.0, 9e-6, True), (0.0, 150.0, 9e-5, False), (1e7, 0.0, 0.5, True), (1e7, 1e7 - 50, 0.5, False)],
+    [
+        (0.0, 150.0, 9e-6, True),
+        (0.0, 150.0, 9e-5, False),
+        (1e7, 0.0, 0.5, True),
+        (1e7, 1e7 - 50, 0.5, False),
+    ],
 )
-def test_a_baseline_that_is_off_by_the_rounding_of_its_z_scores_counts_as_perfect(level, center, error, perfect):
+def test_a_baseline_that_is_off_by_the_rounding_of_its_z_scores_counts_as_perfect(
+    level, center, error, perfect
+):
     y = np.full((9, 2, 1), level)
     content = score(
         y,
@@ -250,7 +274,11 @@ def test_content_is_plain_and_goes_through_json():
 
 
 def test_memory_is_bounded_by_the_chunk_and_not_by_the_number_of_windows():
-    chunk = (np.ones((5000, 24, 1)), np.ones((5000, 24, 1), bool), {"model": np.zeros((5000, 24, 1))})
+    chunk = (
+        np.ones((5000, 24, 1)),
+        np.ones((5000, 24, 1), bool),
+        {"model": np.zeros((5000, 24, 1))},
+    )
 
     def peak(chunks):
         tracemalloc.start()
@@ -263,18 +291,25 @@ def test_memory_is_bounded_by_the_chunk_and_not_by_the_number_of_windows():
 
 
 def test_forecasts_need_a_model():
-    with pytest.raises(ValueError, match="one forecast must be named 'model', but there are: naive"):
+    with pytest.raises(
+        ValueError, match="one forecast must be named 'model', but there are: naive"
+    ):
         content_of({"naive": FORECASTS["naive"]})
 
 
 def test_shapes_of_forecasts_are_checked():
-    with pytest.raises(ValueError, match=r"y_pred must have the shape of y_true, \[60, 4, 2\], but has \[60, 3, 2\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"y_pred must have the shape of y_true, \[60, 4, 2\], but has \[60, 3, 2\]",
+    ):
         content_of({"model": FORECASTS["model"][:, :3]})
 
 
 def test_series_outside_their_range_are_an_error():
     with pytest.raises(ValueError, match="series must lie in 0 to 1, but reach from 0 to 2"):
-        sum_errors(Y, MASK, FORECASTS, epsilon=EPSILON, season_scale=SEASON_SCALE[:2], series=SERIES_OF)
+        sum_errors(
+            Y, MASK, FORECASTS, epsilon=EPSILON, season_scale=SEASON_SCALE[:2], series=SERIES_OF
+        )
 
 
 def test_epsilon_must_be_above_zero():

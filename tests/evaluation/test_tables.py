@@ -9,7 +9,7 @@ from spline_lstm.evaluation.tables import (
     forecast_table,
     horizon_table,
     hour_table,
-    iso_stamp,
+    iso_timestamp,
     residual_histogram,
     residual_summary,
 )
@@ -31,7 +31,11 @@ def test_forecast_table_has_one_row_per_step_of_history_and_forecast():
     table = forecast_table([EXAMPLE, EXAMPLE], 5 * MINUTE)
     assert table["step"].tolist() == [-2, -1, 0, 1, 2] * 2
     assert table["origin"].unique().tolist() == ["2010-03-24T12:00:00Z"]
-    assert table["timestamp"].tolist()[2:5] == ["2010-03-24T11:55:00Z", "2010-03-24T12:00:00Z", "2010-03-24T12:05:00Z"]
+    assert table["timestamp"].tolist()[2:5] == [
+        "2010-03-24T11:55:00Z",
+        "2010-03-24T12:00:00Z",
+        "2010-03-24T12:05:00Z",
+    ]
     first = table.iloc[:5]
     np.testing.assert_array_equal(first["history"], [1, 2, 3, np.nan, np.nan])
     np.testing.assert_array_equal(first["y_pred"], [np.nan, np.nan, np.nan, 3.5, 4.5])
@@ -42,14 +46,20 @@ def test_forecast_table_holds_the_bounds_of_each_level():
     bounds = np.array([[[3.0, 4.0], [4.0, 5.0]], [[2.0, 3.0], [5.0, 6.0]]])
     table = forecast_table([replace(EXAMPLE, levels=(80.0, 95.0), bounds=bounds)], MINUTE)
     ahead = table[table["step"] > 0]
-    assert ahead[["lower_80", "upper_80", "lower_95", "upper_95"]].to_numpy().tolist() == [[3, 4, 2, 5], [4, 5, 3, 6]]
+    assert ahead[["lower_80", "upper_80", "lower_95", "upper_95"]].to_numpy().tolist() == [
+        [3, 4, 2, 5],
+        [4, 5, 3, 6],
+    ]
 
 
 def test_example_table_has_a_column_for_each_line():
     worst = replace(EXAMPLE, label="worst", history=EXAMPLE.history + 10, y_pred=EXAMPLE.y_pred - 1)
     table = example_table([EXAMPLE, worst])
     lines = ["history", "y_true", "y_pred", "naive"]
-    assert table.columns.tolist() == ["step", *(f"{label}_{line}" for label in ("best", "worst") for line in lines)]
+    assert table.columns.tolist() == [
+        "step",
+        *(f"{label}_{line}" for label in ("best", "worst") for line in lines),
+    ]
     assert table["step"].tolist() == [-2, -1, 0, 1, 2]
     np.testing.assert_array_equal(table["best_y_true"], [np.nan, np.nan, np.nan, 4.0, np.nan])
     np.testing.assert_array_equal(table["worst_history"], [11, 12, 13, np.nan, np.nan])
@@ -65,17 +75,25 @@ def test_hours_without_a_value_are_left_out():
 def test_summary_of_residuals_skips_what_was_not_observed():
     residuals = np.array([[[1.0, np.nan]], [[3.0, np.nan]], [[np.nan, np.nan]]])
     first, second = residual_summary(residuals, ["a", "b"])
-    assert (first["target"], first["n"], first["mean"], first["std"], first["p50"]) == ("a", 2, 2.0, 1.0, 2.0)
+    assert (first["target"], first["n"], first["mean"], first["std"], first["p50"]) == (
+        "a",
+        2,
+        2.0,
+        1.0,
+        2.0,
+    )
     assert second["n"] == 0
     assert np.isnan(second["p50"])
 
 
 def test_forecast_table_of_nothing_keeps_its_columns():
-    assert list(forecast_table([], MINUTE).columns) == list(forecast_table([EXAMPLE], MINUTE).columns)
+    assert list(forecast_table([], MINUTE).columns) == list(
+        forecast_table([EXAMPLE], MINUTE).columns
+    )
 
 
-def test_stamps_keep_fractions_of_a_second():
-    assert iso_stamp(NOON + 250 * 10**6) == "2010-03-24T12:00:00.250000Z"
+def test_timestamps_keep_fractions_of_a_second():
+    assert iso_timestamp(NOON + 250 * 10**6) == "2010-03-24T12:00:00.250000Z"
 
 
 def test_histogram_counts_the_central_residuals_in_equal_bins():

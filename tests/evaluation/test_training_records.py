@@ -31,7 +31,9 @@ class KilledError(Exception):
 def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, monkeypatch):
     copy_of(small_pipeline, tmp_path)
     unbroken = (tmp_path / "models/rnn/best.safetensors").read_bytes()
-    with pytest.raises(ArtifactError, match=r"\.cache/training holds no unfinished training.*run without --resume"):
+    with pytest.raises(
+        ArtifactError, match=r"\.cache/training holds no unfinished training.*run without --resume"
+    ):
         train_flax_rnn.main(tmp_path, resume=True)
     assert (tmp_path / "models/rnn/best.safetensors").read_bytes() == unbroken
 
@@ -53,7 +55,9 @@ def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, mo
     assert len(pd.read_csv(tmp_path / "plots/training.csv")) == 2
 
 
-def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_former_run(small_pipeline, tmp_path):
+def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_former_run(
+    small_pipeline, tmp_path
+):
     copy_of(small_pipeline, tmp_path)
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(render_params(text, {"train.learning_rate": 1e38}))
@@ -74,5 +78,7 @@ def test_a_gap_beyond_the_ratio_at_the_best_epoch_is_recorded(validation_loss, e
     params = load_params(ROOT)
     assert params.train.overfitting_ratio == 1.5
     best = Epoch(1, 0.1, validation_loss, 1.0)
-    trained = Trained({}, {}, [best, replace(best, epoch=2, train_loss=0.01, validation_loss=0.2)], 1)
+    trained = Trained(
+        {}, {}, [best, replace(best, epoch=2, train_loss=0.01, validation_loss=0.2)], 1
+    )
     assert train_flax_rnn.train_metrics(trained, params, "r")["overfitting_warning"] is expected

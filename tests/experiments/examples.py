@@ -8,7 +8,16 @@ RIDGE = 16.0
 
 
 def make_record(
-    model="lstm", mode="univariate", seed=42, *, rmse=15.0, p95=0.1, size=0.2, ridge=RIDGE, naive=20.0, **others
+    model="lstm",
+    mode="univariate",
+    seed=42,
+    *,
+    rmse=15.0,
+    p95=0.1,
+    size=0.2,
+    ridge=RIDGE,
+    naive=20.0,
+    **others,
 ) -> Record:
     cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
         "run_id": f"{model}{seed}",
@@ -30,4 +39,7 @@ def make_record(
 
 def intervals(**low):
     """Cell (with _ for the blank) -> an interval that begins at `low` and is two wide."""
-    return {name.replace("_", " "): Interval(value + 1.0, value, value + 2.0) for name, value in low.items()}
+    return {
+        name.replace("_", " "): Interval(value + 1.0, value, value + 2.0)
+        for name, value in low.items()
+    }

@@ -21,7 +21,7 @@ PIPELINE = """stages:
   evaluate:
     cmd: python stages/stand_in.py
     deps: [stages/stand_in.py]
-    params: [model.type, preprocess.data_mode, train.seed, train.batch_size]
+    params: [model.type, preprocess.feature_mode, train.seed, train.batch_size]
     outs: [data/predictions.parquet]
     metrics:
       - metrics/baselines.json: {cache: false}
@@ -51,8 +51,12 @@ def main(pipeline: Path) -> None:
     for folder in ("data", "metrics"):
         (pipeline / folder).mkdir(exist_ok=True)
     origins = pd.date_range("2024-01-01", periods=40, freq="h", tz="UTC")
-    table = pd.DataFrame({"series": "s", "origin": origins, "step": 1, "timestamp": origins, "target": "y"})
-    table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet(pipeline / "data/predictions.parquet")
+    table = pd.DataFrame(
+        {"series": "s", "origin": origins, "step": 1, "timestamp": origins, "target": "y"}
+    )
+    table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet(
+        pipeline / "data/predictions.parquet"
+    )
     metrics = {
         "baselines": {"naive": scores(NAIVE)},
         "evaluate": {
@@ -63,7 +67,7 @@ def main(pipeline: Path) -> None:
         "train": {
             "run_id": f"id-{model}",
             "model_type": model,
-            "data_mode": params["preprocess"]["data_mode"],
+            "feature_mode": params["preprocess"]["feature_mode"],
             "seed": seed,
             "n_params": 12,
             "epochs": 3,

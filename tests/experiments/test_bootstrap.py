@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.experiments.bootstrap import block_length, draw_blocks, resampled_rmse, rmse_difference, spread
+from spline_lstm.experiments.bootstrap import (
+    block_length,
+    draw_blocks,
+    resampled_rmse,
+    rmse_difference,
+    spread,
+)
 
 
 def data(origins=60, seed=0):
@@ -24,7 +30,9 @@ def test_a_block_is_at_most_a_tenth_of_the_origins_so_that_its_interval_is_not_t
     squared = {name: rng.normal(size=400) ** 2 for name in "ab"}
 
     def width(block):
-        found = rmse_difference([squared["a"]], [squared["b"]], np.ones(400), draw_blocks(400, block, 2000, seed=0))
+        found = rmse_difference(
+            [squared["a"]], [squared["b"]], np.ones(400), draw_blocks(400, block, 2000, seed=0)
+        )
         return found.high - found.low
 
     assert block_length(400, 288) == 40
@@ -48,7 +56,10 @@ def test_a_resample_is_the_rmse_over_the_drawn_origins():
     starts, lengths = blocks = draw_blocks(60, 7, repetitions=5, seed=3)
     for repetition, rmse in enumerate(resampled_rmse(squared, counts, blocks)):
         drawn = np.concatenate(
-            [np.arange(start, start + length) for start, length in zip(starts[repetition], lengths, strict=True)]
+            [
+                np.arange(start, start + length)
+                for start, length in zip(starts[repetition], lengths, strict=True)
+            ]
         )
         assert len(drawn) == 60
         assert rmse == pytest.approx(np.sqrt(squared[drawn].sum() / counts[drawn].sum()), rel=1e-12)
@@ -69,7 +80,9 @@ def test_the_interval_of_independent_errors_is_that_of_the_normal_approximation(
     rng = np.random.default_rng(5)
     squared = {name: rng.normal(size=4000) ** 2 for name in "ab"}
     counts = np.ones(4000)
-    found = rmse_difference([squared["a"]], [squared["b"]], counts, draw_blocks(4000, 1, repetitions=2000, seed=0))
+    found = rmse_difference(
+        [squared["a"]], [squared["b"]], counts, draw_blocks(4000, 1, repetitions=2000, seed=0)
+    )
     # Delta method: sd of a root mean square of n squares of N(0, 1) is 1 / sqrt(2 n); two of them add up.
     expected = 2 * 1.96 * np.sqrt(2 / (2 * 4000))
     assert found.high - found.low == pytest.approx(expected, rel=0.1)

@@ -42,7 +42,9 @@ def repository(folder) -> Clone:
     for name in ("params.yaml", "configs/covariates/glucose.json"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / "stages").mkdir()
-    (folder / "stages/stand_in.py").write_bytes((ROOT / "tests/experiments/stand_in.py").read_bytes())
+    (folder / "stages/stand_in.py").write_bytes(
+        (ROOT / "tests/experiments/stand_in.py").read_bytes()
+    )
     (folder / "dvc.yaml").write_text(stand_in.PIPELINE)
     (folder / ".gitignore").write_text("/data/\n/.cache/\n")
     (folder / ".dvcignore").write_text(".cache/\n")
@@ -59,19 +61,28 @@ def compare(clone, *arguments, check=True, **environment):
 
 
 def promote(clone, name):
-    return clone.run(sys.executable, "-m", "spline_lstm", "promote", name, check=False, PYTHONPATH=str(ROOT))
+    return clone.run(
+        sys.executable, "-m", "spline_lstm", "promote", name, check=False, PYTHONPATH=str(ROOT)
+    )
 
 
 def state(clone):
     """Branch, commit, changes and stashes."""
-    commands = (("symbolic-ref", "HEAD"), ("rev-parse", "HEAD"), ("status", "--porcelain"), ("stash", "list"))
+    commands = (
+        ("symbolic-ref", "HEAD"),
+        ("rev-parse", "HEAD"),
+        ("status", "--porcelain"),
+        ("stash", "list"),
+    )
     return [clone.run("git", *command).stdout for command in commands]
 
 
 def signal_in_the_middle(clone, number) -> str:
     """Start a comparison and send its process alone a signal while a stage is running; its last words."""
     environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "120"}
-    process = subprocess.Popen(COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
     until = time.monotonic() + 120
     while not stages_under_way(clone) and time.monotonic() < until:
         time.sleep(0.1)
@@ -134,7 +145,11 @@ def test_a_kill_touches_neither_branch_nor_workspace(story):
 
 def test_ctrl_c_leaves_branch_workspace_and_no_process(story):
     assert story["after the interrupt"] == (story["before"], {}, (0, 0))
-    assert story["interrupted"].splitlines()[-1].startswith("20 experiments: stopped; branch and workspace are as they")
+    assert (
+        story["interrupted"]
+        .splitlines()[-1]
+        .startswith("20 experiments: stopped; branch and workspace are as they")
+    )
 
 
 def test_the_next_call_ends_what_a_kill_of_the_driver_alone_left_running(story):
@@ -142,7 +157,9 @@ def test_the_next_call_ends_what_a_kill_of_the_driver_alone_left_running(story):
     assert processes >= 2
     assert clones == 1
     assert story["left by the next call"] == (0, 0)
-    assert f"ended {processes} processes that a killed comparison had left" in story["failing"].stderr
+    assert (
+        f"ended {processes} processes that a killed comparison had left" in story["failing"].stderr
+    )
 
 
 def test_progress_says_what_is_left_from_the_first_run_on(story):
@@ -170,9 +187,13 @@ def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
     def lost(times):
         """An experiment that DVC ends with 0 and without saving it, so many times."""
         calls.clear()
-        monkeypatch.setattr(driver, "run_experiment", lambda *arguments: calls.append(arguments) or 0)
+        monkeypatch.setattr(
+            driver, "run_experiment", lambda *arguments: calls.append(arguments) or 0
+        )
         monkeypatch.setattr(driver, "fetch_experiment", lambda *arguments: len(calls) > times)
-        return driver.run_one(tmp_path, Place(tmp_path, Path()), "0" * 40, Run("gru", "univariate", 42))[0]
+        return driver.run_one(
+            tmp_path, Place(tmp_path, Path()), "0" * 40, Run("gru", "univariate", 42)
+        )[0]
 
     assert (lost(0), len(calls)) == ("", 1)
     assert (lost(1), len(calls)) == ("", 2)
@@ -200,7 +221,11 @@ def test_a_comparison_leaves_its_files_and_nothing_else(story):
     clone = story["clone"]
     assert state(clone)[:2] == story["before"][:2]
     assert list((clone.folder / ".cache/compare").glob("clone-*")) == []
-    files = {path.relative_to(clone.folder).as_posix() for path in clone.folder.glob("*/*") if path.suffix != ".json"}
+    files = {
+        path.relative_to(clone.folder).as_posix()
+        for path in clone.folder.glob("*/*")
+        if path.suffix != ".json"
+    }
     assert {path for path in files if path.startswith(("metrics", "plots"))} == {
         "metrics/comparison.csv",
         "plots/comparison.html",
@@ -241,8 +266,13 @@ def test_files_that_somebody_changed_are_named_and_written_again(story, capsys):
 
 def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, capsys):
     clone = story["clone"]
-    assert check(clone, capsys)[1].startswith("metrics/comparison.csv is from this code and these params")
-    edits = {"params.yaml": ("max_epochs: 6", "max_epochs: 7"), "stages/stand_in.py": ("15.5", "15.6")}
+    assert check(clone, capsys)[1].startswith(
+        "metrics/comparison.csv is from this code and these params"
+    )
+    edits = {
+        "params.yaml": ("max_epochs: 6", "max_epochs: 7"),
+        "stages/stand_in.py": ("15.5", "15.6"),
+    }
     for path, edit in edits.items():
         text = (clone.folder / path).read_text()
         clone.edit(path, edit)
@@ -263,7 +293,11 @@ def test_an_experiment_of_other_params_does_not_count_as_done(story):
     other.edit("params.yaml", ("max_epochs: 6", "max_epochs: 1"))
     other.commit("run by hand")
     clone.run("git", "update-ref", reference, other.run("git", "rev-parse", "HEAD").stdout.strip())
-    refused = [compare(clone, check=False), compare(clone, "--plan", check=False), promote(clone, GRU)]
+    refused = [
+        compare(clone, check=False),
+        compare(clone, "--plan", check=False),
+        promote(clone, GRU),
+    ]
     clone.run("git", "update-ref", reference, own)
     clone.run("git", "worktree", "remove", "--force", ".cache/other")
     for done in refused:
@@ -275,7 +309,10 @@ def test_experiments_of_another_folder_or_under_a_wrong_name_are_not_promoted(st
     clone, commit = story["clone"], story["commit"]
     folder = f"refs/exps/{commit[:2]}/{commit[2:]}"
     before = state(clone)
-    told = {"stores-gru-univariate-s42": "pipelines/stores", "lstm-univariate-s7": "model.type = 'gru', not 'lstm'"}
+    told = {
+        "stores-gru-univariate-s42": "pipelines/stores",
+        "lstm-univariate-s7": "model.type = 'gru', not 'lstm'",
+    }
     for name, reason in told.items():
         clone.run("git", "update-ref", f"{folder}/{name}", f"{folder}/{GRU}")
         refused = promote(clone, name)
@@ -299,9 +336,15 @@ def test_other_artifacts_stay_when_one_is_promoted():
 
 def test_every_cell_is_found_in_dvc_exp_show(story):
     shown = json.loads(story["clone"].run("dvc", "exp", "show", "--json").stdout)
-    experiment = {revision["name"]: revision for item in shown[1]["experiments"] for revision in item["revs"]}
+    experiment = {
+        revision["name"]: revision for item in shown[1]["experiments"] for revision in item["revs"]
+    }
     table = rows(story["clone"])
-    assert [row["notes"] for row in table] == [f"{LSTM}; lowest RMSE; edge winner; recommended", GRU, "baseline"]
+    assert [row["notes"] for row in table] == [
+        f"{LSTM}; lowest RMSE; edge winner; recommended",
+        GRU,
+        "baseline",
+    ]
     for row in table:
         found = leaves(experiment.get(row["notes"].split(";")[0], experiment[LSTM])["data"]) | {""}
         for column in COLUMNS[:-2]:
@@ -316,9 +359,16 @@ def test_promotion_applies_the_experiment_and_names_the_model(story):
     # Experiments leave the backtest out: it would stand beside a model that it does not know.
     assert "dvc repro dvc.yaml  # backtest: still of the former params\n  git add" in done.stdout
     assert "git commit" in done.stdout
-    entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"]["forecaster"]
-    assert (entry["path"], entry["labels"]) == ("models/edge/model.onnx", ["gru", "univariate", "onnx"])
-    assert YAML(typ="safe").load((clone.folder / "params.yaml").read_text())["model"]["type"] == "gru"
+    entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"][
+        "forecaster"
+    ]
+    assert (entry["path"], entry["labels"]) == (
+        "models/edge/model.onnx",
+        ["gru", "univariate", "onnx"],
+    )
+    assert (
+        YAML(typ="safe").load((clone.folder / "params.yaml").read_text())["model"]["type"] == "gru"
+    )
     assert json.loads((clone.folder / "metrics/train.json").read_text())["model_type"] == "gru"
     assert (clone.folder / "data/predictions.parquet").is_file()
     assert "up to date" in clone.run("dvc", "status", "evaluate").stdout

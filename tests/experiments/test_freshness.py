@@ -52,24 +52,46 @@ def edited(reproduced):
 
 
 def test_arrays_of_the_params_at_hand_are_fresh_whatever_else_changed(edited):
-    edited.edit("params.yaml", ("hidden: [64, 32]", "hidden: [96]"), ("max_epochs: 6", "max_epochs: 9"))
+    edited.edit(
+        "params.yaml", ("hidden: [64, 32]", "hidden: [96]"), ("max_epochs: 6", "max_epochs: 9")
+    )
     check_fresh(find_place(edited.folder))
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
-        ("params.yaml", "lookback: 24", "lookback: 48", "window.lookback changed from 24 to 48 since stage window was"),
+        (
+            "params.yaml",
+            "lookback: 24",
+            "lookback: 48",
+            "window.lookback changed from 24 to 48 since stage window was",
+        ),
         (
             "params.yaml",
             "fill: pchip",
             "fill: akima",
             "preprocess.fill changed from 'pchip' to 'akima' since stage pre",
         ),
-        ("params.yaml", "threshold: 6.0", "threshold: 5.5", "preprocess.outliers.threshold changed from 6.0 to 5.5"),
+        (
+            "params.yaml",
+            "threshold: 6.0",
+            "threshold: 5.5",
+            "preprocess.outliers.threshold changed from 6.0 to 5.5",
+        ),
         ("params.yaml", "sort: false", "sort: true", "data.sort changed from False to True"),
-        ("data/raw/series.csv", "glucose", "sugar", "data/raw/series.csv changed or is missing since stage preprocess"),
-        ("data/processed/windows.npz", "windows", "others", "data/processed/windows.npz changed or is missing"),
+        (
+            "data/raw/series.csv",
+            "glucose",
+            "sugar",
+            "data/raw/series.csv changed or is missing since stage preprocess",
+        ),
+        (
+            "data/processed/windows.npz",
+            "windows",
+            "others",
+            "data/processed/windows.npz changed or is missing",
+        ),
         ("dvc.lock", "  window:\n    cmd", "  other:\n    cmd", "holds no stage window"),
     ],
 )

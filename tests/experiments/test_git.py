@@ -70,7 +70,15 @@ def test_a_changed_file_is_named_with_the_remedy(repository):
 def test_a_shallow_clone_is_refused_with_the_remedy(repository, tmp_path):
     repository.commit("second")
     subprocess.run(
-        ["git", "clone", "--quiet", "--depth", "1", f"file://{repository.folder}", str(tmp_path / "shallow")],
+        [
+            "git",
+            "clone",
+            "--quiet",
+            "--depth",
+            "1",
+            f"file://{repository.folder}",
+            str(tmp_path / "shallow"),
+        ],
         check=True,
     )
     assert "git fetch --unshallow" in refusal(tmp_path / "shallow")
@@ -82,7 +90,9 @@ def test_a_repository_without_a_commit_is_refused_with_the_remedy(repository):
     assert "git commit" in refusal(repository.folder)
 
 
-def test_a_folder_outside_git_ends_the_command_with_code_20_and_one_line(repository, capsys, monkeypatch):
+def test_a_folder_outside_git_ends_the_command_with_code_20_and_one_line(
+    repository, capsys, monkeypatch
+):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.folder.parent))
     repository.run("rm", "-rf", ".git")
     assert main(["compare", str(repository.folder)]) == 20

@@ -10,8 +10,16 @@ import pytest
 from spline_lstm.experiments.processes import MARK, end_marked, ended_as_by_ctrl_c, marked
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
-STUBBORN = (sys.executable, "-c", "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(60)")
-FORKER = (sys.executable, "-c", f"import subprocess; subprocess.run({list(SLEEPER)!r}, start_new_session=True)")
+STUBBORN = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(60)",
+)
+FORKER = (
+    sys.executable,
+    "-c",
+    f"import subprocess; subprocess.run({list(SLEEPER)!r}, start_new_session=True)",
+)
 
 
 @pytest.fixture
@@ -20,7 +28,9 @@ def start():
     started = []
 
     def run(command, clone):
-        process = subprocess.Popen(command, env=os.environ | {MARK: str(clone)}, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, env=os.environ | {MARK: str(clone)}, stdout=subprocess.PIPE
+        )
         started.append(process)
         assert process.stdout.readline() == b"up\n"
         return process

@@ -27,7 +27,9 @@ def clone(tmp_path_factory):
         folder = clone.folder / "pipelines" / name
         folder.mkdir(parents=True)
         (folder / "params.yaml").write_text(render_head(params, name), encoding="utf-8")
-        (folder / "dvc.yaml").write_text(render_dvc(stand_in.PIPELINE, name, source_file=False), encoding="utf-8")
+        (folder / "dvc.yaml").write_text(
+            render_dvc(stand_in.PIPELINE, name, source_file=False), encoding="utf-8"
+        )
         (folder / ".gitignore").write_text("/data/\n")
     clone.run("dvc", "repro", "--quiet", "dvc.yaml", "pipelines/shop/dvc.yaml")
     clone.commit("run")
@@ -36,7 +38,9 @@ def clone(tmp_path_factory):
 
 def promote(clone, *arguments) -> str:
     """What the command prints; the workspace is that of the commit again afterwards."""
-    done = clone.run(sys.executable, "-m", "spline_lstm", "promote", *arguments, PYTHONPATH=str(ROOT))
+    done = clone.run(
+        sys.executable, "-m", "spline_lstm", "promote", *arguments, PYTHONPATH=str(ROOT)
+    )
     stale = clone.run("dvc", "status", "--json").stdout
     clone.run("git", "restore", "--source=HEAD", "--worktree", "--", ".")
     clone.run("dvc", "checkout", "--quiet", "dvc.yaml", "pipelines/shop/dvc.yaml")
@@ -46,12 +50,18 @@ def promote(clone, *arguments) -> str:
 
 def stale_stages(status: str) -> set[str]:
     """Names of the stages of the pipelines that were run and are not up to date now."""
-    return {stage.split(":")[-1] for stage in json.loads(status) if not stage.startswith("pipelines/later")}
+    return {
+        stage.split(":")[-1]
+        for stage in json.loads(status)
+        if not stage.startswith("pipelines/later")
+    }
 
 
 def test_an_experiment_that_ran_the_backtest_needs_no_further_one(clone):
     clone.run("dvc", "exp", "run", "--temp", "--quiet", "--name", "whole", "-S", "model.type=gru")
-    clone.run("dvc", "exp", "run", "--temp", "--quiet", "--name", "part", "-S", "model.type=gru", "report")
+    clone.run(
+        "dvc", "exp", "run", "--temp", "--quiet", "--name", "part", "-S", "model.type=gru", "report"
+    )
     assert STILL not in promote(clone, "whole")
     assert f"dvc repro dvc.yaml{STILL}" in promote(clone, "part")
 
@@ -59,7 +69,9 @@ def test_an_experiment_that_ran_the_backtest_needs_no_further_one(clone):
 def test_the_command_for_a_folder_changes_this_folder_alone_and_is_promoted_there(clone):
     *command, setting = experiment_command("shop", "model.type=gru").split()
     clone.run(*command, setting, "--temp", "--quiet", "--name", "shop-gru")
-    reference = clone.run("git", "for-each-ref", "--format=%(objectname)", "refs/exps/**/shop-gru").stdout.strip()
+    reference = clone.run(
+        "git", "for-each-ref", "--format=%(objectname)", "refs/exps/**/shop-gru"
+    ).stdout.strip()
     changed = clone.run("git", "diff", "--name-only", "HEAD", reference).stdout.split()
     assert "pipelines/shop/params.yaml" in changed
     assert all(path.startswith("pipelines/shop/") for path in changed)
@@ -74,7 +86,9 @@ def test_the_command_for_a_folder_changes_this_folder_alone_and_is_promoted_ther
 
 def test_the_column_filter_of_the_readme_shows_the_columns_of_the_folder(clone):
     shown = re.findall(
-        r"^dvc (exp show .*pipelines/NAME.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^dvc (exp show .*pipelines/NAME.*)$",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     assert len(shown) == 1
     arguments = shlex.split(shown[0].replace("NAME", "shop"))
@@ -86,4 +100,7 @@ def test_the_column_filter_of_the_readme_shows_the_columns_of_the_folder(clone):
         "pipelines/shop/metrics/train.json:validation_loss",
         "pipelines/shop/params.yaml:train.batch_size",
     }
-    assert dict(zip(header, lines[0], strict=True))["pipelines/shop/metrics/evaluate.json:rmse"] == "15.0"
+    assert (
+        dict(zip(header, lines[0], strict=True))["pipelines/shop/metrics/evaluate.json:rmse"]
+        == "15.0"
+    )

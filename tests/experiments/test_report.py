@@ -94,7 +94,10 @@ def test_markdown_says_spread_noise_cost_and_what_is_missing(result):
     text = markdown_text(result)
     assert "15.50 [15.25, 15.75]" in text
     assert "gru-univariate-s7 has no experiment" in text
-    assert "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s" in text
+    assert (
+        "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s"
+        in text
+    )
     assert "and DVC 12 s" in text
 
 
@@ -102,13 +105,19 @@ def test_the_page_needs_no_network_and_is_the_same_each_time(result):
     page = page_text(result)
     assert page == page_text(result)
     assert "<svg" in page
-    addresses = [part for part in ("src=", "<link", "<script", "@import", "url(http") if part in page]
+    addresses = [
+        part for part in ("src=", "<link", "<script", "@import", "url(http") if part in page
+    ]
     assert addresses == []
 
 
 def test_one_seed_tells_nothing_about_the_spread_of_seeds(result):
     assert "| gru multivariate | +1.5000 | [+0.5000, +2.5000] | - | yes |" in markdown_text(result)
-    two = [make_record(model, seed=seed, rmse=rmse) for model, rmse in (("lstm", 15.0), ("gru", 15.5)) for seed in "ab"]
+    two = [
+        make_record(model, seed=seed, rmse=rmse)
+        for model, rmse in (("lstm", 15.0), ("gru", 15.5))
+        for seed in "ab"
+    ]
     text = markdown_text(comparison_of(two, intervals(lstm_univariate=-1.0, gru_univariate=-0.5)))
     assert "| gru univariate | +0.5000 | [-0.5000, +1.5000] | yes | no |" in text
 
@@ -128,10 +137,18 @@ def test_every_page_says_which_columns_hang_on_the_clock(result):
 
 def test_scores_that_do_not_exist_are_empty_cells_in_every_file():
     missing = {"MASE": None, "R2": None}
-    records = [make_record("lstm", ridge=None, **missing), make_record("gru", rmse=15.5, ridge=None, **missing)]
-    found = intervals(lstm_univariate=-1.0, gru_univariate=0.5) | {"ridge univariate": Interval(*[math.nan] * 3)}
+    records = [
+        make_record("lstm", ridge=None, **missing),
+        make_record("gru", rmse=15.5, ridge=None, **missing),
+    ]
+    found = intervals(lstm_univariate=-1.0, gru_univariate=0.5) | {
+        "ridge univariate": Interval(*[math.nan] * 3)
+    }
     result = comparison_of(records, found, step_rmse=(1.0, math.nan))
-    assert [(row["MASE"], row["R2"], row["RMSE"]) for row in rows(result)[:2]] == [("", "", "15.0"), ("", "", "15.5")]
+    assert [(row["MASE"], row["R2"], row["RMSE"]) for row in rows(result)[:2]] == [
+        ("", "", "15.0"),
+        ("", "", "15.5"),
+    ]
     text = markdown_text(result)
     assert "| lstm univariate | 42 | 15 | 1 |  |  | 1 |" in text
     assert "| ridge univariate |  |  |  |  |" in text
@@ -141,21 +158,33 @@ def test_scores_that_do_not_exist_are_empty_cells_in_every_file():
 
 
 def test_a_run_without_an_rmse_wins_nothing_and_a_baseline_without_one_beats_nobody():
-    records = [make_record("lstm", rmse=None, p95=0.01, ridge=None), make_record("gru", rmse=15.5, ridge=None)]
+    records = [
+        make_record("lstm", rmse=None, p95=0.01, ridge=None),
+        make_record("gru", rmse=15.5, ridge=None),
+    ]
     result = comparison_of(records, intervals(lstm_univariate=math.nan, gru_univariate=0.0))
-    assert (result.best, result.verdict.accuracy, result.verdict.edge) == ("gru univariate", records[1], records[1])
+    assert (result.best, result.verdict.accuracy, result.verdict.edge) == (
+        "gru univariate",
+        records[1],
+        records[1],
+    )
     assert records[1].best_baseline == ("naive", 20.0)
     assert make_record(rmse=15.0, ridge=None, naive=None).beats_baselines
     assert "| lstm univariate |  |  |" in markdown_text(result)
 
 
 def test_forecasts_that_a_baseline_does_not_have_are_no_errors_of_zero():
-    table = pd.DataFrame({"origin": [1, 2, 3], "y_true": [1.0, None, 3.0], "drift": [2.0, 9.0, None]})
+    table = pd.DataFrame(
+        {"origin": [1, 2, 3], "y_true": [1.0, None, 3.0], "drift": [2.0, 9.0, None]}
+    )
     assert [str(value) for value in squares(table, "drift")] == ["1.0", "0.0", "nan"]
 
 
 def test_rmse_by_step_is_drawn_relative_to_the_best_baseline_with_a_point_per_seed(result):
-    result = replace(result, step_rmse=result.step_rmse | {"lstm univariate": np.array([[1.0, 2.0], [1.5, 2.25]])})
+    result = replace(
+        result,
+        step_rmse=result.step_rmse | {"lstm univariate": np.array([[1.0, 2.0], [1.5, 2.25]])},
+    )
     steps = figure_of(result).axes[2]
     points = [list(line.get_ydata()) for line in steps.lines if line.get_linestyle() == "None"]
     lines = [list(line.get_ydata()) for line in steps.lines if line.get_linestyle() in ("-", "--")]
@@ -170,9 +199,14 @@ def test_rmse_by_step_is_drawn_relative_to_the_best_baseline_with_a_point_per_se
 
 def test_the_best_baseline_of_a_step_follows_from_rmse_and_skill():
     # 4.5 is 10 % below 5, 8 is 20 % below 10; a mode with a weaker baseline does not count.
-    found = [[{"rmse": 4.5, "skill": 0.1}, {"rmse": 8.0, "skill": 0.2}], [{"rmse": 4.5, "skill": 0.5}, {"rmse": 8.0}]]
+    found = [
+        [{"rmse": 4.5, "skill": 0.1}, {"rmse": 8.0, "skill": 0.2}],
+        [{"rmse": 4.5, "skill": 0.5}, {"rmse": 8.0}],
+    ]
     np.testing.assert_allclose(best_baseline_rmse(found), [5.0, 10.0])
-    assert np.isnan(best_baseline_rmse([[{"rmse": 0.0, "skill": 1.0}], [{"rmse": 1.0, "skill": None}]])).all()
+    assert np.isnan(
+        best_baseline_rmse([[{"rmse": 0.0, "skill": 1.0}], [{"rmse": 1.0, "skill": None}]])
+    ).all()
 
 
 def test_stopwatch_tells_own_work_processes_and_the_rest():
@@ -194,7 +228,13 @@ def test_stopwatch_tells_own_work_processes_and_the_rest():
 
 def test_experiments_on_other_windows_are_refused_and_errors_are_summed_by_origin():
     table = pd.DataFrame(
-        {"origin": [1, 1, 2], "series": "s", "target": "y", "step": [1, 2, 1], "y_true": [1.0, None, 3.0]}
+        {
+            "origin": [1, 1, 2],
+            "series": "s",
+            "target": "y",
+            "step": [1, 2, 1],
+            "y_true": [1.0, None, 3.0],
+        }
     )
     check_same_windows(table, table.copy(), "a", "b")
     assert list(per_origin(table, table["step"].to_numpy(float))) == [3.0, 1.0]

@@ -27,7 +27,11 @@ def test_lowest_rmse_wins_accuracy_and_the_lightest_model_wins_the_edge():
         make_record("gru", rmse=15.2, p95=0.1, size=0.1),
     ]
     verdict = judge(records)
-    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (records[0], records[1], records[1])
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (
+        records[0],
+        records[1],
+        records[1],
+    )
     assert verdict.reason == (
         "gru-univariate-s42, because it is the cheapest on the edge, and its RMSE minus that of lstm-univariate-s42, "
         "the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise of the test windows."

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from spline_lstm.core.artifacts import content_id, with_run_id, write_arrays, write_bytes, write_json
+from spline_lstm.core.artifacts import (
+    content_id,
+    with_run_id,
+    write_arrays,
+    write_bytes,
+    write_json,
+)
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.shapes import weight_shapes
 from spline_lstm.export.spec import EdgeSpec
@@ -29,9 +35,15 @@ PAIRS = [
     ("attention_lstm", *MULTIVARIATE, "revin"),
 ]
 # The rest of the grid.
-OTHERS = [(kind, *(MULTIVARIATE if count == 1 else UNIVARIATE), norm) for kind, count, _, norm in PAIRS]
+OTHERS = [
+    (kind, *(MULTIVARIATE if count == 1 else UNIVARIATE), norm) for kind, count, _, norm in PAIRS
+]
 
-COVARIATES = {"future_features": ("feature 1", "feature 3"), "static_sizes": (3, 5), "static_dims": (2, 3)}
+COVARIATES = {
+    "future_features": ("feature 1", "feature 3"),
+    "static_sizes": (3, 5),
+    "static_dims": (2, 3),
+}
 # Behind the targets, as preprocessing puts them; one is known in advance as well.
 CATEGORIES = {
     "targets": (1, 0),
@@ -79,7 +91,9 @@ QUICK = {
     "covariates", "gru decoder", "independent decoder", "gru both ways", "probability", "attending ensemble",
     "quantiles alone", "categories of channels",
 }  # fmt: skip
-CONVERTED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+CONVERTED = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS
+]
 
 
 def make_option(name):
@@ -115,7 +129,8 @@ def make_spec(
         **options,
     )
     weights = {
-        name: random.normal(0, 0.6, shape).astype(np.float32) for name, shape in sorted(weight_shapes(config).items())
+        name: random.normal(0, 0.6, shape).astype(np.float32)
+        for name, shape in sorted(weight_shapes(config).items())
     }
     center = np.array(level) + random.normal(0, 3, features)
     scale = np.exp(random.uniform(0, 4, features))
@@ -142,7 +157,11 @@ def preprocessor_content(spec):
             "features": list(spec.config.features),
             "targets": list(spec.config.targets),
             "target_indices": list(spec.config.target_indices),
-            "scaler": {"kind": "standard", "center": spec.center.tolist(), "scale": spec.scale.tolist()},
+            "scaler": {
+                "kind": "standard",
+                "center": spec.center.tolist(),
+                "scale": spec.scale.tolist(),
+            },
             "frequency_ns": spec.frequency_ns,
             "statics": {name: list(texts) for name, texts in spec.statics.items()},
             "categories": {name: list(texts) for name, texts in spec.categories.items()},
@@ -154,7 +173,9 @@ def make_history(spec, windows):
     """[windows, lookback, F_total] float32, data units, a few scales around the centers."""
     random = np.random.default_rng(1)
     z = random.normal(0, 1.5, (windows, spec.config.lookback, len(spec.config.features)))
-    return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(np.float32)
+    return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(
+        np.float32
+    )
 
 
 def with_ids(config, names, values):
@@ -173,7 +194,9 @@ def make_inputs(spec, windows):
     if config.future_features:
         indices = [config.features.index(name) for name in config.future_features]
         z = random.normal(0, 1.5, (windows, config.horizon, len(indices)))
-        future = with_ids(config, config.future_features, z * spec.scale[indices] + spec.center[indices])
+        future = with_ids(
+            config, config.future_features, z * spec.scale[indices] + spec.center[indices]
+        )
         inputs["future"] = future.astype(np.float32)
     if config.static_sizes:
         columns = [np.arange(windows) % (size + 2) - 1 for size in config.static_sizes]
@@ -197,10 +220,15 @@ def write_folder(folder, spec, golden=None):
     write_bytes(folder / "params.yaml", (ROOT / "params.yaml").read_bytes())
     write_bytes(folder / "models/rnn/best.safetensors", save(dict(spec.weights)))
     identity = {"run_id": spec.run_id, "preprocessor_run_id": spec.preprocessor_run_id}
-    write_json(folder / "models/rnn/model.json", {**identity, **spec.config.to_json(), "n_params": 1})
+    write_json(
+        folder / "models/rnn/model.json", {**identity, **spec.config.to_json(), "n_params": 1}
+    )
     write_json(folder / "models/preprocessor.json", preprocessor_content(spec))
     arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
-    write_arrays(folder / "data/golden.npz", {name: value for name, value in arrays.items() if value is not None})
+    write_arrays(
+        folder / "data/golden.npz",
+        {name: value for name, value in arrays.items() if value is not None},
+    )
     return folder
 
 
@@ -220,7 +248,9 @@ def forward_all(spec, history, future=None, static=None):
     members = [spec.weights] if config.ensemble_size == 1 else [
         {name: value[member] for name, value in spec.weights.items()} for member in range(config.ensemble_size)
     ]  # fmt: skip
-    mean = np.mean([network(config, as_float64(member), z, future, static) for member in members], axis=0)
+    mean = np.mean(
+        [network(config, as_float64(member), z, future, static) for member in members], axis=0
+    )
     scale, center = spec.scale[indices][:, None], spec.center[indices][:, None]
     outputs = {"forecast": (mean * scale + center)[..., config.median]}
     if config.quantiles:
@@ -249,17 +279,23 @@ def network(config, weights, z, future, static):
     for channel, index in enumerate(indices):
         name = np.tile(weights["channel.table"][channel], (len(z), 1))
         told_apart = np.concatenate([vector, name], axis=1)
-        forecasts.append(one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart))
+        forecasts.append(
+            one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart)
+        )
     return np.concatenate(forecasts, axis=2)
 
 
 def embedded(config, weights, values, names):
     """Vectors of the category ids behind the other features."""
     parts = [values[:, :, [name not in config.categories for name in names]]]
-    for index, (name, size) in enumerate(zip(config.categories, config.category_sizes, strict=True)):
+    for index, (name, size) in enumerate(
+        zip(config.categories, config.category_sizes, strict=True)
+    ):
         if name in names:
             ids = values[:, :, names.index(name)].astype(int)
-            parts.append(weights[f"category.{index}.table"][np.where((ids < 0) | (ids >= size), 0, ids)])
+            parts.append(
+                weights[f"category.{index}.table"][np.where((ids < 0) | (ids >= size), 0, ids)]
+            )
     return np.concatenate(parts, axis=2)
 
 
@@ -294,7 +330,11 @@ def queries(config, weights, states, finals, future, vector):
             step = np.tile(position, (len(states), 1))
             if future is not None:
                 rows = future[:, part * config.segment : (part + 1) * config.segment]
-                step = step + rows.reshape(len(rows), -1) @ weights["future.kernel"] + weights["future.bias"]
+                step = (
+                    step
+                    + rows.reshape(len(rows), -1) @ weights["future.kernel"]
+                    + weights["future.bias"]
+                )
             found.append(encode(config, weights, step[:, np.newaxis], vector, finals)[0][:, 0])
     if config.model_type == "attention_lstm":
         found = [attention(states, query, layer_of(weights, "attention")) for query in found]
@@ -321,7 +361,11 @@ def encode(config, weights, steps, vector, initial=None):
 
 
 def layer_of(weights, prefix):
-    return {name.rsplit(".", 1)[1]: value for name, value in weights.items() if name.startswith(f"{prefix}.")}
+    return {
+        name.rsplit(".", 1)[1]: value
+        for name, value in weights.items()
+        if name.startswith(f"{prefix}.")
+    }
 
 
 def window_scale(targets, normalization):
@@ -329,7 +373,9 @@ def window_scale(targets, normalization):
     if normalization == "last":
         return last, np.ones_like(last)
     if normalization == "revin":
-        return targets.mean(axis=1, keepdims=True), np.sqrt(targets.var(axis=1, keepdims=True) + 1e-5)
+        return targets.mean(axis=1, keepdims=True), np.sqrt(
+            targets.var(axis=1, keepdims=True) + 1e-5
+        )
     return np.zeros_like(last), np.ones_like(last)
 
 

@@ -29,7 +29,9 @@ def test_snippet_answers_with_its_runtime_alone(exported, tmp_path, runtime, suf
         "assert not {'spline_lstm', 'tensorflow', 'jax', 'onnx'} & set(sys.modules)\nprint(sorted(metadata['inputs']))"
     )
     # Away from the repository, so that the package cannot be imported by chance.
-    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == str(sorted(inputs))
     with np.load(tmp_path / "outputs.npz") as outputs:

@@ -8,8 +8,16 @@ from spline_lstm.export.shapes import CHANNEL_DIM, GATES
 from spline_lstm.export.shapes import weight_shapes as edge_shapes
 from spline_lstm.models.network import CHANNEL_DIM as FLAX_CHANNEL_DIM
 from spline_lstm.models.registry import MODEL_TYPES, structure
-from spline_lstm.models.saved_model import Model
-from tests.export.oracle import CONVERTED, MULTIVARIATE, OPTIONS, forward_all, make_inputs, make_option, make_spec
+from spline_lstm.models.saved_model import SavedModel
+from tests.export.oracle import (
+    CONVERTED,
+    MULTIVARIATE,
+    OPTIONS,
+    forward_all,
+    make_inputs,
+    make_option,
+    make_spec,
+)
 
 
 def answer_of_flax(spec, inputs):
@@ -19,8 +27,10 @@ def answer_of_flax(spec, inputs):
     z = ((inputs["history"].astype(np.float64) - spec.center) / spec.scale).astype(np.float32)
     future = inputs.get("future")
     if future is not None:
-        future = ((future.astype(np.float64) - spec.center[known]) / spec.scale[known]).astype(np.float32)
-    model = Model(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
+        future = ((future.astype(np.float64) - spec.center[known]) / spec.scale[known]).astype(
+            np.float32
+        )
+    model = SavedModel(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
     given = (z, future, inputs.get("static"))
     shape = (len(z), config.horizon, len(targets))
     scale, center = spec.scale[targets], spec.center[targets]
@@ -65,7 +75,9 @@ def test_exported_file_answers_as_the_flax_model(forecaster, name, suffix):
 def test_shapes_of_the_weights_are_those_of_the_flax_model(name):
     config = make_option(name).config
     _, state = structure(config)
-    assert edge_shapes(config) == {".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(state)}
+    assert edge_shapes(config) == {
+        ".".join(map(str, path)): leaf.shape for path, leaf in nnx.to_flat_state(state)
+    }
 
 
 def test_every_model_type_can_be_exported():

@@ -52,7 +52,9 @@ def verdicts(report):
 def corrupt_onnx(content, random, change):
     """The file with one element of one of its float constants changed, in shares of the constant's largest."""
     model = onnx.load_from_string(content)
-    constants = [entry for entry in model.graph.initializer if entry.data_type == onnx.TensorProto.FLOAT]
+    constants = [
+        entry for entry in model.graph.initializer if entry.data_type == onnx.TensorProto.FLOAT
+    ]
     chosen = constants[random.integers(len(constants))]
     values = numpy_helper.to_array(chosen).copy()
     corrupt(values, random, change)
@@ -62,7 +64,11 @@ def corrupt_onnx(content, random, change):
 
 def corrupt_tflite(content, random, change):
     model = unpack(content)
-    floats = [tensor.buffer for tensor in model.subgraphs[0].tensors if tensor.type == schema.TensorType.FLOAT32]
+    floats = [
+        tensor.buffer
+        for tensor in model.subgraphs[0].tensors
+        if tensor.type == schema.TensorType.FLOAT32
+    ]
     buffers = [model.buffers[index] for index in floats if index]
     chosen = buffers[random.integers(len(buffers))]
     values = chosen.data.view(np.float32).copy()
@@ -172,9 +178,13 @@ def recurrent_tflite(recurrent_weight):
     buffers, tensors = [schema.BufferT()], {}
     for name, values in constants.items():
         buffers.append(schema.BufferT(data=np.float32(values).view(np.uint8).reshape(-1)))
-        tensors[name] = schema.TensorT(shape=np.shape(values), buffer=len(buffers) - 1, hasRank=True)
+        tensors[name] = schema.TensorT(
+            shape=np.shape(values), buffer=len(buffers) - 1, hasRank=True
+        )
     for name, shape in floats.items():
-        tensors[name] = schema.TensorT(shape=shape, name=name.encode(), isVariable=name == "state", hasRank=True)
+        tensors[name] = schema.TensorT(
+            shape=shape, name=name.encode(), isVariable=name == "state", hasRank=True
+        )
     for name in ("history", "forecast"):
         tensors[name].shapeSignature = [-1, *floats[name][1:]]
     place = {name: index for index, name in enumerate(tensors)}
@@ -233,7 +243,12 @@ def test_state_is_found_behind_an_answer_that_is_overwritten():
 
 
 def test_answers_that_stay_the_same_but_are_not_finite_deviate():
-    assert deviating_repeats(lambda window: {"forecast": np.full((1, 2, 1), np.nan, np.float32)}, WINDOW, 7) == 7
+    assert (
+        deviating_repeats(
+            lambda window: {"forecast": np.full((1, 2, 1), np.nan, np.float32)}, WINDOW, 7
+        )
+        == 7
+    )
     assert deviating_repeats(lambda window: {"forecast": window["history"] * 2}, WINDOW, 7) == 0
 
 
@@ -241,7 +256,10 @@ def test_state_is_found_in_every_output():
     count = iter(range(100))
 
     def answer(window):
-        return {"forecast": window["history"], "quantiles": np.full((1, 2), next(count), np.float32)}
+        return {
+            "forecast": window["history"],
+            "quantiles": np.full((1, 2), next(count), np.float32),
+        }
 
     assert deviating_repeats(answer, WINDOW, 5) == 5
 
@@ -249,7 +267,10 @@ def test_state_is_found_in_every_output():
 def test_latency_times_single_windows_in_turn_after_the_warm_up():
     history, seen = np.arange(3, dtype=np.float32).reshape(3, 1, 1), []
     figures = latency(
-        lambda window: seen.append(window["history"].item()), {"history": history}, calls=6, warmup_calls=3
+        lambda window: seen.append(window["history"].item()),
+        {"history": history},
+        calls=6,
+        warmup_calls=3,
     )
     assert seen == [0, 1, 2] * 3
     assert list(figures) == ["p50_ms", "p95_ms", "p99_ms"]

@@ -6,7 +6,14 @@ from sklearn.metrics import root_mean_squared_error
 
 from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.golden import Golden, answers, differences, load_golden, rmse_increase, rounding_steps
+from spline_lstm.export.golden import (
+    Golden,
+    answers,
+    differences,
+    load_golden,
+    rmse_increase,
+    rounding_steps,
+)
 from tests.export.oracle import make_golden, make_option, make_spec
 
 SCALE = np.array([2.0, 10.0])
@@ -44,7 +51,10 @@ def test_arrays_come_back(tmp_path, name):
         ({"future": np.zeros((3, 3, 1), np.float32)}, "the same number of windows"),
         ({"future": np.full((2, 3, 1), np.inf, np.float32)}, "a future that is not finite"),
         ({"quantiles": np.zeros((2, 4, 2, 3), np.float32)}, "do not fit each other"),
-        ({name: np.zeros((0, 3, 2), np.float32) for name in ("history", "forecast", "truth")}, "at least one"),
+        (
+            {name: np.zeros((0, 3, 2), np.float32) for name in ("history", "forecast", "truth")},
+            "at least one",
+        ),
     ],
 )
 def test_golden_windows_that_cannot_serve_are_refused(tmp_path, changes, rule):
@@ -76,13 +86,19 @@ def test_answers_are_taken_window_by_window_and_as_one_batch():
 
 def test_answers_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="shape"):
-        answers(lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 6), np.float32)}, two_windows())
+        answers(
+            lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 6), np.float32)},
+            two_windows(),
+        )
 
 
 def test_answers_without_the_quantiles_of_the_model_are_refused():
     golden = make_golden(make_option("quantiles alone"))
     with pytest.raises(ValueError, match="quantiles"):
-        answers(lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 3, 2), np.float32)}, golden)
+        answers(
+            lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 3, 2), np.float32)},
+            golden,
+        )
 
 
 def test_differences_are_in_z_scores_of_their_target():
@@ -99,16 +115,25 @@ def test_differences_of_quantiles_are_in_z_scores_of_their_target():
 
 
 def test_rounding_step_is_the_gap_to_the_next_float32_number():
-    expected = [2.0**-17 / 2, 2.0**-14 / 10]  # 64 <= 100 < 128 has steps of 2^(6 - 23), 512 <= 1000 of 2^(9 - 23)
-    np.testing.assert_allclose(rounding_steps(two_windows(), SCALE)["forecast"], np.broadcast_to(expected, (2, 3, 2)))
+    expected = [
+        2.0**-17 / 2,
+        2.0**-14 / 10,
+    ]  # 64 <= 100 < 128 has steps of 2^(6 - 23), 512 <= 1000 of 2^(9 - 23)
+    np.testing.assert_allclose(
+        rounding_steps(two_windows(), SCALE)["forecast"], np.broadcast_to(expected, (2, 3, 2))
+    )
 
 
 def test_rmse_increase_agrees_with_scikit_learn_on_the_observed_values():
     golden = make_golden(make_spec("lstm", 3, (0, 1)), windows=40)
     scale = np.array([3.0, 0.7])
-    answered = golden.forecast + np.random.default_rng(0).normal(0, 0.3, golden.forecast.shape).astype(np.float32)
+    answered = golden.forecast + np.random.default_rng(0).normal(
+        0, 0.3, golden.forecast.shape
+    ).astype(np.float32)
     observed = np.isfinite(golden.truth)
-    truth, ours, theirs = ((part / scale)[observed] for part in (golden.truth, answered, golden.forecast))
+    truth, ours, theirs = (
+        (part / scale)[observed] for part in (golden.truth, answered, golden.forecast)
+    )
     expected = root_mean_squared_error(truth, ours) / root_mean_squared_error(truth, theirs) - 1
     assert rmse_increase(answered, golden, scale) == pytest.approx(expected, rel=1e-5)
     assert rmse_increase(golden.forecast, golden, scale) == 0.0

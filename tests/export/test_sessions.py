@@ -20,7 +20,9 @@ def test_opened_file_forecasts_batches_of_changing_size(path):
     forecast, spec = open_session(path), make_spec(*MODEL)
     history = make_history(spec, 9)
     for batch in (1, 9, 2, 1):
-        np.testing.assert_allclose(forecast(history[:batch]), forward(spec, history[:batch]), rtol=1e-5)
+        np.testing.assert_allclose(
+            forecast(history[:batch]), forward(spec, history[:batch]), rtol=1e-5
+        )
 
 
 def test_history_may_be_float64_and_strided(path):
@@ -58,14 +60,18 @@ def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content):
 
 
 def test_history_of_another_shape_is_refused(path):
-    with pytest.raises(ValueError, match=r"history must have the shape \[1, 5, 1\], but has \[1, 4, 1\]"):
+    with pytest.raises(
+        ValueError, match=r"history must have the shape \[1, 5, 1\], but has \[1, 4, 1\]"
+    ):
         open_session(path)(np.zeros((1, 4, 1), np.float32))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_inputs_that_are_missing_or_unknown_are_named(forecaster, path, suffix):
     inputs = make_inputs(make_option("covariates"), 2)
-    with pytest.raises(ValueError, match="takes the inputs history, future, static, but is given history, static"):
+    with pytest.raises(
+        ValueError, match="takes the inputs history, future, static, but is given history, static"
+    ):
         forecaster(suffix, "covariates")(inputs["history"], static=inputs["static"])
     with pytest.raises(ValueError, match="takes the inputs history, but is given history, future"):
         open_session(path)(make_history(make_spec(*MODEL), 1), np.zeros((1, 3, 2), np.float32))

@@ -46,7 +46,9 @@ def test_changed_preprocessor_is_refused(tmp_path):
     content = json.loads(path.read_text())
     content["scaler"]["center"][0] += 1
     path.write_text(json.dumps(content))
-    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
+    with pytest.raises(
+        ArtifactError, match=r"preprocessor\.json was changed after it was written"
+    ) as error:
         load_spec(tmp_path)
     assert error.value.exit_code == 15
 
@@ -67,7 +69,9 @@ def test_weights_of_another_training_are_refused(tmp_path):
         load_spec(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["models/rnn/model.json", "models/rnn/best.safetensors", "models/preprocessor.json"])
+@pytest.mark.parametrize(
+    "name", ["models/rnn/model.json", "models/rnn/best.safetensors", "models/preprocessor.json"]
+)
 @pytest.mark.parametrize("content", [None, b"", b"{}"])
 def test_missing_and_damaged_files_are_named(tmp_path, name, content):
     path = write_folder(tmp_path, make_spec()) / name
@@ -79,14 +83,19 @@ def test_missing_and_damaged_files_are_named(tmp_path, name, content):
 
 
 def test_model_type_without_exported_form_is_named():
-    with pytest.raises(ExportError, match=r"model\.type transformer has no exported form; use one of lstm, gru"):
+    with pytest.raises(
+        ExportError, match=r"model\.type transformer has no exported form; use one of lstm, gru"
+    ):
         weight_shapes(replace(make_spec().config, model_type="transformer"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"decoder": "beam"}, r"model\.decoder beam has no exported form; use one of dense, segments"),
+        (
+            {"decoder": "beam"},
+            r"model\.decoder beam has no exported form; use one of dense, segments",
+        ),
         ({"channels": "paired"}, r"model\.channels paired has no exported form"),
         ({"normalization": "arcsinh"}, r"model\.normalization arcsinh has no exported form"),
         ({"output": "probability"}, r"model\.normalization last has no exported form"),
@@ -114,9 +123,15 @@ def test_scaling_of_each_series_is_refused(tmp_path):
     write_folder(tmp_path, make_spec())
     edit(
         tmp_path / "models/preprocessor.json",
-        scaler={"kind": "standard", "center": [[100.0], [90.0], [95.0]], "scale": [[1.0], [2.0], [3.0]]},
+        scaler={
+            "kind": "standard",
+            "center": [[100.0], [90.0], [95.0]],
+            "scale": [[1.0], [2.0], [3.0]],
+        },
     )
-    with pytest.raises(ExportError, match=r"scaler_scope per_series.*set preprocess\.scaler_scope to global"):
+    with pytest.raises(
+        ExportError, match=r"scaler_scope per_series.*set preprocess\.scaler_scope to global"
+    ):
         load_spec(tmp_path)
 
 

@@ -71,13 +71,18 @@ def test_export_says_one_line(exported_folder):
 def test_export_metrics_describe_the_files_and_their_origin(exported_folder):
     folder, _ = exported_folder
     content, spec = metrics(folder, "export.json"), make_spec(*MODEL)
-    assert (content["run_id"], content["preprocessor_run_id"]) == (spec.run_id, spec.preprocessor_run_id)
+    assert (content["run_id"], content["preprocessor_run_id"]) == (
+        spec.run_id,
+        spec.preprocessor_run_id,
+    )
     assert [item["file"] for item in content["files"]] == list(FILES.values())
     for item in content["files"]:
         path = folder / "models/edge" / item["file"]
         assert item["bytes"] == path.stat().st_size
         assert item["sha256"] == sha256_of_file(path)
-        assert item["max_abs_diff"] < (1e-5 if item["file"] in ("model.onnx", "model.tflite") else 0.05)
+        assert item["max_abs_diff"] < (
+            1e-5 if item["file"] in ("model.onnx", "model.tflite") else 0.05
+        )
     assert content["files"][0]["operators"]["LSTM"] == 2
 
 
@@ -124,8 +129,12 @@ def test_benchmark_passes_sound_files_without_training_libraries(folder):
     assert content["golden_windows"] == 12
     for key, name in FILES.items():
         found = content[key]
-        assert all(check["passed"] and check["figure"] <= check["limit"] for check in found["checks"])
-        assert found["size_mb"] == pytest.approx((folder / f"models/edge/{name}").stat().st_size / 1e6)
+        assert all(
+            check["passed"] and check["figure"] <= check["limit"] for check in found["checks"]
+        )
+        assert found["size_mb"] == pytest.approx(
+            (folder / f"models/edge/{name}").stat().st_size / 1e6
+        )
         assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] < 1000
         assert 20 < found["memory_mb"] <= content["peak_memory_mb"]
         assert found["checks"][1]["limit"] == (1e-3 if key in ("onnx", "tflite") else 0.05)
@@ -144,8 +153,12 @@ def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder)
     assert "model.tflite: loads: 1 failure" in line
     content = metrics(folder, "latency.json")
     assert not content["passed"]
-    assert [check["check"] for check in content["tflite"]["checks"] if not check["passed"]] == ["loads"]
-    assert [check["check"] for check in content["onnx"]["checks"] if not check["passed"]] == ["size"]
+    assert [check["check"] for check in content["tflite"]["checks"] if not check["passed"]] == [
+        "loads"
+    ]
+    assert [check["check"] for check in content["onnx"]["checks"] if not check["passed"]] == [
+        "size"
+    ]
 
 
 def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
@@ -171,9 +184,16 @@ def test_without_variants_the_float32_files_alone_are_made_and_judged(folder):
     set_limit(folder, "variants", [], section="export")
     set_limit(folder, "max_p95_ms", 1000.0)
     export.main(folder)
-    assert {path.name for path in (folder / "models/edge").iterdir()} == {"model.onnx", "model.tflite"}
+    assert {path.name for path in (folder / "models/edge").iterdir()} == {
+        "model.onnx",
+        "model.tflite",
+    }
     assert benchmark.main(folder).count("passed") == 2
-    assert not any("_" in key for key, value in metrics(folder, "latency.json").items() if isinstance(value, dict))
+    assert not any(
+        "_" in key
+        for key, value in metrics(folder, "latency.json").items()
+        if isinstance(value, dict)
+    )
 
 
 def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):

@@ -28,7 +28,9 @@ def z_differences(spec, forecast, history):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("arguments", [*PAIRS, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)])
+@pytest.mark.parametrize(
+    "arguments", [*PAIRS, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)]
+)
 def test_exported_file_agrees_with_the_formulas(forecaster, arguments, suffix):
     spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     assert z_differences(spec, forecast, make_history(spec, 17)).max() < TOLERANCE
@@ -53,7 +55,9 @@ def test_ids_out_of_range_stand_for_the_unknown(forecaster, suffix):
     forecast, inputs = forecaster(suffix, "covariates"), make_inputs(make_option("covariates"), 1)
     unknown = forecast.answer({**inputs, "static": np.zeros((1, 2), np.int32)})["forecast"]
     for ids in ([-1, -(2**31)], [3, 5], [2**31 - 1, 6]):
-        np.testing.assert_array_equal(forecast(**{**inputs, "static": np.array([ids], np.int32)}), unknown)
+        np.testing.assert_array_equal(
+            forecast(**{**inputs, "static": np.array([ids], np.int32)}), unknown
+        )
     known = forecast(**{**inputs, "static": np.array([[1, 4]], np.int32)})
     assert not np.allclose(known, unknown)
 
@@ -120,8 +124,12 @@ def test_high_level_costs_only_the_rounding_of_the_answer(forecaster, suffix, no
 @given(shift=st.integers(-(2**18), 2**18))
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("arguments", [("lstm", *UNIVARIATE, "last"), ("gru", *UNIVARIATE, "revin")])
-def test_normalised_forecast_moves_with_the_level_of_the_window(forecaster, suffix, arguments, shift):
+@pytest.mark.parametrize(
+    "arguments", [("lstm", *UNIVARIATE, "last"), ("gru", *UNIVARIATE, "revin")]
+)
+def test_normalised_forecast_moves_with_the_level_of_the_window(
+    forecaster, suffix, arguments, shift
+):
     spec, forecast = make_spec(*arguments), forecaster(suffix, *arguments)
     # Eighths of a unit: so far from the center float32 still holds every value exactly.
     history = np.round(make_history(spec, 3) * 8).astype(np.float32) / 8

@@ -33,14 +33,20 @@ def shuffled(content, random):
 
 
 def double_a_constant(model, graph, random):
-    constants = [index for index, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None]
+    constants = [
+        index
+        for index, tensor in enumerate(graph.tensors)
+        if model.buffers[tensor.buffer].data is not None
+    ]
     chosen = int(random.choice(constants))
     copied = copy.deepcopy(graph.tensors[chosen])
     model.buffers.append(copy.deepcopy(model.buffers[copied.buffer]))
     copied.buffer = len(model.buffers) - 1
     graph.tensors.append(copied)
     reader = [operator for operator in graph.operators if chosen in operator.inputs][-1]
-    reader.inputs = [len(graph.tensors) - 1 if index == chosen else index for index in reader.inputs]
+    reader.inputs = [
+        len(graph.tensors) - 1 if index == chosen else index for index in reader.inputs
+    ]
 
 
 def other_order(graph, random):
@@ -61,7 +67,10 @@ def shuffle_tensors(model, graph, random):
     new = [*np.argsort(old).tolist(), -1]
     graph.tensors = [graph.tensors[index] for index in old]
     for part in (*graph.operators, graph):
-        part.inputs, part.outputs = [new[index] for index in part.inputs], [new[index] for index in part.outputs]
+        part.inputs, part.outputs = (
+            [new[index] for index in part.inputs],
+            [new[index] for index in part.outputs],
+        )
     (signature,) = model.signatureDefs
     for ends in (signature.inputs, signature.outputs):
         random.shuffle(ends)
@@ -96,7 +105,13 @@ def test_order_leaves_the_answers_as_they_are(content):
 def test_tensors_stand_in_the_order_of_the_graph_and_nothing_is_idle(content):
     model = unpack(content)
     (graph,) = model.subgraphs
-    seen = list(dict.fromkeys([*graph.inputs, *(i for o in graph.operators for i in (*o.inputs, *o.outputs))]))
+    seen = list(
+        dict.fromkeys(
+            [*graph.inputs, *(i for o in graph.operators for i in (*o.inputs, *o.outputs))]
+        )
+    )
     assert seen == list(range(len(graph.tensors)))
-    buffers = [tensor.buffer for tensor in graph.tensors if tensor.buffer] + [item.buffer for item in model.metadata]
+    buffers = [tensor.buffer for tensor in graph.tensors if tensor.buffer] + [
+        item.buffer for item in model.metadata
+    ]
     assert buffers == list(range(1, len(model.buffers)))

@@ -6,7 +6,15 @@ from ai_edge_litert.interpreter import Interpreter
 from tests.export.oracle import CONVERTED, PAIRS, make_history, make_spec
 
 MODEL = ("lstm", 1, (0,), "last")
-STATEFUL = {"CUSTOM", "WHILE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "VAR_HANDLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+STATEFUL = {
+    "CUSTOM",
+    "WHILE",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "LSTM",
+    "VAR_HANDLE",
+    "ASSIGN_VARIABLE",
+    "CALL_ONCE",
+}
 
 
 @pytest.mark.parametrize("arguments", PAIRS)
@@ -29,7 +37,9 @@ def test_lstm_needs_one_matmul_per_step_and_layer(exported):
 def test_weights_are_aligned_for_reading_in_place(exported, arguments):
     model = schema.Model.GetRootAs(exported(".tflite", *arguments).content)
     buffers = [model.Buffers(index) for index in range(model.BuffersLength())]
-    starts = [buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()]
+    starts = [
+        buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()
+    ]
     assert len(starts) > 8
     assert all(start % 16 == 0 for start in starts)
 

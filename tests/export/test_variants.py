@@ -38,13 +38,25 @@ def make(model_type):
 
 
 def rounded(spec, variant):
-    large = {name: value for name, value in spec.weights.items() if name in LARGE and value.size >= 1024}
-    return replace(spec, weights={**spec.weights, **{name: ROUNDED[variant](value) for name, value in large.items()}})
+    large = {
+        name: value for name, value in spec.weights.items() if name in LARGE and value.size >= 1024
+    }
+    return replace(
+        spec,
+        weights={
+            **spec.weights,
+            **{name: ROUNDED[variant](value) for name, value in large.items()},
+        },
+    )
 
 
 @pytest.fixture(scope="module")
 def contents(wide_exports):
-    return {(suffix, kind): wide_exports(suffix, make(kind)).content for suffix in MAKE for kind in TYPES}
+    return {
+        (suffix, kind): wide_exports(suffix, make(kind)).content
+        for suffix in MAKE
+        for kind in TYPES
+    }
 
 
 @pytest.mark.parametrize("kind", TYPES)

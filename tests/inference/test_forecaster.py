@@ -54,8 +54,15 @@ def shops(rows: int = ROWS) -> pd.DataFrame:
     for shop, level in (("a", 20.0), ("b", 50.0)):
         promo = hours % 9 == 0
         demand = level + 5 * np.sin(hours * np.pi / 12) + 3 * promo + np.cos(hours * 1.7)
-        part = {"time": pd.to_datetime(START + hours * HOUR), "shop": shop, "demand": demand, "temp": np.cos(hours)}
-        parts.append(pd.DataFrame({**part, "promo": promo, "region": "north" if shop == "a" else "south"}))
+        part = {
+            "time": pd.to_datetime(START + hours * HOUR),
+            "shop": shop,
+            "demand": demand,
+            "temp": np.cos(hours),
+        }
+        parts.append(
+            pd.DataFrame({**part, "promo": promo, "region": "north" if shop == "a" else "south"})
+        )
     frame = pd.concat(parts, ignore_index=True)
     frame.loc[50:52, "demand"] = np.nan
     frame.loc[frame.index % 31 == 0, "temp"] = np.nan
@@ -82,7 +89,7 @@ def pipeline(tmp_path_factory, request):
     params = params_of(
         None,
         {
-            "preprocess.data_mode": "multivariate",
+            "preprocess.feature_mode": "multivariate",
             "preprocess.fill": "seasonal",
             "preprocess.season": 24,
             "preprocess.scaler_scope": request.param,
@@ -116,9 +123,13 @@ def test_a_pipeline_folder_gives_the_pipelines_own_forecasts_bit_by_bit(pipeline
         widths = (forecast["demand_upper_80"] - forecast["demand"]).unstack("series")
         assert (widths["a"] != widths["b"]).all()
         for shop in ("a", "b"):
-            expected = rows[(rows["origin"] == origin) & (rows["series"] == shop)].sort_values("step")
+            expected = rows[(rows["origin"] == origin) & (rows["series"] == shop)].sort_values(
+                "step"
+            )
             found = forecast.loc[shop]
-            assert found.index.tolist() == [stamp.tz_localize(None) for stamp in expected["timestamp"]]
+            assert found.index.tolist() == [
+                timestamp.tz_localize(None) for timestamp in expected["timestamp"]
+            ]
             for name, column in (
                 ("demand", "y_pred"),
                 ("demand_lower_80", "lower_80"),
@@ -131,7 +142,9 @@ def test_a_loaded_folder_continues_its_raw_table(pipeline):
     forecaster = spline_lstm.Forecaster.load(pipeline)
     future = shops(ROWS + HORIZON)[["time", "shop", "promo"]]
     forecast = forecaster.predict(future=future)
-    assert forecast.index.get_level_values("timestamp").min() == pd.Timestamp(START + ROWS * HOUR, tz="UTC")
+    assert forecast.index.get_level_values("timestamp").min() == pd.Timestamp(
+        START + ROWS * HOUR, tz="UTC"
+    )
     with pytest.raises(MissingCovariateError, match="'promo' is known in advance"):
         forecaster.predict()
 
@@ -159,14 +172,18 @@ def test_forecasts_are_indexed_by_series_and_timestamp_with_bounds(fitted):
     forecast = fitted.predict(history, future)
     assert forecast.index.names == ["series", "timestamp"]
     assert forecast.index.tolist() == [
-        (shop, pd.Timestamp(START + (200 + step) * HOUR)) for shop in ("a", "b") for step in range(HORIZON)
+        (shop, pd.Timestamp(START + (200 + step) * HOUR))
+        for shop in ("a", "b")
+        for step in range(HORIZON)
     ]
     names = ["demand", "demand_lower_80", "demand_upper_80", "demand_lower_95", "demand_upper_95"]
     assert forecast.columns.tolist() == names
     assert (forecast["demand_lower_95"] <= forecast["demand_lower_80"]).all()
     assert (forecast["demand_lower_80"] < forecast["demand"]).all()
     # The shops lie 30 apart, and so do their forecasts.
-    assert np.allclose(forecast.loc["b", "demand"].to_numpy() - forecast.loc["a", "demand"].to_numpy(), 30, atol=5)
+    assert np.allclose(
+        forecast.loc["b", "demand"].to_numpy() - forecast.loc["a", "demand"].to_numpy(), 30, atol=5
+    )
 
 
 def test_saved_and_loaded_it_forecasts_the_same_bits(fitted, tmp_path):
@@ -184,7 +201,9 @@ def test_saved_and_loaded_it_forecasts_the_same_bits(fitted, tmp_path):
         "rnn/best.safetensors",
         "rnn/last.safetensors",
     ):
-        assert (tmp_path / "again/models" / name).read_bytes() == (tmp_path / "models" / name).read_bytes()
+        assert (tmp_path / "again/models" / name).read_bytes() == (
+            tmp_path / "models" / name
+        ).read_bytes()
     with pytest.raises(ArtifactError, match="holds no history"):
         spline_lstm.Forecaster.load(tmp_path / "again").predict(future=future)
 
@@ -196,7 +215,9 @@ def test_update_extends_the_history_and_leaves_the_weights(fitted, tmp_path):
     new = longer[longer["time"] >= pd.Timestamp(START + (ROWS - 1) * HOUR)]
     known = shops(ROWS + 10 + HORIZON)
     updated = forecaster.update(new).predict(future=known)
-    assert updated.index.get_level_values("timestamp").min() == pd.Timestamp(START + (ROWS + 10) * HOUR)
+    assert updated.index.get_level_values("timestamp").min() == pd.Timestamp(
+        START + (ROWS + 10) * HOUR
+    )
     # The last row of the history comes twice; with equal values it changes nothing.
     expected = fitted.predict(longer, known)
     assert np.array_equal(updated["demand"], expected["demand"])
@@ -228,7 +249,11 @@ def test_it_follows_the_conventions_of_scikit_learn(fitted):
         check_is_fitted(copy)
     check_is_fitted(fitted)
     tags = get_tags(fitted)
-    assert (tags.requires_fit, tags.target_tags.required, tags.input_tags.allow_nan) == (True, False, True)
+    assert (tags.requires_fit, tags.target_tags.required, tags.input_tags.allow_nan) == (
+        True,
+        False,
+        True,
+    )
     assert repr(forecaster).startswith("Forecaster(target=['demand'], hidden=[8, 4]")
 
 
@@ -245,7 +270,9 @@ def test_it_needs_no_scikit_learn():
         "try: spline_lstm.Forecaster('y').predict()\n"
         "except spline_lstm.core.errors.UsageError as error: print(type(error).__name__, 'sklearn' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout.strip() == "UsageError False"
 
 
@@ -263,12 +290,16 @@ def test_rows_that_break_the_contract_leave_the_history_as_it_was(fitted, tmp_pa
     with pytest.raises(DataContractError, match=r"^history with the rows of frame row .*'region'"):
         forecaster.update(new.assign(region="west"))
     pd.testing.assert_frame_equal(forecaster.predict(future=future), before, check_exact=True)
-    assert forecaster.update(new).predict(future=future).index[0][1] == pd.Timestamp(START + (ROWS + 2) * HOUR)
+    assert forecaster.update(new).predict(future=future).index[0][1] == pd.Timestamp(
+        START + (ROWS + 2) * HOUR
+    )
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "docs/serving.md").read_text(encoding="utf-8"))
+    (example,) = re.findall(
+        r"(?s)```python\n(.*?)```", (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+    )
     names = {}
     exec(compile(example, "docs/serving.md", "exec"), names)  # the code is ours
     assert names["forecaster"].params_.preprocess.frequency == "1h"
@@ -277,13 +308,21 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     assert first == [("", pd.Timestamp("2024-01-17 16:00")), ("", pd.Timestamp("2024-01-17 17:00"))]
 
 
-def test_the_step_is_found_in_the_stamps_and_the_zone_is_kept(fitted):
-    stamps = pd.date_range("2024-01-01", periods=30, freq="15min")
-    table = typed_table(pd.DataFrame({"time": stamps, "y": 1.0}), make_schema(), where="", sort=True, duplicates="last")
+def test_the_step_is_found_in_the_timestamps_and_the_zone_is_kept(fitted):
+    timestamps = pd.date_range("2024-01-01", periods=30, freq="15min")
+    table = typed_table(
+        pd.DataFrame({"time": timestamps, "y": 1.0}),
+        make_schema(),
+        where="",
+        sort=True,
+        duplicates="last",
+    )
     assert frequency_of(table) == "15min"
     frame = shops(ROWS + HORIZON)
     frame["time"] = frame["time"].dt.tz_localize("UTC").dt.tz_convert("CET")
-    forecast = fitted.predict(frame[frame["time"] < frame["time"].max() - pd.Timedelta(hours=2)], frame)
+    forecast = fitted.predict(
+        frame[frame["time"] < frame["time"].max() - pd.Timedelta(hours=2)], frame
+    )
     assert str(forecast.index.levels[1].tz) == "CET"
 
 
@@ -292,7 +331,9 @@ def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="needs a target"):
         spline_lstm.Forecaster().fit(frame)
     with pytest.raises(ParamsError, match="train.batchsize: unknown key"):
-        spline_lstm.Forecaster("demand", timestamp="time", series="shop", params={"train.batchsize": 1}).fit(frame)
+        spline_lstm.Forecaster(
+            "demand", timestamp="time", series="shop", params={"train.batchsize": 1}
+        ).fit(frame)
     with pytest.raises(ParamsError, match="window.horizon"):
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", horizon=0).fit(frame)
     with pytest.raises(TooLittleDataError, match="train part"):
@@ -302,7 +343,12 @@ def test_wrong_arguments_are_named():
 @pytest.mark.parametrize("value", [[1, 2], "x.csv", 3, np.zeros((3, 2))])
 def test_what_is_no_frame_is_refused(fitted, value):
     needed = f"a pandas DataFrame is needed, not {type(value).__name__}"
-    calls = [clone(fitted).fit, fitted.predict, fitted.update, lambda future: fitted.predict(future=future)]
+    calls = [
+        clone(fitted).fit,
+        fitted.predict,
+        fitted.update,
+        lambda future: fitted.predict(future=future),
+    ]
     for call in calls:
         with pytest.raises(UsageError, match=needed):
             call(value)
@@ -314,10 +360,16 @@ def test_a_column_that_is_not_there_is_named_beside_those_of_the_frame():
     with pytest.raises(DataContractError, match=f"has no column 'salez'; {there}"):
         spline_lstm.Forecaster("salez", timestamp="time", series="shop", **TINY).fit(frame)
     with pytest.raises(MissingCovariateError, match=f"has no column 'tmp'; {there}"):
-        spline_lstm.Forecaster("demand", timestamp="time", series="shop", covariates=["tmp"], **TINY).fit(frame)
-    # Stamps and series in the index are columns, too.
+        spline_lstm.Forecaster(
+            "demand", timestamp="time", series="shop", covariates=["tmp"], **TINY
+        ).fit(frame)
+    # Timestamps and series in the index are columns, too.
     indexed = shops()[["time", "shop", "demand"]].set_index(["shop", "time"])
-    assert spline_lstm.Forecaster("demand", timestamp="time", series="shop", **TINY).fit(indexed).history_.size
+    assert (
+        spline_lstm.Forecaster("demand", timestamp="time", series="shop", **TINY)
+        .fit(indexed)
+        .history_.size
+    )
 
 
 def test_a_folder_without_a_forecaster_says_so(tmp_path):
@@ -327,21 +379,24 @@ def test_a_folder_without_a_forecaster_says_so(tmp_path):
 
 
 def repeated(rows=60):
-    """Two shops, their stamps and values; without the column of the shops each stamp stands twice."""
+    """Two shops, their timestamps and values; without the column of the shops each timestamp stands twice."""
     return shops(rows)[["time", "shop", "demand"]].dropna()
 
 
-def test_repeated_stamps_are_refused_unless_params_say_what_becomes_of_them():
+def test_repeated_timestamps_are_refused_unless_params_say_what_becomes_of_them():
     frame = repeated()
     alone = spline_lstm.Forecaster("demand", timestamp="time", **TINY)
     with pytest.raises(DataContractError, match=r"^frame row 5\d: .*stands twice") as error:
         alone.fit(frame)
-    assert "name the column of the series: series=..., or set params={'data.duplicates': 'last'}" in str(error.value)
+    assert (
+        "name the column of the series: series=..., or set params={'data.duplicates': 'last'}"
+        in str(error.value)
+    )
     twice = pd.concat([frame, frame.iloc[[3]]], ignore_index=True)
     with pytest.raises(DataContractError, match=r"^frame row 1\d\d: .*stands twice") as error:
         clone(alone).set_params(series="shop").fit(twice)
     assert "series=..." not in str(error.value)
-    # The last row of a stamp is the one of the second shop: nothing else is left.
+    # The last row of a timestamp is the one of the second shop: nothing else is left.
     merged = clone(alone).set_params(params={"data.duplicates": "last"}).fit(frame)
     second = frame[frame["shop"] == "b"]
     assert merged.model_.run_id == clone(alone).fit(second).model_.run_id
@@ -360,7 +415,10 @@ def test_update_puts_a_newer_row_in_the_place_of_an_older_one():
 
 def test_defaults_have_the_keys_of_params_yaml():
     defaults = load_params(ROOT / "spline_lstm/inference")
-    assert json.loads(defaults.model_dump_json()).keys() == json.loads(load_params(ROOT).model_dump_json()).keys()
+    assert (
+        json.loads(defaults.model_dump_json()).keys()
+        == json.loads(load_params(ROOT).model_dump_json()).keys()
+    )
     assert set(known_keys(Params)) >= {"preprocess.fill"}
 
 
@@ -371,7 +429,9 @@ def test_an_ensemble_gives_the_spread_of_its_members_in_data_units():
     found = forecaster.predict(history, future)
     members = [forecast_of_member(forecaster, member, history, future) for member in range(2)]
     np.testing.assert_allclose(found["demand"], np.mean(members, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found["demand_spread"], np.abs(members[0] - members[1]) / 2, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        found["demand_spread"], np.abs(members[0] - members[1]) / 2, rtol=1e-3, atol=1e-4
+    )
 
 
 def forecast_of_member(forecaster, member, history, future):

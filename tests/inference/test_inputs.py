@@ -25,7 +25,13 @@ SCHEMA = make_schema(
         {"name": "open", "dtype": "boolean", "known_future": True, "missing": "zero"},
         {"name": "price", "known_future": True},
         {"name": "kind", "dtype": "categorical"},
-        {"name": "weather", "dtype": "categorical", "encoding": "embedding", "dim": 2, "missing": "unknown_token"},
+        {
+            "name": "weather",
+            "dtype": "categorical",
+            "encoding": "embedding",
+            "dim": 2,
+            "missing": "unknown_token",
+        },
     ],
     calendar_features={"enabled": True, "features": ["hour_sin", "dow_cos"]},
     static_covariates=[{"name": "region", "dim": 2}, {"name": "shop", "dim": 2}],
@@ -33,16 +39,20 @@ SCHEMA = make_schema(
 
 
 def raw_frame(seed: int, rows: int = 130, jitter: float = 0.0) -> pd.DataFrame:
-    """Three shops: a daily course, noise, missing cells, missing rows, stamps off the hour by up to `jitter` hours."""
+    """Three shops: a daily course, noise, missing cells, missing rows, timestamps off the hour by up to `jitter` hours."""
     rng = np.random.default_rng(seed)
     parts = []
     for number, shop in enumerate(("a", "b", "c")):
         hours = np.arange(rows) + 7 * number
         part = pd.DataFrame(
             {
-                "time": pd.to_datetime(START + hours * HOUR + (rng.uniform(0, jitter, rows) * HOUR).astype("int64")),
+                "time": pd.to_datetime(
+                    START + hours * HOUR + (rng.uniform(0, jitter, rows) * HOUR).astype("int64")
+                ),
                 "shop": shop,
-                "y": 10 * np.sin(hours * np.pi / 12) + rng.normal(size=rows) + 100 * (rng.random(rows) < 0.02),
+                "y": 10 * np.sin(hours * np.pi / 12)
+                + rng.normal(size=rows)
+                + 100 * (rng.random(rows) < 0.02),
                 "z": rng.normal(size=rows).cumsum(),
                 "temp": rng.normal(size=rows),
                 "open": rng.integers(0, 2, rows).astype(bool),
@@ -59,8 +69,10 @@ def raw_frame(seed: int, rows: int = 130, jitter: float = 0.0) -> pd.DataFrame:
 
 
 def preprocessed(frame, schema=SCHEMA, **options):
-    params = make_preprocess_params(**{"data_mode": "multivariate", "max_gap": 4, **options})
-    table = typed_table(plain_frame(frame, schema, "raw"), schema, where="raw", sort=False, duplicates="last")
+    params = make_preprocess_params(**{"feature_mode": "multivariate", "max_gap": 4, **options})
+    table = typed_table(
+        plain_frame(frame, schema, "raw"), schema, where="raw", sort=False, duplicates="last"
+    )
     result = preprocess(table, schema, params, where="raw", sort=False, duplicates="last")
     return result, Preprocessor.from_json(result.preprocessor), table
 
@@ -83,14 +95,16 @@ OPTIONS = {
         threshold=st.just(4.0),
     ),
     "smoothing": st.builds(
-        SmoothingParams, method=st.sampled_from(["off", "replace", "channel"]), strength=st.sampled_from([None, 2.0])
+        SmoothingParams,
+        method=st.sampled_from(["off", "replace", "channel"]),
+        strength=st.sampled_from([None, 2.0]),
     ),
     "scaler": st.sampled_from(["standard", "robust", "minmax"]),
     "scaler_scope": st.sampled_from(["global", "per_series"]),
     "was_missing": st.booleans(),
     "snap": st.sampled_from([0.2, 0.5]),
     "season": st.sampled_from([None, 24]),
-    "data_mode": st.sampled_from(["multivariate", "univariate"]),
+    "feature_mode": st.sampled_from(["multivariate", "univariate"]),
 }
 
 
@@ -127,7 +141,9 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(options, seed
         X_future = gather_future(arrays.scaled, origin, HORIZON, arrays.future_indices)
         assert inputs.X.tobytes() == X.tobytes()
         assert inputs.X_future.tobytes() == X_future.tobytes()
-        assert inputs.X_static.tolist() == [arrays.static_ids[table.series_names.index(shop)].tolist()]
+        assert inputs.X_static.tolist() == [
+            arrays.static_ids[table.series_names.index(shop)].tolist()
+        ]
         compared += 1
     assume(compared)
 
@@ -135,8 +151,19 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(options, seed
 def small_frame(rows=60):
     """One shop, hourly, y = z = row, price = 2 row, open every other row."""
     number = np.arange(rows)
-    columns = {"y": number + 0.0, "z": number % 7 + 0.0, "temp": 1.0 * (number % 3), "open": number % 2}
-    columns |= {"price": 2.0 * number, "kind": "x", "weather": "sun", "region": "north", "shop": "a"}
+    columns = {
+        "y": number + 0.0,
+        "z": number % 7 + 0.0,
+        "temp": 1.0 * (number % 3),
+        "open": number % 2,
+    }
+    columns |= {
+        "price": 2.0 * number,
+        "kind": "x",
+        "weather": "sun",
+        "region": "north",
+        "shop": "a",
+    }
     return pd.DataFrame({"time": pd.to_datetime(START + number * HOUR, utc=True), **columns})
 
 
@@ -145,7 +172,7 @@ def shop():
     return preprocessed(small_frame())[1]
 
 
-def test_the_origin_is_the_first_grid_row_after_the_last_stamp(shop):
+def test_the_origin_is_the_first_grid_row_after_the_last_timestamp(shop):
     frame = small_frame(70)
     for late, origin in ((0, 41), (20, 41), (40, 41)):
         history = frame[:41].copy()
@@ -153,13 +180,21 @@ def test_the_origin_is_the_first_grid_row_after_the_last_stamp(shop):
         assert served(shop, history, frame).origin_time.tolist() == [START + origin * HOUR]
 
 
-def test_frames_with_text_stamps_or_an_index_give_the_same_inputs(shop):
+def test_frames_with_text_timestamps_or_an_index_give_the_same_inputs(shop):
     frame = small_frame()
     history, future = frame[:40], frame[40:]
     expected = served(shop, history, future).X.tobytes()
     text = history.assign(time=history["time"].dt.strftime("%Y-%m-%d %H:%M:%S"))
-    assert served(shop, text, future.assign(time=future["time"].dt.tz_localize(None))).X.tobytes() == expected
-    assert served(shop, history.set_index(["shop", "time"]), future.set_index(["shop", "time"])).X.tobytes() == expected
+    assert (
+        served(shop, text, future.assign(time=future["time"].dt.tz_localize(None))).X.tobytes()
+        == expected
+    )
+    assert (
+        served(
+            shop, history.set_index(["shop", "time"]), future.set_index(["shop", "time"])
+        ).X.tobytes()
+        == expected
+    )
     csv = history.to_csv(index=False).encode()
     assert served(shop, csv, future.to_csv(index=False).encode()).X.tobytes() == expected
 
@@ -168,14 +203,20 @@ def test_values_known_in_advance_are_handed_on(shop):
     frame = small_frame()
     inputs = served(shop, frame[:40], frame[40:43])
     price = [str(shop.features[index]) for index in shop.future_indices].index("price")
-    center, scale = (getattr(shop.fitted.scaler, key)[shop.features.index("price")] for key in ("center", "scale"))
-    np.testing.assert_allclose(inputs.X_future[0, :, price] * scale + center, [80.0, 82.0, 84.0], rtol=1e-6)
+    center, scale = (
+        getattr(shop.fitted.scaler, key)[shop.features.index("price")]
+        for key in ("center", "scale")
+    )
+    np.testing.assert_allclose(
+        inputs.X_future[0, :, price] * scale + center, [80.0, 82.0, 84.0], rtol=1e-6
+    )
 
 
 def test_a_short_history_says_how_many_rows_are_missing(shop):
     frame = small_frame()
     with pytest.raises(
-        TooLittleDataError, match=r"series 'a': 2 of the 5 rows before 2020-01-01T03:00:00Z are missing"
+        TooLittleDataError,
+        match=r"series 'a': 2 of the 5 rows before 2020-01-01T03:00:00Z are missing",
     ):
         served(shop, frame[:3], frame[3:])
 
@@ -184,7 +225,8 @@ def test_a_long_gap_in_the_lookback_is_named(shop):
     frame = small_frame()
     frame.loc[30:37, "y"] = np.nan
     with pytest.raises(
-        TooLittleDataError, match=r"3 of the 5 rows .* 3 of them in a gap of a target beyond .*max_gap 4"
+        TooLittleDataError,
+        match=r"3 of the 5 rows .* 3 of them in a gap of a target beyond .*max_gap 4",
     ):
         served(shop, frame[:40], frame[40:])
     assert served(shop, frame[:45], frame[45:]).X.shape == (1, 5, len(shop.features))
@@ -192,11 +234,15 @@ def test_a_long_gap_in_the_lookback_is_named(shop):
 
 def test_what_is_known_in_advance_must_cover_the_horizon(shop):
     frame = small_frame()
-    with pytest.raises(MissingCovariateError, match=r"'price' .* no value at 2020-01-02T18:00:00Z; give") as caught:
+    with pytest.raises(
+        MissingCovariateError, match=r"'price' .* no value at 2020-01-02T18:00:00Z; give"
+    ) as caught:
         served(shop, frame[:40], frame[40:42])
     # `open` is not named: by the schema an empty cell of it is zero.
     assert "open" not in str(caught.value)
-    with pytest.raises(MissingCovariateError, match=r"'price' .* 2020-01-02T16:00:00Z, 2020-01-02T17"):
+    with pytest.raises(
+        MissingCovariateError, match=r"'price' .* 2020-01-02T16:00:00Z, 2020-01-02T17"
+    ):
         served(shop, frame[:40])
     with pytest.raises(MissingCovariateError, match="required covariate 'price'"):
         served(shop, frame[:40], frame[40:].drop(columns="price"))
@@ -208,10 +254,10 @@ def test_a_bad_cell_of_what_is_known_in_advance_is_named_by_its_own_row(shop):
     future.loc[42, "price"] = "dear"
     with pytest.raises(DataContractError, match=r"^future row 2: column 'price' holds 'dear'"):
         served(shop, frame[:40], future)
-    stamps = frame[40:].assign(time=frame["time"].dt.strftime("%Y-%m-%d %H:%M"))
-    stamps.loc[41, "time"] = "noon"
-    with pytest.raises(DataContractError, match=r"^future row 1: stamp 'noon'"):
-        served(shop, frame[:40], stamps)
+    timestamps = frame[40:].assign(time=frame["time"].dt.strftime("%Y-%m-%d %H:%M"))
+    timestamps.loc[41, "time"] = "noon"
+    with pytest.raises(DataContractError, match=r"^future row 1: timestamp 'noon'"):
+        served(shop, frame[:40], timestamps)
     # Rows before the origin are not looked at, whatever they hold.
     assert served(shop, frame[:45], future).X_future.shape[1] == 3
 
@@ -220,7 +266,7 @@ def test_only_what_the_model_reads_is_required(shop):
     frame = small_frame()
     with pytest.raises(MissingCovariateError, match="required covariate 'temp'"):
         served(shop, frame[:40].drop(columns="temp"), frame[40:])
-    univariate = preprocessed(frame, data_mode="univariate")[1]
+    univariate = preprocessed(frame, feature_mode="univariate")[1]
     assert served(univariate, frame.loc[:39, ["time", "shop", "y", "z"]]).X.shape == (1, 5, 2)
 
 
@@ -230,12 +276,17 @@ def test_a_series_that_training_did_not_see_has_the_unknown_ids_and_the_common_s
     inputs = served(preprocessor, frame[:40], frame[40:])
     assert inputs.X_static.tolist() == [[0, 0]]
     assert inputs.scaler_rows.tolist() == [-1]
-    center, scale = preprocessor.fitted.scaler.center[-1, 0], preprocessor.fitted.scaler.scale[-1, 0]
+    center, scale = (
+        preprocessor.fitted.scaler.center[-1, 0],
+        preprocessor.fitted.scaler.scale[-1, 0],
+    )
     np.testing.assert_allclose(inputs.X[0, :, 0] * scale + center, [35, 36, 37, 38, 39], rtol=1e-5)
 
 
 def test_serving_imports_no_jax_and_none_of_what_only_some_tables_need():
     code = "import sys, spline_lstm.inference.inputs; print(sorted({%s} & set(sys.modules)))"
     heavy = "'jax', 'tensorflow', 'scipy.interpolate', 'scipy.signal', 'scipy.ndimage', 'scipy.optimize', 'pandera.api'"
-    done = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

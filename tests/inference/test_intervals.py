@@ -25,7 +25,7 @@ from spline_lstm.inference.intervals import (
     sum_coverage,
 )
 from spline_lstm.models.registry import build, to_arrays
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.tables.synthetic import stores
 from spline_lstm.training.architecture import model_config
 from spline_lstm.training.loop import train
@@ -98,10 +98,16 @@ def test_bounds_lie_evenly_around_the_forecast():
 def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
     """Windows of independent normal values around 0, one spread for each series; the last one begins late."""
     rng = np.random.default_rng(4)
-    values = np.concatenate([size * rng.normal(size=count) for size, count in zip(sizes, rows, strict=True)])[:, None]
+    values = np.concatenate(
+        [size * rng.normal(size=count) for size, count in zip(sizes, rows, strict=True)]
+    )[:, None]
     scale = np.array([[size] for size in (*sizes, 12.0)])
     per_series = scope == "per_series"
-    scaler = Scaler("standard", np.zeros_like(scale) if per_series else np.zeros(1), scale if per_series else scale[-1])
+    scaler = Scaler(
+        "standard",
+        np.zeros_like(scale) if per_series else np.zeros(1),
+        scale if per_series else scale[-1],
+    )
     of_row = np.repeat(np.arange(3), rows)
     scaled = scaler.transform(values, of_row).astype(np.float32)
     hour = np.concatenate([np.arange(max(rows) - count, max(rows)) for count in rows])
@@ -127,13 +133,21 @@ def test_calm_and_wild_series_are_covered_at_the_level(scope):
     windows = noise(scope)
     model = trained_on_nothing(windows)
     # A network of zeros forecasts the mean.
-    model = replace(model, weights={name: np.zeros_like(value) for name, value in model.weights.items()})
+    model = replace(
+        model, weights={name: np.zeros_like(value) for name, value in model.weights.items()}
+    )
     model = replace(model, config=replace(model.config, normalization="none"))
     intervals = calibrate(model, windows, PARAMS)
     # The mean size of a normal value is sqrt(2 / pi) of its standard deviation.
-    np.testing.assert_allclose(intervals.scales[:2, 0], np.sqrt(2 / np.pi) * np.array([1.0, 20.0]), rtol=0.05)
+    np.testing.assert_allclose(
+        intervals.scales[:2, 0], np.sqrt(2 / np.pi) * np.array([1.0, 20.0]), rtol=0.05
+    )
     # Of the third series there is no training window: it takes the mean of all.
-    assert intervals.scales[2] == intervals.scales[3] == pytest.approx(intervals.scales[:2].mean(axis=0), rel=1e-3)
+    assert (
+        intervals.scales[2]
+        == intervals.scales[3]
+        == pytest.approx(intervals.scales[:2].mean(axis=0), rel=1e-3)
+    )
     batch = windows.gather("test")
     bounds = bounds_of(model, windows, batch, forecast_of(model, windows, batch), intervals)
     truth = labels_of(windows, batch)
@@ -150,7 +164,12 @@ def test_quantiles_pair_up_around_the_median_and_others_stay_alone():
     assert quantile_pairs([0.05, 0.1, 0.5, 0.9, 0.99]) == [(1, 3, 80.0)]
     assert quantile_pairs([0.5]) == []
     quantiles = np.arange(5.0).reshape(1, 1, 1, 5)
-    assert quantile_bounds(quantiles, [0.025, 0.1, 0.5, 0.9, 0.975]).ravel().tolist() == [1, 3, 0, 4]
+    assert quantile_bounds(quantiles, [0.025, 0.1, 0.5, 0.9, 0.975]).ravel().tolist() == [
+        1,
+        3,
+        0,
+        4,
+    ]
 
 
 def test_coverage_counts_observed_values_and_the_bounds_themselves():
@@ -168,7 +187,10 @@ def test_coverage_counts_observed_values_and_the_bounds_themselves():
     (record,) = content["intervals"]
     assert record["interval"] == "80"
     assert [row["coverage"] for row in record["steps"]] == [100, 0]
-    assert [row["coverage"] for row in record["series"]] == [pytest.approx(50), pytest.approx(200 / 3)]
+    assert [row["coverage"] for row in record["series"]] == [
+        pytest.approx(50),
+        pytest.approx(200 / 3),
+    ]
 
 
 def test_names_of_columns_come_from_the_levels():
@@ -205,7 +227,12 @@ def panel():
     )
     origins = find_origins(arrays, LOOKBACK, HORIZON, 3)
     return Windows(
-        arrays, Scaler("standard", center, scale), LOOKBACK, HORIZON, origins, np.zeros(len(origins), dtype=np.uint8)
+        arrays,
+        Scaler("standard", center, scale),
+        LOOKBACK,
+        HORIZON,
+        origins,
+        np.zeros(len(origins), dtype=np.uint8),
     )
 
 
@@ -219,7 +246,9 @@ def with_weeks(windows, seed):
     first, last = (hour - LOOKBACK) // WEEK, (hour + HORIZON - 1) // WEEK
     split = np.array([0, 0, 1, 2])[week[last]].astype(np.uint8)
     kept = first == last
-    return Windows(windows.arrays, windows.scaler, LOOKBACK, HORIZON, windows.origins[kept], split[kept])
+    return Windows(
+        windows.arrays, windows.scaler, LOOKBACK, HORIZON, windows.origins[kept], split[kept]
+    )
 
 
 # All that the coverage of a network's own quantiles depends on: dropout, for one, makes them too wide.
@@ -256,16 +285,20 @@ def trained_on(windows, quantiles=()):
     optimisation = params.train.model_copy(update={**OPTIMISATION, "loss": loss})
     params = params.model_copy(update={"model": model, "train": optimisation})
     config = model_config(params, windows, {"statics_embedded": [], "features_embedded": []})
-    return Model(config, "r", "p", train(config, windows, optimisation).best)
+    return SavedModel(config, "r", "p", train(config, windows, optimisation).best)
 
 
 def trained_on_nothing(windows, **changes):
     """A network with the weights that a training begins with."""
     params = load_params(ROOT)
     config = replace(
-        model_config(params, windows, {"statics_embedded": [], "features_embedded": []}), hidden=(3,), **changes
+        model_config(params, windows, {"statics_embedded": [], "features_embedded": []}),
+        hidden=(3,),
+        **changes,
     )
-    return Model(config, "r", "p", to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param)))
+    return SavedModel(
+        config, "r", "p", to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param))
+    )
 
 
 PARAMS = EvaluateParams(season=24, moving_average=6, interval_levels=LEVELS)

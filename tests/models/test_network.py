@@ -32,7 +32,11 @@ OPTIONS = {
     "segment": {"segment": 4},
     "segment_that_does_not_divide": {"segment": 3},
     "segment_decoder": {"model_type": "gru", "segment": 2, "decoder": "segments", **COVARIATES},
-    "attention_segment_decoder": {"model_type": "attention_lstm", "segment": 2, "decoder": "segments"},
+    "attention_segment_decoder": {
+        "model_type": "attention_lstm",
+        "segment": 2,
+        "decoder": "segments",
+    },
     "independent": {"channels": "independent", **COVARIATES},
     "bidirectional": {"model_type": "gru", "bidirectional": True, "layer_norm": True},
     "quantiles": {"quantiles": (0.1, 0.5, 0.9), "layer_norm": True, **COVARIATES},
@@ -68,7 +72,9 @@ def numpy_layers(config, weights, steps, vector, initial=None):
         states, final = numpy_cell(weights, f"rnn.{k}", inputs, initial and initial[k])
         finals.append(final)
         if config.bidirectional:
-            states = np.concatenate([states, numpy_cell(weights, f"reverse.{k}", inputs[::-1], None)[0][::-1]], -1)
+            states = np.concatenate(
+                [states, numpy_cell(weights, f"reverse.{k}", inputs[::-1], None)[0][::-1]], -1
+            )
         if config.layer_norm:
             states = numpy_layer_norm(weights, f"norm.{k}", states)
     return states, finals
@@ -76,7 +82,10 @@ def numpy_layers(config, weights, steps, vector, initial=None):
 
 def numpy_attention(weights, states, query):
     keys = states @ weights["attention.key_kernel"] + weights["attention.key_bias"]
-    scores = np.tanh(keys + query @ weights["attention.query_kernel"]) @ weights["attention.score_kernel"]
+    scores = (
+        np.tanh(keys + query @ weights["attention.query_kernel"])
+        @ weights["attention.score_kernel"]
+    )
     share = np.exp(scores) / np.exp(scores).sum(0)
     return np.concatenate([(share[..., None] * states).sum(0), query], -1)
 
@@ -93,7 +102,9 @@ def numpy_contexts(config, weights, x, vector, future):
         for part, position in enumerate(weights["position"]):
             step = np.tile(position, (len(x), 1))
             if future is not None:
-                rows = future[:, part * config.segment : (part + 1) * config.segment].reshape(len(x), -1)
+                rows = future[:, part * config.segment : (part + 1) * config.segment].reshape(
+                    len(x), -1
+                )
                 step = step + rows @ weights["future.kernel"] + weights["future.bias"]
             queries.append(numpy_layers(config, weights, step[None], vector, finals)[0][0])
     else:
@@ -114,7 +125,9 @@ def numpy_channel(config, weights, x, indices, vector, future):
     x[:, :, indices] = (targets - shift) / spread
     contexts = numpy_contexts(config, weights, x, vector, future)
     parts = [context @ weights["head.kernel"] + weights["head.bias"] for context in contexts]
-    forecast = np.concatenate([part.reshape(len(x), -1, len(indices), config.levels) for part in parts], 1)
+    forecast = np.concatenate(
+        [part.reshape(len(x), -1, len(indices), config.levels) for part in parts], 1
+    )
     return forecast * spread[..., None] + shift[..., None]
 
 
@@ -126,12 +139,18 @@ def numpy_network(config, weights, x, future, static):
         ids = np.where((static[:, k] >= 0) & (static[:, k] < size), static[:, k], 0)
         vector = np.concatenate([vector, weights[f"static.{k}.table"][ids]], -1)
     if config.channels == "mixed":
-        return numpy_channel(config, weights, x, list(config.target_indices), vector, future).reshape(len(x), -1)
+        return numpy_channel(
+            config, weights, x, list(config.target_indices), vector, future
+        ).reshape(len(x), -1)
     forecasts = []
     for channel, index in enumerate(config.target_indices):
         alone = x[:, :, [index, 1]]
         told_apart = np.tile(weights["channel.table"][channel], (len(x), 1))
-        forecasts.append(numpy_channel(config, weights, alone, [0], np.concatenate([vector, told_apart], -1), future))
+        forecasts.append(
+            numpy_channel(
+                config, weights, alone, [0], np.concatenate([vector, told_apart], -1), future
+            )
+        )
     return np.concatenate(forecasts, 2).reshape(len(x), -1)
 
 
@@ -143,7 +162,9 @@ def drawn(config, seed):
     """Weights far from zero everywhere, so that no bias or scale can be forgotten."""
     _, state = structure(config)
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: rng.normal(scale=0.5, size=leaf.shape).astype(np.float32), state)
+    return jax.tree.map(
+        lambda leaf: rng.normal(scale=0.5, size=leaf.shape).astype(np.float32), state
+    )
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -153,7 +174,9 @@ def test_forecast_equals_the_formula_in_numpy(name):
     inputs = inputs_of(config)
     forecast = jax.jit(lambda state, *inputs: nnx.merge(graph, state)(*inputs))(state, *inputs)
     assert forecast.shape == (6, config.outputs)
-    np.testing.assert_allclose(forecast, numpy_network(config, to_arrays(state), *inputs), atol=2e-5)
+    np.testing.assert_allclose(
+        forecast, numpy_network(config, to_arrays(state), *inputs), atol=2e-5
+    )
 
 
 def test_independent_channels_do_not_see_each_other():
@@ -167,7 +190,9 @@ def test_independent_channels_do_not_see_each_other():
 
 
 def test_fresh_weights_of_two_seeds_differ():
-    first, second = (to_arrays(nnx.state(build(BASE, key=jax.random.key(seed)), nnx.Param)) for seed in (0, 1))
+    first, second = (
+        to_arrays(nnx.state(build(BASE, key=jax.random.key(seed)), nnx.Param)) for seed in (0, 1)
+    )
     assert not np.allclose(first["rnn.0.input_kernel"], second["rnn.0.input_kernel"])
 
 
@@ -194,7 +219,11 @@ def test_a_wrong_input_is_named_with_both_shapes(inputs, message):
 
 
 def test_a_config_without_younger_options_loads_with_their_defaults():
-    old = {key: value for key, value in BASE.to_json().items() if key not in ("segment", "decoder", "quantiles")}
+    old = {
+        key: value
+        for key, value in BASE.to_json().items()
+        if key not in ("segment", "decoder", "quantiles")
+    }
     assert ModelConfig.from_json(old) == BASE
 
 
@@ -237,11 +266,15 @@ def test_a_category_enters_as_the_vector_of_its_id_in_history_and_future():
     )
     plain = build(by_hand, key=jax.random.key(1))
     weights = {
-        name: value for name, value in to_arrays(nnx.state(network, nnx.Param)).items() if "category" not in name
+        name: value
+        for name, value in to_arrays(nnx.state(network, nnx.Param)).items()
+        if "category" not in name
     }
     nnx.update(plain, from_arrays(nnx.state(plain, nnx.Param), weights))
     vectors = table[x[:, :, 1].astype(int)]
-    expected = plain(np.concatenate([x[:, :, [0, 2]], vectors], axis=-1), table[future[..., 0].astype(int)])
+    expected = plain(
+        np.concatenate([x[:, :, [0, 2]], vectors], axis=-1), table[future[..., 0].astype(int)]
+    )
     np.testing.assert_allclose(network(x, future), expected, atol=1e-6)
 
 
@@ -269,7 +302,12 @@ def test_an_unknown_category_takes_the_unknown_token():
 
 def test_training_reaches_the_unknown_token_of_statics_and_categories():
     config = dataclasses.replace(
-        BASE, static_sizes=(3,), static_dims=(2,), categories=("b",), category_sizes=(4,), category_dims=(2,)
+        BASE,
+        static_sizes=(3,),
+        static_dims=(2,),
+        categories=("b",),
+        category_sizes=(4,),
+        category_dims=(2,),
     )
     config = dataclasses.replace(config, targets=("a",), target_indices=(0,), normalization="none")
     graph, weights = nnx.split(build(config, key=jax.random.key(0)), nnx.Param)

@@ -67,22 +67,38 @@ def numpy_gru(input_kernel, recurrent_kernel, bias, recurrent_bias, x, initial):
 
 def lstm_arguments(time, batch, inputs, units, seed=0):
     return arguments(
-        [(inputs, 4 * units), (units, 4 * units), (4 * units,), (time, batch, inputs)], batch, units, 2, seed
+        [(inputs, 4 * units), (units, 4 * units), (4 * units,), (time, batch, inputs)],
+        batch,
+        units,
+        2,
+        seed,
     )
 
 
 def gru_arguments(time, batch, inputs, units, seed=0):
-    shapes = [(inputs, 3 * units), (units, 3 * units), (3 * units,), (units,), (time, batch, inputs)]
+    shapes = [
+        (inputs, 3 * units),
+        (units, 3 * units),
+        (3 * units,),
+        (units,),
+        (time, batch, inputs),
+    ]
     return arguments(shapes, batch, units, 1, seed)
 
 
 def arguments(shapes, batch, units, states, seed):
     rng = np.random.default_rng(seed)
-    arrays = [rng.normal(scale=0.5, size=shape).astype(np.float32) for shape in [*shapes, *[(batch, units)] * states]]
+    arrays = [
+        rng.normal(scale=0.5, size=shape).astype(np.float32)
+        for shape in [*shapes, *[(batch, units)] * states]
+    ]
     return [*arrays[: len(shapes)], tuple(arrays[len(shapes) :])]
 
 
-LAYERS = {"lstm": (lstm, plain_lstm, numpy_lstm, lstm_arguments), "gru": (gru, plain_gru, numpy_gru, gru_arguments)}
+LAYERS = {
+    "lstm": (lstm, plain_lstm, numpy_lstm, lstm_arguments),
+    "gru": (gru, plain_gru, numpy_gru, gru_arguments),
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -104,17 +120,22 @@ def test_gradients_equal_automatic_differentiation_of_the_plain_cell(name, shape
     given = draw(*shape)
     rng = np.random.default_rng(1)
     weights = [
-        rng.normal(size=size).astype(np.float32) for size in [(shape[0], shape[1], shape[3]), (shape[1], shape[3])]
+        rng.normal(size=size).astype(np.float32)
+        for size in [(shape[0], shape[1], shape[3]), (shape[1], shape[3])]
     ]
 
     def loss(function):
         def of(values):
             states, final = function(*values)
-            return jnp.sum(weights[0] * jnp.square(states)) + sum(jnp.sum(weights[1] * state**3) for state in final)
+            return jnp.sum(weights[0] * jnp.square(states)) + sum(
+                jnp.sum(weights[1] * state**3) for state in final
+            )
 
         return of
 
-    ours, theirs = (jax.tree.leaves(jax.jit(jax.grad(loss(function)))(given)) for function in (layer, plain))
+    ours, theirs = (
+        jax.tree.leaves(jax.jit(jax.grad(loss(function)))(given)) for function in (layer, plain)
+    )
     assert len(ours) == len(jax.tree.leaves(given))
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5 * max(1.0, float(jnp.abs(other).max())))
@@ -125,6 +146,10 @@ def test_gradients_are_vectorised_over_several_weights_by_vmap(name):
     layer, _, _, draw = LAYERS[name]
     first, second = draw(6, 2, 3, 4, seed=1), draw(6, 2, 3, 4, seed=2)
     gradient = jax.jit(jax.grad(lambda values: jnp.sum(jnp.square(layer(*values)[0]))))
-    together = jax.jit(jax.vmap(gradient))(jax.tree.map(lambda *pair: np.stack(pair), first, second))
-    for mine, alone in zip(jax.tree.leaves(together), jax.tree.leaves(gradient(second)), strict=True):
+    together = jax.jit(jax.vmap(gradient))(
+        jax.tree.map(lambda *pair: np.stack(pair), first, second)
+    )
+    for mine, alone in zip(
+        jax.tree.leaves(together), jax.tree.leaves(gradient(second)), strict=True
+    ):
         np.testing.assert_allclose(mine[1], alone, atol=1e-5)

@@ -12,7 +12,7 @@ from spline_lstm.core.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.layers import dropout
 from spline_lstm.models.registry import build, from_arrays, to_arrays
-from spline_lstm.models.saved_model import Model, load_last_weights, load_model, save_model
+from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
 
 CONFIG = ModelConfig(
     model_type="lstm",
@@ -35,7 +35,13 @@ def arrays_of(seed):
 def folder(tmp_path):
     preprocessor = with_run_id({"scale": [2.0]})
     write_json(tmp_path / "models/preprocessor.json", preprocessor)
-    save_model(tmp_path, CONFIG, best=arrays_of(1), last=arrays_of(2), preprocessor_run_id=preprocessor["run_id"])
+    save_model(
+        tmp_path,
+        CONFIG,
+        best=arrays_of(1),
+        last=arrays_of(2),
+        preprocessor_run_id=preprocessor["run_id"],
+    )
     return tmp_path
 
 
@@ -98,7 +104,9 @@ def test_model_behind_another_preprocessor_is_refused(folder):
 def test_changed_preprocessor_with_the_run_id_of_the_old_one_is_refused(folder):
     path = folder / "models/preprocessor.json"
     write_json(path, json.loads(path.read_text()) | {"scale": [3.0]})
-    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
+    with pytest.raises(
+        ArtifactError, match=r"preprocessor\.json was changed after it was written"
+    ) as error:
         load_model(folder)
     assert error.value.exit_code == 15
 
@@ -109,7 +117,9 @@ def test_last_weights_of_another_training_are_refused(folder):
         name: value.tobytes() for name, value in arrays_of(2).items()
     }
     shutil.copy(folder / "models/rnn/best.safetensors", folder / "models/rnn/last.safetensors")
-    with pytest.raises(ArtifactError, match=r"last\.safetensors is not the file that model\.json describes"):
+    with pytest.raises(
+        ArtifactError, match=r"last\.safetensors is not the file that model\.json describes"
+    ):
         load_last_weights(folder)
 
 
@@ -158,8 +168,8 @@ def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():
     members = [arrays_of(seed) for seed in (1, 2)]
     stacked = {name: np.stack([member[name] for member in members]) for name in members[0]}
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
-    alone = np.stack([Model(CONFIG, "m", "p", weights).predict(x) for weights in members])
-    ensemble = Model(config, "m", "p", stacked)
+    alone = np.stack([SavedModel(CONFIG, "m", "p", weights).predict(x) for weights in members])
+    ensemble = SavedModel(config, "m", "p", stacked)
     np.testing.assert_allclose(ensemble.predict(x), alone.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(ensemble.predict_spread(x), alone.std(axis=0), atol=1e-6)
 
@@ -167,7 +177,7 @@ def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():
 def test_a_quantile_network_predicts_its_median_and_sorted_quantiles():
     config = dataclasses.replace(CONFIG, quantiles=(0.2, 0.5, 0.7))
     weights = to_arrays(nnx.state(build(config, key=jax.random.key(0)), nnx.Param))
-    model = Model(config, "m", "p", weights)
+    model = SavedModel(config, "m", "p", weights)
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
     raw = model.predict_members(x)[0].reshape(5, 2, 3)
     np.testing.assert_array_equal(model.predict(x), raw[..., 1])

@@ -31,13 +31,21 @@ class Clone:
 
     folder: Path
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command there; with `check`, show its output when it fails."""
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=clone_environment() | environment
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env=clone_environment() | environment,
         )
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
     def stage(self, name: str) -> subprocess.CompletedProcess[str]:
@@ -62,7 +70,9 @@ def clone_environment() -> dict[str, str]:
     """The caller's environment, with this interpreter first on PATH and a git identity."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     identity = {
-        f"GIT_{role}_{key}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+        f"GIT_{role}_{key}": "test@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for key in ("NAME", "EMAIL")
     }
     kept = {
         key: value

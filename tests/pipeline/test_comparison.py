@@ -20,6 +20,9 @@ def test_a_run_of_the_pipeline_holds_every_cell_and_the_forecasts_behind_it(repr
     assert None not in record.cells.values()
     # Reading checks that the forecasts give the RMSE of the metrics.
     errors = read_errors(place, cache_folder(place), [record], sorted(record.baselines))
-    assert set(errors.squared) == {record.run.name, *(f"{name} univariate" for name in record.baselines)}
+    assert set(errors.squared) == {
+        record.run.name,
+        *(f"{name} univariate" for name in record.baselines),
+    }
     naive = (errors.squared["naive univariate"].sum() / errors.counts.sum()) ** 0.5
     assert naive == pytest.approx(record.baselines["naive"]["RMSE"], rel=1e-5)

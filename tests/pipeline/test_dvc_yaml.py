@@ -11,7 +11,8 @@ from tools.dvc_deps import with_code_deps
 from tools.import_closure import ROOT, import_closure
 
 PIPELINES = sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "dvc.yaml", *ROOT.glob("pipelines/*/dvc.yaml"))
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "dvc.yaml", *ROOT.glob("pipelines/*/dvc.yaml"))
 )
 
 
@@ -20,7 +21,9 @@ def read(path: str) -> dict:
 
 
 def stages():
-    return [(path, name, stage) for path in PIPELINES for name, stage in read(path)["stages"].items()]
+    return [
+        (path, name, stage) for path in PIPELINES for name, stage in read(path)["stages"].items()
+    ]
 
 
 def names_of(entries) -> list[str]:
@@ -34,7 +37,9 @@ def test_deps_name_exactly_the_files_that_each_stage_imports(path):
     assert with_code_deps(text) == text, "run python -m tools.dvc_deps"
 
 
-@pytest.mark.parametrize(("path", "name", "stage"), stages(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("path", "name", "stage"), stages(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, stage):
     keys = [
         key
@@ -59,15 +64,21 @@ def test_every_param_belongs_to_a_stage(path):
         if key.split(".")[0] in NO_STAGE:
             assert not any(name.split(".")[0] in NO_STAGE for name in used)
             continue
-        prefixes = {key[: len(prefix)] for prefix in used if key == prefix or key.startswith(prefix + ".")}
+        prefixes = {
+            key[: len(prefix)] for prefix in used if key == prefix or key.startswith(prefix + ".")
+        }
         holds_used = any(prefix.startswith(key + ".") for prefix in used)
         assert prefixes or holds_used, f"{path}: no stage names the param {key}"
 
 
-@pytest.mark.parametrize(("path", "name", "stage"), stages(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("path", "name", "stage"), stages(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_small_files_stay_in_git_without_switching_off_the_run_cache(path, name, stage):
     for entry in stage.get("outs", []):
-        assert isinstance(entry, str) or name == "report", f"{path}: stage {name}: outs take no options"
+        assert isinstance(entry, str) or name == "report", (
+            f"{path}: stage {name}: outs take no options"
+        )
     for entry in [*stage.get("metrics", []), *stage.get("plots", [])]:
         assert next(iter(entry.values())) == {"cache": False}
     assert not {"always_changed", "frozen"} & set(stage)
@@ -82,9 +93,15 @@ def test_files_that_modules_read_beside_their_code_are_deps_of_the_stages_that_i
             for module in template.parent.glob("*.py")
             if template.name in module.read_text(encoding="utf-8")
         }
-        users = {stage for stage, content in read(path)["stages"].items() if readers & set(content["deps"])}
+        users = {
+            stage
+            for stage, content in read(path)["stages"].items()
+            if readers & set(content["deps"])
+        }
         assert users
-        assert users == {stage for stage, content in read(path)["stages"].items() if name in content["deps"]}
+        assert users == {
+            stage for stage, content in read(path)["stages"].items() if name in content["deps"]
+        }
 
 
 def test_stage_scripts_are_small():

@@ -76,14 +76,18 @@ def test_metrics_are_those_of_the_predictions(reproduced):
     error = (table["y_pred"] - table["y_true"]).to_numpy()
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     assert scores["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-5)
-    assert (table["timestamp"] - table["origin"] == (table["step"] - 1) * pd.Timedelta("5min")).all()
+    assert (
+        table["timestamp"] - table["origin"] == (table["step"] - 1) * pd.Timedelta("5min")
+    ).all()
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.tflite"])
 def test_exported_files_forecast_from_raw_history_what_the_forecaster_does(reproduced, file):
     path = reproduced.folder / "models/edge" / file
     command = [sys.executable, "-m", "spline_lstm", "predict", str(path), "data/raw/series.csv"]
-    found = pd.read_csv(io.StringIO(reproduced.run(*command).stdout)).drop(columns=["series", "timestamp"])
+    found = pd.read_csv(io.StringIO(reproduced.run(*command).stdout)).drop(
+        columns=["series", "timestamp"]
+    )
     expected = spline_lstm.Forecaster.load(reproduced.folder).predict()
     assert found.columns.tolist() == expected.columns.tolist()
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-4)
@@ -93,9 +97,13 @@ def drawn(clone, *command: str) -> dict[str, pd.DataFrame]:
     """Plot of the root's dvc.yaml -> the values that DVC draws, as texts."""
     shown = json.loads(clone.run("dvc", "plots", *command, "--json").stdout)
     # The other pipelines have not run in the clone.
-    assert [error for error in shown.get("errors", []) if not error["name"].startswith("pipelines/")] == []
+    assert [
+        error for error in shown.get("errors", []) if not error["name"].startswith("pipelines/")
+    ] == []
     return {
-        name.removeprefix("dvc.yaml::"): pd.DataFrame(entries[0]["content"]["data"]["values"], dtype=str)
+        name.removeprefix("dvc.yaml::"): pd.DataFrame(
+            entries[0]["content"]["data"]["values"], dtype=str
+        )
         for name, entries in shown["data"].items()
         if name.startswith("dvc.yaml::")
     }
@@ -124,12 +132,17 @@ def test_plots_show_draws_each_column_as_one_line_of_numbers(reproduced, tmp_pat
             np.testing.assert_array_equal(x.astype(float), table[entry["x"]], name)
             assert x.astype(float).notna().all(), name
             # A line that goes back would be several in one.
-            assert entry["template"] in ("scatter", "bar_horizontal") or x.astype(float).is_monotonic_increasing
+            assert (
+                entry["template"] in ("scatter", "bar_horizontal")
+                or x.astype(float).is_monotonic_increasing
+            )
     reproduced.run("dvc", "plots", "show", "--out", str(tmp_path / "page"))
     page = (tmp_path / "page/index.html").read_text(encoding="utf-8")
     assert all(entry["title"] in page for entry in plots.values())
     pictures = {path.name for path in (tmp_path / "page/static").glob("workspace_plots_*.png")}
-    assert pictures == {f"workspace_plots_{path.name}" for path in (reproduced.folder / "plots").glob("*.png")}
+    assert pictures == {
+        f"workspace_plots_{path.name}" for path in (reproduced.folder / "plots").glob("*.png")
+    }
     assert pictures
 
 
@@ -141,7 +154,10 @@ def test_plots_diff_draws_both_revisions(reproduced, tmp_path):
     values = drawn(clone, "diff", "HEAD")["Forecast, worst window"]
     assert set(values["rev"]) == {"HEAD", "workspace"}
     line = values[values["field"] == "worst_y_pred"].astype({"dvc_inferred_y_value": float})
-    old, new = (line.loc[line["rev"] == rev, "dvc_inferred_y_value"].to_numpy() for rev in ("HEAD", "workspace"))
+    old, new = (
+        line.loc[line["rev"] == rev, "dvc_inferred_y_value"].to_numpy()
+        for rev in ("HEAD", "workspace")
+    )
     assert len(old) == len(before)
     np.testing.assert_allclose(new, old + 1)
     clone.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "page"))
@@ -176,7 +192,9 @@ def test_public_functions_read_the_folder_and_give_the_pipelines_forecasts(repro
     # In a process of its own, compiled as the stages are: the forecasts are to be equal bit by bit.
     reproduced.run(sys.executable, "-c", FORECAST, str(tmp_path / "forecast.npy"))
     table = pd.read_parquet(reproduced.folder / "data/predictions.parquet")
-    np.testing.assert_array_equal(np.load(tmp_path / "forecast.npy").reshape(-1), table["y_pred"].to_numpy())
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "forecast.npy").reshape(-1), table["y_pred"].to_numpy()
+    )
     windows = spline_lstm.load_windows(reproduced.folder)
     batch = windows.gather("test")
     truth = windows.to_data_units(batch.y).reshape(-1)
@@ -185,10 +203,19 @@ def test_public_functions_read_the_folder_and_give_the_pipelines_forecasts(repro
 
 
 def test_experiment_with_another_batch_size_runs_train_and_what_follows(reproduced, tmp_path):
-    done = reproduced.run("dvc", "exp", "run", "--temp", "--name", "larger", "-S", "train.batch_size=32")
+    done = reproduced.run(
+        "dvc", "exp", "run", "--temp", "--name", "larger", "-S", "train.batch_size=32"
+    )
     ran = stages_run(done.stdout)
     assert ran[0] == "train-flax-rnn"
-    assert sorted(ran) == ["backtest", "benchmark", "evaluate", "export", "report", "train-flax-rnn"]
+    assert sorted(ran) == [
+        "backtest",
+        "benchmark",
+        "evaluate",
+        "export",
+        "report",
+        "train-flax-rnn",
+    ]
     shown = json.loads(reproduced.run("dvc", "exp", "show", "--json").stdout)
     text = json.dumps(shown)
     assert "larger" in text
@@ -219,7 +246,11 @@ def lock_of(folder) -> dict[str, str]:
 def test_killed_training_leaves_no_trace_in_the_result(tmp_path):
     clone = make_clone(tmp_path / "clone")
     # Long enough to be met in the middle.
-    clone.edit("params.yaml", ("max_epochs: 1\n", "max_epochs: 100\n"), ("  patience: 3\n", "  patience: 100\n"))
+    clone.edit(
+        "params.yaml",
+        ("max_epochs: 1\n", "max_epochs: 100\n"),
+        ("  patience: 3\n", "  patience: 100\n"),
+    )
     clone.commit()
     unbroken = type(clone)(shutil.copytree(clone.folder, tmp_path / "unbroken"))
     unbroken.run("dvc", "repro", "evaluate")

@@ -39,7 +39,9 @@ class Folder(Clone):
 
     def stage(self, name, **environment):
         command = [sys.executable, "-m", f"stages.{name}", str(self.folder)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=clone_environment() | environment)
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, env=clone_environment() | environment
+        )
 
 
 @pytest.fixture
@@ -51,8 +53,12 @@ def folder(tmp_path):
 
 
 CASES = {
-    "no target column": (HEADER.replace("glucose", "sugar").encode() + b"1,2024-01-01T00:00:00,5\n", 12, "'glucose'"),
-    "unsorted stamps": (broken(swap), 12, "row 12: timestamp"),
+    "no target column": (
+        HEADER.replace("glucose", "sugar").encode() + b"1,2024-01-01T00:00:00,5\n",
+        12,
+        "'glucose'",
+    ),
+    "unsorted timestamps": (broken(swap), 12, "row 12: timestamp"),
     "text in the target": (broken(text_in_target), 12, "row 22: column 'glucose' holds 'high'"),
     "empty file": (b"", 12, "the file is empty"),
     "binary file": (bytes(range(256)) * 40, 12, "binary"),
@@ -81,7 +87,9 @@ def test_bad_table_ends_ingest_with_one_line_and_leaves_outputs_alone(folder, ca
 
 def with_own_table(folder, rows, *edits):
     (folder.folder / "data/source/own.csv").write_text(HEADER + "\n".join(rows) + "\n")
-    folder.edit("params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.csv"), *edits)
+    folder.edit(
+        "params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.csv"), *edits
+    )
     assert folder.stage("ingest").returncode == 0
 
 
@@ -125,7 +133,9 @@ def test_stage_before_its_inputs_exist_ends_with_15(folder):
 @pytest.mark.parametrize("argument", ["nowhere", "--help-me"])
 def test_wrong_folder_ends_with_2(folder, argument):
     command = [sys.executable, "-m", "stages.window", argument]
-    done = subprocess.run(command, cwd=folder.folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        command, cwd=folder.folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+    )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 

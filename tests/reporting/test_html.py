@@ -6,12 +6,18 @@ import subprocess
 
 import pytest
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH: chromium, chromium-browser or google-chrome")
+@pytest.mark.skipif(
+    BROWSER is None, reason="no Chromium on PATH: chromium, chromium-browser or google-chrome"
+)
 @pytest.mark.parametrize("width", [390, 1280])
-def test_chromium_lays_the_report_out_without_a_word_on_its_console(width, small_pipeline, tmp_path):
+def test_chromium_lays_the_report_out_without_a_word_on_its_console(
+    width, small_pipeline, tmp_path
+):
     # The page itself has no script; one is added that writes down what the browser made of it.
     text = (small_pipeline / "plots/report.html").read_text()
     probe = (
@@ -33,15 +39,25 @@ def test_chromium_lays_the_report_out_without_a_word_on_its_console(width, small
         f"--window-size={width},900",
         "--dump-dom",
     ]
-    done = subprocess.run([*command, f"file://{tmp_path / 'probed.html'}"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*command, f"file://{tmp_path / 'probed.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert "CONSOLE" not in done.stderr
-    shown, content, charts, height, verdict = map(float, re.search(r'data-measured="([^"]*)"', done.stdout)[1].split())
+    shown, content, charts, height, verdict = map(
+        float, re.search(r'data-measured="([^"]*)"', done.stdout)[1].split()
+    )
     assert content == shown, "the page must not scroll sideways"
     assert charts >= 9
     assert height > 150
     assert verdict < 900, "the verdict is on the first screen"
     original = subprocess.run(
-        [*command, f"file://{small_pipeline / 'plots/report.html'}"], capture_output=True, text=True, timeout=120
+        [*command, f"file://{small_pipeline / 'plots/report.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert "CONSOLE" not in original.stderr, "the policy of the page forbids nothing that it needs"
     assert original.stdout.count("<table") == text.count("<table")

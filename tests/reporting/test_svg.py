@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.reporting.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Band, Chart, Line, draw, ticks
+from spline_lstm.reporting.svg import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Band,
+    Chart,
+    Line,
+    draw,
+    ticks,
+)
 
 finite = st.floats(-1e9, 1e9, allow_subnormal=False).map(lambda value: round(value, 3))
 
@@ -19,7 +31,11 @@ def line(y, x=None):
 def places(svg):
     """Points of the line, as they lie in the picture."""
     path = re.search(r'<path class="line model" d="([^"]*)"', svg)
-    return [] if path is None else [tuple(map(float, pair.split())) for pair in re.split("[ML]", path[1])[1:]]
+    return (
+        []
+        if path is None
+        else [tuple(map(float, pair.split())) for pair in re.split("[ML]", path[1])[1:]]
+    )
 
 
 @given(low=finite, span=st.floats(1e-3, 1e6), most=st.integers(3, 10))
@@ -56,7 +72,9 @@ def test_a_line_breaks_where_a_value_is_missing():
 
 
 def test_bars_stand_on_zero_and_touch_their_neighbours():
-    svg = draw(Chart("t", "x", "y", bars=(np.array([1.0, 2.0]), np.array([2.0, 4.0])), include=(0.0,)))
+    svg = draw(
+        Chart("t", "x", "y", bars=(np.array([1.0, 2.0]), np.array([2.0, 4.0])), include=(0.0,))
+    )
     bars = [item.attrib for item in ET.fromstring(svg) if item.tag == "rect"]
     heights = [float(bar["height"]) for bar in bars]
     assert heights[1] == pytest.approx(2 * heights[0], abs=0.2)
@@ -70,7 +88,10 @@ def test_bars_stand_on_zero_and_touch_their_neighbours():
         Chart("unknown", "x", "y", lines=[line([np.nan, np.nan])]),
         Chart("no bars", "x", "y", bars=(np.empty(0), np.empty(0))),
         Chart(
-            "infinite", "x", "y", bands=[Band("b", "outer", np.arange(2.0), np.full(2, -np.inf), np.full(2, np.inf))]
+            "infinite",
+            "x",
+            "y",
+            bands=[Band("b", "outer", np.arange(2.0), np.full(2, -np.inf), np.full(2, np.inf))],
         ),
         Chart("one", "x", "y", lines=[line([3.0])], bars=(np.array([1.0]), np.array([1.0]))),
     ],

@@ -24,7 +24,7 @@ from spline_lstm.scaffold.column_roles import Wishes
 from spline_lstm.scaffold.column_types import examine
 from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_text import read_text_table
-from spline_lstm.scaffold.timestamp_formats import stamp_forms
+from spline_lstm.scaffold.timestamp_formats import timestamp_forms
 from spline_lstm.scaffold.write_folder import (
     cached_outputs,
     render_dvc,
@@ -43,10 +43,10 @@ HOURS = pd.date_range("2024-01-01", periods=400, freq="h")
 WAVE = 10 + 3 * np.sin(np.arange(400) * 2 * np.pi / 24)
 
 
-def csv_of(stamps=None, separator=",", decimal=".", form="%Y-%m-%d %H:%M", **columns) -> bytes:
+def csv_of(timestamps=None, separator=",", decimal=".", form="%Y-%m-%d %H:%M", **columns) -> bytes:
     """A table with column `time` and `columns`; by default 400 hours."""
-    stamps = HOURS if stamps is None else stamps
-    frame = pd.DataFrame({"time": stamps.strftime(form), **(columns or {"y": WAVE})})
+    timestamps = HOURS if timestamps is None else timestamps
+    frame = pd.DataFrame({"time": timestamps.strftime(form), **(columns or {"y": WAVE})})
     return frame.to_csv(index=False, sep=separator, decimal=decimal, float_format="%.4f").encode()
 
 
@@ -77,13 +77,17 @@ def root(tmp_path):
     separator=st.sampled_from(",;\t|"),
     decimal=st.sampled_from(".,"),
     bom=st.booleans(),
-    values=st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3) + 0.0005), min_size=5, max_size=20),
+    values=st.lists(
+        st.floats(-1e6, 1e6).map(lambda x: round(x, 3) + 0.0005), min_size=5, max_size=20
+    ),
 )
 def test_separator_and_decimal_mark_are_found(separator, decimal, bom, values):
     frame = pd.DataFrame({"when": "2024-01-01", "what": "x", "y": values})
     if separator == decimal == ",":
         decimal = "."
-    content = frame.to_csv(index=False, sep=separator, decimal=decimal, float_format="%.4f").encode()
+    content = frame.to_csv(
+        index=False, sep=separator, decimal=decimal, float_format="%.4f"
+    ).encode()
     table = read_text_table(b"\xef\xbb\xbf" * bom + content, "f", separator=None, decimal=None)
     assert (table.separator, table.decimal) == (separator, decimal)
     found = examine(table.cells["y"], table.decimal)
@@ -153,10 +157,23 @@ def test_unknown_texts_and_far_away_sentinels_are_reported():
     assert inside.sentinels == ()
 
 
-# --- stamps ---
+# --- timestamps ---
 
-FORMS = ["%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%Y/%m/%d %H:%M", "%d-%b-%Y %H:%M"]
-FORMS += ["%m/%d/%Y %I:%M %p", "%Y%m%d%H%M", "%d.%m.%y %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%b %d, %Y %H:%M"]
+FORMS = [
+    "%Y-%m-%d %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%Y/%m/%d %H:%M",
+    "%d-%b-%Y %H:%M",
+]
+FORMS += [
+    "%m/%d/%Y %I:%M %p",
+    "%Y%m%d%H%M",
+    "%d.%m.%y %H:%M",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%b %d, %Y %H:%M",
+]
 
 
 @given(
@@ -165,32 +182,35 @@ FORMS += ["%m/%d/%Y %I:%M %p", "%Y%m%d%H%M", "%d.%m.%y %H:%M", "%Y-%m-%dT%H:%M:%
     step=st.sampled_from(["5min", "1h", "7h", "1D"]),
 )
 @settings(max_examples=25)
-def test_the_form_of_stamps_is_found_or_known_to_be_ambiguous(form, start, step):
-    stamps = pd.date_range(start.replace(second=0, microsecond=0), periods=60, freq=step)
-    column = pd.Series(stamps.strftime(form), name="time", dtype="str")
-    found = stamp_forms(column)
-    truth = stamps.as_unit("ns").asi8
-    assert any(np.array_equal(each.stamps, truth) for each in found)
+def test_the_form_of_timestamps_is_found_or_known_to_be_ambiguous(form, start, step):
+    timestamps = pd.date_range(start.replace(second=0, microsecond=0), periods=60, freq=step)
+    column = pd.Series(timestamps.strftime(form), name="time", dtype="str")
+    found = timestamp_forms(column)
+    truth = timestamps.as_unit("ns").asi8
+    assert any(np.array_equal(each.timestamps, truth) for each in found)
     if len(found) > 1:
-        assert all(day <= 12 for day in stamps.day), [each.form for each in found]
+        assert all(day <= 12 for day in timestamps.day), [each.form for each in found]
 
 
 @pytest.mark.parametrize(("unit", "form"), [(1, "unix_s"), (1000, "unix_ms")])
 def test_unix_time_is_found(unit, form):
     column = pd.Series([str((1_700_000_000 + 60 * k) * unit) for k in range(10)], name="x")
-    (found,) = stamp_forms(column)
+    (found,) = timestamp_forms(column)
     assert found.form == form
-    assert found.stamps[1] - found.stamps[0] == 60 * SECOND
+    assert found.timestamps[1] - found.timestamps[0] == 60 * SECOND
 
 
 @given(st.lists(st.integers(-(10**6), 10**9), min_size=3))
-def test_plain_numbers_are_no_stamps(numbers):
-    assert stamp_forms(pd.Series([str(n) for n in numbers], name="load")) == [] or sorted(numbers) == numbers
+def test_plain_numbers_are_no_timestamps(numbers):
+    assert (
+        timestamp_forms(pd.Series([str(n) for n in numbers], name="load")) == []
+        or sorted(numbers) == numbers
+    )
 
 
 def test_equal_day_and_month_are_not_ambiguous():
     column = pd.Series([f"05/05/2021 {hour:02d}:00" for hour in range(24)], name="t")
-    assert len(stamp_forms(column)) == 1
+    assert len(timestamp_forms(column)) == 1
 
 
 # --- cadence ---
@@ -213,7 +233,7 @@ def test_jitter_around_a_usual_step_is_seen_through(step, seed):
     assert found.step == step * SECOND
 
 
-def test_no_step_is_made_up_for_irregular_stamps():
+def test_no_step_is_made_up_for_irregular_timestamps():
     steps = (np.random.default_rng(0).exponential(1000, 500) * SECOND).astype(np.int64) + 1
     found = find_cadence(steps)
     assert found is not None
@@ -235,9 +255,16 @@ def test_one_column_of_numbers_needs_no_option():
     assert found.schema["target_cols"] == ["y"]
     assert found.values["preprocess.frequency"] == "1h"
     assert found.values["evaluate.season"] == 24
-    assert found.values["window.horizon"] == 15  # the validation part, 60 hours, must hold four horizons
-    assert found.values["preprocess.data_mode"] == "univariate"
-    assert found.schema["calendar_features"]["features"] == ["hour_sin", "hour_cos", "dow_sin", "dow_cos"]
+    assert (
+        found.values["window.horizon"] == 15
+    )  # the validation part, 60 hours, must hold four horizons
+    assert found.values["preprocess.feature_mode"] == "univariate"
+    assert found.schema["calendar_features"]["features"] == [
+        "hour_sin",
+        "hour_cos",
+        "dow_sin",
+        "dow_cos",
+    ]
 
 
 def test_covariates_get_the_dtype_of_their_cells():
@@ -253,7 +280,7 @@ def test_covariates_get_the_dtype_of_their_cells():
     found = look(csv_of(y=WAVE, **kinds), targets=("y",))
     covariates = {item["name"]: item["dtype"] for item in found.schema["dynamic_covariates"]}
     assert covariates == {"temp": "float", "count": "int", "open": "boolean", "sky": "categorical"}
-    assert found.values["preprocess.data_mode"] == "multivariate"
+    assert found.values["preprocess.feature_mode"] == "multivariate"
     for name in ("fixed", "nothing", "note"):
         assert name in found.decisions["left out"]
     assert parse_schema(json.dumps(found.schema), "s").target_cols == ("y",)
@@ -261,10 +288,15 @@ def test_covariates_get_the_dtype_of_their_cells():
 
 def test_a_panel_gets_its_key_and_its_static_columns():
     long = pd.concat(
-        [pd.DataFrame({"store": name, "region": region, "y": WAVE}) for name, region in zip("abc", "NSN", strict=True)]
+        [
+            pd.DataFrame({"store": name, "region": region, "y": WAVE})
+            for name, region in zip("abc", "NSN", strict=True)
+        ]
     )
-    stamps = pd.DatetimeIndex(np.tile(HOURS, 3))
-    found = look(csv_of(stamps, **{name: long[name].to_numpy() for name in long}), targets=("y",))
+    timestamps = pd.DatetimeIndex(np.tile(HOURS, 3))
+    found = look(
+        csv_of(timestamps, **{name: long[name].to_numpy() for name in long}), targets=("y",)
+    )
     assert found.schema["series_col"] == "store"
     assert [item["name"] for item in found.schema["static_covariates"]] == ["region"]
     assert found.schema["dynamic_covariates"] == []
@@ -276,12 +308,12 @@ def test_markers_go_into_the_schema():
     assert look(csv_of(y=y)).schema["table_format"]["missing_markers"] == ["n/a", "nil"]
 
 
-def test_disorder_and_repeated_stamps_are_found_and_said():
+def test_disorder_and_repeated_timestamps_are_found_and_said():
     order = np.r_[0:100, 101, 100, 102:400, 399]
     found = look(csv_of(HOURS[order], y=WAVE[order]))
     assert found.values["data.sort"] is True
     assert found.values["data.duplicates"] == "last"
-    assert any("repeat a stamp" in text for text in found.questions)
+    assert any("repeat a timestamp" in text for text in found.questions)
 
 
 def test_limits_are_raised_to_what_the_file_has():
@@ -308,7 +340,11 @@ PAIRS = pd.DataFrame([(s, i) for s in "ab" for i in "xy"], columns=["shop", "ite
     [
         (two(z=WAVE), "--target", ["'y'", "'z'"]),
         (two(made=HOURS.strftime("%Y-%m-%d %H:%M")), "--timestamp", ["'time'", "'made'"]),
-        (csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]), "--timestamp-format", ["%d/%m/%Y", "%m/%d/%Y"]),
+        (
+            csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]),
+            "--timestamp-format",
+            ["%d/%m/%Y", "%m/%d/%Y"],
+        ),
         (csv_of(MONTHS, y=WAVE[:120]), "--frequency", ["31D"]),
         (csv_of(SCATTERED, form="%Y-%m-%d %H:%M:%S"), "--frequency", ["median"]),
         (two(z=[*["oops"] * 3, *WAVE[3:].astype(str)]), "--target", ["'y'", "'z'"]),
@@ -323,7 +359,11 @@ PAIRS = pd.DataFrame([(s, i) for s in "ab" for i in "xy"], columns=["shop", "ite
             ["'a'", "'b'"],
         ),
         (
-            csv_of(HOURS[:100].repeat(4), **{c: np.tile(PAIRS[c], 100) for c in PAIRS}, y=np.sin(np.arange(400.0))),
+            csv_of(
+                HOURS[:100].repeat(4),
+                **{c: np.tile(PAIRS[c], 100) for c in PAIRS},
+                y=np.sin(np.arange(400.0)),
+            ),
             "--series",
             ["'shop'", "'item'"],
         ),
@@ -342,18 +382,30 @@ def test_what_the_file_leaves_open_is_asked_for_with_candidates_and_option(conte
         (two(z=WAVE), {"targets": ("z",)}),
         (two(z=WAVE), {"targets": ("z", "y")}),
         (two(made=HOURS.strftime("%Y-%m-%d %H:%M")), {"timestamp": "made"}),
-        (csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]), {"timestamp_format": "%d/%m/%Y", "frequency": "730.485h"}),
-        (csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]), {"timestamp_format": "%m/%d/%Y", "frequency": "1D"}),
+        (
+            csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]),
+            {"timestamp_format": "%d/%m/%Y", "frequency": "730.485h"},
+        ),
+        (
+            csv_of(MONTHS, form="%d/%m/%Y", y=WAVE[:120]),
+            {"timestamp_format": "%m/%d/%Y", "frequency": "1D"},
+        ),
         (csv_of(SCATTERED, form="%Y-%m-%d %H:%M:%S"), {"frequency": "1h"}),
         (csv_of(y=[*["oops"] * 3, *WAVE[3:].astype(str)]), {"missing": ("oops",)}),
         (csv_of(y=[-9999.0, *WAVE[1:]]), {"missing": ("-9999.0000",)}),
         (csv_of(y=[-9999.0, *WAVE[1:]]), {"missing": ("",)}),
-        (csv_of(HOURS[:200].repeat(2), a=["k", "l"] * 200, b=["m", "n"] * 200, y=WAVE), {"series": "a"}),
+        (
+            csv_of(HOURS[:200].repeat(2), a=["k", "l"] * 200, b=["m", "n"] * 200, y=WAVE),
+            {"series": "a"},
+        ),
     ],
 )
 def test_the_option_answers_the_question(content, wishes):
     found = look(content, **wishes)
-    for key, value in {"timestamp_col": wishes.get("timestamp"), "series_col": wishes.get("series")}.items():
+    for key, value in {
+        "timestamp_col": wishes.get("timestamp"),
+        "series_col": wishes.get("series"),
+    }.items():
         assert value is None or found.schema[key] == value
     assert found.schema["target_cols"] == list(wishes.get("targets", ["y"]))
 
@@ -362,18 +414,18 @@ def test_the_option_answers_the_question(content, wishes):
     ("wishes", "words"),
     [
         ({"timestamp": "nope"}, "no column 'nope'"),
-        ({"timestamp": "y"}, "no stamp of a known form"),
+        ({"timestamp": "y"}, "no timestamp of a known form"),
         ({"targets": ("time",)}, "holds text"),
         ({"frequency": "1M"}, "fixed, positive duration"),
         ({"frequency": "7D"}, "at least 40"),
-        ({"timestamp_format": "%d.%m.%Y"}, "not every stamp"),
+        ({"timestamp_format": "%d.%m.%Y"}, "not every timestamp"),
     ],
 )
 def test_options_that_do_not_fit_the_file_are_refused(wishes, words):
     assert words in refused(csv_of(), **wishes)
 
 
-def test_a_broken_stamp_is_named():
+def test_a_broken_timestamp_is_named():
     content = csv_of().replace(b"2024-01-02 05:00", b"yesterday")
     assert "data row 30 'yesterday'" in refused(content)
 
@@ -399,7 +451,11 @@ def test_numbers_that_never_change_are_called_constant_and_texts_are_not():
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 1), st.integers(0, 30), st.text(st.sampled_from('0123,.;\n\t"-xé\0:/ '), max_size=12)),
+        st.tuples(
+            st.floats(0, 1),
+            st.integers(0, 30),
+            st.text(st.sampled_from('0123,.;\n\t"-xé\0:/ '), max_size=12),
+        ),
         max_size=8,
     )
 )
@@ -420,7 +476,11 @@ def test_any_text_ends_in_a_proposal_or_in_one_line(edits):
 def test_params_keep_every_comment_and_change_only_what_is_given():
     pattern = (ROOT / "params.yaml").read_text(encoding="utf-8")
     text = render_params(pattern, {"window.lookback": 99, "data.source": "../x.csv"})
-    changed = [(one, two) for one, two in zip(pattern.splitlines(), text.splitlines(), strict=True) if one != two]
+    changed = [
+        (one, two)
+        for one, two in zip(pattern.splitlines(), text.splitlines(), strict=True)
+        if one != two
+    ]
     assert [new.strip() for _, new in changed] == ["source: ../x.csv", "lookback: 99"]
     assert render_params(pattern, {}) == pattern
 
@@ -459,14 +519,18 @@ def test_dvc_yaml_follows_the_rules_of_the_root_in_the_folder():
         assert code <= import_closure(origin["cmd"].split()[2]) | code
         paths = [dep for dep in stage["deps"] if not dep.startswith(CODE)]
         for key in ("outs", "metrics", "plots"):
-            paths += [each if isinstance(each, str) else next(iter(each)) for each in stage.get(key, [])]
+            paths += [
+                each if isinstance(each, str) else next(iter(each)) for each in stage.get(key, [])
+            ]
         assert all(path.startswith("${folder}/") for path in paths)
         assert stage["params"] == [{"${folder}/params.yaml": origin["params"]}]
     # Paths of the top-level plots are relative to the file.
     assert made.get("plots") == root.get("plots")
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("pipelines/*/dvc.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("pipelines/*/dvc.yaml")), ids=lambda path: path.parent.name
+)
 def test_the_pipelines_of_the_repository_follow_the_root(path):
     source = load_params(path.parent).data.source
     is_file = (path.parent / source).is_file()
@@ -478,21 +542,31 @@ def test_the_pipelines_of_the_repository_follow_the_root(path):
 
 def test_ingest_depends_on_the_source_file_unless_there_is_none():
     pattern = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    assert "${folder}/${data.source}" in read_yaml(render_dvc(pattern, "x"))["stages"]["ingest"]["deps"]
+    assert (
+        "${folder}/${data.source}"
+        in read_yaml(render_dvc(pattern, "x"))["stages"]["ingest"]["deps"]
+    )
     without = read_yaml(render_dvc(pattern, "x", source_file=False))["stages"]["ingest"]["deps"]
     assert not [dep for dep in without if "source" in dep and not dep.endswith(".py")]
 
 
 def test_cached_outputs_are_ignored_by_git():
     found = cached_outputs((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    assert {"data/raw/series.csv", "models/preprocessor.json", "models/rnn/best.safetensors"} <= set(found)
+    assert {
+        "data/raw/series.csv",
+        "models/preprocessor.json",
+        "models/rnn/best.safetensors",
+    } <= set(found)
     assert not [path for path in found if path.startswith(("metrics/", "plots/"))]
 
 
 @given(
     st.recursive(
         st.integers() | st.text('ab[]{} "\n\\,', max_size=6) | st.booleans(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab[]{", max_size=3), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text("ab[]{", max_size=3), inner, max_size=3)
+        ),
         max_leaves=12,
     )
 )
@@ -504,12 +578,19 @@ def test_init_writes_a_folder_that_the_stages_accept(root):
     (root / "table.csv").write_bytes(csv_of())
     text = scaffold("mine", root / "table.csv", Wishes(), root)
     folder = root / "pipelines/mine"
-    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "dvc.yaml", "params.yaml", "schema.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".gitignore",
+        "dvc.yaml",
+        "params.yaml",
+        "schema.json",
+    ]
     params = load_params(folder)
     assert params.data.source == "../../table.csv"
     assert load_schema(folder / params.data.schema_file).target_cols == ("y",)
     assert "Next: dvc repro pipelines/mine/dvc.yaml" in text
-    command = "dvc exp run pipelines/mine/dvc.yaml -S pipelines/mine/params.yaml:train.batch_size=64"
+    command = (
+        "dvc exp run pipelines/mine/dvc.yaml -S pipelines/mine/params.yaml:train.batch_size=64"
+    )
     assert text.endswith(command)
     check, experiment, rest = (folder / "params.yaml").read_text(encoding="utf-8").splitlines()[:3]
     assert "`python -m spline_lstm check pipelines/mine`" in check
@@ -520,7 +601,9 @@ def test_init_writes_a_folder_that_the_stages_accept(root):
 def recipe(root: Path, schema: dict | None = None) -> list[str]:
     """Files for --params and --schema of init beside the root, and the options that name them."""
     values = {"preprocess.frequency": "2h", "window.lookback": 12, "data.source": "elsewhere.csv"}
-    (root / "recipe.yaml").write_text(render_params((ROOT / "params.yaml").read_text(encoding="utf-8"), values))
+    (root / "recipe.yaml").write_text(
+        render_params((ROOT / "params.yaml").read_text(encoding="utf-8"), values)
+    )
     content = schema or {"version": 1, "timestamp_col": "time", "target_cols": ["z"]}
     (root / "recipe.json").write_text(json.dumps(content))
     return ["--params", "recipe.yaml", "--schema", "recipe.json"]
@@ -533,7 +616,9 @@ def test_init_takes_params_and_schema_from_files(root, monkeypatch, capsys):
     assert "as in recipe.yaml" in capsys.readouterr().out
     folder = root / "pipelines/mine"
     params, given = load_params(folder), load_params_of(root / "recipe.yaml")
-    assert params.data == given.data.model_copy(update={"source": "../../t.csv", "schema_file": "schema.json"})
+    assert params.data == given.data.model_copy(
+        update={"source": "../../t.csv", "schema_file": "schema.json"}
+    )
     assert params.model_copy(update={"data": given.data}) == given
     assert (folder / "schema.json").read_text() == (root / "recipe.json").read_text()
 
@@ -557,7 +642,9 @@ def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, cap
     ],
     ids=["no file", "params", "schema", "table"],
 )
-def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(change, code, root, monkeypatch, capsys):
+def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(
+    change, code, root, monkeypatch, capsys
+):
     monkeypatch.chdir(root)
     (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
     options = recipe(root)
@@ -588,7 +675,9 @@ def test_a_file_outside_the_repository_is_named_relatively_and_remarked(root, tm
 
 
 def test_parquet_is_read_as_the_ingest_stage_reads_it(root):
-    pd.DataFrame({"time": HOURS.tz_localize("Europe/Berlin"), "y": WAVE}).to_parquet(root / "t.parquet")
+    pd.DataFrame({"time": HOURS.tz_localize("Europe/Berlin"), "y": WAVE}).to_parquet(
+        root / "t.parquet"
+    )
     scaffold("mine", root / "t.parquet", Wishes(), root)
     assert load_params(root / "pipelines/mine").preprocess.frequency == "1h"
 
@@ -610,7 +699,9 @@ def test_an_existing_folder_is_never_touched(root):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [csv_of(y=WAVE, z=WAVE), b"a,b\n1\n", csv_of(y=["inf", *WAVE[1:].astype(str)])])
+@pytest.mark.parametrize(
+    "content", [csv_of(y=WAVE, z=WAVE), b"a,b\n1\n", csv_of(y=["inf", *WAVE[1:].astype(str)])]
+)
 def test_nothing_is_left_behind_after_an_error(content, root):
     (root / "t.csv").write_bytes(content)
     with pytest.raises(SplineLstmError):
@@ -667,7 +758,7 @@ def run_stages(folder: Path) -> None:
 
 
 def test_a_german_panel_goes_from_init_to_windows(root):
-    stamps = pd.DatetimeIndex(np.tile(HOURS, 2))
+    timestamps = pd.DatetimeIndex(np.tile(HOURS, 2))
     rng = np.random.default_rng(0)
     columns = {
         "filiale": np.repeat(["Nord", "Süd"], 400),
@@ -677,13 +768,19 @@ def test_a_german_panel_goes_from_init_to_windows(root):
     }
     keep = rng.random(800) > 0.03
     content = csv_of(
-        stamps[keep], separator=";", decimal=",", form="%d.%m.%Y %H:%M", **{k: v[keep] for k, v in columns.items()}
+        timestamps[keep],
+        separator=";",
+        decimal=",",
+        form="%d.%m.%Y %H:%M",
+        **{k: v[keep] for k, v in columns.items()},
     )
     (root / "t.csv").write_bytes(b"\xef\xbb\xbf" + content)
     scaffold("panel", root / "t.csv", Wishes(), root)
     folder = root / "pipelines/panel"
     run_stages(folder)
-    features = json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))["features"]
+    features = json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))[
+        "features"
+    ]
     assert features[:2] == ["absatz", "offen"]
     with np.load(folder / "data/processed/windows.npz") as windows:
         assert len(windows["origins"]) > 100

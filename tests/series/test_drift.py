@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from spline_lstm.series.drift import drift_report, kolmogorov_smirnov, population_stability, warnings_of
+from spline_lstm.series.drift import (
+    drift_report,
+    kolmogorov_smirnov,
+    population_stability,
+    warnings_of,
+)
 
-EMPTY = {"mean_shift": None, "spread_ratio": None, "psi": None, "ks": None}
+EMPTY = {"mean_shift": None, "std_ratio": None, "psi": None, "ks": None}
 
 
 def column(values):
@@ -19,7 +24,7 @@ def test_shift_and_spread_are_in_train_units():
     train = np.array([-1.0, 1.0] * 50)
     report = drift_report(column(train), column(3 * train + 2), ["demand"])
     assert report["demand"]["mean_shift"] == pytest.approx(2.0)
-    assert report["demand"]["spread_ratio"] == pytest.approx(3.0)
+    assert report["demand"]["std_ratio"] == pytest.approx(3.0)
 
 
 def test_psi_is_the_sum_over_ten_bins():
@@ -50,7 +55,7 @@ def test_ks_is_that_of_scipy(n, m, seed, ties):
 def test_equal_parts_show_no_drift():
     values = np.random.default_rng(0).normal(size=500)
     report = drift_report(column(values), column(values), ["x"])["x"]
-    assert report == {"mean_shift": 0.0, "spread_ratio": 1.0, "psi": 0.0, "ks": 0.0}
+    assert report == {"mean_shift": 0.0, "std_ratio": 1.0, "psi": 0.0, "ks": 0.0}
 
 
 def test_missing_values_are_ignored_per_column():
@@ -83,15 +88,19 @@ def test_too_few_values_have_no_statistics(few):
 def test_a_constant_train_column_is_still_judged_by_its_distribution():
     report = drift_report(np.full((100, 1), 0.1), np.full((100, 1), 0.3), ["x"])["x"]
     assert report["mean_shift"] is None
-    assert report["spread_ratio"] is None
+    assert report["std_ratio"] is None
     assert report["ks"] == 1.0
 
 
 def test_the_report_holds_plain_finite_numbers():
     rng = np.random.default_rng(0)
-    report = drift_report(rng.normal(size=(60, 3)).astype(np.float32), np.ones((60, 3), np.float32), list("abc"))
+    report = drift_report(
+        rng.normal(size=(60, 3)).astype(np.float32), np.ones((60, 3), np.float32), list("abc")
+    )
     assert list(report) == ["a", "b", "c"]
-    assert all(type(v) is float and math.isfinite(v) for row in report.values() for v in row.values())
+    assert all(
+        type(v) is float and math.isfinite(v) for row in report.values() for v in row.values()
+    )
 
 
 def test_columns_and_names_must_agree():
@@ -100,23 +109,26 @@ def test_columns_and_names_must_agree():
 
 
 def test_warnings_name_column_statistic_figure_and_limit():
-    report = {"temp": {"mean_shift": -0.75, "spread_ratio": 0.4, "psi": 0.31, "ks": 0.1}, "promo": EMPTY}
-    limits = {"mean_shift": 0.5, "spread_ratio": 2.0, "psi": 0.25, "ks": 0.2}
+    report = {
+        "temp": {"mean_shift": -0.75, "std_ratio": 0.4, "psi": 0.31, "ks": 0.1},
+        "promo": EMPTY,
+    }
+    limits = {"mean_shift": 0.5, "std_ratio": 2.0, "psi": 0.25, "ks": 0.2}
     assert warnings_of(report, limits) == [
         "temp: mean_shift -0.75 exceeds the limit 0.5",
-        "temp: spread_ratio 0.4 is below the limit 1/2",
+        "temp: std_ratio 0.4 is below the limit 1/2",
         "temp: psi 0.31 exceeds the limit 0.25",
     ]
 
 
 def test_a_figure_at_its_limit_is_no_warning():
-    report = {"x": {"mean_shift": 0.5, "spread_ratio": 2.0, "psi": 0.25, "ks": 0.2}}
-    assert warnings_of(report, {"mean_shift": 0.5, "spread_ratio": 2.0, "psi": 0.25, "ks": 0.2}) == []
+    report = {"x": {"mean_shift": 0.5, "std_ratio": 2.0, "psi": 0.25, "ks": 0.2}}
+    assert warnings_of(report, {"mean_shift": 0.5, "std_ratio": 2.0, "psi": 0.25, "ks": 0.2}) == []
 
 
 def test_statistics_without_a_limit_are_not_judged():
-    report = {"x": {"mean_shift": 9.0, "spread_ratio": 0.0, "psi": 9.0, "ks": 1.0}}
-    assert len(warnings_of(report, {"spread_ratio": 2.0})) == 1
+    report = {"x": {"mean_shift": 9.0, "std_ratio": 0.0, "psi": 9.0, "ks": 1.0}}
+    assert len(warnings_of(report, {"std_ratio": 2.0})) == 1
 
 
 def test_limits_for_unknown_statistics_are_refused():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spline_lstm.series.fills import ALWAYS, fill_seasonal, hold, hold_then_zero, known_ahead, zero
+from spline_lstm.series.fills import ALWAYS, fill_seasonal, hold, hold_then_zero, known_future, zero
 from spline_lstm.series.grid import NEVER, Grid, fill_column, place
 
 DATA = Path(os.environ.get("SPLINE_LSTM_DATA", Path(__file__).parents[2] / "../shared/data"))
@@ -27,7 +27,9 @@ def pchip(values, max_gap=6):
 
 def seasonal(values, season=24, max_gap=24):
     placed, offsets = whole(values)
-    return fill_seasonal(placed, values, len(values), season=season, max_gap=max_gap, row_offsets=offsets)
+    return fill_seasonal(
+        placed, values, len(values), season=season, max_gap=max_gap, row_offsets=offsets
+    )
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.0), (1000.0, 0.0), (1.0, 1e6)])
@@ -75,7 +77,9 @@ def test_the_first_season_is_filled_by_pchip():
     np.testing.assert_array_equal(seasonal(values).filled[:24], pchip(values).filled[:24])
 
 
-@pytest.mark.skipif(not ETTH1.is_file(), reason="no ETTh1.csv in the folder that SPLINE_LSTM_DATA names")
+@pytest.mark.skipif(
+    not ETTH1.is_file(), reason="no ETTh1.csv in the folder that SPLINE_LSTM_DATA names"
+)
 def test_blocks_removed_from_etth1_are_filled_within_the_limit():
     truth = pd.read_csv(ETTH1)["HUFL"].to_numpy(np.float64)
     truth = (truth - truth.mean()) / truth.std()
@@ -90,7 +94,9 @@ def test_blocks_removed_from_etth1_are_filled_within_the_limit():
         scored = np.isnan(values) & ~np.isnan(filled["pchip"].filled)
         for name, column in filled.items():
             errors[name].append((column.filled - truth)[scored])
-    rmse = {name: float(np.sqrt(np.mean(np.concatenate(part) ** 2))) for name, part in errors.items()}
+    rmse = {
+        name: float(np.sqrt(np.mean(np.concatenate(part) ** 2))) for name, part in errors.items()
+    }
     assert rmse["seasonal"] <= 0.60
     assert rmse["pchip"] == pytest.approx(1.04, rel=0.06)
 
@@ -102,6 +108,6 @@ def test_policies_by_hand():
     np.testing.assert_array_equal(hold_then_zero(column).filled, [0, 4, 4, 4, 8])
     for policy in (hold, zero, hold_then_zero):
         assert policy(column).known_at.tolist() == [0, 1, 2, 3, 4]
-    ahead = known_ahead(hold(column), np.array([0, 5]))
+    ahead = known_future(hold(column), np.array([0, 5]))
     np.testing.assert_array_equal(ahead.filled, [4, 4, 4, 4, 8])
     assert (ahead.known_at == ALWAYS).all()

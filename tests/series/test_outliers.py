@@ -33,7 +33,9 @@ def by_the_definition(values, window, threshold):
 
 @pytest.mark.parametrize("window", [3, 4, 7, 24])
 def test_flags_follow_the_definition(window):
-    values = np.concatenate([noise(300), np.zeros(100), 0.01 * noise(200, 1), np.repeat([0.0, 3.0], 50)])
+    values = np.concatenate(
+        [noise(300), np.zeros(100), 0.01 * noise(200, 1), np.repeat([0.0, 3.0], 50)]
+    )
     values[noise(len(values), 2) > 1.5] = np.nan
     values[noise(len(values), 3) > 2] *= 20
     expected = by_the_definition(values, window, 3.0)
@@ -68,7 +70,9 @@ def test_flags_do_not_depend_on_the_unit(factor, negative, offset, seed):
     values[100:140] = 1.0
     other = (-factor if negative else factor) * (values + offset)
     np.testing.assert_array_equal(
-        hampel(other, window=12, threshold=3.3), hampel(values, window=12, threshold=3.3), strict=True
+        hampel(other, window=12, threshold=3.3),
+        hampel(values, window=12, threshold=3.3),
+        strict=True,
     )
 
 

@@ -15,7 +15,15 @@ from spline_lstm.series.plots import (
 )
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.scaling import Scaler
-from tests.conftest import HOUR, START, hours, make_arrays, make_preprocess_params, make_schema, make_table
+from tests.conftest import (
+    HOUR,
+    START,
+    hours,
+    make_arrays,
+    make_preprocess_params,
+    make_schema,
+    make_table,
+)
 
 SIZE = 200
 
@@ -28,7 +36,9 @@ def prepared(absent: dict[str, list[int]], *, max_gap: int = 6, **changes):
         table[name] = (hours(SIZE)[kept], kept + 0.5)
     schema = make_schema(series_col="key") if len(absent) > 1 else make_schema()
     raw = make_table(table)
-    result = preprocess(raw, schema, make_preprocess_params(max_gap=max_gap, **changes), where="t.csv")
+    result = preprocess(
+        raw, schema, make_preprocess_params(max_gap=max_gap, **changes), where="t.csv"
+    )
     return raw, result.arrays, result.fitted.scaler, list(absent)
 
 
@@ -67,7 +77,10 @@ def test_of_equally_long_gaps_the_one_with_the_largest_change_comes_first():
     kept = np.setdiff1d(np.arange(SIZE), [30, 31, 70, 71, 110, 111])
     values = np.where(kept > 70, 50.0, 0.0) + 0.01 * np.sin(kept)
     result = preprocess(
-        make_table({"": (hours(SIZE)[kept], values)}), make_schema(), make_preprocess_params(), where="t"
+        make_table({"": (hours(SIZE)[kept], values)}),
+        make_schema(),
+        make_preprocess_params(),
+        where="t",
     )
     first = worst_gaps(result.arrays, result.fitted.scaler, [""])[0]
     assert first.timestamps[first.gap.start] == START + 70 * HOUR
@@ -86,7 +99,9 @@ def test_without_a_gap_the_beginning_is_shown():
 
 
 def test_a_smoothed_channel_is_shown_where_there_is_one():
-    smoothing = make_preprocess_params().smoothing.model_copy(update={"method": "channel", "strength": 10.0})
+    smoothing = make_preprocess_params().smoothing.model_copy(
+        update={"method": "channel", "strength": 10.0}
+    )
     item = gaps_of({"": [20]}, smoothing=smoothing)[0]
     assert item.smoothed is not None
     assert "smoothed" in spline_table([item])
@@ -125,10 +140,10 @@ def test_missing_rows_are_found_where_they_are_in_each_column():
 
 
 def test_times_in_which_no_series_runs_are_left_out():
-    stamps = np.concatenate([hours(10), START + HOUR * np.arange(90, 100)])
+    timestamps = np.concatenate([hours(10), START + HOUR * np.arange(90, 100)])
     arrays = make_arrays(features=1, series_rows=(10, 10))
-    arrays = replace(arrays, timestamps=stamps)
-    table = make_table({"a": (stamps[:10], np.zeros(10)), "b": (stamps[10:], np.zeros(10))})
+    arrays = replace(arrays, timestamps=timestamps)
+    table = make_table({"a": (timestamps[:10], np.zeros(10)), "b": (timestamps[10:], np.zeros(10))})
     found = missing_table(table, arrays, bins=10)
     assert found["timestamp"].tolist() == ["2020-01-01T00:00:00", "2020-01-04T18:00:00"]
     assert found["day"].tolist() == [0, 3.75]
@@ -163,20 +178,29 @@ def test_other_data_give_other_pictures(tmp_path):
 
 def test_thin_data_are_drawn_without_a_warning(tmp_path):
     arrays = make_arrays(rows=6, features=2, targets=2)
-    unobserved = replace(arrays, raw_target=np.full((6, 2), np.nan), observed=np.zeros((6, 2), dtype=bool))
+    unobserved = replace(
+        arrays, raw_target=np.full((6, 2), np.nan), observed=np.zeros((6, 2), dtype=bool)
+    )
     ended = replace(arrays, split_instants=arrays.timestamps[[2, 3, 5]])
     for index, each in enumerate((arrays, unobserved, ended)):
         plot_splits(tmp_path / f"{index}.png", each)
         scaler = Scaler("none", np.zeros(2), np.ones(2))
         plot_spline(tmp_path / f"gap{index}.png", worst_gaps(each, scaler, [""]))
-    one = pd.DataFrame({"timestamp": ["2020-01-01"], "column": ["y"], "missing": [0.0], "rows": [1]})
+    one = pd.DataFrame(
+        {"timestamp": ["2020-01-01"], "column": ["y"], "missing": [0.0], "rows": [1]}
+    )
     plot_missing(tmp_path / "missing.png", one)
 
 
 def test_of_many_columns_those_with_most_missing_are_drawn(tmp_path):
     shares = np.linspace(0, 1, 200)
     table = pd.DataFrame(
-        {"timestamp": "2020-01-01", "column": [f"c{i}" for i in range(200)], "missing": shares, "rows": 9}
+        {
+            "timestamp": "2020-01-01",
+            "column": [f"c{i}" for i in range(200)],
+            "missing": shares,
+            "rows": 9,
+        }
     )
     plot_missing(tmp_path / "all.png", table)
     plot_missing(tmp_path / "most.png", table.iloc[170:])

@@ -12,7 +12,15 @@ from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import gather_inputs, make_windows
-from tests.conftest import HOUR, START, hours, make_preprocess_params, make_schema, make_table, make_window_params
+from tests.conftest import (
+    HOUR,
+    START,
+    hours,
+    make_preprocess_params,
+    make_schema,
+    make_table,
+    make_window_params,
+)
 
 CALENDAR = {"enabled": True, "features": ["hour_sin", "hour_cos", "dow_sin"]}
 WIDE = {"dynamic_covariates": [{"name": "price"}], "calendar_features": CALENDAR}
@@ -26,7 +34,9 @@ def wave(rows: int) -> np.ndarray:
 def run(series: dict[str, tuple], schema: dict | None = None, **params) -> Preprocessed:
     schema = make_schema(**(schema or {}))
     columns = (*schema.target_cols, *(item.name for item in schema.dynamic_covariates))
-    return preprocess(make_table(series, columns), schema, make_preprocess_params(**params), where="raw.csv")
+    return preprocess(
+        make_table(series, columns), schema, make_preprocess_params(**params), where="raw.csv"
+    )
 
 
 def refusal(series: dict[str, tuple], **params) -> str:
@@ -49,19 +59,27 @@ def quality_of(result: Preprocessed, column: str) -> dict:
 
 
 def test_features_come_targets_first_then_covariates_then_calendar():
-    result = run(two_columns(40), WIDE, data_mode="multivariate")
+    result = run(two_columns(40), WIDE, feature_mode="multivariate")
     arrays = result.arrays
     names = ["y", "price", "hour_sin", "hour_cos", "dow_sin"]
     assert arrays.feature_names.tolist() == result.preprocessor["features"] == names
     assert arrays.target_indices.tolist() == [0]
     assert arrays.scaled.shape == arrays.causal.shape == arrays.known_at.shape == (40, 5)
     assert arrays.raw_target.shape == arrays.observed.shape == (40, 1)
-    assert (arrays.scaled.dtype, arrays.causal.dtype, arrays.known_at.dtype) == (np.float32, np.float32, np.int32)
-    assert (arrays.timestamps.dtype, arrays.valid.dtype, arrays.observed.dtype) == (np.int64, bool, bool)
+    assert (arrays.scaled.dtype, arrays.causal.dtype, arrays.known_at.dtype) == (
+        np.float32,
+        np.float32,
+        np.int32,
+    )
+    assert (arrays.timestamps.dtype, arrays.valid.dtype, arrays.observed.dtype) == (
+        np.int64,
+        bool,
+        bool,
+    )
 
 
 def test_univariate_mode_keeps_the_targets_alone():
-    result = run(two_columns(40), WIDE, data_mode="univariate")
+    result = run(two_columns(40), WIDE, feature_mode="univariate")
     assert result.preprocessor["features"] == ["y"]
     assert len(result.preprocessor["scaler"]["center"]) == 1
 
@@ -69,31 +87,38 @@ def test_univariate_mode_keeps_the_targets_alone():
 def test_several_targets_are_the_first_features():
     schema = {"target_cols": ["y", "z"], "dynamic_covariates": [{"name": "price"}]}
     values = np.column_stack([wave(40), wave(40)[::-1], wave(40)])
-    result = run({"": (hours(40), values)}, schema, data_mode="multivariate")
+    result = run({"": (hours(40), values)}, schema, feature_mode="multivariate")
     assert result.preprocessor["features"] == ["y", "z", "price"]
     assert result.arrays.target_indices.tolist() == [0, 1]
     np.testing.assert_array_equal(result.arrays.raw_target, values[:, :2])
 
 
 def test_scores_are_the_values_minus_center_by_scale():
-    result = run(two_columns(40), WIDE, data_mode="multivariate")
+    result = run(two_columns(40), WIDE, feature_mode="multivariate")
     scaler = Scaler.from_json(result.preprocessor["scaler"])
-    np.testing.assert_allclose(scaler.inverse(result.arrays.scaled)[:, 0], wave(40), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        scaler.inverse(result.arrays.scaled)[:, 0], wave(40), rtol=1e-6, atol=1e-6
+    )
     assert scaler.center[2:].tolist() == [0.0, 0.0, 0.0]
     assert scaler.scale[2:].tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
 def test_the_scaler_survives_json(kind):
-    result = run(two_columns(40), WIDE, data_mode="multivariate", scaler=kind)
+    result = run(two_columns(40), WIDE, feature_mode="multivariate", scaler=kind)
     stored = Scaler.from_json(json.loads(json.dumps(result.preprocessor))["scaler"])
     assert stored.kind == kind
-    expected = {"standard": np.mean, "minmax": np.min, "robust": np.median, "none": lambda values: 0.0}[kind]
+    expected = {
+        "standard": np.mean,
+        "minmax": np.min,
+        "robust": np.median,
+        "none": lambda values: 0.0,
+    }[kind]
     assert stored.center[0] == pytest.approx(expected(wave(28)), rel=1e-12)
 
 
 def test_calendar_features_are_known_at_their_own_row():
-    arrays = run(two_columns(40), WIDE, data_mode="multivariate").arrays
+    arrays = run(two_columns(40), WIDE, feature_mode="multivariate").arrays
     np.testing.assert_array_equal(arrays.known_at[:, 2], np.arange(40))
     np.testing.assert_array_equal(arrays.scaled[:, 2:], arrays.causal[:, 2:])
 
@@ -101,7 +126,7 @@ def test_calendar_features_are_known_at_their_own_row():
 def test_a_covariate_that_is_silent_beyond_the_limit_stands_at_its_mean():
     series = two_columns(40)
     series[""][1][10:30, 1] = np.nan
-    arrays = run(series, WIDE, data_mode="multivariate", max_gap=3).arrays
+    arrays = run(series, WIDE, feature_mode="multivariate", max_gap=3).arrays
     assert (arrays.causal[10:13, 1] == arrays.causal[9, 1]).all()
     assert (arrays.causal[13:30, 1] == 0.0).all()
     assert arrays.valid.all()
@@ -110,7 +135,7 @@ def test_a_covariate_that_is_silent_beyond_the_limit_stands_at_its_mean():
 def test_a_covariate_before_its_first_value_stands_at_its_mean():
     series = two_columns(40)
     series[""][1][:5, 1] = np.nan
-    arrays = run(series, WIDE, data_mode="multivariate").arrays
+    arrays = run(series, WIDE, feature_mode="multivariate").arrays
     assert (arrays.causal[:5, 1] == 0.0).all()
     assert arrays.valid.all()
 
@@ -133,11 +158,11 @@ def test_labels_are_raw_observations_and_filled_cells_are_none():
 
 def test_two_sensors_that_take_turns_in_one_table_are_both_observed():
     """Price stands 12 minutes before each full hour, y on it: neither may take the other's row."""
-    stamps = np.sort(np.concatenate([hours(40), hours(41)[1:] - HOUR // 5]))
+    timestamps = np.sort(np.concatenate([hours(40), hours(41)[1:] - HOUR // 5]))
     values = np.full((80, 2), np.nan)
     values[0::2, 0] = wave(40)
     values[1::2, 1] = 5.0 + np.arange(40)
-    result = run({"": (stamps, values)}, WIDE, data_mode="multivariate")
+    result = run({"": (timestamps, values)}, WIDE, feature_mode="multivariate")
     assert quality_of(result, "y")["missing_share"] <= 1 / 41
     assert quality_of(result, "price")["missing_share"] <= 1 / 41
 
@@ -147,14 +172,19 @@ def test_two_sensors_that_take_turns_in_one_table_are_both_observed():
 
 def panel() -> dict[str, tuple]:
     """Series a covers hours 0..39, b only 10..29, off the grid of a by 12 minutes."""
-    return {"a": (hours(40), wave(40)), "b": (hours(40)[10:30] + HOUR // 5, wave(40)[10:30] + 100.0)}
+    return {
+        "a": (hours(40), wave(40)),
+        "b": (hours(40)[10:30] + HOUR // 5, wave(40)[10:30] + 100.0),
+    }
 
 
 def test_series_stand_one_after_another_on_one_grid():
     arrays = run(panel()).arrays
     assert arrays.series_offsets.tolist() == [0, 40, 60]
     np.testing.assert_array_equal(arrays.timestamps, np.concatenate([hours(40), hours(40)[10:30]]))
-    np.testing.assert_array_equal(arrays.raw_target[:, 0], np.concatenate([wave(40), wave(40)[10:30] + 100.0]))
+    np.testing.assert_array_equal(
+        arrays.raw_target[:, 0], np.concatenate([wave(40), wave(40)[10:30] + 100.0])
+    )
 
 
 def test_known_rows_count_over_all_series():
@@ -179,7 +209,9 @@ def test_the_parts_begin_at_the_same_instants_in_every_series():
     result = run(panel(), train=0.7, validation=0.15)
     assert result.arrays.split_instants.tolist() == [hours(40)[28], hours(40)[34]]
     seen = np.concatenate([wave(40)[:28], wave(40)[10:28] + 100.0])
-    assert Scaler.from_json(result.preprocessor["scaler"]).center[0] == pytest.approx(seen.mean(), rel=1e-12)
+    assert Scaler.from_json(result.preprocessor["scaler"]).center[0] == pytest.approx(
+        seen.mean(), rel=1e-12
+    )
 
 
 def test_a_gap_does_not_run_on_into_the_next_series():
@@ -208,7 +240,8 @@ def test_scaler_ignores_validation_and_test_rows(kind, value):
     other[70] = value
     other[85] = value
     plain, perturbed = (
-        run({"": (hours(100), column)}, scaler=kind).preprocessor["scaler"] for column in (values, other)
+        run({"": (hours(100), column)}, scaler=kind).preprocessor["scaler"]
+        for column in (values, other)
     )
     assert plain == perturbed
 
@@ -231,14 +264,18 @@ def test_scaler_ignores_filled_values():
 
 
 def test_too_few_rows_are_refused():
-    assert "99 rows are fewer than preprocess.min_rows = 100" in refusal({"": (hours(99), wave(99))}, min_rows=100)
+    assert "99 rows are fewer than preprocess.min_rows = 100" in refusal(
+        {"": (hours(99), wave(99))}, min_rows=100
+    )
     run({"": (hours(100), wave(100))}, min_rows=100)
 
 
 def test_too_many_missing_values_are_refused_with_their_share():
     values = wave(100)
     values[:31] = np.nan
-    assert "31.0% of the grid rows have no 'y'" in refusal({"": (hours(100), values)}, max_missing=0.3)
+    assert "31.0% of the grid rows have no 'y'" in refusal(
+        {"": (hours(100), values)}, max_missing=0.3
+    )
     values[30] = 1.0
     run({"": (hours(100), values)}, max_missing=0.3)
 
@@ -250,10 +287,14 @@ def test_a_grid_that_is_much_finer_than_the_data_is_refused_with_the_cadence():
 
 
 def test_a_grid_of_nanoseconds_is_refused_before_it_fills_the_memory():
-    assert "preprocess.frequency" in refusal({"": (hours(100), wave(100))}, frequency="1ns", max_missing=0.9)
+    assert "preprocess.frequency" in refusal(
+        {"": (hours(100), wave(100))}, frequency="1ns", max_missing=0.9
+    )
 
 
-@pytest.mark.parametrize("values", [np.full(100, 3.0), np.concatenate([np.full(70, 3.0), wave(30)])])
+@pytest.mark.parametrize(
+    "values", [np.full(100, 3.0), np.concatenate([np.full(70, 3.0), wave(30)])]
+)
 def test_a_target_that_is_constant_in_training_is_refused(values):
     assert "target 'y' is constant" in refusal({"": (hours(100), values)})
 
@@ -265,16 +306,22 @@ def test_a_target_without_training_rows_is_refused():
 
 
 def test_a_constant_covariate_is_no_error():
-    result = run({"": (hours(40), np.column_stack([wave(40), np.full(40, 3.0)]))}, WIDE, data_mode="multivariate")
+    result = run(
+        {"": (hours(40), np.column_stack([wave(40), np.full(40, 3.0)]))},
+        WIDE,
+        feature_mode="multivariate",
+    )
     assert (result.arrays.scaled[:, 1] == 0.0).all()
 
 
 def test_a_span_of_three_centuries_is_refused_or_right():
     """Its length in ns does not fit into 64 bits: the rows must not wrap around."""
-    stamps = np.datetime64("1700-01-01", "ns").astype(np.int64) + 365 * 24 * HOUR * np.arange(0, 290)
-    stamps = np.append(stamps, np.datetime64("2020-01-01", "ns").astype(np.int64))
+    timestamps = np.datetime64("1700-01-01", "ns").astype(np.int64) + 365 * 24 * HOUR * np.arange(
+        0, 290
+    )
+    timestamps = np.append(timestamps, np.datetime64("2020-01-01", "ns").astype(np.int64))
     try:
-        arrays = run({"": (stamps, wave(291))}, frequency="365D").arrays
+        arrays = run({"": (timestamps, wave(291))}, frequency="365D").arrays
     except DataContractError:
         return
     assert (np.diff(arrays.timestamps) == 365 * 24 * HOUR).all()
@@ -284,11 +331,17 @@ def test_a_span_of_three_centuries_is_refused_or_right():
 @pytest.mark.parametrize("size", ["1e300", "1e38", "1e20"])
 @pytest.mark.parametrize("scaler", ["standard", "minmax", "robust", "none"])
 def test_values_beyond_float32_are_scaled_or_refused(size, scaler):
-    text = "time,y\n" + "".join(f"{START // 10**9 + 3600 * row},{1 + row % 7}{size[1:]}\n" for row in range(100))
+    text = "time,y\n" + "".join(
+        f"{START // 10**9 + 3600 * row},{1 + row % 7}{size[1:]}\n" for row in range(100)
+    )
     schema = make_schema(table_format={"timestamp_format": "unix_s"})
     try:
-        table = read_raw_table(text.encode(), schema, where="raw.csv", sort=False, duplicates="error")
-        arrays = preprocess(table, schema, make_preprocess_params(scaler=scaler), where="raw.csv").arrays
+        table = read_raw_table(
+            text.encode(), schema, where="raw.csv", sort=False, duplicates="error"
+        )
+        arrays = preprocess(
+            table, schema, make_preprocess_params(scaler=scaler), where="raw.csv"
+        ).arrays
     except DataContractError:
         assert size != "1e20"
         return
@@ -301,24 +354,30 @@ def test_values_beyond_float32_are_scaled_or_refused(size, scaler):
 def test_the_quality_report_counts_what_can_be_counted_by_hand():
     """Hourly rows 0..99 without 10..12 and 20..29; row 50 comes six minutes late; rows 60 and 61 have no value."""
     kept = np.setdiff1d(np.arange(100), [10, 11, 12, *range(20, 30)])
-    stamps = hours(100)[kept]
-    stamps[kept == 50] += HOUR // 10
+    timestamps = hours(100)[kept]
+    timestamps[kept == 50] += HOUR // 10
     values = np.where(np.isin(kept, [60, 61]), np.nan, wave(100)[kept])
-    result = run({"": (stamps, values)}, max_gap=6)
-    expected = {"missing_share": 0.15, "filled_rows": 5, "gaps": 3, "longest_gap_steps": 10, "gaps_beyond_limit": 1}
+    result = run({"": (timestamps, values)}, max_gap=6)
+    expected = {
+        "missing_share": 0.15,
+        "filled_rows": 5,
+        "gaps": 3,
+        "longest_gap_steps": 10,
+        "gaps_beyond_limit": 1,
+    }
     found = quality_of(result, "y")
     assert {key: found[key] for key in expected} == expected
     assert result.quality["rows"] == 87
     assert result.quality["grid_rows"] == 100
     assert result.quality["series"] == 1
     assert result.quality["median_step"] == "0 days 01:00:00"
-    assert result.quality["off_grid_stamps"] == 2
-    assert result.quality["first_stamp"] == "2020-01-01T00:00:00"
-    assert result.quality["last_stamp"] == "2020-01-05T03:00:00"
+    assert result.quality["off_grid_timestamps"] == 2
+    assert result.quality["first_timestamp"] == "2020-01-01T00:00:00"
+    assert result.quality["last_timestamp"] == "2020-01-05T03:00:00"
 
 
 def test_preprocessor_and_report_are_plain_json():
-    result = run(two_columns(40), WIDE, data_mode="multivariate")
+    result = run(two_columns(40), WIDE, feature_mode="multivariate")
     for content in (result.preprocessor, result.quality):
         assert json.loads(json.dumps(content, allow_nan=False)) == content
 
@@ -332,22 +391,27 @@ def test_the_run_id_follows_data_and_params():
         run(two_columns(40), WIDE, max_gap=5),
         run(two_columns(40), WIDE, snap=0.4),
         run(two_columns(40), WIDE, scaler="minmax"),
-        run(two_columns(40), WIDE, data_mode="multivariate"),
+        run(two_columns(40), WIDE, feature_mode="multivariate"),
     ]
     ids = [result.preprocessor["run_id"] for result in (base, *others)]
     assert len(set(ids)) == len(ids)
 
 
 def test_equal_tables_give_equal_arrays_bit_by_bit():
-    first, second = (run(two_columns(40), WIDE, data_mode="multivariate", fill="pchip").arrays for _ in range(2))
+    first, second = (
+        run(two_columns(40), WIDE, feature_mode="multivariate", fill="pchip").arrays
+        for _ in range(2)
+    )
     for name, array in vars(first).items():
         assert array.tobytes() == getattr(second, name).tobytes()
 
 
 # --- nothing at or after the origin -----------------------------------------------------------------------------------
 
-STEP = HOUR // 10  # stamps of the property tests are whole tenths of a grid step
-VALUE = st.one_of(st.just(np.nan), st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False))
+STEP = HOUR // 10  # timestamps of the property tests are whole tenths of a grid step
+VALUE = st.one_of(
+    st.just(np.nan), st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False)
+)
 TENTHS = st.sets(st.integers(0, 290), min_size=2, max_size=25).map(sorted)
 FUTURES = st.sets(st.integers(0, 80), max_size=8).map(sorted)
 
@@ -355,7 +419,12 @@ FUTURES = st.sets(st.integers(0, 80), max_size=8).map(sorted)
 def random_values(seed: int, rows: int, size: float = 1.0) -> np.ndarray:
     """Two columns with round and unround values and one cell in five missing."""
     rng = np.random.default_rng(seed)
-    values = np.where(rng.random((rows, 2)) < 0.5, rng.integers(-3, 4, (rows, 2)), rng.normal(size=(rows, 2))) * size
+    values = (
+        np.where(
+            rng.random((rows, 2)) < 0.5, rng.integers(-3, 4, (rows, 2)), rng.normal(size=(rows, 2))
+        )
+        * size
+    )
     values[rng.random((rows, 2)) < 0.2] = np.nan
     return values
 
@@ -370,21 +439,31 @@ def panels(draw):
     instant = draw(st.integers(16, 30))
     before, after = {}, {}
     for name in "abc"[: draw(st.integers(1, 3))]:
-        stamps, later = draw(TENTHS), [time for time in draw(FUTURES) if instant * 10 + time < 300]
-        # Stamps just before the instant may stand for the row that begins there, unless nearer ones follow.
-        stamps = sorted({*stamps, *(instant * 10 - early for early in draw(st.sets(st.integers(1, 5), max_size=2)))})
+        timestamps, later = (
+            draw(TENTHS),
+            [time for time in draw(FUTURES) if instant * 10 + time < 300],
+        )
+        # Timestamps just before the instant may stand for the row that begins there, unless nearer ones follow.
+        timestamps = sorted(
+            {
+                *timestamps,
+                *(instant * 10 - early for early in draw(st.sets(st.integers(1, 5), max_size=2))),
+            }
+        )
         if name == "a":
-            stamps, later = sorted({0, 10, *stamps, 300}), [*later, 300 - instant * 10]
-        values = random_values(draw(st.integers(0, 2**32 - 1)), len(stamps))
+            timestamps, later = sorted({0, 10, *timestamps, 300}), [*later, 300 - instant * 10]
+        values = random_values(draw(st.integers(0, 2**32 - 1)), len(timestamps))
         if name == "a":
-            values[[0, stamps.index(10)]] = [[1.0, 2.0], [3.0, 4.0]]
-        past = np.array(stamps) < instant * 10
+            values[[0, timestamps.index(10)]] = [[1.0, 2.0], [3.0, 4.0]]
+        past = np.array(timestamps) < instant * 10
         if not past.any():
             continue  # a series that begins after the origin has no window there
         size = draw(st.sampled_from([1.0, 1e9]))
         future = random_values(draw(st.integers(0, 2**32 - 1)), len(later), size)
-        other = np.append(np.array(stamps)[past], instant * 10 + np.array(later, dtype=np.int64))
-        before[name] = (START + STEP * np.array(stamps), values)
+        other = np.append(
+            np.array(timestamps)[past], instant * 10 + np.array(later, dtype=np.int64)
+        )
+        before[name] = (START + STEP * np.array(timestamps), values)
         after[name] = (START + STEP * other, np.concatenate([values[past], future]))
     return instant, before, after
 
@@ -395,12 +474,15 @@ OPTIONS = st.fixed_dictionaries(
         "fill": st.sampled_from(["linear", "pchip", "akima", "cubic", "seasonal"]),
         "season": st.sampled_from([None, 4]),
         "max_gap": st.integers(0, 6),
-        "data_mode": st.sampled_from(["univariate", "multivariate"]),
+        "feature_mode": st.sampled_from(["univariate", "multivariate"]),
         "scaler": st.sampled_from(["standard", "minmax", "robust", "none"]),
         "scaler_scope": st.sampled_from(["global", "per_series"]),
         "was_missing": st.booleans(),
         "outliers": st.sampled_from(
-            [OutliersParams(method=method, window=3, threshold=2.0) for method in ("off", "mark", "replace")]
+            [
+                OutliersParams(method=method, window=3, threshold=2.0)
+                for method in ("off", "mark", "replace")
+            ]
         ),
         "smoothing": st.sampled_from(
             [
@@ -420,7 +502,9 @@ def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, options
     first, second = (run(table, WIDE, train=0.5, validation=0.2, **options) for table in tables)
     assert first.fitted.to_json() == second.fitted.to_json()
     for index in range(len(tables[0])):
-        windows = [inputs_at(result.arrays, index, START + HOUR * instant) for result in (first, second)]
+        windows = [
+            inputs_at(result.arrays, index, START + HOUR * instant) for result in (first, second)
+        ]
         rows = min(len(window[0]) for window in windows)
         (X, valid), (other_X, other_valid) = ((X[:rows], valid[:rows]) for X, valid in windows)
         assert X.tobytes() == other_X.tobytes()
@@ -436,7 +520,8 @@ def inputs_at(arrays, index: int, instant: int) -> tuple[np.ndarray, np.ndarray]
     # A series that ends earlier has no rows up to the origin; the rows it has are seen from the same origin.
     padding = ((0, max(origin - end, 0)), (0, 0))
     scaled, causal, known_at = (
-        np.pad(array[start:end], padding) for array in (arrays.scaled, arrays.causal, arrays.known_at - start)
+        np.pad(array[start:end], padding)
+        for array in (arrays.scaled, arrays.causal, arrays.known_at - start)
     )
     X = gather_inputs(scaled, causal, known_at, np.array([origin - start]), int(origin - start))[0]
     return X[:known], arrays.valid[start : start + known]
@@ -451,13 +536,15 @@ def inputs_at(arrays, index: int, instant: int) -> tuple[np.ndarray, np.ndarray]
 )
 def test_nothing_after_the_training_part_changes_a_training_window(seed, fill, snap, smoothing):
     rng = np.random.default_rng(seed)
-    stamps = np.unique(np.append(rng.integers(0, 1200, 150), [0, 1200]))
-    values = random_values(seed, len(stamps))
-    later = START + STEP * stamps >= START + HOUR * 85  # the validation part begins at row 85 of 121
+    timestamps = np.unique(np.append(rng.integers(0, 1200, 150), [0, 1200]))
+    values = random_values(seed, len(timestamps))
+    later = (
+        START + STEP * timestamps >= START + HOUR * 85
+    )  # the validation part begins at row 85 of 121
     other = values.copy()
     other[later] = rng.choice([np.nan, 1e6, -1e6, 0.0], size=(int(later.sum()), 2))
     options = {
-        "data_mode": "multivariate",
+        "feature_mode": "multivariate",
         "fill": fill,
         "snap": snap,
         "smoothing": SmoothingParams(method=smoothing, strength=None),
@@ -465,7 +552,7 @@ def test_nothing_after_the_training_part_changes_a_training_window(seed, fill, s
     }
     found = []
     for column in (values, other):
-        result = run({"": (START + STEP * stamps, column)}, WIDE, **options)
+        result = run({"": (START + STEP * timestamps, column)}, WIDE, **options)
         assert result.arrays.split_instants[0] == START + HOUR * 85
         found.append((result.fitted.to_json(), training_batch(result)))
     assert found[0][0] == found[1][0]
@@ -489,7 +576,9 @@ def make_windows_without_error(result: Preprocessed):
     valid[85:] = True
     try:
         return make_windows(
-            type(arrays)(**{**vars(arrays), "observed": padded, "valid": valid}), scaler, make_window_params()
+            type(arrays)(**{**vars(arrays), "observed": padded, "valid": valid}),
+            scaler,
+            make_window_params(),
         )
     except TooLittleDataError:
         pytest.fail("the padded arrays hold a window in every part")

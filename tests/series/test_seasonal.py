@@ -30,7 +30,9 @@ def test_profile_is_the_weighted_mean_of_the_phase_s_past():
         known = ~np.isnan(past)
         if known.any():
             expected[i] = np.average(past[known], weights=weights[known])
-    np.testing.assert_allclose(causal_profile(values, season, half_life=half_life), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        causal_profile(values, season, half_life=half_life), expected, rtol=1e-12
+    )
 
 
 @given(st.integers(0, 199), st.integers(1, 50), st.integers(0, 2**32 - 1))
@@ -49,7 +51,9 @@ def test_profile_follows_the_unit(factor, negative, offset):
     factor, values = -factor if negative else factor, daily(200)
     expected = factor * (causal_profile(values, 24) + offset)
     profile = causal_profile(factor * (values + offset), 24)
-    np.testing.assert_allclose(profile, expected, rtol=0, atol=1e-12 * abs(factor) * (10 + abs(offset)))
+    np.testing.assert_allclose(
+        profile, expected, rtol=0, atol=1e-12 * abs(factor) * (10 + abs(offset))
+    )
 
 
 def test_profile_of_a_long_unseen_phase_is_unknown_and_never_wrong():
@@ -97,7 +101,9 @@ def test_fitted_profile_follows_the_unit():
     values, phases = daily(500), np.arange(500) % 24
     for statistic in ("mean", "median"):
         expected = -40 * fit_profile(phases, values, 24, statistic=statistic) + 3
-        np.testing.assert_allclose(fit_profile(phases, -40 * values + 3, 24, statistic=statistic), expected)
+        np.testing.assert_allclose(
+            fit_profile(phases, -40 * values + 3, 24, statistic=statistic), expected
+        )
 
 
 @pytest.mark.parametrize("phase", [-1, 24])
@@ -125,7 +131,18 @@ def weekly(n):
         (daily(90), None),
         (np.empty(0), None),
     ],
-    ids=["daily", "trend", "weekly", "noise", "walk", "other period", "constant", "missing", "short", "empty"],
+    ids=[
+        "daily",
+        "trend",
+        "weekly",
+        "noise",
+        "walk",
+        "other period",
+        "constant",
+        "missing",
+        "short",
+        "empty",
+    ],
 )
 def test_the_season_is_found_where_there_is_one(values, expected):
     assert detect_season(values, ~np.isnan(values), (24, 168)) == expected
@@ -187,7 +204,9 @@ def fill_rmse(values, profile_of, rounds=10):
     return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
 
 
-needs_etth1 = pytest.mark.skipif(not ETTH1.is_file(), reason="no ETTh1.csv in the folder that SPLINE_LSTM_DATA names")
+needs_etth1 = pytest.mark.skipif(
+    not ETTH1.is_file(), reason="no ETTh1.csv in the folder that SPLINE_LSTM_DATA names"
+)
 
 
 def etth1(column, scale_rows):

@@ -36,7 +36,9 @@ def conditioned_level(times, values, strength, at):
 def test_level_is_that_of_dense_gaussian_conditioning(strength):
     times, values = irregular(40)
     levels = filter_level(times, values, strength=strength)
-    expected = [conditioned_level(times[: k + 1], values[: k + 1], strength, times[k]) for k in range(1, 40)]
+    expected = [
+        conditioned_level(times[: k + 1], values[: k + 1], strength, times[k]) for k in range(1, 40)
+    ]
     np.testing.assert_allclose(levels[1:], expected, rtol=0, atol=1e-8)
 
 
@@ -78,7 +80,9 @@ def test_start_is_unknown_then_held_then_a_line():
     np.testing.assert_allclose(levels, [np.nan, 4.0, 4.0, 8.0, 10.0])
 
 
-@pytest.mark.parametrize("values", [np.empty(0), np.full(3, np.nan), np.array([np.nan, 2.0, np.nan])])
+@pytest.mark.parametrize(
+    "values", [np.empty(0), np.full(3, np.nan), np.array([np.nan, 2.0, np.nan])]
+)
 def test_series_of_at_most_one_value_are_held(values):
     levels = filter_level(np.arange(len(values)), values, strength=1.0)
     np.testing.assert_array_equal(levels, [np.nan, 2.0, 2.0] if 2.0 in values else values)
@@ -101,15 +105,19 @@ def test_level_follows_the_unit(factor, negative, offset):
     times, values = irregular(60)
     expected = factor * (filter_level(times, values, strength=3.0) + offset)
     levels = filter_level(times, factor * (values + offset), strength=3.0)
-    np.testing.assert_allclose(levels, expected, rtol=0, atol=1e-11 * abs(factor) * (1e2 + abs(offset)))
+    np.testing.assert_allclose(
+        levels, expected, rtol=0, atol=1e-11 * abs(factor) * (1e2 + abs(offset))
+    )
 
 
 def test_a_straight_line_passes_unchanged():
     times, _ = irregular(50)
-    np.testing.assert_allclose(filter_level(times, 3 * times - 7, strength=100.0), 3 * times - 7, rtol=1e-10)
+    np.testing.assert_allclose(
+        filter_level(times, 3 * times - 7, strength=100.0), 3 * times - 7, rtol=1e-10
+    )
 
 
-def test_nanosecond_stamps_keep_their_digits():
+def test_nanosecond_timestamps_keep_their_digits():
     step = 300_000_000_000
     times = 1_267_000_000_000_000_001 + step * np.arange(50, dtype=np.int64)
     _, values = irregular(50)
@@ -161,7 +169,11 @@ def test_fit_maximises_the_dense_restricted_likelihood():
         line = np.linalg.solve(inner, lines.T @ np.linalg.solve(covariance, y))
         rest = y - lines @ line
         fit = rest @ np.linalg.solve(covariance, rest) / (len(t) - 2)
-        return (len(t) - 2) * np.log(fit) + np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(inner)[1]
+        return (
+            (len(t) - 2) * np.log(fit)
+            + np.linalg.slogdet(covariance)[1]
+            + np.linalg.slogdet(inner)[1]
+        )
 
     found = fit_strength(times, values)
     around = found * np.exp(np.linspace(-0.5, 0.5, 101))
@@ -170,7 +182,9 @@ def test_fit_maximises_the_dense_restricted_likelihood():
 
 def test_fitted_strength_does_not_depend_on_the_unit_of_the_values():
     times, values = simulated(20.0, n=500)
-    assert fit_strength(times, 1000 - 250 * values) == pytest.approx(fit_strength(times, values), rel=1e-3)
+    assert fit_strength(times, 1000 - 250 * values) == pytest.approx(
+        fit_strength(times, values), rel=1e-3
+    )
 
 
 def test_fit_needs_ten_observations():

@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import Akima1DInterpolator, CubicSpline, PchipInterpolator
 
-from spline_lstm.series.spline import LOCAL_CUBIC, RIGHT_NEIGHBOURS, akima_slopes, interpolate, known_rows
+from spline_lstm.series.spline import (
+    LOCAL_CUBIC,
+    RIGHT_NEIGHBOURS,
+    akima_slopes,
+    interpolate,
+    known_rows,
+)
 
 METHODS = sorted(RIGHT_NEIGHBOURS)
 NEVER = np.iinfo(np.int32).max
@@ -26,7 +32,9 @@ def local_cubic_oracle(knots: np.ndarray, values: np.ndarray, at: np.ndarray) ->
     result = []
     for point in at:
         left = knots <= point if point < knots[-1] else knots < point
-        nearest = np.concatenate([np.flatnonzero(left)[-LOCAL_CUBIC:], np.flatnonzero(~left)[:LOCAL_CUBIC]])
+        nearest = np.concatenate(
+            [np.flatnonzero(left)[-LOCAL_CUBIC:], np.flatnonzero(~left)[:LOCAL_CUBIC]]
+        )
         result.append(float(CubicSpline(knots[nearest], values[nearest])(point)))
     return np.array(result)
 
@@ -47,7 +55,10 @@ def test_every_method_agrees_with_scipy(method, seed, count):
     at = between(knots, 100)
     expected = ORACLES[method](knots, values, at)
     np.testing.assert_allclose(
-        interpolate(knots, values, at, method), expected, rtol=1e-9, atol=1e-9 * np.abs(values).max()
+        interpolate(knots, values, at, method),
+        expected,
+        rtol=1e-9,
+        atol=1e-9 * np.abs(values).max(),
     )
 
 
@@ -55,7 +66,9 @@ def test_every_method_agrees_with_scipy(method, seed, count):
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 20))
 def test_observations_themselves_come_back(method, seed, count):
     knots, values = random_knots(seed, count)
-    np.testing.assert_allclose(interpolate(knots, values, knots, method), values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        interpolate(knots, values, knots, method), values, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -69,7 +82,9 @@ def test_nothing_is_extrapolated(method):
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_few_observations_give_what_can_be_computed(method, count):
     knots = np.arange(count, dtype=np.float64)
-    result = interpolate(knots, 3.0 * knots + 1.0, np.array([-0.5, 0.0, 0.5, 1.5, 2.5, 3.5]), method)
+    result = interpolate(
+        knots, 3.0 * knots + 1.0, np.array([-0.5, 0.0, 0.5, 1.5, 2.5, 3.5]), method
+    )
     inside = np.array([-0.5, 0.0, 0.5, 1.5, 2.5, 3.5])
     expected = np.where((inside >= 0) & (inside <= count - 1), 3.0 * inside + 1.0, np.nan)
     np.testing.assert_allclose(result, expected, rtol=1e-12)
@@ -79,7 +94,9 @@ def test_few_observations_give_what_can_be_computed(method, count):
 def test_a_straight_line_is_kept_on_irregular_times(method):
     knots, _ = random_knots(0, 30)
     at = between(knots)
-    np.testing.assert_allclose(interpolate(knots, 2.5 * knots - 7.0, at, method), 2.5 * at - 7.0, rtol=1e-9)
+    np.testing.assert_allclose(
+        interpolate(knots, 2.5 * knots - 7.0, at, method), 2.5 * at - 7.0, rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -109,7 +126,9 @@ def test_cubic_overshoots_where_pchip_does_not():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("factor", "offset"), [(1000.0, 0.0), (-2.0, 5.0), (1.0, 1e6), (1e-6, 0.0)])
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1000.0, 0.0), (-2.0, 5.0), (1.0, 1e6), (1e-6, 0.0)]
+)
 def test_scale_and_offset_of_the_values_pass_through(method, factor, offset):
     knots, values = random_knots(2, 40)
     at = between(knots)
@@ -144,7 +163,9 @@ def test_very_small_and_very_large_values_cause_no_warning(method, size):
 # --- what is known when -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "needed"), [("linear", 1), ("pchip", 2), ("akima", 3), ("cubic", 4)])
+@pytest.mark.parametrize(
+    ("method", "needed"), [("linear", 1), ("pchip", 2), ("akima", 3), ("cubic", 4)]
+)
 def test_a_value_is_known_with_its_last_neighbour_on_the_right(method, needed):
     """Observations at rows 0, 2, 5, 6, 9, 14 and a gap at 3: the neighbours on the right are 5, 6, 9, 14."""
     rows = np.array([0, 2, 5, 6, 9, 14])
@@ -163,7 +184,9 @@ def test_a_value_without_enough_neighbours_on_the_right_is_never_known(method):
 
 def test_values_in_a_table_without_observations_are_never_known():
     empty = np.array([])
-    assert known_rows(empty.astype(np.int64), empty, np.array([1.0, 2.0]), "pchip", NEVER).tolist() == [NEVER, NEVER]
+    assert known_rows(
+        empty.astype(np.int64), empty, np.array([1.0, 2.0]), "pchip", NEVER
+    ).tolist() == [NEVER, NEVER]
 
 
 VALUES = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False))
@@ -181,13 +204,17 @@ def test_no_observation_after_the_known_row_changes_a_bit(method, data):
     at = knots[interval] + np.array([0.25, 0.5, 0.75]) * (knots[interval + 1] - knots[interval])
     last = interval + RIGHT_NEIGHBOURS[method]
     later = data.draw(
-        st.lists(st.tuples(st.integers(1, 40), VALUES), max_size=8, unique_by=lambda pair: pair[0]), "later"
+        st.lists(st.tuples(st.integers(1, 40), VALUES), max_size=8, unique_by=lambda pair: pair[0]),
+        "later",
     )
     later_times = knots[last] + np.array(sorted(time for time, _ in later)) / 4
     later_values = np.array([1e9 * value for _, value in later])
     before = interpolate(knots, values, at, method)
     after = interpolate(
-        np.append(knots[: last + 1], later_times), np.append(values[: last + 1], later_values), at, method
+        np.append(knots[: last + 1], later_times),
+        np.append(values[: last + 1], later_values),
+        at,
+        method,
     )
     assert before.tobytes() == after.tobytes()
 
@@ -199,8 +226,13 @@ def test_the_size_of_far_jumps_does_not_decide_which_slopes_are_flat():
     wild = values.copy()
     wild[10:] = [1e9, -1e9, 1e9, -1e9]
     at = np.array([2.25, 3.5, 4.75])
-    assert interpolate(knots, values, at, "akima").tobytes() == interpolate(knots, wild, at, "akima").tobytes()
-    assert not np.array_equal(Akima1DInterpolator(knots, values)(at), Akima1DInterpolator(knots, wild)(at))
+    assert (
+        interpolate(knots, values, at, "akima").tobytes()
+        == interpolate(knots, wild, at, "akima").tobytes()
+    )
+    assert not np.array_equal(
+        Akima1DInterpolator(knots, values)(at), Akima1DInterpolator(knots, wild)(at)
+    )
 
 
 def test_akima_slopes_follow_the_formula():

@@ -15,7 +15,9 @@ GOOD = "time,y\n2020-01-01 00:00,1\n2020-01-01 01:00,\n2020-01-01 02:00,-2.5e-3\
 
 def read(text: str | bytes, *, sort: bool = False, duplicates: str = "error", **schema) -> RawTable:
     content = text if isinstance(text, bytes) else text.encode("utf-8")
-    return read_raw_table(content, make_schema(**schema), where="raw.csv", sort=sort, duplicates=duplicates)
+    return read_raw_table(
+        content, make_schema(**schema), where="raw.csv", sort=sort, duplicates=duplicates
+    )
 
 
 def refusal(text: str | bytes, error: type[SplineLstmError] = DataContractError, **options) -> str:
@@ -33,20 +35,24 @@ def rows(*lines: str, header: str = "time,y") -> str:
     return "\n".join((header, *lines, ""))
 
 
-def stamps_of(*texts: str, form: str = "ISO8601") -> list[int]:
+def timestamps_of(*texts: str, form: str = "ISO8601") -> list[int]:
     text = rows(*(f"{text},1" for text in texts))
-    return read(text, table_format={"timestamp_format": form}).stamps.tolist()
+    return read(text, table_format={"timestamp_format": form}).timestamps.tolist()
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def test_stamps_and_values_are_read():
+def test_timestamps_and_values_are_read():
     table = read(GOOD)
-    np.testing.assert_array_equal(table.stamps, hours(3))
+    np.testing.assert_array_equal(table.timestamps, hours(3))
     np.testing.assert_array_equal(table.values, [[1.0], [np.nan], [-2.5e-3]])
-    assert (table.stamps.dtype, table.values.dtype) == (np.int64, np.float64)
-    assert (table.columns, table.series_names, table.series_offsets.tolist()) == (("y",), ("",), [0, 3])
+    assert (table.timestamps.dtype, table.values.dtype) == (np.int64, np.float64)
+    assert (table.columns, table.series_names, table.series_offsets.tolist()) == (
+        ("y",),
+        ("",),
+        [0, 3],
+    )
     assert (table.duplicates, table.unknown_columns) == (0, ())
 
 
@@ -62,11 +68,20 @@ def test_stamps_and_values_are_read():
         GOOD.replace(",1", ", 1 ").encode(),
         GOOD.replace("time,y", '"time","y"').encode(),
     ],
-    ids=["BOM", "CRLF", "CR", "no last line end", "blank lines at the end", "quotes", "spaces", "quoted header"],
+    ids=[
+        "BOM",
+        "CRLF",
+        "CR",
+        "no last line end",
+        "blank lines at the end",
+        "quotes",
+        "spaces",
+        "quoted header",
+    ],
 )
 def test_harmless_variants_of_a_file_give_the_same_table(content):
     table = read(content)
-    np.testing.assert_array_equal(table.stamps, hours(3))
+    np.testing.assert_array_equal(table.timestamps, hours(3))
     np.testing.assert_array_equal(table.values, [[1.0], [np.nan], [-2.5e-3]])
 
 
@@ -77,7 +92,9 @@ def test_the_declared_separator_is_used(separator):
 
 
 def test_the_declared_decimal_mark_is_used():
-    text = rows("2020-01-01;1,5", "2020-01-02;-2", "2020-01-03;2,5e3", "2020-01-04;", header="time;y")
+    text = rows(
+        "2020-01-01;1,5", "2020-01-02;-2", "2020-01-03;2,5e3", "2020-01-04;", header="time;y"
+    )
     values = read(text, table_format={"separator": ";", "decimal": ","}).values
     np.testing.assert_array_equal(values[:, 0], [1.5, -2.0, 2500.0, np.nan])
 
@@ -92,17 +109,26 @@ def test_a_point_is_no_number_where_the_decimal_mark_is_a_comma(cell):
 
 
 @settings(max_examples=50)
-@given(st.lists(st.floats(-1e30, 1e30, exclude_min=True, exclude_max=True), min_size=1, max_size=20))
+@given(
+    st.lists(st.floats(-1e30, 1e30, exclude_min=True, exclude_max=True), min_size=1, max_size=20)
+)
 def test_floats_are_read_bit_by_bit(values):
     text = rows(
-        *(f"{day},{value!r}" for day, value in zip(np.datetime64("2020-01-01") + np.arange(20), values, strict=False))
+        *(
+            f"{day},{value!r}"
+            for day, value in zip(np.datetime64("2020-01-01") + np.arange(20), values, strict=False)
+        )
     )
-    assert [value.hex() for value in read(text).values[:, 0].tolist()] == [value.hex() for value in values]
+    assert [value.hex() for value in read(text).values[:, 0].tolist()] == [
+        value.hex() for value in values
+    ]
 
 
 def test_integers_beyond_53_bits_become_the_nearest_float():
     text = rows(
-        "2020-01-01,9007199254740993", "2020-01-02,18446744073709551615", "2020-01-03,123456789012345678901234567890"
+        "2020-01-01,9007199254740993",
+        "2020-01-02,18446744073709551615",
+        "2020-01-03,123456789012345678901234567890",
     )
     assert read(text).values[:, 0].tolist() == [2.0**53, 2.0**64, 1.2345678901234568e29]
 
@@ -126,35 +152,43 @@ def test_an_optional_covariate_may_be_absent():
     assert table.columns == ("y",)
 
 
-# --- stamps -----------------------------------------------------------------------------------------------------------
+# --- timestamps -----------------------------------------------------------------------------------------------------------
 
 
-def test_iso_stamps_are_read_to_the_nanosecond():
-    assert stamps_of("2020-01-01T00:00:00.123456789") == [hours(1)[0] + 123_456_789]
+def test_iso_timestamps_are_read_to_the_nanosecond():
+    assert timestamps_of("2020-01-01T00:00:00.123456789") == [hours(1)[0] + 123_456_789]
 
 
-def test_stamps_of_different_length_may_stand_in_one_column():
+def test_timestamps_of_different_length_may_stand_in_one_column():
     assert (
-        stamps_of("2020-01-01", "2020-01-01 01:00", "2020-01-01T02:00:00", "2020-01-01T03:00:00.000")
+        timestamps_of(
+            "2020-01-01", "2020-01-01 01:00", "2020-01-01T02:00:00", "2020-01-01T03:00:00.000"
+        )
         == hours(4).tolist()
     )
 
 
-def test_aware_stamps_become_utc():
-    assert stamps_of("2020-01-01T01:00+01:00", "2020-01-01T01:00Z", "2019-12-31T22:00:00-0400") == hours(3).tolist()
+def test_aware_timestamps_become_utc():
+    assert (
+        timestamps_of("2020-01-01T01:00+01:00", "2020-01-01T01:00Z", "2019-12-31T22:00:00-0400")
+        == hours(3).tolist()
+    )
 
 
 @settings(max_examples=50)
 @given(
     st.lists(
-        st.datetimes(datetime.datetime(1960, 1, 1), datetime.datetime(2250, 1, 1)), min_size=1, max_size=5, unique=True
+        st.datetimes(datetime.datetime(1960, 1, 1), datetime.datetime(2250, 1, 1)),
+        min_size=1,
+        max_size=5,
+        unique=True,
     )
 )
-def test_stamps_agree_with_the_calendar_of_python(moments):
+def test_timestamps_agree_with_the_calendar_of_python(moments):
     moments = sorted(moments)
     epoch = datetime.datetime(1970, 1, 1)
     expected = [(moment - epoch) // datetime.timedelta(microseconds=1) * 1000 for moment in moments]
-    assert stamps_of(*(moment.isoformat() for moment in moments)) == expected
+    assert timestamps_of(*(moment.isoformat() for moment in moments)) == expected
 
 
 @pytest.mark.parametrize(
@@ -166,18 +200,20 @@ def test_stamps_agree_with_the_calendar_of_python(moments):
         ("2020-01-01 00:00-05", "2020-01-02"),
     ],
 )
-def test_stamps_with_and_without_a_zone_are_never_mixed(first, second):
+def test_timestamps_with_and_without_a_zone_are_never_mixed(first, second):
     message = refusal(rows(f"{first},1", f"{second},1"))
     assert "raw.csv row 3" in message
     assert "time zone" in message
 
 
 def test_a_declared_pattern_reads_the_day_first():
-    assert stamps_of("01.02.2020 13:30", form="%d.%m.%Y %H:%M") == [pd.Timestamp("2020-02-01 13:30").value]
+    assert timestamps_of("01.02.2020 13:30", form="%d.%m.%Y %H:%M") == [
+        pd.Timestamp("2020-02-01 13:30").value
+    ]
 
 
 @pytest.mark.parametrize(
-    ("form", "text", "stamp"),
+    ("form", "text", "timestamp"),
     [
         ("%d%m%Y", "01022020", "2020-02-01"),
         ("%Y.%m", "2020.10", "2020-10-01"),
@@ -185,12 +221,12 @@ def test_a_declared_pattern_reads_the_day_first():
         ("%Y%m%d", "20200304", "2020-03-04"),
     ],
 )
-def test_a_stamp_that_looks_like_a_number_keeps_its_zeros(form, text, stamp):
-    assert stamps_of(text, form=form) == [pd.Timestamp(stamp).value]
+def test_a_timestamp_that_looks_like_a_number_keeps_its_zeros(form, text, timestamp):
+    assert timestamps_of(text, form=form) == [pd.Timestamp(timestamp).value]
 
 
 def test_a_declared_pattern_with_a_zone_gives_utc():
-    assert stamps_of("2020-01-01 02:00 +0200", form="%Y-%m-%d %H:%M %z") == [hours(1)[0]]
+    assert timestamps_of("2020-01-01 02:00 +0200", form="%Y-%m-%d %H:%M %z") == [hours(1)[0]]
 
 
 @pytest.mark.parametrize(
@@ -204,14 +240,16 @@ def test_a_declared_pattern_with_a_zone_gives_utc():
         ("unix_s", "-0.5", -500_000_000 - 1_577_836_800_000_000_000),
     ],
 )
-def test_unix_stamps_are_exact_to_the_microsecond(form, text, nanoseconds):
-    assert stamps_of(text, form=form) == [hours(1)[0] + nanoseconds]
+def test_unix_timestamps_are_exact_to_the_microsecond(form, text, nanoseconds):
+    assert timestamps_of(text, form=form) == [hours(1)[0] + nanoseconds]
 
 
-def test_unix_stamps_may_have_the_declared_decimal_mark():
+def test_unix_timestamps_may_have_the_declared_decimal_mark():
     text = rows("1577836800,5;1", header="time;y")
-    stamps = read(text, table_format={"separator": ";", "decimal": ",", "timestamp_format": "unix_s"}).stamps
-    assert stamps.tolist() == [hours(1)[0] + 500_000_000]
+    timestamps = read(
+        text, table_format={"separator": ";", "decimal": ",", "timestamp_format": "unix_s"}
+    ).timestamps
+    assert timestamps.tolist() == [hours(1)[0] + 500_000_000]
 
 
 @pytest.mark.parametrize(
@@ -231,20 +269,23 @@ def test_unix_stamps_may_have_the_declared_decimal_mark():
         "0",
     ],
 )
-def test_a_text_that_is_no_stamp_is_refused_with_its_row(text):
+def test_a_text_that_is_no_timestamp_is_refused_with_its_row(text):
     assert "raw.csv row 3" in refusal(rows("2020-01-01 00:00,1", f"{text},1"))
 
 
 @pytest.mark.parametrize("text", ["", "abc", "inf", "nan", "1e30", "True", "2020-01-01"])
-def test_a_text_that_is_no_unix_stamp_is_refused_with_its_row(text):
-    message = refusal(rows("1577836800,1", f"{text},1"), table_format={"timestamp_format": "unix_s"})
+def test_a_text_that_is_no_unix_timestamp_is_refused_with_its_row(text):
+    message = refusal(
+        rows("1577836800,1", f"{text},1"), table_format={"timestamp_format": "unix_s"}
+    )
     assert "raw.csv row 3" in message
 
 
 @pytest.mark.parametrize(
-    "text", ["9999-01-01", "9999-12-31T23:59:59.999999999", "0001-01-01", "1500-06-01", "2262-12-31"]
+    "text",
+    ["9999-01-01", "9999-12-31T23:59:59.999999999", "0001-01-01", "1500-06-01", "2262-12-31"],
 )
-def test_a_stamp_outside_the_range_of_nanoseconds_is_refused(text):
+def test_a_timestamp_outside_the_range_of_nanoseconds_is_refused(text):
     assert "raw.csv" in refusal(rows(f"{text},1"))
 
 
@@ -270,10 +311,12 @@ def test_series_are_sorted_by_name_and_keep_their_rows():
     assert table.series_names == ("a", "b")
     assert table.series_offsets.tolist() == [0, 2, 4]
     assert table.values[:, 0].tolist() == [2.0, 4.0, 1.0, 3.0]
-    np.testing.assert_array_equal(table.stamps, np.tile(hours(2), 2))
+    np.testing.assert_array_equal(table.timestamps, np.tile(hours(2), 2))
 
 
-@pytest.mark.parametrize("names", [("1", "01"), ("1.1", "1.10"), ("1e3", "1000"), ("true", "True"), ("NA", "None")])
+@pytest.mark.parametrize(
+    "names", [("1", "01"), ("1.1", "1.10"), ("1e3", "1000"), ("true", "True"), ("NA", "None")]
+)
 def test_series_names_that_differ_as_text_are_different_series(names):
     text = rows(*(f"2020-01-01,{name},1" for name in names), header="time,store,y")
     assert read(text, series_col="store").series_names == tuple(sorted(names))
@@ -293,18 +336,23 @@ TWICE = rows("2020-01-01 00:00,1", "2020-01-01 00:00,", "2020-01-01 00:00,4", "2
 
 def test_rows_out_of_order_are_refused_with_row_and_remedy():
     message = refusal(UNSORTED)
-    assert "raw.csv row 3: timestamp 2020-01-01 00:00:00 is earlier than 2020-01-01 02:00:00" in message
+    assert (
+        "raw.csv row 3: timestamp 2020-01-01 00:00:00 is earlier than 2020-01-01 02:00:00"
+        in message
+    )
     assert "data.sort: true" in message
 
 
 def test_a_span_of_three_centuries_is_in_order():
     """Its length in ns does not fit into 64 bits."""
-    np.testing.assert_array_equal(read(rows("1700-01-01,1", "2020-01-01,2")).values[:, 0], [1.0, 2.0])
+    np.testing.assert_array_equal(
+        read(rows("1700-01-01,1", "2020-01-01,2")).values[:, 0], [1.0, 2.0]
+    )
 
 
 def test_rows_out_of_order_are_sorted_on_request():
     table = read(UNSORTED, sort=True)
-    np.testing.assert_array_equal(table.stamps, hours(3))
+    np.testing.assert_array_equal(table.timestamps, hours(3))
     assert table.values[:, 0].tolist() == [1.0, 2.0, 3.0]
 
 
@@ -313,20 +361,20 @@ def test_the_row_of_a_disorder_inside_a_panel_is_that_of_the_file():
     assert "raw.csv row 6" in refusal(text, series_col="store")
 
 
-def test_one_stamp_in_two_series_is_no_duplicate():
+def test_one_timestamp_in_two_series_is_no_duplicate():
     assert read(PANEL, series_col="store", duplicates="error").duplicates == 0
 
 
-def test_a_stamp_that_stands_twice_is_refused_with_row_and_remedy():
+def test_a_timestamp_that_stands_twice_is_refused_with_row_and_remedy():
     message = refusal(TWICE)
     assert "raw.csv row 3: timestamp 2020-01-01 00:00:00 stands twice" in message
     assert "data.duplicates" in message
 
 
 @pytest.mark.parametrize(("policy", "value"), [("first", 1.0), ("last", 4.0), ("mean", 2.5)])
-def test_rows_with_one_stamp_are_merged_by_the_policy(policy, value):
+def test_rows_with_one_timestamp_are_merged_by_the_policy(policy, value):
     table = read(TWICE, duplicates=policy)
-    np.testing.assert_array_equal(table.stamps, hours(2))
+    np.testing.assert_array_equal(table.timestamps, hours(2))
     assert table.values[:, 0].tolist() == [value, 9.0]
     assert table.duplicates == 2
 
@@ -338,21 +386,27 @@ def test_first_and_last_are_those_of_the_file_also_after_sorting():
 
 
 def test_the_mean_of_missing_values_is_missing():
-    values = merge_duplicates(np.array([0, 0]), np.full((2, 1), np.nan), np.array([0, 0]), "mean")[1]
+    values = merge_duplicates(np.array([0, 0]), np.full((2, 1), np.nan), np.array([0, 0]), "mean")[
+        1
+    ]
     np.testing.assert_array_equal(values, [[np.nan]])
 
 
 @settings(max_examples=50)
 @given(
-    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.none() | st.integers(-9, 9)), min_size=1, max_size=20)
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 4), st.none() | st.integers(-9, 9)),
+        min_size=1,
+        max_size=20,
+    )
 )
 def test_the_mean_policy_agrees_with_groupby(cells):
     cells = sorted(cells, key=lambda cell: cell[:2])
-    frame = pd.DataFrame(cells, columns=["series", "stamp", "y"]).astype({"y": float})
-    stamps, keys = frame["stamp"].to_numpy(np.int64), frame["series"].to_numpy(np.int64)
-    merged = merge_duplicates(stamps, frame[["y"]].to_numpy(), keys, "mean")
-    expected = frame.groupby(["series", "stamp"], as_index=False)["y"].mean()
-    np.testing.assert_array_equal(merged[0], expected["stamp"])
+    frame = pd.DataFrame(cells, columns=["series", "timestamp", "y"]).astype({"y": float})
+    timestamps, keys = frame["timestamp"].to_numpy(np.int64), frame["series"].to_numpy(np.int64)
+    merged = merge_duplicates(timestamps, frame[["y"]].to_numpy(), keys, "mean")
+    expected = frame.groupby(["series", "timestamp"], as_index=False)["y"].mean()
+    np.testing.assert_array_equal(merged[0], expected["timestamp"])
     np.testing.assert_array_equal(merged[2], expected["series"])
     np.testing.assert_allclose(merged[1][:, 0], expected["y"], rtol=1e-15)
 
@@ -361,7 +415,23 @@ def test_the_mean_policy_agrees_with_groupby(cells):
 
 
 @pytest.mark.parametrize(
-    "cell", ["NA", "nan", "NaN", "nil", "null", "-", "?", "1_000", "0x10", "1d5", "1.5.2", "1 2", "True", "١٢"]
+    "cell",
+    [
+        "NA",
+        "nan",
+        "NaN",
+        "nil",
+        "null",
+        "-",
+        "?",
+        "1_000",
+        "0x10",
+        "1d5",
+        "1.5.2",
+        "1 2",
+        "True",
+        "١٢",
+    ],
 )
 def test_a_cell_that_is_no_number_is_named_with_row_and_column(cell):
     message = refusal(rows("2020-01-01,1", "2020-01-02,2", f"2020-01-03,{cell}"))
@@ -392,13 +462,16 @@ def test_a_very_long_cell_does_not_flood_the_message(cell):
     assert "raw.csv row 2" in refusal(rows(f"2020-01-01,{cell}"))
 
 
-@pytest.mark.parametrize("lines", [("2020-01-01,1,9", "2020-01-02,2"), ("2020-01-01,1", "2020-01-02,2,9")])
+@pytest.mark.parametrize(
+    "lines", [("2020-01-01,1,9", "2020-01-02,2"), ("2020-01-01,1", "2020-01-02,2,9")]
+)
 def test_a_row_with_too_many_cells_is_refused(lines):
     assert "as many cells as the header" in refusal(rows(*lines))
 
 
 @pytest.mark.parametrize(
-    "lines", [("2020-01-01,1", "2020-01-02", "2020-01-03,3"), ("2020-01-01,1", "2020-01-02,2", "2020-01-0")]
+    "lines",
+    [("2020-01-01,1", "2020-01-02", "2020-01-03,3"), ("2020-01-01,1", "2020-01-02,2", "2020-01-0")],
 )
 def test_a_row_with_too_few_cells_is_refused(lines):
     """A cut file must not pass as one with missing values."""
@@ -418,7 +491,8 @@ def test_a_column_name_that_stands_twice_is_refused(header):
 
 
 @pytest.mark.parametrize(
-    ("column", "schema"), [("y", {}), ("time", {"timestamp_col": "when"}), ("s", {"series_col": "s"})]
+    ("column", "schema"),
+    [("y", {}), ("time", {"timestamp_col": "when"}), ("s", {"series_col": "s"})],
 )
 def test_a_column_of_the_schema_that_is_not_there_is_named_with_those_that_are(column, schema):
     text = GOOD.replace("time,y", "time,x") if column == "y" else GOOD
@@ -451,7 +525,9 @@ def test_what_is_no_table_is_refused(content):
 def test_the_row_of_a_byte_that_is_no_utf8_is_that_of_the_file(filler):
     lines = [b"%d,1" % (1577836800 + index) for index in range(filler)]
     content = b"\n".join([b"time,y", *lines, b"1999999999,\xff", b""])
-    assert f"raw.csv row {filler + 2}:" in refusal(content, table_format={"timestamp_format": "unix_s"})
+    assert f"raw.csv row {filler + 2}:" in refusal(
+        content, table_format={"timestamp_format": "unix_s"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -464,7 +540,7 @@ def test_the_row_of_a_byte_that_is_no_utf8_is_that_of_the_file(filler):
         (rows("2020-01-01,1", "", "nonsense,2"), 4),
         (rows("2020-01-02,1", "", "2020-01-01,2"), 4),
     ],
-    ids=["blank lines", "quoted line end", "CRLF", "CR", "blank line before a stamp", "blank line before a disorder"],
+    ids=["blank lines", "quoted line end", "CRLF", "CR", "blank line before a timestamp", "blank line before a disorder"],
 )  # fmt: skip
 def test_the_row_in_a_message_is_the_line_of_the_file(text, row):
     assert f"raw.csv row {row}:" in refusal(text)
@@ -474,17 +550,17 @@ def test_the_row_in_a_message_is_the_line_of_the_file(text, row):
 @given(
     st.integers(0, 30),
     st.integers(0, 30),
-    st.sampled_from(["bad stamp", "bad value", "infinite", "disorder", "missing stamp"]),
+    st.sampled_from(["bad timestamp", "bad value", "infinite", "disorder", "missing timestamp"]),
 )
 def test_the_first_offending_row_is_named(before, after, kind):
     days = np.datetime64("2020-01-01") + np.arange(before + after + 2)
     lines = [f"{day},1" for day in days]
     lines[before + 1] = {
-        "bad stamp": "x,1",
+        "bad timestamp": "x,1",
         "bad value": f"{days[before + 1]},x",
         "infinite": f"{days[before + 1]},inf",
         "disorder": "2019-01-01,1",
-        "missing stamp": ",1",
+        "missing timestamp": ",1",
     }[kind]
     assert f"raw.csv row {before + 3}:" in refusal(rows(*lines))
 
@@ -493,7 +569,10 @@ def test_the_first_offending_row_is_named(before, after, kind):
 
 
 def typed(*cells: str, dtype: str, **covariate) -> RawTable:
-    text = rows(*(f"2020-01-{day:02d},1,{cell}" for day, cell in enumerate(cells, start=1)), header="time,y,x")
+    text = rows(
+        *(f"2020-01-{day:02d},1,{cell}" for day, cell in enumerate(cells, start=1)),
+        header="time,y,x",
+    )
     return read(text, dynamic_covariates=[{"name": "x", "dtype": dtype, **covariate}])
 
 
@@ -503,7 +582,8 @@ def test_booleans_are_zero_one_true_and_false_in_any_case():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "cell"), [("boolean", "2"), ("boolean", "yes"), ("int", "1.5"), ("int", "x"), ("int", "-0.25")]
+    ("dtype", "cell"),
+    [("boolean", "2"), ("boolean", "yes"), ("int", "1.5"), ("int", "x"), ("int", "-0.25")],
 )
 def test_a_cell_that_does_not_fit_its_dtype_is_named(dtype, cell):
     with pytest.raises(DataContractError) as caught:
@@ -528,7 +608,12 @@ def test_a_category_has_no_mean_the_last_row_counts():
 
 
 def test_statics_are_read_once_per_series():
-    text = rows("2020-01-01,b,1,", "2020-01-02,b,1,south", "2020-01-01,a,1,north", header="time,store,y,region")
+    text = rows(
+        "2020-01-01,b,1,",
+        "2020-01-02,b,1,south",
+        "2020-01-01,a,1,north",
+        header="time,store,y,region",
+    )
     table = read(text, series_col="store", static_covariates=[{"name": "region", "dim": 2}])
     assert table.series_names == ("a", "b")
     assert table.statics == {"region": ("north", "south")}
@@ -548,10 +633,12 @@ def test_all_broken_rules_are_told_at_once_each_with_its_rows():
         read(text, target_cols=["y", "z"])
     lines = caught.value.lines
     assert len(lines) == 4
-    assert any("row 2" in line and "'y' holds 'x'" in line and "2 rows: also 4" in line for line in lines)
+    assert any(
+        "row 2" in line and "'y' holds 'x'" in line and "2 rows: also 4" in line for line in lines
+    )
     assert any("row 3" in line and "'nonsense'" in line for line in lines)
     assert any("row 3" in line and "'z' is infinite" in line for line in lines)
-    assert any("row 5" in line and "stamp is missing" in line for line in lines)
+    assert any("row 5" in line and "timestamp is missing" in line for line in lines)
 
 
 def test_a_file_full_of_faults_does_not_flood_the_messages():
@@ -573,13 +660,17 @@ SNIPPETS = st.sampled_from(
      "+01:00",
      "9999-12-31", "now", "True", "ä", "\ufeff", "\u2028", "0x1", "1,5", "#", "\\", "time", "9" * 400]
 )  # fmt: skip
-EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), SNIPPETS | st.text(max_size=4)), max_size=4)
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 8), SNIPPETS | st.text(max_size=4)), max_size=4
+)
 FORMATS = st.fixed_dictionaries(
     {},
     optional={
         "separator": st.sampled_from([",", ",", ",", ";", " ", "\t", '"', "§"]),
         "decimal": st.sampled_from([".", ".", ",", "-", "§"]),
-        "missing_markers": st.lists(st.sampled_from(["nil", "1", "2020-01-01", "a", "", "nan", "-3e2"]), max_size=2),
+        "missing_markers": st.lists(
+            st.sampled_from(["nil", "1", "2020-01-01", "a", "", "nan", "-3e2"]), max_size=2
+        ),
         "timestamp_format": st.sampled_from(
             [
                 "ISO8601",
@@ -606,7 +697,7 @@ def must_end_well(content: bytes, **options) -> None:
         return
     assert np.isfinite(table.values[~np.isnan(table.values)]).all()
     for start, end in zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True):
-        assert (np.diff(table.stamps[start:end]) > 0).all()
+        assert (np.diff(table.timestamps[start:end]) > 0).all()
 
 
 @settings(max_examples=500)
@@ -617,7 +708,12 @@ def test_a_mutated_table_is_read_or_refused(edits, table_format, sort, duplicate
         "dynamic_covariates": [{"name": "price", "required": False}],
         "table_format": {"missing_markers": ["nil"], **table_format},
     }
-    must_end_well(mutate(WIDE, edits).encode("utf-8", "surrogatepass"), sort=sort, duplicates=duplicates, **schema)
+    must_end_well(
+        mutate(WIDE, edits).encode("utf-8", "surrogatepass"),
+        sort=sort,
+        duplicates=duplicates,
+        **schema,
+    )
 
 
 @settings(max_examples=100)
@@ -633,4 +729,4 @@ def test_rows_of_a_long_file_keep_their_place():
     lines = "".join(f"{1577836800 + 3600 * index},{index}\n" for index in range(count))
     table = read("time,y\n" + lines, table_format={"timestamp_format": "unix_s"})
     np.testing.assert_array_equal(table.values[:, 0], np.arange(count))
-    np.testing.assert_array_equal(np.diff(table.stamps), HOUR)
+    np.testing.assert_array_equal(np.diff(table.timestamps), HOUR)

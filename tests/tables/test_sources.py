@@ -33,7 +33,9 @@ def test_embedded_sets_are_text_with_a_header(name, tmp_path):
     assert b"," in content.splitlines()[0]
 
 
-@pytest.mark.parametrize("content", [b"time,y\n2020-01-01,1\n", b"\xef\xbb\xbftime;y\r\n1;2", b"\xff\xfe", b"PAR"])
+@pytest.mark.parametrize(
+    "content", [b"time,y\n2020-01-01,1\n", b"\xef\xbb\xbftime;y\r\n1;2", b"\xff\xfe", b"PAR"]
+)
 def test_a_csv_file_comes_byte_by_byte(tmp_path, content):
     (tmp_path / "x.csv").write_bytes(content)
     assert read_source("x.csv", tmp_path) == content
@@ -63,38 +65,44 @@ def test_an_empty_file_is_refused(tmp_path, content):
 def test_a_parquet_file_gives_the_same_table_as_its_rows(tmp_path):
     FRAME.to_parquet(tmp_path / "x.parquet")
     table = table_of(read_source("x.parquet", tmp_path))
-    np.testing.assert_array_equal(table.stamps, hours(4))
+    np.testing.assert_array_equal(table.timestamps, hours(4))
     np.testing.assert_array_equal(table.values[:, 0], FRAME["y"])
 
 
 def test_the_suffix_of_a_parquet_file_does_not_matter(tmp_path):
     FRAME.to_parquet(tmp_path / "x.csv")
-    np.testing.assert_array_equal(table_of(read_source("x.csv", tmp_path)).stamps, hours(4))
+    np.testing.assert_array_equal(table_of(read_source("x.csv", tmp_path)).timestamps, hours(4))
 
 
-def test_a_parquet_file_with_stamps_as_index_keeps_them(tmp_path):
+def test_a_parquet_file_with_timestamps_as_index_keeps_them(tmp_path):
     FRAME.set_index("time").to_parquet(tmp_path / "x.parquet")
-    np.testing.assert_array_equal(table_of(read_source("x.parquet", tmp_path)).stamps, hours(4))
+    np.testing.assert_array_equal(table_of(read_source("x.parquet", tmp_path)).timestamps, hours(4))
 
 
-def test_stamps_with_a_time_zone_become_utc(tmp_path):
+def test_timestamps_with_a_time_zone_become_utc(tmp_path):
     frame = FRAME.assign(time=FRAME["time"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin"))
     frame.to_parquet(tmp_path / "x.parquet")
-    np.testing.assert_array_equal(table_of(read_source("x.parquet", tmp_path)).stamps, hours(4))
+    np.testing.assert_array_equal(table_of(read_source("x.parquet", tmp_path)).timestamps, hours(4))
 
 
 @pytest.mark.parametrize("step", [1, 1_000, 1_000_000, HOUR, 24 * HOUR])
-def test_stamps_keep_their_nanoseconds(tmp_path, step):
-    stamps = hours(1)[0] + step * np.arange(3)
-    pd.DataFrame({"time": pd.to_datetime(stamps), "y": [1.0, 2.0, 3.0]}).to_parquet(tmp_path / "x.parquet")
-    np.testing.assert_array_equal(table_of(read_source("x.parquet", tmp_path)).stamps, stamps)
+def test_timestamps_keep_their_nanoseconds(tmp_path, step):
+    timestamps = hours(1)[0] + step * np.arange(3)
+    pd.DataFrame({"time": pd.to_datetime(timestamps), "y": [1.0, 2.0, 3.0]}).to_parquet(
+        tmp_path / "x.parquet"
+    )
+    np.testing.assert_array_equal(
+        table_of(read_source("x.parquet", tmp_path)).timestamps, timestamps
+    )
 
 
 def test_dates_and_nullable_numbers_of_a_parquet_file_are_read(tmp_path):
-    frame = pd.DataFrame({"time": pd.to_datetime(hours(48)[::24]).date, "y": pd.array([1, None], dtype="Int64")})
+    frame = pd.DataFrame(
+        {"time": pd.to_datetime(hours(48)[::24]).date, "y": pd.array([1, None], dtype="Int64")}
+    )
     frame.to_parquet(tmp_path / "x.parquet")
     table = table_of(read_source("x.parquet", tmp_path))
-    np.testing.assert_array_equal(table.stamps, hours(48)[::24])
+    np.testing.assert_array_equal(table.timestamps, hours(48)[::24])
     np.testing.assert_array_equal(table.values[:, 0], [1.0, np.nan])
 
 
@@ -113,7 +121,15 @@ def test_a_cut_parquet_file_is_refused(tmp_path, length):
 WHOLE = parquet_bytes()
 
 
-NOTES = ["columns", "index_columns", "name", "kind", "start", "pandas_type", 'kind": "range", "name']
+NOTES = [
+    "columns",
+    "index_columns",
+    "name",
+    "kind",
+    "start",
+    "pandas_type",
+    'kind": "range", "name',
+]
 
 
 @pytest.mark.parametrize("key", NOTES)
@@ -126,7 +142,9 @@ def test_a_parquet_file_with_foreign_notes_of_pandas_is_read_or_refused(tmp_path
 
 
 @settings(max_examples=80)
-@given(st.lists(st.tuples(st.integers(4, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+@given(
+    st.lists(st.tuples(st.integers(4, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=3)
+)
 def test_a_parquet_file_with_flipped_bytes_is_read_or_refused(tmp_path_factory, flips):
     content = bytearray(WHOLE)
     for place, value in flips:

@@ -21,7 +21,10 @@ def test_csv_bytes_are_equal_in_every_process():
     # Another seed of Python's hashes than this process has.
     other = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONHASHSEED": "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"},
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2",
+        },
         cwd=Path(__file__).parents[1],
         capture_output=True,
         check=True,
@@ -33,12 +36,24 @@ def test_csv_bytes_are_equal_in_every_process():
 
 def test_columns_and_types_are_those_of_the_contract():
     panel = stores(n_stores=2, days=30)
-    assert list(panel.columns) == ["store_id", "timestamp", "demand", "temp", "promo", "region", "truth"]
+    assert list(panel.columns) == [
+        "store_id",
+        "timestamp",
+        "demand",
+        "temp",
+        "promo",
+        "region",
+        "truth",
+    ]
     assert str(panel["timestamp"].dt.tz) == "UTC"
     assert panel["store_id"].unique().tolist() == ["S00", "S01"]
     assert set(panel["promo"]) == {0, 1}
     assert not panel.drop(columns="demand").isna().any(axis=None)
-    assert panel.groupby("store_id")["timestamp"].apply(lambda stamps: stamps.is_monotonic_increasing).all()
+    assert (
+        panel.groupby("store_id")["timestamp"]
+        .apply(lambda timestamps: timestamps.is_monotonic_increasing)
+        .all()
+    )
 
 
 def test_without_defects_the_table_is_complete_and_equals_the_truth():
@@ -52,9 +67,13 @@ def test_without_defects_the_table_is_complete_and_equals_the_truth():
 
 def test_without_noise_demand_is_the_formula_of_the_docstring():
     panel = stores(n_stores=1, days=60, noise=0.0, **CLEAN)
-    stamps, k, n = panel["timestamp"].dt, np.arange(1440), 1440
-    shape = 0.35 + np.exp(-(((stamps.hour - 8) / 2.2) ** 2) / 2) + 1.2 * np.exp(-(((stamps.hour - 17) / 2.8) ** 2) / 2)
-    week = np.array([1.05, 1.0, 1.0, 1.02, 1.1, 0.85, 0.7])[stamps.day_of_week]
+    timestamps, k, n = panel["timestamp"].dt, np.arange(1440), 1440
+    shape = (
+        0.35
+        + np.exp(-(((timestamps.hour - 8) / 2.2) ** 2) / 2)
+        + 1.2 * np.exp(-(((timestamps.hour - 17) / 2.8) ** 2) / 2)
+    )
+    week = np.array([1.05, 1.0, 1.0, 1.02, 1.1, 0.85, 0.7])[timestamps.day_of_week]
     trend = 1 + 0.15 * np.sin(2 * np.pi * k / n) + 0.0001 * k / 24
     heat = 1 + 0.012 * np.maximum(panel["temp"] - 18, 0) - 0.006 * np.maximum(5 - panel["temp"], 0)
     size = panel["truth"] / (shape * week * trend * heat * (1 + 0.35 * panel["promo"]))
@@ -93,7 +112,9 @@ def test_duplicates_repeat_the_whole_row():
     assert panel.duplicated(["store_id", "timestamp"]).sum() == panel.duplicated().sum() > 50
 
 
-@pytest.mark.parametrize("defect", [{"missing": 0.3}, {"blocks": 0.3}, {"outliers": 0.1}, {"jitter_s": 900}])
+@pytest.mark.parametrize(
+    "defect", [{"missing": 0.3}, {"blocks": 0.3}, {"outliers": 0.1}, {"jitter_s": 900}]
+)
 def test_a_defect_changes_no_truth(defect):
     clean = stores(n_stores=2, days=30, **CLEAN)
     panel = stores(n_stores=2, days=30, **{**CLEAN, **defect})
@@ -115,7 +136,14 @@ def test_another_seed_gives_another_panel():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"n_stores": 0}, {"days": 20}, {"noise": -1.0}, {"missing": 1.0}, {"blocks": -0.1}, {"jitter_s": 1800}],
+    [
+        {"n_stores": 0},
+        {"days": 20},
+        {"noise": -1.0},
+        {"missing": 1.0},
+        {"blocks": -0.1},
+        {"jitter_s": 1800},
+    ],
 )
 def test_sizes_and_rates_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

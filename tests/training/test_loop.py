@@ -12,7 +12,7 @@ from spline_lstm.core.errors import DataContractError, DivergedError
 from spline_lstm.core.params import TrainParams, WindowParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build
-from spline_lstm.models.saved_model import Model
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
 from spline_lstm.training.loop import part_size, train, training_curve
@@ -72,7 +72,11 @@ def windows_of(values, observed=None):
         split_instants=np.array([rows * 6 // 10, rows * 8 // 10]) * 3_600_000_000_000,
     )
     scaler = Scaler("none", np.zeros(1), np.ones(1))
-    return make_windows(arrays, scaler, WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False))
+    return make_windows(
+        arrays,
+        scaler,
+        WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False),
+    )
 
 
 SINE = windows_of(np.sin(2 * np.pi * np.arange(400) / 24))
@@ -84,7 +88,11 @@ def same_weights(a, b):
 
 def test_training_learns_a_sine():
     trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 30, "patience": 30}))
-    naive = np.mean(np.square(np.sin(2 * np.pi * (np.arange(24) + 1) / 24) - np.sin(2 * np.pi * np.arange(24) / 24)))
+    naive = np.mean(
+        np.square(
+            np.sin(2 * np.pi * (np.arange(24) + 1) / 24) - np.sin(2 * np.pi * np.arange(24) / 24)
+        )
+    )
     assert trained.best_losses.validation_loss < naive / 5
 
 
@@ -98,7 +106,9 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
 def test_best_and_last_weights_differ_when_validation_worsens():
     rng = np.random.default_rng(0)
     trained = train(
-        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 40, "patience": 3})
+        CONFIG,
+        windows_of(rng.normal(size=400)),
+        PARAMS.model_copy(update={"max_epochs": 40, "patience": 3}),
     )
     losses = [epoch.validation_loss for epoch in trained.history]
     assert trained.best_epoch == 1 + int(np.argmin(losses)) < len(losses)
@@ -108,7 +118,9 @@ def test_best_and_last_weights_differ_when_validation_worsens():
 def test_training_stops_after_patience_epochs_without_improvement():
     rng = np.random.default_rng(0)
     trained = train(
-        CONFIG, windows_of(rng.normal(size=400)), PARAMS.model_copy(update={"max_epochs": 200, "patience": 2})
+        CONFIG,
+        windows_of(rng.normal(size=400)),
+        PARAMS.model_copy(update={"max_epochs": 200, "patience": 2}),
     )
     assert len(trained.history) == trained.best_epoch + 2 < 200
 
@@ -120,13 +132,17 @@ def test_unobserved_labels_do_not_reach_the_weights():
     clean = windows_of(values, observed)
     wild = windows_of(np.where(observed[:, 0], values, 1e3), observed)
     # Inputs stay as they are: only the labels of unobserved rows differ.
-    arrays = AsOfArrays(**{**vars(wild.arrays), "scaled": clean.arrays.scaled, "causal": clean.arrays.causal})
+    arrays = AsOfArrays(
+        **{**vars(wild.arrays), "scaled": clean.arrays.scaled, "causal": clean.arrays.causal}
+    )
     wild = type(wild)(arrays, wild.scaler, wild.lookback, wild.horizon, wild.origins, wild.split)
     assert same_weights(train(CONFIG, clean, PARAMS).last, train(CONFIG, wild, PARAMS).last)
 
 
 def test_validation_loss_is_the_mean_over_all_observed_labels():
-    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12}))
+    trained = train(
+        CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12})
+    )
     batch = SINE.gather("validation")
     # At a vanishing step size the weights are those of the start, whose forecast the loss must describe.
     forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
@@ -202,19 +218,26 @@ def test_members_of_an_ensemble_are_trainings_with_consecutive_seeds():
 
 def test_bfloat16_learns_what_float32_learns():
     exact, coarse = (
-        train(CONFIG, SINE, PARAMS.model_copy(update={"precision": kind})) for kind in ("float32", "bfloat16")
+        train(CONFIG, SINE, PARAMS.model_copy(update={"precision": kind}))
+        for kind in ("float32", "bfloat16")
     )
     assert not same_weights(exact.last, coarse.last)
-    assert coarse.best_losses.validation_loss == pytest.approx(exact.best_losses.validation_loss, rel=0.2)
+    assert coarse.best_losses.validation_loss == pytest.approx(
+        exact.best_losses.validation_loss, rel=0.2
+    )
 
 
 def test_quantile_forecasts_spread_around_the_median():
     config = dataclasses.replace(CONFIG, quantiles=(0.1, 0.5, 0.9))
     noise = windows_of(np.random.default_rng(0).normal(size=600))
-    params = PARAMS.model_copy(update={"loss": "quantile", "max_epochs": 15, "patience": 15, "schedule": "cosine"})
+    params = PARAMS.model_copy(
+        update={"loss": "quantile", "max_epochs": 15, "patience": 15, "schedule": "cosine"}
+    )
     config = dataclasses.replace(config, normalization="none")
     batch = noise.gather("test")
-    forecast = Model(config, "m", "p", train(config, noise, params).best).predict_quantiles(batch.X)
+    forecast = SavedModel(config, "m", "p", train(config, noise, params).best).predict_quantiles(
+        batch.X
+    )
     below = (batch.y[..., None] < forecast).mean(axis=(0, 1))
     np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
 
@@ -224,8 +247,10 @@ def test_balanced_weights_move_the_mean_probability_to_a_half():
     config = dataclasses.replace(CONFIG, normalization="none", output="probability")
     means = []
     for weight in (1.0, "balanced"):
-        params = PARAMS.model_copy(update={"loss": "bce", "positive_weight": weight, "max_epochs": 6, "patience": 6})
-        model = Model(config, "m", "p", train(config, windows_of(labels), params).last)
+        params = PARAMS.model_copy(
+            update={"loss": "bce", "positive_weight": weight, "max_epochs": 6, "patience": 6}
+        )
+        model = SavedModel(config, "m", "p", train(config, windows_of(labels), params).last)
         means.append(model.predict(windows_of(labels).gather("train").X).mean())
     assert means[0] == pytest.approx(0.1, abs=0.06)
     assert means[1] == pytest.approx(0.5, abs=0.15)
@@ -249,7 +274,11 @@ def test_parts_of_a_batch_add_up_to_its_gradient(monkeypatch):
 def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
     names = tuple(f"y{index}" for index in range(targets))
     config = dataclasses.replace(
-        CONFIG, features=names, targets=names, target_indices=tuple(range(targets)), channels="independent"
+        CONFIG,
+        features=names,
+        targets=names,
+        target_indices=tuple(range(targets)),
+        channels="independent",
     )
     assert part_size(config, batch) == size
 
@@ -278,7 +307,14 @@ def weights_of_process(folder, *, threads="", devices=None, cache):
     """Number of devices, and the weights by batch size and name, of TRAININGS."""
     flags = f"--xla_force_host_platform_device_count={devices}" if devices else ""
     environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.getcwd()}
-    command = [sys.executable, "-c", TRAININGS, str(folder / "weights.npz"), str(threads), str(cache)]
+    command = [
+        sys.executable,
+        "-c",
+        TRAININGS,
+        str(folder / "weights.npz"),
+        str(threads),
+        str(cache),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
     with np.load(folder / "weights.npz") as weights:
         return int(done.stdout), dict(weights)
@@ -303,14 +339,18 @@ def test_threads_and_compilation_cache_change_no_byte(tmp_path):
 
 
 def test_best_weights_have_the_lowest_loss_whatever_min_delta_says():
-    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 8}))
+    trained = train(
+        CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 8})
+    )
     losses = [epoch.validation_loss for epoch in trained.history]
     assert losses[0] - min(losses) < 0.5
     assert trained.best_epoch == 1 + int(np.argmin(losses)) > 1
 
 
 def test_min_delta_ends_a_training_that_improves_too_little():
-    trained = train(CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 2}))
+    trained = train(
+        CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 2})
+    )
     assert len(trained.history) == 3
 
 
@@ -318,7 +358,9 @@ def test_train_loss_is_the_mean_over_all_labels_whatever_the_last_batch_holds():
     # One window is left for the last batch; at a vanishing step size all batches see the weights of the start.
     count = len(SINE.splits["train"])
     batch_size = next(size for size in range(2, count) if count % size == 1)
-    params = PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12, "batch_size": batch_size})
+    params = PARAMS.model_copy(
+        update={"max_epochs": 1, "learning_rate": 1e-12, "batch_size": batch_size}
+    )
     batch = SINE.gather("train")
     forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
     expected = np.square(forecast - batch.y)[batch.mask].mean()
@@ -330,5 +372,7 @@ def test_labels_beside_0_and_1_are_refused_for_the_loss_bce():
     labels[7] = 0.5
     config = dataclasses.replace(CONFIG, normalization="none", output="probability")
     params = PARAMS.model_copy(update={"loss": "bce"})
-    with pytest.raises(DataContractError, match=r"target y is 0\.5 at 1970-01-01T07:00:00.*labels 0 and 1"):
+    with pytest.raises(
+        DataContractError, match=r"target y is 0\.5 at 1970-01-01T07:00:00.*labels 0 and 1"
+    ):
         train(config, windows_of(labels), params)

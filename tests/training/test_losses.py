@@ -8,7 +8,9 @@ ERROR = np.array([[[-2.0], [0.5]]])
 ZERO = np.zeros((1, 2))
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("mse", [4.0, 0.25]), ("mae", [2.0, 0.5]), ("huber", [1.5, 0.125])])
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("mse", [4.0, 0.25]), ("mae", [2.0, 0.5]), ("huber", [1.5, 0.125])]
+)
 def test_losses_equal_their_formulas(kind, expected):
     np.testing.assert_allclose(Loss(kind)(ERROR, ZERO)[0], expected)
 
@@ -18,7 +20,9 @@ def test_quantile_loss_is_the_mean_pinball_loss():
     output, y = rng.normal(size=(50, 1, 3)), rng.normal(size=(50, 1))
     levels = (0.1, 0.5, 0.8)
     expected = [mean_pinball_loss(y, output[..., k], alpha=level) for k, level in enumerate(levels)]
-    np.testing.assert_allclose(Loss("quantile", levels)(output, y).mean(), np.mean(expected), rtol=1e-5)
+    np.testing.assert_allclose(
+        Loss("quantile", levels)(output, y).mean(), np.mean(expected), rtol=1e-5
+    )
 
 
 def test_bce_of_logits_is_the_log_loss_of_their_sigmoid():

@@ -13,12 +13,27 @@ from ruamel.yaml import YAML
 from spline_lstm.core.params import load_params
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
-from spline_lstm.tuning.search import Problem, Trial, best_of, draw_seed, search, trials_of, without_test
+from spline_lstm.tuning.search import (
+    Problem,
+    Trial,
+    best_of,
+    draw_seed,
+    search,
+    trials_of,
+    without_test,
+)
 from spline_lstm.windows.windows import SPLITS, Windows
 from tests.conftest import ROOT, identity_scaler, make_arrays
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
-AS_THEY_ARE = Choice(hidden=(4,), dropout=0.0, learning_rate=1e-3, segment=1, normalization="last", bidirectional=False)
+AS_THEY_ARE = Choice(
+    hidden=(4,),
+    dropout=0.0,
+    learning_rate=1e-3,
+    segment=1,
+    normalization="last",
+    bidirectional=False,
+)
 
 
 def make_windows(test_value=None) -> Windows:
@@ -29,21 +44,34 @@ def make_windows(test_value=None) -> Windows:
     if test_value is not None:
         values[test] = test_value
     arrays = replace(
-        arrays, scaled=values.astype(np.float32), causal=values.astype(np.float32), raw_target=values.copy()
+        arrays,
+        scaled=values.astype(np.float32),
+        causal=values.astype(np.float32),
+        raw_target=values.copy(),
     )
     origins = np.arange(LOOKBACK, ROWS - HORIZON + 1)
-    split = np.where(origins + HORIZON <= 56, 0, np.where(origins < 56, 9, np.where(origins + HORIZON <= 68, 1, 2)))
+    split = np.where(
+        origins + HORIZON <= 56,
+        0,
+        np.where(origins < 56, 9, np.where(origins + HORIZON <= 68, 1, 2)),
+    )
     split = np.where((split == 2) & (origins < 68), 9, split)
     kept = split != 9
-    return Windows(arrays, identity_scaler(1), LOOKBACK, HORIZON, origins[kept], split[kept].astype(np.uint8))
+    return Windows(
+        arrays, identity_scaler(1), LOOKBACK, HORIZON, origins[kept], split[kept].astype(np.uint8)
+    )
 
 
 def make_problem(seed=0, **data) -> Problem:
     shipped = load_params(ROOT)
     params = shipped.model_copy(
         update={
-            "model": shipped.model.model_copy(update=AS_THEY_ARE.model_dump(exclude={"learning_rate"})),
-            "train": shipped.train.model_copy(update={"max_epochs": 2, "batch_size": 16, "learning_rate": 1e-3}),
+            "model": shipped.model.model_copy(
+                update=AS_THEY_ARE.model_dump(exclude={"learning_rate"})
+            ),
+            "train": shipped.train.model_copy(
+                update={"max_epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
+            ),
             "tune": shipped.tune.model_copy(update={"seed": seed, "startup_trials": 2}),
         }
     )
@@ -70,7 +98,9 @@ class KilledError(Exception):
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory):
-    return search(make_problem(), tmp_path_factory.mktemp("study") / "study.db", 5, lambda trial: None)
+    return search(
+        make_problem(), tmp_path_factory.mktemp("study") / "study.db", 5, lambda trial: None
+    )
 
 
 def test_the_first_trial_has_the_params_as_they_are_and_the_best_is_never_above_it(trials):
@@ -124,7 +154,9 @@ def test_defaults_that_do_not_fit_the_params_are_no_trial_and_the_search_goes_on
     segments = replace(
         problem,
         params=problem.params.model_copy(update={"model": model}),
-        entry=Entry(defaults=unfit, ranges=problem.entry.ranges.model_copy(update={"segment": (1, 2, 4)})),
+        entry=Entry(
+            defaults=unfit, ranges=problem.entry.ranges.model_copy(update={"segment": (1, 2, 4)})
+        ),
     )
     found = search(segments, tmp_path / "study.db", 3, lambda trial: None)
     assert not segments.defaults_fit
@@ -149,9 +181,13 @@ def test_the_patch_changes_the_values_and_keeps_every_comment(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     params = load_params(ROOT)
     first = Trial(0, make_first(params), "complete", (0.5,))
-    wanted = first.choice.model_copy(update={"hidden": (96, 48), "learning_rate": 2.13e-3, "bidirectional": True})
+    wanted = first.choice.model_copy(
+        update={"hidden": (96, 48), "learning_rate": 2.13e-3, "bidirectional": True}
+    )
     assert write(
-        tmp_path, "params.yaml", [first, Trial(1, wanted, "complete", (0.4,)), Trial(2, wanted, "diverged", ())]
+        tmp_path,
+        "params.yaml",
+        [first, Trial(1, wanted, "complete", (0.4,)), Trial(2, wanted, "diverged", ())],
     )
     before = (tmp_path / "params.yaml").read_text().splitlines()
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)

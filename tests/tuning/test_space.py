@@ -5,7 +5,15 @@ from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import load_params
 from spline_lstm.training.architecture import model_config
 from spline_lstm.tuning.catalog import PATH, load_catalog
-from spline_lstm.tuning.space import choice_in, choice_of, cost, distributions, fitting, nearest_draw, params_with
+from spline_lstm.tuning.space import (
+    choice_in,
+    choice_of,
+    cost,
+    distributions,
+    fitting,
+    nearest_draw,
+    params_with,
+)
 from tests.conftest import ROOT, make_all_windows, make_arrays
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
@@ -35,7 +43,9 @@ def test_every_draw_gives_params_that_are_valid(model_type):
 
 
 def test_values_outside_the_ranges_go_to_the_nearest_draw():
-    far = CATALOG.lstm.defaults.model_copy(update={"hidden": (4, 999), "learning_rate": 1.0, "segment": 7})
+    far = CATALOG.lstm.defaults.model_copy(
+        update={"hidden": (4, 999), "learning_rate": 1.0, "segment": 7}
+    )
     near = choice_of(nearest_draw(far, CATALOG.lstm.ranges))
     assert (near.hidden, near.learning_rate, near.segment) == ((32, 256), 1e-2, 8)
 
@@ -52,7 +62,9 @@ def test_choices_that_do_not_fit_the_other_params_are_left_out():
     def segments(horizon, segment):
         model = PARAMS.model.model_copy(update={"decoder": "segments", "segment": segment})
         window = PARAMS.window.model_copy(update={"horizon": horizon})
-        return fitting(CATALOG.lstm.ranges, PARAMS.model_copy(update={"model": model, "window": window}))
+        return fitting(
+            CATALOG.lstm.ranges, PARAMS.model_copy(update={"model": model, "window": window})
+        )
 
     assert fitting(CATALOG.lstm.ranges, PARAMS) == CATALOG.lstm.ranges
     assert (segments(6, 3).segment, segments(6, 3).bidirectional) == ((2, 3, 6), (False,))

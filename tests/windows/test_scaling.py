@@ -29,7 +29,9 @@ def sample(rows: int = 200, seed: int = 0, holes: float = 0.2) -> np.ndarray:
 def test_scores_agree_with_scikit_learn(kind, holes):
     values = sample(holes=holes)
     expected = ORACLES[kind]().fit_transform(values)
-    np.testing.assert_allclose(fit_scaler(values, kind).transform(values), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        fit_scaler(values, kind).transform(values), expected, rtol=1e-9, atol=1e-9
+    )
 
 
 def test_none_leaves_values_alone():
@@ -42,7 +44,9 @@ def test_none_leaves_values_alone():
 def test_a_constant_column_keeps_scale_one(kind, level):
     scaler = fit_scaler(np.full((50, 1), level), kind)
     assert scaler.scale.tolist() == [1.0]
-    assert np.abs(scaler.transform(np.array([[level]]))[0, 0]) <= max(1e-12, abs(level)) * (kind == "none" or 1e-9)
+    assert np.abs(scaler.transform(np.array([[level]]))[0, 0]) <= max(1e-12, abs(level)) * (
+        kind == "none" or 1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", [*ORACLES, "none"])
@@ -64,7 +68,9 @@ def test_a_tenth_that_no_binary_fraction_holds_is_a_constant():
 def test_small_and_large_units_are_scaled_like_others(kind, size):
     values = sample(holes=0.0)[:, :1]
     plain = fit_scaler(values, kind).transform(values)
-    np.testing.assert_allclose(fit_scaler(size * values, kind).transform(size * values), plain, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        fit_scaler(size * values, kind).transform(size * values), plain, rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", [*ORACLES, "none"])
@@ -100,7 +106,9 @@ def test_any_leading_shape_is_scaled():
 
 
 PER_SERIES = Scaler(
-    "standard", np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), np.array([[1.0, 2.0], [4.0, 5.0], [6.0, 7.0]])
+    "standard",
+    np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]),
+    np.array([[1.0, 2.0], [4.0, 5.0], [6.0, 7.0]]),
 )
 
 

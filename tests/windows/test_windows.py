@@ -12,7 +12,14 @@ from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import SPLITS, Windows, gather_inputs, load_windows, make_windows, save_windows
+from spline_lstm.windows.windows import (
+    SPLITS,
+    Windows,
+    gather_inputs,
+    load_windows,
+    make_windows,
+    save_windows,
+)
 from tests.conftest import (
     HOUR,
     hours,
@@ -109,12 +116,17 @@ def test_gathering_agrees_with_a_loop_over_windows_rows_and_features(seed, lookb
             for feature in range(3):
                 row = origin - lookback + step
                 known = arrays.known_at[row, feature] < origin
-                assert batch.X[index, step, feature] == (arrays.scaled if known else arrays.causal)[row, feature]
+                assert (
+                    batch.X[index, step, feature]
+                    == (arrays.scaled if known else arrays.causal)[row, feature]
+                )
         for step in range(horizon):
             for target in range(2):
                 raw, column = arrays.raw_target[origin + step, target], step * 2 + target
                 assert batch.mask[index, column] == (not np.isnan(raw))
-                expected = 0.0 if np.isnan(raw) else (raw - scaler.center[target]) / scaler.scale[target]
+                expected = (
+                    0.0 if np.isnan(raw) else (raw - scaler.center[target]) / scaler.scale[target]
+                )
                 assert batch.y[index, column] == np.float32(expected)
 
 
@@ -122,7 +134,9 @@ def test_gathering_agrees_with_a_loop_over_windows_rows_and_features(seed, lookb
 def test_numpy_and_jax_gather_the_same_bits(seed):
     arrays = random_arrays(seed)
     parts = (arrays.scaled, arrays.causal, arrays.known_at, np.arange(6, 40))
-    on_device = jax.jit(lambda *parts: gather_inputs(*parts, 6, xp=jnp))(*(jnp.asarray(part) for part in parts))
+    on_device = jax.jit(lambda *parts: gather_inputs(*parts, 6, xp=jnp))(
+        *(jnp.asarray(part) for part in parts)
+    )
     assert np.asarray(on_device).tobytes() == gather_inputs(*parts, 6).tobytes()
 
 
@@ -135,7 +149,10 @@ def test_future_and_static_inputs_belong_to_the_window():
     )
     windows = make_all_windows(arrays)
     batch = windows.gather_origins(np.array([5, 25]))
-    assert batch.X_future.tolist() == [[[52.0, 50.0], [62.0, 60.0]], [[252.0, 250.0], [262.0, 260.0]]]
+    assert batch.X_future.tolist() == [
+        [[52.0, 50.0], [62.0, 60.0]],
+        [[252.0, 250.0], [262.0, 260.0]],
+    ]
     assert batch.X_static.tolist() == [[5, 6], [7, 8]]
     assert windows.future_names == ("f2", "f0")
 
@@ -147,7 +164,10 @@ def test_labels_are_scaled_with_the_constants_of_their_series():
     windows = Windows(arrays, scaler, 5, 2, windows.origins, windows.split)
     batch = windows.gather_origins(np.array([5, 25]))
     assert batch.y.tolist() == [[50.0, 60.0], [5.0, 6.0]]
-    assert windows.to_data_units(batch.y, batch.series)[:, :, 0].tolist() == [[50.0, 60.0], [250.0, 260.0]]
+    assert windows.to_data_units(batch.y, batch.series)[:, :, 0].tolist() == [
+        [50.0, 60.0],
+        [250.0, 260.0],
+    ]
 
 
 @pytest.mark.parametrize("size", [1, 7, 24, 1000])
@@ -157,7 +177,9 @@ def test_batches_joined_are_the_whole_split(size):
     batches = list(windows.batches("train", size))
     assert max(len(batch.X) for batch in batches) <= size
     for name, array in vars(whole).items():
-        np.testing.assert_array_equal(np.concatenate([vars(batch)[name] for batch in batches]), array)
+        np.testing.assert_array_equal(
+            np.concatenate([vars(batch)[name] for batch in batches]), array
+        )
 
 
 def test_a_split_without_windows_has_no_batches():
@@ -168,14 +190,19 @@ def test_labels_in_data_units_are_the_raw_observations():
     arrays = random_arrays(1)
     scaler = Scaler("standard", np.array([120.0, -1e6, 0.0]), np.array([35.0, 1e-3, 1.0]))
     windows = make_all_windows(arrays)
-    windows = Windows(arrays, scaler, windows.lookback, windows.horizon, windows.origins, windows.split)
+    windows = Windows(
+        arrays, scaler, windows.lookback, windows.horizon, windows.origins, windows.split
+    )
     batch = windows.gather("train")
     units = windows.to_data_units(batch.y)
     assert (units.shape, units.dtype) == ((len(batch.y), 2, 2), np.float64)
     rows = windows.origins[:, None] + np.arange(2)
     mask = batch.mask.reshape(units.shape)
     tolerance = np.array([1e-4, 1e-1])
-    assert (np.abs(units - arrays.raw_target[rows])[mask] <= np.broadcast_to(tolerance, units.shape)[mask]).all()
+    assert (
+        np.abs(units - arrays.raw_target[rows])[mask]
+        <= np.broadcast_to(tolerance, units.shape)[mask]
+    ).all()
 
 
 def test_the_scaler_of_the_targets_follows_their_positions():
@@ -200,7 +227,9 @@ def test_origin_times_and_series_belong_to_the_first_forecast_row():
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_origins_start_after_the_lookback_and_keep_the_stride(stride):
-    found = origins_of(one_split(make_arrays(rows=30)), lookback=4, horizon=1, embargo=0, stride=stride)
+    found = origins_of(
+        one_split(make_arrays(rows=30)), lookback=4, horizon=1, embargo=0, stride=stride
+    )
     assert found == list(range(4, 30, stride))
 
 
@@ -210,7 +239,9 @@ def test_no_window_crosses_a_hole():
     table = make_table({"": (hours(400)[rows], (rows % 24).astype(float))})
     result = preprocess(table, make_schema(), make_preprocess_params(max_gap=6), where="raw.csv")
     windows = make_windows(
-        result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params(lookback=24)
+        result.arrays,
+        Scaler.from_json(result.preprocessor["scaler"]),
+        make_window_params(lookback=24),
     )
     origins = windows.origins
     assert len(origins) > 200
@@ -268,13 +299,18 @@ def test_a_series_of_a_single_row_disturbs_no_other(rows):
     st.none() | st.integers(0, 6),
     st.sampled_from([(90,), (90, 70)]),
 )
-def test_no_label_stands_within_the_embargo_of_another_split(lookback, horizon, stride, embargo, rows):
+def test_no_label_stands_within_the_embargo_of_another_split(
+    lookback, horizon, stride, embargo, rows
+):
     arrays = make_arrays(series_rows=rows)
     params = make_window_params(lookback=lookback, horizon=horizon, stride=stride, embargo=embargo)
     windows = make_windows(arrays, identity_scaler(3), params)
     distance = horizon if embargo is None else embargo
     ahead = HOUR * np.arange(horizon)
-    labels = {name: (arrays.timestamps[origins][:, None] + ahead).ravel() for name, origins in windows.splits.items()}
+    labels = {
+        name: (arrays.timestamps[origins][:, None] + ahead).ravel()
+        for name, origins in windows.splits.items()
+    }
     assert labels["train"].max() < arrays.split_instants[0]
     assert labels["validation"].max() < arrays.split_instants[1]
     assert labels["validation"].min() - labels["train"].max() > distance * HOUR
@@ -285,23 +321,40 @@ def test_no_label_stands_within_the_embargo_of_another_split(lookback, horizon, 
 
 @pytest.mark.parametrize("embargo", [0, 3, None])
 def test_no_label_of_validation_or_test_is_an_input_of_an_earlier_split(embargo):
-    windows = make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(embargo=embargo))
-    inputs = {name: set((origins[:, None] + np.arange(-5, 0)).ravel()) for name, origins in windows.splits.items()}
-    labels = {name: set((origins[:, None] + np.arange(2)).ravel()) for name, origins in windows.splits.items()}
+    windows = make_windows(
+        make_arrays(rows=100), identity_scaler(3), make_window_params(embargo=embargo)
+    )
+    inputs = {
+        name: set((origins[:, None] + np.arange(-5, 0)).ravel())
+        for name, origins in windows.splits.items()
+    }
+    labels = {
+        name: set((origins[:, None] + np.arange(2)).ravel())
+        for name, origins in windows.splits.items()
+    }
     assert not labels["validation"] & (inputs["train"] | labels["train"])
-    assert not labels["test"] & (inputs["train"] | inputs["validation"] | labels["train"] | labels["validation"])
+    assert not labels["test"] & (
+        inputs["train"] | inputs["validation"] | labels["train"] | labels["validation"]
+    )
 
 
 def test_with_an_embargo_of_the_lookback_no_training_label_is_an_input_of_validation():
     windows = make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(embargo=5))
-    rows = {name: set((origins[:, None] + np.arange(-5, 2)).ravel()) for name, origins in windows.splits.items()}
+    rows = {
+        name: set((origins[:, None] + np.arange(-5, 2)).ravel())
+        for name, origins in windows.splits.items()
+    }
     assert not rows["train"] & rows["validation"]
     assert not rows["validation"] & rows["test"]
 
 
 def test_the_embargo_is_the_horizon_unless_it_is_given():
     found = [
-        make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(horizon=3, embargo=embargo)).origins
+        make_windows(
+            make_arrays(rows=100),
+            identity_scaler(3),
+            make_window_params(horizon=3, embargo=embargo),
+        ).origins
         for embargo in (None, 3, 0)
     ]
     assert found[0].tolist() == found[1].tolist()
@@ -309,7 +362,9 @@ def test_the_embargo_is_the_horizon_unless_it_is_given():
 
 
 def test_without_an_embargo_just_the_windows_across_a_boundary_are_left_out():
-    windows = make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(horizon=3, embargo=0))
+    windows = make_windows(
+        make_arrays(rows=100), identity_scaler(3), make_window_params(horizon=3, embargo=0)
+    )
     assert sorted(set(range(5, 98)) - set(windows.origins.tolist())) == [68, 69, 83, 84]
 
 
@@ -354,7 +409,9 @@ def folder(tmp_path):
     result = preprocess(table, make_schema(), make_preprocess_params(), where="raw.csv")
     result.arrays.save(tmp_path / "data/processed/processed.npz")
     write_json(tmp_path / "models/preprocessor.json", result.preprocessor)
-    windows = make_windows(result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params())
+    windows = make_windows(
+        result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params()
+    )
     save_windows(tmp_path / "data/processed/windows.npz", windows, materialize=False)
     return tmp_path
 
@@ -399,7 +456,8 @@ def test_equal_windows_give_equal_bytes(folder):
 
 
 @pytest.mark.parametrize(
-    "path", ["data/processed/processed.npz", "data/processed/windows.npz", "models/preprocessor.json"]
+    "path",
+    ["data/processed/processed.npz", "data/processed/windows.npz", "models/preprocessor.json"],
 )
 def test_a_missing_artefact_is_named(folder, path):
     (folder / path).unlink()
@@ -408,14 +466,22 @@ def test_a_missing_artefact_is_named(folder, path):
 
 
 def test_windows_of_a_longer_table_are_refused(folder):
-    rewrite(folder / "data/processed/windows.npz", origins=np.array([5, 250]), split=np.array([0, 2], dtype=np.uint8))
+    rewrite(
+        folder / "data/processed/windows.npz",
+        origins=np.array([5, 250]),
+        split=np.array([0, 2], dtype=np.uint8),
+    )
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)
 
 
 @pytest.mark.parametrize("origin", [2, 199, -1])
 def test_origins_whose_windows_leave_the_table_are_refused(folder, origin):
-    rewrite(folder / "data/processed/windows.npz", origins=np.array([origin]), split=np.array([0], dtype=np.uint8))
+    rewrite(
+        folder / "data/processed/windows.npz",
+        origins=np.array([origin]),
+        split=np.array([0], dtype=np.uint8),
+    )
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)
 
@@ -448,7 +514,9 @@ def test_a_preprocessor_that_was_changed_is_refused(folder):
     content = read_json(folder / "models/preprocessor.json")
     content["scaler"]["scale"] = [2.0]
     write_json(folder / "models/preprocessor.json", content)
-    with pytest.raises(ArtifactError, match=r"preprocessor\.json was changed after it was written") as error:
+    with pytest.raises(
+        ArtifactError, match=r"preprocessor\.json was changed after it was written"
+    ) as error:
         load_windows(folder)
     assert error.value.exit_code == 15
 
@@ -457,7 +525,10 @@ def test_a_preprocessor_of_another_run_is_refused(folder):
     """Same features, another scaler: scores would come back in wrong units."""
     table = make_table({"": (hours(200), 50.0 * (np.arange(200) % 7))})
     other = preprocess(table, make_schema(), make_preprocess_params(), where="raw.csv").preprocessor
-    assert other["run_id"] != json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))["run_id"]
+    assert (
+        other["run_id"]
+        != json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))["run_id"]
+    )
     write_json(folder / "models/preprocessor.json", other)
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)
@@ -467,7 +538,10 @@ def test_windows_of_another_run_are_refused(folder):
     """Origins that are rows of the table, but were chosen on one with other holes."""
     values = np.where((np.arange(200) > 40) & (np.arange(200) < 60), np.nan, np.arange(200) % 7.0)
     result = preprocess(
-        make_table({"": (hours(200), values)}), make_schema(), make_preprocess_params(), where="raw.csv"
+        make_table({"": (hours(200), values)}),
+        make_schema(),
+        make_preprocess_params(),
+        where="raw.csv",
     )
     result.arrays.save(folder / "data/processed/processed.npz")
     write_json(folder / "models/preprocessor.json", result.preprocessor)
