@@ -1,0 +1,102 @@
+"""The files of a pipeline folder: every path that stages and commands share is named here, once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# What `dvc repro` measures with a clock: the only outputs of the stages that differ from run to run.
+WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A folder with params.yaml and dvc.yaml, and the paths of what its stages read and write.
+
+    >>> Pipeline(Path("pipelines/stores")).windows.as_posix()
+    'pipelines/stores/data/processed/windows.npz'
+    """
+
+    folder: Path
+
+    @property
+    def params(self) -> Path:
+        """params.yaml, every setting of the pipeline."""
+        return self.folder / "params.yaml"
+
+    @property
+    def dvc_yaml(self) -> Path:
+        """dvc.yaml, the stages."""
+        return self.folder / "dvc.yaml"
+
+    @property
+    def dvc_lock(self) -> Path:
+        """dvc.lock, the hashes of the last run."""
+        return self.folder / "dvc.lock"
+
+    @property
+    def source_folder(self) -> Path:
+        """Files that the user brings."""
+        return self.folder / "data/source"
+
+    @property
+    def raw(self) -> Path:
+        """The raw table as it came (stage ingest)."""
+        return self.folder / "data/raw/series.csv"
+
+    @property
+    def processed(self) -> Path:
+        """As-of arrays (stage preprocess)."""
+        return self.folder / "data/processed/processed.npz"
+
+    @property
+    def windows(self) -> Path:
+        """Forecast origins and their splits (stage window)."""
+        return self.folder / "data/processed/windows.npz"
+
+    @property
+    def predictions(self) -> Path:
+        """Forecasts of the test windows (stage evaluate)."""
+        return self.folder / "data/predictions.parquet"
+
+    @property
+    def golden(self) -> Path:
+        """Test windows with the forecasts of the trained model, the reference of the gate."""
+        return self.folder / "data/golden.npz"
+
+    @property
+    def preprocessor(self) -> Path:
+        """All constants that preprocessing fitted (stage preprocess)."""
+        return self.folder / "models/preprocessor.json"
+
+    @property
+    def model(self) -> Path:
+        """Configuration and run id of the trained network."""
+        return self.folder / "models/rnn/model.json"
+
+    @property
+    def best_weights(self) -> Path:
+        """Weights of the lowest validation loss."""
+        return self.folder / "models/rnn/best.safetensors"
+
+    @property
+    def last_weights(self) -> Path:
+        """Weights after the last epoch."""
+        return self.folder / "models/rnn/last.safetensors"
+
+    @property
+    def intervals(self) -> Path:
+        """Calibrated prediction intervals (stage evaluate)."""
+        return self.folder / "models/intervals.json"
+
+    @property
+    def exported(self) -> Path:
+        """Folder of the ONNX and TFLite files (stage export)."""
+        return self.folder / "models/edge"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of plots and reports."""
+        return self.folder / "plots"
+
+    def metrics(self, name: str) -> Path:
+        """A metrics file by its name without suffix: ``metrics("evaluate")``."""
+        return self.folder / "metrics" / f"{name}.json"
