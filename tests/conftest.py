@@ -1,32 +1,14 @@
-"""Builders of small data that the tests share: every value follows a formula that can be checked by head."""
+"""Settings of every test process."""
 
-import json
 import os
-from pathlib import Path
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 
-from spline_lstm.core.params import (
-    DriftParams,
-    OutliersParams,
-    PreprocessParams,
-    SmoothingParams,
-    SplitParams,
-    WindowParams,
-)
-from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.models.jax_setup import configure_compilation_cache
-from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.windows.arrays import AsOfArrays
-from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows
+from tests.builders import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-HOUR = 3_600_000_000_000
-START = 1_577_836_800_000_000_000  # 2020-01-01 00:00 UTC
-
-# The same examples in every run: a red test is red for everyone. A red one is shrunk, but not explained for minutes.
+# The same examples in every run: a red test is red for everyone. Failing examples are shrunk, but
+# not explained, which takes minutes.
 settings.register_profile(
     "suite",
     deadline=None,
@@ -36,122 +18,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
-# Many tests train networks of one shape: each is compiled once. Tests wait for the compiler, not for what it
-# compiles; the pipeline tests, which start processes of their own, run what users run.
+# Many tests train networks of one shape: each is compiled once. Tests wait for the compiler, not
+# for what it compiles; the pipeline tests, which start processes of their own, run what users run.
 configure_compilation_cache(ROOT)
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-
-
-def make_schema(**changes) -> Schema:
-    """Column `time`, target `y`, and `changes` of top-level keys."""
-    content = {"version": 1, "timestamp_col": "time", "target_cols": ["y"], **changes}
-    return parse_schema(json.dumps(content), "schema.json")
-
-
-def make_preprocess_params(
-    *, train: float = 0.7, validation: float = 0.15, **changes
-) -> PreprocessParams:
-    """Hourly grid with loose limits, and `changes`."""
-    values = {
-        "feature_mode": "univariate",
-        "frequency": "1h",
-        "snap": 0.5,
-        "fill": "linear",
-        "season": None,
-        "max_gap": 6,
-        "was_missing": False,
-        "outliers": OutliersParams(method="off", window=24, threshold=6.0),
-        "smoothing": SmoothingParams(method="off", strength=None),
-        "scaler": "standard",
-        "scaler_scope": "global",
-        "max_missing": 1.0,
-        "longest_gap": None,
-        "min_rows": 1,
-        **changes,
-    }
-    values.setdefault("split", SplitParams(train=train, validation=validation, dates=None))
-    values.setdefault("drift", DriftParams(mean_shift=0.5, std_ratio=1.5, psi=0.25, ks=0.2))
-    return PreprocessParams(**values)
-
-
-def make_window_params(**changes) -> WindowParams:
-    """Lookback 5, horizon 2, every origin, and `changes`."""
-    values = {
-        "lookback": 5,
-        "horizon": 2,
-        "stride": 1,
-        "embargo": None,
-        "materialize": False,
-        **changes,
-    }
-    return WindowParams(**values)
-
-
-def make_table(series: dict[str, tuple], columns: tuple[str, ...] = ("y",)) -> RawTable:
-    """A raw table from ``{name: (timestamps, values)}``; timestamps increase, values are [rows] or [rows, columns]."""
-    timestamps = [np.asarray(part[0], dtype=np.int64) for part in series.values()]
-    values = [
-        np.asarray(part[1], dtype=np.float64).reshape(len(part[0]), len(columns))
-        for part in series.values()
-    ]
-    return RawTable(
-        timestamps=np.concatenate(timestamps),
-        values=np.concatenate(values),
-        columns=columns,
-        series_offsets=np.cumsum([0, *(len(part) for part in timestamps)]),
-        series_names=tuple(series),
-        duplicates=0,
-        unknown_columns=(),
-    )
-
-
-def hours(count: int) -> np.ndarray:
-    """Hourly timestamps from 2020-01-01."""
-    return START + HOUR * np.arange(count, dtype=np.int64)
-
-
-def make_arrays(
-    rows: int = 30, features: int = 3, targets: int = 1, series_rows: tuple[int, ...] = ()
-) -> AsOfArrays:
-    """Arrays in which feature f of row r is 10 r + f, everywhere observed and valid, in hourly steps."""
-    counts = series_rows or (rows,)
-    total = sum(counts)
-    values = 10.0 * np.arange(total)[:, None] + np.arange(features)
-    timestamps = np.concatenate([hours(count) for count in counts])
-    longest = max(counts)
-    return AsOfArrays(
-        scaled=values.astype(np.float32),
-        causal=(-values).astype(np.float32),
-        known_at=np.repeat(np.arange(total, dtype=np.int32)[:, None], features, axis=1),
-        valid=np.ones(total, dtype=bool),
-        raw_target=values[:, :targets],
-        observed=np.ones((total, targets), dtype=bool),
-        timestamps=timestamps,
-        series_offsets=np.cumsum([0, *counts]),
-        static_ids=np.zeros((len(counts), 0), dtype=np.int32),
-        feature_names=np.array([f"f{index}" for index in range(features)]),
-        target_indices=np.arange(targets, dtype=np.int32),
-        split_instants=START + HOUR * np.array([round(0.7 * longest), round(0.85 * longest)]),
-    )
-
-
-def identity_scaler(features: int) -> Scaler:
-    """z = x."""
-    return Scaler("none", np.zeros(features), np.ones(features))
-
-
-def make_all_windows(arrays: AsOfArrays, lookback: int = 5, horizon: int = 2) -> Windows:
-    """Windows at every origin that has enough rows on both sides, all of them in the train split."""
-    origins = np.arange(lookback, len(arrays.timestamps) - horizon + 1)
-    scaler = identity_scaler(len(arrays.feature_names))
-    return Windows(
-        arrays, scaler, lookback, horizon, origins, np.zeros(len(origins), dtype=np.uint8)
-    )
-
-
-def mutate(text: str, edits: list[tuple[float, int, str]]) -> str:
-    """Apply edits ``(place in 0..1, characters removed, text put in)`` one after another."""
-    for place, removed, added in edits:
-        start = int(place * len(text))
-        text = text[:start] + added + text[start + removed :]
-    return text

@@ -7,7 +7,7 @@ import numpy as np
 from spline_lstm.models.jax_setup import configure_compilation_cache
 from spline_lstm.scaffold.write_folder import render_params
 from stages import evaluate, ingest, preprocess, report, train_flax_rnn, window
-from tests.conftest import ROOT
+from tests.builders import ROOT
 
 HOURS = 700
 VALUES = {

@@ -12,7 +12,7 @@ import pytest
 
 from spline_lstm.scaffold.column_roles import Wishes
 from spline_lstm.scaffold.write_folder import scaffold
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.small_pipeline import make_small_pipeline
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))

@@ -15,7 +15,7 @@ from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.conftest import (
+from tests.builders import (
     HOUR,
     ROOT,
     START,

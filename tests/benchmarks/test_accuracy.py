@@ -11,7 +11,7 @@ from benchmarks import accuracy
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.loop import train
-from tests.conftest import ROOT
+from tests.builders import ROOT
 
 DATA = Path(os.environ.get("SPLINE_LSTM_DATA", ROOT / "../shared/data"))
 NAMES = sorted(path.stem for path in accuracy.RECIPES.glob("*.yaml"))

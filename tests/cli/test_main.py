@@ -8,7 +8,7 @@ import pytest
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import DataContractError
 from stages import ingest
-from tests.conftest import ROOT
+from tests.builders import ROOT
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from spline_lstm.core.artifacts import with_run_id, write_json
 from spline_lstm.core.params import OutliersParams
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import plain_frame, typed_table
-from tests.conftest import HOUR, ROOT, START, make_preprocess_params, make_schema
+from tests.builders import HOUR, ROOT, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON, ROWS = 4, 3, 60
 SCHEMA = make_schema(

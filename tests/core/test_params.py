@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.params_errors import known_keys
-from tests.conftest import ROOT, mutate
+from tests.builders import ROOT, mutate
 
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 PLAIN = YAML(typ="safe", pure=True).load(SHIPPED)

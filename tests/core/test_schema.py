@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.schema import load_schema, parse_schema
-from tests.conftest import ROOT, make_schema, mutate
+from tests.builders import ROOT, make_schema, mutate
 
 FULL = {
     "version": 1,

@@ -21,7 +21,7 @@ from spline_lstm.evaluation.backtest import (
     run_fold,
 )
 from spline_lstm.inference.arguments import params_of
-from tests.conftest import HOUR, ROOT, START, hours, make_schema, make_table
+from tests.builders import HOUR, ROOT, START, hours, make_schema, make_table
 
 SCHEMA = make_schema(series_col="shop")
 ROWS, TEST = 200, 20

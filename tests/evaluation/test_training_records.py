@@ -13,7 +13,7 @@ from spline_lstm.models.jax_setup import configure_compilation_cache
 from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.training.loop import Epoch, Trained
 from stages import train_flax_rnn
-from tests.conftest import ROOT
+from tests.builders import ROOT
 
 
 def copy_of(small_pipeline, folder):

@@ -20,7 +20,7 @@ from spline_lstm.experiments.processes import marked
 from spline_lstm.experiments.promote import with_artifact
 from spline_lstm.experiments.results import COLUMNS
 from spline_lstm.experiments.runs import Run
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.experiments import stand_in
 from tests.pipeline.conftest import Clone, clone_environment
 

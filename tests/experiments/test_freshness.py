@@ -6,7 +6,7 @@ from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.experiments.freshness import check_fresh
 from spline_lstm.experiments.git import find_place
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
 PIPELINE = """stages:

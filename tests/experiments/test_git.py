@@ -8,7 +8,7 @@ import pytest
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.experiments.git import check_ready, find_place
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
 LOCK = """schema: '2.0'

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from spline_lstm.scaffold.write_folder import experiment_command, render_dvc, render_head
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.experiments import stand_in
 from tests.experiments.test_driver import repository
 

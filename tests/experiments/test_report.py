@@ -19,7 +19,7 @@ from spline_lstm.experiments.report import csv_text, markdown_text
 from spline_lstm.experiments.results import COLUMNS
 from spline_lstm.experiments.squared_errors import check_same_windows, per_origin, squares
 from spline_lstm.experiments.winners import best_cell, cells_of, decide
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.experiments.examples import intervals, make_record
 
 PARAMS = load_params(ROOT)

@@ -5,7 +5,7 @@ import pytest
 from spline_lstm.core.params import load_params
 from spline_lstm.experiments.bootstrap import Interval
 from spline_lstm.experiments.winners import best_cell, cells_of, decide, edge_scores
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.experiments.examples import RIDGE, make_record
 
 PARAMS = load_params(ROOT).compare.model_copy(update={"p95_weight": 0.5, "size_weight": 0.5})

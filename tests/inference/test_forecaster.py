@@ -33,7 +33,7 @@ from spline_lstm.evaluation.forecast_batches import calibrate
 from spline_lstm.inference.arguments import frequency_of, params_of, schema_of
 from spline_lstm.tables.raw_table import typed_table
 from stages import preprocess, train_flax_rnn, window
-from tests.conftest import HOUR, ROOT, START, make_schema
+from tests.builders import HOUR, ROOT, START, make_schema
 
 ROWS, LOOKBACK, HORIZON = 220, 8, 3
 TINY = {"lookback": LOOKBACK, "horizon": HORIZON, "hidden": (4,), "max_epochs": 2, "seed": 7}

@@ -14,7 +14,7 @@ from spline_lstm.series.preprocess import preprocess
 from spline_lstm.series.preprocessor import Preprocessor
 from spline_lstm.tables.raw_table import plain_frame, typed_table
 from spline_lstm.windows.windows import find_origins, gather_future, gather_inputs
-from tests.conftest import HOUR, START, make_preprocess_params, make_schema
+from tests.builders import HOUR, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON = 5, 3
 SCHEMA = make_schema(

@@ -32,7 +32,7 @@ from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.conftest import HOUR, ROOT, make_window_params
+from tests.builders import HOUR, ROOT, make_window_params
 
 LEVELS = (80.0, 95.0)
 

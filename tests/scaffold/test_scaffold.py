@@ -34,7 +34,7 @@ from spline_lstm.scaffold.write_folder import (
     scaffold,
 )
 from stages import ingest, preprocess, window
-from tests.conftest import mutate
+from tests.builders import mutate
 from tests.pipeline.conftest import make_clone
 from tools.import_closure import ROOT, import_closure
 

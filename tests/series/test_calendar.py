@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spline_lstm.series.calendar import calendar_features
-from tests.conftest import hours
+from tests.builders import hours
 
 NAMES = (
     "hour_sin",

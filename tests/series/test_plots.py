@@ -15,7 +15,7 @@ from spline_lstm.series.plots import (
 )
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.scaling import Scaler
-from tests.conftest import (
+from tests.builders import (
     HOUR,
     START,
     hours,

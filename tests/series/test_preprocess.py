@@ -12,7 +12,7 @@ from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import gather_inputs, make_windows
-from tests.conftest import (
+from tests.builders import (
     HOUR,
     START,
     hours,

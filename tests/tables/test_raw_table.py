@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, SplineLstmError
 from spline_lstm.tables.raw_table import RawTable, merge_duplicates, read_raw_table
-from tests.conftest import HOUR, hours, make_schema, mutate
+from tests.builders import HOUR, hours, make_schema, mutate
 
 GOOD = "time,y\n2020-01-01 00:00,1\n2020-01-01 01:00,\n2020-01-01 02:00,-2.5e-3\n"
 

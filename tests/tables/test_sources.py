@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import EMBEDDED, read_source
-from tests.conftest import HOUR, hours, make_schema
+from tests.builders import HOUR, hours, make_schema
 
 FRAME = pd.DataFrame({"time": pd.to_datetime(hours(4)), "y": [0.1, np.nan, 1 / 3, 1e29]})
 

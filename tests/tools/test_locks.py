@@ -11,7 +11,7 @@ EXTRAS = ("fastapi", "uvicorn", "streamlit", "lightgbm", "xgboost", "duckdb", "r
 
 
 def pins(lock: str) -> set[str]:
-    """``name==version ; marker`` of every package; one with two versions for two Pythons is there twice."""
+    """``name==version ; marker`` of every package; some have a version per Python."""
     text = (ROOT / lock).read_text(encoding="utf-8")
     return set(re.findall(r"(?m)^([a-z0-9._-]+==.+?) *\\$", text))
 

@@ -23,7 +23,7 @@ from spline_lstm.tuning.search import (
     without_test,
 )
 from spline_lstm.windows.windows import SPLITS, Windows
-from tests.conftest import ROOT, identity_scaler, make_arrays
+from tests.builders import ROOT, identity_scaler, make_arrays
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
 AS_THEY_ARE = Choice(

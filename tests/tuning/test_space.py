@@ -14,7 +14,7 @@ from spline_lstm.tuning.space import (
     nearest_draw,
     params_with,
 )
-from tests.conftest import ROOT, make_all_windows, make_arrays
+from tests.builders import ROOT, make_all_windows, make_arrays
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
 TYPES = ("lstm", "gru", "attention_lstm")

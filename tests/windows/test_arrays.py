@@ -4,7 +4,7 @@ import pytest
 from spline_lstm.core.artifacts import read_arrays, write_arrays
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.windows.arrays import AsOfArrays
-from tests.conftest import make_arrays
+from tests.builders import make_arrays
 
 
 def test_arrays_come_back_bit_by_bit(tmp_path):

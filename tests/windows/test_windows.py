@@ -20,7 +20,7 @@ from spline_lstm.windows.windows import (
     make_windows,
     save_windows,
 )
-from tests.conftest import (
+from tests.builders import (
     HOUR,
     hours,
     identity_scaler,
