@@ -1,38 +1,67 @@
-"""Commands: ``python -m spline_lstm COMMAND``.
+"""Commands: ``python -m spline_lstm COMMAND``, or ``spline-lstm COMMAND``.
 
-A command is a module of `spline_lstm.cli` with `add_arguments(parser)` and `run(arguments) -> str`. It
-is imported only when it is called, because some of them need libraries that take seconds to load.
+A command is a module of `spline_lstm.cli` with `DESCRIPTION`, `EXAMPLES`, `add_arguments(parser)`
+and `run(arguments) -> str`. It is imported only when it is called, because some of them need
+libraries that take seconds to load.
 """
 
 import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, report
 
+# In the order in which one meets them; what a command does in one line.
 COMMANDS = {
-    "check": "Validate params.yaml and the covariate schema of a folder, and that its source is there; run nothing.",
-    "audit-leakage": "Change everything at and after random forecast origins, build again, and compare the windows "
-    "bit by bit.",
-    "predict": "Forecast from raw history with an exported file (.onnx or .tflite).",
-    "compare": "Run models x feature modes x seeds as DVC experiments, one after another, and write the comparison.",
-    "promote": "Take an experiment into the workspace, with an artifacts: entry in dvc.yaml, ready to be committed.",
-    "tune": "Search better hyperparameters on training and validation data; write them as a patch of params.yaml.",
-    "init": "Look at a file and write a pipeline for it: pipelines/NAME with params, schema and dvc.yaml.",
+    "init": "write a pipeline folder for a CSV or Parquet file",
+    "check": "check params.yaml, the schema and the source, without running anything",
+    "show": "list the experiments of a pipeline",
+    "compare": "run models x feature modes x seeds as experiments and compare them",
+    "promote": "copy the results of an experiment into the workspace",
+    "tune": "search for better hyperparameters",
+    "predict": "forecast from new data with an exported file",
+    "audit-leakage": "test that no window contains data from after its forecast origin",
 }
+EPILOG = """start here:
+  python -m spline_lstm init demand --csv demand.csv   # a pipeline for your own data
+  dvc repro pipelines/demand/dvc.yaml                  # run it
+  python -m spline_lstm COMMAND --help                 # what a command does, with examples
+"""
 
 
-def parser(called: str) -> argparse.ArgumentParser:
+class HelpFormatter(argparse.HelpFormatter):
+    """Keeps the lines of examples, and adds the default of each option."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        is_example = "\n  python -m spline_lstm" in text
+        return text.rstrip() if is_example else super()._fill_text(text, width, indent)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if "default" in text or action.required or isinstance(action, argparse._HelpAction):
+            return text
+        if action.default is False:
+            return f"{text} (default: off)"
+        return text if action.default in (None, []) else f"{text} (default: %(default)s)"
+
+
+def parser(called: str, program: str = "python -m spline_lstm") -> argparse.ArgumentParser:
     """The command line; only the command that is `called` has its arguments."""
     root = argparse.ArgumentParser(
-        prog="python -m spline_lstm", description="Reproducible forecasting under DVC."
+        prog=program,
+        description="Reproducible forecasting of time series under DVC.",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
     )
-    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    commands = root.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(name, help=summary, formatter_class=HelpFormatter)
         if name == called:
             module = importlib.import_module(f"spline_lstm.cli.{name.replace('-', '_')}")
+            command.description = module.DESCRIPTION
+            command.epilog = "examples:" + module.EXAMPLES.rstrip().replace("\n", "\n  ")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return root
@@ -41,7 +70,9 @@ def parser(called: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser(words[0] if words else "").parse_args(words)
+    called_as = Path(sys.argv[0]).name
+    program = called_as if called_as == "spline-lstm" else "python -m spline_lstm"
+    arguments = parser(words[0] if words else "", program).parse_args(words)
     try:
         print(arguments.run(arguments))
     except SplineLstmError as error:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ArtifactError, LeakageError
 from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.core.params import load_params
@@ -10,16 +11,22 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_table import read_raw_table
 
+DESCRIPTION = """\
+Draw forecast origins at random, change all data at and after each of them, build the windows
+again and compare them bit by bit: a window that differs has seen the future. Ends with code 19 if
+there is one.
+"""
+EXAMPLES = """
+python -m spline_lstm audit-leakage --origins 20
+python -m spline_lstm audit-leakage pipelines/stores --seed 1
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
-    )
-    command.add_argument(
-        "--origins", type=int, default=200, help="random origins per split (default: 200)"
-    )
-    command.add_argument("--seed", type=int, default=0, help="seed of the draw (default: 0)")
+    add_folder(command)
+    command.add_argument("--origins", type=int, default=200, help="random origins per split")
+    command.add_argument("--seed", type=int, default=0, help="seed of the draw")
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -49,8 +56,10 @@ def run(arguments: argparse.Namespace) -> str:
     if result.differences:
         first = result.differences[0]
         raise LeakageError(
-            f"{raw}: {len(result.differences)} of the windows compared ({compared}) changed with the data after their "
-            f"origin; first {first.split} window at {iso_timestamp(first.instant)} {first.series}: "
-            f"{', '.join(first.features)} ({first.change}). Report this as a defect, with params.yaml and the schema"
+            f"{raw}: {len(result.differences)} of the windows compared ({compared}) changed with "
+            f"the data after their origin; first {first.split} window at "
+            f"{iso_timestamp(first.instant)} {first.series}: "
+            f"{', '.join(first.features)} ({first.change}). "
+            "Report this as a defect, with params.yaml and the schema"
         )
     return f"windows compared bit by bit: {compared}; 0 differ"

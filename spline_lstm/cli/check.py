@@ -3,20 +3,29 @@
 import argparse
 from pathlib import Path
 
+from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.tables.sources import read_source
 
+DESCRIPTION = """\
+Check the files that you write: params.yaml against its rules, the covariate schema against its
+rules, and that the source of the data can be read. Nothing is run or written. An error names the
+key or the JSON path, the rule, and what to do.
+"""
+EXAMPLES = """
+python -m spline_lstm check
+python -m spline_lstm check pipelines/stores
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
-    )
+    add_folder(command)
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Read params.yaml and the schema, and open the source as ingest does; any broken rule is an error."""
+    """Read params.yaml and the schema, and open the source as ingest does."""
     folder: Path = arguments.folder
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)

@@ -1,10 +1,10 @@
-"""Command compare: models, feature modes and seeds as DVC experiments, and the comparison of them."""
+"""Command compare: models, feature modes and seeds as DVC experiments, and their comparison."""
 
 import argparse
 import logging
 import sys
-from pathlib import Path
 
+from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.experiments.comparison import collect
@@ -23,26 +23,41 @@ from spline_lstm.experiments.runs import Run, run_named, runs_of
 
 logger = logging.getLogger("spline_lstm")
 
+DESCRIPTION = """\
+Run every model of compare.models in every feature mode of compare.feature_modes with every seed
+of compare.seeds as a DVC experiment, one after another, and write the comparison:
+metrics/comparison.csv, plots/comparison.md and plots/comparison.html. Finished experiments are
+not run again, so an interrupted comparison resumes. Branch and workspace stay as they are.
+"""
+EXAMPLES = """
+python -m spline_lstm compare --plan
+python -m spline_lstm compare --check
+python -m spline_lstm compare
+python -m spline_lstm compare --redo gru-univariate-s42
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    command.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
-    )
+    add_folder(command)
     choice = command.add_mutually_exclusive_group()
-    choice.add_argument("--plan", action="store_true", help="say what would run, and run nothing")
+    choice.add_argument("--plan", action="store_true", help="show what would run, then exit")
     choice.add_argument(
         "--check",
         action="store_true",
-        help="say whether the table is from this code, and run nothing",
+        help="show whether the committed table is from this code, then exit",
     )
     choice.add_argument(
-        "--redo", metavar="NAME", action="append", default=[], help="run this one again; repeatable"
+        "--redo",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="run this experiment again; repeatable (default: run only what is missing)",
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Run models x feature modes x seeds as DVC experiments, one after another, and write the comparison."""
+    """Run the missing experiments one after another and write the comparison."""
     place = find_place(arguments.folder)
     params = load_params(place.path)
     runs = runs_of(params.compare, place.pipeline)
@@ -61,13 +76,13 @@ def run(arguments: argparse.Namespace) -> str:
             outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
     except KeyboardInterrupt:
         raise ExperimentError(
-            "stopped; branch and workspace are as they were: compare again to go on"
+            "interrupted; branch and workspace are unchanged. Run compare again to resume"
         ) from None
     return finish(place, commit, params, runs, outcome)
 
 
 def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: Outcome) -> str:
-    """Write the comparison where it is not there already, and say what happened.
+    """Write the comparison unless it is up to date, and say what happened.
 
     Raises
     ------
@@ -82,14 +97,18 @@ def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: 
     if outcome.failed:
         named = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise ExperimentError(
-            f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; mend it and compare again"
+            f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; "
+            "fix the cause and run compare again"
         )
     table = place.inside(TABLE)
     if not outcome.done:
         state = "is up to date" if current else "was written again"
-        return f"nothing to run: all {len(runs)} experiments of commit {commit[:10]} are there; {table} {state}"
+        return (
+            f"nothing to run: all {len(runs)} experiments of commit {commit[:10]} exist; "
+            f"{table} {state}"
+        )
     return (
-        f"{len(outcome.done)} experiments run in {clock(outcome.seconds)}, all {len(runs)} are there; "
+        f"{len(outcome.done)} experiments run in {clock(outcome.seconds)}, all {len(runs)} exist; "
         f"{table} and plots/comparison.md written"
     )
 

@@ -1,4 +1,4 @@
-"""Command init: a new pipeline out of a file."""
+"""Command init: a new pipeline from a file."""
 
 import argparse
 from pathlib import Path
@@ -7,51 +7,87 @@ from spline_lstm.scaffold.column_roles import Wishes
 from spline_lstm.scaffold.read_text import SEPARATORS
 from spline_lstm.scaffold.write_folder import Given, scaffold
 
+DESCRIPTION = """\
+Look at a CSV or Parquet file and write a pipeline for it: pipelines/NAME with params.yaml, the
+schema of the columns, and dvc.yaml. What was found is printed with the reason. What the file
+leaves open is an error that names the option to give.
+"""
+EXAMPLES = """
+python -m spline_lstm init demand --csv demand.csv
+python -m spline_lstm init demand --csv demand.csv --target sold --series store --frequency 1h
+python -m spline_lstm init etth1 --csv ETTh1.csv --params pipelines/ett/ot-24.yaml \\
+    --schema pipelines/ett/ot.json
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument(
-        "name", metavar="NAME", help="name of the pipeline: letters, digits, - and _"
+        "name", metavar="NAME", help="name of the pipeline folder: letters, digits, - and _"
     )
     command.add_argument(
-        "--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file"
+        "--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file with the data"
     )
     command.add_argument(
-        "--params", type=Path, metavar="FILE", help="take the params from this file; propose none"
+        "--params",
+        type=Path,
+        metavar="FILE",
+        help="take the params from this file (default: proposed from the data)",
     )
     command.add_argument(
-        "--schema", type=Path, metavar="FILE", help="take the schema from this file; propose none"
+        "--schema",
+        type=Path,
+        metavar="FILE",
+        help="take the schema from this file (default: proposed from the data)",
     )
-    command.add_argument("--timestamp", metavar="COL", help="column of the timestamps")
+    command.add_argument(
+        "--timestamp", metavar="COL", help="column of the timestamps (default: found in the file)"
+    )
     command.add_argument(
         "--target",
         metavar="COL",
         action="append",
         default=[],
-        help="column to forecast; repeatable",
+        help="column to forecast; repeatable (default: found in the file)",
     )
-    command.add_argument("--series", metavar="COL", help="column that tells series apart")
-    command.add_argument("--frequency", metavar="F", help="step of the regular grid: 5min, 1h, 1D")
+    command.add_argument(
+        "--series",
+        metavar="COL",
+        help="column that identifies the series (default: found in the file)",
+    )
+    command.add_argument(
+        "--frequency",
+        metavar="F",
+        help="step of the regular grid: 5min, 1h, 1D (default: found in the timestamps)",
+    )
     command.add_argument(
         "--timestamp-format",
         metavar="FORM",
-        help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ...",
+        help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ... (default: found in the file)",
     )
     command.add_argument(
-        "--separator", metavar="C", choices=tuple(SEPARATORS), help="character between columns"
+        "--separator",
+        metavar="C",
+        choices=tuple(SEPARATORS),
+        help="character between columns (default: found in the file)",
     )
-    command.add_argument("--decimal", metavar="C", choices=(".", ","), help="decimal mark")
+    command.add_argument(
+        "--decimal",
+        metavar="C",
+        choices=(".", ","),
+        help="decimal mark (default: found in the file)",
+    )
     command.add_argument(
         "--missing",
         metavar="TEXT",
         action="append",
         default=[],
-        help="text or number that means missing; repeatable",
+        help="text or number that means missing; repeatable (default: found in the file)",
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the folder, and say what was decided and why."""
+    """Write the folder; returns what was decided and why."""
     wishes = Wishes(
         timestamp=arguments.timestamp,
         targets=tuple(arguments.target),

@@ -1,4 +1,4 @@
-"""Command predict: forecasts from raw history with an exported file, in a process without JAX or TensorFlow."""
+"""Command predict: forecasts from raw history with an exported file, without JAX or TensorFlow."""
 
 import argparse
 from pathlib import Path
@@ -13,38 +13,49 @@ from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
 
+DESCRIPTION = """\
+Forecast the rows that follow a table of raw history, with an exported file. The output is CSV:
+series, timestamp, the forecast of each target and the bounds of its prediction intervals. Needs
+neither JAX nor TensorFlow.
+"""
+EXAMPLES = """
+python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv
+python -m spline_lstm predict models/edge/model.tflite data/raw/series.csv --output forecast.csv
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument(
-        "model", type=Path, metavar="MODEL", help="exported file: models/edge/model.onnx or .tflite"
+        "model", type=Path, metavar="MODEL", help="exported file, .onnx or .tflite"
     )
     command.add_argument(
-        "history", type=Path, metavar="HISTORY", help="raw rows, CSV or Parquet, up to the forecast"
+        "history", type=Path, metavar="HISTORY", help="raw rows up to the forecast, CSV or Parquet"
     )
     command.add_argument(
         "--future",
         type=Path,
         metavar="FILE",
-        help="columns that are known in advance, of the rows to forecast",
+        help="rows to forecast with their known_future columns, CSV or Parquet (default: none)",
     )
     command.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the CSV there instead of printing it"
+        "--output", type=Path, metavar="FILE", help="write the CSV to this file (default: print it)"
     )
     command.add_argument(
         "--preprocessor",
         type=Path,
         metavar="FILE",
-        help="default: preprocessor.json beside the folder of MODEL",
+        help="preprocessor.json of the model (default: the one next to the folder of MODEL)",
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Forecast; the CSV, or where it was written."""
+    """Forecast; returns the CSV, or the path that it was written to."""
     model: Path = arguments.model
     if model.suffix not in MODEL_SUFFIXES:
         raise UsageError(
-            f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; name an exported one, models/edge/model.onnx"
+            f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; "
+            "name an exported one, models/edge/model.onnx"
         )
     if arguments.output is not None:
         _check_output(arguments.output)
@@ -65,7 +76,7 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _check_output(path: Path) -> None:
-    """Before the work: a misspelt folder is not made."""
+    """Refuse a misspelt folder before the work."""
     if not path.parent.is_dir():
         raise UsageError(
             f"--output {path}: there is no folder {path.parent}; make it or name another"
@@ -76,10 +87,11 @@ def _check_output(path: Path) -> None:
 
 def _preprocessor_of(model: Path) -> Path:
     path = model.parent.parent / "preprocessor.json"
-    # A model that is missing itself is told of when it is opened.
+    # A missing model is reported when it is opened.
     if model.is_file() and not path.is_file():
         raise ArtifactError(
-            f"{path} is missing; name the one that the model was trained behind with --preprocessor, or run `dvc repro`"
+            f"{path} is missing; name the one that the model was trained with (--preprocessor), "
+            "or run `dvc repro`"
         )
     return path
 

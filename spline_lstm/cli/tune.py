@@ -1,10 +1,11 @@
-"""Command tune: search better hyperparameters."""
+"""Command tune: search for better hyperparameters."""
 
 import argparse
 import logging
 import sys
 from pathlib import Path
 
+from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.artifacts import read_preprocessor
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
@@ -20,21 +21,34 @@ from spline_lstm.windows.windows import load_windows
 DATABASE = Path(".cache/tuning/study.db")
 logger = logging.getLogger("spline_lstm")
 
+DESCRIPTION = """\
+Search for better hyperparameters of the model type in params.yaml, in the ranges of
+configs/catalog.yaml. Trials train on the training split and are judged by the validation loss;
+the test split is not used. The best values are written as a patch, plots/tuning.patch, the trials
+as metrics/tuning.csv. An interrupted search resumes.
+"""
+EXAMPLES = """
+python -m spline_lstm tune --trials 20
+git apply plots/tuning.patch
+"""
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    add_folder(command)
     command.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="pipeline folder (default: this one)"
-    )
-    command.add_argument(
-        "--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)"
+        "--trials",
+        type=int,
+        default=20,
+        metavar="N",
+        help="trials in total, an interrupted search included",
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Search better hyperparameters on training and validation data; write them as a patch of params.yaml."""
+    """Search on training and validation data; write the best values as a patch of params.yaml."""
     if arguments.trials < 1:
-        raise UsageError(f"--trials {arguments.trials}: at least 1")
+        raise UsageError(f"--trials {arguments.trials}: must be at least 1")
     place = find_place(arguments.folder)
     folder = place.path
     params = load_params(folder)
@@ -51,7 +65,7 @@ def run(arguments: argparse.Namespace) -> str:
     logger.setLevel(logging.INFO)
     if not problem.defaults_fit:
         logger.info(
-            "the defaults of %s (%s) do not fit the other params and are no trial",
+            "the defaults of %s (%s) do not fit the other params and are skipped",
             CATALOG,
             params.model.type,
         )
@@ -63,14 +77,23 @@ def run(arguments: argparse.Namespace) -> str:
     )
     changed = write(folder, place.inside("params.yaml"), trials)
     first, best = trials[0], best_of(trials)
-    told = f"{len(trials)} trials in {place.inside(TABLE)}; lowest validation loss {best.loss:.6g} (trial {best.number})"
+    told = (
+        f"{len(trials)} trials in {place.inside(TABLE)}; "
+        f"lowest validation loss {best.loss:.6g} (trial {best.number})"
+    )
     if not changed:
-        return f"{told}: the params as they are; nothing to change"
+        return f"{told}: that of the current params; nothing to change"
     patch = place.inside(PATCH)
-    return f"{told}, {first.loss:.6g} with the params as they are; look at {patch}, then: git apply {patch}"
+    return (
+        f"{told}, {first.loss:.6g} with the current params; "
+        f"look at {patch}, then run: git apply {patch}"
+    )
 
 
 def line_of(trial: Trial) -> str:
     """One progress line."""
     choice = ", ".join(f"{key.split('.')[1]} {value}" for key, value in trial.choice.values.items())
-    return f"trial {trial.number} {trial.state} after {len(trial.losses)} epochs: {trial.loss:.6g} ({choice})"
+    return (
+        f"trial {trial.number} {trial.state} after {len(trial.losses)} epochs: "
+        f"{trial.loss:.6g} ({choice})"
+    )

@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_branch_workspace_and_no_process(story):
     assert (
         story["interrupted"]
         .splitlines()[-1]
-        .startswith("20 experiments: stopped; branch and workspace are as they")
+        .startswith("20 experiments: interrupted; branch and workspace are unchanged")
     )
 
 

@@ -1,0 +1,44 @@
+"""Command show: the experiments of a pipeline as a table."""
+
+import argparse
+
+from spline_lstm.cli.arguments import add_folder
+from spline_lstm.core.params import load_params
+from spline_lstm.experiments.git import find_place
+from spline_lstm.experiments.show import as_csv, as_text, read_rows
+
+DESCRIPTION = """\
+List the experiments of a pipeline: what each changed in params.yaml, its errors on the test
+split, and latency and size of its exported file (compare.format of params.yaml). The commit that
+they started from is listed with them. The lowest RMSE comes first.
+"""
+EXAMPLES = """
+python -m spline_lstm show                   # experiments of the newest commit that has any
+python -m spline_lstm show --all             # experiments of every commit
+python -m spline_lstm show --csv > experiments.csv
+"""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    add_folder(command)
+    command.add_argument(
+        "--all", action="store_true", help="experiments of every commit, not only of the newest"
+    )
+    command.add_argument(
+        "--csv", action="store_true", help="print CSV with all digits, not an aligned table"
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Return the table; one sentence if there is no experiment."""
+    place = find_place(arguments.folder)
+    file_format = load_params(place.path).compare.format
+    rows = read_rows(place, file_format, every_commit=arguments.all)
+    if not rows:
+        params = place.inside("params.yaml")
+        return (
+            f"{params}: no experiments of this pipeline yet; "
+            "start one with `dvc exp run --temp --name NAME -S KEY=VALUE`"
+        )
+    return as_csv(rows) if arguments.csv else as_text(rows)

@@ -1,0 +1,200 @@
+"""The experiments of a pipeline as a table: what was changed and what came of it.
+
+Everything is read from ``dvc exp show --json``, which keeps the types of params (``dvc.api`` turns
+a seed of 0 into 0.0).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spline_lstm.experiments.git import Place, experiments, git
+from spline_lstm.experiments.results import exp_show
+from spline_lstm.reporting.formatting import number
+
+# Column -> metrics file and keys; the two last are those of an exported file.
+COLUMNS = {
+    "RMSE": ("evaluate", "rmse"),
+    "MASE": ("evaluate", "mase"),
+    "skill": ("evaluate", "skill"),
+    "p95 (ms)": ("latency", "{format}", "p95_ms"),
+    "size (MB)": ("latency", "{format}", "size_mb"),
+}
+DIGITS_OF_COMMIT = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment, or the commit that experiments start from.
+
+    Attributes
+    ----------
+    commit : that the experiment starts from
+    name : of the experiment; "" for the commit itself
+    changed : params of the pipeline that differ from the commit, dotted key -> value; None: removed
+    metrics : column -> value, None where it was not measured
+    """
+
+    commit: str
+    name: str
+    changed: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+
+
+def read_rows(place: Place, file_format: str, *, every_commit: bool) -> list[Row]:
+    """The experiments of a pipeline, those of the newest commit first, each with its commit.
+
+    Parameters
+    ----------
+    place : Place
+    file_format : str
+        Exported file whose latency and size count: onnx or tflite.
+    every_commit : bool
+        Whether experiments of all commits count, or only those of the newest commit that has any.
+
+    Returns
+    -------
+    list of Row
+        For each commit its experiments by RMSE, and among them the commit itself. Empty if the
+        pipeline has no experiment.
+    """
+    rows: list[Row] = []
+    for commit in experiment_commits(place):
+        (shown,) = (entry for entry in exp_show(place, commit) if entry["rev"] == commit)
+        found = rows_of_commit(shown, place, file_format)
+        rows += found
+        if found and not every_commit:
+            break
+    return rows
+
+
+def experiment_commits(place: Place) -> list[str]:
+    """Commits that have experiments, of any pipeline of the repository, newest first."""
+    refs = git(place.root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    parts = [ref.split("/") for ref in refs]
+    # refs/exps/<two digits>/<the rest>/<name>; DVC keeps others below refs/exps/exec and celery.
+    commits = {part[2] + part[3] for part in parts if len(part) == 5 and len(part[2]) == 2}
+    if not commits:
+        return []
+    ordered = git(place.root, "rev-list", "--topo-order", "--ignore-missing", *sorted(commits))
+    return [commit for commit in ordered.splitlines() if commit in commits]
+
+
+def rows_of_commit(shown: Mapping[str, Any], place: Place, file_format: str) -> list[Row]:
+    """A commit of ``dvc exp show --json`` and its experiments of this pipeline, by RMSE.
+
+    Empty if the commit has no experiment of this pipeline.
+    """
+    commit = shown["rev"]
+    base = shown["data"] or {}
+    finished = experiments(place, commit)
+    rows = [
+        Row(commit, revision["name"], changed, _metrics(revision["data"], place, file_format))
+        for experiment in shown["experiments"] or ()
+        for revision in experiment["revs"] or ()
+        # DVC shows a failed experiment with the metrics of its commit; it has no reference in git.
+        if finished.get(revision["name"]) == revision["rev"]
+        and (changed := _changed(base, revision["data"], place)) is not None
+    ]
+    if not rows:
+        return []
+    return sorted([Row(commit, "", {}, _metrics(base, place, file_format)), *rows], key=_key)
+
+
+def _key(row: Row) -> tuple[bool, float, str]:
+    rmse = row.metrics["RMSE"]
+    return rmse is None, rmse or 0.0, row.name
+
+
+def _changed(
+    base: Mapping[str, Any], data: Mapping[str, Any], place: Place
+) -> dict[str, Any] | None:
+    """Params of the pipeline that differ; None if only those of other pipelines do."""
+    own = place.inside("params.yaml")
+    differences = {}
+    for path in {*(base.get("params") or {}), *(data.get("params") or {})}:
+        before, after = _flat_params(base, path), _flat_params(data, path)
+        differences[path] = {
+            key: after.get(key)
+            for key in [*after, *(key for key in before if key not in after)]
+            if key not in before or key not in after or before[key] != after[key]
+        }
+    mine = differences.pop(own, {})
+    return None if not mine and any(differences.values()) else mine
+
+
+def _flat_params(data: Mapping[str, Any], path: str) -> dict[str, Any]:
+    content = ((data.get("params") or {}).get(path) or {}).get("data") or {}
+    return dict(_flat(content, ""))
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _metrics(data: Mapping[str, Any], place: Place, file_format: str) -> dict[str, float | None]:
+    def value(file: str, *keys: str) -> float | None:
+        path = place.inside(f"metrics/{file}.json")
+        content = ((data.get("metrics") or {}).get(path) or {}).get("data")
+        for key in keys:
+            found = key.format(format=file_format)
+            content = content.get(found) if isinstance(content, Mapping) else None
+        return None if content is None else float(content)
+
+    return {column: value(*keys) for column, keys in COLUMNS.items()}
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The table for a terminal, one paragraph per commit."""
+    commits = list(dict.fromkeys(row.commit for row in rows))
+    return "\n\n".join(
+        _paragraph(commit, [row for row in rows if row.commit == commit]) for commit in commits
+    )
+
+
+def _paragraph(commit: str, rows: Sequence[Row]) -> str:
+    head = ("experiment", *COLUMNS, "changed params")
+    lines = [head, *(_texts(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    title = f"Experiments of commit {commit[:DIGITS_OF_COMMIT]}, lowest RMSE first"
+    return "\n".join([title, *(_line(line, widths) for line in lines)])
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    name = row.name or "(the commit)"
+    return (name, *(number(row.metrics[column]) for column in COLUMNS), _settings(row.changed))
+
+
+def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """Names and params to the left, numbers to the right."""
+    first, *numbers, last = texts
+    cells = [text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True)]
+    return "  ".join([first.ljust(widths[0]), *cells, last]).rstrip()
+
+
+def _settings(changed: Mapping[str, Any]) -> str:
+    """``key=value`` of each param, as ``dvc exp run -S`` takes it."""
+    return " ".join(f"{key}={_setting(value)}" for key, value in changed.items()) or "-"
+
+
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The same table as CSV with all digits; missing values are empty."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("commit", "experiment", *COLUMNS, "changed params"))
+    for row in rows:
+        settings = _settings(row.changed) if row.changed else ""
+        values = (row.metrics[column] for column in COLUMNS)
+        table.writerow((row.commit, row.name, *values, settings))
+    return out.getvalue().rstrip("\n")
