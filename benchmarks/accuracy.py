@@ -16,12 +16,11 @@ import numpy as np
 
 from spline_lstm.core.params import Params, parse_params
 from spline_lstm.core.schema import load_schema
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
-from spline_lstm.training.architecture import model_config
 from spline_lstm.training.loop import train
 from spline_lstm.windows.windows import Windows, make_windows
 

@@ -16,9 +16,8 @@ from spline_lstm.core.artifacts import content_id, write_arrays, write_bytes
 from spline_lstm.core.params import load_params
 from spline_lstm.export.export_all import export_all
 from spline_lstm.export.golden import Golden
-from spline_lstm.export.shapes import weight_shapes
 from spline_lstm.export.spec import EdgeSpec
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.saved_model import SavedModel
 
 CASES = [(kind, features) for kind in ("lstm", "gru", "attention_lstm") for features in (1, 8)]

@@ -15,8 +15,7 @@ from spline_lstm.export.export_all import export_all
 from spline_lstm.export.formats import ExportedModel, conversion
 from spline_lstm.export.golden import Golden, answers, differences, load_golden
 from spline_lstm.export.sessions import session_of
-from spline_lstm.export.shapes import input_shapes, output_shapes
-from spline_lstm.export.spec import EdgeSpec, load_spec
+from spline_lstm.export.spec import EdgeSpec, input_shapes, load_spec, output_shapes
 
 
 def main(folder: Path) -> str:

@@ -5,12 +5,11 @@ from pathlib import Path
 from spline_lstm.core.artifacts import read_preprocessor, write_metrics, write_text
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.stage import run_stage
+from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
-from spline_lstm.training.architecture import model_config
 from spline_lstm.training.checkpoints import checkpoint_of_run
-from spline_lstm.training.epoch_clock import EpochClock
-from spline_lstm.training.loop import Epoch, Trained, train, training_curve
+from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, training_curve
 from spline_lstm.windows.windows import load_windows
 
 MODEL = ("best.safetensors", "last.safetensors", "model.json")
@@ -59,7 +58,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
         preprocessor_run_id=preprocessor["run_id"],
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
-    write_metrics(folder / "metrics/train_time.json", clock.figures())
+    write_metrics(folder / "metrics/train_time.json", clock.times())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
         f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "

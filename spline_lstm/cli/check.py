@@ -6,6 +6,7 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
+from spline_lstm.models.types import check_types
 from spline_lstm.tables.sources import read_source
 
 DESCRIPTION = """\
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Read params.yaml and the schema, and open the source as ingest does."""
     folder: Path = arguments.folder
     params = load_params(folder)
+    check_types(params)
     schema = load_schema(folder / params.data.schema_file)
     read_source(params.data.source, folder)
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"

@@ -20,6 +20,7 @@ from spline_lstm.experiments.git import (
 )
 from spline_lstm.experiments.processes import ended_as_by_ctrl_c
 from spline_lstm.experiments.runs import Run, run_named, runs_of
+from spline_lstm.models.types import check_types
 
 logger = logging.getLogger("spline_lstm")
 
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Run the missing experiments one after another and write the comparison."""
     place = find_place(arguments.folder)
     params = load_params(place.path)
+    check_types(params)
     runs = runs_of(params.compare, place.pipeline)
     if arguments.check:
         return check_code(place)

@@ -14,6 +14,8 @@ from spline_lstm.core.timestamps import parse_frequency, parse_instant
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
 Count = Annotated[int, Field(ge=1)]
+# A type of model by name; `spline_lstm.models.types` tells which ones there are.
+TypeName = Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=40)]
 
 
 class Section(pydantic.BaseModel):
@@ -122,7 +124,7 @@ class WindowParams(Section):
 class ModelParams(Section):
     """Architecture of the recurrent network (stage train-flax-rnn)."""
 
-    type: Literal["lstm", "gru", "attention_lstm"]
+    type: TypeName
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)]
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     normalization: Literal["none", "last", "revin"]
@@ -248,7 +250,7 @@ class BacktestParams(Section):
 class CompareParams(Section):
     """The matrix of experiments and what decides among them (command compare)."""
 
-    models: Annotated[tuple[Literal["lstm", "gru", "attention_lstm"], ...], Field(min_length=1)]
+    models: Annotated[tuple[TypeName, ...], Field(min_length=1)]
     feature_modes: Annotated[tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
     format: Literal["onnx", "tflite"]

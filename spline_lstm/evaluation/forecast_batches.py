@@ -100,7 +100,7 @@ def spread_of(model: SavedModel, windows: Windows, batch: Batch) -> Values | Non
     """Standard deviation of the point forecasts of an ensemble's members, data units; None for a single network."""
     if model.config.ensemble_size == 1:
         return None
-    spread = model.predict_spread(*inputs_of(model, batch))
+    spread = model.predict_ensemble_std(*inputs_of(model, batch))
     # A length, which has no origin: only the scale of the scores counts.
     return windows.to_data_units(spread, batch.series) - windows.to_data_units(
         np.zeros_like(spread), batch.series

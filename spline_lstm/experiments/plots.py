@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.results import nan_last, number
 from spline_lstm.experiments.winners import Cell
-from spline_lstm.reporting.style import BLUE, GREEN, GREY, ORANGE, house_style, save_png
+from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.reporting.style import GREY, house_style, save_png
 
-COLOURS = {"lstm": BLUE, "gru": ORANGE, "attention_lstm": GREEN}
 MARKERS = {"univariate": "o", "multivariate": "s"}
 # Share of a step by which the points of the first and the last cell stand aside.
 DODGE = 0.25
@@ -100,7 +100,7 @@ def _by_step(axes: Axes, result: Comparison) -> None:
 
 
 def _colour(cell: Cell) -> str:
-    return COLOURS[cell.records[0].run.model_type]
+    return MODEL_TYPES[cell.records[0].run.model_type].colour
 
 
 def _dashes(cell: Cell) -> Any:

@@ -10,10 +10,10 @@ import onnx
 from spline_lstm.core.errors import ExportError
 from spline_lstm.export.formats import INPUT_TYPES, METADATA_KEY, ExportedModel, conversion
 from spline_lstm.export.onnx_canonical import order_onnx
-from spline_lstm.export.shapes import input_shapes, output_shapes
-from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.spec import EdgeSpec, input_shapes, output_shapes
 from spline_lstm.export.tf_import import load_tensorflow, load_tf2onnx
 from spline_lstm.export.tf_twin import build_twin
+from spline_lstm.models.types import MODEL_TYPES
 
 RECURRENT = ("LSTM", "GRU")
 CONTROL_FLOW = ("Loop", "Scan", "If")
@@ -89,8 +89,9 @@ def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 def _check_operators(operators: Counter[str], spec: EdgeSpec) -> None:
     config = spec.config
-    expected = "GRU" if config.model_type == "gru" else "LSTM"
-    count = len(config.hidden) * (2 if config.bidirectional else 1) * config.ensemble_size
+    cell = MODEL_TYPES[config.model_type].cell
+    expected = cell.operator if cell else ""
+    count = len(config.hidden) * config.directions * config.ensemble_size
     loops = {name: operators[name] for name in CONTROL_FLOW if operators[name]}
     found = {name: operators[name] for name in RECURRENT if operators[name]}
     if loops or found != {expected: count}:

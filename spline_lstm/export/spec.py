@@ -1,8 +1,11 @@
-"""All that the export of a forecaster needs, read from a pipeline folder without JAX or TensorFlow."""
+"""All that the export of a forecaster needs, read from a pipeline folder without JAX or TensorFlow.
+
+Also which models can be exported, and the shapes of the inputs and outputs of their files.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +16,39 @@ from safetensors.numpy import load
 
 from spline_lstm.core.artifacts import content_id, read_json, read_preprocessor
 from spline_lstm.core.errors import ArtifactError, ExportError
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
-from spline_lstm.export.shapes import check_exportable, input_shapes, output_shapes, weight_shapes
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.types import MODEL_TYPES
+
+# Options of a ModelConfig that are words, and the values that the exported graphs compute; see
+# `ModelType.exported` for the type of the model.
+WORDS = {
+    "normalization": ("none", "last", "revin"),
+    "decoder": ("dense", "segments"),
+    "channels": ("mixed", "independent"),
+    "output": ("value", "probability"),
+}
+COMPUTED = {
+    *WORDS, "model_type", "hidden", "dropout", "lookback", "horizon", "features", "targets",
+    "target_indices", "segment", "bidirectional", "layer_norm", "quantiles", "ensemble_size",
+    "future_features", "static_sizes", "static_dims",
+    "categories", "category_sizes", "category_dims",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class EdgeSpec:
-    """A trained forecaster and the scaler in front of it.
+    """A trained forecaster and the scaler of its inputs.
 
     Attributes
     ----------
     config : ModelConfig
-    run_id, preprocessor_run_id : content ids of the model and of the preprocessor it was trained behind
+    run_id, preprocessor_run_id : content ids of the model and of its preprocessor
     frequency_ns : step of the grid
     center, scale : [F_total] float64, data units; z = (x - center) / scale
-    weights : name -> float32 array, as in best.safetensors; with a leading member axis in an ensemble
+    weights : name -> float32 array, as in best.safetensors; with a leading member axis in an
+        ensemble
     statics : static covariate -> texts of the ids 1, 2, ...; id 0 is unknown
     categories : categorical feature -> the same
     """
@@ -58,7 +78,7 @@ class EdgeSpec:
         return self.scale[list(self.config.target_indices)]
 
     def metadata(self) -> dict[str, Any]:
-        """What a reader of an exported file must know to feed it; the same in every format."""
+        """What a user of an exported file must know to feed it; the same in every format."""
         config = self.config
         axes = {
             HISTORY: "[batch, lookback, features] float32, data units",
@@ -90,6 +110,52 @@ class EdgeSpec:
         return json.dumps(self.metadata(), ensure_ascii=False)
 
 
+def check_exportable(config: ModelConfig) -> None:
+    """Raise ExportError if the model has a type, an option or a value that has no exported form."""
+    words = {"model_type": [name for name, entry in MODEL_TYPES.items() if entry.exported], **WORDS}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.name not in COMPUTED and value != item.default:
+            raise ExportError(
+                f"the option {item.name} {value} of the model has no exported form; "
+                "train without it"
+            )
+        if item.name in words and value not in words[item.name]:
+            key = {"model_type": "type"}.get(item.name, item.name)
+            raise ExportError(
+                f"model.{key} {value} has no exported form; "
+                f"use one of {', '.join(words[item.name])}"
+            )
+    if config.output == "probability" and config.normalization != "none":
+        raise ExportError(
+            "a probability (train.loss bce) with model.normalization "
+            f"{config.normalization} has no exported form; set model.normalization to none"
+        )
+    if config.bidirectional and config.decoder == "segments":
+        raise ExportError(
+            "model.bidirectional true with model.decoder segments has no exported form; use dense"
+        )
+
+
+def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of one window of each input, in their order; the batch axis comes before it.
+
+    history [lookback, F_total], future [horizon, F_future], static [n_static].
+    """
+    shapes: dict[str, tuple[int, ...]] = {HISTORY: (config.lookback, len(config.features))}
+    if config.future_features:
+        shapes[FUTURE] = (config.horizon, len(config.future_features))
+    if config.static_sizes:
+        shapes[STATIC] = (len(config.static_sizes),)
+    return shapes
+
+
+def output_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """As `input_shapes`: forecast [horizon, F_target], quantiles [horizon, F_target, levels]."""
+    point = (config.horizon, len(config.targets))
+    return {FORECAST: point} | ({QUANTILES: (*point, config.levels)} if config.quantiles else {})
+
+
 def load_spec(folder: Path) -> EdgeSpec:
     """The trained forecaster of a pipeline folder, with its best weights.
 
@@ -100,22 +166,23 @@ def load_spec(folder: Path) -> EdgeSpec:
     ExportError
         An option of the model or of its scaler has no exported form.
     """
-    path, behind = folder / "models/rnn/model.json", folder / "models/preprocessor.json"
-    content, preprocessor = read_json(path), read_preprocessor(behind)
+    path, constants = Pipeline(folder).model, Pipeline(folder).preprocessor
+    content, preprocessor = read_json(path), read_preprocessor(constants)
     try:
         config = ModelConfig.from_json(content)
-        run_id, trained_behind = content["run_id"], content["preprocessor_run_id"]
-        center, scale = global_scaling(preprocessor, behind)
+        run_id, trained_with = content["run_id"], content["preprocessor_run_id"]
+        center, scale = global_scaling(preprocessor, constants)
         preprocessor_run_id, features = preprocessor["run_id"], tuple(preprocessor["features"])
         frequency_ns, statics, categories = (
             preprocessor[key] for key in ("frequency_ns", "statics", "categories")
         )
     except KeyError as error:
-        raise ArtifactError(f"{path} or {behind} lacks {error}; run `dvc repro`") from None
-    if trained_behind != preprocessor_run_id or features != config.features:
+        raise ArtifactError(f"{path} or {constants} lacks {error}; run `dvc repro`") from None
+    if trained_with != preprocessor_run_id or features != config.features:
         raise ArtifactError(
-            f"{path} was trained behind preprocessor {trained_behind} with the features {list(config.features)}, but "
-            f"{behind} is {preprocessor_run_id} with {list(features)}; run `dvc repro`"
+            f"{path} was trained with preprocessor {trained_with} and the features "
+            f"{list(config.features)}, but {constants} is {preprocessor_run_id} with "
+            f"{list(features)}; run `dvc repro`"
         )
     check_exportable(config)
     statics = _as_tuples(list(statics.items())[: len(config.static_sizes)])
@@ -123,16 +190,16 @@ def load_spec(folder: Path) -> EdgeSpec:
     if not set(config.future_features) <= set(features) or sizes != config.static_sizes:
         raise ArtifactError(
             f"{path} has the future features {list(config.future_features)} and static ids up to "
-            f"{list(config.static_sizes)}, but {behind} has the features {list(features)} and {list(sizes)} ids; "
-            "run `dvc repro`"
+            f"{list(config.static_sizes)}, but {constants} has the features {list(features)} and "
+            f"{list(sizes)} ids; run `dvc repro`"
         )
     categories = _as_tuples((name, texts) for name, texts in categories.items() if name in features)
-    weights_path = folder / "models/rnn/best.safetensors"
+    weights_path = Pipeline(folder).best_weights
     weights = _read_weights(
-        weights_path, config, expected_id=run_id, preprocessor_run_id=trained_behind
+        weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
     )
     return EdgeSpec(
-        config, run_id, trained_behind, frequency_ns, center, scale, weights, statics, categories
+        config, run_id, trained_with, frequency_ns, center, scale, weights, statics, categories
     )
 
 
@@ -148,15 +215,15 @@ def global_scaling(
     Raises
     ------
     ExportError
-        Each series has a scaling of its own: a file does not know which series it is asked about.
+        Each series has its own scaling, but an exported file does not know the series of a window.
     """
     center, scale = (
         np.array(preprocessor["scaler"][key], np.float64) for key in ("center", "scale")
     )
     if center.ndim != 1:
         raise ExportError(
-            f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file scales every history "
-            "alike; set preprocess.scaler_scope to global and train again"
+            f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file "
+            "scales every history alike; set preprocess.scaler_scope to global and train again"
         )
     return center, scale
 
@@ -179,8 +246,8 @@ def _read_weights(
         wrong = sorted(
             name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)
         )
-        found, needed = ({name: part.get(name) for name in wrong} for part in (shapes, expected))
+        found, needed = ({name: each.get(name) for name in wrong} for each in (shapes, expected))
         raise ArtifactError(
-            f"{path} holds {found}, but the config of model.json needs {needed}; run `dvc repro`"
+            f"{path} contains {found}, but the config of model.json needs {needed}; run `dvc repro`"
         )
     return weights

@@ -19,12 +19,10 @@ from spline_lstm.export.tf_recurrence import (
     read_layers,
     unrolled,
 )
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.config import LAYER_NORM_EPSILON, ModelConfig
+from spline_lstm.models.types import MODEL_TYPES
 
 Weights = Mapping[str, Tensor]
-
-# As in spline_lstm.models.layers, which imports JAX.
-EPSILON = 1e-5
 
 
 def network(
@@ -66,7 +64,7 @@ def network(
     else:
         queries = _last(tf, config, states)
     contexts = tf.transpose(queries, [1, 0, 2])
-    if config.model_type == "attention_lstm":
+    if MODEL_TYPES[config.model_type].attention:
         contexts = _attend(tf, weights, tf.transpose(states, [1, 0, 2]), contexts)
     if future is not None and config.decoder == "dense":
         contexts = tf.concat(
@@ -173,7 +171,7 @@ def _encode(
     Where the last state is all that is asked of the top layer, it is the only one that is given.
     """
     run = unrolled if unroll else looped
-    only_last = config.model_type != "attention_lstm" and not config.bidirectional
+    only_last = not (MODEL_TYPES[config.model_type].attention or config.bidirectional)
     layers = read_layers(weights, config)
     backward = read_layers(weights, config, "reverse") if config.bidirectional else []
     states, finals = _beside_vector(tf, steps, vector), []
@@ -253,7 +251,7 @@ def _layer_norm(
     centered = states - tf.reduce_mean(states, axis=2, keepdims=True)
     variance = tf.reduce_mean(centered * centered, axis=2, keepdims=True)
     return (
-        centered * tf.math.rsqrt(variance + EPSILON) * weights[f"norm.{index}.scale"]
+        centered * tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * weights[f"norm.{index}.scale"]
         + weights[f"norm.{index}.bias"]
     )
 

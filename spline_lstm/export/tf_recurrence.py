@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.types import GRU, MODEL_TYPES
 
 # Tensors and variables of TensorFlow, whose import is too slow for annotations.
 Tensor = Any
@@ -54,14 +55,14 @@ def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str
     The gates of a GRU stand in the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a static or
     category embedding has its row 0, the unknown token, before and behind its rows, for ids out of range.
     """
-    arrays = dict(weights)
+    arrays, is_gru = dict(weights), MODEL_TYPES[config.model_type].cell is GRU
     for name, value in weights.items():
         if name.startswith(("static.", "category.")):
             arrays[name] = np.concatenate([value[:1], value, value[:1]])
-        elif config.model_type == "gru" and name.endswith(".recurrent_bias"):
+        elif is_gru and name.endswith(".recurrent_bias"):
             zero = np.zeros_like(value)
             arrays[name] = np.concatenate([zero, zero, value])
-        elif config.model_type == "gru" and name.startswith(("rnn.", "reverse.")):
+        elif is_gru and name.startswith(("rnn.", "reverse.")):
             arrays[name] = _z_r_n(value)
     return arrays
 
@@ -70,7 +71,7 @@ def read_layers(
     tensors: Mapping[str, Tensor], config: ModelConfig, side: str = "rnn"
 ) -> list[Layer]:
     """Layers of a side (rnn or reverse), bottom to top, out of tensors made of `prepared`."""
-    is_gru = config.model_type == "gru"
+    is_gru = MODEL_TYPES[config.model_type].cell is GRU
     return [_layer(tensors, f"{side}.{index}", is_gru) for index in range(len(config.hidden))]
 
 

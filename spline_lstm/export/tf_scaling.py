@@ -24,9 +24,7 @@ from jaxtyping import Float
 
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_recurrence import Tensor
-
-# As in spline_lstm.models.normalization, which imports JAX.
-VARIANCE_FLOOR = 1e-5
+from spline_lstm.models.config import VARIANCE_FLOOR
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, INPUT_TYPES, QUANTILES, STATIC
-from spline_lstm.export.shapes import input_shapes
-from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.spec import EdgeSpec, input_shapes
 from spline_lstm.export.tf_network import network
 from spline_lstm.export.tf_recurrence import Tensor, prepared
 from spline_lstm.export.tf_scaling import TargetLevels, denormalize, normalize, scale_future

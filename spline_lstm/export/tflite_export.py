@@ -8,8 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from spline_lstm.core.errors import ExportError
 from spline_lstm.export.formats import METADATA_KEY, ExportedModel, conversion
-from spline_lstm.export.shapes import input_shapes, output_shapes
-from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.spec import EdgeSpec, input_shapes, output_shapes
 from spline_lstm.export.tf_import import load_tensorflow
 from spline_lstm.export.tf_twin import build_twin
 from spline_lstm.export.tflite_canonical import order_tflite

@@ -419,7 +419,7 @@ class Forecaster:
 
         point, quantiles, spread = data_units(model.predict(*given)), None, None
         if config.ensemble_size > 1:
-            scores = model.predict_spread(*given)
+            scores = model.predict_ensemble_std(*given)
             spread = data_units(scores) - data_units(np.zeros_like(scores))
         if self.intervals_ is not None and self.intervals_.method == QUANTILES:
             levels = np.moveaxis(model.predict_quantiles(*given), 2, 0)

@@ -1,10 +1,26 @@
-"""What a forecaster is built from: architecture, shapes and names. No JAX here."""
+"""What a forecaster is built from: architecture, shapes, names and constants. No JAX here.
+
+Everything that the network and its exported form must agree on has its one definition here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from spline_lstm.core.params import Params
+from spline_lstm.models.types import MODEL_TYPES, check_types
+
+if TYPE_CHECKING:
+    # Only named: the export reads configs, but must not depend on the code of windows.
+    from spline_lstm.windows.windows import Windows
 
 MEDIAN = 0.5
+# Width of the embedding that tells independent channels apart.
+CHANNEL_DIM = 16
+# Keeps layer normalization finite.
+LAYER_NORM_EPSILON = 1e-5
+# Keeps the normalization of a constant window finite.
+VARIANCE_FLOOR = 1e-5
 
 
 @dataclass(frozen=True)
@@ -13,7 +29,7 @@ class ModelConfig:
 
     Attributes
     ----------
-    model_type : lstm, gru or attention_lstm
+    model_type : name of an entry of `MODEL_TYPES`
     hidden : units of each layer, bottom to top
     dropout : share of units dropped between layers and before the head while training
     normalization : none, last or revin
@@ -28,12 +44,14 @@ class ModelConfig:
     layer_norm : normalise the hidden states of each layer
     output : value, or probability (the sigmoid of the network's output)
     quantiles : levels of the forecast, increasing, with 0.5 among them; none: a point forecast
-    ensemble_size : members, whose mean is the forecast; their weights lie along a leading axis where above 1
+    ensemble_size : members, whose mean is the forecast; the weights of several members have a
+        leading member axis
     future_features : names of the features of X_future, in order
     static_sizes : rows of each static embedding, the unknown token (row 0) included
     static_dims : width of each static embedding
     categories : names of the features that hold category ids and enter through an embedding
-    category_sizes, category_dims : rows (the unknown token included) and width of each of these embeddings
+    category_sizes, category_dims : rows (the unknown token included) and width of each of these
+        embeddings
     """
 
     model_type: str
@@ -67,7 +85,7 @@ class ModelConfig:
 
     @property
     def outputs(self) -> int:
-        """Numbers per window that the network gives: horizon * F_target * levels, the level fastest."""
+        """Numbers per window that the network returns: horizon * F_target * levels, levels last."""
         return self.horizon * len(self.targets) * self.levels
 
     @property
@@ -80,6 +98,41 @@ class ModelConfig:
         """Position of the point forecast among the levels."""
         return self.quantiles.index(MEDIAN) if self.quantiles else 0
 
+    @property
+    def directions(self) -> int:
+        """Cells per layer: one, or one for each direction of time."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether the network sees one target at a time."""
+        return self.channels == "independent"
+
+    @property
+    def targets_seen(self) -> int:
+        """Targets that the network sees and forecasts at once."""
+        return 1 if self.is_independent else len(self.targets)
+
+    @property
+    def row_width(self) -> int:
+        """Numbers per row of the lookback that the network sees at once."""
+        return self.width(self.features) - len(self.targets) + self.targets_seen
+
+    @property
+    def step_width(self) -> int:
+        """Numbers per step of the first layer, without the static ones: a row, or its segment."""
+        return self.row_width if self.segment == 1 else self.hidden[0]
+
+    @property
+    def static_width(self) -> int:
+        """Numbers that join every step: the static embeddings and that of the channel."""
+        return sum(self.static_dims) + (CHANNEL_DIM if self.is_independent else 0)
+
+    @property
+    def rows_decoded(self) -> int:
+        """Rows of the horizon that the head forecasts at once: all of them, or a segment."""
+        return self.segment if self.decoder == "segments" else self.horizon
+
     def to_json(self) -> dict[str, Any]:
         """Plain content for JSON."""
         return {
@@ -89,9 +142,9 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ModelConfig":
-        """The config out of the content of model.json.
+        """Read the config from the content of model.json.
 
-        Keys that are no part of it are skipped; options younger than the file take their defaults.
+        Keys that do not belong to it are skipped; options newer than the file get their defaults.
         """
         values: dict[str, Any] = {
             field.name: content[field.name]
@@ -101,6 +154,53 @@ class ModelConfig:
         for key, value in values.items():
             values[key] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
+
+
+def model_config(
+    params: Params, windows: "Windows", preprocessor: Mapping[str, Any]
+) -> ModelConfig:
+    """Architecture from the params, shapes from the windows, embeddings from preprocessing.
+
+    Parameters
+    ----------
+    params : Params
+    windows : Windows
+    preprocessor : mapping
+        Content of models/preprocessor.json.
+
+    Raises
+    ------
+    ParamsError
+        The type of model is unknown, or an option does not go with it.
+    """
+    check_types(params)
+    model = params.model
+    statics, categories = preprocessor["statics_embedded"], preprocessor["features_embedded"]
+    return ModelConfig(
+        model_type=model.type,
+        hidden=model.hidden,
+        dropout=model.dropout,
+        normalization=model.normalization,
+        lookback=windows.lookback,
+        horizon=windows.horizon,
+        features=windows.feature_names,
+        targets=windows.target_names,
+        target_indices=tuple(int(index) for index in windows.arrays.target_indices),
+        segment=model.segment,
+        decoder=model.decoder,
+        channels=model.channels,
+        bidirectional=model.bidirectional,
+        layer_norm=model.layer_norm,
+        output="probability" if params.train.loss == "bce" else "value",
+        quantiles=model.quantiles,
+        ensemble_size=params.train.ensemble_size,
+        future_features=windows.future_names,
+        static_sizes=tuple(item["size"] for item in statics),
+        static_dims=tuple(item["dim"] for item in statics),
+        categories=tuple(item["name"] for item in categories),
+        category_sizes=tuple(item["size"] for item in categories),
+        category_dims=tuple(item["dim"] for item in categories),
+    )
 
 
 def check_shapes(
@@ -129,6 +229,81 @@ def _check(
         return
     given = "is missing" if shape is None else f"has {list(shape)}"
     order = f"; features in order: {', '.join(features)}" if features else ""
+    numbers = ", ".join(map(str, expected))
     raise ValueError(
-        f"{name} must have the shape [batch, {axes}] = [any, {', '.join(map(str, expected))}], but {given}{order}"
+        f"{name} must have the shape [batch, {axes}] = [any, {numbers}], but {given}{order}"
     )
+
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def weight_shapes(config: ModelConfig) -> Shapes:
+    """Name and shape of every weight of a recurrent network.
+
+    The weights of an ensemble have a leading member axis.
+
+    Raises
+    ------
+    ValueError
+        The type of the model has no recurrent cell.
+    """
+    shapes = _input_weights(config) | _recurrent_weights(config) | _decoder_weights(config)
+    if config.ensemble_size > 1:
+        return {name: (config.ensemble_size, *shape) for name, shape in shapes.items()}
+    return shapes
+
+
+def _input_weights(config: ModelConfig) -> Shapes:
+    shapes: Shapes = {}
+    if config.segment > 1:
+        shapes["embedding.kernel"] = (config.segment * config.row_width, config.step_width)
+        shapes["embedding.bias"] = (config.step_width,)
+    if config.is_independent:
+        shapes["channel.table"] = (len(config.targets), CHANNEL_DIM)
+    for kind, sizes, dims in (
+        ("static", config.static_sizes, config.static_dims),
+        ("category", config.category_sizes, config.category_dims),
+    ):
+        tables = zip(sizes, dims, strict=True)
+        shapes |= {f"{kind}.{index}.table": size for index, size in enumerate(tables)}
+    return shapes
+
+
+def _recurrent_weights(config: ModelConfig) -> Shapes:
+    cell = MODEL_TYPES[config.model_type].cell
+    if cell is None:
+        raise ValueError(f"the model type {config.model_type} has no recurrent cell")
+    shapes: Shapes = {}
+    width = config.step_width + config.static_width
+    for index, units in enumerate(config.hidden):
+        blocks = cell.gates * units
+        for side in ("rnn", "reverse")[: config.directions]:
+            shapes[f"{side}.{index}.input_kernel"] = (width, blocks)
+            shapes[f"{side}.{index}.recurrent_kernel"] = (units, blocks)
+            shapes[f"{side}.{index}.bias"] = (blocks,)
+            if cell.recurrent_bias:
+                shapes[f"{side}.{index}.recurrent_bias"] = (units,)
+        width = units * config.directions
+        if config.layer_norm:
+            shapes |= {f"norm.{index}.scale": (width,), f"norm.{index}.bias": (width,)}
+    return shapes
+
+
+def _decoder_weights(config: ModelConfig) -> Shapes:
+    shapes: Shapes = {}
+    context = top = config.hidden[-1] * config.directions
+    if MODEL_TYPES[config.model_type].attention:
+        shapes |= {"attention.key_kernel": (top, top), "attention.key_bias": (top,)}
+        shapes |= {"attention.query_kernel": (top, top), "attention.score_kernel": (top,)}
+        context = 2 * top
+    rows, future = config.rows_decoded, config.width(config.future_features)
+    if config.decoder == "segments":
+        width = config.step_width
+        shapes["position"] = (config.horizon // rows, width)
+        if future:
+            shapes |= {"future.kernel": (rows * future, width), "future.bias": (width,)}
+    else:
+        context += rows * future
+    outputs = rows * config.targets_seen * config.levels
+    return shapes | {"head.kernel": (context, outputs), "head.bias": (outputs,)}

@@ -1,4 +1,4 @@
-"""How JAX is started: device, threads, compilation cache. Must run before the first array is made."""
+"""How JAX is started: device, threads, compilation cache; call before the first array is made."""
 
 import contextlib
 import os
@@ -13,25 +13,25 @@ COMPILATION_CACHE = Path(".cache/jax")
 X86 = ("x86_64", "AMD64")
 X86_FLAGS = (("--xla_cpu_max_isa", "AVX2"),)
 ONEDNN_ISA = ("ONEDNN_MAX_CPU_ISA", "AVX2")
-# XLA ends a process in which a device has waited for another for 40 seconds; these are two days.
+# XLA ends a process if a device has waited 40 seconds for another one; this is two days.
 PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
 
 
 def configure_threads(threads: int) -> None:
-    """Let XLA compute with so many threads on a CPU, and with the instructions that all recent x86 CPUs share.
+    """Set the number of CPU threads of XLA, and the instructions that all recent x86 CPUs share.
 
-    Nothing of it changes a bit of a training; it keeps the machine from doing so:
+    With these settings the weights of a training do not depend on the machine:
 
-    - Batches are shared out over `CPU_SHARES` virtual devices, however many threads and cores there are. One that
-      waits for the other does so for as long as it takes, be the machine busy or asleep.
-    - The thread pool would have one thread per core of the machine, and large matmuls are cut into parts
-      by its size. XLA reads NPROC when its CPU client starts.
+    - Batches are split over `CPU_SHARES` virtual devices, however many threads and cores there are.
+      A device waits for the other one as long as it takes, even if the machine is busy or asleep.
+    - By default the thread pool has one thread per core of the machine, and large matmuls are
+      divided by its size. XLA reads NPROC when its CPU client starts.
     - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer
       (docs/reproducibility.md); XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
-    - oneDNN, which XLA calls for some matmuls, picks its kernels by the CPU as well, whatever XLA compiles for.
-      Its kernels for AVX2 and AVX512 add in different orders.
+    - oneDNN, which XLA calls for some matmuls, also chooses its kernels by the CPU, whatever XLA
+      compiles for. Its kernels for AVX2 and AVX512 add in different orders.
 
-    Where JAX has already made an array, it keeps the devices that it has.
+    If JAX has already made an array, it keeps its devices.
     """
     os.environ["NPROC"] = str(threads)
     os.environ.setdefault(*ONEDNN_ISA)
@@ -45,10 +45,10 @@ def configure_threads(threads: int) -> None:
 
 
 def configure_compilation_cache(folder: Path) -> None:
-    """Keep compiled programs in `folder`/.cache/jax; the results are the same bytes with and without it.
+    """Keep compiled programs in `folder`/.cache/jax; the results are the same without it.
 
-    Where JAX's own variable JAX_COMPILATION_CACHE_DIR names a place, that is taken: the temporary copies of
-    experiments share the programs of one cache.
+    JAX's own variable JAX_COMPILATION_CACHE_DIR takes precedence: the temporary copies of
+    experiments share one cache.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str((folder / COMPILATION_CACHE).resolve()))
@@ -57,5 +57,5 @@ def configure_compilation_cache(folder: Path) -> None:
 
 
 def device_name() -> str:
-    """Kind of the device that JAX picked: cpu, gpu or tpu."""
+    """Kind of the device that JAX chose: cpu, gpu or tpu."""
     return jax.default_backend()

@@ -1,6 +1,7 @@
 """Layers that the forecasters share.
 
-Weights start uniform in +-1/sqrt(inputs) (recurrent layers: units), embeddings and positions normal.
+Weights start uniform in +-1/sqrt(inputs) (recurrent layers: units), embeddings and positions
+normal.
 """
 
 import jax
@@ -8,10 +9,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from spline_lstm.models.config import LAYER_NORM_EPSILON
 from spline_lstm.models.recurrent import GRUState, LSTMState, gru, lstm
 
-EPSILON = 1e-5
-# Share of static ids that training replaces by the unknown token, so that its row is learned, too.
+# Share of ids that training replaces by the unknown token, so that its row is learned, too.
 UNKNOWN_SHARE = 0.05
 
 
@@ -85,7 +86,10 @@ class LayerNorm(nnx.Module):
         """Normalise the last axis."""
         centred = x - x.mean(axis=-1, keepdims=True)
         variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + EPSILON) * self.scale[...] + self.bias[...]
+        return (
+            centred * jax.lax.rsqrt(variance + LAYER_NORM_EPSILON) * self.scale[...]
+            + self.bias[...]
+        )
 
 
 class Attention(nnx.Module):
@@ -114,7 +118,7 @@ class Attention(nnx.Module):
 
 
 class Embedding(nnx.Module):
-    """A vector per category; row 0 is the unknown token, which also stands for ids out of range."""
+    """A vector per category; row 0 is the unknown token, also used for ids out of range."""
 
     def __init__(self, size: int, width: int, *, key: PRNGKeyArray) -> None:
         self.table = nnx.Param(jax.random.normal(key, (size, width)))
@@ -122,7 +126,7 @@ class Embedding(nnx.Module):
     def __call__(
         self, ids: Int[Array, "batch *rows"], *, keys: PRNGKeyArray | None = None
     ) -> Float[Array, "batch *rows width"]:
-        """Rows of the ids; with `keys`, one per window, some windows are taken for unknown."""
+        """Rows of the ids; with `keys`, one per window, the ids of some windows become unknown."""
         known = (ids >= 0) & (ids < self.table.shape[0])
         if keys is not None:
             hidden = jax.vmap(lambda key: jax.random.bernoulli(key, UNKNOWN_SHARE))(keys)
@@ -133,9 +137,10 @@ class Embedding(nnx.Module):
 def dropout(
     x: Float[Array, "steps batch units"], rate: float, *, keys: PRNGKeyArray | None
 ) -> Float[Array, "steps batch units"]:
-    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014); no keys, no change.
+    """Zero a share of `x` and scale the rest by 1 / (1 - rate) (Srivastava et al., JMLR 2014).
 
-    There is a key for each window, so that what is dropped does not depend on how a batch is shared out.
+    There is a key for each window, so that what is dropped does not depend on how a batch is split
+    over devices. Without keys `x` stays as it is.
     """
     if rate == 0.0 or keys is None:
         return x
@@ -145,7 +150,7 @@ def dropout(
 
 
 def fold_each(keys: PRNGKeyArray | None, number: int) -> PRNGKeyArray | None:
-    """Other keys for another purpose; none for none."""
+    """Derive keys for another purpose; None stays None."""
     return (
         None
         if keys is None

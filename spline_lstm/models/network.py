@@ -1,14 +1,18 @@
-"""What all types of model share: one network whose parts the config selects.
+"""The recurrent networks: one network whose components the config selects, and its three types.
 
 ::
 
     X --normalize--> steps --recurrent layers--> states --decode--> head --denormalize--> forecast
-         per window   rows, or segments of rows           one vector, or one per segment of the horizon
-                      through a linear layer and relu
+         per window   rows, or segments of rows           one vector, or one per segment
+                      through a linear layer and relu     of the horizon
 
-Segments, and decoding the horizon by one cell step per segment from a learned position, all from the
-same final state, are SegRNN's (Lin et al. 2023). Static embeddings join the input of every step. A type
-of model says which recurrent layer it stacks, and what its head sees of the states.
+Segments, and decoding the horizon by one cell step per segment from a learned position, all from
+the same final state, are those of SegRNN (Lin et al. 2023). Static embeddings join the input of
+every step. A type of model defines which recurrent layer it stacks, and what its head sees of the
+states.
+
+With independent channels the network sees one target at a time, with shared weights (Nie et al.,
+ICLR 2023). The channels of a window are adjacent rows of the batch.
 """
 
 from collections.abc import Sequence
@@ -16,12 +20,13 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.models.channels import join_channels, split_channels, split_keys
-from spline_lstm.models.config import ModelConfig, check_shapes
+from spline_lstm.models.config import CHANNEL_DIM, ModelConfig, check_shapes
 from spline_lstm.models.layers import (
+    Attention,
     Dense,
     Embedding,
     GRULayer,
@@ -32,8 +37,6 @@ from spline_lstm.models.layers import (
 )
 from spline_lstm.models.normalization import WindowScale, denormalize, normalize
 
-# Width of the embedding that tells independent channels apart.
-CHANNEL_DIM = 16
 # Arrays are [time, batch, width] between the input and the head.
 Sequence3 = Float[Array, "time batch width"]
 
@@ -41,7 +44,8 @@ Sequence3 = Float[Array, "time batch width"]
 class RecurrentNetwork(nnx.Module):
     """X [batch, lookback, F_total] -> [batch, horizon * F_target * levels], both z-scores.
 
-    The base of the types of model; the type of a config is built by `spline_lstm.models.registry.build`.
+    The base of the recurrent types; `spline_lstm.models.registry.build` builds the type of a
+    config.
     """
 
     layer: ClassVar[type[LSTMLayer | GRULayer]]
@@ -54,7 +58,7 @@ class RecurrentNetwork(nnx.Module):
         if config.bidirectional:
             self.reverse = self._recurrent_layers(of_reverse)
         if config.layer_norm:
-            self.norm = nnx.List([LayerNorm(units * self._sides) for units in config.hidden])
+            self.norm = nnx.List([LayerNorm(units * config.directions) for units in config.hidden])
         self._make_decoder(of_decoder)
 
     def __call__(
@@ -65,19 +69,19 @@ class RecurrentNetwork(nnx.Module):
         *,
         keys: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
-        """Forecast; logits where the output is a probability.
+        """Forecast; logits if the output is a probability.
 
         Parameters
         ----------
         x : [batch, lookback, F_total] float32, z-scores
-        future : [batch, horizon, F_future] float32, where the config names future features
-        static : [batch, n_static] int32, where the config has static embeddings; 0: unknown
+        future : [batch, horizon, F_future] float32, if the config names future features
+        static : [batch, n_static] int32, if the config has static embeddings; 0: unknown
         keys : [batch] keys, one per window; they turn dropout on
 
         Raises
         ------
         ValueError
-            An input is missing or of another shape; the message has both shapes.
+            An input is missing or has another shape; the message has both shapes.
         """
         config: ModelConfig = self.config
         check_shapes(
@@ -90,11 +94,11 @@ class RecurrentNetwork(nnx.Module):
         x = self._embedded(x, config.features, keys)
         future = None if future is None else self._embedded(future, config.future_features, keys)
         indices = config.target_indices
-        if config.channels == "independent":
+        if config.is_independent:
             x, future, vector = split_channels(x, future, vector, self.channel.table[...], indices)
             keys = None if keys is None else split_keys(keys, len(indices))
             indices = (0,)
-        x, scale = normalize(x, indices, config.normalization)
+        x, window = normalize(x, indices, config.normalization)
         dtype = self.head.kernel.dtype
         states, finals = self._run(self._steps(x.astype(dtype)), vector, keys=keys)
         contexts = self._contexts(
@@ -105,22 +109,25 @@ class RecurrentNetwork(nnx.Module):
             jnp.float32
         )
         forecast = denormalize(
-            forecast, WindowScale(scale.shift[..., None], scale.spread[..., None])
+            forecast, WindowScale(window.shift[..., None], window.scale[..., None])
         )
-        if config.channels == "independent":
+        if config.is_independent:
             forecast = join_channels(forecast, len(config.targets))
         return forecast.reshape(-1, config.outputs)
 
     def make_reader(self, units: int, *, key: PRNGKeyArray) -> int:
-        """Make what `read` needs for states of `units`; returns the width of what `read` gives."""
+        """Make what `read` needs for states of `units`; return the width of what `read` returns."""
         return units
 
     def read(
         self,
         states: Sequence3,
-        query: Float[Array, "parts batch units"],
-    ) -> Float[Array, "parts batch context"]:
-        """What the head sees of all states of the top layer, and of the last one (or those decoded from it)."""
+        query: Float[Array, "segments batch units"],
+    ) -> Float[Array, "segments batch context"]:
+        """What the head sees: of all states of the top layer, and of the queries.
+
+        The query is the last state, or one per segment of the horizon, decoded from it.
+        """
         return query
 
     def _embedded(
@@ -129,7 +136,7 @@ class RecurrentNetwork(nnx.Module):
         names: tuple[str, ...],
         keys: PRNGKeyArray | None,
     ) -> Array:
-        """Category ids replaced by their vectors, which stand behind the other features."""
+        """Replace category ids by their vectors, which come after the other features."""
         present = [
             (index, name) for index, name in enumerate(self.config.categories) if name in names
         ]
@@ -147,7 +154,7 @@ class RecurrentNetwork(nnx.Module):
         return jnp.concatenate([values[..., jnp.array(others, dtype=jnp.int32)], *vectors], axis=-1)
 
     def _steps(self, x: Array) -> Sequence3:
-        """Rows, or embedded segments of rows; the oldest row is repeated where it takes more to fill the first one."""
+        """Rows, or embedded segments of rows; the oldest row is repeated to fill the first one."""
         if self.config.segment > 1:
             spare = -x.shape[1] % self.config.segment
             x = jnp.concatenate([*[x[:, :1]] * spare, x], axis=1)
@@ -188,8 +195,8 @@ class RecurrentNetwork(nnx.Module):
         vector: Array,
         future: Array | None,
         keys: PRNGKeyArray | None,
-    ) -> Float[Array, "parts batch context"]:
-        """What the head sees for each part of the horizon; a dense decoder has one part."""
+    ) -> Float[Array, "segments batch context"]:
+        """What the head sees for each segment of the horizon; a dense decoder has one."""
         config: ModelConfig = self.config
         query = (
             self._decoded(finals, vector, future)
@@ -204,7 +211,7 @@ class RecurrentNetwork(nnx.Module):
         return context
 
     def _last(self, states: Sequence3) -> Float[Array, "1 batch units"]:
-        """The state after the last row read: of the reverse cell that is the first row."""
+        """The state after the last row read; the reverse cell reads the first row last."""
         if not self.config.bidirectional:
             return states[-1:]
         units = self.config.hidden[-1]
@@ -212,17 +219,17 @@ class RecurrentNetwork(nnx.Module):
 
     def _decoded(
         self, finals: list[tuple[Array, ...]], vector: Array, future: Array | None
-    ) -> Float[Array, "parts batch units"]:
-        """One step of the cells from the final states per segment of the horizon; segments lie along the batch."""
-        parts, width = self.position.shape
-        steps = jnp.broadcast_to(self.position[...][:, None], (parts, len(vector), width))
+    ) -> Float[Array, "segments batch units"]:
+        """One step of the cells from the final states per segment of the horizon, as a batch."""
+        segments, width = self.position.shape
+        steps = jnp.broadcast_to(self.position[...][:, None], (segments, len(vector), width))
         if future is not None:
-            steps += jnp.swapaxes(self.future(future.reshape(len(future), parts, -1)), 0, 1)
-        initial = [tuple(jnp.tile(state, (parts, 1)) for state in final) for final in finals]
+            steps += jnp.swapaxes(self.future(future.reshape(len(future), segments, -1)), 0, 1)
+        initial = [tuple(jnp.tile(state, (segments, 1)) for state in final) for final in finals]
         states, _ = self._run(
-            steps.reshape(1, -1, width), jnp.tile(vector, (parts, 1)), initial=initial, keys=None
+            steps.reshape(1, -1, width), jnp.tile(vector, (segments, 1)), initial=initial, keys=None
         )
-        return states.reshape(parts, len(vector), -1)
+        return states.reshape(segments, len(vector), -1)
 
     def _static_vector(
         self, static: Array | None, batch: int, keys: PRNGKeyArray | None
@@ -235,30 +242,13 @@ class RecurrentNetwork(nnx.Module):
             ]
         return jnp.concatenate(vectors, axis=-1)
 
-    @property
-    def _sides(self) -> int:
-        return 2 if self.config.bidirectional else 1
-
-    @property
-    def _channel_features(self) -> int:
-        """Features that the network sees at once: one target of all where channels are independent."""
-        config: ModelConfig = self.config
-        return config.width(config.features) - (
-            len(config.targets) - 1 if config.channels == "independent" else 0
-        )
-
-    @property
-    def _step_width(self) -> int:
-        return self._channel_features if self.config.segment == 1 else self.config.hidden[0]
-
     def _make_inputs(self, key: PRNGKeyArray) -> None:
         config: ModelConfig = self.config
         keys = jax.random.split(key, len(config.static_sizes) + 2)
         if config.segment > 1:
-            self.embedding = Dense(
-                config.segment * self._channel_features, self._step_width, key=keys[0]
-            )
-        if config.channels == "independent":
+            width = config.segment * config.row_width
+            self.embedding = Dense(width, config.step_width, key=keys[0])
+        if config.is_independent:
             self.channel = Embedding(len(config.targets), CHANNEL_DIM, key=keys[1])
         if config.static_sizes:
             sizes = zip(config.static_sizes, config.static_dims, keys[2:], strict=True)
@@ -272,8 +262,8 @@ class RecurrentNetwork(nnx.Module):
 
     def _recurrent_layers(self, key: PRNGKeyArray) -> nnx.List:
         config: ModelConfig = self.config
-        static = sum(config.static_dims) + (CHANNEL_DIM if config.channels == "independent" else 0)
-        widths = (self._step_width + static, *(units * self._sides for units in config.hidden[:-1]))
+        first = config.step_width + config.static_width
+        widths = (first, *(units * config.directions for units in config.hidden[:-1]))
         keys = jax.random.split(key, len(widths))
         sizes = zip(widths, config.hidden, keys, strict=True)
         return nnx.List([self.layer(width, units, key=key) for width, units, key in sizes])
@@ -281,17 +271,88 @@ class RecurrentNetwork(nnx.Module):
     def _make_decoder(self, key: PRNGKeyArray) -> None:
         config: ModelConfig = self.config
         of_attention, of_position, of_future, of_head = jax.random.split(key, 4)
-        context = self.make_reader(config.hidden[-1] * self._sides, key=of_attention)
-        rows = config.horizon
+        context = self.make_reader(config.hidden[-1] * config.directions, key=of_attention)
+        rows, future = config.rows_decoded, config.width(config.future_features)
         if config.decoder == "segments":
-            rows = config.segment
-            parts = config.horizon // rows
-            self.position = nnx.Param(jax.random.normal(of_position, (parts, self._step_width)))
+            shape = (config.horizon // rows, config.step_width)
+            self.position = nnx.Param(jax.random.normal(of_position, shape))
             if config.future_features:
-                self.future = Dense(
-                    rows * config.width(config.future_features), self._step_width, key=of_future
-                )
+                self.future = Dense(rows * future, config.step_width, key=of_future)
         else:
-            context += rows * config.width(config.future_features)
-        targets = 1 if config.channels == "independent" else len(config.targets)
-        self.head = Dense(context, rows * targets * config.levels, key=of_head)
+            context += rows * future
+        self.head = Dense(context, rows * config.targets_seen * config.levels, key=of_head)
+
+
+class LSTMNetwork(RecurrentNetwork):
+    """Stacked LSTM layers (Hochreiter & Schmidhuber 1997); the head sees the last state."""
+
+    layer = LSTMLayer
+
+
+class GRUNetwork(RecurrentNetwork):
+    """Stacked GRU layers (Cho et al. 2014); the head sees the last state."""
+
+    layer = GRULayer
+
+
+class AttentionLSTMNetwork(RecurrentNetwork):
+    """Stacked LSTM layers and additive attention over their states (Bahdanau et al., ICLR 2015).
+
+    The last state is the query; the head sees the context and the query.
+    """
+
+    layer = LSTMLayer
+
+    def make_reader(self, units: int, *, key: PRNGKeyArray) -> int:
+        """Make the attention; context and query are concatenated."""
+        self.attention = Attention(units, key=key)
+        return 2 * units
+
+    def read(
+        self, states: Sequence3, query: Float[Array, "segments batch units"]
+    ) -> Float[Array, "segments batch two_units"]:
+        """Context of each query, and the query."""
+        return jnp.concatenate([self.attention(states, query), query], axis=-1)
+
+
+def split_channels(
+    x: Float[Array, "batch lookback features"],
+    future: Float[Array, "batch horizon future_features"] | None,
+    vector: Float[Array, "batch dims"],
+    table: Float[Array, "targets width"],
+    target_indices: tuple[int, ...],
+) -> tuple[
+    Float[Array, "channels lookback kept"],
+    Float[Array, "channels horizon future_features"] | None,
+    Float[Array, "channels all_dims"],
+]:
+    """One window per target: [its target, the features that are not targets].
+
+    A row of `table` joins the vector of each window, so that the network can distinguish the
+    targets.
+    """
+    batch, lookback, features = x.shape
+    channels = len(target_indices)
+    others = np.setdiff1d(np.arange(features), target_indices)
+    targets = jnp.moveaxis(x[:, :, np.array(target_indices)], 2, 1).reshape(
+        batch * channels, lookback, 1
+    )
+    x = jnp.concatenate([targets, jnp.repeat(x[:, :, others], channels, axis=0)], axis=-1)
+    future = None if future is None else jnp.repeat(future, channels, axis=0)
+    vector = jnp.concatenate(
+        [jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1
+    )
+    return x, future, vector
+
+
+def split_keys(keys: PRNGKeyArray, channels: int) -> PRNGKeyArray:
+    """Keys [batch * channels] of the channels, derived from those of the windows [batch]."""
+    return jax.vmap(lambda key: jax.random.split(key, channels))(keys).reshape(-1)
+
+
+def join_channels(
+    forecast: Float[Array, "channels horizon 1 levels"], targets: int
+) -> Float[Array, "batch horizon targets levels"]:
+    """Forecasts of `split_channels` windows, with the targets of a window on one axis again."""
+    channels, horizon, _, levels = forecast.shape
+    return jnp.moveaxis(forecast.reshape(channels // targets, targets, horizon, levels), 1, 2)

@@ -2,7 +2,7 @@
 
 ``last``: subtract the last target value (the N of NLinear; Zeng et al., AAAI 2023).
 ``revin``: subtract the mean and divide by the standard deviation over the lookback, without learned
-affine part (RevIN; Kim et al., ICLR 2022).
+affine weights (RevIN; Kim et al., ICLR 2022).
 """
 
 from typing import NamedTuple
@@ -10,15 +10,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Keeps a constant window finite; part of the exported graphs, too.
-VARIANCE_FLOOR = 1e-5
+from spline_lstm.models.config import VARIANCE_FLOOR
 
 
 class WindowScale(NamedTuple):
-    """Shift and spread of the targets of each window: [batch, 1, F_target], z-scores."""
+    """Shift and scale of the targets of each window: [batch, 1, F_target], z-scores."""
 
     shift: Float[Array, "batch 1 targets"]
-    spread: Float[Array, "batch 1 targets"]
+    scale: Float[Array, "batch 1 targets"]
 
 
 def normalize(
@@ -35,18 +34,18 @@ def normalize(
     x, index = jnp.asarray(x), jnp.array(target_indices)
     targets = x[:, :, index]
     if kind == "last":
-        scale = WindowScale(targets[:, -1:], jnp.ones_like(targets[:, -1:]))
+        window = WindowScale(targets[:, -1:], jnp.ones_like(targets[:, -1:]))
     elif kind == "revin":
         mean = targets.mean(axis=1, keepdims=True)
         variance = jnp.square(targets - mean).mean(axis=1, keepdims=True)
-        scale = WindowScale(mean, jnp.sqrt(variance + VARIANCE_FLOOR))
+        window = WindowScale(mean, jnp.sqrt(variance + VARIANCE_FLOOR))
     else:
         return x, WindowScale(jnp.zeros_like(targets[:, -1:]), jnp.ones_like(targets[:, -1:]))
-    return x.at[:, :, index].set((targets - scale.shift) / scale.spread), scale
+    return x.at[:, :, index].set((targets - window.shift) / window.scale), window
 
 
 def denormalize(
-    forecast: Float[Array, "batch horizon targets"], scale: WindowScale
+    forecast: Float[Array, "batch horizon targets"], window: WindowScale
 ) -> Float[Array, "batch horizon targets"]:
     """Undo `normalize` on a forecast."""
-    return forecast * scale.spread + scale.shift
+    return forecast * window.scale + window.shift

@@ -111,8 +111,8 @@ def _lstm_backward(
         h_here, through_h, coefficients, f = at
         dh = h_later + h_here
         dc = c_later + dh * through_h
-        # Gate by gate, joined last: XLA on CPU copies whole rows into a concatenation, but computes one
-        # that it fuses with arithmetic element by element.
+        # Gate by gate, joined last: XLA on CPU copies whole rows into a concatenation, but computes
+        # one that it fuses with arithmetic element by element.
         dz = jnp.concatenate(
             [d * k for d, k in zip((dc, dc, dc, dh), coefficients, strict=True)], axis=-1
         )
@@ -227,16 +227,17 @@ def _shifted(initial: Array, states: Array) -> Array:
 
 
 def _tanh_form(factors: tuple[float, ...], units: int, dtype: jnp.dtype) -> tuple[Array, Array]:
-    """Give m and k of ``gate = m tanh(m z) + k``: 1/2, 1/2 for sigmoids and 1, 0 for tanh, block by block."""
+    """Factor m and shift k of the ``gate = m tanh(m z) + k``: 1/2, 1/2 (sigmoid), 1, 0 (tanh)."""
     half = jnp.array(factors, dtype)
     return jnp.repeat(half, units), jnp.repeat(1 - half, units)
 
 
 def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]:
-    """Sum over time and batch of a^T gradient for each input a, and of the gradient itself: one matmul.
+    """Sum over time and batch of a^T gradient for each input a, and of the gradient itself.
 
-    It reads the gradient once. The transpose is written out: XLA on CPU is slow when the left operand
-    contracts axis 0.
+    One matmul, which reads the gradient once. The transpose is written out: XLA on CPU is slow when
+    the left
+    operand contracts axis 0.
     """
     ones = jnp.ones((*gradient.shape[:-1], 1), gradient.dtype)
     joined = jnp.concatenate([*inputs, ones], axis=-1).reshape(

@@ -1,88 +1,49 @@
-"""The types of model by name, networks by config, and their weights as named arrays."""
+"""Networks by config: the class of a type is loaded when it is needed; weights are named arrays."""
 
+import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.core.params import ModelParams
-from spline_lstm.models.attention_lstm import AttentionLSTMNetwork
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.gru import GRUNetwork
-from spline_lstm.models.lstm import LSTMNetwork
-from spline_lstm.models.network import RecurrentNetwork
+from spline_lstm.models.types import MODEL_TYPES
 
 
-@dataclass(frozen=True)
-class ModelType:
-    """A type of model.
+class Network(Protocol):
+    """What training and forecasts ask of a network, besides being an `nnx.Module`.
 
-    Attributes
-    ----------
-    network : class
-        Built from a `ModelConfig` and a key.
-    defaults : ModelParams
-        What params.yaml holds for it out of the box.
+    Its class is called with a `ModelConfig` and ``key=``; its weights are `nnx.Param`.
     """
 
-    network: type[RecurrentNetwork]
-    defaults: ModelParams
+    def __call__(
+        self,
+        x: Float[Array, "batch lookback features"],
+        future: Float[Array, "batch horizon future_features"] | None = None,
+        static: Int[Array, "batch statics"] | None = None,
+        *,
+        keys: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch outputs"]:
+        """Forecast z-scores, the level fastest; logits if the output is a probability.
 
-    @property
-    def params(self) -> type[ModelParams]:
-        """The model that validates its section of params.yaml: types, ranges and what goes with what."""
-        return type(self.defaults)
-
-    @property
-    def options(self) -> dict[str, tuple[Any, ...]]:
-        """Allowed values of the options that are a choice."""
-        fields = {
-            name: field.annotation
-            for name, field in self.params.model_fields.items()
-            if name != "type"
-        }
-        choices = {
-            name: get_args(kind) for name, kind in fields.items() if get_origin(kind) is Literal
-        }
-        return choices | {name: (False, True) for name, kind in fields.items() if kind is bool}
+        `keys` has a key per window while training, and is None otherwise.
+        """
+        ...
 
 
-_DEFAULTS = ModelParams(
-    type="lstm",
-    hidden=(64, 32),
-    dropout=0.1,
-    normalization="last",
-    segment=4,
-    decoder="dense",
-    channels="mixed",
-    bidirectional=False,
-    layer_norm=False,
-    quantiles=(),
-)
-
-# Every option goes with every type.
-MODEL_TYPES = {
-    "lstm": ModelType(LSTMNetwork, _DEFAULTS),
-    "gru": ModelType(GRUNetwork, _DEFAULTS.model_copy(update={"type": "gru"})),
-    "attention_lstm": ModelType(
-        AttentionLSTMNetwork, _DEFAULTS.model_copy(update={"type": "attention_lstm"})
-    ),
-}
-
-
-def build(config: ModelConfig, *, key: PRNGKeyArray) -> RecurrentNetwork:
-    """A network of `config.model_type` with fresh weights: one member, whatever the size of the ensemble."""
-    return MODEL_TYPES[config.model_type].network(config, key=key)
+def build(config: ModelConfig, *, key: PRNGKeyArray) -> Network:
+    """A network of `config.model_type` with fresh weights; one member of an ensemble."""
+    module, _, name = MODEL_TYPES[config.model_type].network.partition(":")
+    return getattr(importlib.import_module(module), name)(config, key=key)
 
 
 def structure(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
-    """Graph of the network, and the shapes of its weights (with the member axis of an ensemble)."""
+    """Graph of the network, and the shapes of its weights (an ensemble has a member axis)."""
     key = jax.random.key(0)
     graph, weights = nnx.split(nnx.eval_shape(lambda: build(config, key=key)), nnx.Param)
     if config.ensemble_size > 1:

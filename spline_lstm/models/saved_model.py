@@ -20,6 +20,7 @@ from spline_lstm.core.artifacts import (
     write_json,
 )
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.registry import from_arrays, structure
 
@@ -37,7 +38,7 @@ class SavedModel:
     run_id : str
         Content id of config and weights.
     preprocessor_run_id : str
-        Content id of the preprocessor it was trained behind.
+        Content id of the preprocessor it was trained with.
     weights : dict of name -> float32 array
     """
 
@@ -57,13 +58,13 @@ class SavedModel:
         Parameters
         ----------
         X : [windows, lookback, F_total] float32, z-scores
-        X_future : [windows, horizon, F_future] float32, where the network has future features
-        X_static : [windows, n_static] int32, where the network has static covariates
+        X_future : [windows, horizon, F_future] float32, if the network has future features
+        X_static : [windows, n_static] int32, if the network has static covariates
 
         Returns
         -------
-        [windows, horizon * F_target] float32, z-scores; `Windows.to_data_units` turns them back.
-        A network with the output `probability` gives probabilities.
+        [windows, horizon * F_target] float32, z-scores; `Windows.to_data_units` converts them.
+        A network with the output `probability` returns probabilities.
 
         Raises
         ------
@@ -80,7 +81,9 @@ class SavedModel:
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
     ) -> Float[np.ndarray, "windows outputs levels"]:
-        """All quantiles, sorted, which makes no pinball loss larger (Chernozhukov et al., Econometrica 2010).
+        """All quantiles, sorted.
+
+        Sorting makes no pinball loss larger (Chernozhukov et al., Econometrica 2010).
 
         Returns
         -------
@@ -90,7 +93,7 @@ class SavedModel:
         outputs = self.config.outputs // self.config.levels
         return np.sort(mean.reshape(len(mean), outputs, self.config.levels), axis=-1)
 
-    def predict_spread(
+    def predict_ensemble_std(
         self,
         X: Float[np.ndarray, "windows lookback features"],
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
@@ -105,7 +108,7 @@ class SavedModel:
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
     ) -> Float[np.ndarray, "members windows all_outputs"]:
-        """Raw outputs of each member: [members, windows, horizon * F_target * levels], the level fastest."""
+        """Outputs of each member [members, windows, horizon * F_target * levels], levels last."""
         inputs: list[np.ndarray] = [np.asarray(X, dtype=np.float32)]
         if X_future is not None:
             inputs.append(np.asarray(X_future, dtype=np.float32))
@@ -119,24 +122,23 @@ class SavedModel:
         )
         names = ["x"] + ["future"] * (X_future is not None) + ["static"] * (X_static is not None)
         forecast, weights = _compiled(self.config, tuple(names)), self._weights()
-        parts = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
+        outputs = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
         for start in range(0, len(inputs[0]), PREDICT_BATCH):
-            part = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
-            parts.append(np.asarray(forecast(weights, *part))[:, : len(inputs[0]) - start])
-        return np.concatenate(parts, axis=1)
+            batch = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
+            outputs.append(np.asarray(forecast(weights, *batch))[:, : len(inputs[0]) - start])
+        return np.concatenate(outputs, axis=1)
 
     def _point(self, outputs: np.ndarray) -> np.ndarray:
-        """Point forecast out of raw outputs: the median level."""
+        """Point forecast from raw outputs: the median level."""
         return outputs[..., self.config.median :: self.config.levels]
 
     def _weights(self) -> nnx.State:
         return from_arrays(structure(self.config)[1], self.weights)
 
 
-def _padded(part: np.ndarray) -> np.ndarray:
-    return np.concatenate(
-        [part, np.zeros((PREDICT_BATCH - len(part), *part.shape[1:]), part.dtype)]
-    )
+def _padded(values: np.ndarray) -> np.ndarray:
+    missing = np.zeros((PREDICT_BATCH - len(values), *values.shape[1:]), values.dtype)
+    return np.concatenate([values, missing])
 
 
 @functools.cache
@@ -173,11 +175,12 @@ def save_model(
     content = config.to_json()
     best_bytes, last_bytes = save(dict(best)), save(dict(last))
     run_id = content_id(preprocessor_run_id, content, best_bytes)
-    write_bytes(folder / "models/rnn/best.safetensors", best_bytes)
-    write_bytes(folder / "models/rnn/last.safetensors", last_bytes)
+    pipeline = Pipeline(folder)
+    write_bytes(pipeline.best_weights, best_bytes)
+    write_bytes(pipeline.last_weights, last_bytes)
     n_params = int(sum(value.size for value in best.values()))
     write_json(
-        folder / "models/rnn/model.json",
+        pipeline.model,
         {
             "run_id": run_id,
             "preprocessor_run_id": preprocessor_run_id,
@@ -195,44 +198,42 @@ def load_model(folder: Path | str = ".") -> SavedModel:
     Raises
     ------
     ArtifactError
-        A file is missing or damaged, or the weights, the config and the preprocessor do not belong together.
+        A file is missing or damaged, or weights, config and preprocessor do not belong together.
     """
-    folder = Path(folder)
-    content = read_json(folder / "models/rnn/model.json")
-    config = ModelConfig.from_json(content)
-    path = folder / "models/rnn/best.safetensors"
+    pipeline = Pipeline(Path(folder))
+    content = read_json(pipeline.model)
+    config, trained_with = ModelConfig.from_json(content), content["preprocessor_run_id"]
+    path = pipeline.best_weights
     weights = load_weights(path)
-    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
-    if content["preprocessor_run_id"] != preprocessor["run_id"]:
+    preprocessor = read_preprocessor(pipeline.preprocessor)
+    if trained_with != preprocessor["run_id"]:
         raise ArtifactError(
-            f"{folder / 'models/rnn/model.json'} was trained behind preprocessor {content['preprocessor_run_id']}, but "
-            f"{folder / 'models/preprocessor.json'} is {preprocessor['run_id']}; run `dvc repro`"
+            f"{pipeline.model} was trained with preprocessor {trained_with}, but "
+            f"{pipeline.preprocessor} is {preprocessor['run_id']}; run `dvc repro`"
         )
-    if (
-        content_id(content["preprocessor_run_id"], config.to_json(), path.read_bytes())
-        != content["run_id"]
-    ):
+    if content_id(trained_with, config.to_json(), path.read_bytes()) != content["run_id"]:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
-    return SavedModel(config, content["run_id"], content["preprocessor_run_id"], weights)
+    return SavedModel(config, content["run_id"], trained_with, weights)
 
 
 def load_last_weights(folder: Path) -> dict[str, np.ndarray]:
-    """The weights of the last epoch of a pipeline folder; the forecasts are those of the best one.
+    """The weights of the last epoch of a pipeline folder; forecasts use those of the best epoch.
 
     Raises
     ------
     ArtifactError
         A file is missing or damaged, or the weights are not those that model.json describes.
     """
-    path = folder / "models/rnn/last.safetensors"
+    pipeline = Pipeline(folder)
+    path = pipeline.last_weights
     weights = load_weights(path)
-    if content_id(path.read_bytes()) != read_json(folder / "models/rnn/model.json").get("last_id"):
+    if content_id(path.read_bytes()) != read_json(pipeline.model).get("last_id"):
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     return weights
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a weights file; ArtifactError where it is missing or damaged."""
+    """The arrays of a weights file; ArtifactError if it is missing or damaged."""
     try:
         return load_file(path)
     except FileNotFoundError:

@@ -1,8 +1,9 @@
-"""A batch shared out over devices; its sums are the same for one device and for several.
+"""A batch split over devices; its sums are the same for one device and for several.
 
-On a CPU the halves of each batch are computed apart, whatever the number of devices: with two (virtual)
-devices side by side, with one after the other. Either way the sum of the batch is that of the halves,
-in this order, so that the number of threads changes no bit of a training.
+On a CPU the halves of each batch are computed separately, whatever the number of devices: in
+parallel on two (virtual) devices, one after the other on a single one. Either way the sum of the
+batch is that of the halves, in this order, so that the number of threads changes no bit of a
+training.
 """
 
 import math
@@ -17,14 +18,14 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-# Parts of a batch that a CPU computes side by side: recurrent networks of this project leave no more to gain on a
-# laptop, and the number must not depend on the machine.
+# Shares of a batch that a CPU computes in parallel. More would not make the recurrent networks of
+# this project faster on a laptop, and the number must not depend on the machine.
 CPU_SHARES = 2
 AXIS = "batch"
 
 
 class Sharding:
-    """How batches are shared out.
+    """How batches are split over devices.
 
     Parameters
     ----------
@@ -34,32 +35,32 @@ class Sharding:
     Attributes
     ----------
     shares : int
-        Parts that each batch is cut into.
+        Number of shares of each batch.
     """
 
     def __init__(self, *batch_sizes: int) -> None:
         devices = jax.devices()
         wanted = max(CPU_SHARES, len(devices)) if jax.default_backend() == "cpu" else len(devices)
         self.shares = math.gcd(wanted, *batch_sizes)
-        side_by_side = 1 < self.shares <= len(devices)
-        self._mesh = Mesh(np.array(devices[: self.shares]), (AXIS,)) if side_by_side else None
+        in_parallel = 1 < self.shares <= len(devices)
+        self._mesh = Mesh(np.array(devices[: self.shares]), (AXIS,)) if in_parallel else None
 
     def place(self, array: Any, axis: int | None = None) -> Array:
-        """Put an array on the devices: shared out along `axis`, or a copy on each."""
+        """Put an array on the devices: split along `axis`, or a copy on each."""
         if self._mesh is None:
             return jnp.asarray(array)
         spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
         return jax.device_put(array, NamedSharding(self._mesh, spec))
 
     def sum(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Give ``summed(common, batch)``: the sum over the shares of ``function(common, share of batch)``.
+        """Make ``summed(common, batch)``, the sum of ``function(common, share)`` over the shares.
 
         `common` and `batch` are pytrees; the leaves of `batch` have the batch as their first axis.
         """
         if self.shares == 1:
             return function
         if self._mesh is None:
-            return self._one_after_the_other(function)
+            return self._sequential(function)
 
         def share(common: Any, batch: Any) -> Any:
             # One vector, so that the devices meet once.
@@ -71,20 +72,20 @@ class Sharding:
             share, mesh=self._mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False
         )
 
-    def _one_after_the_other(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _sequential(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def summed(common: Any, batch: Any) -> Any:
             shares = jax.tree.map(
                 lambda leaf: leaf.reshape(self.shares, -1, *leaf.shape[1:]), batch
             )
-            parts = lax.map(lambda share: function(common, share), shares)
-            return jax.tree.map(_added, parts)
+            terms = lax.map(lambda share: function(common, share), shares)
+            return jax.tree.map(_added, terms)
 
         return summed
 
 
-def _added(parts: Array) -> Array:
+def _added(terms: Array) -> Array:
     """Sum along the first axis, from the first to the last."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
     return total

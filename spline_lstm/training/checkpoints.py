@@ -1,7 +1,7 @@
-"""The state of an unfinished training on disk, so that a killed run goes on where it stopped.
+"""The state of an unfinished training on disk, so that a killed run can resume.
 
-A checkpoint belongs to one content id: of code, libraries, device, data and params. A run with another id
-never sees it.
+A checkpoint belongs to one content id: of code, libraries, device, data and params. A run with
+another id never sees it.
 """
 
 import json
@@ -20,6 +20,7 @@ from safetensors.numpy import save
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file, write_bytes
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import TrainParams
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import device_name
 
@@ -30,7 +31,7 @@ FOLDERS = ("core", "models", "training", "windows")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where one unfinished training keeps its state: `folder`/`content_id`.safetensors."""
+    """The file of one unfinished training: `folder`/`content_id`.safetensors."""
 
     folder: Path
     content_id: str
@@ -45,7 +46,7 @@ class Checkpoint:
         write_bytes(self.path, save(dict(arrays), metadata={"progress": json.dumps(progress)}))
 
     def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Arrays and progress of the killed run; None where there is none, or the file is damaged."""
+        """Arrays and progress of the killed run; None if there is none, or the file is damaged."""
         try:
             with safe_open(self.path, framework="numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -54,21 +55,22 @@ class Checkpoint:
             return None
 
     def require(self) -> None:
-        """Raise ArtifactError unless there is a killed run to go on with."""
+        """Raise ArtifactError unless there is a killed run to resume."""
         if self.read() is None:
             raise ArtifactError(
-                f"{self.path.parent} holds no unfinished training of these data, params and code; run without --resume"
+                f"{self.path.parent} has no unfinished training of these data, params and code; "
+                "run without --resume"
             )
 
     def clear(self) -> None:
-        """Remove all checkpoints of the folder: this run is done, and older ones had other inputs."""
+        """Remove all checkpoints of the folder; those of other runs had other inputs."""
         for path in self.folder.glob("*.safetensors"):
             path.unlink(missing_ok=True)
 
 
 def checkpoint_of_run(folder: Path, params: TrainParams, config: ModelConfig) -> Checkpoint:
     """The checkpoint of a training in a pipeline folder."""
-    data = [folder / "data/processed" / name for name in ("processed.npz", "windows.npz")]
+    data = [Pipeline(folder).processed, Pipeline(folder).windows]
     content = content_id(
         *(sha256_of_file(path) for path in [*data, *code_files(*FOLDERS)]),
         jax.__version__,

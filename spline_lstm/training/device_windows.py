@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
 
@@ -25,7 +26,7 @@ class Series(NamedTuple):
 
 
 class DeviceBatch(NamedTuple):
-    """Windows of one step: inputs of the network (X, X_future, X_static), labels, 1 where observed."""
+    """Windows of one step: inputs (X, X_future, X_static), labels, 1 if the label is observed."""
 
     inputs: tuple[Array, Array | None, Array | None]
     y: Float[Array, "batch outputs"]
@@ -68,15 +69,28 @@ def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -
 def pad_to_batches(
     origins: Int[np.ndarray, " windows"], size: int
 ) -> tuple[Int[np.ndarray, "batches size"], Float[np.ndarray, "batches size"]]:
-    """Cut into whole batches; the last one is filled up with windows of weight 0."""
+    """Divide into whole batches; the last one is filled up with windows of weight 0."""
     missing = -len(origins) % size
     padded = np.concatenate([origins, np.full(missing, origins[0])]).astype(np.int32)
     weight = np.concatenate([np.ones(len(origins), np.float32), np.zeros(missing, np.float32)])
     return padded.reshape(-1, size), weight.reshape(-1, size)
 
 
+def shuffled(
+    origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
+) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
+    """Batches of an epoch; the order of a member is that of a single network with its seed."""
+    orders = [
+        np.random.default_rng([params.seed + member, epoch]).permutation(origins)
+        for member in range(members)
+    ]
+    batches = [pad_to_batches(order, params.batch_size) for order in orders]
+    rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
+    return rows, batches[0][1]
+
+
 def positive_weight(windows: Windows, weight: float | str) -> float:
-    """The weight of the label 1; for ``balanced`` negatives per positive among the training labels."""
+    """The weight of the label 1; ``balanced``: negatives per positive training label."""
     if not isinstance(weight, str):
         return weight
     target, observed = scaled_targets(windows)
@@ -93,6 +107,7 @@ def check_labels(windows: Windows) -> None:
         row, target = (int(index) for index in np.argwhere(wrong)[0])
         timestamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
         raise DataContractError(
-            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at {timestamp}, but train.loss "
-            "bce needs labels 0 and 1; bring labels, or set train.loss to mse, mae or huber"
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at "
+            f"{timestamp}, but train.loss bce needs labels 0 and 1; use such a target, or set "
+            "train.loss to mse, mae or huber"
         )

@@ -1,4 +1,4 @@
-"""A raw table to a trained model: what the stages preprocess, window and train-flax-rnn do, in memory."""
+"""A raw table to a trained model: the stages preprocess, window and train-flax-rnn in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from jaxtyping import Int
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
+from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.training.architecture import model_config
 from spline_lstm.training.loop import Epoch, Trained, train
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What fitting yields: preprocessing and its constants, windows, the course of the training, the model."""
+    """Result of fitting: preprocessing and its constants, windows, the history, the model."""
 
     preprocessed: Preprocessed
     windows: Windows
@@ -36,19 +36,19 @@ def fit_table(
     needed: Sequence[str] = SPLITS,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fit:
-    """Fit every constant and the network on the training part of a table, from scratch.
+    """Fit every constant and the network on the training split of a table, from scratch.
 
     Parameters
     ----------
     table : RawTable
-        Read as `params.data` says.
+        Read with the options of `params.data`.
     schema, params
     where : str
         Name of the table in messages.
     instants : [2] int64, ns
-        Begin of the validation and of the test part; by default as `params.preprocess.split` says.
+        Start of the validation and of the test split; by default from `params.preprocess.split`.
     needed : sequence of str
-        Parts that must hold a window.
+        Splits that must have a window.
     on_epoch : callable
         See `train`.
 

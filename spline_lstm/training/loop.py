@@ -1,13 +1,14 @@
 """Training: one compiled program per epoch, early stopping, best and last weights.
 
 The series stays on the device; a step gathers its windows there by index. An epoch is one compiled
-program (`lax.scan` over the batches, then the validation loss), with one transfer to the host: its
-figures; a checkpoint, where one is kept, adds the weights and moments. The members of an ensemble are
-mapped over inside that program, and several devices share each batch.
+program (`lax.scan` over the batches, then the validation loss) with one transfer to the host: its
+losses. A checkpoint adds the weights and moments. The members of an ensemble are mapped over inside
+that program, and several devices share each batch.
 """
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -32,22 +33,23 @@ from spline_lstm.training.device_windows import (
     gather,
     pad_to_batches,
     positive_weight,
+    shuffled,
     to_device,
 )
-from spline_lstm.training.losses import Loss
+from spline_lstm.training.losses import Loss, loss_sum
 from spline_lstm.training.optimizers import best_epoch, make_optimizer, rate_factor
 from spline_lstm.windows.windows import Windows
 
-# Windows per step of the validation scan: large enough for fast matmuls, small enough for any memory.
+# Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
 VALIDATION_BATCH = 64
-# Sequences that go through the network at once on a CPU core, where what the backward pass needs of them stays
-# in its cache. Matmuls of this size also stay on one thread, so that the size of the thread pool cannot
-# change how they are summed.
+# Sequences that go through the network at once on a CPU core, so that what the backward pass needs
+# of them stays in the cache. Matmuls of this size also stay on one thread, so that the size of the
+# thread pool cannot change how they are summed.
 CPU_SEQUENCES = 32
 
 
 class TrainState(NamedTuple):
-    """What an epoch carries on; leaves of an ensemble have a leading member axis."""
+    """What passes from epoch to epoch; leaves of an ensemble have a leading member axis."""
 
     weights: Any
     optimizer: optax.OptState
@@ -55,13 +57,13 @@ class TrainState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """Figures of one epoch.
+    """Losses of one epoch.
 
     Attributes
     ----------
     epoch : from 1
-    train_loss : mean over all training labels, each as its step saw it
-    validation_loss : mean over all validation labels, of the mean forecast where there are several members
+    train_loss : mean over all training labels, each with the weights of its step
+    validation_loss : mean over all validation labels; of the mean forecast of an ensemble
     gradient_norm : largest global norm of a step's gradient, before clipping
     """
 
@@ -90,7 +92,7 @@ class Trained:
 
     @property
     def best_losses(self) -> Epoch:
-        """Figures of the best epoch."""
+        """Losses of the best epoch."""
         return self.history[self.best_epoch - 1]
 
 
@@ -110,12 +112,12 @@ def train(
     windows : Windows
     params : TrainParams
     on_epoch : callable
-        Called with the figures of each epoch, before they are checked to be finite.
+        Called with the losses of each epoch, before they are checked to be finite.
     checkpoint : Checkpoint, optional
-        Written after each epoch, removed at the end. Where a killed run left one, the training goes
-        on behind its last epoch and ends with the same bytes as an unbroken one.
+        Written after each epoch, removed at the end. If a killed run left one, the training resumes
+        after its last epoch and ends with the same bytes as an uninterrupted one.
     on_restore : callable
-        Called with the figures of the epochs of such a run.
+        Called with the losses of the epochs of such a run.
 
     Raises
     ------
@@ -133,16 +135,16 @@ def train(
     run_epoch = make_epoch(config, optimizer, params, windows)
     history: list[Epoch] = []
     best: dict[str, np.ndarray] = {}
-    if checkpoint is not None and (kept := checkpoint.read()) is not None:
-        state, best, history = restore(state, *kept)
+    if checkpoint is not None and (saved := checkpoint.read()) is not None:
+        state, best, history = restore(state, *saved)
         on_restore(history)
     with tqdm(
         total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None
     ) as bar:
         while not finished(history, params):
             factor = rate_factor([item.validation_loss for item in history], params)
-            state, figures = run_epoch(state, len(history) + 1, factor)
-            history.append(Epoch(len(history) + 1, *np.asarray(figures).tolist()))
+            state, losses = run_epoch(state, len(history) + 1, factor)
+            history.append(Epoch(len(history) + 1, *np.asarray(losses).tolist()))
             on_epoch(history[-1])
             check_finite(history[-1])
             if best_epoch([item.validation_loss for item in history]) == len(history):
@@ -152,8 +154,8 @@ def train(
             bar.update()
     if checkpoint is not None:
         checkpoint.clear()
-    losses = [item.validation_loss for item in history]
-    return Trained(best, to_arrays(state.weights), history, best_epoch(losses))
+    found = best_epoch([item.validation_loss for item in history])
+    return Trained(best, to_arrays(state.weights), history, found)
 
 
 def finished(history: Sequence[Epoch], params: TrainParams) -> bool:
@@ -170,12 +172,12 @@ def training_curve(history: Sequence[Epoch]) -> str:
 
 
 def check_finite(last: Epoch) -> None:
-    """Raise DivergedError when a figure of an epoch is not finite."""
+    """Raise DivergedError if a loss or the gradient norm of an epoch is not finite."""
     if not all(math.isfinite(value) for value in dataclasses.astuple(last)):
         raise DivergedError(
             f"epoch {last.epoch}: the training loss is {last.train_loss:g}, the validation loss "
-            f"{last.validation_loss:g} and the largest gradient norm {last.gradient_norm:g}; all must be finite. "
-            "Lower train.learning_rate or train.clip_norm"
+            f"{last.validation_loss:g} and the largest gradient norm {last.gradient_norm:g}; all "
+            "must be finite. Lower train.learning_rate or train.clip_norm"
         )
 
 
@@ -193,7 +195,7 @@ def snapshot(
 def restore(
     state: TrainState, arrays: dict[str, np.ndarray], progress: dict[str, Any]
 ) -> tuple[TrainState, dict[str, np.ndarray], list[Epoch]]:
-    """Undo `snapshot`; `state` gives the structure."""
+    """Undo `snapshot`; `state` has the structure of the result."""
     leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
     best = {
         name.removeprefix("best."): value
@@ -209,7 +211,7 @@ def restore(
 
 
 def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """Fresh weights and optimiser state; one compiled program instead of one for each small array."""
+    """Fresh weights and optimiser state, in one compiled program instead of one per array."""
 
     def member(key: PRNGKeyArray) -> TrainState:
         weights = nnx.state(build(config, key=key), nnx.Param)
@@ -227,7 +229,7 @@ def member_keys(members: int, seed: int) -> PRNGKeyArray:
 
 
 def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) -> Callable[..., Any]:
-    """Map over members; a single network has no member axis, since a batched matmul of one is slower."""
+    """Map over members; a single network has no member axis, since a batched matmul is slower."""
     return function if members == 1 else jax.vmap(function, in_axes=in_axes)
 
 
@@ -237,18 +239,21 @@ def make_epoch(
     params: TrainParams,
     windows: Windows,
 ) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
-    """Compile an epoch: ``run(state, number, rate factor) -> state, [train loss, validation loss, gradient norm]``."""
+    """Compile an epoch: ``run(state, number, rate factor) -> state, losses``.
+
+    The losses are [train loss, validation loss, gradient norm].
+    """
     graph, _ = structure(config)
     loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
     members = config.ensemble_size
     sharding = Sharding(params.batch_size, VALIDATION_BATCH)
     series = jax.tree.map(sharding.place, to_device(windows, config))
     validation = jax.tree.map(
-        lambda part: sharding.place(part, 1),
+        lambda array: sharding.place(array, 1),
         pad_to_batches(windows.splits["validation"], VALIDATION_BATCH),
     )
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
-    part = part_size(config, params.batch_size // sharding.shares)
+    chunk = chunk_size(config, params.batch_size // sharding.shares)
 
     def total_loss(
         weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
@@ -260,16 +265,16 @@ def make_epoch(
 
     @sharding.sum
     def sums(common: Any, share: Any) -> Any:
-        """Loss, labels and gradient of a share of a batch, part by part."""
+        """Loss, labels and gradient of a share of a batch, chunk by chunk."""
         weights, series = common
         slope = jax.value_and_grad(total_loss, has_aux=True)
 
-        def add(sums: Any, part: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, sums, slope(weights, series, *part)), None
+        def add(sums: Any, windows: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, slope(weights, series, *windows)), None
 
-        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, part), share)
+        chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), share)
         zero = (jnp.float32(0), jnp.float32(0)), jax.tree.map(jnp.zeros_like, weights)
-        return lax.scan(add, zero, parts)[0]
+        return lax.scan(add, zero, chunks)[0]
 
     def step(
         state: TrainState,
@@ -280,7 +285,7 @@ def make_epoch(
         key: PRNGKeyArray,
         factor: Array,
     ) -> tuple[TrainState, tuple[Array, Array, Array]]:
-        # A key for each window: what is dropped depends neither on parts nor on devices.
+        # A key for each window: what is dropped depends neither on chunks nor on devices.
         keys = jax.random.split(jax.random.fold_in(key, index), len(origins))
         (total, count), gradient = sums((state.weights, series), (origins, weight, keys))
         gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
@@ -324,7 +329,7 @@ def make_epoch(
         batches = shuffled(windows.splits["train"], params, members, number)
         key = member_keys(members, params.seed)
         keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
-        placed = tuple(sharding.place(part, part.ndim - 1) for part in batches)
+        placed = tuple(sharding.place(array, array.ndim - 1) for array in batches)
         return epoch(
             jax.tree.map(sharding.place, state),
             series,
@@ -337,35 +342,39 @@ def make_epoch(
     return run
 
 
-def shuffled(
-    origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
-) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
-    """Batches of an epoch; each member has its own order, that of a single network with its seed."""
-    orders = [
-        np.random.default_rng([params.seed + member, epoch]).permutation(origins)
-        for member in range(members)
-    ]
-    batches = [pad_to_batches(order, params.batch_size) for order in orders]
-    rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
-    return rows, batches[0][1]
+def chunk_size(config: ModelConfig, share: int) -> int:
+    """Windows of a device's share of a batch that go through the network at once.
 
-
-def part_size(config: ModelConfig, share: int) -> int:
-    """Windows of a device's share of a batch that go through the network at once; the parts add up their gradients."""
+    The gradients of the chunks are added up.
+    """
     sequences = len(config.targets) if config.channels == "independent" else 1
-    most = max(1, CPU_SEQUENCES // sequences)
-    if jax.default_backend() != "cpu" or share <= most:
+    limit = max(1, CPU_SEQUENCES // sequences)
+    if jax.default_backend() != "cpu" or share <= limit:
         return share
-    size = next(size for size in range(most, 0, -1) if share % size == 0)
-    # A share with no divisor of use stays whole.
-    return size if 2 * size > most else share
+    size = next(size for size in range(limit, 0, -1) if share % size == 0)
+    # A share without a large enough divisor stays whole.
+    return size if 2 * size > limit else share
 
 
-def loss_sum(
-    loss: Loss,
-    output: Float[Array, "batch all_outputs"],
-    y: Float[Array, "batch outputs"],
-    counted: Float[Array, "batch outputs"],
-) -> tuple[Array, Array]:
-    """Weighted sum of the losses of a batch, and the sum of the weights."""
-    return jnp.sum(loss(output.reshape(*y.shape, -1), y) * counted), jnp.sum(counted)
+class EpochClock:
+    """Wall-clock times of a training, from its construction; call `tick` after each epoch."""
+
+    def __init__(self) -> None:
+        self._instants = [time.perf_counter()]
+
+    def tick(self) -> None:
+        """An epoch has ended."""
+        self._instants.append(time.perf_counter())
+
+    def times(self) -> dict[str, float]:
+        """Content of metrics/train_time.json: seconds of the training and of epochs.
+
+        The first epoch includes the compilation; of the later ones it is the median. A resumed
+        training counts only its own time.
+        """
+        epochs = np.diff(self._instants)
+        return {
+            "train_seconds": float(epochs.sum()),
+            "first_epoch_seconds": float(epochs[0]),
+            "epoch_seconds": float(np.median(epochs[1:] if len(epochs) > 1 else epochs)),
+        }

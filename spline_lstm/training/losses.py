@@ -29,9 +29,9 @@ class Loss(NamedTuple):
     ) -> Float[Array, "batch outputs"]:
         """Loss of each label, the mean over the levels.
 
-        With e = output - y: mse e^2; mae abs(e); huber e^2 / 2 up to 1, abs(e) - 1/2 beyond (Huber 1964);
-        quantile max((1 - q) e, -q e) (Koenker & Bassett 1978); bce of the logits `output` with
-        labels 0 and 1.
+        With e = output - y: mse e^2; mae abs(e); huber e^2 / 2 up to 1, abs(e) - 1/2 beyond (Huber
+        1964); quantile max((1 - q) e, -q e) (Koenker & Bassett 1978); bce of the logits `output`
+        with labels 0 and 1.
         """
         error = output - y[..., None]
         if self.kind == "mse":
@@ -49,3 +49,13 @@ class Loss(NamedTuple):
             # -log sigmoid(logit) for label 1, -log(1 - sigmoid(logit)) for label 0
             loss = weight * (jax.nn.softplus(output) - label * output)
         return loss.mean(axis=-1)
+
+
+def loss_sum(
+    loss: Loss,
+    output: Float[Array, "batch all_outputs"],
+    y: Float[Array, "batch outputs"],
+    counted: Float[Array, "batch outputs"],
+) -> tuple[Array, Array]:
+    """Weighted sum of the losses of a batch, and the sum of the weights."""
+    return jnp.sum(loss(output.reshape(*y.shape, -1), y) * counted), jnp.sum(counted)

@@ -1,4 +1,4 @@
-"""Step size and updates: AdamW behind clipping, and what the validation losses decide."""
+"""Step size and updates: clipping, AdamW, and what the validation losses decide."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,15 @@ import optax
 
 from spline_lstm.core.params import TrainParams
 
-# Share of the learning rate at which a cosine schedule begins its warm-up and ends.
+# Share of the learning rate at which a cosine schedule starts its warm-up and ends.
 FINAL_SHARE = 0.01
 
 
 def make_optimizer(params: TrainParams, *, steps_per_epoch: int) -> optax.GradientTransformation:
-    """AdamW (Loshchilov & Hutter, ICLR 2019) behind clipping by the global norm (Pascanu et al., ICML 2013)."""
+    """AdamW (Loshchilov & Hutter, ICLR 2019) after clipping by the global norm.
+
+    Clipping follows Pascanu et al. (ICML 2013).
+    """
     return optax.chain(
         optax.clip_by_global_norm(params.clip_norm),
         optax.adamw(learning_rate(params, steps_per_epoch), weight_decay=params.weight_decay),
@@ -20,7 +23,10 @@ def make_optimizer(params: TrainParams, *, steps_per_epoch: int) -> optax.Gradie
 
 
 def learning_rate(params: TrainParams, steps_per_epoch: int) -> optax.ScalarOrSchedule:
-    """Step size by step: constant, or one epoch of warm-up and a cosine (Loshchilov & Hutter, ICLR 2017)."""
+    """Step size by step: constant, or one epoch of warm-up and a cosine.
+
+    The cosine follows Loshchilov & Hutter (ICLR 2017).
+    """
     if params.schedule != "cosine":
         return params.learning_rate
     return optax.schedules.warmup_cosine_decay_schedule(
@@ -33,7 +39,7 @@ def learning_rate(params: TrainParams, steps_per_epoch: int) -> optax.ScalarOrSc
 
 
 def best_epoch(losses: Sequence[float], min_delta: float = 0.0) -> int:
-    """Last epoch, from 1, that lowered the best loss so far by more than `min_delta`; 0 before the first.
+    """Last epoch, from 1, that lowered the best loss so far by more than `min_delta`; else 0.
 
     >>> best_epoch([5.0, 3.0, 2.9, 4.0], min_delta=0.5)
     2

@@ -1,1 +1,1 @@
-"""The search for better hyperparameters, on the training and validation part alone."""
+"""The search for better hyperparameters, on training and validation data only."""

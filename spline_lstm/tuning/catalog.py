@@ -1,4 +1,4 @@
-"""configs/catalog.yaml: for each model type a start that works, and the ranges that tuning searches."""
+"""configs/catalog.yaml: defaults of the types of model, and the ranges that tuning searches."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Section
+from spline_lstm.models.types import MODEL_TYPES
 
 PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05
@@ -20,7 +21,7 @@ Normalization = Literal["none", "last", "revin"]
 
 
 class Choice(Section):
-    """Values of all knobs."""
+    """Values of all settings that tuning searches."""
 
     hidden: Layers
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -40,7 +41,7 @@ class Choice(Section):
 
 
 class Ranges(Section):
-    """Range of each knob: lowest and highest, or the choices."""
+    """Range of each setting: lowest and highest, or the choices."""
 
     units: tuple[Annotated[int, Field(ge=1)], int]
     layers: tuple[Annotated[int, Field(ge=1)], int]
@@ -66,22 +67,37 @@ class Ranges(Section):
 
 
 class Entry(Section):
-    """One model type."""
+    """Defaults and ranges of a type of model."""
 
     defaults: Choice
     ranges: Ranges
 
 
 class Catalog(Section):
-    """The whole file."""
+    """The whole file.
 
-    lstm: Entry
-    gru: Entry
-    attention_lstm: Entry
+    Attributes
+    ----------
+    every_type : Entry
+        Of the types of model without an entry in `types`.
+    types : mapping
+        Name of a type -> its own entry.
+    """
+
+    every_type: Entry
+    types: dict[str, Entry]
+
+    @pydantic.field_validator("types")
+    @classmethod
+    def _known_types(cls, value: dict[str, Entry]) -> dict[str, Entry]:
+        unknown = ", ".join(sorted(value.keys() - MODEL_TYPES.keys()))
+        if unknown:
+            raise ValueError(f"{unknown}: unknown type; use one of {', '.join(MODEL_TYPES)}")
+        return value
 
     def entry(self, model_type: str) -> Entry:
-        """The entry of a model type."""
-        return getattr(self, model_type)
+        """The entry of a type of model."""
+        return self.types.get(model_type, self.every_type)
 
 
 def load_catalog(root: Path) -> Catalog:
@@ -90,7 +106,7 @@ def load_catalog(root: Path) -> Catalog:
     Raises
     ------
     ParamsError
-        The file is missing or no YAML, or a key or value breaks its rule.
+        The file is missing or not YAML, or a key or value breaks its rule.
     """
     path = root / PATH
     try:
@@ -100,9 +116,9 @@ def load_catalog(root: Path) -> Catalog:
         raise ParamsError(f"{path}: {error.strerror}; restore it from git") from None
     except (YAMLError, TypeError) as error:
         raise ParamsError(
-            f"{path}: no valid YAML ({' '.join(str(error).split())}); mend it"
+            f"{path}: invalid YAML ({' '.join(str(error).split())}); fix the file"
         ) from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ParamsError(f"{path}: {key}: {first['msg']}; mend the value") from None
+        raise ParamsError(f"{path}: {key}: {first['msg']}; fix the value") from None

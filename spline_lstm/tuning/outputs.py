@@ -1,4 +1,4 @@
-"""The files of a search: metrics/tuning.csv, plots/tuning.png, and plots/tuning.patch for `git apply`."""
+"""The files of a search: metrics/tuning.csv, plots/tuning.png, plots/tuning.patch (`git apply`)."""
 
 import csv
 import difflib
@@ -15,26 +15,26 @@ from spline_lstm.reporting.style import BLUE, GREY, ORANGE, house_style, save_pn
 from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.tuning.search import Trial, best_of
 
-TABLE, PICTURE, PATCH = "metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch"
-KNOBS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
-COLUMNS = ("trial", "state", "epochs", "best_epoch", "validation_loss", *KNOBS)
+TABLE, PLOT, PATCH = "metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch"
+SETTINGS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
+COLUMNS = ("trial", "state", "epochs", "best_epoch", "validation_loss", *SETTINGS)
 
 
 def write(folder: Path, name: str, trials: list[Trial]) -> bool:
-    """Write the files; whether the best trial asks for other params.
+    """Write the files; return whether the best trial has other params.
 
     Parameters
     ----------
     folder : Path
         The pipeline folder.
     name : str
-        Path of its params.yaml as git writes it.
+        Path of its params.yaml, relative to the repository.
     trials : list of Trial
-        The first one has the params as they are.
+        The first one has the present params.
     """
     write_text(folder / TABLE, table_text(trials))
     with house_style():
-        save_png(figure_of(trials), folder / PICTURE)
+        save_png(figure_of(trials), folder / PLOT)
     best = best_of(trials)
     patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, trials[0], best)
     if patch:
@@ -45,24 +45,24 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
 
 
 def table_text(trials: list[Trial]) -> str:
-    """One row per trial as CSV, in the order of the trials; no times, so that the same seed gives the same text."""
+    """CSV with a row per trial; it has no times, so that the same seed gives the same text."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     for trial in trials:
         epoch = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
         loss = f"{trial.loss:.6g}" if trial.losses else ""
-        knobs = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
-        values = [knobs[knob] for knob in KNOBS]
+        settings = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
+        values = [settings[name] for name in SETTINGS]
         texts = [str(value).lower() if isinstance(value, bool) else value for value in values]
         writer.writerow([trial.number, trial.state, len(trial.losses), epoch, loss, *texts])
     return stream.getvalue()
 
 
 def patch_text(params: str, name: str, first: Trial, best: Trial) -> str:
-    """The change of params.yaml from the values of the first trial to those of the best, as a patch for git.
+    """A patch for git that changes params.yaml from the first trial to the best one.
 
-    Comments and every other line stay; empty where the first trial is the best.
+    Comments and every other line stay; empty if the first trial is the best.
     """
     before = first.choice.values
     values = {
@@ -99,7 +99,7 @@ def figure_of(trials: list[Trial]) -> Figure:
         color=ORANGE,
         label="lowest so far",
     )
-    axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="params as they are")
+    axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="present params")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
     axes.set_ylabel("validation loss of the best epoch")

@@ -1,7 +1,8 @@
-"""The search itself: Optuna's TPE draws, the median of earlier trials cuts short, a database remembers.
+"""The search: Optuna's TPE draws, the median of earlier trials prunes, a database keeps them.
 
-The sampler is seeded anew for every draw with the number of the draw, and sees the finished trials alone, so that a
-search that was killed and goes on draws what an unbroken one would have drawn. A trial that was killed starts over.
+The sampler gets a new seed for every draw, from the number of the draw, and sees only the finished
+trials. So a search that was killed and resumed draws what an uninterrupted one would have drawn. A
+trial that was killed starts over.
 """
 
 import dataclasses
@@ -18,8 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
 from spline_lstm.core.errors import DivergedError, ParamsError
 from spline_lstm.core.params import Params
-from spline_lstm.models.config import ModelConfig
-from spline_lstm.training.architecture import model_config
+from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.training.loop import Epoch, train
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.space import (
@@ -35,7 +35,7 @@ from spline_lstm.windows.windows import SPLITS, Windows
 
 # The folders of code on which the losses of a study depend.
 FOLDERS = ("core", "models", "training", "tuning", "windows")
-# Draws in a row that fit neither the params nor the price limit.
+# Most draws in a row that do not go with the params or exceed the cost limit.
 MAX_REFUSED = 300
 LOSSES, CHOICE, STATE, REFUSED = "losses", "choice", "state", "refused"
 
@@ -46,8 +46,8 @@ class Trial:
 
     Attributes
     ----------
-    number : from 0; 0 are the params as they are
-    choice : values of the knobs
+    number : from 0; 0 are the present params
+    choice : values of the settings
     state : complete, pruned or diverged
     losses : validation loss of each epoch
     """
@@ -69,9 +69,9 @@ class Problem:
 
     Attributes
     ----------
-    params : the params as they are
+    params : the present params
     entry : defaults and ranges of the model type
-    windows : without test part (`without_test`)
+    windows : without test split (`without_test`)
     preprocessor : content of models/preprocessor.json
     """
 
@@ -86,17 +86,17 @@ class Problem:
 
     @property
     def ranges(self) -> Ranges:
-        """The ranges as far as they fit the params."""
+        """The ranges, as far as they go with the params."""
         return fitting(self.entry.ranges, self.params)
 
     @property
     def defaults_fit(self) -> bool:
-        """Whether the catalog's defaults fit the other params; else they are no trial."""
+        """Whether the catalog's defaults go with the other params; otherwise they are not tried."""
         return params_with(self.params, self.entry.defaults) is not None
 
     @property
     def reference_cost(self) -> int:
-        """Cost of the params as they are, or of the catalog's defaults where these cost more."""
+        """Cost of the present params, or of the catalog's defaults if these cost more."""
         defaults = params_with(self.params, self.entry.defaults)
         return max(
             cost(self.config(params)) for params in (self.params, defaults) if params is not None
@@ -124,7 +124,7 @@ class Problem:
 
 
 def without_test(windows: Windows) -> Windows:
-    """Windows of training and validation alone; rows of the test part are blank, so that nothing can read them."""
+    """Only the windows of training and validation; rows of the test split are blank."""
     arrays = windows.arrays
     test = arrays.timestamps >= arrays.split_instants[1]
     blank = {
@@ -145,14 +145,14 @@ def without_test(windows: Windows) -> Windows:
 def search(
     problem: Problem, database: Path, count: int, on_trial: Callable[[Trial], None]
 ) -> list[Trial]:
-    """The first `count` trials of a problem; those that the database holds are not run again.
+    """The first `count` trials of a problem; those in the database are not run again.
 
     Raises
     ------
     DivergedError
-        The params as they are do not train.
+        The training with the present params diverges.
     ParamsError
-        The sampler finds nothing that fits the price limit.
+        The sampler finds nothing within the cost limit.
     """
     study = open_study(problem, database)
     while len(done := trials_of(study)) < count:
@@ -171,7 +171,7 @@ def search(
 
 
 def open_study(problem: Problem, database: Path) -> optuna.Study:
-    """The study of this problem; a trial that was running when its process died is forgotten."""
+    """The study of this problem; a trial whose process was killed is dropped."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database.parent.mkdir(parents=True, exist_ok=True)
     tune = problem.params.tune
@@ -190,7 +190,7 @@ def open_study(problem: Problem, database: Path) -> optuna.Study:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trained trials and refused draws, in order; none that died."""
+    """Trained trials and refused draws, in order, without trials that were killed."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
@@ -209,7 +209,7 @@ def trials_of(study: optuna.Study) -> list[Trial]:
 
 
 def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
-    """Train with values that fit, and let the sampler learn from them at the nearest place of its ranges."""
+    """Train with given values; the sampler learns from them as the nearest draw of its ranges."""
     params = params_with(problem.params, choice)
     assert params is not None
     losses: list[float] = []
@@ -231,7 +231,7 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
 
 
 def run_drawn(study: optuna.Study, problem: Problem) -> None:
-    """Draw until something fits, and train it."""
+    """Draw until the values go with the params and the cost limit, and train them."""
     limit = problem.params.tune.max_cost * problem.reference_cost
     for _ in range(MAX_REFUSED):
         told = finished(study)
@@ -246,24 +246,25 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         if params is not None and cost(problem.config(params)) <= limit:
             run_trial(study, trial, problem, params, choice)
             return
-        # Pruned before its first epoch: for the sampler the worst there is, so that it turns away from there.
+        # Pruned before its first epoch: the worst result for the sampler, so that it avoids these
+        # values.
         trial.set_user_attr(STATE, REFUSED)
         study.tell(trial, state=TrialState.PRUNED)
     raise ParamsError(
-        f"none of {MAX_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the params as they are "
-        "or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
+        f"none of {MAX_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the "
+        "present params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
     )
 
 
 def draw_seed(seed: int, number: int) -> int:
-    """Seed of one draw; unlike sums, those of neighbouring searches have nothing in common."""
+    """Seed of one draw; a sum of seed and number would repeat draws of the next seed."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def run_trial(
     study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice
 ) -> None:
-    """Train, report each epoch, stop where the median of earlier trials was better."""
+    """Train, report each epoch, stop when the median of earlier trials was better."""
     losses: list[float] = []
 
     def on_epoch(epoch: Epoch) -> None:

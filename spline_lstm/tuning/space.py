@@ -1,4 +1,4 @@
-"""The search space: from the catalog's ranges to what the sampler draws, and from there to params and their price."""
+"""The search space: catalog ranges to draws of the sampler, and draws to params and their cost."""
 
 import math
 from typing import Any
@@ -11,15 +11,15 @@ from optuna.distributions import (
 )
 from pydantic import ValidationError
 
+from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning.catalog import DROPOUT_STEP, UNITS_STEP, Choice, Ranges
-
-GATES = {"lstm": 4, "gru": 3, "attention_lstm": 4}
 
 
 def distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
-    """What the sampler draws; the units of layers that a draw does not have are drawn all the same."""
+    """What the sampler draws; units are drawn even for layers that a draw does not have."""
     units = {
         f"units_{layer}": IntDistribution(*ranges.units, step=UNITS_STEP)
         for layer in range(1, ranges.layers[1] + 1)
@@ -36,7 +36,7 @@ def distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
 
 
 def choice_of(draw: dict[str, Any]) -> Choice:
-    """The values of the knobs out of a draw; numbers as a person would write them."""
+    """The settings of a draw; numbers as a person would write them."""
     return Choice(
         hidden=tuple(draw[f"units_{layer}"] for layer in range(1, draw["layers"] + 1)),
         dropout=round(draw["dropout"], 2),
@@ -48,7 +48,7 @@ def choice_of(draw: dict[str, Any]) -> Choice:
 
 
 def nearest_draw(choice: Choice, ranges: Ranges) -> dict[str, Any]:
-    """The draw that comes nearest to values from elsewhere, which may lie outside the ranges."""
+    """The draw nearest to given values, which may lie outside the ranges."""
     low, high = ranges.units
     layers = min(max(len(choice.hidden), ranges.layers[0]), ranges.layers[1])
     units = {
@@ -76,7 +76,7 @@ def nearest_draw(choice: Choice, ranges: Ranges) -> dict[str, Any]:
 
 
 def choice_in(params: Params) -> Choice:
-    """The values that params.yaml holds now."""
+    """The present values of params.yaml."""
     model = params.model
     return Choice(
         hidden=model.hidden,
@@ -89,44 +89,50 @@ def choice_in(params: Params) -> Choice:
 
 
 def params_with(params: Params, choice: Choice) -> Params | None:
-    """The params with other values; None where they do not fit together (such as decoder and segment)."""
+    """The params with other values; None if these do not go with the other params."""
     content = params.model_dump()
     for key, value in choice.values.items():
         section, name = key.split(".")
         content[section][name] = value
     try:
-        return Params.model_validate(content)
-    except ValidationError:
+        changed = Params.model_validate(content)
+        check_types(changed)
+    except (ValidationError, ParamsError):
         return None
+    return changed
 
 
 def fitting(ranges: Ranges, params: Params) -> Ranges:
-    """The ranges without choices that do not fit the other params; where none fits, the present value alone.
+    """The ranges without choices that do not go with the other params.
 
-    So does the decoder of segments want segments that divide the horizon.
+    If none does, only the present value is left. For example, with the decoder `segments` the
+    segment must divide the horizon.
     """
     present = choice_in(params)
 
-    def kept(knob: str) -> tuple[Any, ...]:
-        options = getattr(ranges, knob)
+    def kept(setting: str) -> tuple[Any, ...]:
+        options = getattr(ranges, setting)
         fit = [
             value
             for value in options
-            if params_with(params, present.model_copy(update={knob: value})) is not None
+            if params_with(params, present.model_copy(update={setting: value})) is not None
         ]
-        return tuple(fit) or (getattr(present, knob),)
+        return tuple(fit) or (getattr(present, setting),)
 
     return ranges.model_copy(
-        update={knob: kept(knob) for knob in ("segment", "normalization", "bidirectional")}
+        update={name: kept(name) for name in ("segment", "normalization", "bidirectional")}
     )
 
 
 def cost(config: ModelConfig) -> int:
-    """Multiplications of the recurrent layers for one window, about: what the time of an epoch grows with."""
+    """Multiplications of the recurrent layers for one window, which the time of an epoch follows.
+
+    0 for a type without recurrence.
+    """
     steps = -(-config.lookback // config.segment)
-    directions = 2 if config.bidirectional else 1
+    gates, directions = MODEL_TYPES[config.model_type].gates, config.directions
     total, width = 0, config.hidden[0] if config.segment > 1 else len(config.features)
     for units in config.hidden:
-        total += GATES[config.model_type] * directions * (width * units + units * units)
+        total += gates * directions * (width * units + units * units)
         width = directions * units
     return steps * total

@@ -32,7 +32,7 @@ def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, mo
     copy_of(small_pipeline, tmp_path)
     unbroken = (tmp_path / "models/rnn/best.safetensors").read_bytes()
     with pytest.raises(
-        ArtifactError, match=r"\.cache/training holds no unfinished training.*run without --resume"
+        ArtifactError, match=r"\.cache/training has no unfinished training.*run without --resume"
     ):
         train_flax_rnn.main(tmp_path, resume=True)
     assert (tmp_path / "models/rnn/best.safetensors").read_bytes() == unbroken

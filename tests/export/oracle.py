@@ -15,9 +15,8 @@ from spline_lstm.core.artifacts import (
     write_json,
 )
 from spline_lstm.export.golden import Golden
-from spline_lstm.export.shapes import weight_shapes
 from spline_lstm.export.spec import EdgeSpec
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.config import ModelConfig, weight_shapes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -153,7 +153,7 @@ def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_p
     folder = shutil.copytree(pipeline, tmp_path / "mixed")
     fitted.save(tmp_path / "other")
     shutil.copy(tmp_path / "other/models/preprocessor.json", folder / "models/preprocessor.json")
-    with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
+    with pytest.raises(ArtifactError, match="was trained with preprocessor"):
         spline_lstm.Forecaster.load(folder)
     path = folder / "models/preprocessor.json"
     content = json.loads((pipeline / "models/preprocessor.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.network import CHANNEL_DIM
+from spline_lstm.models.config import CHANNEL_DIM
 from spline_lstm.models.registry import build, from_arrays, structure, to_arrays
 from tests.models.test_recurrent import numpy_gru, numpy_lstm
 

@@ -97,7 +97,7 @@ def test_wrong_shape_names_expected_and_given(folder):
 
 def test_model_behind_another_preprocessor_is_refused(folder):
     write_json(folder / "models/preprocessor.json", with_run_id({"scale": [3.0]}))
-    with pytest.raises(ArtifactError, match="was trained behind preprocessor"):
+    with pytest.raises(ArtifactError, match="was trained with preprocessor"):
         load_model(folder)
 
 
@@ -171,7 +171,7 @@ def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():
     alone = np.stack([SavedModel(CONFIG, "m", "p", weights).predict(x) for weights in members])
     ensemble = SavedModel(config, "m", "p", stacked)
     np.testing.assert_allclose(ensemble.predict(x), alone.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(ensemble.predict_spread(x), alone.std(axis=0), atol=1e-6)
+    np.testing.assert_allclose(ensemble.predict_ensemble_std(x), alone.std(axis=0), atol=1e-6)
 
 
 def test_a_quantile_network_predicts_its_median_and_sorted_quantiles():

@@ -15,7 +15,7 @@ from spline_lstm.models.registry import build
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
-from spline_lstm.training.loop import part_size, train, training_curve
+from spline_lstm.training.loop import chunk_size, train, training_curve
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
@@ -280,7 +280,7 @@ def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
         target_indices=tuple(range(targets)),
         channels="independent",
     )
-    assert part_size(config, batch) == size
+    assert chunk_size(config, batch) == size
 
 
 # Trainings in a process of their own, whose weights it saves: of a batch that the devices share, and of an odd one.

@@ -1,9 +1,12 @@
+import dataclasses
+
 import optuna
 import pytest
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import load_params
-from spline_lstm.training.architecture import model_config
+from spline_lstm.models.config import model_config
+from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.tuning.catalog import PATH, load_catalog
 from spline_lstm.tuning.space import (
     choice_in,
@@ -17,7 +20,7 @@ from spline_lstm.tuning.space import (
 from tests.builders import ROOT, make_all_windows, make_arrays
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
-TYPES = ("lstm", "gru", "attention_lstm")
+TYPES = sorted(MODEL_TYPES)
 
 
 @pytest.mark.parametrize("model_type", TYPES)
@@ -43,10 +46,10 @@ def test_every_draw_gives_params_that_are_valid(model_type):
 
 
 def test_values_outside_the_ranges_go_to_the_nearest_draw():
-    far = CATALOG.lstm.defaults.model_copy(
+    far = CATALOG.entry("lstm").defaults.model_copy(
         update={"hidden": (4, 999), "learning_rate": 1.0, "segment": 7}
     )
-    near = choice_of(nearest_draw(far, CATALOG.lstm.ranges))
+    near = choice_of(nearest_draw(far, CATALOG.entry("lstm").ranges))
     assert (near.hidden, near.learning_rate, near.segment) == ((32, 256), 1e-2, 8)
 
 
@@ -63,10 +66,10 @@ def test_choices_that_do_not_fit_the_other_params_are_left_out():
         model = PARAMS.model.model_copy(update={"decoder": "segments", "segment": segment})
         window = PARAMS.window.model_copy(update={"horizon": horizon})
         return fitting(
-            CATALOG.lstm.ranges, PARAMS.model_copy(update={"model": model, "window": window})
+            CATALOG.entry("lstm").ranges, PARAMS.model_copy(update={"model": model, "window": window})
         )
 
-    assert fitting(CATALOG.lstm.ranges, PARAMS) == CATALOG.lstm.ranges
+    assert fitting(CATALOG.entry("lstm").ranges, PARAMS) == CATALOG.entry("lstm").ranges
     assert (segments(6, 3).segment, segments(6, 3).bidirectional) == ((2, 3, 6), (False,))
     # No choice of the catalog divides 7: the present value stays.
     assert segments(7, 7).segment == (7,)
@@ -87,13 +90,41 @@ def test_cost_is_that_of_the_matrices_times_the_steps():
     assert price(bidirectional=True) == 6 * 4 * 2 * (3 * 8 + 8 * 8 + 16 * 4 + 4 * 4)
 
 
+def entry_text(name: str) -> str:
+    """The shared section of the shipped catalog as the section of one type, with other units."""
+    body = (ROOT / PATH).read_text().split("every_type:\n")[1].split("\n# sections")[0]
+    return f"types:\n  {name}:\n" + "".join(
+        f"  {line}\n" for line in body.replace("[32, 256]", "[16, 32]").splitlines()
+    )
+
+
+def test_a_type_may_have_a_section_of_its_own_if_it_exists(tmp_path):
+    (tmp_path / PATH).parent.mkdir()
+    text = (ROOT / PATH).read_text()
+    (tmp_path / PATH).write_text(text.replace("types: {}", entry_text("gru")))
+    catalog = load_catalog(tmp_path)
+    assert catalog.entry("gru").ranges.units == (16, 32)
+    assert catalog.entry("lstm") == CATALOG.entry("lstm")
+    (tmp_path / PATH).write_text(text.replace("types: {}", entry_text("rnn")))
+    with pytest.raises(ParamsError, match=r"types.*rnn: unknown type; use one of lstm, gru"):
+        load_catalog(tmp_path)
+
+
+def test_choices_that_the_type_does_not_allow_are_left_out(monkeypatch):
+    narrow = dataclasses.replace(MODEL_TYPES["lstm"], allowed={"bidirectional": (False,)})
+    monkeypatch.setitem(MODEL_TYPES, "lstm", narrow)
+    ranges = CATALOG.entry("lstm").ranges
+    assert fitting(ranges, PARAMS) == ranges.model_copy(update={"bidirectional": (False,)})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
         ("units: [32, 256]", "units: [256, 32]", "units"),
         ("units: [32, 256]", "units: [32, 250]", "16"),
         ("normalization: last", "normalization: first", "normalization"),
-        ("gru:", "rnn:", "gru"),
+        ("types: {}", "types: {rnn: {}}", "types.rnn"),
+        ("every_type:", "lstm:", "every_type"),
         ("layers: [1, 4]", "layers: [1, 4", "YAML"),
     ],
 )

@@ -1,0 +1,153 @@
+"""The types of model: one entry each, without JAX.
+
+A new type of network touches two files: its entry in `MODEL_TYPES` and the module with its network.
+Everything else reads the entry: params and catalog check names against it, plots take its colour,
+tuning its gates, and the export tells whether it can compute it.
+
+params.yaml is read in `core`, which cannot import from here, and stages before the training must
+not depend on this folder: otherwise a new type would change their inputs. So `core.params` accepts
+any name in `model.type` and `compare.models`, and `check_types` refuses unknown ones as soon as
+something uses them: when a network is configured, and in the commands check and compare.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin
+
+from spline_lstm.core.errors import ParamsError, shorten
+from spline_lstm.core.params import ModelParams, Params
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell.
+
+    Attributes
+    ----------
+    gates : weight blocks of one layer
+    operator : name of the layer in ONNX
+    recurrent_bias : whether a layer has a second bias, inside the reset
+    """
+
+    gates: int
+    operator: str
+    recurrent_bias: bool = False
+
+
+# Gates i, f, g, o of the LSTM; r, z, n of the GRU.
+LSTM = Cell(gates=4, operator="LSTM")
+GRU = Cell(gates=3, operator="GRU", recurrent_bias=True)
+
+
+@dataclass(frozen=True)
+class ModelType:
+    """A type of model.
+
+    Attributes
+    ----------
+    network : str
+        ``module:Class``; loaded when a network is built from a `ModelConfig` and a key. See
+        `spline_lstm.models.registry.Network`.
+    defaults : ModelParams
+        The section `model` of params.yaml to start from.
+    colour : str
+        In plots, as a hex triplet.
+    cell : Cell or None
+        None for a network without recurrence.
+    attention : bool
+        Whether the head also sees a weighted mean of all states.
+    exported : bool
+        Whether `spline_lstm.export` computes it; otherwise the export ends with an error.
+    allowed : mapping
+        Option -> its allowed values, for options of which not every value goes with the type.
+    """
+
+    network: str
+    defaults: ModelParams
+    colour: str
+    cell: Cell | None = None
+    attention: bool = False
+    exported: bool = False
+    allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def gates(self) -> int:
+        """Weight blocks of one recurrent layer; 0 without recurrence."""
+        return self.cell.gates if self.cell else 0
+
+    @property
+    def options(self) -> dict[str, tuple[Any, ...]]:
+        """Allowed values of the options that are a choice."""
+        return _choices() | dict(self.allowed)
+
+
+def _choices() -> dict[str, tuple[Any, ...]]:
+    kinds = {name: item.annotation for name, item in ModelParams.model_fields.items()}
+    words = {name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal}
+    return words | {name: (False, True) for name, kind in kinds.items() if kind is bool}
+
+
+def _defaults(name: str, **changes: Any) -> ModelParams:
+    values: dict[str, Any] = {
+        "hidden": (64, 32),
+        "dropout": 0.1,
+        "normalization": "last",
+        "segment": 4,
+        "decoder": "dense",
+        "channels": "mixed",
+        "bidirectional": False,
+        "layer_norm": False,
+        "quantiles": (),
+    }
+    return ModelParams(type=name, **values | changes)
+
+
+MODEL_TYPES: dict[str, ModelType] = {
+    "lstm": ModelType(
+        network="spline_lstm.models.network:LSTMNetwork",
+        defaults=_defaults("lstm"),
+        colour="#0072b2",
+        cell=LSTM,
+        exported=True,
+    ),
+    "gru": ModelType(
+        network="spline_lstm.models.network:GRUNetwork",
+        defaults=_defaults("gru"),
+        colour="#d55e00",
+        cell=GRU,
+        exported=True,
+    ),
+    "attention_lstm": ModelType(
+        network="spline_lstm.models.network:AttentionLSTMNetwork",
+        defaults=_defaults("attention_lstm"),
+        colour="#009e73",
+        cell=LSTM,
+        attention=True,
+        exported=True,
+    ),
+}
+
+
+def check_types(params: Params) -> None:
+    """Refuse unknown types of model, and options that do not go with the type.
+
+    Raises
+    ------
+    ParamsError
+        The message names the key, its value and the values it may have.
+    """
+    keys = {f"compare.models.{index}": name for index, name in enumerate(params.compare.models)}
+    for key, name in ({"model.type": params.model.type} | keys).items():
+        if name not in MODEL_TYPES:
+            nearest = difflib.get_close_matches(name, MODEL_TYPES, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise ParamsError(
+                f"{key} = {shorten(name)}: must be one of {', '.join(MODEL_TYPES)}{hint}"
+            )
+    for option, values in MODEL_TYPES[params.model.type].allowed.items():
+        if (value := getattr(params.model, option)) not in values:
+            raise ParamsError(
+                f"model.{option} = {shorten(value)}: with model.type {params.model.type} it must "
+                f"be one of {', '.join(map(shorten, values))}"
+            )
