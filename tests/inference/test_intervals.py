@@ -24,10 +24,10 @@ from spline_lstm.inference.intervals import (
     quantile_pairs,
     sum_coverage,
 )
+from spline_lstm.models.config import model_config
 from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.tables.synthetic import stores
-from spline_lstm.models.config import model_config
 from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler

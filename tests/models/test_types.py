@@ -15,7 +15,7 @@ from spline_lstm.core.params import ModelParams, load_params
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning.catalog import load_catalog
-from tests.conftest import ROOT, make_all_windows, make_arrays
+from tests.builders import ROOT, make_all_windows, make_arrays
 
 PACKAGED = Path(spline_lstm.__file__).parent / "inference"
 PARAMS = load_params(ROOT)
