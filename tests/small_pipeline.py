@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.models.jax_setup import configure_compilation_cache
-from spline_lstm.scaffold.write_folder import render_params
 from stages import evaluate, ingest, preprocess, report, train_flax_rnn, window
 from tests.builders import ROOT
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ArtifactError, LeakageError
-from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_table import read_raw_table
 

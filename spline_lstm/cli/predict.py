@@ -7,7 +7,7 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ArtifactError, UsageError
-from spline_lstm.core.iso_timestamp import iso_timestamp
+from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.inference.exported import forecast_raw
 from spline_lstm.tables.sources import read_source
 

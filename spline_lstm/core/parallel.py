@@ -1,14 +1,15 @@
-"""Independent jobs in parallel: one small interface, whatever runs them.
+"""Work in parallel: independent jobs in processes, and one thread that consumes what a loop makes.
 
-An executor maps a function over jobs and gives the results in the order of the jobs. Function, jobs and results
-must be importable and plain data, because they travel between processes.
+An executor maps a function over jobs and returns the results in the order of the jobs. Function,
+jobs and results must be importable and plain data, because they travel between processes.
 """
 
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+Item = TypeVar("Item")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -24,7 +25,7 @@ class Executor(Protocol):
 
 
 def local(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> list[Result]:
-    """Each job in a fresh process of this machine, so that none sees what another one left behind.
+    """Run each job in a fresh process of this machine, so that no job sees the state of another.
 
     Processes are spawned: JAX has threads, and a fork of them may hang.
     """
@@ -36,3 +37,19 @@ def local(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) 
 
 
 EXECUTORS: dict[str, Executor] = {"local": local}
+
+
+def consume_in_thread(items: Iterable[Item], work: Callable[[Item], None]) -> None:
+    """Call `work` on each item in a thread while the caller's thread makes the next item.
+
+    Items are worked on one at a time and in order; at most two of them are in memory. An error,
+    from the items or from the work, ends both and is raised.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = None
+        for item in items:
+            if pending is not None:
+                pending.result()
+            pending = pool.submit(work, item)
+        if pending is not None:
+            pending.result()

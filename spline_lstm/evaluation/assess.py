@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.core.artifacts import write_atomically
-from spline_lstm.core.behind import work_behind
+from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.evaluation.baselines import naive
 from spline_lstm.evaluation.error_sums import MODEL, ScoreSums, merge, sum_errors
@@ -105,7 +105,7 @@ def assess(
                 kept.add(batch)
 
             # Summing and writing take as long as forecasting: together they use two cores.
-            work_behind(forecast_test_part(model, windows, params, intervals), take_in)
+            consume_in_thread(forecast_test_part(model, windows, params, intervals), take_in)
 
     write_atomically(predictions, pass_over_windows)
     chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))

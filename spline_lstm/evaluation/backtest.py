@@ -24,11 +24,10 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.errors import SplineLstmError, prefixed
-from spline_lstm.core.iso_timestamp import iso_timestamp
 from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.core.timestamps import iso_timestamp, parse_frequency
 from spline_lstm.evaluation.assess import hour_of_day, percentage_floor, season_scales
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.forecast_batches import calibrate, forecast_test_part

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from spline_lstm.core.iso_timestamp import iso_timestamp
+from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.inference.intervals import interval_columns
 

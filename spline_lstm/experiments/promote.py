@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params, parse_params
+from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.experiments.clone import environment
 from spline_lstm.experiments.code_id import code_paths
 from spline_lstm.experiments.driver import check_settings
@@ -29,7 +30,6 @@ from spline_lstm.experiments.git import (
     tracked_changes,
 )
 from spline_lstm.experiments.runs import STAGES, parse_name
-from spline_lstm.scaffold.write_folder import dump_yaml, round_trip_yaml
 
 ARTIFACT = "forecaster"
 MODEL = {"onnx": "models/edge/model.onnx", "tflite": "models/edge/model.tflite"}

@@ -11,8 +11,8 @@ import pydantic
 from spline_lstm.core.errors import DataContractError, ParamsError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.core.timestamps import find_cadence, frequency_text, within_series
 from spline_lstm.inference.sklearn_api import check_columns
-from spline_lstm.scaffold.cadence import find_cadence, frequency_text, within_series
 from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
 
 # Up to so many texts of a column become a feature each, more of them a learned vector.

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
-from spline_lstm.core.iso_timestamp import iso_timestamp
+from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.series.build import build
 from spline_lstm.series.grid import gap_length, on_grid
 from spline_lstm.series.layout import Layout, lay_out

@@ -8,9 +8,9 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.errors import UsageError, shorten
-from spline_lstm.scaffold.cadence import FEW, repeated, series_candidates
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.read_text import TextTable
+from spline_lstm.scaffold.series_keys import FEW, repeated, series_candidates
 from spline_lstm.scaffold.timestamp_formats import (
     TimestampForm,
     first_unread,

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import UsageError, shorten
-from spline_lstm.core.timestamps import parse_frequency
-from spline_lstm.scaffold.cadence import (
+from spline_lstm.core.timestamps import (
     DAY,
     YEAR,
     Cadence,
     find_cadence,
-    find_season,
     frequency_text,
-    longest_series,
-    repeated,
+    parse_frequency,
     within_series,
 )
 from spline_lstm.scaffold.column_roles import Roles, Wishes, choose_roles
 from spline_lstm.scaffold.column_types import Column, examine
 from spline_lstm.scaffold.read_text import TextTable, read_text_table
+from spline_lstm.scaffold.series_keys import longest_series, repeated
+from spline_lstm.series.seasonal import detect_season
 
 MIN_GRID_ROWS = 40
 MAX_ONE_HOT = 8
@@ -143,6 +143,51 @@ def _step(roles: Roles, wishes: Wishes, where: str) -> tuple[int, Cadence | None
             f"median {median}); say the step of the regular grid with {advice}"
         )
     return cadence.step, cadence
+
+
+def possible_seasons(step: int) -> dict[str, int]:
+    """Day, week and year in rows, if they are more than one row."""
+    seasons = {"day": DAY / step, "week": 7 * DAY / step, "year": YEAR / step}
+    whole = {
+        name: round(rows)
+        for name, rows in seasons.items()
+        if abs(rows - round(rows)) < 0.25 and rows >= 2
+    }
+    # A year of single days or shorter steps rarely repeats often enough to be found.
+    return {name: rows for name, rows in whole.items() if name != "year" or rows <= 60}
+
+
+def find_season(
+    timestamps: Int[np.ndarray, " rows"], values: Float[np.ndarray, " rows"], step: int, rows: int
+) -> tuple[int, str]:
+    """Rows in the season of a series, and its name.
+
+    Without a clear season it is the shortest one that fits, or one row.
+
+    Parameters
+    ----------
+    timestamps, values : np.ndarray
+        [rows] of one series, NaN where missing.
+    step : int
+        ns.
+    rows : int
+        Grid rows of the training split.
+    """
+    seasons = {
+        name: length for name, length in possible_seasons(step).items() if 2 * length <= rows
+    }
+    if not seasons:
+        return 1, "none"
+    grid = np.full(rows, np.nan)
+    positions = np.rint((timestamps - timestamps.min()) / step).astype(np.int64)
+    grid[positions[positions < rows]] = values[positions < rows]
+    found = detect_season(grid, ~np.isnan(grid), list(seasons.values()))
+    length = found or min(seasons.values())
+    name = next(name for name, each in seasons.items() if each == length)
+    return (
+        length,
+        f"{name}, {'found in the data' if found else 'from the calendar, not seen in the data'}",
+    )
 
 
 def _extent(roles: Roles, columns: Mapping[str, Column], step: int) -> Extent:

@@ -1,6 +1,5 @@
 """The folder of a new pipeline, made from the files of the root by rule, whole or not at all."""
 
-import io
 import json
 import os
 import re
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params, parse_params
 from spline_lstm.core.schema import load_schema, parse_schema
+from spline_lstm.core.yaml_files import dump_yaml, render_params, round_trip_yaml
 from spline_lstm.scaffold.column_roles import Wishes
 from spline_lstm.scaffold.propose import Proposal, propose
 from spline_lstm.tables.raw_table import read_raw_table
@@ -201,19 +201,6 @@ def _on_one_line(text: str) -> str:
     return line if len(line) <= MAX_IN_LINE else text
 
 
-def render_params(pattern: str, values: Mapping[str, Any]) -> str:
-    """`pattern` (a params.yaml) with other values at some dotted keys; comments and order stay."""
-    yaml = round_trip_yaml()
-    content = yaml.load(pattern)
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        section = content
-        for part in sections:
-            section = section[part]
-        section[last] = value
-    return dump_yaml(yaml, content)
-
-
 def render_head(params: str, name: str) -> str:
     """The text of a params.yaml whose head names the commands of pipelines/NAME instead of those of another pipeline.
 
@@ -307,26 +294,6 @@ def cached_outputs(pattern: str) -> list[str]:
     """Outputs that DVC keeps instead of git, relative to the pipeline folder."""
     stages = YAML(typ="safe", pure=True).load(pattern)["stages"].values()
     return [path for stage in stages for path in stage.get("outs", []) if isinstance(path, str)]
-
-
-def round_trip_yaml() -> YAML:
-    """Reads and writes the YAML files of the project with their comments, quotes and layout."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    # null is written as in the pattern, not as an empty value.
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
-
-
-def dump_yaml(yaml: YAML, content: CommentedMap | CommentedSeq) -> str:
-    """Text of what `yaml` loaded and somebody changed."""
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    return stream.getvalue()
 
 
 def _check_folder(folder: Path, content: bytes, where: str) -> None:

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from ruamel.yaml.comments import CommentedSeq
 
 from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.reporting.style import BLUE, GREY, ORANGE, house_style, save_png
-from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.tuning.search import Trial, best_of
 
 TABLE, PLOT, PATCH = "metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch"

@@ -2,12 +2,12 @@ import threading
 
 import pytest
 
-from spline_lstm.core.behind import work_behind
+from spline_lstm.core.parallel import consume_in_thread
 
 
 def test_every_item_is_worked_on_once_and_in_order():
     done = []
-    work_behind(iter(range(50)), done.append)
+    consume_in_thread(iter(range(50)), done.append)
     assert done == list(range(50))
 
 
@@ -31,7 +31,7 @@ def test_the_next_item_is_made_while_one_is_worked_on_but_none_after_it():
             assert go.wait(10), "the second item is made meanwhile"
             assert made == [0, 1]
 
-    work_behind(items(), work)
+    consume_in_thread(items(), work)
     assert made == [0, 1, 2]
 
 
@@ -45,7 +45,7 @@ def test_an_error_of_the_work_is_raised_and_ends_it(last):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        work_behind(range(4), work)
+        consume_in_thread(range(4), work)
     assert done == list(range(last + 1))
 
 
@@ -57,5 +57,5 @@ def test_an_error_of_the_items_is_raised_after_what_was_handed_over():
         raise KeyError
 
     with pytest.raises(KeyError):
-        work_behind(items(), done.append)
+        consume_in_thread(items(), done.append)
     assert done == [1]

@@ -9,8 +9,8 @@ import pytest
 
 from spline_lstm.core.errors import ArtifactError, DivergedError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.models.jax_setup import configure_compilation_cache
-from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.training.loop import Epoch, Trained
 from stages import train_flax_rnn
 from tests.builders import ROOT

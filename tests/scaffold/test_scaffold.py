@@ -18,8 +18,8 @@ from spline_lstm.__main__ import main
 from spline_lstm.core.errors import SplineLstmError, UsageError
 from spline_lstm.core.params import load_params, parse_params
 from spline_lstm.core.schema import load_schema, parse_schema
-from spline_lstm.core.timestamps import parse_frequency
-from spline_lstm.scaffold.cadence import find_cadence, frequency_text
+from spline_lstm.core.timestamps import find_cadence, frequency_text, parse_frequency
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.scaffold.column_roles import Wishes
 from spline_lstm.scaffold.column_types import examine
 from spline_lstm.scaffold.propose import propose
@@ -29,7 +29,6 @@ from spline_lstm.scaffold.write_folder import (
     cached_outputs,
     render_dvc,
     render_head,
-    render_params,
     render_schema,
     scaffold,
 )
