@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.core.params import Params, parse_params
+from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -29,9 +29,9 @@ RECIPES = ROOT / "pipelines/ett"
 
 
 def load_recipe(name: str) -> Params:
-    """The params of a recipe."""
+    """The params of a recipe: the defaults with what it changes."""
     path = RECIPES / f"{name}.yaml"
-    return parse_params(path.read_text(encoding="utf-8"), str(path))
+    return with_values(Params(), load_overlay(path), str(path))
 
 
 def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:

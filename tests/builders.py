@@ -5,14 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spline_lstm.core.params import (
-    DriftParams,
-    OutliersParams,
-    PreprocessParams,
-    SmoothingParams,
-    SplitParams,
-    WindowParams,
-)
+from spline_lstm.core.params import PreprocessParams, WindowParams
+from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays

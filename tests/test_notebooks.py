@@ -10,7 +10,7 @@ import jupytext
 import nbclient
 import pytest
 
-from spline_lstm.scaffold.column_roles import Wishes
+from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.write_folder import scaffold
 from tests.builders import ROOT
 from tests.small_pipeline import make_small_pipeline
@@ -31,7 +31,7 @@ def pipeline(tmp_path_factory):
         if hour % 23 and not 200 <= hour < 224
     ]
     (root / "table.csv").write_text("time,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    scaffold("small", root / "table.csv", Wishes(), root)
+    scaffold("small", root / "table.csv", Options(), root)
     folder = root / "pipelines/small"
     subprocess.run(
         [sys.executable, "-m", "stages.ingest", str(folder)],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spline_lstm.core.errors import DataContractError
-from spline_lstm.core.params import DriftParams, OutliersParams, SplitParams
+from spline_lstm.core.params_data import DriftParams, OutliersParams, SplitParams
 from spline_lstm.core.schema import json_schema, load_schema
 from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.preprocess import preprocess

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from spline_lstm.scaffold.column_roles import Wishes
+from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.read_text import SEPARATORS
-from spline_lstm.scaffold.write_folder import Given, scaffold
+from spline_lstm.scaffold.user_files import UserFiles
+from spline_lstm.scaffold.write_folder import scaffold
 
 DESCRIPTION = """\
 Look at a CSV or Parquet file and write a pipeline for it: pipelines/NAME with params.yaml, the
@@ -32,7 +33,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--params",
         type=Path,
         metavar="FILE",
-        help="take the params from this file (default: proposed from the data)",
+        help="file with keys of params.yaml that override the values proposed from the data",
     )
     command.add_argument(
         "--schema",
@@ -88,7 +89,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Write the folder; returns what was decided and why."""
-    wishes = Wishes(
+    options = Options(
         timestamp=arguments.timestamp,
         targets=tuple(arguments.target),
         series=arguments.series,
@@ -98,5 +99,5 @@ def run(arguments: argparse.Namespace) -> str:
         decimal=arguments.decimal,
         missing=tuple(arguments.missing),
     )
-    given = Given.read(arguments.params, arguments.schema)
-    return scaffold(arguments.name, arguments.csv, wishes, Path(), given)
+    files = UserFiles.read(arguments.params, arguments.schema)
+    return scaffold(arguments.name, arguments.csv, options, Path(), files)

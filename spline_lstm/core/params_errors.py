@@ -8,15 +8,26 @@ import datetime
 import difflib
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from spline_lstm.core.errors import ParamsError, shorten
+from spline_lstm.core.section import Section, known_keys, subsection
 
-Model = type[pydantic.BaseModel]
+Model = type[Section]
+Missing = Sequence[tuple[str, FieldInfo]]
+
+# Keys of older files -> what they are called now.
+RENAMED = {
+    "preprocess.data_mode": "preprocess.feature_mode",
+    "preprocess.drift.spread_ratio": "preprocess.drift.std_ratio",
+    "compare.modes": "compare.feature_modes",
+}
 
 
 def as_json(text: str, where: str) -> str:
@@ -25,13 +36,13 @@ def as_json(text: str, where: str) -> str:
     Raises
     ------
     ParamsError
-        The text is no YAML, or holds more than plain keys and values.
+        The text is not YAML, or contains more than plain keys and values.
     """
     directive = re.search(r"^%", text, flags=re.MULTILINE)
     if directive:
         line = text.count("\n", 0, directive.start()) + 1
         raise ParamsError(
-            f"{where} line {line}: params follow YAML 1.2 and use no directive; remove the line"
+            f"{where} line {line}: params follow YAML 1.2 without directives; remove the line"
         )
     try:
         return json.dumps(YAML(typ="safe", pure=True).load(text), default=_date_text)
@@ -39,78 +50,90 @@ def as_json(text: str, where: str) -> str:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise ParamsError(
-            f"{where}{line}: no valid YAML ({getattr(error, 'problem', error)}); mend the line"
+            f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}); fix the line"
         ) from None
-    # What YAML can say beyond plain keys, texts, numbers and lists: tags, anchors that hold themselves, ...
+    # What YAML can say beyond plain keys, texts, numbers and lists: tags, recursive anchors, ...
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ParamsError(
-            f"{where}: holds more than plain keys and values ({error}); restore it from git"
+            f"{where}: contains more than plain keys and values ({error}); restore it from git"
         ) from None
 
 
 def _date_text(value: Any) -> str:
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise TypeError(f"{value!r} is no plain value")
+    raise TypeError(f"{value!r} is not a plain value")
 
 
-def describe(error: pydantic.ValidationError, model: Model) -> str:
-    """What is wrong, key by key: the value and the rule, or for an unknown key the nearest one of `model`."""
+def describe(error: pydantic.ValidationError, model: Model, missing: Missing = ()) -> str:
+    """What is wrong, key by key: the value and the rule, or for an unknown key the nearest one."""
     unknown_first = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     # A key that may be of several types has an error for each of them.
     by_key: dict[str, list[Any]] = {}
     for item in unknown_first:
         by_key.setdefault(_key(item["loc"], model), []).append(item)
-    return "; ".join(_describe_key(key, items, model) for key, items in by_key.items())
+    texts = [_describe_key(key, items, model) for key, items in by_key.items()]
+    # A renamed key is missing under its new name, too; one message is enough.
+    renamed = {RENAMED.get(key) for key in by_key}
+    missing = [(key, field) for key, field in missing if key not in renamed]
+    return "; ".join([*texts, *([describe_missing(missing)] if missing else [])])
 
 
 def _describe_key(key: str, items: list[Any], model: Model) -> str:
     item = items[0]
     if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key (value {shorten(item['input'])}); did you mean {_nearest_key(key, model)}?"
-    if item["type"] == "missing":
-        return f"{key}: the key is missing; add it (README.md and the comments of params.yaml say what it does)"
+        return _describe_unknown(key, item["input"], model)
     rules = [item["msg"].removeprefix("Value error, ") for item in items]
     rule = ", or ".join(rule[0].lower() + rule[1:] for rule in rules)
-    # A rule that keys keep together names them; the value would be a whole section.
+    # A rule about several keys names them; the value would be a whole section.
     together = item["type"] == "value_error" and isinstance(item["input"], dict)
     if together:
         return f"{key}: {rule}" if item["loc"] else rule
     return f"{key} = {shorten(item['input'])}: {rule}"
 
 
+def _describe_unknown(key: str, value: object, model: Model) -> str:
+    if key in RENAMED:
+        return f"{key}: this key is now called {RENAMED[key]}; rename it"
+    known = known_keys(model)
+    nearest = (difflib.get_close_matches(key, known, n=1, cutoff=0.0) or known)[0]
+    return f"{key}: unknown key (value {shorten(value)}); did you mean {nearest}?"
+
+
+def describe_missing(missing: Missing) -> str:
+    """Which keys are missing and what to add."""
+    return "; ".join(
+        f"{key}: the key is missing; "
+        + (
+            "copy the section from the params.yaml of the repository"
+            if subsection(field)
+            else f"add `{key.rpartition('.')[2]}: {json.dumps(field.default)}`, its default"
+        )
+        for key, field in missing
+    )
+
+
+def check_known(keys: Mapping[str, Any], model: Model, where: str) -> None:
+    """Raise ParamsError for dotted keys that `model` does not have as plain keys."""
+    known = known_keys(model)
+    sections = [f"{key}: a section; set its keys" for key in keys if _is_section(key, known)]
+    unknown = [_describe_unknown(key, keys[key], model) for key in keys if key not in known]
+    if sections or unknown:
+        raise ParamsError(f"{where}: {'; '.join([*unknown, *sections])}")
+
+
 def _key(location: tuple[int | str, ...], model: Model) -> str:
-    """Dotted key; behind a known one, only positions in a list, not pydantic's names of types."""
+    """Dotted key; after a known one, only positions in a list, not pydantic's names of types."""
     known = known_keys(model)
     parts = [str(part) for part in location]
     for count in range(len(parts), 0, -1):
-        if ".".join(parts[:count]) in known:
+        key = ".".join(parts[:count])
+        if key in known:
             indices = [str(part) for part in location[count:] if isinstance(part, int)]
             unknown = parts[count:] if len(location) == count + 1 and not indices else []
-            return ".".join(
-                [
-                    *parts[:count],
-                    *(indices or (unknown if _is_section(parts[:count], known) else [])),
-                ]
-            )
+            return ".".join([key, *(indices or (unknown if _is_section(key, known) else []))])
     return ".".join(parts) or "the file"
 
 
-def _is_section(parts: list[str], known: list[str]) -> bool:
-    return any(key.startswith(".".join(parts) + ".") for key in known)
-
-
-def _nearest_key(key: str, model: Model) -> str:
-    known = known_keys(model)
-    return (difflib.get_close_matches(key, known, n=1, cutoff=0.0) or known)[0]
-
-
-def known_keys(section: Model, prefix: str = "") -> list[str]:
-    """Dotted names of all keys below `section`."""
-    keys = []
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        keys.append(prefix + name)
-        if isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
-            keys += known_keys(inner, f"{prefix}{name}.")
-    return keys
+def _is_section(key: str, known: Iterable[str]) -> bool:
+    return any(other.startswith(f"{key}.") for other in known)

@@ -15,7 +15,7 @@ class Pipeline:
     'pipelines/stores/data/processed/windows.npz'
     """
 
-    folder: Path
+    folder: Path = Path()
 
     @property
     def params(self) -> Path:

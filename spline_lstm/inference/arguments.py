@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydantic
 
-from spline_lstm.core.errors import DataContractError, ParamsError
-from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.core.timestamps import find_cadence, frequency_text, within_series
 from spline_lstm.inference.sklearn_api import check_columns
@@ -18,6 +17,10 @@ from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
 # Up to so many texts of a column become a feature each, more of them a learned vector.
 MAX_ONE_HOT = 8
 MAX_DIMENSIONS = 8
+
+# What differs for a Forecaster from the defaults of params.yaml.
+DEFAULTS = Path(__file__).parent / "params.yaml"
+WHERE = "the arguments of the Forecaster"
 
 
 def schema_of(
@@ -53,7 +56,7 @@ def schema_of(
     }
     if series is not None:
         content["series_col"] = series
-    return parse_schema(json.dumps(content), "the arguments of the Forecaster")
+    return parse_schema(json.dumps(content), WHERE)
 
 
 def _covariate(frame: pd.DataFrame, name: str, *, known_future: bool) -> dict[str, Any]:
@@ -98,30 +101,11 @@ def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, 
     ParamsError
         A key is unknown, or a value breaks its rule.
     """
-    base = given if isinstance(given, Params) else load_params(Path(__file__).parent)
-    content = base.model_dump(mode="json")
-    changes = {} if given is None or isinstance(given, Params) else dict(given)
-    changes |= {key: value for key, value in arguments.items() if value is not None}
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        section = content
-        for name in sections:
-            section = section.get(name, {}) if isinstance(section, dict) else {}
-        if not isinstance(section, dict) or last not in section:
-            raise ParamsError(
-                f"{key}: unknown key; params.yaml of the repository lists all of them"
-            )
-        section[last] = value
-    try:
-        return Params.model_validate_json(json.dumps(content))
-    except (pydantic.ValidationError, TypeError) as error:
-        rules = [
-            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
-            for item in (error.errors() if isinstance(error, pydantic.ValidationError) else [])
-        ]
-        raise ParamsError(
-            "; ".join(rules) or f"params hold more than plain values ({error})"
-        ) from None
+    changes = {key: value for key, value in arguments.items() if value is not None}
+    if isinstance(given, Params):
+        return with_values(given, changes, WHERE)
+    defaults = with_values(Params(), load_overlay(DEFAULTS), str(DEFAULTS))
+    return with_values(defaults, {**(given or {}), **changes}, WHERE)
 
 
 def read_frame(

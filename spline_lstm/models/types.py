@@ -88,39 +88,24 @@ def _choices() -> dict[str, tuple[Any, ...]]:
     return words | {name: (False, True) for name, kind in kinds.items() if kind is bool}
 
 
-def _defaults(name: str, **changes: Any) -> ModelParams:
-    values: dict[str, Any] = {
-        "hidden": (64, 32),
-        "dropout": 0.1,
-        "normalization": "last",
-        "segment": 4,
-        "decoder": "dense",
-        "channels": "mixed",
-        "bidirectional": False,
-        "layer_norm": False,
-        "quantiles": (),
-    }
-    return ModelParams(type=name, **values | changes)
-
-
 MODEL_TYPES: dict[str, ModelType] = {
     "lstm": ModelType(
         network="spline_lstm.models.network:LSTMNetwork",
-        defaults=_defaults("lstm"),
+        defaults=ModelParams(type="lstm"),
         colour="#0072b2",
         cell=LSTM,
         exported=True,
     ),
     "gru": ModelType(
         network="spline_lstm.models.network:GRUNetwork",
-        defaults=_defaults("gru"),
+        defaults=ModelParams(type="gru"),
         colour="#d55e00",
         cell=GRU,
         exported=True,
     ),
     "attention_lstm": ModelType(
         network="spline_lstm.models.network:AttentionLSTMNetwork",
-        defaults=_defaults("attention_lstm"),
+        defaults=ModelParams(type="attention_lstm"),
         colour="#009e73",
         cell=LSTM,
         attention=True,

@@ -25,7 +25,7 @@ ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """What the user said; None and () leave it to the file.
 
     Attributes
@@ -76,7 +76,7 @@ class Roles:
 
 
 def choose_roles(
-    table: TextTable, columns: Mapping[str, Column], wishes: Wishes, where: str
+    table: TextTable, columns: Mapping[str, Column], options: Options, where: str
 ) -> Roles:
     """Give each column its role.
 
@@ -85,18 +85,18 @@ def choose_roles(
     UsageError
         More than one column fits a role, or none; the message names them and the option to give.
     """
-    for name in (wishes.timestamp, wishes.series, *wishes.targets):
+    for name in (options.timestamp, options.series, *options.targets):
         if name is not None and name not in columns:
             raise UsageError(f"{where} has no column {name!r}; its columns: {_list(columns)}")
-    timestamp, form, others = _timestamp_column(table, wishes, where)
+    timestamp, form, others = _timestamp_column(table, options, where)
     left_out = dict.fromkeys(others, "holds timestamps, too")
     left_out |= {name: why for name, column in columns.items() if (why := _useless(column))}
-    used = (timestamp, wishes.series, *wishes.targets)
+    used = (timestamp, options.series, *options.targets)
     free = [name for name in columns if name not in left_out and name not in used]
-    series, keys = _series(table, columns, form.timestamps, free, wishes, where)
+    series, keys = _series(table, columns, form.timestamps, free, options, where)
     free = [name for name in free if name != series]
     constant = [name for name, why in left_out.items() if why == CONSTANT and name not in used]
-    targets = wishes.targets or (_target(columns, free, constant, where),)
+    targets = options.targets or (_target(columns, free, constant, where),)
     for name in targets:
         _check_target(columns[name], where)
     free = [name for name in free if name not in targets]
@@ -141,22 +141,22 @@ def _useless(column: Column) -> str | None:
 
 
 def _timestamp_column(
-    table: TextTable, wishes: Wishes, where: str
+    table: TextTable, options: Options, where: str
 ) -> tuple[str, TimestampForm, list[str]]:
     """Column, form, and the other columns that hold timestamps."""
     found = {
         str(name): forms for name in table.cells if (forms := timestamp_forms(table.cells[name]))
     }
-    if wishes.timestamp is None and len(found) != 1:
+    if options.timestamp is None and len(found) != 1:
         raise UsageError(_no_single_timestamp_column(table, found, where))
-    name = wishes.timestamp or next(iter(found))
+    name = options.timestamp or next(iter(found))
     if name.startswith("Unnamed:"):
         raise UsageError(
             f"{where}: the column of the timestamps has no name; name it in line 1, such as timestamp"
         )
     others = [each for each in found if each != name]
-    if wishes.timestamp_format:
-        return name, _declared_form(table.cells[name], wishes.timestamp_format, where), others
+    if options.timestamp_format:
+        return name, _declared_form(table.cells[name], options.timestamp_format, where), others
     forms = found.get(name, [])
     if len(forms) == 1:
         _check_clock(table, name, forms[0], where)
@@ -216,15 +216,15 @@ def _series(
     columns: Mapping[str, Column],
     timestamps: np.ndarray,
     free: Sequence[str],
-    wishes: Wishes,
+    options: Options,
     where: str,
 ) -> tuple[str | None, np.ndarray]:
-    if wishes.series is not None:
-        if (table.cells[wishes.series] == "").any():
+    if options.series is not None:
+        if (table.cells[options.series] == "").any():
             raise UsageError(
-                f"{where}: rows without a series key in {wishes.series!r}; fill them in"
+                f"{where}: rows without a series key in {options.series!r}; fill them in"
             )
-        return wishes.series, pd.factorize(table.cells[wishes.series], sort=True)[0]
+        return options.series, pd.factorize(table.cells[options.series], sort=True)[0]
     none = np.zeros(len(timestamps), dtype=np.int64)
     again = repeated(timestamps)
     if not again:
@@ -235,7 +235,7 @@ def _series(
         if columns[name].kind in ("text", "int", "boolean") and not columns[name].missing
     ]
     single, pairs = series_candidates(
-        timestamps, {name: table.cells[name] for name in keyed if name not in wishes.targets}
+        timestamps, {name: table.cells[name] for name in keyed if name not in options.targets}
     )
     if len(single) == 1:
         return single[0], pd.factorize(table.cells[single[0]], sort=True)[0]

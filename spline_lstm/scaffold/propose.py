@@ -1,8 +1,9 @@
-"""From what a file holds to a schema and params, each decision with its reason."""
+"""From the content of a file to a schema and params, each decision with its reason."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from spline_lstm.core.timestamps import (
     parse_frequency,
     within_series,
 )
-from spline_lstm.scaffold.column_roles import Roles, Wishes, choose_roles
+from spline_lstm.scaffold.column_roles import Options, Roles, choose_roles
 from spline_lstm.scaffold.column_types import Column, examine
 from spline_lstm.scaffold.read_text import TextTable, read_text_table
 from spline_lstm.scaffold.series_keys import longest_series, repeated
@@ -43,7 +44,7 @@ class Proposal:
     schema : content of the covariate schema
     values : dotted key of params.yaml -> value
     decisions : what -> what was decided, and why
-    questions : what the owner of the data should know or check
+    questions : what the owner of the data should check
     """
 
     schema: Mapping[str, Any]
@@ -72,27 +73,31 @@ class Extent:
     absent: float
 
 
-def propose(content: bytes, where: str, wishes: Wishes) -> Proposal:
-    """Look at CSV text and propose a schema and params.
+def propose(
+    content: bytes, where: str, options: Options, overlay: Mapping[str, Any] = MappingProxyType({})
+) -> Proposal:
+    """Look at CSV text and propose a schema and params; values of the `overlay` replace proposed ones.
 
     Raises
     ------
     UsageError
-        Something that the file leaves open; the message names the candidates and the option to give.
+        The file leaves something open; the message names the candidates and the option to give.
     """
-    table = read_text_table(content, where, separator=wishes.separator, decimal=wishes.decimal)
+    table = read_text_table(content, where, separator=options.separator, decimal=options.decimal)
     columns = {
-        str(name): examine(table.cells[name], table.decimal, wishes.missing) for name in table.cells
+        str(name): examine(table.cells[name], table.decimal, options.missing)
+        for name in table.cells
     }
-    roles = choose_roles(table, columns, wishes, where)
+    roles = choose_roles(table, columns, options, where)
     used = {name: columns[name] for name in (*roles.targets, *roles.covariates)}
     _check_values(used, where)
-    step, cadence = _step(roles, wishes, where)
+    step, cadence = _step(roles, options, where)
     extent = _extent(roles, columns, step)
     if extent.longest < MIN_GRID_ROWS:
         raise UsageError(
             f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last timestamp; "
-            f"training, validation and test need at least {MIN_GRID_ROWS}: bring more data or a shorter --frequency"
+            f"training, validation and test need at least {MIN_GRID_ROWS}: bring more data or a "
+            "shorter --frequency"
         )
     rows = longest_series(roles.timestamps, roles.keys)
     season, season_text = find_season(
@@ -102,34 +107,36 @@ def propose(content: bytes, where: str, wishes: Wishes) -> Proposal:
         math.floor(0.7 * extent.longest),
     )
     schema = _schema(table, roles, used, columns, extent)
-    values = _values(roles, extent, season)
-    decisions = _decisions(
-        table, roles, used, extent, cadence, values, f"{season} rows ({season_text})"
-    )
+    values = {**_values(roles, extent, season), **overlay}
+    season_text = "as in the params" if "evaluate.season" in overlay else season_text
+    season_text = f"{values['evaluate.season']} rows ({season_text})"
+    decisions = _decisions(table, roles, used, extent, cadence, values, season_text)
     return Proposal(schema, values, decisions, _questions(roles, columns, extent, values))
 
 
 def _check_values(used: Mapping[str, Column], where: str) -> None:
-    """Texts and numbers that may mean "missing" are asked for, not guessed."""
+    """Ask about texts and numbers that may mean "missing" instead of guessing."""
     for name, column in used.items():
         doubtful = column.oddities or column.sentinels
         if doubtful:
-            kind = "is no number" if column.oddities else "lies far from all other numbers"
-            options = " ".join(f"--missing={text}" for text in doubtful[:3])
-            say = f"say {options} if it means missing"
-            say += ", or mend the cells" if column.oddities else ", or --missing= if it is a value"
+            kind = "is not a number" if column.oddities else "is far from all other numbers"
+            flags = " ".join(f"--missing={text}" for text in doubtful[:3])
+            remedy = f"add {flags} if it means missing"
+            remedy += (
+                ", or fix the cells" if column.oddities else ", or --missing= if it is a value"
+            )
             raise UsageError(
-                f"{where}: column {name!r} holds {shorten(doubtful[0])}, which {kind}; {say}"
+                f"{where}: column {name!r} contains {shorten(doubtful[0])}, which {kind}; {remedy}"
             )
 
 
-def _step(roles: Roles, wishes: Wishes, where: str) -> tuple[int, Cadence | None]:
+def _step(roles: Roles, options: Options, where: str) -> tuple[int, Cadence | None]:
     cadence = find_cadence(within_series(roles.timestamps, roles.keys))
-    if wishes.frequency is not None:
+    if options.frequency is not None:
         try:
-            return parse_frequency(wishes.frequency), cadence
+            return parse_frequency(options.frequency), cadence
         except ValueError as error:
-            raise UsageError(f"--frequency {wishes.frequency}: {error}") from None
+            raise UsageError(f"--frequency {options.frequency}: {error}") from None
     if cadence is None:
         raise UsageError(f"{where}: all rows have one timestamp; a series needs several")
     if cadence.step is None:
@@ -139,8 +146,9 @@ def _step(roles: Roles, wishes: Wishes, where: str) -> tuple[int, Cadence | None
             f"--frequency {YEAR / 12 / 3600e9:.4f}h (a mean month)" if months else "--frequency"
         )
         raise UsageError(
-            f"{where}: the timestamps follow no fixed step (most frequent {mode}, in {cadence.mode_share:.0%} of the rows; "
-            f"median {median}); say the step of the regular grid with {advice}"
+            f"{where}: the timestamps do not follow a fixed step (most frequent {mode}, in "
+            f"{cadence.mode_share:.0%} of the rows; median {median}); give the step of the regular "
+            f"grid with {advice}"
         )
     return cadence.step, cadence
 
@@ -256,7 +264,7 @@ def _dim(column: Column) -> int:
 
 
 def _calendar(extent: Extent) -> list[str]:
-    """Phases of the clock that change from row to row and come round at least twice in the data."""
+    """Calendar phases that change from row to row and complete at least two cycles in the data."""
     span = extent.longest * extent.step
     periods = {"day": DAY, "week": 7 * DAY, "year": YEAR}
     return [
@@ -270,9 +278,8 @@ def _calendar(extent: Extent) -> list[str]:
 def _values(roles: Roles, extent: Extent, season: int) -> dict[str, Any]:
     horizon = season if 4 <= season <= 48 else 12
     horizon = max(1, min(horizon, math.floor(0.15 * extent.longest / 4)))
-    backwards = pd.Series(roles.timestamps).groupby(roles.keys).diff().lt(0).any()
     return {
-        "data.sort": bool(backwards),
+        "data.sort": _is_unsorted(roles),
         "data.duplicates": "last" if repeated(roles.timestamps, roles.keys) else "error",
         "preprocess.feature_mode": "multivariate" if roles.covariates else "univariate",
         "preprocess.frequency": frequency_text(extent.step),
@@ -285,8 +292,13 @@ def _values(roles: Roles, extent: Extent, season: int) -> dict[str, Any]:
     }
 
 
+def _is_unsorted(roles: Roles) -> bool:
+    steps = pd.Series(roles.timestamps).groupby(roles.keys).diff()
+    return bool(steps.lt(0).any())
+
+
 def _missing_limit(absent: float) -> float:
-    """0.3 as everywhere, or a step above what the file has."""
+    """The default 0.3, or a step above the share in the file."""
     return 0.3 if absent <= 0.25 else min(1.0, round(math.floor(20 * absent + 2) / 20, 2))
 
 
@@ -331,7 +343,8 @@ def _decisions(
         else ""
     )
     decisions["grid"] = (
-        f"{values['preprocess.frequency']}{share}; {extent.absent:.1%} of {extent.grid_rows} grid rows without a target"
+        f"{values['preprocess.frequency']}{share}; {extent.absent:.1%} of {extent.grid_rows} grid "
+        "rows without a target"
     )
     decisions["season"] = season
     decisions["windows"] = (
@@ -346,19 +359,25 @@ def _questions(
     asked = []
     again = repeated(roles.timestamps, roles.keys)
     if again:
-        asked.append(f"{again} rows repeat a timestamp of their series: data.duplicates is last")
-    if values["data.sort"]:
-        asked.append("rows are not in the order of time: data.sort is true")
+        asked.append(
+            f"{again} rows repeat a timestamp of their series: data.duplicates is "
+            f"{values['data.duplicates']}"
+        )
+    if _is_unsorted(roles):
+        sort = str(values["data.sort"]).lower()
+        asked.append(f"rows are not in chronological order: data.sort is {sort}")
     if extent.absent > 0.25:
         asked.append(
-            f"{extent.absent:.0%} of the grid is missing: preprocess.max_missing is raised to the file's level"
+            f"{extent.absent:.0%} of the grid is missing: preprocess.max_missing is "
+            f"{values['preprocess.max_missing']}"
         )
     if roles.covariates:
         asked.append(
-            "no covariate is marked as known_future: mark those that are planned ahead in the schema"
+            "no covariate is marked as known_future: mark those that are planned in advance in the "
+            "schema"
         )
     if roles.statics:
         asked.append("static covariates become learned vectors: see dim in the schema")
     if any(not columns[name].is_number for name in roles.targets):
-        asked.append("a target holds 0 and 1 only: the forecast is a number, not a class")
+        asked.append("a target contains only 0 and 1: the forecast is a number, not a class")
     return tuple(asked)

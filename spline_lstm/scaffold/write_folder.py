@@ -1,4 +1,4 @@
-"""The folder of a new pipeline, made from the files of the root by rule, whole or not at all."""
+"""The folder of a new pipeline, written completely or not at all."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,102 +13,53 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from spline_lstm.core.errors import UsageError
-from spline_lstm.core.params import load_params, parse_params
-from spline_lstm.core.schema import load_schema, parse_schema
-from spline_lstm.core.yaml_files import dump_yaml, render_params, round_trip_yaml
-from spline_lstm.scaffold.column_roles import Wishes
-from spline_lstm.scaffold.propose import Proposal, propose
+from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.params_file import experiment_command, params_text
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.schema import load_schema
+from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
+from spline_lstm.scaffold.column_roles import Options
+from spline_lstm.scaffold.propose import Proposal
+from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_IN_LINE = 110
 CODE = ("spline_lstm/", "stages/")
-SOURCE_FOLDER = "data/source"
+SOURCE_FOLDER = Pipeline().source_folder.as_posix()
 SCHEMA_FILE = "schema.json"
 EDITOR_SCHEMA = "configs/covariates.schema.json"
-# The commands in the head of a params.yaml, of the root or of any pipeline folder.
-CHECK = re.compile(r"(# .*`python -m spline_lstm check)(?: pipelines/[\w-]+)?`")
-EXPERIMENT = re.compile(
-    r"# `dvc exp run (?:pipelines/\S+ )?-S (?:pipelines/[^\s:]+:)?([^`\s]+)`\s(?:# )?"
-)
 
 
-@dataclass(frozen=True)
-class Given:
-    """Params and schema that the user brings instead of having them proposed.
-
-    Attributes
-    ----------
-    params, schema : text of the file, or None
-    decisions : what is taken from where
-    """
-
-    params: str | None = None
-    schema: str | None = None
-    decisions: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, params: Path | None, schema: Path | None) -> "Given":
-        """Read and validate the files.
-
-        Raises
-        ------
-        UsageError
-            A file is missing.
-        ParamsError, SchemaError
-            It breaks a rule.
-        """
-        files = {"params": params, "schema": schema}
-        texts = {
-            what: _read_text(path, f"--{what}") for what, path in files.items() if path is not None
-        }
-        if params is not None:
-            parse_params(texts["params"], str(params))
-        if schema is not None:
-            parse_schema(texts["schema"], str(schema))
-        return cls(**texts, decisions={what: f"as in {files[what]}" for what in texts})
-
-    def complete(self, content: bytes, where: str, wishes: Wishes) -> Proposal:
-        """What the table proposes, but for what was brought."""
-        if self.params is not None and self.schema is not None:
-            return Proposal({}, {}, self.decisions, ())
-        if self.schema is not None:
-            schema = parse_schema(self.schema, where)
-            wishes = replace(
-                wishes,
-                timestamp=schema.timestamp_col,
-                targets=schema.target_cols,
-                series=schema.series_col,
-            )
-        proposal = propose(content, where, wishes)
-        return replace(proposal, decisions={**proposal.decisions, **self.decisions})
-
-
-def scaffold(name: str, csv: Path, wishes: Wishes, root: Path, given: Given = Given()) -> str:
+def scaffold(
+    name: str, csv: Path, options: Options, root: Path, files: UserFiles = UserFiles()
+) -> str:
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
 
     Raises
     ------
     UsageError
-        The name is taken or not valid, the file is missing, `root` is no repository of this project,
-        or the file leaves something open.
+        The name is taken or not valid, the file is missing, `root` is not a repository of this
+        project, or the file leaves something open.
+    ParamsError
+        A value of the overlay breaks its rule.
     DataContractError
-        The table breaks the data contract in a way that no params mend; nothing is written.
+        The table breaks the data contract in a way that no params can fix; nothing is written.
     """
     folder = root / "pipelines" / name
-    _check_place(name, folder, root)
+    _check_target(name, folder, root)
     if csv.is_dir():
         raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = read_source(csv.name, csv.parent)
-    proposal = given.complete(content, str(csv), wishes)
+    proposal = files.complete(content, str(csv), options)
     source = Path(os.path.relpath(csv.resolve(), folder.resolve())).as_posix()
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(building, name, source, proposal, root, given)
+        write_folder(building, name, source, proposal, root, files)
         _check_folder(building, content, str(csv))
         building.chmod(0o755)
         building.rename(folder)
@@ -118,27 +68,21 @@ def scaffold(name: str, csv: Path, wishes: Wishes, root: Path, given: Given = Gi
     return _summary(folder.relative_to(root), csv, proposal, outside=not _is_inside(csv, root))
 
 
-def _read_text(path: Path, option: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{option} {path}: {getattr(error, 'strerror', 'no UTF-8 text')}"
-        ) from None
-
-
-def _check_place(name: str, folder: Path, root: Path) -> None:
+def _check_target(name: str, folder: Path, root: Path) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} names no pipeline; use letters, digits, - and _, a letter or digit first"
+            f"{name!r} is not a pipeline name; use letters, digits, - and _, starting with a letter or "
+            "digit"
         )
     for needed in ("params.yaml", "dvc.yaml", "stages"):
         if not (root / needed).exists():
             raise UsageError(
-                f"{root.resolve()} holds no {needed}; run init in the root of the repository"
+                f"{root.resolve()} has no {needed}; run init in the root of the repository"
             )
     if os.path.lexists(folder):
-        raise UsageError(f"{folder} exists and is left as it is; choose another name or remove it")
+        raise UsageError(
+            f"{folder} exists already and was not changed; choose another name or remove it"
+        )
 
 
 def write_folder(
@@ -147,7 +91,7 @@ def write_folder(
     source: str,
     proposal: Proposal,
     root: Path,
-    given: Given = Given(),
+    files: UserFiles = UserFiles(),
 ) -> None:
     """Write params.yaml, dvc.yaml, the schema and .gitignore into an existing folder.
 
@@ -161,28 +105,28 @@ def write_folder(
         data.source, relative to the pipeline folder.
     proposal : Proposal
     root : Path
-        Holds the params.yaml and dvc.yaml that are taken as the pattern.
-    given : Given
-        Params and schema that are written as they are, but for data.source and data.schema_file.
+        Has the dvc.yaml that is the pattern.
+    files : UserFiles
+        Its schema is written as it is.
+
+    Raises
+    ------
+    ParamsError
+        A value of the overlay breaks its rule.
     """
-    values = {"data.source": source, "data.schema_file": SCHEMA_FILE}
-    params = given.params
-    if params is None:
-        params, values = (
-            (root / "params.yaml").read_text(encoding="utf-8"),
-            {**values, **proposal.values},
-        )
-    pattern = (root / "dvc.yaml").read_text(encoding="utf-8")
+    values = {**proposal.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
+    params = with_values(Params(), values, files.params_file)
+    pattern = Pipeline(root).dvc_yaml.read_text(encoding="utf-8")
     schema = dict(proposal.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
-    files = {
-        "params.yaml": render_head(render_params(params, values), name),
+    texts = {
+        "params.yaml": params_text(params, name),
         "dvc.yaml": render_dvc(pattern, name),
-        SCHEMA_FILE: render_schema(schema) if given.schema is None else given.schema,
+        SCHEMA_FILE: render_schema(schema) if files.schema is None else files.schema,
         ".gitignore": "".join(f"/{path}\n" for path in cached_outputs(pattern)),
     }
-    for file, text in files.items():
+    for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -201,36 +145,11 @@ def _on_one_line(text: str) -> str:
     return line if len(line) <= MAX_IN_LINE else text
 
 
-def render_head(params: str, name: str) -> str:
-    """The text of a params.yaml whose head names the commands of pipelines/NAME instead of those of another pipeline.
-
-    Without file and folder DVC changes params.yaml of the root and runs the pipeline there.
-
-    >>> print(render_head("# `dvc exp run -S train.seed=7` runs the pipeline with another value.", "shop"))
-    # `dvc exp run pipelines/shop/dvc.yaml -S pipelines/shop/params.yaml:train.seed=7`
-    # runs the pipeline with another value.
-    """
-    params = CHECK.sub(rf"\1 pipelines/{name}`", params, count=1)
-    return EXPERIMENT.sub(
-        lambda found: f"# `{experiment_command(name, found[1])}`\n# ", params, count=1
-    )
-
-
-def experiment_command(name: str, setting: str) -> str:
-    """The command that runs pipelines/NAME with another value, such as train.batch_size=64.
-
-    >>> experiment_command("shop", "train.seed=7")
-    'dvc exp run pipelines/shop/dvc.yaml -S pipelines/shop/params.yaml:train.seed=7'
-    """
-    folder = f"pipelines/{name}"
-    return f"dvc exp run {folder}/dvc.yaml -S {folder}/params.yaml:{setting}"
-
-
 def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     """The dvc.yaml of pipelines/NAME from the dvc.yaml of the root.
 
-    Commands run at the root (`wdir`) and get the folder as their argument; every path that is not
-    code lies in the folder. Paths of the top-level plots are relative to the file already.
+    Commands run at the root (`wdir`) with the folder as their argument; every path that is not code
+    lies in the folder. Paths of the top-level plots are relative to the file already.
 
     Parameters
     ----------
@@ -239,7 +158,8 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     name : str
         Name of the pipeline.
     source_file : bool
-        data.source is a file, on which ingest then depends; False: an embedded or synthetic name.
+        True if data.source is a file, which ingest then depends on; False for an embedded or
+        synthetic name.
     """
     yaml = round_trip_yaml()
     root = yaml.load(pattern)
@@ -252,12 +172,13 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
         content["plots"] = root["plots"]
     content.yaml_set_start_comment(
         f"The pipeline of this folder: dvc repro pipelines/{name}/dvc.yaml\n"
-        "Made from the dvc.yaml of the root by `python -m spline_lstm init`; commands run at the root."
+        "Made from the dvc.yaml of the root by `python -m spline_lstm init`; commands run at the "
+        "root."
     )
     for mapping, keys in ((content, [*content][1:]), (stages, [*stages][1:])):
         for key in keys:
             mapping.yaml_set_comment_before_after_key(key, before="\n")
-    # Where the pattern's own blank line came along there are two.
+    # Keep one blank line if the pattern's own was copied, too.
     return re.sub(r"\n{3,}", "\n\n", dump_yaml(yaml, content))
 
 
@@ -291,13 +212,13 @@ def _moved_output(entry: str | Mapping[str, Any]) -> str | CommentedMap:
 
 
 def cached_outputs(pattern: str) -> list[str]:
-    """Outputs that DVC keeps instead of git, relative to the pipeline folder."""
+    """Outputs that DVC stores instead of git, relative to the pipeline folder."""
     stages = YAML(typ="safe", pure=True).load(pattern)["stages"].values()
     return [path for stage in stages for path in stage.get("outs", []) if isinstance(path, str)]
 
 
 def _check_folder(folder: Path, content: bytes, where: str) -> None:
-    """What was written is read as the stages read it: the folder works, or is not left behind."""
+    """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     read_raw_table(
@@ -317,13 +238,13 @@ def _summary(folder: Path, csv: Path, proposal: Proposal, *, outside: bool) -> s
     if outside:
         remarks = [
             *remarks,
-            f"the file lies outside the repository, where experiments in temporary copies do not find it: "
-            f"copy it to {SOURCE_FOLDER}/ to run those",
+            "the file is outside the repository, so experiments in temporary copies cannot find it: "
+            f"copy it to {SOURCE_FOLDER}/ to run them",
         ]
     if remarks:
         lines += ["Check:", *(f"  - {text}" for text in remarks)]
     lines += [
-        f"Everything is written in {folder.as_posix()}/params.yaml and {SCHEMA_FILE}; change it there.",
+        f"Every setting is in {folder.as_posix()}/params.yaml and {SCHEMA_FILE}; change it there.",
         f"Next: dvc repro {folder.as_posix()}/dvc.yaml",
         f"      git add {folder.as_posix()}; git commit; then experiments with other values:",
         f"      {experiment_command(folder.name, 'train.batch_size=64')}",

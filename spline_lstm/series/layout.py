@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from spline_lstm.core.params import SplitParams
+from spline_lstm.core.params_data import SplitParams
 from spline_lstm.core.timestamps import parse_instant
 from spline_lstm.series.grid import Grid, Placed, make_grid, place_panel
 from spline_lstm.tables.raw_table import RawTable

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.artifacts import with_run_id, write_json
-from spline_lstm.core.params import OutliersParams
+from spline_lstm.core.params_data import OutliersParams
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import plain_frame, typed_table
 from tests.builders import HOUR, ROOT, START, make_preprocess_params, make_schema

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, load_params
-from spline_lstm.core.params_errors import known_keys
+from spline_lstm.core.section import known_keys
 from tests.builders import ROOT, mutate
 
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -6,14 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from spline_lstm.core.params import (
-    DriftParams,
-    OutliersParams,
-    PreprocessParams,
-    SmoothingParams,
-    SplitParams,
-    WindowParams,
-)
+from spline_lstm.core.params import PreprocessParams, WindowParams
+from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
 from spline_lstm.core.schema import parse_schema
 from spline_lstm.evaluation.leakage import CHANGES, audit, compare, perturb, rebuilder
 from spline_lstm.series.build import build

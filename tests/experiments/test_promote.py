@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from spline_lstm.scaffold.write_folder import experiment_command, render_dvc, render_head
+from spline_lstm.core.params import load_params
+from spline_lstm.core.params_file import experiment_command, params_text
+from spline_lstm.scaffold.write_folder import render_dvc
 from tests.builders import ROOT
 from tests.experiments import stand_in
 from tests.experiments.test_driver import repository
@@ -22,11 +24,11 @@ STILL = "  # backtest: still of the former params"
 def clone(tmp_path_factory):
     """The stand-in's pipeline at the root and in pipelines/shop, which was run; pipelines/later, which never was."""
     clone = repository(tmp_path_factory.mktemp("by-hand"))
-    params = (clone.folder / "params.yaml").read_text(encoding="utf-8")
+    params = load_params(clone.folder)
     for name in ("shop", "later"):
         folder = clone.folder / "pipelines" / name
         folder.mkdir(parents=True)
-        (folder / "params.yaml").write_text(render_head(params, name), encoding="utf-8")
+        (folder / "params.yaml").write_text(params_text(params, name), encoding="utf-8")
         (folder / "dvc.yaml").write_text(
             render_dvc(stand_in.PIPELINE, name, source_file=False), encoding="utf-8"
         )

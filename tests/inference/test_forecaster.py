@@ -26,11 +26,11 @@ from spline_lstm.core.errors import (
     TooLittleDataError,
     UsageError,
 )
-from spline_lstm.core.params import Params, load_params
-from spline_lstm.core.params_errors import known_keys
+from spline_lstm.core.params import load_overlay, load_params
+from spline_lstm.core.section import flattened
 from spline_lstm.evaluation.assess import assess
 from spline_lstm.evaluation.forecast_batches import calibrate
-from spline_lstm.inference.arguments import frequency_of, params_of, schema_of
+from spline_lstm.inference.arguments import DEFAULTS, frequency_of, params_of, schema_of
 from spline_lstm.tables.raw_table import typed_table
 from stages import preprocess, train_flax_rnn, window
 from tests.builders import HOUR, ROOT, START, make_schema
@@ -414,12 +414,10 @@ def test_update_puts_a_newer_row_in_the_place_of_an_older_one():
 
 
 def test_defaults_have_the_keys_of_params_yaml():
-    defaults = load_params(ROOT / "spline_lstm/inference")
-    assert (
-        json.loads(defaults.model_dump_json()).keys()
-        == json.loads(load_params(ROOT).model_dump_json()).keys()
-    )
-    assert set(known_keys(Params)) >= {"preprocess.fill"}
+    defaults, overlay = flattened(params_of(None, {}).model_dump()), load_overlay(DEFAULTS)
+    shipped = flattened(load_params(ROOT).model_dump())
+    assert defaults.keys() == shipped.keys()
+    assert {key for key in shipped if defaults[key] != shipped[key]} == overlay.keys()
 
 
 def test_an_ensemble_gives_the_spread_of_its_members_in_data_units():

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
-from spline_lstm.core.params import OutliersParams, SmoothingParams
+from spline_lstm.core.params_data import OutliersParams, SmoothingParams
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.series.preprocessor import Preprocessor

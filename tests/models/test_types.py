@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-import spline_lstm
 from spline_lstm.cli import check, compare
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import ModelParams, load_params
+from spline_lstm.inference.arguments import params_of
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning.catalog import load_catalog
 from tests.builders import ROOT, make_all_windows, make_arrays
 
-PACKAGED = Path(spline_lstm.__file__).parent / "inference"
 PARAMS = load_params(ROOT)
 EMBEDDED = {"statics_embedded": [], "features_embedded": []}
 
@@ -26,9 +25,8 @@ def with_model(**changes):
     return PARAMS.model_copy(update={"model": PARAMS.model.model_copy(update=changes)})
 
 
-@pytest.mark.parametrize("folder", [ROOT, PACKAGED], ids=["pipeline", "Forecaster"])
-def test_defaults_are_those_of_params_yaml(folder):
-    shipped = load_params(folder)
+@pytest.mark.parametrize("shipped", [PARAMS, params_of(None, {})], ids=["pipeline", "Forecaster"])
+def test_defaults_are_those_of_params_yaml(shipped):
     check_types(shipped)
     assert MODEL_TYPES[shipped.model.type].defaults == shipped.model
     assert shipped.compare.models == tuple(MODEL_TYPES)

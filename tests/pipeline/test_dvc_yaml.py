@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from spline_lstm.core.params import Params
-from spline_lstm.core.params_errors import known_keys
+from spline_lstm.core.section import known_keys
 from tools.dvc_deps import with_code_deps
 from tools.import_closure import ROOT, import_closure
 

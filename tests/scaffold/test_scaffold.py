@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,11 +15,17 @@ from ruamel.yaml import YAML
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import SplineLstmError, UsageError
-from spline_lstm.core.params import load_params, parse_params
+from spline_lstm.core.params import (
+    Params,
+    load_overlay,
+    load_params,
+    parse_params,
+    with_values,
+)
 from spline_lstm.core.schema import load_schema, parse_schema
 from spline_lstm.core.timestamps import find_cadence, frequency_text, parse_frequency
 from spline_lstm.core.yaml_files import render_params
-from spline_lstm.scaffold.column_roles import Wishes
+from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.column_types import examine
 from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_text import read_text_table
@@ -28,7 +33,6 @@ from spline_lstm.scaffold.timestamp_formats import timestamp_forms
 from spline_lstm.scaffold.write_folder import (
     cached_outputs,
     render_dvc,
-    render_head,
     render_schema,
     scaffold,
 )
@@ -49,14 +53,14 @@ def csv_of(timestamps=None, separator=",", decimal=".", form="%Y-%m-%d %H:%M", *
     return frame.to_csv(index=False, sep=separator, decimal=decimal, float_format="%.4f").encode()
 
 
-def look(content: bytes, **wishes):
-    return propose(content, "file.csv", Wishes(**wishes))
+def look(content: bytes, **options):
+    return propose(content, "file.csv", Options(**options))
 
 
-def refused(content: bytes, **wishes) -> str:
+def refused(content: bytes, **options) -> str:
     """The message of the UsageError."""
     with pytest.raises(UsageError) as caught:
-        look(content, **wishes)
+        look(content, **options)
     return str(caught.value)
 
 
@@ -376,7 +380,7 @@ def test_what_the_file_leaves_open_is_asked_for_with_candidates_and_option(conte
 
 
 @pytest.mark.parametrize(
-    ("content", "wishes"),
+    ("content", "options"),
     [
         (two(z=WAVE), {"targets": ("z",)}),
         (two(z=WAVE), {"targets": ("z", "y")}),
@@ -399,18 +403,18 @@ def test_what_the_file_leaves_open_is_asked_for_with_candidates_and_option(conte
         ),
     ],
 )
-def test_the_option_answers_the_question(content, wishes):
-    found = look(content, **wishes)
+def test_the_option_answers_the_question(content, options):
+    found = look(content, **options)
     for key, value in {
-        "timestamp_col": wishes.get("timestamp"),
-        "series_col": wishes.get("series"),
+        "timestamp_col": options.get("timestamp"),
+        "series_col": options.get("series"),
     }.items():
         assert value is None or found.schema[key] == value
-    assert found.schema["target_cols"] == list(wishes.get("targets", ["y"]))
+    assert found.schema["target_cols"] == list(options.get("targets", ["y"]))
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("options", "words"),
     [
         ({"timestamp": "nope"}, "no column 'nope'"),
         ({"timestamp": "y"}, "no timestamp of a known form"),
@@ -420,8 +424,8 @@ def test_the_option_answers_the_question(content, wishes):
         ({"timestamp_format": "%d.%m.%Y"}, "not every timestamp"),
     ],
 )
-def test_options_that_do_not_fit_the_file_are_refused(wishes, words):
-    assert words in refused(csv_of(), **wishes)
+def test_options_that_do_not_fit_the_file_are_refused(options, words):
+    assert words in refused(csv_of(), **options)
 
 
 def test_a_broken_timestamp_is_named():
@@ -482,19 +486,6 @@ def test_params_keep_every_comment_and_change_only_what_is_given():
     ]
     assert [new.strip() for _, new in changed] == ["source: ../x.csv", "lookback: 99"]
     assert render_params(pattern, {}) == pattern
-
-
-@pytest.mark.parametrize("pattern", ["params.yaml", "pipelines/stores/params.yaml"])
-def test_the_head_of_params_names_the_folder_and_nothing_else_changes(pattern):
-    text = (ROOT / pattern).read_text(encoding="utf-8")
-    body = text.split("\n\n", 1)[1]
-    made, rest = render_head(text, "shop").split("\n\n", 1)
-    assert rest == body
-    assert set(re.findall(r"pipelines/(\w+)", made)) == {"shop"}
-    assert "-S pipelines/shop/params.yaml:train.batch_size=64`" in made
-    stores = (ROOT / "pipelines/stores/params.yaml").read_text(encoding="utf-8")
-    assert render_head(text, "stores").split("\n\n")[0] == stores.split("\n\n")[0]
-    assert render_head("model: {}\n", "shop") == "model: {}\n"
 
 
 def read_yaml(text: str) -> dict:
@@ -575,7 +566,7 @@ def test_the_layout_of_a_schema_changes_no_content(content):
 
 def test_init_writes_a_folder_that_the_stages_accept(root):
     (root / "table.csv").write_bytes(csv_of())
-    text = scaffold("mine", root / "table.csv", Wishes(), root)
+    text = scaffold("mine", root / "table.csv", Options(), root)
     folder = root / "pipelines/mine"
     assert sorted(path.name for path in folder.iterdir()) == [
         ".gitignore",
@@ -597,29 +588,65 @@ def test_init_writes_a_folder_that_the_stages_accept(root):
     assert "outside" not in text
 
 
+OVERLAY = """# Every second hour.
+data:
+  source: elsewhere.csv
+preprocess:
+  frequency: 2h
+window:
+  lookback: 12
+"""
+
+
 def recipe(root: Path, schema: dict | None = None) -> list[str]:
     """Files for --params and --schema of init beside the root, and the options that name them."""
-    values = {"preprocess.frequency": "2h", "window.lookback": 12, "data.source": "elsewhere.csv"}
-    (root / "recipe.yaml").write_text(
-        render_params((ROOT / "params.yaml").read_text(encoding="utf-8"), values)
-    )
+    (root / "recipe.yaml").write_text(OVERLAY)
     content = schema or {"version": 1, "timestamp_col": "time", "target_cols": ["z"]}
     (root / "recipe.json").write_text(json.dumps(content))
     return ["--params", "recipe.yaml", "--schema", "recipe.json"]
 
 
-def test_init_takes_params_and_schema_from_files(root, monkeypatch, capsys):
+@pytest.mark.parametrize("with_schema", [True, False])
+def test_init_merges_an_overlay_over_what_the_file_proposes(with_schema, root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
-    assert main(["init", "mine", "--csv", "t.csv", *recipe(root)]) == 0
-    assert "as in recipe.yaml" in capsys.readouterr().out
+    files = recipe(root) if with_schema else [*recipe(root)[:2], "--target", "z"]
+    assert main(["init", "mine", "--csv", "t.csv", *files]) == 0
+    printed = capsys.readouterr().out
+    assert "3 keys as in recipe.yaml" in printed
+    assert "lookback 12" in printed
     folder = root / "pipelines/mine"
-    params, given = load_params(folder), load_params_of(root / "recipe.yaml")
-    assert params.data == given.data.model_copy(
-        update={"source": "../../t.csv", "schema_file": "schema.json"}
+    proposed = propose(
+        (root / "t.csv").read_bytes(), "t.csv", Options(targets=("z",), frequency="2h")
     )
-    assert params.model_copy(update={"data": given.data}) == given
-    assert (folder / "schema.json").read_text() == (root / "recipe.json").read_text()
+    values = {
+        **proposed.values,
+        "preprocess.frequency": "2h",
+        "window.lookback": 12,
+        "data.source": "../../t.csv",
+        "data.schema_file": "schema.json",
+    }
+    assert load_params(folder) == with_values(Params(), values, "test")
+    assert load_schema(folder / "schema.json").target_cols == ("z",)
+    if with_schema:
+        assert (folder / "schema.json").read_text() == (root / "recipe.json").read_text()
+
+
+def test_a_complete_file_is_an_overlay_that_leaves_nothing_to_propose(root, monkeypatch):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    (root / "full.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    mutate_text(root / "full.yaml", "frequency: 5min", "frequency: 1h")
+    assert main(["init", "mine", "--csv", "t.csv", "--params", "full.yaml"]) == 0
+    expected = parse_params((root / "full.yaml").read_text(), "full.yaml")
+    found = load_params(root / "pipelines/mine")
+    assert found.model_copy(update={"data": expected.data}) == expected
+
+
+def test_the_recipes_say_every_value_that_init_would_propose():
+    proposed = look(csv_of()).values.keys()
+    for path in sorted(ROOT.glob("pipelines/ett/*.yaml")):
+        assert proposed <= load_overlay(path).keys(), path.name
 
 
 def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, capsys):
@@ -631,15 +658,34 @@ def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, cap
     assert load_schema(folder / "schema.json").target_cols == ("z",)
 
 
+def test_init_reads_a_table_as_the_given_schema_declares(root, monkeypatch):
+    monkeypatch.chdir(root)
+    content = csv_of(separator=";", decimal=",", form="%d.%m.%Y %H:%M")
+    (root / "t.csv").write_bytes(content.replace(b"10,0000", b"weg", 1))
+    schema = {
+        "version": 1,
+        "timestamp_col": "time",
+        "target_cols": ["y"],
+        "table_format": {
+            "separator": ";",
+            "decimal": ",",
+            "timestamp_format": "%d.%m.%Y %H:%M",
+            "missing_markers": ["weg"],
+        },
+    }
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root, schema)]) == 0
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         (lambda root: (root / "recipe.yaml").unlink(), 2),
         (lambda root: mutate_text(root / "recipe.yaml", "lookback: 12", "lookback: 0"), 10),
+        (lambda root: mutate_text(root / "recipe.yaml", "lookback", "loopback"), 10),
         (lambda root: mutate_text(root / "recipe.json", "target_cols", "targets"), 11),
         (lambda root: mutate_text(root / "recipe.json", '"z"', '"absent"'), 12),
     ],
-    ids=["no file", "params", "schema", "table"],
+    ids=["no file", "value", "unknown key", "schema", "table"],
 )
 def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(
     change, code, root, monkeypatch, capsys
@@ -649,12 +695,19 @@ def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(
     options = recipe(root)
     change(root)
     assert main(["init", "mine", "--csv", "t.csv", *options]) == code
-    assert capsys.readouterr().err.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    if code == 10:
+        assert "recipe.yaml: window.lo" in error
     assert not list(root.glob("pipelines/*"))
 
 
-def load_params_of(path: Path):
-    return parse_params(path.read_text(encoding="utf-8"), path.name)
+def test_a_frequency_that_contradicts_the_overlay_is_refused(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    options = [*recipe(root)[:2], "--frequency", "3h"]
+    assert main(["init", "mine", "--csv", "t.csv", *options]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
 
 
 def mutate_text(path: Path, old: str, new: str) -> None:
@@ -666,7 +719,7 @@ def mutate_text(path: Path, old: str, new: str) -> None:
 def test_a_file_outside_the_repository_is_named_relatively_and_remarked(root, tmp_path_factory):
     other = tmp_path_factory.mktemp("elsewhere") / "t.csv"
     other.write_bytes(csv_of())
-    text = scaffold("mine", other, Wishes(), root)
+    text = scaffold("mine", other, Options(), root)
     source = load_params(root / "pipelines/mine").data.source
     assert not os.path.isabs(source)
     assert (root / "pipelines/mine" / source).resolve() == other.resolve()
@@ -677,15 +730,15 @@ def test_parquet_is_read_as_the_ingest_stage_reads_it(root):
     pd.DataFrame({"time": HOURS.tz_localize("Europe/Berlin"), "y": WAVE}).to_parquet(
         root / "t.parquet"
     )
-    scaffold("mine", root / "t.parquet", Wishes(), root)
+    scaffold("mine", root / "t.parquet", Options(), root)
     assert load_params(root / "pipelines/mine").preprocess.frequency == "1h"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ä", "x" * 65, ".hidden"])
 def test_names_that_are_no_folder_name_are_refused(name, root):
     (root / "t.csv").write_bytes(csv_of())
-    with pytest.raises(UsageError, match="names no pipeline"):
-        scaffold(name, root / "t.csv", Wishes(), root)
+    with pytest.raises(UsageError, match="is not a pipeline name"):
+        scaffold(name, root / "t.csv", Options(), root)
     assert not (root / "pipelines").exists()
 
 
@@ -694,7 +747,7 @@ def test_an_existing_folder_is_never_touched(root):
     folder = root / "pipelines/mine"
     folder.mkdir(parents=True)
     with pytest.raises(UsageError, match="exists"):
-        scaffold("mine", root / "t.csv", Wishes(), root)
+        scaffold("mine", root / "t.csv", Options(), root)
     assert list(folder.iterdir()) == []
 
 
@@ -704,7 +757,7 @@ def test_an_existing_folder_is_never_touched(root):
 def test_nothing_is_left_behind_after_an_error(content, root):
     (root / "t.csv").write_bytes(content)
     with pytest.raises(SplineLstmError):
-        scaffold("mine", root / "t.csv", Wishes(), root)
+        scaffold("mine", root / "t.csv", Options(), root)
     assert not list(root.glob("pipelines/*"))
     assert not list(root.glob("pipelines/.tmp*"))
 
@@ -713,7 +766,7 @@ def test_an_error_of_the_last_check_leaves_nothing_behind(root, monkeypatch):
     (root / "t.csv").write_bytes(csv_of())
     monkeypatch.setattr("spline_lstm.scaffold.write_folder.load_params", lambda folder: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        scaffold("mine", root / "t.csv", Wishes(), root)
+        scaffold("mine", root / "t.csv", Options(), root)
     assert list((root / "pipelines").iterdir()) == []
 
 
@@ -774,7 +827,7 @@ def test_a_german_panel_goes_from_init_to_windows(root):
         **{k: v[keep] for k, v in columns.items()},
     )
     (root / "t.csv").write_bytes(b"\xef\xbb\xbf" + content)
-    scaffold("panel", root / "t.csv", Wishes(), root)
+    scaffold("panel", root / "t.csv", Options(), root)
     folder = root / "pipelines/panel"
     run_stages(folder)
     features = json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))[
@@ -796,7 +849,7 @@ def test_public_files_are_understood(file, target, frequency, root):
     found = next(iter(sorted(DATA.rglob(file))), None)
     if found is None:
         pytest.skip(f"{file} is not in {DATA} (set SPLINE_LSTM_DATA)")
-    scaffold("public", found, Wishes(targets=target), root)
+    scaffold("public", found, Options(targets=target), root)
     params = load_params(root / "pipelines/public")
     assert params.preprocess.frequency == frequency
     run_stages(root / "pipelines/public")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, TooLittleDataError
-from spline_lstm.core.params import OutliersParams, SmoothingParams
+from spline_lstm.core.params_data import OutliersParams, SmoothingParams
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table

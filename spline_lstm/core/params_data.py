@@ -1,0 +1,151 @@
+"""Sections of params.yaml from the raw table to the windows."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from spline_lstm.core.section import Count, Positive, Rows, Section, Share
+from spline_lstm.core.timestamps import parse_frequency, parse_instant
+
+
+class DataParams(Section):
+    """Stage ingest: where the raw table comes from."""
+
+    source: Annotated[str, Field(min_length=1)] = "bokeh_sampledata/CGM"
+    """bokeh_sampledata/CGM (the embedded glucose sensor), synthetic/stores (an hourly panel with
+    known truth), or the path of a CSV or Parquet file, relative to this folder"""
+    schema_file: Annotated[str, Field(min_length=1)] = "configs/covariates/glucose.json"
+    """covariate schema (JSON): names of columns, missing markers, covariates; relative to this
+    folder"""
+    sort: bool = False
+    """true: sort rows by timestamp; false: rows out of order are an error"""
+    duplicates: Literal["error", "first", "last", "mean"] = "last"
+    """rows of one series with the same timestamp: error | first | last | mean"""
+
+
+class OutliersParams(Section):
+    """Values far from the median of those before them (Hampel's rule); it looks back only."""
+
+    method: Literal["off", "mark", "replace"] = "off"
+    """off | mark (count and report) | replace (an outlier counts as missing in the inputs; labels
+    stay as observed)"""
+    window: Annotated[int, Field(ge=3)] = 168
+    """observations to look back on, at least 3"""
+    threshold: Positive = 6.0
+    """normal standard deviations from the median beyond which a value is an outlier"""
+
+
+class SmoothingParams(Section):
+    """Of targets and numeric covariates, by a smoothing spline that looks back only."""
+
+    method: Literal["off", "replace", "channel"] = "off"
+    """off | replace (the inputs are smoothed) | channel (one more feature per smoothed column)"""
+    strength: Positive | None = None
+    """noise-to-signal ratio in cubes of a step (the smoothed value lags by strength^(1/4) steps);
+    null: fitted on the training split"""
+
+
+class SplitParams(Section):
+    """Chronological shares of the time span, the same in every series; the rest is the test split."""
+
+    train: Share = 0.7
+    """share of the training split, 0 to 1"""
+    validation: Share = 0.15
+    """share of the validation split, 0 to 1"""
+    dates: Annotated[tuple[str, ...], Field(min_length=2, max_length=3)] | None = None
+    """instead of shares, the start of the validation and of the test split, UTC:
+    [2024-03-01, 2024-05-01 06:00]; a third instant ends the test split, and rows from then on are in
+    no split; null: shares"""
+
+    @pydantic.field_validator("dates")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None:
+            instants = [parse_instant(text) for text in value]
+            if any(earlier >= later for earlier, later in pairwise(instants)):
+                raise ValueError(
+                    "the validation split must start before the test split, and that before its end"
+                )
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _test_split_remains(self) -> "SplitParams":
+        if self.train + self.validation >= 1.0:
+            raise ValueError("train + validation must be below 1, so that a test split remains")
+        return self
+
+
+class DriftParams(Section):
+    """Limits against the training split; beyond them metrics/data.json has a warning."""
+
+    mean_shift: Positive = 0.5
+    """shift of the mean, in training standard deviations"""
+    std_ratio: Annotated[float, Field(ge=1.0)] = 1.5
+    """ratio of the standard deviations, either way"""
+    psi: Positive = 0.25
+    """population stability index over ten bins (below 0.1 stable, above 0.25 shifted)"""
+    ks: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    """Kolmogorov-Smirnov distance, 0 to 1"""
+
+
+class PreprocessParams(Section):
+    """Stage preprocess: raw table -> regular as-of arrays."""
+
+    feature_mode: Literal["univariate", "multivariate"] = "univariate"
+    """univariate: only the targets; multivariate: targets, dynamic covariates and calendar
+    features"""
+    frequency: str = "5min"
+    """step of the regular grid, a fixed duration as in pandas: 5min, 1h, 1D"""
+    snap: Annotated[float, Field(ge=0.0, le=0.5)] = 0.5
+    """a timestamp at most this far from a grid row is that row's observation, in steps, 0 to 0.5;
+    others only shape the spline"""
+    fill: Literal["linear", "pchip", "akima", "cubic", "seasonal"] = "pchip"
+    """inside gaps: linear | pchip | akima | cubic (overshoots) | seasonal (profile of the season,
+    and pchip of the rest)"""
+    season: Annotated[int, Field(ge=2)] | None = None
+    """steps in one season, for fill: seasonal; null: a day or a week, found per column in the
+    training split"""
+    max_gap: Rows = 6
+    """longest gap that is filled, in steps; longer gaps stay missing and no window crosses them"""
+    was_missing: bool = False
+    """true: one more feature per target, 1 if a row was not observed"""
+    outliers: OutliersParams = OutliersParams()
+    smoothing: SmoothingParams = SmoothingParams()
+    scaler: Literal["standard", "minmax", "robust", "none"] = "standard"
+    """scaling fitted on observed training rows: standard | minmax | robust (median, quartiles) |
+    none"""
+    scaler_scope: Literal["global", "per_series"] = "global"
+    """one scaling for all series, or one each: global | per_series"""
+    max_missing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.3
+    """highest share of grid rows without an observed target, 0 to 1; more is an error"""
+    longest_gap: Count | None = None
+    """longest gap of a target that is accepted at all, in steps; null: any (no window crosses a gap
+    beyond max_gap)"""
+    min_rows: Count = 100
+    """fewest rows of the raw table; fewer is an error"""
+    split: SplitParams = SplitParams()
+    drift: DriftParams = DriftParams()
+
+    @pydantic.field_validator("frequency")
+    @classmethod
+    def _fixed_frequency(cls, value: str) -> str:
+        parse_frequency(value)
+        return value
+
+
+class WindowParams(Section):
+    """Stage window: forecast origins and their splits."""
+
+    lookback: Count = 24
+    """rows a forecast looks back on"""
+    horizon: Count = 6
+    """rows ahead that are forecast"""
+    stride: Count = 1
+    """rows between two forecast origins"""
+    embargo: Rows | None = None
+    """rows left out between two splits, so that no label of one is an input of another; null:
+    horizon"""
+    materialize: bool = False
+    """true: windows.npz also contains X and y of all windows, for other tools"""

@@ -1,0 +1,213 @@
+"""Sections of params.yaml from the network to the backtest."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from spline_lstm.core.section import (
+    Count,
+    NotNegative,
+    Percent,
+    Positive,
+    Rows,
+    Section,
+    Seed,
+    Share,
+    TypeName,
+)
+
+
+class ModelParams(Section):
+    """Stage train-flax-rnn: the recurrent network."""
+
+    type: TypeName = "lstm"
+    """lstm | gru | attention_lstm (additive attention over the states, with the last state as
+    query)"""
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
+    """units of each recurrent layer, bottom to top"""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """share of units dropped between layers and before the head while training, 0 to below 1"""
+    normalization: Literal["none", "last", "revin"] = "last"
+    """per window: none | last (subtract the last target value) | revin (subtract the mean, divide by
+    the standard deviation)"""
+    segment: Count = 4
+    """rows of the lookback that enter the cell together, through a linear layer; 1: the classical
+    network, row by row"""
+    decoder: Literal["dense", "segments"] = "dense"
+    """dense: one linear head for the horizon | segments: one cell step per segment of the horizon,
+    in parallel"""
+    channels: Literal["mixed", "independent"] = "mixed"
+    """mixed: the network sees all targets at once | independent: one target at a time, with shared
+    weights"""
+    bidirectional: bool = False
+    """true: a second cell reads the lookback backwards"""
+    layer_norm: bool = False
+    """true: the states of each layer are normalised"""
+    quantiles: tuple[Share, ...] = ()
+    """quantiles to forecast, increasing, with 0.5 among them (train.loss quantile); []: a point
+    forecast"""
+
+    @pydantic.field_validator("quantiles")
+    @classmethod
+    def _increasing_with_the_median(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value and (0.5 not in value or list(value) != sorted(set(value))):
+            raise ValueError(
+                "quantiles must increase and include 0.5, the point forecast; [] for only a point "
+                "forecast"
+            )
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _decoder_fits(self) -> "ModelParams":
+        if self.decoder == "segments" and (self.segment == 1 or self.bidirectional):
+            raise ValueError(
+                "decoder segments needs a segment above 1 and bidirectional false; or set decoder "
+                "dense"
+            )
+        return self
+
+
+class TrainParams(Section):
+    """Stage train-flax-rnn: optimisation."""
+
+    seed: Seed = 42
+    """seed of initial weights, shuffling and dropout, 0 to 4294967295"""
+    loss: Literal["mse", "mae", "huber", "quantile", "bce"] = "mse"
+    """mse | mae | huber | quantile (pinball) in z-scores, or bce for targets 0 and 1; only over
+    observed targets"""
+    positive_weight: Positive | Literal["balanced"] = 1.0
+    """bce: weight of the label 1, or balanced (negatives per positive in the training split)"""
+    batch_size: Count = 64
+    """windows per step"""
+    max_epochs: Count = 6
+    """most passes over the training windows"""
+    patience: Count = 3
+    """epochs without improvement of the validation loss before training stops"""
+    min_delta: NotNegative = 0.0
+    """smallest decrease of the validation loss that counts as improvement"""
+    learning_rate: Positive = 0.004
+    """step size of AdamW"""
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    """course of the step size: constant | cosine (one epoch of warm-up, then down to 1 % at
+    max_epochs) | plateau"""
+    plateau_factor: Share = 0.5
+    """plateau: factor on the step size after plateau_patience epochs without improvement, 0 to 1"""
+    plateau_patience: Count = 2
+    """plateau: epochs without improvement before the step size falls"""
+    weight_decay: NotNegative = 0.0001
+    """decoupled weight decay of AdamW, 0: none"""
+    clip_norm: Positive = 1.0
+    """largest global norm of a gradient; larger ones are scaled down to it"""
+    overfitting_ratio: Annotated[float, Field(gt=1.0)] = 1.5
+    """validation loss / training loss at the best epoch above which the run is marked as
+    overfitting"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """arithmetic of the network: float32 | bfloat16 (faster on accelerators; weights stay
+    float32)"""
+    ensemble_size: Count = 1
+    """networks with seeds seed, seed + 1, ... trained together; the forecast is their mean"""
+    threads: Count = 2
+    """threads of the XLA thread pool; the weights depend neither on it nor on the core count of the
+    machine"""
+
+
+class EvaluateParams(Section):
+    """Stage evaluate: metrics, baselines and prediction intervals."""
+
+    season: Count = 288
+    """rows in one season, for the seasonal naive forecast and the scale of MASE (288 rows of 5
+    minutes: one day)"""
+    moving_average: Count = 6
+    """rows that the moving-average baseline averages"""
+    interval_levels: tuple[Percent, ...] = (80.0, 95.0)
+    """prediction intervals, percent, increasing; with model.quantiles the network gives its own
+    instead"""
+
+    @pydantic.field_validator("interval_levels")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("levels must increase; [] for no intervals")
+        return value
+
+
+class ExportParams(Section):
+    """Stage export: files for other runtimes."""
+
+    opset: Annotated[int, Field(ge=13, le=18)] = 17
+    """ONNX operator set, 13 to 18"""
+    variants: tuple[Literal["float16", "int8"], ...] = ("float16", "int8")
+    """files with weights in fewer bits beside the float32 ones: float16, int8, both or none []"""
+    golden_windows: Count = 1024
+    """test windows, spaced evenly, stored with the forecasts of the Flax model: the reference of the
+    gate; all if fewer"""
+
+    @pydantic.field_validator("variants")
+    @classmethod
+    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each variant may appear only once")
+        return value
+
+
+class QuantizedParams(Section):
+    """The same two limits for float16 and int8 files."""
+
+    max_abs_diff: Positive = 0.05
+    """in z-scores"""
+    max_rmse_increase: NotNegative = 0.02
+    """0.02: 2 %"""
+
+
+class BenchmarkParams(Section):
+    """Stage benchmark: the gate on the exported files."""
+
+    calls: Annotated[int, Field(ge=100)] = 1000
+    """timed calls of one window each, at least 100"""
+    warmup_calls: Annotated[int, Field(ge=0)] = 100
+    """calls before timing starts"""
+    repeats: Annotated[int, Field(ge=2)] = 100
+    """calls with one input whose answers must be equal bit by bit"""
+    max_abs_diff: Positive = 0.001
+    """largest absolute difference to the Flax model, in z-scores"""
+    max_rmse_increase: NotNegative = 0.0001
+    """largest relative increase of the RMSE on the golden windows (0.0001: 0.01 %)"""
+    quantized: QuantizedParams = QuantizedParams()
+    max_p95_ms: Positive = 30.0
+    """largest 95th percentile of the latency of one call, in milliseconds"""
+    max_size_mb: Positive = 10.0
+    """largest size of a file, in megabytes (10^6 bytes)"""
+
+
+class BacktestParams(Section):
+    """Stage backtest: the whole fit repeated along time; it never touches the final model."""
+
+    strategy: Literal["expanding", "rolling"] = "expanding"
+    """expanding: each fold trains on all data before its test split; rolling: on as much as the
+    first fold has"""
+    folds: Count = 2
+    """test splits, one after another, the last one at the end of the data"""
+    test: Share = 0.15
+    """share of the time span in each test split; folds * test is below 1"""
+    validation: Share = 0.2
+    """share of the data before a test split, at their end, that stops the training early"""
+    embargo: Rows | None = None
+    """rows left out before the validation and the test split; null: as window.embargo"""
+    stride: Count | None = 4
+    """rows between two forecast origins; null: as window.stride. 4 quarters the cost, and neighbours
+    differ little"""
+    max_epochs: Count | None = 4
+    """most passes over the training windows of a fold; null: as train.max_epochs"""
+    executor: Literal["local"] = "local"
+    """how folds run: local (processes of this machine)"""
+    workers: Count = 2
+    """folds at a time; it does not change the results"""
+
+    @pydantic.model_validator(mode="after")
+    def _training_split_remains(self) -> "BacktestParams":
+        if self.folds * self.test >= 1.0:
+            raise ValueError(
+                "folds * test must be below 1, so that the first fold has data to train on"
+            )
+        return self

@@ -1,0 +1,76 @@
+"""What every section of params.yaml is made of: a closed model, with a default and a comment per key.
+
+The comment of a key is the string below it, the comment of a section is its docstring. Both go into
+params.yaml (`spline_lstm.core.params_file`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Percent = Annotated[float, Field(gt=0.0, lt=100.0)]
+Count = Annotated[int, Field(ge=1)]
+Rows = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+# A type of model by name; `spline_lstm.models.types` tells which ones there are.
+TypeName = Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=40)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(pydantic.BaseModel):
+    """Frozen, strict, closed: the base of every section."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def subsection(field: FieldInfo) -> type[Section] | None:
+    """The model of a key that is a section; None for a plain key."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def known_keys(section: type[Section], prefix: str = "") -> list[str]:
+    """Dotted names of all keys below `section`, sections among them, in order."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        inner = subsection(field)
+        keys += known_keys(inner, f"{prefix}{name}.") if inner else []
+    return keys
+
+
+def missing_keys(
+    content: Any, section: type[Section], prefix: str = ""
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted names and fields of the keys that `content` lacks; of a missing section only itself.
+
+    Defaults never fill in for a key that a file lacks: they are what a new file starts with.
+    """
+    if not isinstance(content, Mapping):
+        return
+    for name, field in section.model_fields.items():
+        inner = subsection(field)
+        if name not in content:
+            yield prefix + name, field
+        elif inner:
+            yield from missing_keys(content[name], inner, f"{prefix}{name}.")
+
+
+def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted key.
+
+    >>> flattened({"train": {"seed": 7}, "window.stride": 2})
+    {'train.seed': 7, 'window.stride': 2}
+    """
+    flat = {}
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        flat |= flattened(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return flat
