@@ -32,7 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--params",
         type=Path,
         metavar="FILE",
-        help="take the params from this file (default: proposed from the data)",
+        help="file with keys of params.yaml that override the proposed values (default: none)",
     )
     command.add_argument(
         "--schema",
