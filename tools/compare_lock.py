@@ -1,6 +1,6 @@
-"""Compare a dvc.lock with the one of a commit: every hash must be equal, but for wall-clock files.
+"""Compare a dvc.lock with that of a commit: all hashes must be equal, except of wall-clock files.
 
-Usage: python tools/compare_lock.py COMMIT FILE
+Usage: python -m tools.compare_lock COMMIT FILE
 """
 
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
+from spline_lstm.core.pipeline import WALL_CLOCK
 
 
 def hashes(text: str) -> dict[str, str]:
@@ -23,7 +23,7 @@ def hashes(text: str) -> dict[str, str]:
 
 
 def main(commit: str, file: str) -> int:
-    """Print each difference; 1 where there is one."""
+    """Print each difference; 1 if there is one."""
     shown = subprocess.run(
         ["git", "show", f"{commit}:{file}"], capture_output=True, text=True, check=True
     )

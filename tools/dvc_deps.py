@@ -1,7 +1,8 @@
-"""Write the code dependencies of every dvc.yaml from what the stages import: ``python -m tools.dvc_deps``.
+"""Write the code deps of every dvc.yaml from what the stages import: ``python -m tools.dvc_deps``.
 
-A stage depends on its own module and on each folder of the library that holds a module it imports. The
-dvc.yaml of pipelines/stores is made from that of the root. A test compares all of them with the imports.
+A stage depends on its own module and on each folder of the library that it imports a module from.
+The dvc.yaml of pipelines/stores is made from that of the root. A test compares all of them with the
+imports.
 """
 
 import re
@@ -21,7 +22,7 @@ def code_deps(module: str) -> list[str]:
 
 
 def with_code_deps(text: str) -> str:
-    """The text of a dvc.yaml in which the code dependencies of every stage are those of its imports."""
+    """The text of a dvc.yaml with the code dependencies of every stage taken from its imports."""
     stages = re.split(r"(?m)^(?=  \S)", text)
     return "".join(
         CODE.sub(_lines(stage), stage, count=1) if MODULE.search(stage) else stage

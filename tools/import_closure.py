@@ -10,8 +10,8 @@ PACKAGES = ("spline_lstm", "stages")
 def import_closure(module: str) -> set[str]:
     """Files (relative to the repository) that importing `module` loads, itself included.
 
-    Every import statement counts, also one inside a function, and so does every `lazy_loader.load`. Only
-    names imported for type checkers and the lazy names of ``spline_lstm/__init__.py`` are no imports.
+    Every import statement counts, also one inside a function, and so does every `lazy_loader.load`.
+    Names imported for type checkers and the lazy names of ``spline_lstm/__init__.py`` do not count.
     """
     found: set[str] = set()
     waiting = [module]
@@ -22,8 +22,13 @@ def import_closure(module: str) -> set[str]:
             continue
         found.add(path)
         waiting += _parents(name)
-        waiting += _imported(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        waiting += imports_of(ROOT / path)
     return found
+
+
+def imports_of(path: Path) -> list[str]:
+    """Dotted names that a file imports: modules, and what it takes from them."""
+    return _imported(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def _file_of(module: str) -> str | None:

@@ -1,7 +1,7 @@
 """Refuse words that stop an English reader: ``python -m tools.words``.
 
-Code, messages, help, docs, params and notebooks are searched; docs/glossary.md says which words to use.
-Each word found is one line, `file:line: word -> what to write`, and the exit code is 1.
+Code, messages, help, docs, params and notebooks are searched; docs/glossary.md says which words to
+use. Each word found is one line, `file:line: word -> what to write`, and the exit code is 1.
 """
 
 import re
@@ -33,7 +33,7 @@ SEARCHED = (
 NOT_SEARCHED = re.compile(
     r"tools/words\.py|docs/glossary\.md|(?:.*/)?(?:metrics|plots)/.*|.*/dvc\.lock"
 )
-# Between two words: blanks, or the end of a line of a comment, a paragraph or a string that goes on.
+# Between two words: blanks, or a line break inside a comment, a paragraph or a string.
 GAP = r"""(?:[ \t]|["']?[ \t]*\n[ \t]*(?:[#>*][ \t]*)?f?["']?)+"""
 # "no" before these compares or counts; it does not negate a noun.
 AFTER_NO = r"longer|more|less|fewer|doubt|better|worse|\w+er(?= than)"
@@ -91,9 +91,9 @@ ALLOWED = (
 
 
 def findings(path: str, text: str) -> list[str]:
-    """One line per banned word in the text of a file, in the order of the text.
+    r"""One line per banned word in the text of a file, in the order of the text.
 
-    >>> findings("docs/a.md", "A table\\nof stamps.")
+    >>> findings("docs/a.md", "A table\nof stamps.")
     ['docs/a.md:2: stamps -> timestamp']
     """
     found = [

@@ -33,7 +33,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--params",
         type=Path,
         metavar="FILE",
-        help="file with keys of params.yaml that override the values proposed from the data",
+        help="file with keys of params.yaml that override the values proposed from the data "
+        "(default: none)",
     )
     command.add_argument(
         "--schema",

@@ -14,6 +14,7 @@ PIPELINES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "dvc.yaml", *ROOT.glob("pipelines/*/dvc.yaml"))
 )
+CODE = ("spline_lstm/", "stages/")
 
 
 def read(path: str) -> dict:
@@ -50,7 +51,8 @@ def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, s
     assert stage["desc"]
 
 
-# Commands of their own: they start the pipeline with other params, and no output of a stage depends on them.
+# Sections of commands: they start the pipeline with other params; no output of a stage depends on
+# them.
 NO_STAGE = ("compare", "tune")
 
 
@@ -85,23 +87,18 @@ def test_small_files_stay_in_git_without_switching_off_the_run_cache(path, name,
 
 
 @pytest.mark.parametrize("path", PIPELINES)
-def test_files_that_modules_read_beside_their_code_are_deps_of_the_stages_that_import_them(path):
-    for template in (ROOT / "spline_lstm").rglob("*.jinja"):
-        name = template.relative_to(ROOT).as_posix()
-        readers = {
-            module.relative_to(ROOT).as_posix()
-            for module in template.parent.glob("*.py")
-            if template.name in module.read_text(encoding="utf-8")
-        }
-        users = {
-            stage
-            for stage, content in read(path)["stages"].items()
-            if readers & set(content["deps"])
-        }
-        assert users
-        assert users == {
-            stage for stage, content in read(path)["stages"].items() if name in content["deps"]
-        }
+def test_code_deps_are_the_stages_script_and_whole_folders_with_all_their_files(path):
+    for name, stage in read(path)["stages"].items():
+        code = [dep for dep in names_of(stage["deps"]) if dep.startswith(CODE)]
+        scripts = [dep for dep in code if dep.endswith(".py")]
+        assert scripts == [f"stages/{name.replace('-', '_')}.py"]
+        assert all((ROOT / dep / "__init__.py").is_file() for dep in code if dep not in scripts)
+
+
+def test_dvc_yaml_shows_the_flow_and_not_the_imports():
+    lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 340
+    assert len([line for line in lines if line.strip(" -").startswith(CODE)]) <= 50
 
 
 def test_stage_scripts_are_small():

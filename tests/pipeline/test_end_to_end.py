@@ -232,7 +232,8 @@ def test_change_of_an_export_only_file_runs_export_and_benchmark_alone(reproduce
         planned = reproduced.run("dvc", "repro", "--dry").stdout
     finally:
         path.write_text(former)
-    # Without a run DVC cannot know whether the exported files would change: it plans what depends on them, too.
+    # Without a run DVC cannot know whether the exported files would change, so it also plans what
+    # depends on them.
     assert stages_run(planned)[0] == "export"
     assert set(stages_run(planned)) <= {"export", "benchmark"}
 

@@ -14,10 +14,10 @@ HEADER = "isig,datetime,glucose\n"
 
 
 def good_rows(count=400):
-    return [
-        f"10.{i % 10},2024-01-{1 + i // 288:02d}T{i // 12 % 24:02d}:{i % 12 * 5:02d}:00,{100 + i % 50}"
-        for i in range(count)
-    ]
+    times = (
+        f"2024-01-{1 + i // 288:02d}T{i // 12 % 24:02d}:{i % 12 * 5:02d}:00" for i in range(count)
+    )
+    return [f"10.{i % 10},{time},{100 + i % 50}" for i, time in enumerate(times)]
 
 
 def broken(change):

@@ -1,11 +1,15 @@
-"""The commands of README.md, run as they stand, in a temporary clone with tiny params."""
+"""The commands of README.md, run as written, in a temporary clone with tiny params; its links."""
 
 import re
 
+import pytest
+
+import spline_lstm
 from tools.import_closure import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Set-up, which runs this very suite; commands with names to fill in, and those on experiments of a whole comparison.
+# Set-up, which runs this very suite; commands with names to fill in, and those on experiments of a
+# whole comparison.
 NOT_HERE = ("git clone", "cd ", "make")
 OF_OTHERS = ("NAME", "gru-univariate-s42")
 
@@ -29,9 +33,38 @@ def test_make_knows_the_targets_of_the_readme(clone):
 
 def test_make_without_a_target_explains_itself(clone):
     shown = clone.run("make").stdout
-    assert all(f"make {target}" in shown for target in ("env", "repro", "test", "lint", "clean"))
+    targets = ("env", "env-all", "repro", "test", "notebooks", "lint", "lock", "clean")
+    assert all(f"make {target}" in shown for target in targets)
 
 
-def test_paths_of_the_readme_exist():
-    named = re.findall(r"\]\((?!http|#)([^)]+)\)", README)
-    assert [path for path in named if not (ROOT / path).exists()] == []
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_documentation_lead_to_files_and_headings(page):
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", page.read_text(encoding="utf-8"))
+    for path, _, heading in (link.partition("#") for link in links):
+        target = page.parent / path
+        assert target.exists(), path
+        if heading:
+            titles = re.findall(r"(?m)^#+ (.+)$", target.read_text(encoding="utf-8"))
+            assert heading in {title.lower().replace(" ", "-") for title in titles}
+
+
+def test_the_map_of_the_documentation_names_every_page():
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {name for name in pages if f"]({name})" in text} == pages
+
+
+def test_modules_named_in_the_documentation_exist():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"`((?:spline_lstm|tests|tools)/[\w/]+\.py)`", text)
+        dotted = re.findall(r"`(spline_lstm(?:\.\w+){1,2})", text)
+        public = {f"spline_lstm.{name}" for name in dir(spline_lstm)}
+        named += [name.replace(".", "/") for name in dotted if name not in public]
+        there = {
+            name for name in named if (ROOT / name).exists() or (ROOT / f"{name}.py").is_file()
+        }
+        assert {*named} == there, page.name
