@@ -1,6 +1,7 @@
 """A new type of network is an entry and a module: everything else takes it as it is."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,7 +45,7 @@ def metrics(folder, name):
 def test_stages_train_evaluate_and_backtest_it(folder):
     assert metrics(folder, "train")["model_type"] == "toy"
     assert load_model(folder).weights.keys() == {"kernel"}
-    assert metrics(folder, "evaluate")["test"]["rmse"] > 0
+    assert metrics(folder, "evaluate")["rmse"] > 0
     assert len(metrics(folder, "backtest")["folds"]) == 2
 
 
@@ -54,7 +55,7 @@ def test_tuning_has_ranges_and_a_cost_for_it(folder):
 
 
 def test_the_comparison_draws_it_in_its_colour(folder):
-    cell = type("Cell", (), {"records": [make_record("toy")]})
+    cell = SimpleNamespace(records=[make_record("toy")])
     assert plots._colour(cell) == ENTRY.colour
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,18 +72,10 @@ def test_unknown_type_is_refused_with_the_nearest_known_one():
 def test_commands_refuse_an_unknown_type(tmp_path, command, monkeypatch):
     text = (ROOT / "params.yaml").read_text()
     assert "  type: lstm" in text
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "params.yaml").write_text(text.replace("  type: lstm", "  type: lstmm"))
-    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
-    monkeypatch.setattr(compare, "find_place", lambda folder: Folder(folder))
-    arguments = type("Arguments", (), {"folder": tmp_path})
+    monkeypatch.setattr(compare, "find_place", lambda folder: SimpleNamespace(path=folder))
     with pytest.raises(ParamsError, match=r"model\.type = 'lstmm'.*did you mean lstm\?"):
-        command.run(arguments)
-
-
-@dataclasses.dataclass
-class Folder:
-    path: Path
+        command.run(SimpleNamespace(folder=tmp_path))
 
 
 def test_option_that_does_not_go_with_the_type_is_refused(monkeypatch):

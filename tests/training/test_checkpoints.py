@@ -1,6 +1,8 @@
 import numpy as np
 
-from spline_lstm.training.checkpoints import Checkpoint
+from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.training.checkpoints import FOLDERS, Checkpoint
+from tools.import_closure import import_closure
 
 ARRAYS = {"state.0": np.arange(3, dtype=np.int32), "best.head.bias": np.ones(2, np.float32)}
 
@@ -30,3 +32,11 @@ def test_clearing_removes_the_checkpoints_of_earlier_inputs_too(tmp_path):
         Checkpoint(tmp_path, name).write(ARRAYS, {})
     Checkpoint(tmp_path, "abc").clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_content_id_covers_every_folder_that_training_imports():
+    # Networks are loaded by name, which the import closure cannot see.
+    networks = [entry.network.partition(":")[0] for entry in MODEL_TYPES.values()]
+    modules = ["spline_lstm.training.loop", "stages.train_flax_rnn", *networks]
+    paths = [path.split("/") for path in set().union(*map(import_closure, modules))]
+    assert {path[1] for path in paths if len(path) == 3} == set(FOLDERS)

@@ -14,6 +14,7 @@ from spline_lstm.core.params import load_params
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
 from spline_lstm.tuning.search import (
+    FOLDERS,
     Problem,
     Trial,
     best_of,
@@ -24,6 +25,7 @@ from spline_lstm.tuning.search import (
 )
 from spline_lstm.windows.windows import SPLITS, Windows
 from tests.builders import ROOT, identity_scaler, make_arrays
+from tools.import_closure import import_closure
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
 AS_THEY_ARE = Choice(
@@ -215,3 +217,9 @@ def test_where_the_params_as_they_are_win_there_is_no_patch(tmp_path):
     assert patch_text("a: 1\n", "params.yaml", first, first) == ""
     assert YAML(typ="safe").load((tmp_path / "params.yaml").read_text())["model"]["hidden"]
     assert SPLITS[2] == "test"
+
+
+def test_the_content_id_covers_every_folder_that_a_search_imports():
+    # The network is in the folder models, whatever its type; see the test of checkpoints.
+    paths = [path.split("/") for path in import_closure("spline_lstm.tuning.search")]
+    assert {path[1] for path in paths if len(path) == 3} == set(FOLDERS)

@@ -66,7 +66,8 @@ def test_choices_that_do_not_fit_the_other_params_are_left_out():
         model = PARAMS.model.model_copy(update={"decoder": "segments", "segment": segment})
         window = PARAMS.window.model_copy(update={"horizon": horizon})
         return fitting(
-            CATALOG.entry("lstm").ranges, PARAMS.model_copy(update={"model": model, "window": window})
+            CATALOG.entry("lstm").ranges,
+            PARAMS.model_copy(update={"model": model, "window": window}),
         )
 
     assert fitting(CATALOG.entry("lstm").ranges, PARAMS) == CATALOG.entry("lstm").ranges
