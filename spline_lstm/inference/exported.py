@@ -9,8 +9,8 @@ import pandas as pd
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
-from spline_lstm.export.metadata import read_metadata
-from spline_lstm.export.sessions import Session, open_session
+from spline_lstm.export.sessions import open_session, read_metadata
+from spline_lstm.export.sessions import Session
 from spline_lstm.inference.frames import bounds_of, forecast_table, load_intervals
 from spline_lstm.inference.inputs import ServingInputs, serving_inputs
 from spline_lstm.series.preprocessor import Preprocessor
