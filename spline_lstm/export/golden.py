@@ -24,7 +24,7 @@ class Golden:
     ----------
     history : [windows, lookback, F_total] float32, data units
     forecast : [windows, horizon, F_target] float32, data units, by the trained model
-    truth : [windows, horizon, F_target] float32, data units, NaN where not observed
+    truth : [windows, horizon, F_target] float32, data units, NaN if not observed
     future : [windows, horizon, F_future] float32, data units; None without known-future features
     static : [windows, n_static] int32, ids; None without static covariates
     quantiles : [windows, horizon, F_target, levels] float32, data units; None without quantiles

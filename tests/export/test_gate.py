@@ -204,8 +204,8 @@ def recurrent_tflite(recurrent_weight):
 
 @pytest.mark.parametrize(("recurrent_weight", "stateless"), [(-1.0, False), (0.0, True)])
 def test_tflite_file_that_keeps_its_state_is_found(tmp_path, recurrent_weight, stateless):
-    # h' = x / 2 + 0.1 - h oscillates, and three steps are half a period. A golden set of one window:
-    # the fused layer supports only the batch size of its state.
+    # h' = x / 2 + 0.1 - h oscillates, and three steps are half a period. A golden set of one
+    # window: the fused layer supports only the batch size of its state.
     spec = make_spec("lstm", 1, (0,), "last", lookback=3, horizon=3)
     report = measure(tmp_path / "model.tflite", recurrent_tflite(recurrent_weight), spec, windows=1)
     assert verdicts(report)["loads"]
