@@ -29,8 +29,8 @@ from spline_lstm.core.errors import (
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.params_errors import known_keys
 from spline_lstm.evaluation.assess import assess
-from spline_lstm.evaluation.forecast_batches import calibrate
 from spline_lstm.inference.arguments import frequency_of, params_of, schema_of
+from spline_lstm.inference.calibration import calibrate
 from spline_lstm.tables.raw_table import typed_table
 from stages import preprocess, train_flax_rnn, window
 from tests.builders import HOUR, ROOT, START, make_schema
