@@ -25,9 +25,10 @@ from flax import nnx
 
 from spline_lstm.core.params import EvaluateParams, WindowParams
 from spline_lstm.evaluation.assess import assess, evaluation_content
-from spline_lstm.evaluation.forecast_batches import calibrate
+from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import configure_threads
+from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
@@ -51,12 +52,12 @@ class TimedModel(SavedModel):
 
     seconds = 0.0
 
-    def predict(self, *inputs: np.ndarray | None) -> np.ndarray:
+    def outputs(self, *inputs: np.ndarray | None) -> Outputs:
         """Forecast, and count the time."""
         start = time.perf_counter()
-        forecast = super().predict(*inputs)
+        outputs = super().outputs(*inputs)
         TimedModel.seconds += time.perf_counter() - start
-        return forecast
+        return outputs
 
 
 def make_series(test_windows: int) -> Windows:

@@ -11,7 +11,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.export.formats import exported_files
 from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.export.golden import load_golden
-from spline_lstm.export.metadata import read_metadata
+from spline_lstm.export.sessions import read_metadata
 
 
 def main(folder: Path) -> str:

@@ -5,11 +5,12 @@ from pathlib import Path
 from spline_lstm.core.artifacts import read_preprocessor, write_arrays, write_json, write_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.stage import run_stage
-from spline_lstm.evaluation.assess import assess, evaluation_content, golden_arrays
-from spline_lstm.evaluation.forecast_batches import calibrate
+from spline_lstm.evaluation.assess import assess, evaluation_content
+from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.evaluation.outputs import write_pictures, write_tables
 from spline_lstm.evaluation.records import to_records
 from spline_lstm.evaluation.verdict import verdict
+from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import load_model
 from spline_lstm.windows.windows import load_windows

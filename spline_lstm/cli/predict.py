@@ -8,7 +8,8 @@ import pandas as pd
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.core.timestamps import iso_timestamp
-from spline_lstm.inference.exported import forecast_raw
+from spline_lstm.inference.exported import ExportedForecaster
+from spline_lstm.inference.frames import forecast_frame
 from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
@@ -59,14 +60,14 @@ def run(arguments: argparse.Namespace) -> str:
         )
     if arguments.output is not None:
         _check_output(arguments.output)
-    table = forecast_raw(
-        model,
-        arguments.preprocessor or _preprocessor_of(model),
+    forecaster = ExportedForecaster.load(model, arguments.preprocessor or _preprocessor_of(model))
+    forecast = forecaster.predict(
         _content(arguments.history),
         _content(arguments.future) if arguments.future else None,
         where=str(arguments.history),
         where_future=str(arguments.future),
     )
+    table = forecast_frame(forecast)
     # A float32 has seven digits; the eighth would be noise.
     text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
     if arguments.output is None:

@@ -7,37 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
-from spline_lstm.evaluation.baselines import naive
-from spline_lstm.evaluation.error_sums import MODEL, ScoreSums, merge, sum_errors
-from spline_lstm.evaluation.example_windows import Example, evenly_spaced, pick, window_rmse
-from spline_lstm.evaluation.forecast_batches import (
-    TestBatch,
-    bounds_of,
-    forecast_of,
-    forecast_test_part,
-    history_of,
-    inputs_of,
-    labels_of,
-)
+from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
+from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
+from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.tables import iso_timestamp, residual_summary
-from spline_lstm.inference.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import SPLITS, Windows
+from spline_lstm.windows.windows import SPLITS, Windows, evenly_spaced
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
 EPSILON_SHARE = 0.01
 # Windows whose residuals are kept for their distribution: evenly spaced over a larger test part.
 RESIDUAL_WINDOWS = 50_000
-HOUR_NS = 3_600_000_000_000
 
 
 def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
@@ -96,23 +86,21 @@ def assess(
 ) -> Assessment:
     """Score the model on the test part and write every forecast to the Parquet file `predictions`."""
     kept = Kept(windows, params, len(series_names))
+    forecasts = TestForecasts.fit(model, windows, params, intervals, series_names)
 
     def pass_over_windows(path: Path) -> None:
         with closing(PredictionsWriter(path)) as writer:
 
             def take_in(batch: TestBatch) -> None:
-                writer.write(prediction_rows(batch, windows, series_names, intervals.levels))
+                writer.write(prediction_rows(batch, series_names))
                 kept.add(batch)
 
             # Summing and writing take as long as forecasting: together they use two cores.
-            consume_in_thread(forecast_test_part(model, windows, params, intervals), take_in)
+            consume_in_thread(iter(forecasts), take_in)
 
     write_atomically(predictions, pass_over_windows)
     chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))
-    examples = [
-        _example(label, place, model, windows, intervals, series_names)
-        for label, place in chosen.items()
-    ]
+    examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
     return Assessment(*kept.totals[0], intervals, examples, np.concatenate(kept.residuals))
 
 
@@ -153,9 +141,11 @@ class Kept:
             epsilon=self._epsilon,
             season_scale=self._season_scale,
             series=batch.series,
-            hour=hour_of_day(batch.origin_time, self._windows),
+            hour=batch.hour,
         )
-        coverage = sum_coverage(batch.y_true, mask, batch.bounds, batch.series, self._n_series)
+        forecast = batch.forecast
+        bounds = forecast.lower, forecast.upper
+        coverage = sum_coverage(batch.y_true, mask, bounds, batch.series, self._n_series)
         # Added up at once: a list of all sums would grow with the number of windows.
         self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [
             (sums, coverage)
@@ -163,21 +153,12 @@ class Kept:
         # One scale for all series, also where each is scaled alone: errors of series are to be compared.
         scale = self._windows.target_scaler.overall.scale
         self.errors.append(
-            window_rmse(batch.y_true, batch.forecasts[MODEL], mask, scale).astype(np.float32)
+            window_rmse(batch.y_true, forecast.point, mask, scale).astype(np.float32)
         )
         self.complete.append(np.all(mask, axis=(1, 2)))
         chosen = self._chosen[self._seen : self._seen + len(mask)]
-        self.residuals.append(
-            (batch.forecasts[MODEL][chosen] - batch.y_true[chosen]).astype(np.float32)
-        )
+        self.residuals.append((forecast.point[chosen] - batch.y_true[chosen]).astype(np.float32))
         self._seen += len(mask)
-
-
-def hour_of_day(
-    origin_time: Int[np.ndarray, " windows"], windows: Windows
-) -> Int[np.ndarray, "windows horizon"]:
-    """Hour (UTC) of each row to forecast."""
-    return (origin_time[:, None] + np.arange(windows.horizon) * windows.step_ns) // HOUR_NS % 24
 
 
 def evaluation_content(
@@ -222,64 +203,18 @@ def split_records(windows: Windows) -> list[dict[str, Any]]:
     return records
 
 
-def _example(
-    label: str,
-    place: int,
-    model: SavedModel,
-    windows: Windows,
-    intervals: Intervals,
-    series_names: Sequence[str],
-) -> Example:
-    batch = windows.gather_origins(windows.splits["test"][place : place + 1])
-    history, forecast = history_of(windows, batch), forecast_of(model, windows, batch)
+def _example(label: str, batch: TestBatch) -> Example:
+    forecast = batch.forecast
+    # Levels first, as Example has them.
+    lower, upper = forecast.lower[0, :, 0].T, forecast.upper[0, :, 0].T
     return Example(
         label=label,
-        series=series_names[int(batch.series[0])],
-        origin_time=int(batch.origin_time[0]),
-        history=history[0, :, 0],
-        y_true=labels_of(windows, batch)[0, :, 0],
-        y_pred=forecast[0, :, 0],
-        naive=naive(history, windows.horizon)[0, :, 0],
-        levels=intervals.levels,
-        bounds=bounds_of(model, windows, batch, forecast, intervals)[:, :, 0, :, 0],
+        series=forecast.series[0],
+        origin_time=int(forecast.timestamps[0, 0]),
+        history=batch.history[0, :, 0],
+        y_true=batch.y_true[0, :, 0],
+        y_pred=forecast.point[0, :, 0],
+        naive=batch.baselines["naive"][0, :, 0],
+        levels=forecast.levels,
+        bounds=np.stack([lower, upper], axis=1),
     )
-
-
-def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, np.ndarray]:
-    """Evenly spaced test windows with the model's forecasts: the reference for exported files.
-
-    The forecasts are those of the inputs as they are stored, rounded to float32 in data units, which is all
-    that an exported file is given.
-
-    Returns
-    -------
-    dict
-        history [windows, lookback, F_total], forecast and truth [windows, horizon, F_target];
-        float32, data units, `truth` NaN where not observed. Where the model has them also
-        future [windows, horizon, F_future] float32, data units, static [windows, n_static] int32, ids, and
-        quantiles [windows, horizon, F_target, levels] float32, data units, increasing.
-    """
-    origins = windows.splits["test"]
-    batch = windows.gather_origins(origins[evenly_spaced(len(origins), count)])
-    X, X_future, X_static = inputs_of(model, batch)
-    history, X = _rounded(windows.scaler, X, batch.series)
-    arrays = {"history": history, "truth": labels_of(windows, batch).astype(np.float32)}
-    if X_future is not None:
-        arrays["future"], X_future = _rounded(
-            windows.scaler.columns(windows.arrays.future_indices), X_future, batch.series
-        )
-    if X_static is not None:
-        arrays["static"] = X_static
-    forecast = windows.to_data_units(model.predict(X, X_future, X_static), batch.series)
-    arrays["forecast"] = forecast.astype(np.float32)
-    if model.config.quantiles:
-        levels = np.moveaxis(model.predict_quantiles(X, X_future, X_static), 2, 0)
-        quantiles = [windows.to_data_units(level, batch.series) for level in levels]
-        arrays["quantiles"] = np.stack(quantiles, axis=-1).astype(np.float32)
-    return arrays
-
-
-def _rounded(scaler: Scaler, z: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs in data units, float32, and what the network reads of them, z-scores."""
-    values = scaler.inverse(z.astype(np.float64), series).astype(np.float32)
-    return values, scaler.transform(values.astype(np.float64), series).astype(np.float32)

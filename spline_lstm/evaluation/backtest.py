@@ -28,11 +28,13 @@ from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.timestamps import iso_timestamp, parse_frequency
-from spline_lstm.evaluation.assess import hour_of_day, percentage_floor, season_scales
+from spline_lstm.evaluation.assess import percentage_floor, season_scales
+from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
-from spline_lstm.evaluation.forecast_batches import calibrate, forecast_test_part
+from spline_lstm.evaluation.forecast_batches import TestForecasts
 from spline_lstm.evaluation.scores import finish, rmse_by_step
-from spline_lstm.inference.intervals import CoverageSums, Intervals, coverage_content, sum_coverage
+from spline_lstm.inference.calibration import calibrate
+from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.series.layout import lay_out, split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
@@ -213,7 +215,8 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
     scales[place] = season_scales(windows, params.season)
     parts = []
-    for batch in forecast_test_part(fit.model, windows, params, intervals):
+    forecasts = TestForecasts.fit(fit.model, windows, params, intervals, job.table.series_names)
+    for batch in forecasts:
         series = place[batch.series]
         sums = sum_errors(
             batch.y_true,
@@ -222,10 +225,11 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
             epsilon=percentage_floor(windows),
             season_scale=scales,
             series=series,
-            hour=hour_of_day(batch.origin_time, windows),
+            hour=batch.hour,
         )
+        bounds = batch.forecast.lower, batch.forecast.upper
         parts.append(
-            (sums, sum_coverage(batch.y_true, batch.mask, batch.bounds, series, len(job.series)))
+            (sums, sum_coverage(batch.y_true, batch.mask, bounds, series, len(job.series)))
         )
     return reduce(merge, (part[0] for part in parts)), reduce(
         lambda a, b: a + b, (part[1] for part in parts)

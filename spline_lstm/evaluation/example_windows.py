@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 Values = Float[np.ndarray, "windows horizon targets"]
 
@@ -100,12 +100,3 @@ def pick(
     worst = among[np.argmax(rmse[among])]
     places = (order[0], order[(len(order) - 1) // 2], worst)
     return {label: int(place) for label, place in zip(LABELS, places, strict=True)}
-
-
-def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
-    """Positions of at most `at_most` of `count` rows, evenly spaced, first and last among them.
-
-    >>> evenly_spaced(9, 3).tolist()
-    [0, 4, 8]
-    """
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))

@@ -8,10 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.forecast_batches import TestBatch
-from spline_lstm.inference.intervals import interval_columns
-from spline_lstm.windows.windows import Windows
+from spline_lstm.inference.intervals import level_name
 
 UTC = pa.timestamp("ns", tz="UTC")
 # Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
@@ -34,36 +32,36 @@ COMPRESSED = {
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 
-def prediction_rows(
-    batch: TestBatch, windows: Windows, series_names: Sequence[str], levels: Sequence[float]
-) -> pa.Table:
-    """One row per window, step and target; data units, `y_true` null where not observed.
+def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
+    """One row per window, step and target; data units, `y_true` null if not observed.
 
     Returns
     -------
     pa.Table
-        Columns series, origin, step (from 1), timestamp, y_true, y_pred, target, one per baseline, the lower and
-        upper bound of each level, and for an ensemble the spread of its members.
+        Columns series, origin, step (from 1), timestamp, y_true, y_pred, target, one per baseline,
+        the lower and upper bound of each level, and for an ensemble ensemble_std, the standard
+        deviation of its members.
     """
+    forecast = batch.forecast
     count, horizon, targets = batch.y_true.shape
-    step = np.tile(np.repeat(np.arange(horizon), targets), count)
-    origin = np.repeat(batch.origin_time, horizon * targets)
+    step = np.tile(np.repeat(np.arange(1, horizon + 1), targets), count)
+    origin = np.repeat(forecast.timestamps[:, 0], horizon * targets)
+    timestamp = np.repeat(forecast.timestamps.reshape(-1), targets)
     content = {
         "series": _words(np.repeat(batch.series, horizon * targets), series_names),
         "origin": pa.array(origin.view("datetime64[ns]"), UTC),
-        "step": pa.array((step + 1).astype(np.int32)),
-        "timestamp": pa.array((origin + step * windows.step_ns).view("datetime64[ns]"), UTC),
+        "step": pa.array(step.astype(np.int32)),
+        "timestamp": pa.array(timestamp.view("datetime64[ns]"), UTC),
         "y_true": pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
-        "y_pred": _floats(batch.forecasts[MODEL]),
-        "target": _words(np.tile(np.arange(targets), count * horizon), windows.target_names),
-        **{name: _floats(values) for name, values in batch.forecasts.items() if name != MODEL},
+        "y_pred": _floats(forecast.point),
+        "target": _words(np.tile(np.arange(targets), count * horizon), forecast.targets),
+        **{name: _floats(values) for name, values in batch.baselines.items()},
     }
-    bounds = batch.bounds.reshape(-1, count * horizon * targets)
-    content |= {
-        name: _floats(values) for name, values in zip(interval_columns(levels), bounds, strict=True)
-    }
-    if batch.spread is not None:
-        content["spread"] = _floats(batch.spread)
+    for index, level in enumerate(forecast.levels):
+        for side, bound in (("lower", forecast.lower), ("upper", forecast.upper)):
+            content[f"{side}_{level_name(level)}"] = _floats(bound[..., index])
+    if forecast.ensemble_std is not None:
+        content["ensemble_std"] = _floats(forecast.ensemble_std)
     return pa.table(content)
 
 

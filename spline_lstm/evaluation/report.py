@@ -8,7 +8,6 @@ import pandas as pd
 
 from spline_lstm.evaluation import figures
 from spline_lstm.evaluation.error_sums import MODEL
-from spline_lstm.evaluation.example_windows import evenly_spaced
 from spline_lstm.evaluation.metrics import NAMES
 from spline_lstm.evaluation.tables import PERCENTILES
 from spline_lstm.evaluation.verdict import cautions, verdict
@@ -23,6 +22,7 @@ from spline_lstm.reporting.document import (
     Text,
 )
 from spline_lstm.reporting.formatting import plain
+from spline_lstm.windows.windows import evenly_spaced
 
 MAX_ROWS = 24
 CAVEAT = (

@@ -1,18 +1,18 @@
-"""All exported files of a forecaster: float32 by the converters, variants by fewer bits."""
+"""All exported files of a model: float32 by the converters, and smaller variants of them."""
 
 from pathlib import Path
 
 from spline_lstm.core.params import ExportParams
 from spline_lstm.export.formats import ExportedModel, conversion, exported_files
-from spline_lstm.export.onnx_export import export_onnx
-from spline_lstm.export.onnx_variants import onnx_variant
+from spline_lstm.export.onnx_export import export_onnx, onnx_variant
 from spline_lstm.export.spec import EdgeSpec
-from spline_lstm.export.tflite_export import export_tflite
-from spline_lstm.export.tflite_variants import tflite_variant
+from spline_lstm.export.tflite_export import export_tflite, tflite_variant
 
 
 def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]:
-    """Name of each file -> its content; the variants are made of the float32 files, without TensorFlow.
+    """Name of each file -> its content.
+
+    The variants are made from the float32 files, without TensorFlow.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The gate: what an exported file must keep to before it may leave the house.
+"""The gate: the checks that an exported file must pass before it is shipped.
 
-Every check is one figure that must not exceed its limit; a figure that is not a number fails. Only NumPy and
-the runtimes of the files are needed, as on a device.
+Every check compares one measured value with its limit; NaN fails. Only NumPy and the runtimes of
+the files are needed, as on a device.
 """
 
 import resource
@@ -26,13 +26,13 @@ PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
 @dataclass(frozen=True)
 class Check:
-    """One figure against its limit.
+    """One measured value against its limit.
 
     Attributes
     ----------
     name : key of the verdict in metrics/latency.json
-    figure, limit : the check passes where figure <= limit
-    unit : what the figure counts
+    figure, limit : the check passes if figure <= limit
+    unit : of figure and limit
     """
 
     name: str
@@ -51,12 +51,12 @@ class Check:
 
 @dataclass(frozen=True)
 class FileReport:
-    """The gate's findings on one file.
+    """What the gate measured on one file.
 
     Attributes
     ----------
     path : of the file
-    figures : name -> value, as it goes into metrics/latency.json
+    figures : name -> value, as written to metrics/latency.json
     checks : in the order in which they were made; a file that does not load has only one
     """
 
@@ -66,7 +66,7 @@ class FileReport:
 
     @property
     def passed(self) -> bool:
-        """All checks passed."""
+        """True if all checks passed."""
         return all(check.passed for check in self.checks)
 
     @property
@@ -75,7 +75,7 @@ class FileReport:
         return [f"{self.path}: {check}" for check in self.checks if not check.passed]
 
     def to_json(self) -> dict[str, Any]:
-        """Figures and verdicts."""
+        """Measured values and verdicts."""
         # A list: DVC would make a column of every check of a mapping.
         verdicts = [
             {
@@ -97,12 +97,21 @@ def measure_file(
     *,
     quantized: bool = False,
 ) -> FileReport:
-    """Load one exported file, run it, time it, judge it, by the limits of a quantised one if it is one.
+    """Load one exported file, run it, time it and judge it.
+
+    Parameters
+    ----------
+    path : Path
+    golden : Golden
+    target_scale : [targets] float64, data units per z-score
+    params : BenchmarkParams
+    quantized : bool
+        Judge by the limits of files in fewer bits.
 
     Raises
     ------
     ArtifactError
-        There is no such file. A file that does not load or run fails its first check instead.
+        The file does not exist. A file that does not load or run fails its first check instead.
     """
     if not path.is_file():
         raise ArtifactError(f"{path} is missing; run `dvc repro` to make it")
@@ -112,7 +121,7 @@ def measure_file(
         answer = open_session(path).answer
         answered = answers(answer, golden)
     except Exception as error:
-        # The runtimes' errors share no base class, and each of them means the same: this file is of no use.
+        # The errors of the runtimes share no base class, and all mean that the file is unusable.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return FileReport(path, figures, (Check("loads", 1, 0, f"failure ({reason})"),))
     figures |= _accuracy(answered, golden, target_scale)
@@ -131,7 +140,7 @@ def measure_file(
 def judge(
     figures: dict[str, float], params: BenchmarkParams, *, quantized: bool = False
 ) -> list[Check]:
-    """The figures of a file that runs against the limits of params.benchmark."""
+    """Compare the measured values of a file that runs with the limits of params.benchmark."""
     limits = params.quantized if quantized else params
     return [
         Check(
@@ -164,7 +173,7 @@ def _accuracy(
         differences(answered, golden, target_scale),
         rounding_steps(golden, target_scale),
     )
-    # Golden forecast and answer may round to neighbouring numbers: one step is no fault of the file.
+    # Golden forecast and answer may round to neighbouring numbers: one step is not an error.
     beyond = {name: np.maximum(distance - steps[name], 0.0) for name, distance in distances.items()}
     return {
         "max_abs_diff": _largest(distances),
@@ -183,7 +192,10 @@ def _window(inputs: Mapping[str, np.ndarray], index: int) -> dict[str, np.ndarra
 
 
 def deviating_repeats(answer: Answer, window: Mapping[str, np.ndarray], repeats: int) -> int:
-    """Calls with one input whose answer is not finite or differs by a bit from the first: state between calls."""
+    """Number of repeated calls whose answer is not finite or differs by a bit from the first.
+
+    A deviation means that the file keeps state between calls.
+    """
     first = {name: value.copy() for name, value in answer(window).items()}
     if not all(np.isfinite(value).all() for value in first.values()):
         return repeats
@@ -212,13 +224,16 @@ def latency(
 
 
 def memory_mb() -> float:
-    """Resident memory of this process, in megabytes (10^6 bytes); where Linux does not tell it, the largest so far."""
+    """Resident memory of this process, in megabytes (10^6 bytes).
+
+    The peak so far on systems that do not report the current value as Linux does.
+    """
     return _status_mb("VmRSS") or peak_memory_mb()
 
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in megabytes."""
-    # Linux's ru_maxrss begins with the memory of the process that started this one.
+    # On Linux, ru_maxrss starts at the memory of the parent process.
     peak = _status_mb("VmHWM")
     if peak is not None:
         return peak

@@ -1,4 +1,4 @@
-"""Golden windows: inputs with the forecasts of the trained model, the reference of every exported file."""
+"""Golden windows: inputs and forecasts of the trained model, the reference of exported files."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -18,16 +18,16 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Golden:
-    """Windows of the test part.
+    """Windows of the test split.
 
     Attributes
     ----------
     history : [windows, lookback, F_total] float32, data units
     forecast : [windows, horizon, F_target] float32, data units, by the trained model
-    truth : [windows, horizon, F_target] float32, data units, NaN where not observed
-    future : [windows, horizon, F_future] float32, data units, where the model has future features
-    static : [windows, n_static] int32, ids, where the model has static covariates
-    quantiles : [windows, horizon, F_target, levels] float32, data units, where the model gives quantiles
+    truth : [windows, horizon, F_target] float32, data units, NaN if not observed
+    future : [windows, horizon, F_future] float32, data units; None without known-future features
+    static : [windows, n_static] int32, ids; None without static covariates
+    quantiles : [windows, horizon, F_target, levels] float32, data units; None without quantiles
     """
 
     history: Float[np.ndarray, "windows lookback features"]
@@ -62,8 +62,8 @@ def load_golden(path: Path) -> Golden:
     Raises
     ------
     ArtifactError
-        The file is missing or damaged, an array is missing, shapes do not fit each other, an input or
-        forecast is not finite, or nothing of the truth was observed.
+        The file is missing or damaged, an array is missing, shapes are inconsistent, an input or
+        forecast is not finite, or none of the true values was observed.
     """
     arrays = read_arrays(path)
     missing = {field.name for field in fields(Golden) if field.default is MISSING} - set(arrays)
@@ -87,31 +87,33 @@ def _check(path: Path, golden: Golden) -> None:
         or golden.history.ndim != 3
     ):
         raise ArtifactError(
-            f"{path} holds arrays that do not fit each other ({shapes}); run `dvc repro`"
+            f"{path} contains arrays of inconsistent shapes ({shapes}); run `dvc repro`"
         )
     if len(golden.history) == 0 or any(
         len(value) != len(golden.history) for value in arrays.values()
     ):
         raise ArtifactError(
-            f"{path} must hold the same number of windows, at least one, but has {shapes}"
+            f"{path} must contain the same number of windows in each array, at least one, "
+            f"but has {shapes}"
         )
     infinite = [
         name for name, value in arrays.items() if name != "truth" and not np.isfinite(value).all()
     ]
     if infinite:
         raise ArtifactError(
-            f"{path} holds a {' and a '.join(infinite)} that is not finite; retrain the model"
+            f"{path} contains a {' and a '.join(infinite)} that is not finite; retrain the model"
         )
     if not np.isfinite(golden.truth).any():
         raise ArtifactError(
-            f"{path} holds no observed truth, so no error can be measured; raise export.golden_windows"
+            f"{path} contains no observed truth, so no error can be measured; "
+            "raise export.golden_windows"
         )
 
 
 def answers(
     answer: Answer, golden: Golden
 ) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
-    """What an exported file answers, output by output: window by window, and in batches.
+    """Outputs of an exported file: first window by window, then in batches.
 
     Raises
     ------
@@ -128,15 +130,15 @@ def answers(
         for start in range(0, len(golden.history), BATCH)
     ]
     singly, together = (
-        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for parts in (one_by_one, batches)
+        {name: np.concatenate([answered[name] for answered in calls]) for name in calls[0]}
+        for calls in (one_by_one, batches)
     )
     expected = {name: value.shape for name, value in golden.outputs.items()}
     for answered in (singly, together):
         found = {name: value.shape for name, value in answered.items()}
         if found != expected:
             raise ValueError(
-                f"answers have the shapes {found}, those of the trained model {expected}"
+                f"the answers have the shapes {found}, but the trained model has {expected}"
             )
     return {name: np.stack([singly[name], together[name]]) for name in expected}
 
@@ -156,7 +158,8 @@ def rounding_steps(
 ) -> dict[str, Float[np.ndarray, "windows horizon targets ..."]]:
     """Gap between each answer and the next float32 number, in z-scores: no file can resolve less.
 
-    At glucose's level of 100 and spread of 50 it is 2e-7; at a level of 1e6 and a spread of 1 it is 0.06.
+    For glucose (mean 100, standard deviation 50) it is 2e-7; for mean 1e6 and standard deviation 1
+    it is 0.06.
     """
     return {
         name: np.spacing(np.abs(reference), dtype=np.float32).astype(np.float64)
@@ -166,7 +169,7 @@ def rounding_steps(
 
 
 def _per(target_scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The scale of the targets, with an axis for the levels of quantiles where `reference` has one."""
+    """The scale of the targets, with a quantile axis if `reference` has one."""
     return target_scale if reference.ndim == 3 else target_scale[:, np.newaxis]
 
 
@@ -177,7 +180,7 @@ def rmse_increase(
 ) -> float:
     """rmse(answers) / rmse(forecasts) - 1 against the observed truth, errors in z-scores.
 
-    0: as good as the trained model; 0.01: one per cent worse; negative: better.
+    0: as good as the trained model; 0.01: one percent worse; negative: better.
     """
     observed = np.isfinite(golden.truth)
     ours = _rmse(((answered.astype(np.float64) - golden.truth) / target_scale)[..., observed])

@@ -1,21 +1,24 @@
-"""An ONNX graph in one canonical order, by the graph alone: equal graphs are equal bytes.
+"""An ONNX graph in one canonical order: equal graphs are equal bytes.
 
-Nodes stand depth first from the outputs, each behind what it reads; names come from the positions of the
-nodes; what nothing reads goes.
+Nodes are sorted depth first from the outputs, each after what it reads; names come from the
+positions of the nodes; what nothing reads is dropped.
 """
 
 import onnx
 
 
 def order_onnx(graph: onnx.GraphProto) -> None:
-    """Bring nodes and constants into their order, in place, with names by position."""
+    """Sort nodes and constants in place and name them by their positions."""
     _sort(graph)
     _drop_idle_constants(graph)
     _rename(graph)
 
 
 def _sort(graph: onnx.GraphProto) -> None:
-    """Put every node that is of use behind what it reads; the converter's order comes from hashed sets."""
+    """Put every node that is needed after what it reads.
+
+    The converter's own order comes from hashed sets.
+    """
     maker = {name: node for node in graph.node for name in node.output}
     ordered: dict[str, onnx.NodeProto] = {}
     waiting = [(maker[value.name], False) for value in reversed(graph.output)]
@@ -34,7 +37,7 @@ def _sort(graph: onnx.GraphProto) -> None:
 
 
 def _drop_idle_constants(graph: onnx.GraphProto) -> None:
-    """Remove constants that no node reads, and what the converter noted about values that went."""
+    """Remove constants that no node reads, and the converter's notes about values."""
     used = {name for node in graph.node for name in node.input}
     constants = [constant for constant in graph.initializer if constant.name in used]
     del graph.initializer[:], graph.value_info[:]
@@ -42,7 +45,10 @@ def _drop_idle_constants(graph: onnx.GraphProto) -> None:
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Names by position: those of the converter count everything that the process converted before."""
+    """Name nodes and values by position.
+
+    The converter's names count everything that the process converted before.
+    """
     names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
     for index, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{index}"

@@ -1,9 +1,10 @@
-"""Forecasts out of an exported file, with onnxruntime or LiteRT alone: what a service or a device does.
+"""Forecasts from an exported file with only onnxruntime or LiteRT, as on a service or a device.
 
 >>> session = open_session(Path("models/edge/model.onnx"))  # doctest: +SKIP
 >>> session(history)  # doctest: +SKIP
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -13,13 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lazy_loader
 import numpy as np
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, STATIC
+from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, METADATA_KEY, STATIC
+
+# Only .tflite files need it, and it takes a fifth of a second to load.
+schema: Any = lazy_loader.load("ai_edge_litert.schema_py_generated", suppress_warning=True)
 
 # Inputs by name to outputs by name.
 Answer = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -34,8 +39,9 @@ class Session:
 
     Attributes
     ----------
-    answer : inputs by name (history, and future and static where the model has them) to outputs by name (forecast,
-        and quantiles where the model has them), data units; raises ValueError or TypeError for other inputs
+    answer : inputs by name to outputs by name, data units
+        Inputs are history, and future and static if the model reads them; outputs are forecast,
+        and quantiles if the model has them. Raises ValueError or TypeError for other inputs.
     """
 
     answer: Answer
@@ -55,19 +61,19 @@ class Session:
 
 @dataclass(frozen=True)
 class Input:
-    """What a file says of one of its inputs: shape of one window, and type."""
+    """What a file declares about one of its inputs: shape of one window, and type."""
 
     row: tuple[int, ...]
     dtype: np.dtype
 
 
 def open_session(path: Path) -> Session:
-    """The forecaster of an exported file, on one thread.
+    """Load an exported file; it runs on one thread.
 
     Raises
     ------
     ArtifactError
-        The file is missing, damaged or of an unknown kind.
+        The file is missing, damaged or of an unknown format.
     """
     try:
         return session_of(path.read_bytes(), path.suffix)
@@ -79,7 +85,7 @@ def open_session(path: Path) -> Session:
 
 
 def session_of(content: bytes, suffix: str) -> Session:
-    """As `open_session`, for the content of a file; raises whatever the runtime raises."""
+    """Load the content of a file, like `open_session`; raises whatever the runtime raises."""
     kinds = {".onnx": _onnx_session, ".tflite": _tflite_session}
     if suffix not in kinds:
         raise ValueError(f"unknown suffix {suffix!r}; known: {', '.join(kinds)}")
@@ -113,12 +119,12 @@ def _tflite_session(content: bytes) -> Answer:
         )
         for name, entry in details.items()
     }
-    places = {entry["name"]: entry["index"] for entry in interpreter.get_output_details()}
+    positions = {entry["name"]: entry["index"] for entry in interpreter.get_output_details()}
     allocated: list[int] = []
 
     def allocate(batch: int) -> None:
         for name, entry in details.items():
-            # strict: the batch is the one axis that may change.
+            # strict: the batch is the only axis that may change.
             interpreter.resize_tensor_input(entry["index"], [batch, *inputs[name].row], strict=True)
         interpreter.allocate_tensors()
         allocated[:] = [batch]
@@ -131,7 +137,7 @@ def _tflite_session(content: bytes) -> Answer:
         for name, value in checked.items():
             interpreter.set_tensor(details[name]["index"], value)
         interpreter.invoke()
-        return {name: interpreter.get_tensor(place) for name, place in places.items()}
+        return {name: interpreter.get_tensor(index) for name, index in positions.items()}
 
     with _notice_dropped():
         allocate(1)
@@ -139,7 +145,10 @@ def _tflite_session(content: bytes) -> Answer:
 
 
 def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> dict[str, np.ndarray]:
-    """Contiguous arrays of the right types; ValueError names an input that is missing, unknown or misshapen."""
+    """Contiguous arrays of the right types.
+
+    ValueError if an input is missing, unknown or has another shape.
+    """
     if given.keys() != inputs.keys():
         raise ValueError(
             f"the model takes the inputs {', '.join(inputs)}, but is given {', '.join(given)}"
@@ -152,7 +161,7 @@ def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> di
             raise ValueError(
                 f"{name} must have the shape {[batch, *entry.row]}, but has {list(value.shape)}"
             )
-        # same_kind: ids may be int64, but no float may become an id.
+        # same_kind: ids may be int64, but a float must not become an id.
         checked[name] = np.ascontiguousarray(
             value.astype(entry.dtype, casting="same_kind", copy=False)
         )
@@ -161,7 +170,7 @@ def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> di
 
 @contextmanager
 def _notice_dropped() -> Iterator[None]:
-    """Drop the line that LiteRT writes on the process's stderr at its first allocation; pass others on."""
+    """Drop the line that LiteRT writes to stderr at its first allocation; pass on all others."""
     if sys.stderr is None:
         yield
         return
@@ -176,3 +185,36 @@ def _notice_dropped() -> Iterator[None]:
             os.close(terminal)
             held.seek(0)
             os.write(2, b"".join(line for line in held if not line.startswith(XNNPACK_NOTICE)))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata of an exported file: model, features, shapes, units.
+
+    `EdgeSpec.metadata` wrote it.
+
+    Raises
+    ------
+    ArtifactError
+        The file has none.
+    """
+    read = _tflite_metadata if path.suffix == ".tflite" else _onnx_metadata
+    text = read(path.read_bytes())
+    if text is None:
+        raise ArtifactError(
+            f"{path} has no metadata, so it was not exported by this pipeline; run `dvc repro`"
+        )
+    return json.loads(text)
+
+
+def _onnx_metadata(content: bytes) -> str | None:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+
+
+def _tflite_metadata(content: bytes) -> str | None:
+    model: Any = schema.Model.GetRootAs(content)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == METADATA_KEY.encode():
+            return model.Buffers(entry.Buffer()).DataAsNumpy().tobytes().decode()
+    return None

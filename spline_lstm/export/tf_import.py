@@ -1,6 +1,6 @@
 """TensorFlow and its converter, imported late, on the CPU and without log lines.
 
-The import takes ten seconds; only the export needs it, and only after it has found its inputs in order.
+The import takes ten seconds; only the export needs it, and only after it has checked its inputs.
 """
 
 import logging
@@ -9,9 +9,9 @@ import warnings
 from typing import Any
 
 ENVIRONMENT = {
-    # Errors only: the start-up lines about the processor are no news to the user of a stage.
+    # Errors only: users of a stage do not need the start-up lines about the processor.
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # oneDNN sums in another order from machine to machine; the constants folded here become file bytes.
+    # oneDNN sums in an order that depends on the machine; constants folded here become file bytes.
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "CUDA_VISIBLE_DEVICES": "-1",
     # Keeps TensorFlow from importing Keras 3, which nothing here uses: 4 to 8 CPU-seconds, 170 MB.
@@ -23,7 +23,7 @@ def load_tensorflow() -> Any:
     """The module ``tensorflow``."""
     os.environ.update(ENVIRONMENT)
     with warnings.catch_warnings():
-        # What TensorFlow's own modules say to their developers on import.
+        # TensorFlow's own modules warn their developers on import.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         import tensorflow  # noqa: PLC0415

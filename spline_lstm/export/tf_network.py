@@ -1,8 +1,8 @@
-"""One member of the forecaster in TensorFlow: `spline_lstm.models.network` once more, option by option.
+"""One member of the model in TensorFlow: `spline_lstm.models.network` again, option by option.
 
-Arrays are [steps, batch, width] between the input and the contexts; `parts` are the segments of the horizon,
-1 with a dense decoder. The batch axis has no fixed length, which forbids tiling along it: constants are
-spread over it by adding them to zeros.
+Arrays are [steps, batch, width] between the input and the contexts; `segments` counts the segments
+of the horizon, 1 with a dense decoder. The batch axis has no fixed length, so nothing can be tiled
+along it: constants are broadcast over it by adding them to zeros.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def network(
     ----------
     tf : the module tensorflow
     config : ModelConfig
-    weights : name -> tensor, made of `recurrence.prepared`
+    weights : name -> tensor, made from `tf_recurrence.prepared`
     z : [batch, lookback, F_total], normalised
     future : [batch, horizon, F_future], z-scores; None without future features
     static : [batch, n_static] int32; None without static covariates
@@ -77,7 +77,7 @@ def network(
 
 
 def _static_vector(tf: Any, config: ModelConfig, weights: Weights, static: Tensor) -> Tensor:
-    """Embeddings of the ids side by side [batch, dims]; `recurrence.prepared` put row 0 around each table."""
+    """Concatenated embeddings of the ids [batch, dims]."""
     sizes = enumerate(config.static_sizes)
     return tf.concat(
         [_looked_up(tf, weights[f"static.{i}.table"], static[:, i], size) for i, size in sizes],
@@ -88,7 +88,7 @@ def _static_vector(tf: Any, config: ModelConfig, weights: Weights, static: Tenso
 def _embedded(
     tf: Any, config: ModelConfig, weights: Weights, values: Tensor, names: tuple[str, ...]
 ) -> Tensor:
-    """Category ids [batch, rows, names] replaced by their vectors, which stand behind the other features."""
+    """Category ids [batch, rows, names] as vectors, appended to the other features."""
     present = [
         (index, names.index(name)) for index, name in enumerate(config.categories) if name in names
     ]
@@ -108,7 +108,7 @@ def _embedded(
 
 
 def _looked_up(tf: Any, table: Tensor, ids: Tensor, size: int) -> Tensor:
-    """Rows of a table made of `recurrence.prepared`; ids out of range find the unknown token."""
+    """Rows of a table from `tf_recurrence.prepared`; ids out of range get the unknown token."""
     return tf.gather(table, tf.clip_by_value(ids, -1, size) + 1)
 
 
@@ -120,27 +120,27 @@ def _split_channels(
     future: Tensor | None,
     vector: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Targets along the batch, those of a window beside each other; each with the features that are no target."""
+    """Move the targets of a window into the batch axis, each with the non-target features."""
     channels, lookback = len(config.targets), config.lookback
     others = np.setdiff1d(np.arange(z.shape[2]), config.target_indices)
     targets = tf.expand_dims(
         tf.transpose(tf.gather(z, config.target_indices, axis=2), [0, 2, 1]), 3
     )
-    parts = [targets]
+    inputs = [targets]
     if len(others):
-        parts.append(tf.tile(tf.expand_dims(tf.gather(z, others, axis=2), 1), [1, channels, 1, 1]))
-    told_apart = tf.zeros_like(z[:, :1, :1]) + tf.expand_dims(weights["channel.table"], 0)
+        inputs.append(tf.tile(tf.expand_dims(tf.gather(z, others, axis=2), 1), [1, channels, 1, 1]))
+    identity = tf.zeros_like(z[:, :1, :1]) + tf.expand_dims(weights["channel.table"], 0)
     if vector is not None:
-        told_apart = tf.concat(
-            [tf.tile(tf.expand_dims(vector, 1), [1, channels, 1]), told_apart], axis=2
+        identity = tf.concat(
+            [tf.tile(tf.expand_dims(vector, 1), [1, channels, 1]), identity], axis=2
         )
     if future is not None:
         rows, width = future.shape[1:]
         future = tf.reshape(
             tf.tile(tf.expand_dims(future, 1), [1, channels, 1, 1]), [-1, rows, width]
         )
-    z = tf.reshape(tf.concat(parts, axis=3), [-1, lookback, 1 + len(others)])
-    return z, future, tf.reshape(told_apart, [-1, told_apart.shape[2]])
+    z = tf.reshape(tf.concat(inputs, axis=3), [-1, lookback, 1 + len(others)])
+    return z, future, tf.reshape(identity, [-1, identity.shape[2]])
 
 
 def _join_channels(tf: Any, config: ModelConfig, outputs: Tensor) -> Tensor:
@@ -168,13 +168,13 @@ def _encode(
 ) -> tuple[Tensor, list[State]]:
     """States of the top layer, and the final state of each layer.
 
-    Where the last state is all that is asked of the top layer, it is the only one that is given.
+    Only the last state of the top layer is returned if nothing else is needed.
     """
     run = unrolled if unroll else looped
     only_last = not (MODEL_TYPES[config.model_type].attention or config.bidirectional)
     layers = read_layers(weights, config)
     backward = read_layers(weights, config, "reverse") if config.bidirectional else []
-    states, finals = _beside_vector(tf, steps, vector), []
+    states, finals = _with_vector(tf, steps, vector), []
     for index, layer in enumerate(layers):
         inputs = states
         states, final = run(tf, layer, inputs)
@@ -196,17 +196,22 @@ def _decode(
     vector: Tensor | None,
     future: Tensor | None,
 ) -> Tensor:
-    """One step of the cells per segment of the horizon, all from the final states: [parts, batch, units]."""
+    """One step of the cells per segment of the horizon, each from the final states.
+
+    Returns
+    -------
+    [segments, batch, units]
+    """
     position = tf.expand_dims(weights["position"], 1)
-    parts = config.horizon // config.segment
+    segments = config.horizon // config.segment
     if future is None:
         steps = position + tf.expand_dims(tf.zeros_like(finals[0][0][:, :1]), 0)
     else:
-        rows = tf.reshape(future, [-1, parts, config.segment * future.shape[2]])
+        rows = tf.reshape(future, [-1, segments, config.segment * future.shape[2]])
         steps = position + tf.transpose(
             dense(tf, rows, weights["future.kernel"], weights["future.bias"]), [1, 0, 2]
         )
-    states = _beside_vector(tf, steps, vector)
+    states = _with_vector(tf, steps, vector)
     for index, layer in enumerate(read_layers(weights, config)):
         gates = dense(tf, states, layer.input_kernel, layer.bias)
         states = _layer_norm(
@@ -216,7 +221,7 @@ def _decode(
 
 
 def _last(tf: Any, config: ModelConfig, states: Tensor) -> Tensor:
-    """The state after the last row read [1, batch, units]: of the reverse cell that is the first row."""
+    """State after the last row read [1, batch, units]; reverse cells read the first row last."""
     if not config.bidirectional:
         return states if states.shape[0] == 1 else states[-1:]
     units = config.hidden[-1]
@@ -224,23 +229,23 @@ def _last(tf: Any, config: ModelConfig, states: Tensor) -> Tensor:
 
 
 def _attend(tf: Any, weights: Weights, states: Tensor, queries: Tensor) -> Tensor:
-    """Attention over all states, beside the queries: [batch, parts, 2 * units].
+    """Attention over all states, concatenated with the queries: [batch, segments, 2 * units].
 
     Additive attention (Bahdanau et al., ICLR 2015): score_t = v . tanh(h_t K + b + query Q).
 
     Parameters
     ----------
     states : [batch, steps, units]
-    queries : [batch, parts, units]
+    queries : [batch, segments, units]
     """
-    (_, steps, units), parts = states.shape, queries.shape[1]
+    (_, steps, units), segments = states.shape, queries.shape[1]
     keys = dense(tf, states, weights["attention.key_kernel"], weights["attention.key_bias"])
     asked = tf.matmul(tf.reshape(queries, [-1, units]), weights["attention.query_kernel"])
-    summed = tf.expand_dims(keys, 1) + tf.reshape(asked, [-1, parts, 1, units])
+    summed = tf.expand_dims(keys, 1) + tf.reshape(asked, [-1, segments, 1, units])
     score_kernel = tf.reshape(weights["attention.score_kernel"], [units, 1])
     scores = tf.matmul(tf.reshape(tf.tanh(summed), [-1, units]), score_kernel)
-    shares = tf.nn.softmax(tf.reshape(scores, [-1, parts, steps]))
-    return tf.concat([tf.matmul(shares, states), queries], axis=2)
+    attention = tf.nn.softmax(tf.reshape(scores, [-1, segments, steps]))
+    return tf.concat([tf.matmul(attention, states), queries], axis=2)
 
 
 def _layer_norm(
@@ -256,8 +261,8 @@ def _layer_norm(
     )
 
 
-def _beside_vector(tf: Any, steps: Tensor, vector: Tensor | None) -> Tensor:
-    """`vector` [batch, dims] joined to each step."""
+def _with_vector(tf: Any, steps: Tensor, vector: Tensor | None) -> Tensor:
+    """Append `vector` [batch, dims] to each step."""
     if vector is None:
         return steps
     return tf.concat([steps, tf.tile(tf.expand_dims(vector, 0), [steps.shape[0], 1, 1])], axis=2)

@@ -1,11 +1,12 @@
 """Recurrent layers in TensorFlow, in the two forms that converters understand.
 
-``looped``: a ``while_loop`` over a TensorArray, written exactly as tf2onnx's matcher expects a Keras layer,
-so that each layer becomes one native ONNX LSTM or GRU node.
-``unrolled``: one copy of the step per row of the lookback, free of loops and of state between calls, for
-TFLite (its loops refuse a dynamic batch, its fused LSTM keeps the state of the former call).
+``looped``: a ``while_loop`` over a TensorArray, written exactly as tf2onnx's matcher expects a
+Keras layer, so that each layer becomes one native ONNX LSTM or GRU node.
+``unrolled``: one copy of the step per row of the lookback, free of loops and of state between
+calls, for TFLite (its loops refuse a dynamic batch, its fused LSTM keeps the state of the previous
+call).
 
-Every function takes the module ``tf`` first: it is imported late (`tensorflow_import`).
+Every function takes the module ``tf`` first, because it is imported late (`tf_import`).
 """
 
 from collections.abc import Mapping
@@ -50,10 +51,11 @@ class Layer:
 
 
 def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, np.ndarray]:
-    """Weights by name, as the graphs want them.
+    """Weights by name, as the graphs need them.
 
-    The gates of a GRU stand in the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a static or
-    category embedding has its row 0, the unknown token, before and behind its rows, for ids out of range.
+    The gates of a GRU get the order of Keras and ONNX, z, r, n instead of r, z, n. The table of a
+    static or category embedding gets its row 0, the unknown token, before and after its rows, for
+    ids out of range.
     """
     arrays, is_gru = dict(weights), MODEL_TYPES[config.model_type].cell is GRU
     for name, value in weights.items():
@@ -70,7 +72,7 @@ def prepared(weights: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str
 def read_layers(
     tensors: Mapping[str, Tensor], config: ModelConfig, side: str = "rnn"
 ) -> list[Layer]:
-    """Layers of a side (rnn or reverse), bottom to top, out of tensors made of `prepared`."""
+    """Layers of a side (rnn or reverse), bottom to top, from the tensors of `prepared`."""
     is_gru = MODEL_TYPES[config.model_type].cell is GRU
     return [_layer(tensors, f"{side}.{index}", is_gru) for index in range(len(config.hidden))]
 
@@ -136,7 +138,7 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
 
 
 def unrolled(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
-    """As `looped`; the projection of the inputs is one matmul over all steps."""
+    """Like `looped`; the projection of the inputs is one matmul over all steps."""
     state, states = None, []
     for gates in tf.unstack(dense(tf, sequence, layer.input_kernel, layer.bias), axis=0):
         state = advance(tf, layer, gates, state)
@@ -150,9 +152,11 @@ def advance(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> State:
 
     Parameters
     ----------
-    gates : [batch, blocks * units], the inputs times `input_kernel` plus `bias`; or [parts, batch, ...],
-        for steps side by side from the same state
-    state : of the step before; None stands for zero
+    gates : [batch, blocks * units]
+        The inputs times `input_kernel` plus `bias`; or [segments, batch, ...] for parallel steps
+        from the same state.
+    state : State
+        Of the previous step; None: zero.
 
     Returns
     -------
@@ -163,14 +167,14 @@ def advance(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> State:
     if state is None:
         return _lstm_state(tf, gates, None)
     h, c = (
-        _beside(tf, value, gates)
+        _aligned(tf, value, gates)
         for value in (tf.matmul(state[0], layer.recurrent_kernel), state[1])
     )
     return _lstm_state(tf, gates + h, c)
 
 
 def dense(tf: Any, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Product with `kernel` over the last axis, always of two matrices, which both converters map to one op."""
+    """Product with `kernel` over the last axis: of two matrices, which converters map to one op."""
     if len(x.shape) == 2:
         return tf.nn.bias_add(tf.matmul(x, kernel), bias)
     flat = dense(tf, tf.reshape(x, [-1, x.shape[-1]]), kernel, bias)
@@ -181,7 +185,7 @@ def dense(tf: Any, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 
 
 def _lstm_state(tf: Any, gates: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The next h and c; no `c` stands for zero."""
+    """The next h and c; None as `c` means zero."""
     i, f, g, o = tf.split(gates, 4, axis=len(gates.shape) - 1)
     new = tf.sigmoid(i) * tf.tanh(g)
     c = new if c is None else tf.sigmoid(f) * c + new
@@ -196,12 +200,12 @@ def _gru_state(tf: Any, layer: Layer, gates: Tensor, state: State | None) -> Ten
         n_bias = layer.recurrent_bias[2 * layer.units :]
         return (1 - tf.sigmoid(z_x)) * tf.tanh(n_x + tf.sigmoid(r_x) * n_bias)
     h_gates = tf.nn.bias_add(tf.matmul(state[0], layer.recurrent_kernel), layer.recurrent_bias)
-    z_h, r_h, n_h = tf.split(_beside(tf, h_gates, gates), 3, axis=axis)
+    z_h, r_h, n_h = tf.split(_aligned(tf, h_gates, gates), 3, axis=axis)
     z, r = tf.sigmoid(z_x + z_h), tf.sigmoid(r_x + r_h)
     n = tf.tanh(n_x + r * n_h)
-    return n + z * (_beside(tf, state[0], gates) - n)
+    return n + z * (_aligned(tf, state[0], gates) - n)
 
 
-def _beside(tf: Any, value: Tensor, gates: Tensor) -> Tensor:
-    """`value` [batch, width] with a leading axis of length one where `gates` has one."""
+def _aligned(tf: Any, value: Tensor, gates: Tensor) -> Tensor:
+    """`value` [batch, width] with a leading axis of length one if `gates` has a third axis."""
     return value if len(gates.shape) == 2 else tf.expand_dims(value, 0)

@@ -1,17 +1,18 @@
 """Scaling and window normalisation inside the exported graph, in float32 and in data units.
 
-The formulas are those of `spline_lstm.windows.scaling` and `spline_lstm.models.normalization`, rearranged:
-at a level of 1e6 and a spread of 1, ``x / scale - center / scale`` would keep no digit. The center is
-subtracted first, as the float32 number next to it (exact for x near the center), and the level of a
-window is added back in data units::
+The formulas are those of `spline_lstm.windows.scaling` and `spline_lstm.models.normalization`,
+rearranged: with mean 1e6 and standard deviation 1, ``x / scale - center / scale`` would keep no
+digit. The center is subtracted first, as the nearest float32 number (exact for x near the center),
+and the level of a window is added back in data units::
 
-    d = x - center32                 z = (d - shift) / scale / spread
-    f = network(z)                   forecast = f * scale * spread + level
+    d = x - center32                 z = (d - shift) / scale / std
+    f = network(z)                   forecast = f * scale * std + level
 
-    normalisation   shift                level                   spread
+    normalisation   shift                level                   std (of the window)
     none            center - center32    center32                1
     last            d of the last row    x of the last row       1
-    revin           mean of d            mean of d + center32    sqrt(mean(((d - shift) / scale)^2) + 1e-5)
+    revin           mean of d            mean of d + center32    sqrt(mean(z0^2) + 1e-5),
+                                                                 z0 = (d - shift) / scale
 
 Features other than targets are scaled as with ``none``.
 """
@@ -29,7 +30,7 @@ from spline_lstm.models.config import VARIANCE_FLOOR
 
 @dataclass(frozen=True)
 class TargetLevels:
-    """What turns the outputs of the network back into data units.
+    """Constants of each window that turn the outputs of the network into data units.
 
     Attributes
     ----------
@@ -41,12 +42,12 @@ class TargetLevels:
     scale: Tensor
 
     def for_quantiles(self) -> "TargetLevels":
-        """For outputs with the levels of quantiles as one more axis."""
+        """The same for outputs with a last axis of quantile levels."""
         return TargetLevels(self.level[..., None], self.scale[..., None])
 
 
 def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetLevels]:
-    """Raw history to what the network reads.
+    """Raw history to the inputs of the network.
 
     Parameters
     ----------
@@ -72,17 +73,17 @@ def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetL
     mean = tf.reduce_mean(centered, axis=1, keepdims=True)
     z = (centered - _of_targets_or(spec, mean, rest)) * per_scale
     variance = tf.reduce_mean(z * z, axis=1, keepdims=True)
-    spread = tf.sqrt(
+    window_std = tf.sqrt(
         _of_targets_or(spec, variance + np.float32(VARIANCE_FLOOR), np.ones_like(rest))
     )
     levels = TargetLevels(
-        _targets(tf, spec, mean + center), _targets(tf, spec, spread) * target_scale
+        _targets(tf, spec, mean + center), _targets(tf, spec, window_std) * target_scale
     )
-    return z / spread, levels
+    return z / window_std, levels
 
 
 def scale_future(spec: EdgeSpec, future: Tensor) -> Tensor:
-    """Features that are known in advance [batch, horizon, F_future], data units, to z-scores."""
+    """Known-future features [batch, horizon, F_future], data units, to z-scores."""
     indices = [spec.config.features.index(name) for name in spec.config.future_features]
     center, rest = split_center(spec.center[indices])
     per_scale = (1 / spec.scale[indices]).astype(np.float32)
@@ -95,7 +96,7 @@ def denormalize(outputs: Tensor, levels: TargetLevels) -> Tensor:
 
 
 def split_center(center: Float[np.ndarray, " features"]) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest float32 numbers, and what they lack, as float32 too.
+    """The nearest float32 numbers, and the remainders, as float32 too.
 
     >>> nearest, rest = split_center(np.array([1e6 + 0.3]))
     >>> nearest.item(), round(rest.item(), 6)
@@ -106,7 +107,7 @@ def split_center(center: Float[np.ndarray, " features"]) -> tuple[np.ndarray, np
 
 
 def _of_targets_or(spec: EdgeSpec, of_window: Tensor, otherwise: np.ndarray) -> Tensor:
-    """`of_window` [batch, 1, F_total] in the targets, the constants `otherwise` [F_total] in other features."""
+    """`of_window` [batch, 1, F_total] for targets, constants `otherwise` [F_total] elsewhere."""
     is_target = np.zeros(len(spec.config.features), np.float32)
     is_target[list(spec.config.target_indices)] = 1.0
     if is_target.all():
@@ -115,7 +116,7 @@ def _of_targets_or(spec: EdgeSpec, of_window: Tensor, otherwise: np.ndarray) -> 
 
 
 def _targets(tf: Any, spec: EdgeSpec, of_features: Tensor) -> Tensor:
-    """The targets out of [batch, 1, F_total]."""
+    """The targets of [batch, 1, F_total]."""
     indices = spec.config.target_indices
     everything = indices == tuple(range(len(spec.config.features)))
     return of_features if everything else tf.gather(of_features, indices, axis=2)

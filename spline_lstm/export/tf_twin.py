@@ -1,4 +1,4 @@
-"""The forecaster once more, in TensorFlow, as a function of data units: what the exported files compute.
+"""The twin: the model again, in TensorFlow, in data units. Exported files compute this function.
 
 ::
 
@@ -18,7 +18,7 @@ from spline_lstm.export.tf_scaling import TargetLevels, denormalize, normalize, 
 
 
 def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
-    """The forecaster as a TensorFlow module.
+    """The model as a TensorFlow module.
 
     Parameters
     ----------
@@ -28,11 +28,12 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
 
     Returns
     -------
-    ``tf.Module`` with the ``tf.function`` `forecast`: the inputs of `exported.input_shapes` to a dict of the
-    outputs of `exported.output_shapes`, data units
+    ``tf.Module`` with the ``tf.function`` `forecast`: the inputs of `shapes.input_shapes` to a
+    dict of the outputs of `shapes.output_shapes`, data units
     """
     module = tf.Module()
-    # Variables, because tf2onnx turns captured constants into required inputs; the module keeps them alive.
+    # Variables, because tf2onnx turns captured constants into required inputs; the module keeps
+    # them alive.
     module.members = [
         {
             name: tf.Variable(value, trainable=False)
@@ -84,7 +85,7 @@ def _in_data_units(
                 tf.reshape(outputs, [-1, config.horizon, len(config.targets)]), levels
             )
         }
-    # Descending order of the negative values: TFLite and ONNX have a TopK, but no sort.
+    # Descending order of the negative values: TFLite and ONNX have TopK, but no sort.
     rising = -tf.math.top_k(-outputs, k=config.levels).values
     return {
         FORECAST: denormalize(outputs[..., config.median], levels),

@@ -1,28 +1,70 @@
-"""A TFLite model in one canonical order, by its graph alone.
+"""TFLite files as objects of the schema and back, and in one canonical order.
 
-The converter numbers constants, tensors, buffers and operators in an order that comes from addresses in
-memory: it differs from process to process while the graph stays the same. Here the order is that of a walk
-through the graph, so that equal graphs are equal bytes::
+The converter numbers constants, tensors, buffers and operators in an order that comes from memory
+addresses: it differs from process to process while the graph stays the same. Here the order is
+that of a walk through the graph, so that equal graphs are equal bytes::
 
-    operators        depth first from the outputs, each behind what it reads
-    tensors          the inputs, then per operator its constants at their first use and its outputs
-    buffers          0 is the empty one; then those of the constants, in the order of the tensors; then the metadata
+    operators        depth first from the outputs, each after what it reads
+    tensors          the inputs, then per operator its constants at their first use, and its outputs
+    buffers          0 is the empty one; then the constants in tensor order; then the metadata
     operator codes   at their first use
 """
 
+from collections import Counter
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-# In place of a tensor that an operator leaves out.
+FILE_IDENTIFIER = b"TFL3"
+# Runtimes read weights in place, with instructions that need this alignment (schema.fbs:
+# force_align).
+BUFFER_ALIGNMENT = 16
+OPERATOR_NAMES = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+}
+
+# The index that stands for an input which an operator leaves out.
 ABSENT = -1
 
 
-def order_tflite(model: Any) -> None:
-    """Bring the parts of a ``schema.ModelT`` into their order, in place.
+class AlignedBuilder(flatbuffers.Builder):
+    """A builder that aligns byte vectors, which the generated Python code fails to do."""
 
-    Equal constants become one; what nothing reads goes. The order of the graph's inputs and outputs stays.
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
+        """Start a vector."""
+        return super().StartVector(
+            elemSize, numElems, BUFFER_ALIGNMENT if elemSize == 1 else alignment
+        )
+
+
+def unpack(content: bytes) -> Any:
+    """The ``schema.ModelT`` of a file."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+
+
+def pack(model: Any) -> bytes:
+    """Bytes of a ``schema.ModelT``."""
+    builder = AlignedBuilder()
+    builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def count_operators(model: Any) -> dict[str, int]:
+    """Operator name -> number of nodes, sorted by name."""
+    (graph,) = model.subgraphs
+    names = [OPERATOR_NAMES[code.builtinCode] for code in model.operatorCodes]
+    return dict(
+        sorted(Counter(names[operator.opcodeIndex] for operator in graph.operators).items())
+    )
+
+
+def order_tflite(model: Any) -> None:
+    """Put everything in a ``schema.ModelT`` in canonical order, in place.
+
+    Equal constants are merged, and what nothing reads is dropped. Inputs and outputs of the graph
+    keep their order.
     """
     (graph,) = model.subgraphs
     _merge_constants(model, graph)
@@ -35,7 +77,7 @@ def order_tflite(model: Any) -> None:
 
 
 def _merge_constants(model: Any, graph: Any) -> None:
-    """Let operators read the first of equal constants."""
+    """Make operators read the first of several equal constants."""
     first: dict[Any, int] = {}
     same = {ABSENT: ABSENT}
     for index, tensor in enumerate(graph.tensors):
@@ -49,22 +91,22 @@ def _merge_constants(model: Any, graph: Any) -> None:
 
 
 def _content(model: Any, tensor: Any) -> bytes | None:
-    """Bytes of a constant, None of what is computed."""
+    """Bytes of a constant; None for a computed tensor."""
     data = model.buffers[tensor.buffer].data
     return None if data is None or len(data) == 0 else np.asarray(data, np.uint8).tobytes()
 
 
-def _comparable(part: Any, without: tuple[str, ...] = ()) -> Any:
-    """Nested tuples in place of the schema's objects, lists and arrays."""
-    if isinstance(part, list | tuple | np.ndarray):
-        return tuple(_comparable(item) for item in part)
-    if hasattr(part, "__dict__"):
+def _comparable(item: Any, without: tuple[str, ...] = ()) -> Any:
+    """The schema's objects, lists and arrays as nested tuples."""
+    if isinstance(item, list | tuple | np.ndarray):
+        return tuple(_comparable(value) for value in item)
+    if hasattr(item, "__dict__"):
         return tuple(
             (name, _comparable(value))
-            for name, value in sorted(vars(part).items())
+            for name, value in sorted(vars(item).items())
             if name not in without
         )
-    return part
+    return item
 
 
 def _ordered_operators(graph: Any) -> list[Any]:
@@ -93,7 +135,7 @@ def _ordered_operators(graph: Any) -> list[Any]:
 
 
 def _ordered_tensors(graph: Any) -> list[int]:
-    """Former numbers of the tensors in their new order."""
+    """Old indices of the tensors, in their new order."""
     numbers = dict.fromkeys(int(index) for index in graph.inputs)
     for operator in graph.operators:
         numbers |= dict.fromkeys(int(index) for index in (*operator.inputs, *operator.outputs))

@@ -1,20 +1,28 @@
-"""The arguments of a Forecaster as the schema and the params that the pipeline works with."""
+"""The arguments of a Forecaster as the schema and the params of a pipeline."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.schema import Schema, parse_schema
-from spline_lstm.core.timestamps import find_cadence, frequency_text, within_series
+from spline_lstm.core.timestamps import (
+    find_cadence,
+    frequency_text,
+    parse_frequency,
+    within_series,
+)
 from spline_lstm.inference.sklearn_api import check_columns
+from spline_lstm.series.layout import lay_out
 from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
 
-# Up to so many texts of a column become a feature each, more of them a learned vector.
+# A column of up to this many texts gets a feature for each text; more texts get a learned vector.
 MAX_ONE_HOT = 8
 MAX_DIMENSIONS = 8
 
@@ -34,14 +42,14 @@ def schema_of(
     static: Sequence[str],
     calendar: Sequence[str],
 ) -> Schema:
-    """The schema that the names of columns and their types in a frame stand for.
+    """The schema given by the names of columns and their types in a frame.
 
-    Booleans, categories and texts are told from numbers by the types of the columns.
+    The types of the columns distinguish booleans, categories and texts from numbers.
 
     Raises
     ------
     SchemaError
-        A name stands twice, or a calendar feature is unknown.
+        A name is repeated, or a calendar feature is unknown.
     """
     content: dict[str, Any] = {
         "version": 1,
@@ -61,7 +69,7 @@ def schema_of(
 
 def _covariate(frame: pd.DataFrame, name: str, *, known_future: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"name": name, "known_future": known_future}
-    # A column that is not there is told of when the frame is read.
+    # A missing column is reported when the frame is read.
     column = frame[name] if name in frame.columns else pd.Series(dtype="float64")
     if pd.api.types.is_bool_dtype(column):
         return content | {"dtype": "boolean"}
@@ -77,7 +85,7 @@ def _covariate(frame: pd.DataFrame, name: str, *, known_future: bool) -> dict[st
 
 
 def _dimensions(frame: pd.DataFrame, name: str) -> int:
-    """Length of the learned vector: half as many numbers as there are texts, 2 to 8."""
+    """Length of the learned vector: half the number of texts, from 2 to 8."""
     texts = (
         frame.index.unique(name)
         if name in frame.index.names
@@ -87,14 +95,14 @@ def _dimensions(frame: pd.DataFrame, name: str) -> int:
 
 
 def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> Params:
-    """Whole params: the defaults (or `given`, if it is whole), with the values of `given` and of the arguments.
+    """Complete params: the defaults, or `given` if complete, changed by `given` and the arguments.
 
     Parameters
     ----------
     given : Params or mapping
-        Whole params, or other values by dotted key: ``{"train.batch_size": 32}``.
+        Complete params, or changed values by dotted key: ``{"train.batch_size": 32}``.
     arguments : mapping
-        Dotted key -> value; None: the default stays.
+        Dotted key -> value; None: the default.
 
     Raises
     ------
@@ -111,27 +119,29 @@ def params_of(given: Params | Mapping[str, Any] | None, arguments: Mapping[str, 
 def read_frame(
     frame: pd.DataFrame, schema: Schema, given: Params | Mapping[str, Any] | None
 ) -> RawTable:
-    """The raw table of a frame to fit on; a timestamp that stands twice in a series needs a rule of the caller.
+    """The raw table of a frame to fit on.
 
-    The default of ``data.duplicates`` is there for `update`, where a newer row takes the place of an older one. In a
-    frame to fit on, repeated timestamps are more often series that nobody told apart.
+    Timestamps that repeat within a series are an error unless the caller sets ``data.duplicates``.
+    Its default is meant for `update`, which replaces older rows by newer ones. In a frame to fit
+    on, repeated timestamps are more often several series without a series column.
 
     Parameters
     ----------
     frame : DataFrame
     schema : Schema
     given : Params or mapping
-        As in `params_of`; repeated timestamps are merged only where this says how.
+        As in `params_of`; repeated timestamps are merged only if it sets ``data.duplicates``.
 
     Raises
     ------
     DataContractError
-        The frame breaks the data contract, or repeats timestamps and `given` has no ``data.duplicates``.
+        The frame breaks the data contract, or repeats timestamps and `given` does not set
+        ``data.duplicates``.
     MissingCovariateError
         A required covariate is not among the columns.
     """
     data = params_of(given, {}).data
-    ruled = isinstance(given, Params) or "data.duplicates" in (given or {})
+    has_rule = isinstance(given, Params) or "data.duplicates" in (given or {})
     check_columns(frame, schema, "frame")
     rows = plain_frame(frame, schema, "frame")
     try:
@@ -140,17 +150,15 @@ def read_frame(
             schema,
             where="frame",
             sort=data.sort,
-            duplicates=data.duplicates if ruled else "error",
+            duplicates=data.duplicates if has_rule else "error",
         )
     except DataContractError as error:
-        if ruled:
+        if has_rule:
             raise
         name = "" if schema.series_col else "name the column of the series: series=..., or "
         advice = f"; {name}set params={{'data.duplicates': 'last'}}"
-        twice = [item["rule"] == "twice" for item in error.quality["violations"]]
-        lines = (
-            line + advice * repeated for line, repeated in zip(error.lines, twice, strict=True)
-        )
+        repeated = [item["rule"] == "twice" for item in error.quality["violations"]]
+        lines = (line + advice * once for line, once in zip(error.lines, repeated, strict=True))
         raise DataContractError(*lines, quality=error.quality) from None
 
 
@@ -160,11 +168,21 @@ def frequency_of(table: RawTable) -> str:
     Raises
     ------
     DataContractError
-        The timestamps follow no fixed step.
+        The timestamps have no fixed step.
     """
     cadence = find_cadence(within_series(table.timestamps, table.series))
     if cadence is None or cadence.step is None:
         raise DataContractError(
-            "frame: the timestamps follow no fixed step; give frequency, such as 5min, 1h or 1D"
+            "frame: the timestamps have no fixed step; set frequency, such as 5min, 1h or 1D"
         )
     return frequency_text(cadence.step)
+
+
+def split_instants_of(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
+    """Start of the validation split and end of the data, ns: the test split is empty."""
+    step = parse_frequency(params.preprocess.frequency)
+    grids = lay_out(table, step, params.preprocess.snap).grids
+    start = min(grid.start for grid in grids)
+    end = max(grid.start + step * grid.rows for grid in grids)
+    rows = round((1 - params.preprocess.split.validation) * ((end - start) // step))
+    return np.array([start + rows * step, end], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""`Forecaster`: fit, predict, save and load, by the code of the pipeline's stages."""
+"""`Forecaster`: fit, predict, save and load, with the code of the pipeline stages."""
 
 import inspect
 import json
@@ -6,25 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
 from spline_lstm.core.artifacts import write_json, write_text
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.timestamps import parse_frequency
-from spline_lstm.evaluation.forecast_batches import calibrate
-from spline_lstm.inference.arguments import frequency_of, params_of, read_frame, schema_of
-from spline_lstm.inference.frames import bounds_of, forecast_table, load_intervals
+from spline_lstm.inference.arguments import (
+    frequency_of,
+    params_of,
+    read_frame,
+    schema_of,
+    split_instants_of,
+)
+from spline_lstm.inference.calibration import calibrate
+from spline_lstm.inference.forecast import Forecast, forecast_windows
+from spline_lstm.inference.frames import forecast_frame, in_zone_of
 from spline_lstm.inference.history import check_saved, read_history, write_history
-from spline_lstm.inference.inputs import ServingInputs, serving_inputs
-from spline_lstm.inference.intervals import QUANTILES, Intervals
+from spline_lstm.inference.inputs import serving_inputs
+from spline_lstm.inference.intervals import Intervals, load_intervals
 from spline_lstm.inference.sklearn_api import check_type, not_fitted, tags
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
-from spline_lstm.series.layout import lay_out
 from spline_lstm.series.preprocessor import Preprocessor
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.training.fit import fit_table
@@ -37,8 +40,8 @@ if TYPE_CHECKING:
 class Forecaster:
     """Forecasts of one or many time series from a frame, with prediction intervals.
 
-    It follows the conventions of scikit-learn: arguments are stored as they are given, `fit` sets the
-    attributes that end with an underscore, `clone` copies the arguments alone.
+    It follows the conventions of scikit-learn: arguments are stored as given, `fit` sets the
+    attributes that end with an underscore, `clone` copies only the arguments.
 
     Parameters
     ----------
@@ -47,13 +50,13 @@ class Forecaster:
     timestamp : str
         Column of the timestamps (or level of the index).
     series : str, optional
-        Column that tells series apart.
+        Column that identifies the series.
     frequency : str, optional
-        Step of the regular grid: 5min, 1h, 1D; by default found in the timestamps.
+        Step of the regular grid: 5min, 1h, 1D; by default inferred from the timestamps.
     horizon, lookback : int, optional
-        Rows ahead that are forecast (6), rows that a forecast looks back on (24).
+        Rows to forecast (6), rows that a forecast looks back on (24).
     covariates, known_future, static : sequences of str
-        Columns that are known up to the forecast, known in advance, and properties of a series.
+        Columns known up to the forecast, columns with a known future, and properties of a series.
     calendar : sequence of str
         Functions of the timestamp: hour_sin, hour_cos, dow_sin, dow_cos, doy_*, month_*.
     model : str, optional
@@ -64,23 +67,25 @@ class Forecaster:
     levels : sequence of float, optional
         Prediction intervals in percent (80, 95).
     validation : float, optional
-        Share of the time span at its end (0.15) that stops the training and measures the intervals.
+        Share at the end of the time span (0.15) that stops the training and calibrates the
+        intervals.
     schema : Schema, optional
-        Instead of the names of columns: all that a covariate schema can say.
+        A full covariate schema instead of the names of columns.
     params : Params or mapping, optional
-        Whole params of a pipeline, or other values by dotted key: ``{"preprocess.fill": "seasonal"}``.
+        Complete params of a pipeline, or changed values by dotted key:
+        ``{"preprocess.fill": "seasonal"}``.
 
     Attributes
     ----------
     schema_ : Schema
     params_ : Params
-        None where a loaded folder has no params.yaml.
+        None if a loaded folder has no params.yaml.
     preprocessor_ : Preprocessor
     model_ : SavedModel
     intervals_ : Intervals
-        None where a loaded folder has none.
+        None if a loaded folder has none.
     training_ : list of Epoch
-        Figures of each epoch of the training; empty after `load`.
+        Record of each epoch of the training; empty after `load`.
     history_ : DataFrame
         The rows that `predict` continues.
 
@@ -140,11 +145,11 @@ class Forecaster:
         return list(inspect.signature(cls).parameters)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments, as scikit-learn asks for them; `deep` changes nothing."""
+        """The arguments, as scikit-learn reads them; `deep` changes nothing."""
         return {name: getattr(self, name) for name in self._names()}
 
     def set_params(self, **arguments: Any) -> Self:
-        """Other arguments; ValueError for an unknown one."""
+        """Change arguments; ValueError for an unknown one."""
         unknown = set(arguments) - set(self._names())
         if unknown:
             raise ValueError(
@@ -172,16 +177,17 @@ class Forecaster:
     def fit(self, frame: pd.DataFrame, y: None = None) -> Self:
         """Fit preprocessing, network and intervals on a frame, from scratch.
 
-        The targets are columns of the frame; `y` is not looked at, scikit-learn passes it on.
+        The targets are columns of the frame; `y` is ignored, scikit-learn passes it.
 
-        The last `validation` share of the time span stops the training and measures the intervals; there is no
-        test part: that is what the pipeline and its backtest are for.
+        The last `validation` share of the time span stops the training and calibrates the
+        intervals. There is no test split: use the pipeline and its backtest for that.
 
         Raises
         ------
         SplineLstmError
-            As the stages of the pipeline: arguments (2, 10, 11), the frame (12, 13, 14), or the training (16). Timestamps
-            that stand twice in a series break the data contract unless `params` sets ``data.duplicates``.
+            As in the stages of the pipeline: arguments (2, 10, 11), the frame (12, 13, 14), or the
+            training (16). Repeated timestamps in a series break the data contract unless `params`
+            sets ``data.duplicates``.
         """
         check_type(frame, "fit")
         schema = self.schema or self._schema_for(frame)
@@ -194,7 +200,7 @@ class Forecaster:
             schema,
             params,
             where="frame",
-            instants=_instants(table, params),
+            instants=split_instants_of(table, params),
             needed=("train", "validation"),
             on_epoch=history.append,
         )
@@ -208,92 +214,86 @@ class Forecaster:
     def predict(
         self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
     ) -> pd.DataFrame:
+        """The result of `forecast` as a table, with the same parameters and errors.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by series and timestamp; for each target its forecast and the bounds of its
+            intervals (``demand``, ``demand_lower_80``, ``demand_upper_80``), and for an ensemble
+            the standard deviation of its members (``demand_ensemble_std``), data units. Timestamps
+            have the time zone of the history, and UTC if the history has them as text.
+        """
+        rows = self._rows(history)
+        table = forecast_frame(self._forecast(rows, future))
+        return in_zone_of(table, rows[self.preprocessor_.schema.timestamp_col])
+
+    def forecast(
+        self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
+    ) -> Forecast:
         """Forecast the horizon of each series after its last row.
 
         Parameters
         ----------
         history : DataFrame, optional
-            Raw rows up to the forecast, as `fit` took them; by default `history_`. Nothing is fitted on it.
+            Raw rows up to the forecast, in the format of `fit`; by default `history_`. Nothing is
+            fitted on it.
         future : DataFrame, optional
-            Timestamps, series and the columns that are known in advance, of the rows to forecast.
+            Timestamps, series and known-future columns of the rows to forecast.
 
         Returns
         -------
-        DataFrame
-            Indexed by series and timestamp; for each target its forecast and the bounds of its intervals
-            (``demand``, ``demand_lower_80``, ``demand_upper_80``), and for an ensemble the standard deviation of its
-            members (``demand_spread``), data units. Timestamps have the time zone of the history, and UTC where that
-            gives them as text.
+        Forecast
+            One window per series; float64, data units.
 
         Raises
         ------
         SplineLstmError
-            No frame is given (2), a frame breaks the data contract (12), a column or what is known in advance is
-            missing (13), or a series is too short or has too long a gap at its end (14).
+            An argument is not a frame (2), a frame breaks the data contract (12), a column or a
+            known-future value is missing (13), or a series is too short or has too long a gap at
+            its end (14).
         """
-        behind, config = self._fitted(), self.model_.config
-        for name, value in (("history", history), ("future", future)):
-            if value is not None:
-                check_type(value, f"predict, {name}")
-        rows = self.history_ if history is None else behind.history_frame(history, "history")
-        ahead = None if future is None else behind.future_frame(future, "future")
-        inputs = serving_inputs(
-            behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead
-        )
-        point, quantiles, spread = self._forecast(inputs)
-        levels, bounds = bounds_of(
-            self.intervals_, point, inputs.scaler_rows, quantiles, config.quantiles
-        )
-        table = forecast_table(
-            point,
-            bounds,
-            levels,
-            spread,
-            targets=config.targets,
-            series=inputs.series,
-            origin_time=inputs.origin_time,
-            step_ns=behind.frequency_ns,
-        )
-        return _in_zone_of(table, rows[behind.schema.timestamp_col])
+        return self._forecast(self._rows(history), future)
 
     def update(self, frame: pd.DataFrame) -> Self:
-        """Append new rows to the history that `predict` continues; what was fitted stays as it is.
+        """Append new rows to the history that `predict` continues; nothing is fitted again.
 
-        A row with the timestamp of an earlier one takes its place (or what `params.data.duplicates` says).
+        A row with the timestamp of an earlier one replaces it, or as `params.data.duplicates` says.
 
         Raises
         ------
         UsageError
-            The new rows are no DataFrame.
+            The new rows are not a DataFrame.
         DataContractError
-            The new rows, or the history with them, break the data contract; the history stays as it was.
+            The new rows, or the history with them, break the data contract; the history is
+            unchanged.
         """
-        behind = self._fitted()
+        preprocessor = self._fitted()
         check_type(frame, "update")
-        new = behind.history_frame(frame, "frame")
+        new = preprocessor.history_frame(frame, "frame")
         joined = pd.concat([self.history_, new], ignore_index=True)
-        # Alone first: then a message counts the rows that the caller can see.
-        behind.read(new, "frame")
-        behind.read(joined, "history with the rows of frame")
+        # Check the new rows first, so that a message counts rows that the caller can see.
+        preprocessor.read(new, "frame")
+        preprocessor.read(joined, "history with the rows of frame")
         self._history = joined
         return self
 
     @property
     def history_(self) -> pd.DataFrame:
         """The rows that `predict` continues, read when they are first needed."""
-        behind = self._fitted()
+        preprocessor = self._fitted()
         if isinstance(self._history, Path):
-            self._history = read_history(self._history, behind)
+            self._history = read_history(self._history, preprocessor)
         return self._history
 
     def save(self, folder: Path | str, *, history: bool = True) -> None:
-        """Write the artefacts of the stages into a folder, which `load` reads again.
+        """Write the artefacts of the stages to a folder that `load` reads.
 
         Parameters
         ----------
         folder : path
         history : bool
-            Write the history, too; without it `predict` needs one after `load`.
+            Write the history, too; without it `predict` needs a history after `load`.
         """
         folder, rows = Path(folder), self.history_ if history else None
         write_json(folder / "models/preprocessor.json", self._content)
@@ -319,12 +319,12 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path | str = ".") -> Self:
-        """A forecaster out of the folder of a pipeline (after `dvc repro`) or of `save`.
+        """A forecaster from the folder of a pipeline (after `dvc repro`) or of `save`.
 
         Raises
         ------
         ArtifactError
-            No Forecaster is there, a file is missing or damaged, or they come from different runs.
+            There is no Forecaster, a file is missing or damaged, or files come from different runs.
         """
         folder = Path(folder)
         check_saved(folder)
@@ -352,6 +352,29 @@ class Forecaster:
             raise not_fitted("this Forecaster is not fitted; call fit or Forecaster.load")
         return self.preprocessor_
 
+    def _rows(self, history: pd.DataFrame | None) -> pd.DataFrame:
+        preprocessor = self._fitted()
+        if history is None:
+            return self.history_
+        check_type(history, "predict, history")
+        return preprocessor.history_frame(history, "history")
+
+    def _forecast(self, rows: pd.DataFrame, future: pd.DataFrame | None) -> Forecast:
+        preprocessor, config = self.preprocessor_, self.model_.config
+        if future is not None:
+            check_type(future, "predict, future")
+            future = preprocessor.future_frame(future, "future")
+        inputs = serving_inputs(
+            preprocessor, rows, lookback=config.lookback, horizon=config.horizon, future=future
+        )
+        return forecast_windows(
+            self.model_,
+            inputs,
+            preprocessor.target_scaler,
+            self.intervals_,
+            preprocessor.frequency_ns,
+        )
+
     def _schema_for(self, frame: pd.DataFrame) -> Schema:
         if self.target is None:
             raise UsageError(
@@ -369,25 +392,21 @@ class Forecaster:
         )
 
     def _params_for(self, table: RawTable, schema: Schema) -> Params:
-        whole, named = (
-            isinstance(self.params, Params),
-            self.params if isinstance(self.params, Mapping) else {},
-        )
-        more = (
+        complete = isinstance(self.params, Params)
+        changed = self.params if isinstance(self.params, Mapping) else {}
+        frequency = self.frequency
+        if frequency is None and not complete and "preprocess.frequency" not in changed:
+            frequency = frequency_of(table)
+        multivariate = not complete and (
             schema.dynamic_covariates
             or schema.static_covariates
             or schema.calendar_features.enabled
         )
-        found = (
-            None
-            if whole or self.frequency or "preprocess.frequency" in named
-            else frequency_of(table)
-        )
         return params_of(
             self.params,
             {
-                "preprocess.frequency": self.frequency or found,
-                "preprocess.feature_mode": "multivariate" if more and not whole else None,
+                "preprocess.frequency": frequency,
+                "preprocess.feature_mode": "multivariate" if multivariate else None,
                 "preprocess.split.validation": self.validation,
                 "window.horizon": self.horizon,
                 "window.lookback": self.lookback,
@@ -398,54 +417,3 @@ class Forecaster:
                 "evaluate.interval_levels": None if self.levels is None else list(self.levels),
             },
         )
-
-    def _forecast(
-        self, inputs: ServingInputs
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Point forecasts [series, horizon, targets]; quantiles where the intervals need them; an ensemble's spread.
-
-        Data units; the quantiles have the levels as a last axis.
-        """
-        config, scaler, model = self.model_.config, self.preprocessor_.target_scaler, self.model_
-        given = (
-            inputs.X,
-            inputs.X_future if config.future_features else None,
-            inputs.X_static if config.static_sizes else None,
-        )
-
-        def data_units(scores: np.ndarray) -> np.ndarray:
-            shape = (len(scores), config.horizon, len(config.targets))
-            return scaler.inverse(scores.reshape(shape).astype(np.float64), inputs.scaler_rows)
-
-        point, quantiles, spread = data_units(model.predict(*given)), None, None
-        if config.ensemble_size > 1:
-            scores = model.predict_ensemble_std(*given)
-            spread = data_units(scores) - data_units(np.zeros_like(scores))
-        if self.intervals_ is not None and self.intervals_.method == QUANTILES:
-            levels = np.moveaxis(model.predict_quantiles(*given), 2, 0)
-            quantiles = np.stack([data_units(level) for level in levels], axis=-1)
-        return point, quantiles, spread
-
-
-def _instants(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
-    """Begin of the validation part, and the end of the data: the test part is empty."""
-    step = parse_frequency(params.preprocess.frequency)
-    grids = lay_out(table, step, params.preprocess.snap).grids
-    start, end = (
-        min(grid.start for grid in grids),
-        max(grid.start + step * grid.rows for grid in grids),
-    )
-    rows = round((1 - params.preprocess.split.validation) * ((end - start) // step))
-    return np.array([start + rows * step, end], dtype=np.int64)
-
-
-def _in_zone_of(table: pd.DataFrame, timestamps: pd.Series) -> pd.DataFrame:
-    """Timestamps of the forecast in the time zone of the history, without one where it has none."""
-    if not pd.api.types.is_datetime64_any_dtype(timestamps):
-        return table
-    zone, known = timestamps.dt.tz, pd.DatetimeIndex(table.index.get_level_values(1))
-    moved = known.tz_localize(None) if zone is None else known.tz_convert(zone)
-    index = pd.MultiIndex.from_arrays(
-        [table.index.get_level_values(0), moved], names=table.index.names
-    )
-    return table.set_index(index)

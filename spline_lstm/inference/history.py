@@ -1,6 +1,6 @@
-"""The folder of a Forecaster, of `save` or of a pipeline: is there one, and the rows that it continues.
+"""The history in the folder of a Forecaster: the rows that its forecasts continue.
 
-The rows are data/history.parquet of `save`, or the raw table of a pipeline.
+The rows are data/history.parquet, written by `save`, or the raw table of a pipeline.
 """
 
 from pathlib import Path
@@ -17,25 +17,26 @@ RAW = Path("data/raw/series.csv")
 
 
 def check_saved(folder: Path) -> None:
-    """Raise ArtifactError where a folder holds no trained model: neither `save` nor a pipeline wrote there."""
+    """Raise ArtifactError if a folder has no trained model of `save` or of a pipeline."""
     if not (folder / MODEL).is_file():
         raise ArtifactError(
-            f"{folder}: there is no saved Forecaster in this folder ({MODEL} is missing); name the folder that "
-            "Forecaster.save wrote, or a pipeline's after `dvc repro`"
+            f"{folder}: there is no saved Forecaster in this folder ({MODEL} is missing); name a "
+            "folder that Forecaster.save wrote, or a pipeline folder after `dvc repro`"
         )
 
 
-def read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame:
-    """The history in a folder, as `Preprocessor.history_frame` gives it; ArtifactError where there is none."""
+def read_history(folder: Path, preprocessor: Preprocessor) -> pd.DataFrame:
+    """The history in a folder, by `Preprocessor.history_frame`; ArtifactError if there is none."""
     if (folder / HISTORY).is_file():
-        return behind.history_frame(pd.read_parquet(folder / HISTORY), str(folder / HISTORY))
+        rows = pd.read_parquet(folder / HISTORY)
+        return preprocessor.history_frame(rows, str(folder / HISTORY))
     if (folder / RAW).is_file():
-        return behind.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
-    raise ArtifactError(f"{folder} holds no history ({HISTORY} or {RAW}); give predict a history")
+        return preprocessor.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
+    raise ArtifactError(f"{folder} has no history ({HISTORY} or {RAW}); give predict a history")
 
 
 def write_history(folder: Path, rows: pd.DataFrame) -> None:
-    """Write data/history.parquet; cells of mixed types become text, which is how they are read."""
+    """Write data/history.parquet; columns of mixed types become text, as they are read."""
     texts = {name: _as_texts(rows[name]) for name in rows.columns if rows[name].dtype == object}
     write_atomically(folder / HISTORY, rows.assign(**texts).to_parquet)
 

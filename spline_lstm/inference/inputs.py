@@ -1,13 +1,12 @@
-"""Raw history to the inputs of a model, by the code and with the constants of preprocessing.
+"""Raw history to the inputs of a model, with the code and the constants of preprocessing.
 
-The forecast origin of a series is the first row of the grid after its last timestamp: a window at row t knows what
-was stamped before the instant of row t, so nothing of the history is left out and nothing after it is needed. Raw
-data cut at the origin of a window therefore give that window again, bit for bit.
+The forecast origin of a series is the first row of the grid after its last timestamp: a window at
+row t knows what has a timestamp before the instant of row t, so all of the history is used and
+nothing after it is needed. Raw data cut at the origin of a window therefore give that window again,
+bit for bit.
 
-Columns that are known in advance are the exception. Their rows from the origin on come in a second table.
+Known-future columns are the exception. Their rows from the origin on are in a second table.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.core.timestamps import iso_timestamp
+from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.series.build import build
 from spline_lstm.series.grid import gap_length, on_grid
 from spline_lstm.series.layout import Layout, lay_out
@@ -24,32 +24,9 @@ from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.windows import gather_future, gather_inputs
 
-# Policies of the schema by which an empty cell says something, so that it is no gap in what is known.
+# Policies of the schema by which an empty cell has a meaning, so that it is not a gap.
 EMPTY_MEANS_SOMETHING = ("zero", "unknown_token")
 MAX_NAMED = 3
-
-
-@dataclass(frozen=True)
-class ServingInputs:
-    """One window per series.
-
-    Attributes
-    ----------
-    X : [series, lookback, F_total] float32, z-scores
-    X_future : [series, horizon, F_future] float32, z-scores
-    X_static : [series, n_static] int32: ids, 0: unknown
-    origin_time : [series] int64, ns since 1970 UTC of the first forecast row
-    series : names
-    scaler_rows : [series] int64: place in preprocessor.json and so the row of a per-series scaler and of the scales of
-        the intervals, -1 for a series that training did not see
-    """
-
-    X: Float[np.ndarray, "series lookback features"]
-    X_future: Float[np.ndarray, "series horizon future"]
-    X_static: Int[np.ndarray, "series statics"]
-    origin_time: Int[np.ndarray, " series"]
-    series: tuple[str, ...]
-    scaler_rows: Int[np.ndarray, " series"]
 
 
 def serving_inputs(
@@ -61,22 +38,22 @@ def serving_inputs(
     future: pd.DataFrame | None = None,
     where: str = "history",
     where_future: str = "future",
-) -> ServingInputs:
-    """The inputs of a model at the end of the history of each series.
+) -> ModelInputs:
+    """The inputs of a model at the end of the history of each series, one window per series.
 
     Parameters
     ----------
     preprocessor : Preprocessor
         Of the model; nothing is fitted again.
     history : DataFrame
-        Raw rows, out of `Preprocessor.history_frame`. All there is of a series gives the
-        window of the pipeline in every bit; seasonal fills, smoothing and the outlier rule look far back, the
-        rest needs the lookback and the gap that may lie before it.
+        Raw rows, from `Preprocessor.history_frame`. The complete history of a series gives the
+        window of the pipeline bit for bit. Seasonal fills, smoothing and the outlier rule look far
+        back; all else needs only the lookback and the gap that may lie before it.
     lookback, horizon : int
-        Rows, as the model has them.
+        Rows, of the model.
     future : DataFrame
-        Timestamps, series keys and the columns that are known in advance, from the origin to the end of the horizon, out
-        of `Preprocessor.future_frame`; rows before the origin are not looked at.
+        Timestamps, series keys and the known-future columns, from the origin to the end of the
+        horizon, from `Preprocessor.future_frame`; rows before the origin are ignored.
     where, where_future : str
         Names of the history and of `future` in messages.
 
@@ -85,20 +62,22 @@ def serving_inputs(
     DataContractError
         The history or `future` breaks the data contract.
     MissingCovariateError
-        A column that the model reads is missing, or what is known in advance does not cover the horizon.
+        A column that the model reads is missing, or a known-future column does not cover the
+        horizon.
     TooLittleDataError
-        The history of a series is shorter than the lookback, or has a gap beyond `preprocess.max_gap` in it.
+        The history of a series is shorter than the lookback, or has a gap beyond
+        `preprocess.max_gap` in it.
     """
     past = preprocessor.read(history, where)
     origins = _origins(past, preprocessor)
     table = past
     if future is not None:
-        to_come = _to_come(past, origins, future, preprocessor)
-        # Alone first: then a message names their own rows. Without rows there is nothing to check.
-        if len(to_come):
-            preprocessor.check_future(to_come, where_future)
+        ahead = _rows_ahead(past, origins, future, preprocessor)
+        # Check these rows first, so that a message names rows of their own table.
+        if len(ahead):
+            preprocessor.check_future(ahead, where_future)
         table = preprocessor.read(
-            pd.concat([history, to_come]), f"{where} with the rows of {where_future}"
+            pd.concat([history, ahead]), f"{where} with the rows of {where_future}"
         )
     step, params = preprocessor.frequency_ns, preprocessor.params
     until = int(origins.max()) + horizon * step
@@ -115,7 +94,7 @@ def serving_inputs(
     )
     _check_history(arrays, rows, table.series_names, lookback, params.max_gap, where)
     _check_future(table, layout, rows, horizon, preprocessor, where)
-    return ServingInputs(
+    return ModelInputs(
         X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, rows, lookback),
         X_future=gather_future(arrays.scaled, rows, horizon, arrays.future_indices),
         X_static=arrays.static_ids,
@@ -132,7 +111,7 @@ def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " s
     return anchor + ((last - anchor) // step + 1) * step
 
 
-def _to_come(
+def _rows_ahead(
     past: RawTable,
     origins: Int[np.ndarray, " series"],
     future: pd.DataFrame,
@@ -141,13 +120,13 @@ def _to_come(
     """The rows of `future` at and after the origins; rows of other series are left out."""
     schema = preprocessor.schema
     cells = parse_timestamps(future[schema.timestamp_col], schema.table_format)
-    begins = dict(zip(past.series_names, origins.tolist(), strict=True))
+    starts = dict(zip(past.series_names, origins.tolist(), strict=True))
     keys = (
         [""] * len(future) if schema.series_col is None else future[schema.series_col].astype("str")
     )
-    begin = np.array([begins.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
-    # A timestamp that cannot be read stays, so that reading tells of it.
-    return future[(cells.values >= begin) | np.any([*cells.faults.values()], axis=0)]
+    start = np.array([starts.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
+    # Unreadable timestamps are kept, so that reading reports them.
+    return future[(cells.values >= start) | np.any([*cells.faults.values()], axis=0)]
 
 
 def _check_history(
@@ -158,22 +137,23 @@ def _check_history(
     max_gap: int,
     where: str,
 ) -> None:
-    """Each series has `lookback` rows before its origin, none of them too far behind an observation."""
+    """Check that each series has `lookback` rows before its origin without too long a gap."""
     found = []
-    for name, row, begin in zip(
+    for name, row, start in zip(
         series, rows.tolist(), arrays.series_offsets.tolist(), strict=False
     ):
-        silent = int((~arrays.valid[max(row - lookback, begin) : row]).sum())
-        missing = max(lookback - (row - begin), 0) + silent
+        in_gap = int((~arrays.valid[max(row - lookback, start) : row]).sum())
+        missing = max(lookback - (row - start), 0) + in_gap
         gap = (
-            f", {silent} of them in a gap of a target beyond preprocess.max_gap {max_gap}"
-            if silent
+            f", {in_gap} of them in a gap of a target beyond preprocess.max_gap {max_gap}"
+            if in_gap
             else ""
         )
         if missing:
+            origin = iso_timestamp(int(arrays.timestamps[row]))
             found.append(
-                f"{_of(where, name)}: {missing} of the {lookback} rows before {iso_timestamp(int(arrays.timestamps[row]))} "
-                f"are missing{gap}; give more rows of history, without such a gap"
+                f"{_of(where, name)}: {missing} of the {lookback} rows before {origin} are missing"
+                f"{gap}; give more rows of history, without such a gap"
             )
     if found:
         raise TooLittleDataError(*found)
@@ -191,7 +171,7 @@ def _check_future(
     preprocessor: Preprocessor,
     where: str,
 ) -> None:
-    """Each column that is known in advance reaches to the end of the horizon, without a gap beyond `max_gap`."""
+    """Check that known-future columns cover the horizon without a gap beyond `max_gap`."""
     found = []
     ahead = rows[:, None] + np.arange(horizon)
     for item in preprocessor.known_future:
@@ -209,8 +189,9 @@ def _check_future(
             named = ", ".join(iso_timestamp(timestamp) for timestamp in timestamps[:MAX_NAMED])
             more = f" and {len(timestamps) - MAX_NAMED} more" if len(timestamps) > MAX_NAMED else ""
             found.append(
-                f"{_of(where, table.series_names[index])}: {item.name!r} is known in advance, but has no value at "
-                f"{named}{more}; give its values of the whole horizon as future rows"
+                f"{_of(where, table.series_names[index])}: {item.name!r} is a known-future column, "
+                f"but has no value at {named}{more}; give its values for the whole horizon as "
+                "future rows"
             )
     if found:
         raise MissingCovariateError(*found)
@@ -222,7 +203,10 @@ def _unknown(
     ahead: Int[np.ndarray, "series horizon"],
     max_gap: int,
 ) -> Bool[np.ndarray, "series horizon"]:
-    """Rows that neither have an observation nor lie in a gap that is filled; one off the grid reaches the next row."""
+    """Rows ahead without an observation that do not lie in a gap that is filled.
+
+    An observation off the grid counts for the next row.
+    """
     placed, present = layout.place(values)
     times = np.sort(placed.times)
     starts = np.searchsorted(times, layout.row_offsets[:-1] - 0.5)

@@ -1,14 +1,16 @@
-"""Prediction intervals: split-conformal half widths, quantiles of the network, and how often they cover.
+"""Prediction intervals: split-conformal half widths, or quantiles of the network.
 
-Split conformal (Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018, "Distribution-Free Predictive Inference
-for Regression", Journal of the American Statistical Association 113, 1094-1111): of n absolute residuals of
-windows that the training did not fit, the half width at level a is the one of rank ``ceil((n + 1) a)``, for
-each step and target by itself. A new value of the same distribution then lies in ``p -+ half width`` with a
-probability of at least a. The promise holds where validation and test part are exchangeable: a drift breaks
-it, which is why the coverage on the test part is measured and reported.
+Split conformal (Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018, "Distribution-Free Predictive
+Inference for Regression", Journal of the American Statistical Association 113, 1094-1111): of n
+absolute residuals of windows that the training did not fit, the half width at level a is the one of
+rank ``ceil((n + 1) a)``, separately for each step and target. A new value from the same
+distribution then lies in ``p -+ half width`` with a probability of at least a. This guarantee
+requires that validation and test split are exchangeable: drift breaks it, so the coverage on the
+test split is measured and reported.
 
-Series are not exchangeable where one is harder than another: of several, residuals count in units of the mean
-absolute error that each had in training, and half widths are multiplied by it (ibid., section 5.2).
+Several series are not exchangeable if one is harder than another. Their residuals are divided by
+the mean absolute error of each series in training, and half widths are multiplied by it (ibid.,
+section 5.2).
 
 Levels are in percent everywhere.
 """
@@ -17,18 +19,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from spline_lstm.core.artifacts import read_json
 from spline_lstm.core.errors import ArtifactError
 
 CONFORMAL, QUANTILES, NONE = "split conformal", "quantiles", "none"
 
-# Lower and upper bound of each level, data units.
-Bounds = Float[np.ndarray, "levels two windows horizon targets"]
 Values = Float[np.ndarray, "windows horizon targets"]
+# Lower or upper bound of each level, data units.
+Bound = Float[np.ndarray, "windows horizon targets levels"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,12 @@ class Intervals:
     levels : tuple of float
         Percent, increasing.
     half_widths : [levels, horizon, targets] float64, data units, or multiples of `scales`
-        inf where there are too few residuals for the level; no levels but with split conformal.
+        inf if there are too few residuals for the level; no levels unless split conformal.
     count : [horizon, targets] int64
-        Residuals that the half widths come from.
+        Residuals that the half widths are computed from.
     scales : [series + 1, targets] float64, data units
-        What half widths are multiplied by, series in the order of preprocessor.json; the last row is for a series
-        that was not there. None: half widths are in data units.
+        Factors of the half widths, series in the order of preprocessor.json; the last row is for
+        a series that training did not see. None: half widths are in data units.
     """
 
     method: str
@@ -59,7 +63,7 @@ class Intervals:
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json.
 
-        `half_widths` [level][step][target], null where infinite; `scales` [series][target] where there are any.
+        `half_widths` [level][step][target], null if infinite; `scales` [series][target] if present.
         """
         widths = self.half_widths.astype(object)
         widths[~np.isfinite(self.half_widths)] = None
@@ -73,22 +77,40 @@ class Intervals:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Intervals":
-        """Read what `to_json` gave; ArtifactError where a key is missing."""
+        """Read the content that `to_json` wrote; ArtifactError if a key is missing."""
         try:
             widths = np.array(content["half_widths"], dtype=np.float64)
+            scales = np.array(content["scales"], dtype=np.float64) if "scales" in content else None
             return cls(
                 method=content["method"],
                 levels=tuple(float(level) for level in content["levels"]),
                 half_widths=np.where(np.isnan(widths), np.inf, widths),
                 count=np.array(content["n"], dtype=np.int64),
-                scales=np.array(content["scales"], dtype=np.float64)
-                if "scales" in content
-                else None,
+                scales=scales,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
-                f"models/intervals.json lacks or holds a wrong {error}; run `dvc repro`"
+                f"models/intervals.json lacks {error} or has a wrong value there; run `dvc repro`"
             ) from None
+
+
+def load_intervals(path: Path, model_run_id: str) -> Intervals | None:
+    """models/intervals.json of a pipeline folder; None if the file does not exist.
+
+    Raises
+    ------
+    ArtifactError
+        The file is damaged, or was measured on another model.
+    """
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    if content.get("run_id") != model_run_id:
+        raise ArtifactError(
+            f"{path} was measured on model {content.get('run_id')}, but the model is "
+            f"{model_run_id}; use the files of one run"
+        )
+    return Intervals.from_json(content)
 
 
 def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals:
@@ -97,8 +119,8 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
     Parameters
     ----------
     residuals : np.ndarray
-        [windows, horizon, targets] forecast - observed on windows that the training did not fit, data
-        units, NaN where not observed.
+        [windows, horizon, targets] forecast - observed on windows that the training did not fit,
+        data units, NaN if not observed.
     levels : sequence of float
         Percent, above 0 and below 100.
 
@@ -106,20 +128,20 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
     >>> conformal_intervals(residuals, [50, 90, 95]).half_widths.ravel().tolist()
     [5.0, 9.0, inf]
     """
-    # NaN is sorted behind all numbers.
+    # np.sort puts NaN after all numbers.
     size = np.sort(np.abs(residuals), axis=0)
     count = np.isfinite(residuals).sum(axis=0)
     width = np.full((len(levels), *count.shape), np.inf)
     for index, level in enumerate(levels):
-        for cell in np.ndindex(*count.shape):
-            rank = conformal_rank(int(count[cell]), level)
-            if rank <= count[cell]:
-                width[(index, *cell)] = size[(rank - 1, *cell)]
+        for step_and_target in np.ndindex(*count.shape):
+            rank = conformal_rank(int(count[step_and_target]), level)
+            if rank <= count[step_and_target]:
+                width[(index, *step_and_target)] = size[(rank - 1, *step_and_target)]
     return Intervals(CONFORMAL, tuple(float(level) for level in levels), width, count)
 
 
 def conformal_rank(count: int, level: float) -> int:
-    """Rank ``ceil((n + 1) level)`` of the residual that is the half width; above n where it is infinite.
+    """Rank ``ceil((n + 1) level)`` of the residual that is the half width; above n: it is infinite.
 
     >>> [conformal_rank(n, 80) for n in (3, 4, 9, 99)]
     [4, 4, 8, 80]
@@ -129,21 +151,20 @@ def conformal_rank(count: int, level: float) -> int:
 
 
 def no_intervals(horizon: int, targets: int) -> Intervals:
-    """Of a network that forecasts a probability, whose residuals say nothing about a band around it."""
-    return Intervals(
-        NONE, (), np.empty((0, horizon, targets)), np.zeros((horizon, targets), dtype=np.int64)
-    )
+    """For a network that forecasts a probability: its residuals do not give an interval."""
+    return Intervals(NONE, (), np.empty((0, horizon, targets)), _no_count(horizon, targets))
 
 
 def quantile_intervals(quantiles: Sequence[float], horizon: int, targets: int) -> Intervals:
-    """The levels that a network's quantiles give: those of each pair that lies evenly around 0.5."""
+    """The levels that a network's quantiles give: one of each pair that is symmetric around 0.5."""
     levels = tuple(level for _, _, level in quantile_pairs(quantiles))
     return Intervals(
-        QUANTILES,
-        levels,
-        np.empty((0, horizon, targets)),
-        np.zeros((horizon, targets), dtype=np.int64),
+        QUANTILES, levels, np.empty((0, horizon, targets)), _no_count(horizon, targets)
     )
+
+
+def _no_count(horizon: int, targets: int) -> Int[np.ndarray, "horizon targets"]:
+    return np.zeros((horizon, targets), dtype=np.int64)
 
 
 def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
@@ -162,26 +183,31 @@ def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
 
 
 def conformal_bounds(
-    forecast: Values, intervals: Intervals, series: Int[np.ndarray, " windows"]
-) -> Bounds:
-    """``forecast -+ half width``, data units; `series` is the row of each window in `Intervals.scales`."""
-    width = intervals.half_widths[:, None]
+    point: Values, intervals: Intervals, scale_rows: Int[np.ndarray, " windows"]
+) -> tuple[Bound, Bound]:
+    """Lower and upper bounds ``forecast -+ half width``, data units.
+
+    `scale_rows` is the row of each window's series in `Intervals.scales`.
+    """
+    width = np.moveaxis(intervals.half_widths, 0, -1)
     if intervals.scales is not None:
-        width = width * intervals.scales[series][:, None]
-    return np.stack([forecast - width, forecast + width], axis=1)
+        width = width * intervals.scales[scale_rows][:, None, :, None]
+    return point[..., None] - width, point[..., None] + width
 
 
 def quantile_bounds(
-    quantiles: Float[np.ndarray, "windows horizon targets all"], levels: Sequence[float]
-) -> Bounds:
-    """The pairs of quantiles of a network as bounds; `levels` are those of `config.quantiles`."""
-    pairs = [(low, high) for low, high, _ in quantile_pairs(levels)]
-    chosen = [np.stack([quantiles[..., low], quantiles[..., high]]) for low, high in pairs]
-    return np.stack(chosen) if chosen else np.empty((0, 2, *quantiles.shape[:3]))
+    quantiles: Float[np.ndarray, "windows horizon targets quantiles"], levels: Sequence[float]
+) -> tuple[Bound, Bound]:
+    """Lower and upper bounds from a network's quantiles, whose levels are `config.quantiles`."""
+    pairs = quantile_pairs(levels)
+    return (
+        quantiles[..., [low for low, _, _ in pairs]],
+        quantiles[..., [high for _, high, _ in pairs]],
+    )
 
 
 def level_name(level: float) -> str:
-    """A level as it stands in names of columns and metrics.
+    """A level as written in names of columns and metrics.
 
     >>> [level_name(level) for level in (80.0, 97.5)]
     ['80', '97.5']
@@ -196,113 +222,3 @@ def interval_columns(levels: Sequence[float]) -> list[str]:
     ['lower_80', 'upper_80', 'lower_97.5', 'upper_97.5']
     """
     return [f"{side}_{level_name(level)}" for level in levels for side in ("lower", "upper")]
-
-
-@dataclass(frozen=True)
-class CoverageSums:
-    """Of the windows seen so far: how many values count, lie inside, and how wide the intervals are.
-
-    Attributes
-    ----------
-    count : [horizon, targets] float64
-    inside, width : [levels, horizon, targets] float64
-    series_count : [series] float64
-    series_inside : [levels, series] float64
-    """
-
-    count: Float[np.ndarray, "horizon targets"]
-    inside: Float[np.ndarray, "levels horizon targets"]
-    width: Float[np.ndarray, "levels horizon targets"]
-    series_count: Float[np.ndarray, " series"]
-    series_inside: Float[np.ndarray, "levels series"]
-
-    def __add__(self, other: "CoverageSums") -> "CoverageSums":
-        return CoverageSums(
-            self.count + other.count,
-            self.inside + other.inside,
-            self.width + other.width,
-            self.series_count + other.series_count,
-            self.series_inside + other.series_inside,
-        )
-
-
-def sum_coverage(
-    y_true: Values,
-    mask: Bool[np.ndarray, "windows horizon targets"],
-    bounds: Bounds,
-    series: Int[np.ndarray, " windows"],
-    n_series: int,
-) -> CoverageSums:
-    """Count the values inside the intervals, bounds included; only values where `mask` is True count."""
-    inside = (bounds[:, 0] <= y_true) & (y_true <= bounds[:, 1]) & mask
-    return CoverageSums(
-        count=mask.sum(axis=0).astype(np.float64),
-        inside=inside.sum(axis=1).astype(np.float64),
-        width=np.where(mask, bounds[:, 1] - bounds[:, 0], 0.0).sum(axis=1),
-        series_count=np.bincount(series, weights=mask.sum(axis=(1, 2)), minlength=n_series),
-        series_inside=np.array(
-            [
-                np.bincount(series, weights=level.sum(axis=(1, 2)), minlength=n_series)
-                for level in inside
-            ]
-        ).reshape(len(bounds), n_series),
-    )
-
-
-def coverage_content(
-    sums: CoverageSums,
-    intervals: Intervals,
-    targets: Sequence[str],
-    series: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Coverage (percent of the observed values inside) and mean width (data units) for metrics/evaluate.json.
-
-    Returns
-    -------
-    dict
-        `interval_method`, `coverage_80` and `width_80` for each level, and `intervals`: one record per level
-        with `interval` (the level), `coverage`, `width`, and lists of the same by step, target and, with
-        names, series (coverage alone); `n` counts the observed values of a step or series.
-    """
-    content: dict[str, Any] = {"interval_method": intervals.method}
-    records = []
-    for index, level in enumerate(intervals.levels):
-        inside, width = sums.inside[index], sums.width[index]
-        overall = _coverage(inside, width, sums.count)
-        content |= {f"{key}_{level_name(level)}": value for key, value in overall.items()}
-        record: dict[str, Any] = {"interval": level_name(level), **overall}
-        record["steps"] = [
-            {
-                "step": str(step + 1),
-                "n": int(count.sum()),
-                **_coverage(inside[step], width[step], count),
-            }
-            for step, count in enumerate(sums.count)
-        ]
-        record["targets"] = [
-            {"target": name, **_coverage(inside[:, k], width[:, k], sums.count[:, k])}
-            for k, name in enumerate(targets)
-        ]
-        if series is not None:
-            record["series"] = [
-                {
-                    "series": name,
-                    "n": int(sums.series_count[k]),
-                    "coverage": _share(sums.series_inside[index, k], sums.series_count[k]),
-                }
-                for k, name in enumerate(series)
-            ]
-        records.append(record)
-    return content | {"intervals": records}
-
-
-def _coverage(inside: np.ndarray, width: np.ndarray, count: np.ndarray) -> dict[str, float]:
-    total = float(count.sum())
-    return {
-        "coverage": _share(float(inside.sum()), total),
-        "width": float(width.sum()) / total if total else math.nan,
-    }
-
-
-def _share(inside: float, count: float) -> float:
-    return 100 * float(inside) / float(count) if count else math.nan

@@ -1,4 +1,7 @@
-"""What callers of an estimator take for granted beyond its methods; scikit-learn is not loaded where nobody uses it."""
+"""What callers of a scikit-learn estimator expect beyond its methods.
+
+scikit-learn itself is not loaded unless the caller has loaded it.
+"""
 
 import functools
 import sys
@@ -14,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def check_type(value: object, where: str) -> None:
-    """Raise UsageError unless a value is a frame."""
+    """Raise UsageError unless a value is a DataFrame."""
     if not isinstance(value, pd.DataFrame):
-        raise UsageError(f"{where}: a pandas DataFrame is needed, not {type(value).__name__}")
+        raise UsageError(f"{where}: must be a pandas DataFrame, not {type(value).__name__}")
 
 
 def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
-    """The frame has the columns that a schema needs; timestamps and series keys may lie in its index.
+    """Check that a frame has the columns of a schema; timestamps and series may be in its index.
 
     Raises
     ------
@@ -34,8 +37,8 @@ def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
         *(str(name) for name in frame.index.names if name is not None),
     ]
     there = shorten(", ".join(present), 400).strip("'")
-    # plain_frame gives the timestamps in the index their name.
-    stamped = [schema.timestamp_col] if isinstance(frame.index, pd.DatetimeIndex) else []
+    # plain_frame names the timestamps in the index.
+    named_by_index = [schema.timestamp_col] if isinstance(frame.index, pd.DatetimeIndex) else []
     keys = [
         schema.timestamp_col,
         *([schema.series_col] if schema.series_col else []),
@@ -47,7 +50,7 @@ def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
         if item.required
     ]
     for names, error in ((keys, DataContractError), (required, MissingCovariateError)):
-        absent = [name for name in names if name not in (*present, *stamped)]
+        absent = [name for name in names if name not in (*present, *named_by_index)]
         if absent:
             raise error(
                 f"{where}: the frame has no column {', '.join(map(repr, absent))}; it has "
@@ -56,9 +59,9 @@ def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
 
 
 def not_fitted(message: str) -> UsageError:
-    """An error of usage; where scikit-learn is loaded it is a `sklearn.exceptions.NotFittedError` as well.
+    """A UsageError; also a `sklearn.exceptions.NotFittedError` if scikit-learn is loaded.
 
-    Who catches that one has loaded it.
+    A caller that catches the latter has loaded it.
     """
     return _error_class("sklearn.exceptions" in sys.modules)(message)
 
@@ -72,8 +75,8 @@ def _error_class(loaded: bool) -> type[UsageError]:
 
 
 def tags() -> "Tags":
-    """Tags of a forecaster: it takes a frame of any columns with missing cells, needs `fit`, and no `y`."""
-    # scikit-learn is loaded already: nobody else asks for tags.
+    """Tags of a Forecaster: it takes a frame of any columns with missing values, and no `y`."""
+    # scikit-learn is loaded already: only it asks for tags.
     from sklearn.utils import InputTags, Tags, TargetTags  # noqa: PLC0415
 
     return Tags(

@@ -22,6 +22,7 @@ from spline_lstm.core.artifacts import (
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.config import ModelConfig, check_shapes
+from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.registry import from_arrays, structure
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
@@ -75,32 +76,26 @@ class SavedModel:
             self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
         )
 
-    def predict_quantiles(
+    def outputs(
         self,
         X: Float[np.ndarray, "windows lookback features"],
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
-    ) -> Float[np.ndarray, "windows outputs levels"]:
-        """All quantiles, sorted.
+    ) -> Outputs:
+        """Everything that the network computes for windows, in one pass; z-scores, float32.
 
-        Sorting makes no pinball loss larger (Chernozhukov et al., Econometrica 2010).
-
-        Returns
-        -------
-        [windows, horizon * F_target, levels] float32, z-scores, in the order of `config.quantiles`
+        Quantiles are sorted, which makes no pinball loss larger (Chernozhukov et al., Econometrica
+        2010). Parameters and errors are those of `predict`.
         """
-        mean = self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
-        outputs = self.config.outputs // self.config.levels
-        return np.sort(mean.reshape(len(mean), outputs, self.config.levels), axis=-1)
-
-    def predict_ensemble_std(
-        self,
-        X: Float[np.ndarray, "windows lookback features"],
-        X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
-        X_static: Int[np.ndarray, "windows statics"] | None = None,
-    ) -> Float[np.ndarray, "windows outputs"]:
-        """Standard deviation of the members' point forecasts, z-scores; 0 for a single network."""
-        return self._point(self.predict_members(X, X_future, X_static)).std(axis=0)
+        config, members = self.config, self.predict_members(X, X_future, X_static)
+        mean = members.mean(axis=0, dtype=np.float32)
+        shape = (len(mean), config.horizon, len(config.targets))
+        quantiles, std = None, None
+        if config.quantiles:
+            quantiles = np.sort(mean.reshape(*shape, config.levels), axis=-1)
+        if config.ensemble_size > 1:
+            std = self._point(members).std(axis=0).reshape(shape)
+        return Outputs(self._point(mean).reshape(shape), quantiles, std)
 
     def predict_members(
         self,

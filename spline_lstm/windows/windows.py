@@ -143,6 +143,15 @@ class Windows:
             y.reshape(len(y), self.horizon, -1).astype(np.float64), series
         )
 
+    def history(self, batch: Batch) -> Float[np.ndarray, "windows lookback targets"]:
+        """Targets of the lookback as known before the origin, data units, float64."""
+        targets = batch.X[:, :, self.arrays.target_indices].astype(np.float64)
+        return self.target_scaler.inverse(targets, batch.series)
+
+    def labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
+        """Raw observations of the horizon, data units, NaN if there is none."""
+        return self.arrays.raw_target[batch.origin[:, None] + np.arange(self.horizon)]
+
 
 def gather_inputs(
     scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np
@@ -284,6 +293,15 @@ def load_windows(folder: Path | str = ".") -> Windows:
             f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"
         )
     return windows
+
+
+def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
+    """Positions of at most `at_most` of `count` rows, evenly spaced, including first and last.
+
+    >>> evenly_spaced(9, 3).tolist()
+    [0, 4, 8]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
 
 
 def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:

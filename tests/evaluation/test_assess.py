@@ -7,19 +7,10 @@ import pytest
 from flax import nnx
 
 from spline_lstm.core.params import EvaluateParams, WindowParams
-from spline_lstm.evaluation.assess import (
-    assess,
-    evaluation_content,
-    golden_arrays,
-    percentage_floor,
-)
-from spline_lstm.evaluation.forecast_batches import (
-    calibrate,
-    forecast_test_part,
-    history_of,
-    last_season,
-    make_baselines,
-)
+from spline_lstm.evaluation.assess import assess, evaluation_content, percentage_floor
+from spline_lstm.evaluation.forecast_batches import TestForecasts, last_season, make_baselines
+from spline_lstm.evaluation.golden import golden_arrays
+from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
@@ -96,7 +87,7 @@ def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_va
         :, None
     ] + np.zeros(2)
     found = {
-        name: forecast(batch, history_of(short, batch))[:, :, 0]
+        name: forecast(batch, short.history(batch))[:, :, 0]
         for name, forecast in make_baselines(short, PARAMS).items()
     }
     for name in ("naive", "moving_average", "drift"):
@@ -108,7 +99,7 @@ def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_va
 
 def seasonal(windows, origins, season):
     batch = windows.gather_origins(np.array(origins))
-    return last_season(windows, batch, history_of(windows, batch), season)[:, :, 0]
+    return last_season(windows, batch, windows.history(batch), season)[:, :, 0]
 
 
 @pytest.mark.parametrize("season", [1, 2, 5, 6, 7, 30])
@@ -143,14 +134,19 @@ def test_seasonal_naive_takes_what_was_known_at_the_origin_and_nothing_later(win
     np.testing.assert_array_equal(seasonal(after, [160], 30), seasonal(windows, [160], 30))
 
 
+def forecasts_of(model, windows):
+    intervals = calibrate(model, windows, PARAMS)
+    return TestForecasts.fit(model, windows, PARAMS, intervals, ("a", "b"))
+
+
 def test_every_test_window_is_forecast_once(windows, model):
-    batches = list(forecast_test_part(model, windows, PARAMS, calibrate(model, windows, PARAMS)))
+    batches = list(forecasts_of(model, windows))
     assert sum(len(batch.y_true) for batch in batches) == len(windows.splits["test"])
 
 
 def test_truth_is_the_raw_observation_and_nothing_else(windows, model):
-    for batch in forecast_test_part(model, windows, PARAMS, calibrate(model, windows, PARAMS)):
-        rows = batch.origin_time[:, None] / HOUR + np.arange(2)
+    for batch in forecasts_of(model, windows):
+        rows = batch.forecast.timestamps / HOUR
         expected = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
         np.testing.assert_array_equal(batch.y_true[:, :, 0], expected)
 
@@ -231,8 +227,8 @@ def test_predictions_of_an_ensemble_hold_the_spread_of_its_members(windows, mode
         tables.append(pd.read_parquet(tmp_path / f"{number}.parquet"))
     together, one, two = tables
     expected = (one["y_pred"] - two["y_pred"]).abs() / 2
-    np.testing.assert_allclose(together["spread"], expected, rtol=1e-3, atol=1e-4)
-    assert "spread" not in one.columns
+    np.testing.assert_allclose(together["ensemble_std"], expected, rtol=1e-3, atol=1e-4)
+    assert "ensemble_std" not in one.columns
 
 
 def test_predictions_have_equal_bytes_each_time(windows, model, tmp_path):
@@ -321,7 +317,7 @@ def test_panel_scaled_per_series_is_forecast_in_the_units_of_each_series(
         np.testing.assert_allclose(
             table.loc[table["series"] == name, "y_pred"], expected, rtol=1e-6
         )
-    quantiles = panel_model.predict_quantiles(batch.X, batch.X_future, batch.X_static)[
+    quantiles = panel_model.outputs(batch.X, batch.X_future, batch.X_static).quantiles[
         batch.series == 1
     ]
     large = table[table["series"] == "large"]
@@ -337,7 +333,7 @@ def test_history_of_a_panel_is_in_the_units_of_each_series(panel):
     batch = panel.gather("test")
     rows = batch.origin_time[:, None] // HOUR + np.arange(-6, 0)
     expected = (rows + rows % 24) * np.where(batch.series == 1, 1000.0, 1.0)[:, None]
-    np.testing.assert_allclose(history_of(panel, batch)[:, :, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(panel.history(batch)[:, :, 0], expected, rtol=1e-5)
 
 
 def test_golden_windows_of_a_panel_hold_all_that_the_model_reads_and_gives(panel, panel_model):

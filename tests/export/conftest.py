@@ -32,7 +32,7 @@ def forecaster():
 
 @pytest.fixture(scope="session")
 def wide_exports():
-    """Suffix and spec to the exported model, for specs that no name stands for."""
+    """Suffix and spec to the exported model, for specs without a name."""
     return lambda suffix, spec: (
         export_onnx(spec, OPSET) if suffix == ".onnx" else export_tflite(spec)
     )

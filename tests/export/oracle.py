@@ -1,4 +1,4 @@
-"""The forecaster as plain NumPy in float64, straight from its formulas, and small models to try it on."""
+"""The model as plain NumPy in float64, straight from its formulas, and small models to test it."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from spline_lstm.models.config import ModelConfig, weight_shapes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# Arguments of `make_spec`: every model type, number of features and normalisation meets every other.
+# Arguments of `make_spec`: every model type, number of features and normalisation in every pair.
 UNIVARIATE, MULTIVARIATE = (1, (0,)), (8, (0, 1))
 PAIRS = [
     ("lstm", *MULTIVARIATE, "none"),
@@ -54,7 +54,7 @@ CATEGORIES = {
 SEGMENTS = {"lookback": 8, "horizon": 4, "segment": 2}
 QUANTILES = {"quantiles": (0.1, 0.5, 0.9)}
 INDEPENDENT = {"channels": "independent"}
-# Keyword arguments of `make_spec`: options alone, and beside those they share code with.
+# Keyword arguments of `make_spec`: single options, and options that share code.
 OPTIONS = {
     "future": {"future_features": ("feature 3",)},
     "covariates": COVARIATES,
@@ -65,30 +65,41 @@ OPTIONS = {
     "segment": {"lookback": 8, "segment": 3},
     "one segment": {"lookback": 4, "segment": 4},
     "decoder": {**SEGMENTS, "decoder": "segments"},
-    "attending decoder": {**SEGMENTS, "decoder": "segments", "model_type": "attention_lstm", **COVARIATES},
-    "gru decoder": {**SEGMENTS, "decoder": "segments", "model_type": "gru", "normalization": "revin", **COVARIATES},
+    "attending decoder": {
+        **SEGMENTS, "decoder": "segments", "model_type": "attention_lstm", **COVARIATES,
+    },
+    "gru decoder": {
+        **SEGMENTS, "decoder": "segments", "model_type": "gru", "normalization": "revin",
+        **COVARIATES,
+    },
     "bidirectional": {"bidirectional": True, "layer_norm": True},
-    "attending both ways": {"bidirectional": True, "model_type": "attention_lstm", "normalization": "none"},
+    "attending both ways": {
+        "bidirectional": True, "model_type": "attention_lstm", "normalization": "none",
+    },
     "gru both ways": {"bidirectional": True, "model_type": "gru", **SEGMENTS, **COVARIATES},
     "layer norm": {"layer_norm": True, "model_type": "gru", **INDEPENDENT, "normalization": "none"},
     "independent": {**INDEPENDENT, **COVARIATES, "normalization": "revin"},
     "independent decoder": {
-        **SEGMENTS, "decoder": "segments", **INDEPENDENT, "layer_norm": True, "model_type": "gru", **QUANTILES,
+        **SEGMENTS, "decoder": "segments", **INDEPENDENT, "layer_norm": True, "model_type": "gru",
+        **QUANTILES,
     },
-    "probability": {"output": "probability", "normalization": "none", "ensemble_size": 2, **COVARIATES},
+    "probability": {
+        "output": "probability", "normalization": "none", "ensemble_size": 2, **COVARIATES,
+    },
     "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
-    "quantiles alone": {**QUANTILES, "normalization": "none"},
+    "only quantiles": {**QUANTILES, "normalization": "none"},
     "ensemble": {"ensemble_size": 3, "model_type": "gru", **QUANTILES, "layer_norm": True},
     "attending ensemble": {
-        "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True, "normalization": "revin",
+        "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True,
+        "normalization": "revin",
     },
 }  # fmt: skip
 
 
-# Those whose conversion covers each option in both kinds of file; the conversion of the others is slow.
+# Their conversion covers each option in both formats; converting the others is slow.
 QUICK = {
-    "covariates", "gru decoder", "independent decoder", "gru both ways", "probability", "attending ensemble",
-    "quantiles alone", "categories of channels",
+    "covariates", "gru decoder", "independent decoder", "gru both ways", "probability",
+    "attending ensemble", "only quantiles", "categories of channels",
 }  # fmt: skip
 CONVERTED = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS
@@ -144,9 +155,9 @@ def make_spec(
 
 def with_run_ids(spec):
     """The forecaster with the ids that belong to its content."""
-    behind = preprocessor_content(spec)["run_id"]
-    run_id = content_id(behind, spec.config.to_json(), save(dict(spec.weights)))
-    return replace(spec, run_id=run_id, preprocessor_run_id=behind)
+    preprocessor = preprocessor_content(spec)["run_id"]
+    run_id = content_id(preprocessor, spec.config.to_json(), save(dict(spec.weights)))
+    return replace(spec, run_id=run_id, preprocessor_run_id=preprocessor)
 
 
 def preprocessor_content(spec):
@@ -232,7 +243,7 @@ def write_folder(folder, spec, golden=None):
 
 
 def forward(spec, history):
-    """[windows, lookback, F_total] data units to [windows, horizon, F_target] data units, float64."""
+    """[windows, lookback, F_total] to [windows, horizon, F_target], both data units, float64."""
     return forward_all(spec, history)["forecast"]
 
 
@@ -245,7 +256,8 @@ def forward_all(spec, history, future=None, static=None):
         known = [config.features.index(name) for name in config.future_features]
         future = (future.astype(np.float64) - spec.center[known]) / spec.scale[known]
     members = [spec.weights] if config.ensemble_size == 1 else [
-        {name: value[member] for name, value in spec.weights.items()} for member in range(config.ensemble_size)
+        {name: value[member] for name, value in spec.weights.items()}
+        for member in range(config.ensemble_size)
     ]  # fmt: skip
     mean = np.mean(
         [network(config, as_float64(member), z, future, static) for member in members], axis=0
@@ -285,7 +297,7 @@ def network(config, weights, z, future, static):
 
 
 def embedded(config, weights, values, names):
-    """Vectors of the category ids behind the other features."""
+    """Vectors of the category ids after the other features."""
     parts = [values[:, :, [name not in config.categories for name in names]]]
     for index, (name, size) in enumerate(
         zip(config.categories, config.category_sizes, strict=True)
@@ -299,10 +311,10 @@ def embedded(config, weights, values, names):
 
 
 def one_network(config, weights, z, indices, future, vector):
-    """The network on the features of `z`, whose targets stand at `indices`."""
-    shift, spread = window_scale(z[:, :, indices], config.normalization)
+    """The network on the features of `z`, whose targets are at `indices`."""
+    shift, window_std = window_scale(z[:, :, indices], config.normalization)
     z = z.copy()
-    z[:, :, indices] = (z[:, :, indices] - shift) / spread
+    z[:, :, indices] = (z[:, :, indices] - shift) / window_std
     if config.segment > 1:
         z = np.pad(z, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
         z = z.reshape(len(z), -1, config.segment * z.shape[2])
@@ -314,7 +326,7 @@ def one_network(config, weights, z, indices, future, vector):
     outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
     shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
     outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)
-    outputs = outputs * np.expand_dims(spread, -1) + np.expand_dims(shift, -1)
+    outputs = outputs * np.expand_dims(window_std, -1) + np.expand_dims(shift, -1)
     return sigmoid(outputs) if config.output == "probability" else outputs
 
 

@@ -1,4 +1,4 @@
-"""The code of docs/edge-gate.md, run as it stands."""
+"""The code of docs/edge-gate.md, run unchanged."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 RUNTIMES = {"onnxruntime": ".onnx", "ai_edge_litert": ".tflite"}
 
 
-@pytest.mark.parametrize("name", ["covariates", "quantiles alone"])
+@pytest.mark.parametrize("name", ["covariates", "only quantiles"])
 @pytest.mark.parametrize(("runtime", "suffix"), RUNTIMES.items())
 def test_snippet_answers_with_its_runtime_alone(exported, tmp_path, runtime, suffix, name):
     (snippet,) = (code for code in SNIPPETS if runtime in code)
@@ -26,7 +26,8 @@ def test_snippet_answers_with_its_runtime_alone(exported, tmp_path, runtime, suf
     code = (
         "import sys, numpy as np\ninputs = dict(np.load('inputs.npz'))\n"
         f"{snippet}\nnp.savez('outputs.npz', **outputs)\n"
-        "assert not {'spline_lstm', 'tensorflow', 'jax', 'onnx'} & set(sys.modules)\nprint(sorted(metadata['inputs']))"
+        "assert not {'spline_lstm', 'tensorflow', 'jax', 'onnx'} & set(sys.modules)\n"
+        "print(sorted(metadata['inputs']))"
     )
     # Away from the repository, so that the package cannot be imported by chance.
     process = subprocess.run(

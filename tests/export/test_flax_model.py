@@ -35,7 +35,7 @@ def answer_of_flax(spec, inputs):
     scale, center = spec.scale[targets], spec.center[targets]
     outputs = {"forecast": model.predict(*given).reshape(shape) * scale + center}
     if config.quantiles:
-        quantiles = model.predict_quantiles(*given).reshape(*shape, -1)
+        quantiles = model.outputs(*given).quantiles
         outputs["quantiles"] = quantiles * scale[:, None] + center[:, None]
     return outputs
 

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import BenchmarkParams
 from spline_lstm.export.gate import Check, deviating_repeats, judge, latency, measure_file
-from spline_lstm.export.tflite_file import pack, unpack
+from spline_lstm.export.tflite_canonical import pack, unpack
 from tests.export.oracle import ROOT, make_golden, make_option, make_spec
 
 MODEL = ("lstm", 8, (0, 1), "revin")
@@ -50,7 +50,7 @@ def verdicts(report):
 
 
 def corrupt_onnx(content, random, change):
-    """The file with one element of one of its float constants changed, in shares of the constant's largest."""
+    """The file with one element of a float constant changed, by a share of the largest element."""
     model = onnx.load_from_string(content)
     constants = [
         entry for entry in model.graph.initializer if entry.data_type == onnx.TensorProto.FLOAT
@@ -97,18 +97,18 @@ def test_sound_file_passes_every_check(exported, tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
-@pytest.mark.parametrize("name", ["covariates", "quantiles alone", "probability"])
+@pytest.mark.parametrize("name", ["covariates", "only quantiles", "probability"])
 def test_sound_file_of_every_kind_of_input_and_output_passes(exported, tmp_path, suffix, name):
     report = measure(tmp_path / f"model{suffix}", exported(suffix, name).content, make_option(name))
     assert report.failures == []
 
 
 def test_quantiles_off_the_trained_model_fail_parity(exported, tmp_path):
-    spec = make_option("quantiles alone")
+    spec = make_option("only quantiles")
     golden = make_golden(spec)
     golden.quantiles[0, 0, 0, 2] += 0.1 * spec.target_scale[0]
     path = tmp_path / "model.onnx"
-    path.write_bytes(exported(".onnx", "quantiles alone").content)
+    path.write_bytes(exported(".onnx", "only quantiles").content)
     report = measure_file(path, golden, spec.target_scale, make_params())
     assert [name for name, passed in verdicts(report).items() if not passed] == ["parity"]
 
@@ -172,7 +172,7 @@ def test_figure_at_its_limit_passes():
 
 
 def recurrent_tflite(recurrent_weight):
-    """A file whose fused recurrent layer holds its state in a variable: LiteRT keeps it between calls."""
+    """A file whose fused recurrent layer keeps its state in a variable, and so between calls."""
     floats = {"history": (1, 3, 1), "forecast": (1, 3, 1), "state": (1, 1)}
     constants = {"kernel": [[0.5]], "recurrent": [[recurrent_weight]], "bias": [0.1]}
     buffers, tensors = [schema.BufferT()], {}
@@ -187,14 +187,16 @@ def recurrent_tflite(recurrent_weight):
         )
     for name in ("history", "forecast"):
         tensors[name].shapeSignature = [-1, *floats[name][1:]]
-    place = {name: index for index, name in enumerate(tensors)}
+    position = {name: index for index, name in enumerate(tensors)}
     layer = schema.OperatorT(
-        inputs=[place[name] for name in ("history", "kernel", "recurrent", "bias", "state")],
-        outputs=[place["forecast"]],
+        inputs=[position[name] for name in ("history", "kernel", "recurrent", "bias", "state")],
+        outputs=[position["forecast"]],
         builtinOptionsType=schema.BuiltinOptions.SequenceRNNOptions,
         builtinOptions=schema.SequenceRNNOptionsT(),
     )
-    graph = schema.SubGraphT([*tensors.values()], [place["history"]], [place["forecast"]], [layer])
+    graph = schema.SubGraphT(
+        [*tensors.values()], [position["history"]], [position["forecast"]], [layer]
+    )
     kind = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
     code = schema.OperatorCodeT(deprecatedBuiltinCode=kind, builtinCode=kind, version=1)
     return pack(schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=buffers))
@@ -202,8 +204,8 @@ def recurrent_tflite(recurrent_weight):
 
 @pytest.mark.parametrize(("recurrent_weight", "stateless"), [(-1.0, False), (0.0, True)])
 def test_tflite_file_that_keeps_its_state_is_found(tmp_path, recurrent_weight, stateless):
-    # h' = x / 2 + 0.1 - h swings, and three steps are half a swing. A golden set of one window: the fused layer
-    # knows no other batch than that of its state.
+    # h' = x / 2 + 0.1 - h oscillates, and three steps are half a period. A golden set of one
+    # window: the fused layer supports only the batch size of its state.
     spec = make_spec("lstm", 1, (0,), "last", lookback=3, horizon=3)
     report = measure(tmp_path / "model.tflite", recurrent_tflite(recurrent_weight), spec, windows=1)
     assert verdicts(report)["loads"]
@@ -278,9 +280,10 @@ def test_latency_times_single_windows_in_turn_after_the_warm_up():
 
 
 def test_peak_memory_grows_with_what_is_allocated():
-    # In a process of its own: in this one, other tests may have set a higher mark.
+    # In its own process: in this one, other tests may have set a higher peak.
     code = (
-        "import numpy as np; from spline_lstm.export.gate import peak_memory_mb; before = peak_memory_mb(); "
-        "held = np.ones(80_000_000, np.uint8); assert peak_memory_mb() > max(before, held.nbytes / 1e6)"
+        "import numpy as np; from spline_lstm.export.gate import peak_memory_mb; "
+        "before = peak_memory_mb(); held = np.ones(80_000_000, np.uint8); "
+        "assert peak_memory_mb() > max(before, held.nbytes / 1e6)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True)

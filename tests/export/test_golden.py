@@ -20,7 +20,7 @@ SCALE = np.array([2.0, 10.0])
 
 
 def two_windows():
-    """Forecast 100 for target 0 and 1000 for target 1; truth 2 and 10 above, one value not observed."""
+    """Forecasts 100 and 1000 of two targets; truth 2 and 10 above, one value not observed."""
     forecast = np.broadcast_to(np.float32([100, 1000]), (2, 3, 2)).copy()
     truth = forecast + np.float32([2, 10])
     truth[0, 0, 0] = np.nan
@@ -32,7 +32,7 @@ def save(path, golden):
     return path
 
 
-@pytest.mark.parametrize("name", ["segment", "quantiles alone", "probability"])
+@pytest.mark.parametrize("name", ["segment", "only quantiles", "probability"])
 def test_arrays_come_back(tmp_path, name):
     golden = make_golden(make_option(name))
     loaded = load_golden(save(tmp_path / "golden.npz", golden))
@@ -43,14 +43,14 @@ def test_arrays_come_back(tmp_path, name):
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"truth": np.zeros((2, 2, 2), np.float32)}, "do not fit each other"),
+        ({"truth": np.zeros((2, 2, 2), np.float32)}, "inconsistent shapes"),
         ({"history": np.zeros((3, 4, 5), np.float32)}, "the same number of windows"),
-        ({"history": np.zeros((2, 20), np.float32)}, "do not fit each other"),
+        ({"history": np.zeros((2, 20), np.float32)}, "inconsistent shapes"),
         ({"history": np.full((2, 4, 5), np.nan, np.float32)}, "not finite"),
         ({"truth": np.full((2, 3, 2), np.nan, np.float32)}, "no observed truth"),
         ({"future": np.zeros((3, 3, 1), np.float32)}, "the same number of windows"),
         ({"future": np.full((2, 3, 1), np.inf, np.float32)}, "a future that is not finite"),
-        ({"quantiles": np.zeros((2, 4, 2, 3), np.float32)}, "do not fit each other"),
+        ({"quantiles": np.zeros((2, 4, 2, 3), np.float32)}, "inconsistent shapes"),
         (
             {name: np.zeros((0, 3, 2), np.float32) for name in ("history", "forecast", "truth")},
             "at least one",
@@ -93,7 +93,7 @@ def test_answers_of_another_shape_are_refused():
 
 
 def test_answers_without_the_quantiles_of_the_model_are_refused():
-    golden = make_golden(make_option("quantiles alone"))
+    golden = make_golden(make_option("only quantiles"))
     with pytest.raises(ValueError, match="quantiles"):
         answers(
             lambda inputs: {"forecast": np.zeros((len(inputs["history"]), 3, 2), np.float32)},

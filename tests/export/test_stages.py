@@ -21,9 +21,10 @@ MODEL = ("attention_lstm", 8, (0, 1), "revin")
 FILES = {key: name for key, (name, _) in exported_files(("float16", "int8")).items()}
 EXPORTED = (*(f"models/edge/{name}" for name in FILES.values()), "metrics/export.json")
 RUN_BENCHMARK = (
-    "import sys; from stages import benchmark; from spline_lstm.core.stage import run_stage; run_stage('benchmark', "
-    "benchmark.main); sys.exit(f'slow import: {found}' if (found := {'jax', 'tensorflow', 'flax', 'onnx', 'tf2onnx'} "
-    "& set(sys.modules)) else 0)"
+    "import sys; from stages import benchmark; from spline_lstm.core.stage import run_stage; "
+    "run_stage('benchmark', benchmark.main); "
+    "slow = {'jax', 'tensorflow', 'flax', 'onnx', 'tf2onnx'} & set(sys.modules); "
+    "sys.exit(f'slow import: {slow}' if slow else 0)"
 )
 
 
@@ -94,13 +95,13 @@ def test_export_gives_the_same_bytes_in_two_processes(exported_folder, exported,
 
 
 def test_failed_export_leaves_the_former_files(folder):
-    former = {name: (folder / name).read_bytes() for name in EXPORTED}
+    previous = {name: (folder / name).read_bytes() for name in EXPORTED}
     spec = make_spec(*MODEL)
     weights = {**spec.weights, "head.bias": np.full_like(spec.weights["head.bias"], np.nan)}
     write_folder(folder, with_run_ids(replace(spec, weights=weights)), make_golden(spec))
     with pytest.raises(ExportError, match=r"model\.onnx .*not finite"):
         export.main(folder)
-    assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
+    assert {name: (folder / name).read_bytes() for name in EXPORTED} == previous
     assert {path.name for path in (folder / "models/edge").iterdir()} == set(FILES.values())
 
 
@@ -197,7 +198,7 @@ def test_without_variants_the_float32_files_alone_are_made_and_judged(folder):
 
 
 def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):
-    former = {name: (folder / name).read_bytes() for name in EXPORTED}
+    previous = {name: (folder / name).read_bytes() for name in EXPORTED}
     path = folder / "models/preprocessor.json"
     content = json.loads(path.read_text())
     content["scaler"] = {"kind": "standard", "center": [[0.0] * 8] * 3, "scale": [[1.0] * 8] * 3}
@@ -206,4 +207,4 @@ def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):
     assert process.returncode == 17
     assert process.stderr.startswith("17 export: ")
     assert "preprocess.scaler_scope" in process.stderr
-    assert {name: (folder / name).read_bytes() for name in EXPORTED} == former
+    assert {name: (folder / name).read_bytes() for name in EXPORTED} == previous

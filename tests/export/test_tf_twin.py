@@ -64,8 +64,8 @@ def test_ids_out_of_range_stand_for_the_unknown(forecaster, suffix):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_quantiles_increase(forecaster, suffix):
-    spec = make_option("quantiles alone")
-    quantiles = forecaster(suffix, "quantiles alone").answer(make_inputs(spec, 50))["quantiles"]
+    spec = make_option("only quantiles")
+    quantiles = forecaster(suffix, "only quantiles").answer(make_inputs(spec, 50))["quantiles"]
     assert (np.diff(quantiles, axis=-1) >= 0).all()
 
 

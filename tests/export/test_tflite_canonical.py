@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from spline_lstm.export.sessions import session_of
-from spline_lstm.export.tflite_canonical import order_tflite
-from spline_lstm.export.tflite_file import pack, unpack
+from spline_lstm.export.tflite_canonical import order_tflite, pack, unpack
 from tests.export.oracle import make_inputs, make_option
 
 # Several inputs, outputs and members; operators with several outputs.
@@ -50,7 +49,7 @@ def double_a_constant(model, graph, random):
 
 
 def other_order(graph, random):
-    """Operators in any order in which each stands behind what it reads."""
+    """Operators in any order in which each comes after what it reads."""
     made = {index for operator in graph.operators for index in operator.outputs}
     waiting, ordered = list(graph.operators), []
     while waiting:

@@ -1,4 +1,4 @@
-"""Variants with weights in fewer bits, against the formulas with the weights that they hold."""
+"""Variants with weights in fewer bits, against the formulas with the weights they contain."""
 
 from dataclasses import replace
 
@@ -6,17 +6,18 @@ import numpy as np
 import onnx
 import pytest
 
-from spline_lstm.export.onnx_variants import onnx_variant
-from spline_lstm.export.quantization import quantize
+from spline_lstm.export.formats import quantize
+from spline_lstm.export.onnx_export import onnx_variant
 from spline_lstm.export.sessions import session_of
-from spline_lstm.export.tflite_file import unpack
-from spline_lstm.export.tflite_variants import tflite_variant
+from spline_lstm.export.tflite_canonical import unpack
+from spline_lstm.export.tflite_export import tflite_variant
 from tests.export.oracle import forward, make_history, make_spec
 
 MAKE = {".onnx": onnx_variant, ".tflite": tflite_variant}
 SIZES = {"hidden": (20, 16), "lookback": 3}
 TYPES = ["lstm", "gru"]
-# Recurrent weights of 20 and 16 units and what lies between them have 1,024 elements or more: these alone change.
+# Recurrent weights of 20 and 16 units and the kernel between them have 1,024 elements or more;
+# only these change.
 LARGE = ("rnn.0.recurrent_kernel", "rnn.1.recurrent_kernel", "rnn.1.input_kernel")
 
 

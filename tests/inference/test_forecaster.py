@@ -29,8 +29,8 @@ from spline_lstm.core.errors import (
 from spline_lstm.core.params import load_overlay, load_params
 from spline_lstm.core.section import flattened
 from spline_lstm.evaluation.assess import assess
-from spline_lstm.evaluation.forecast_batches import calibrate
 from spline_lstm.inference.arguments import DEFAULTS, frequency_of, params_of, schema_of
+from spline_lstm.inference.calibration import calibrate
 from spline_lstm.tables.raw_table import typed_table
 from stages import preprocess, train_flax_rnn, window
 from tests.builders import HOUR, ROOT, START, make_schema
@@ -48,7 +48,7 @@ COLUMNS = {
 
 
 def shops(rows: int = ROWS) -> pd.DataFrame:
-    """Two shops with a daily course; promotions every ninth hour raise it; a few cells are missing."""
+    """Two shops with a daily course, raised by promotions every ninth hour; with missing values."""
     hours = np.arange(rows)
     parts = []
     for shop, level in (("a", 20.0), ("b", 50.0)):
@@ -70,7 +70,7 @@ def shops(rows: int = ROWS) -> pd.DataFrame:
 
 
 def cut(frame, instant):
-    """History before an instant, and what is known in advance from then on."""
+    """History before an instant, and known-future columns from then on."""
     before = frame["time"] < instant
     return frame[before], frame.loc[~before, ["time", "shop", "promo"]]
 
@@ -145,7 +145,7 @@ def test_a_loaded_folder_continues_its_raw_table(pipeline):
     assert forecast.index.get_level_values("timestamp").min() == pd.Timestamp(
         START + ROWS * HOUR, tz="UTC"
     )
-    with pytest.raises(MissingCovariateError, match="'promo' is known in advance"):
+    with pytest.raises(MissingCovariateError, match="'promo' is a known-future column"):
         forecaster.predict()
 
 
@@ -204,7 +204,7 @@ def test_saved_and_loaded_it_forecasts_the_same_bits(fitted, tmp_path):
         assert (tmp_path / "again/models" / name).read_bytes() == (
             tmp_path / "models" / name
         ).read_bytes()
-    with pytest.raises(ArtifactError, match="holds no history"):
+    with pytest.raises(ArtifactError, match="has no history"):
         spline_lstm.Forecaster.load(tmp_path / "again").predict(future=future)
 
 
@@ -268,7 +268,8 @@ def test_it_needs_no_scikit_learn():
     code = (
         "import sys, spline_lstm\n"
         "try: spline_lstm.Forecaster('y').predict()\n"
-        "except spline_lstm.core.errors.UsageError as error: print(type(error).__name__, 'sklearn' in sys.modules)"
+        "except spline_lstm.core.errors.UsageError as error:\n"
+        "    print(type(error).__name__, 'sklearn' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
@@ -286,7 +287,7 @@ def test_rows_that_break_the_contract_leave_the_history_as_it_was(fitted, tmp_pa
     text.iloc[1, text.columns.get_loc("demand")] = "many"
     with pytest.raises(DataContractError, match=r"^frame row 1: column 'demand'"):
         forecaster.update(text)
-    # A property of a series does not change: that shows beside the history alone.
+    # A property of a series must not change: only comparing with the history shows that.
     with pytest.raises(DataContractError, match=r"^history with the rows of frame row .*'region'"):
         forecaster.update(new.assign(region="west"))
     pd.testing.assert_frame_equal(forecaster.predict(future=future), before, check_exact=True)
@@ -342,7 +343,7 @@ def test_wrong_arguments_are_named():
 
 @pytest.mark.parametrize("value", [[1, 2], "x.csv", 3, np.zeros((3, 2))])
 def test_what_is_no_frame_is_refused(fitted, value):
-    needed = f"a pandas DataFrame is needed, not {type(value).__name__}"
+    needed = f"must be a pandas DataFrame, not {type(value).__name__}"
     calls = [
         clone(fitted).fit,
         fitted.predict,
@@ -379,7 +380,7 @@ def test_a_folder_without_a_forecaster_says_so(tmp_path):
 
 
 def repeated(rows=60):
-    """Two shops, their timestamps and values; without the column of the shops each timestamp stands twice."""
+    """Two shops; without the column of the shops each timestamp appears twice."""
     return shops(rows)[["time", "shop", "demand"]].dropna()
 
 
@@ -428,7 +429,7 @@ def test_an_ensemble_gives_the_spread_of_its_members_in_data_units():
     members = [forecast_of_member(forecaster, member, history, future) for member in range(2)]
     np.testing.assert_allclose(found["demand"], np.mean(members, axis=0), rtol=1e-5)
     np.testing.assert_allclose(
-        found["demand_spread"], np.abs(members[0] - members[1]) / 2, rtol=1e-3, atol=1e-4
+        found["demand_ensemble_std"], np.abs(members[0] - members[1]) / 2, rtol=1e-3, atol=1e-4
     )
 
 
@@ -439,5 +440,5 @@ def forecast_of_member(forecaster, member, history, future):
     config = dataclasses.replace(forecaster.model_.config, ensemble_size=1)
     alone.model_ = dataclasses.replace(forecaster.model_, config=config, weights=weights)
     table = alone.predict(history, future)
-    assert "demand_spread" not in table.columns
+    assert "demand_ensemble_std" not in table.columns
     return table["demand"].to_numpy()

@@ -39,7 +39,10 @@ SCHEMA = make_schema(
 
 
 def raw_frame(seed: int, rows: int = 130, jitter: float = 0.0) -> pd.DataFrame:
-    """Three shops: a daily course, noise, missing cells, missing rows, timestamps off the hour by up to `jitter` hours."""
+    """Three shops: a daily course, noise, missing values and rows.
+
+    Timestamps are off the hour by up to `jitter` hours.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for number, shop in enumerate(("a", "b", "c")):
@@ -258,7 +261,7 @@ def test_a_bad_cell_of_what_is_known_in_advance_is_named_by_its_own_row(shop):
     timestamps.loc[41, "time"] = "noon"
     with pytest.raises(DataContractError, match=r"^future row 1: timestamp 'noon'"):
         served(shop, frame[:40], timestamps)
-    # Rows before the origin are not looked at, whatever they hold.
+    # Rows before the origin are ignored, whatever they contain.
     assert served(shop, frame[:45], future).X_future.shape[1] == 3
 
 
@@ -285,7 +288,10 @@ def test_a_series_that_training_did_not_see_has_the_unknown_ids_and_the_common_s
 
 def test_serving_imports_no_jax_and_none_of_what_only_some_tables_need():
     code = "import sys, spline_lstm.inference.inputs; print(sorted({%s} & set(sys.modules)))"
-    heavy = "'jax', 'tensorflow', 'scipy.interpolate', 'scipy.signal', 'scipy.ndimage', 'scipy.optimize', 'pandera.api'"
+    heavy = (
+        "'jax', 'tensorflow', 'scipy.interpolate', 'scipy.signal', 'scipy.ndimage', "
+        "'scipy.optimize', 'pandera.api'"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True
     )

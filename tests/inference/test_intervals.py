@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import EvaluateParams, load_params
-from spline_lstm.evaluation.forecast_batches import bounds_of, calibrate, forecast_of, labels_of
+from spline_lstm.evaluation.coverage import coverage_content, sum_coverage
+from spline_lstm.inference.calibration import calibrate
+from spline_lstm.inference.forecast import ModelInputs, forecast_windows
 from spline_lstm.inference.intervals import (
     Intervals,
     conformal_bounds,
     conformal_intervals,
     conformal_rank,
-    coverage_content,
     interval_columns,
     quantile_bounds,
     quantile_pairs,
-    sum_coverage,
 )
 from spline_lstm.models.config import model_config
 from spline_lstm.models.registry import build, to_arrays
@@ -41,7 +41,7 @@ LEVELS = (80.0, 95.0)
 def test_rank_of_the_half_width_is_the_smallest_that_keeps_the_promise(count, level):
     rank = conformal_rank(count, level)
     share = Fraction(round(level * 10), 1000)
-    # A new value is equally likely at each of the n + 1 places among the residuals.
+    # A new value is equally likely to have each of the n + 1 ranks among the residuals.
     assert Fraction(rank, count + 1) >= share
     assert Fraction(rank - 1, count + 1) < share
 
@@ -82,21 +82,25 @@ def test_a_damaged_file_is_an_error_of_the_artefacts():
 def test_bounds_lie_evenly_around_the_forecast():
     made = conformal_intervals(np.arange(1.0, 101.0).reshape(100, 1, 1), LEVELS)
     forecast = np.array([[[5.0]], [[7.0]]])
-    bounds = conformal_bounds(forecast, made, np.array([0, 1]))
-    assert bounds.shape == (2, 2, 2, 1, 1)
-    assert bounds[:, :, 0, 0, 0].tolist() == [[5 - 81, 5 + 81], [5 - 96, 5 + 96]]
-    # The second window is of a series that was not there: it takes the last scale.
+    lower, upper = conformal_bounds(forecast, made, np.array([0, 1]))
+    assert lower.shape == upper.shape == (2, 1, 1, 2)
+    assert lower[0, 0, 0].tolist() == [5 - 81, 5 - 96]
+    assert upper[0, 0, 0].tolist() == [5 + 81, 5 + 96]
+    # The second window is of a series that training did not see: it gets the last scale.
     scaled = replace(made, scales=np.array([[2.0], [10.0], [3.0]]))
-    bounds = conformal_bounds(forecast, scaled, np.array([0, -1]))
-    assert bounds[:, :, 0, 0, 0].tolist() == [[5 - 162, 5 + 162], [5 - 192, 5 + 192]]
-    assert bounds[:, :, 1, 0, 0].tolist() == [[7 - 243, 7 + 243], [7 - 288, 7 + 288]]
+    lower, upper = conformal_bounds(forecast, scaled, np.array([0, -1]))
+    assert lower[:, 0, 0].tolist() == [[5 - 162, 5 - 192], [7 - 243, 7 - 288]]
+    assert upper[:, 0, 0].tolist() == [[5 + 162, 5 + 192], [7 + 243, 7 + 288]]
     content = json.loads(json.dumps(scaled.to_json(), allow_nan=False))
     assert Intervals.from_json(content).scales.tolist() == [[2.0], [10.0], [3.0]]
     assert Intervals.from_json(made.to_json()).scales is None
 
 
 def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
-    """Windows of independent normal values around 0, one spread for each series; the last one begins late."""
+    """Windows of independent normal values around 0.
+
+    Each series has its own standard deviation; the last one starts late.
+    """
     rng = np.random.default_rng(4)
     values = np.concatenate(
         [size * rng.normal(size=count) for size, count in zip(sizes, rows, strict=True)]
@@ -142,15 +146,15 @@ def test_calm_and_wild_series_are_covered_at_the_level(scope):
     np.testing.assert_allclose(
         intervals.scales[:2, 0], np.sqrt(2 / np.pi) * np.array([1.0, 20.0]), rtol=0.05
     )
-    # Of the third series there is no training window: it takes the mean of all.
+    # The third series has no training window: it gets the mean of all.
     assert (
         intervals.scales[2]
         == intervals.scales[3]
         == pytest.approx(intervals.scales[:2].mean(axis=0), rel=1e-3)
     )
     batch = windows.gather("test")
-    bounds = bounds_of(model, windows, batch, forecast_of(model, windows, batch), intervals)
-    truth = labels_of(windows, batch)
+    bounds = bounds_of(model, windows, batch, intervals)
+    truth = windows.labels(batch)
     sums = sum_coverage(truth, np.ones(truth.shape, bool), bounds, batch.series, 3)
     for record in coverage_content(sums, intervals, ["y"], ["a", "b", "c"])["intervals"]:
         found = {row["series"]: row["coverage"] for row in record["series"]}
@@ -164,21 +168,18 @@ def test_quantiles_pair_up_around_the_median_and_others_stay_alone():
     assert quantile_pairs([0.05, 0.1, 0.5, 0.9, 0.99]) == [(1, 3, 80.0)]
     assert quantile_pairs([0.5]) == []
     quantiles = np.arange(5.0).reshape(1, 1, 1, 5)
-    assert quantile_bounds(quantiles, [0.025, 0.1, 0.5, 0.9, 0.975]).ravel().tolist() == [
-        1,
-        3,
-        0,
-        4,
-    ]
+    lower, upper = quantile_bounds(quantiles, [0.025, 0.1, 0.5, 0.9, 0.975])
+    assert lower.ravel().tolist() == [1, 0]
+    assert upper.ravel().tolist() == [3, 4]
 
 
 def test_coverage_counts_observed_values_and_the_bounds_themselves():
     y = np.array([[[1.0], [5.0]], [[2.0], [9.0]], [[3.0], [7.0]]])
     mask = np.array([[[True], [True]], [[True], [False]], [[True], [True]]])
-    bounds = np.stack([np.full(y.shape, 1.0), np.full(y.shape, 3.0)])[None]
+    lower, upper = np.full((*y.shape, 1), 1.0), np.full((*y.shape, 1), 3.0)
     intervals = Intervals("split conformal", (80.0,), np.ones((1, 2, 1)), np.ones((2, 1)))
     halves = [
-        sum_coverage(y[rows], mask[rows], bounds[:, :, rows], np.array([0, 1, 1])[rows], 2)
+        sum_coverage(y[rows], mask[rows], (lower[rows], upper[rows]), np.array([0, 1, 1])[rows], 2)
         for rows in (slice(0, 1), slice(1, 3))
     ]
     content = coverage_content(halves[0] + halves[1], intervals, ["y"], ["a", "b"])
@@ -202,7 +203,10 @@ DAYS, LOOKBACK, HORIZON, WEEK = 364, 24, 6, 7 * 24
 
 @pytest.fixture(scope="module")
 def panel():
-    """Windows over a year of six stores without defects, log demand; weeks are dealt out to the splits at random."""
+    """Windows over a year of six stores without defects, log demand.
+
+    Weeks are assigned to the splits at random.
+    """
     table = stores(n_stores=6, days=DAYS, missing=0, blocks=0, outliers=0, jitter_s=0, duplicates=0)
     rows = len(table)
     values = np.log(table["demand"].to_numpy())[:, None]
@@ -237,9 +241,10 @@ def panel():
 
 
 def with_weeks(windows, seed):
-    """Half of the weeks to train, the others to validation and test; windows that would cross a border are left out.
+    """Half of the weeks to train, the others to validation and test.
 
-    A week of all stores goes to one split: stores share the weather.
+    Windows that would cross a border are left out. A week of all stores goes to one split: stores
+    share the weather.
     """
     week = np.random.default_rng(seed).permutation(np.arange(DAYS // 7) % 4)
     hour = windows.arrays.timestamps[windows.origins] // 3_600_000_000_000
@@ -251,7 +256,7 @@ def with_weeks(windows, seed):
     )
 
 
-# All that the coverage of a network's own quantiles depends on: dropout, for one, makes them too wide.
+# Everything that the coverage of a network's own quantiles depends on: dropout makes them too wide.
 NETWORK = {
     "type": "gru",
     "hidden": (24,),
@@ -289,7 +294,7 @@ def trained_on(windows, quantiles=()):
 
 
 def trained_on_nothing(windows, **changes):
-    """A network with the weights that a training begins with."""
+    """A network with the weights that a training starts with."""
     params = load_params(ROOT)
     config = replace(
         model_config(params, windows, {"statics_embedded": [], "features_embedded": []}),
@@ -304,12 +309,23 @@ def trained_on_nothing(windows, **changes):
 PARAMS = EvaluateParams(season=24, moving_average=6, interval_levels=LEVELS)
 
 
+def bounds_of(model, windows, batch, intervals):
+    """Lower and upper bounds of the windows of a batch."""
+    series = tuple(f"series {index}" for index in batch.series)
+    inputs = ModelInputs(
+        batch.X, batch.X_future, batch.X_static, batch.origin_time, series, batch.series
+    )
+    forecast = forecast_windows(model, inputs, windows.target_scaler, intervals, windows.step_ns)
+    assert forecast.levels == intervals.levels
+    return forecast.lower, forecast.upper
+
+
 def coverage_of(model, windows):
-    """Coverage of the test part, percent, at each level."""
+    """Coverage of the test split, percent, at each level."""
     intervals = calibrate(model, windows, PARAMS)
     batch = windows.gather("test")
-    bounds = bounds_of(model, windows, batch, forecast_of(model, windows, batch), intervals)
-    truth = labels_of(windows, batch)
+    bounds = bounds_of(model, windows, batch, intervals)
+    truth = windows.labels(batch)
     sums = sum_coverage(truth, np.ones(truth.shape, bool), bounds, batch.series, 6)
     content = coverage_content(sums, intervals, ["y"])
     return np.array([content["coverage_80"], content["coverage_95"]])
@@ -321,7 +337,7 @@ def test_conformal_intervals_cover_the_synthetic_panel_at_their_level(panel):
     held_out = np.flatnonzero(windows.split != 0)
     week = windows.arrays.timestamps[windows.origins[held_out]] // (WEEK * 3_600_000_000_000)
     found = []
-    # The promise is one about deals at random, so it is kept over deals, not for a lucky one.
+    # The guarantee is about random assignments of the weeks, so several are averaged.
     for seed in range(10):
         dealt = np.random.default_rng(seed).permutation(np.arange(DAYS // 7) % 2)
         split = windows.split.copy()

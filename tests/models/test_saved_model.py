@@ -171,7 +171,9 @@ def test_an_ensemble_predicts_the_mean_of_its_members_and_their_spread():
     alone = np.stack([SavedModel(CONFIG, "m", "p", weights).predict(x) for weights in members])
     ensemble = SavedModel(config, "m", "p", stacked)
     np.testing.assert_allclose(ensemble.predict(x), alone.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(ensemble.predict_ensemble_std(x), alone.std(axis=0), atol=1e-6)
+    outputs = ensemble.outputs(x)
+    np.testing.assert_array_equal(outputs.point[:, :, 0], ensemble.predict(x))
+    np.testing.assert_allclose(outputs.ensemble_std[:, :, 0], alone.std(axis=0), atol=1e-6)
 
 
 def test_a_quantile_network_predicts_its_median_and_sorted_quantiles():
@@ -181,4 +183,4 @@ def test_a_quantile_network_predicts_its_median_and_sorted_quantiles():
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
     raw = model.predict_members(x)[0].reshape(5, 2, 3)
     np.testing.assert_array_equal(model.predict(x), raw[..., 1])
-    np.testing.assert_array_equal(model.predict_quantiles(x), np.sort(raw, axis=-1))
+    np.testing.assert_array_equal(model.outputs(x).quantiles[:, :, 0], np.sort(raw, axis=-1))

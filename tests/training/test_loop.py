@@ -235,10 +235,8 @@ def test_quantile_forecasts_spread_around_the_median():
     )
     config = dataclasses.replace(config, normalization="none")
     batch = noise.gather("test")
-    forecast = SavedModel(config, "m", "p", train(config, noise, params).best).predict_quantiles(
-        batch.X
-    )
-    below = (batch.y[..., None] < forecast).mean(axis=(0, 1))
+    outputs = SavedModel(config, "m", "p", train(config, noise, params).best).outputs(batch.X)
+    below = (batch.y[..., None, None] < outputs.quantiles).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
 
 

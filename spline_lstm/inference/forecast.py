@@ -1,0 +1,210 @@
+"""`Forecast`: what a model predicts, in data units. All forecasts are made here.
+
+::
+
+    trained network   z-scores --scaler--> data units --+
+                                                        +--intervals--> Forecast
+    exported file                          data units --+
+
+Nothing here imports JAX: the command line and services make forecasts of exported files without it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from spline_lstm.inference.intervals import (
+    CONFORMAL,
+    QUANTILES,
+    Bound,
+    Intervals,
+    conformal_bounds,
+    quantile_bounds,
+)
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.outputs import Outputs, Quantiles, Values
+from spline_lstm.windows.scaling import Scaler
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """Windows as a model reads them.
+
+    Attributes
+    ----------
+    X : [windows, lookback, F_total] float32, z-scores
+    X_future : [windows, horizon, F_future] float32, z-scores
+    X_static : [windows, n_static] int32: ids, 0: unknown
+    origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
+    series : tuple of str
+        Name of the series of each window.
+    scaler_rows : [windows] int64
+        Position of the series in preprocessor.json, and so its row in a per-series scaler and in
+        the scales of the intervals; -1 for a series that training did not see.
+    """
+
+    X: Float[np.ndarray, "windows lookback features"]
+    X_future: Float[np.ndarray, "windows horizon future"]
+    X_static: Int[np.ndarray, "windows statics"]
+    origin_time: Int[np.ndarray, " windows"]
+    series: tuple[str, ...]
+    scaler_rows: Int[np.ndarray, " windows"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a model predicts for windows, data units.
+
+    Attributes
+    ----------
+    point : [windows, horizon, targets]
+    lower, upper : [windows, horizon, targets, levels]
+        Bounds of the prediction intervals; no levels if there are no intervals.
+    levels : tuple of float
+        Levels of the intervals, percent, increasing.
+    quantiles : [windows, horizon, targets, quantiles]
+        Of a quantile network, increasing; None for other models.
+    ensemble_std : [windows, horizon, targets]
+        Standard deviation of the members of an ensemble; None for a single network.
+    timestamps : [windows, horizon] int64, ns since 1970 UTC
+    series : tuple of str
+        Name of the series of each window.
+    targets : tuple of str
+    """
+
+    point: Values
+    lower: Bound
+    upper: Bound
+    levels: tuple[float, ...]
+    quantiles: Quantiles | None
+    ensemble_std: Values | None
+    timestamps: Int[np.ndarray, "windows horizon"]
+    series: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+class Network(Protocol):
+    """A trained network, such as `spline_lstm.models.saved_model.SavedModel`."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """Architecture and shapes."""
+        ...
+
+    def outputs(
+        self, X: np.ndarray, X_future: np.ndarray | None = None, X_static: np.ndarray | None = None
+    ) -> Outputs:
+        """Outputs in z-scores."""
+        ...
+
+
+class NetworkInputs(Protocol):
+    """Arrays that a network reads: `ModelInputs`, or `spline_lstm.windows.windows.Batch`."""
+
+    @property
+    def X(self) -> np.ndarray:  # noqa: N802
+        """[windows, lookback, F_total] float32, z-scores."""
+        ...
+
+    @property
+    def X_future(self) -> np.ndarray:  # noqa: N802
+        """[windows, horizon, F_future] float32, z-scores."""
+        ...
+
+    @property
+    def X_static(self) -> np.ndarray:  # noqa: N802
+        """[windows, n_static] int32, ids."""
+        ...
+
+
+def forecast_windows(
+    model: Network,
+    inputs: ModelInputs,
+    target_scaler: Scaler,
+    intervals: Intervals | None,
+    step_ns: int,
+) -> Forecast:
+    """The forecast of a trained network, float64.
+
+    Parameters
+    ----------
+    model : Network
+    inputs : ModelInputs
+    target_scaler : Scaler
+        Of the targets.
+    intervals : Intervals
+        None: a forecast without bounds.
+    step_ns : int
+        Step of the grid.
+    """
+    config = model.config
+    outputs = data_unit_outputs(model, inputs, target_scaler, inputs.scaler_rows)
+    return make_forecast(outputs, inputs, intervals, config.quantiles, config.targets, step_ns)
+
+
+def data_unit_outputs(
+    model: Network,
+    inputs: NetworkInputs,
+    target_scaler: Scaler,
+    scaler_rows: Int[np.ndarray, " windows"],
+) -> Outputs:
+    """Outputs of a trained network in data units, float64; see `ModelInputs` for `scaler_rows`."""
+    config = model.config
+    scores = model.outputs(
+        inputs.X,
+        inputs.X_future if config.future_features else None,
+        inputs.X_static if config.static_sizes else None,
+    )
+
+    def data_units(values: Values) -> Values:
+        return target_scaler.inverse(values.astype(np.float64), scaler_rows)
+
+    quantiles, std = scores.quantiles, scores.ensemble_std
+    if quantiles is not None:
+        by_level = [data_units(level) for level in np.moveaxis(quantiles, -1, 0)]
+        quantiles = np.stack(by_level, axis=-1)
+    if std is not None:
+        # A difference has no center: only the scale of the z-scores counts.
+        std = data_units(std) - data_units(np.zeros_like(std))
+    return Outputs(data_units(scores.point), quantiles, std)
+
+
+def make_forecast(
+    outputs: Outputs,
+    inputs: ModelInputs,
+    intervals: Intervals | None,
+    quantile_levels: tuple[float, ...],
+    targets: tuple[str, ...],
+    step_ns: int,
+) -> Forecast:
+    """The forecast of outputs in data units; its arrays have the dtype of `outputs.point`."""
+    levels, (lower, upper) = _bounds(outputs, inputs.scaler_rows, intervals, quantile_levels)
+    point = outputs.point
+    return Forecast(
+        point=point,
+        lower=lower.astype(point.dtype, copy=False),
+        upper=upper.astype(point.dtype, copy=False),
+        levels=levels,
+        quantiles=outputs.quantiles,
+        ensemble_std=outputs.ensemble_std,
+        timestamps=inputs.origin_time[:, None] + step_ns * np.arange(point.shape[1]),
+        series=inputs.series,
+        targets=targets,
+    )
+
+
+def _bounds(
+    outputs: Outputs,
+    scaler_rows: Int[np.ndarray, " windows"],
+    intervals: Intervals | None,
+    quantile_levels: tuple[float, ...],
+) -> tuple[tuple[float, ...], tuple[Bound, Bound]]:
+    """Levels in percent, and lower and upper bounds of each."""
+    if intervals is not None and intervals.method == CONFORMAL:
+        return intervals.levels, conformal_bounds(outputs.point, intervals, scaler_rows)
+    if intervals is not None and intervals.method == QUANTILES and outputs.quantiles is not None:
+        return intervals.levels, quantile_bounds(outputs.quantiles, quantile_levels)
+    empty = np.empty((*outputs.point.shape, 0))
+    return (), (empty, empty)
