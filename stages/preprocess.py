@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spline_lstm.core.artifacts import write_json, write_metrics
+from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
@@ -41,20 +41,20 @@ def main(folder: Path) -> str:
         write_metrics(report, error.quality)
         raise
     result.arrays.save(folder / "data/processed/processed.npz")
-    write_json(folder / "models/preprocessor.json", result.preprocessor)
+    result.preprocessor.save(folder / "models/preprocessor.json")
     draw(folder / "plots", table, result)
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
-        f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}; "
+        f"out, {filled} cells filled, features {', '.join(result.preprocessor.features)}; "
         f"{len(result.quality['warnings'])} warnings in metrics/data.json"
     )
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
     """Write spline, missing and splits: pictures, and the tables that DVC draws."""
-    gaps = worst_gaps(result.arrays, result.fitted.scaler, table.series_names)
+    gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
     missing = missing_table(table, result.arrays)
     for name, content in (("spline", spline_table(gaps)), ("missing", missing)):
         write_plot_table(folder / f"{name}.csv", content)

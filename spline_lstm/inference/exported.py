@@ -13,7 +13,8 @@ from spline_lstm.export.metadata import read_metadata
 from spline_lstm.export.sessions import Session, open_session
 from spline_lstm.inference.frames import bounds_of, forecast_table, load_intervals
 from spline_lstm.inference.inputs import ServingInputs, serving_inputs
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.inference.reading import future_frame, history_frame
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -56,10 +57,10 @@ def forecast_raw(
     check_together(metadata, behind, model, preprocessor)
     inputs = serving_inputs(
         behind,
-        behind.history_frame(history, where),
+        history_frame(behind, history, where),
         lookback=metadata["lookback"],
         horizon=metadata["horizon"],
-        future=None if future is None else behind.future_frame(future, where_future),
+        future=None if future is None else future_frame(behind, future, where_future),
         where=where,
         where_future=where_future,
     )
@@ -100,7 +101,7 @@ def ask(
     session: Session, metadata: Mapping[str, Any], inputs: ServingInputs, preprocessor: Preprocessor
 ) -> dict[str, np.ndarray]:
     """The outputs of an exported file, by name; it takes data units and scales them by itself."""
-    scaler, rows = preprocessor.fitted.scaler, inputs.scaler_rows
+    scaler, rows = preprocessor.scaler, inputs.scaler_rows
     given = {
         HISTORY: _data_units(scaler, inputs.X, rows),
         FUTURE: _data_units(scaler.columns(preprocessor.future_indices), inputs.X_future, rows),

@@ -21,14 +21,15 @@ from spline_lstm.inference.frames import bounds_of, forecast_table, load_interva
 from spline_lstm.inference.history import check_saved, read_history, write_history
 from spline_lstm.inference.inputs import ServingInputs, serving_inputs
 from spline_lstm.inference.intervals import QUANTILES, Intervals
+from spline_lstm.inference.reading import future_frame, history_frame, read_rows
 from spline_lstm.inference.sklearn_api import check_type, not_fitted, tags
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
-from spline_lstm.series.layout import lay_out
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.series.grid import lay_out
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.training.fit import fit_table
 from spline_lstm.training.loop import Epoch
+from spline_lstm.windows.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -199,10 +200,10 @@ class Forecaster:
             on_epoch=history.append,
         )
         self.schema_, self.params_, self.training_ = schema, params, history
-        self.preprocessor_ = Preprocessor.from_json(fit.preprocessed.preprocessor)
+        self.preprocessor_ = fit.preprocessed.preprocessor
         self.model_, self.intervals_ = fit.model, calibrate(fit.model, fit.windows, params.evaluate)
-        self._content, self._last = fit.preprocessed.preprocessor, fit.trained.last
-        self._history = self.preprocessor_.history_frame(frame, "frame")
+        self._last = fit.trained.last
+        self._history = history_frame(self.preprocessor_, frame, "frame")
         return self
 
     def predict(
@@ -235,8 +236,8 @@ class Forecaster:
         for name, value in (("history", history), ("future", future)):
             if value is not None:
                 check_type(value, f"predict, {name}")
-        rows = self.history_ if history is None else behind.history_frame(history, "history")
-        ahead = None if future is None else behind.future_frame(future, "future")
+        rows = self.history_ if history is None else history_frame(behind, history, "history")
+        ahead = None if future is None else future_frame(behind, future, "future")
         inputs = serving_inputs(
             behind, rows, lookback=config.lookback, horizon=config.horizon, future=ahead
         )
@@ -270,11 +271,11 @@ class Forecaster:
         """
         behind = self._fitted()
         check_type(frame, "update")
-        new = behind.history_frame(frame, "frame")
+        new = history_frame(behind, frame, "frame")
         joined = pd.concat([self.history_, new], ignore_index=True)
         # Alone first: then a message counts the rows that the caller can see.
-        behind.read(new, "frame")
-        behind.read(joined, "history with the rows of frame")
+        read_rows(behind, new, "frame")
+        read_rows(behind, joined, "history with the rows of frame")
         self._history = joined
         return self
 
@@ -296,7 +297,7 @@ class Forecaster:
             Write the history, too; without it `predict` needs one after `load`.
         """
         folder, rows = Path(folder), self.history_ if history else None
-        write_json(folder / "models/preprocessor.json", self._content)
+        self.preprocessor_.save(folder / "models/preprocessor.json")
         run_id = save_model(
             folder,
             self.model_.config,
@@ -332,8 +333,7 @@ class Forecaster:
         if params is not None:
             configure_threads(params.train.threads)
         model = load_model(folder)
-        path = folder / "models/preprocessor.json"
-        preprocessor = Preprocessor.load(path)
+        preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
         forecaster = cls(schema=preprocessor.schema, params=params)
         forecaster.schema_, forecaster.params_, forecaster.training_ = (
             preprocessor.schema,
@@ -342,7 +342,6 @@ class Forecaster:
         )
         forecaster.preprocessor_, forecaster.model_ = preprocessor, model
         forecaster.intervals_ = load_intervals(folder / "models/intervals.json", model.run_id)
-        forecaster._content = json.loads(path.read_text(encoding="utf-8"))
         forecaster._last = load_last_weights(folder)
         forecaster._history = folder
         return forecaster

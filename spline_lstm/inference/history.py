@@ -9,7 +9,8 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.inference.reading import history_frame
+from spline_lstm.windows.preprocessor import Preprocessor
 
 MODEL = Path("models/rnn/model.json")
 HISTORY = Path("data/history.parquet")
@@ -26,11 +27,11 @@ def check_saved(folder: Path) -> None:
 
 
 def read_history(folder: Path, behind: Preprocessor) -> pd.DataFrame:
-    """The history in a folder, as `Preprocessor.history_frame` gives it; ArtifactError where there is none."""
+    """The history in a folder, as `history_frame` gives it; ArtifactError where there is none."""
     if (folder / HISTORY).is_file():
-        return behind.history_frame(pd.read_parquet(folder / HISTORY), str(folder / HISTORY))
+        return history_frame(behind, pd.read_parquet(folder / HISTORY), str(folder / HISTORY))
     if (folder / RAW).is_file():
-        return behind.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
+        return history_frame(behind, (folder / RAW).read_bytes(), str(folder / RAW))
     raise ArtifactError(f"{folder} holds no history ({HISTORY} or {RAW}); give predict a history")
 
 

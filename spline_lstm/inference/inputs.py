@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.core.iso_timestamp import iso_timestamp
-from spline_lstm.series.build import build
-from spline_lstm.series.grid import gap_length, on_grid
-from spline_lstm.series.layout import Layout, lay_out
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.inference.reading import check_future, read_rows
+from spline_lstm.series.apply import apply, layout_of
+from spline_lstm.series.grid import Layout, gap_length, on_grid
 from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs
 
 # Policies of the schema by which an empty cell says something, so that it is no gap in what is known.
@@ -69,14 +69,14 @@ def serving_inputs(
     preprocessor : Preprocessor
         Of the model; nothing is fitted again.
     history : DataFrame
-        Raw rows, out of `Preprocessor.history_frame`. All there is of a series gives the
+        Raw rows, out of `history_frame`. All there is of a series gives the
         window of the pipeline in every bit; seasonal fills, smoothing and the outlier rule look far back, the
         rest needs the lookback and the gap that may lie before it.
     lookback, horizon : int
         Rows, as the model has them.
     future : DataFrame
         Timestamps, series keys and the columns that are known in advance, from the origin to the end of the horizon, out
-        of `Preprocessor.future_frame`; rows before the origin are not looked at.
+        of `future_frame`; rows before the origin are not looked at.
     where, where_future : str
         Names of the history and of `future` in messages.
 
@@ -89,22 +89,20 @@ def serving_inputs(
     TooLittleDataError
         The history of a series is shorter than the lookback, or has a gap beyond `preprocess.max_gap` in it.
     """
-    past = preprocessor.read(history, where)
+    past = read_rows(preprocessor, history, where)
     origins = _origins(past, preprocessor)
     table = past
     if future is not None:
         to_come = _to_come(past, origins, future, preprocessor)
         # Alone first: then a message names their own rows. Without rows there is nothing to check.
         if len(to_come):
-            preprocessor.check_future(to_come, where_future)
-        table = preprocessor.read(
-            pd.concat([history, to_come]), f"{where} with the rows of {where_future}"
-        )
+            check_future(preprocessor, to_come, where_future)
+        joined = pd.concat([history, to_come])
+        table = read_rows(preprocessor, joined, f"{where} with the rows of {where_future}")
     step, params = preprocessor.frequency_ns, preprocessor.params
     until = int(origins.max()) + horizon * step
-    layout = lay_out(table, step, params.snap, anchor=preprocessor.fitted.anchor_ns, until=until)
-    built = build(table, preprocessor.schema, params, layout=layout, fitted=preprocessor.fitted)
-    arrays = built.arrays
+    layout = layout_of(table, preprocessor, until)
+    arrays = apply(table, preprocessor, layout=layout).arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
         raise DataContractError(
             f"{where} gives other features than preprocessor.json; use the files of one run"
@@ -127,7 +125,7 @@ def serving_inputs(
 
 def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " series"]:
     """Instant of the first grid row after the last timestamp of each series."""
-    anchor, step = preprocessor.fitted.anchor_ns, preprocessor.frequency_ns
+    anchor, step = preprocessor.anchor_ns, preprocessor.frequency_ns
     last = table.timestamps[table.series_offsets[1:] - 1]
     return anchor + ((last - anchor) // step + 1) * step
 

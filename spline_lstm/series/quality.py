@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.series.drift import drift_report, warnings_of
-from spline_lstm.series.grid import Column
-from spline_lstm.series.layout import Layout
+from spline_lstm.series.grid import Column, Layout
 from spline_lstm.tables.contract import Violation, raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays

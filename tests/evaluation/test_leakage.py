@@ -15,8 +15,14 @@ from spline_lstm.core.params import (
     WindowParams,
 )
 from spline_lstm.core.schema import parse_schema
-from spline_lstm.evaluation.leakage import CHANGES, audit, compare, perturb, rebuilder
-from spline_lstm.series.build import build
+from spline_lstm.evaluation.leakage import (
+    CHANGES,
+    audit,
+    build,
+    compare,
+    perturb,
+    rebuilder,
+)
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.synthetic import stores
 
@@ -105,7 +111,7 @@ def test_no_window_changes_with_any_method(changes):
 
 def test_a_planted_two_sided_smoother_is_caught():
     table, params = panel(), preprocess_params()
-    built = build(table, SCHEMA, params)
+    preprocessor, _ = build(table, SCHEMA, params)
 
     def leaky(changed):
         values = changed.values.copy()
@@ -113,10 +119,10 @@ def test_a_planted_two_sided_smoother_is_caught():
         values[:-1, 0] = np.where(np.isnan(pairs), values[:-1, 0], pairs)
         return dataclasses.replace(changed, values=values)
 
-    honest = rebuilder(SCHEMA, params, built.fitted)
-    reference = build(leaky(table), SCHEMA, params)
+    honest = rebuilder(preprocessor)
+    reference, arrays = build(leaky(table), SCHEMA, params)
     with np.errstate(invalid="ignore"):
-        result = compare(table, SCHEMA, reference.arrays, reference.fitted, WINDOW,
+        result = compare(table, arrays, reference, WINDOW,
                          lambda changed, split, until: honest(leaky(changed), split, until), 6, 0)  # fmt: skip
     caught = {
         difference.split for difference in result.differences if "demand" in difference.features
@@ -126,13 +132,13 @@ def test_a_planted_two_sided_smoother_is_caught():
 
 def test_a_scaler_fitted_on_everything_is_caught():
     table, params = panel(), preprocess_params(scaler_scope="global")
-    built = build(table, SCHEMA, params)
+    preprocessor, arrays = build(table, SCHEMA, params)
     end = int(table.timestamps.max()) + 1
 
     def leaky(changed, split, until):
-        return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until).arrays
+        return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until)[1]
 
-    result = compare(table, SCHEMA, built.arrays, built.fitted, WINDOW, leaky, 4, 0)
+    result = compare(table, arrays, preprocessor, WINDOW, leaky, 4, 0)
     assert {difference.split for difference in result.differences} == {
         "train",
         "validation",
@@ -145,13 +151,14 @@ def test_validation_and_test_change_no_training_window_or_constant():
         panel(),
         preprocess_params(smoothing=SmoothingParams(method="replace", strength=None)),
     )
-    built = build(table, SCHEMA, params)
-    begin = int(built.fitted.split_instants[0])
+    preprocessor, _ = build(table, SCHEMA, params)
+    instants = preprocessor.split_instants
+    begin = int(instants[0])
     known = np.zeros(len(table.columns), dtype=bool)
     for change in CHANGES:
         changed = perturb(table, begin, change, known, np.random.default_rng(1))
-        other = build(changed, SCHEMA, params, instants=built.fitted.split_instants, until=begin)
-        assert other.fitted.to_json() == built.fitted.to_json()
+        other, _ = build(changed, SCHEMA, params, instants=instants, until=begin)
+        assert other.to_json() == preprocessor.to_json()
 
 
 def test_every_change_touches_nothing_before_the_instant_and_everything_after():

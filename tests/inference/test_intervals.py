@@ -24,15 +24,15 @@ from spline_lstm.inference.intervals import (
     quantile_pairs,
     sum_coverage,
 )
+from spline_lstm.models.config import model_config
 from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.tables.synthetic import stores
-from spline_lstm.models.config import model_config
 from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.builders import HOUR, ROOT, make_window_params
+from tests.builders import HOUR, ROOT, make_preprocessor, make_window_params
 
 LEVELS = (80.0, 95.0)
 
@@ -284,7 +284,7 @@ def trained_on(windows, quantiles=()):
     loss = "quantile" if quantiles else "mse"
     optimisation = params.train.model_copy(update={**OPTIMISATION, "loss": loss})
     params = params.model_copy(update={"model": model, "train": optimisation})
-    config = model_config(params, windows, {"statics_embedded": [], "features_embedded": []})
+    config = model_config(params, windows, make_preprocessor())
     return SavedModel(config, "r", "p", train(config, windows, optimisation).best)
 
 
@@ -292,7 +292,7 @@ def trained_on_nothing(windows, **changes):
     """A network with the weights that a training begins with."""
     params = load_params(ROOT)
     config = replace(
-        model_config(params, windows, {"statics_embedded": [], "features_embedded": []}),
+        model_config(params, windows, make_preprocessor()),
         hidden=(3,),
         **changes,
     )

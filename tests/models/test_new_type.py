@@ -13,7 +13,7 @@ from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.space import cost
 from stages import backtest, evaluate, export, ingest, preprocess, train_flax_rnn, window
-from tests.conftest import ROOT
+from tests.builders import ROOT
 from tests.experiments.examples import make_record
 from tests.models.toy import ENTRY
 from tests.small_pipeline import SCHEMA, VALUES, table

@@ -23,7 +23,7 @@ from spline_lstm.tuning.search import (
     without_test,
 )
 from spline_lstm.windows.windows import SPLITS, Windows
-from tests.builders import ROOT, identity_scaler, make_arrays
+from tests.builders import ROOT, identity_scaler, make_arrays, make_preprocessor
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
 AS_THEY_ARE = Choice(
@@ -88,7 +88,7 @@ def make_problem(seed=0, **data) -> Problem:
         params,
         Entry(defaults=AS_THEY_ARE, ranges=ranges),
         without_test(make_windows(**data)),
-        {"statics_embedded": [], "features_embedded": []},
+        make_preprocessor(),
     )
 
 
