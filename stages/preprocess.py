@@ -1,6 +1,8 @@
 """Stage preprocess: the raw table to regular as-of arrays, fills, covariates and scaling."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import DataContractError
@@ -46,10 +48,18 @@ def main(folder: Path) -> str:
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
-        f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
-        f"out, {filled} cells filled, features {', '.join(result.preprocessor.features)}; "
-        f"{len(result.quality['warnings'])} warnings in metrics/data.json"
+        f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of "
+        f"{params.preprocess.frequency} out, {filled} cells filled, features "
+        f"{', '.join(result.preprocessor.features)}; "
+        f"{warning_lines(result.quality)}"
     )
+
+
+def warning_lines(quality: Mapping[str, Any]) -> str:
+    """Number of the warnings, and a line for each kind of them."""
+    count, kinds = len(quality["warnings"]), quality["warning_summary"]
+    lines = "".join(f"\nWARNING: {text}" for text in kinds)
+    return f"{count} warning{'s' * (count != 1)} in metrics/data.json{lines}"
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
