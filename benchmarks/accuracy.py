@@ -42,7 +42,7 @@ def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:
         csv.read_bytes(), schema, where=str(csv), sort=data.sort, duplicates=data.duplicates
     )
     result = preprocess(table, schema, params.preprocess, where=str(csv))
-    windows = make_windows(result.arrays, result.fitted.scaler, params.window)
+    windows = make_windows(result.arrays, result.preprocessor.scaler, params.window)
     return windows, model_config(params, windows, result.preprocessor)
 
 

@@ -52,7 +52,7 @@ pictures = Path(tempfile.mkdtemp())
 # inside the gap may know. On an orange ground the gap is longer than `max_gap` and stays missing.
 
 # %%
-plot_spline(pictures / "spline.png", worst_gaps(result.arrays, result.fitted.scaler, table.series_names))
+plot_spline(pictures / "spline.png", worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names))
 Image(pictures / "spline.png")
 
 # %% [markdown]
@@ -61,7 +61,7 @@ Image(pictures / "spline.png")
 # %%
 arrays = result.arrays
 target = int(arrays.target_indices[0])
-scaler = result.fitted.scaler.columns(arrays.target_indices)
+scaler = result.preprocessor.scaler.columns(arrays.target_indices)
 filled = scaler.inverse(arrays.scaled[:, arrays.target_indices].astype(np.float64), arrays.row_series)
 seen = arrays.observed[:, 0]
 untouched = params.preprocess.smoothing.method != "replace" and params.preprocess.outliers.method != "replace"
@@ -111,7 +111,7 @@ def errors_of(method: str, length: int) -> np.ndarray:
     )
     kept = seen & ~found.arrays.observed[:, 0] & ~np.isnan(found.arrays.scaled[:, target])
     scores = (found.arrays.causal if method == "hold" else found.arrays.scaled)[:, arrays.target_indices]
-    back = found.fitted.scaler.columns(arrays.target_indices).inverse(scores.astype(np.float64), arrays.row_series)
+    back = found.preprocessor.scaler.columns(arrays.target_indices).inverse(scores.astype(np.float64), arrays.row_series)
     return (back[kept, 0] - arrays.raw_target[kept, 0]) / np.nanstd(arrays.raw_target[:, 0])
 
 

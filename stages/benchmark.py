@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from spline_lstm.core.artifacts import read_preprocessor, write_metrics
+from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import ArtifactError, GateError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.stage import run_stage
@@ -12,25 +10,26 @@ from spline_lstm.export.formats import exported_files
 from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.export.golden import load_golden
 from spline_lstm.export.sessions import read_metadata
+from spline_lstm.windows.preprocessor import Preprocessor
 
 
 def main(folder: Path) -> str:
     """Write metrics/latency.json, whatever the verdict; then end with GateError unless every file passed."""
     params, files = load_params(folder), exported_files(load_params(folder).export.variants)
     golden = load_golden(folder / "data/golden.npz")
-    preprocessor_run_id, target_scale = read_target_scale(folder / "models/preprocessor.json")
+    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
     reports = {
         key: measure_file(
             folder / "models/edge" / name,
             golden,
-            target_scale,
+            preprocessor.target_scaler.scale,
             params.benchmark,
             quantized=variant is not None,
         )
         for key, (name, variant) in files.items()
     }
     for report in reports.values():
-        check_origin(report, preprocessor_run_id)
+        check_origin(report, preprocessor.run_id)
     failures = [failure for report in reports.values() for failure in report.failures]
     write_metrics(
         folder / "metrics/latency.json",
@@ -52,16 +51,6 @@ def main(folder: Path) -> str:
         for report in reports.values()
     )
     return f"{len(golden.history)} golden windows; {'; '.join(passed)}"
-
-
-def read_target_scale(path: Path) -> tuple[str, np.ndarray]:
-    """Run id of the preprocessor, and data units per z-score of each target."""
-    preprocessor = read_preprocessor(path)
-    try:
-        scale = np.array(preprocessor["scaler"]["scale"], np.float64)
-        return preprocessor["run_id"], scale[preprocessor["target_indices"]]
-    except KeyError as error:
-        raise ArtifactError(f"{path} lacks {error}; run `dvc repro`") from None
 
 
 def check_origin(report: FileReport, preprocessor_run_id: str) -> None:

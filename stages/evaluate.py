@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spline_lstm.core.artifacts import read_preprocessor, write_arrays, write_json, write_metrics
+from spline_lstm.core.artifacts import write_arrays, write_json, write_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.assess import assess, evaluation_content
@@ -13,6 +13,7 @@ from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import load_model
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
 
@@ -22,7 +23,7 @@ def main(folder: Path) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     model, windows = load_model(folder), load_windows(folder)
-    series = tuple(read_preprocessor(folder / "models/preprocessor.json")["series"])
+    series = Preprocessor.load(folder / "models/preprocessor.json").series
     intervals = calibrate(model, windows, params.evaluate)
     result = assess(
         model,

@@ -1,8 +1,10 @@
 """Stage preprocess: the raw table to regular as-of arrays, fills, covariates and scaling."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from spline_lstm.core.artifacts import write_json, write_metrics
+from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
@@ -41,20 +43,28 @@ def main(folder: Path) -> str:
         write_metrics(report, error.quality)
         raise
     result.arrays.save(folder / "data/processed/processed.npz")
-    write_json(folder / "models/preprocessor.json", result.preprocessor)
+    result.preprocessor.save(folder / "models/preprocessor.json")
     draw(folder / "plots", table, result)
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
-        f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
-        f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}; "
-        f"{len(result.quality['warnings'])} warnings in metrics/data.json"
+        f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of "
+        f"{params.preprocess.frequency} out, {filled} cells filled, features "
+        f"{', '.join(result.preprocessor.features)}; "
+        f"{warning_lines(result.quality)}"
     )
+
+
+def warning_lines(quality: Mapping[str, Any]) -> str:
+    """Number of the warnings, and a line for each kind of them."""
+    count, kinds = len(quality["warnings"]), quality["warning_summary"]
+    lines = "".join(f"\nWARNING: {text}" for text in kinds)
+    return f"{count} warning{'s' * (count != 1)} in metrics/data.json{lines}"
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
     """Write spline, missing and splits: pictures, and the tables that DVC draws."""
-    gaps = worst_gaps(result.arrays, result.fitted.scaler, table.series_names)
+    gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
     missing = missing_table(table, result.arrays)
     for name, content in (("spline", spline_table(gaps)), ("missing", missing)):
         write_plot_table(folder / f"{name}.csv", content)

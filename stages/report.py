@@ -24,7 +24,8 @@ def main(folder: Path) -> str:
     write_text(folder / "plots/report.html", to_html(report))
     write_text(folder / "plots/report.md", to_markdown(report))
     warnings = "".join(f"\nWARNING: {text}" for text in report.warnings)
-    return f"plots/report.html and report.md: {report.verdict}; {len(report.warnings)} warnings{warnings}"
+    count = f"{len(report.warnings)} warning{'s' * (len(report.warnings) != 1)}"
+    return f"plots/report.html and report.md: {report.verdict}; {count}{warnings}"
 
 
 def measured(folder: Path) -> Measured:

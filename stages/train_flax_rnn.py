@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spline_lstm.core.artifacts import read_preprocessor, write_metrics, write_text
+from spline_lstm.core.artifacts import write_metrics, write_text
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.stage import run_stage
 from spline_lstm.models.config import model_config
@@ -10,6 +10,7 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, training_curve
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
 MODEL = ("best.safetensors", "last.safetensors", "model.json")
@@ -30,7 +31,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = load_windows(folder)
-    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
+    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
     config = model_config(params, windows, preprocessor)
     checkpoint = checkpoint_of_run(folder, params.train, config)
     if resume:
@@ -55,7 +56,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
         config,
         best=trained.best,
         last=trained.last,
-        preprocessor_run_id=preprocessor["run_id"],
+        preprocessor_run_id=preprocessor.run_id,
     )
     write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
     write_metrics(folder / "metrics/train_time.json", clock.times())

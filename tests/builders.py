@@ -10,6 +10,7 @@ from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingP
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows
 
@@ -117,6 +118,31 @@ def make_arrays(
 def identity_scaler(features: int) -> Scaler:
     """z = x."""
     return Scaler("none", np.zeros(features), np.ones(features))
+
+
+def make_preprocessor(**changes) -> Preprocessor:
+    """Of one target y that is not scaled, without covariates, and `changes`."""
+    values = {
+        "table_schema": make_schema(),
+        "params": make_preprocess_params(),
+        "columns": ("y",),
+        "features": ("y",),
+        "target_indices": np.array([0], dtype=np.int32),
+        "future_indices": np.array([], dtype=np.int32),
+        "anchor_ns": START,
+        "split_instants": START + HOUR * np.array([70, 85]),
+        "series": ("",),
+        "seasons": {},
+        "strengths": {},
+        "categories": {},
+        "statics": {},
+        "scaler": identity_scaler(1),
+        "neutral": (0.0,),
+        "sort": False,
+        "duplicates": "error",
+        **changes,
+    }
+    return Preprocessor(**values).identified()
 
 
 def make_all_windows(arrays: AsOfArrays, lookback: int = 5, horizon: int = 2) -> Windows:

@@ -11,9 +11,9 @@ import pytest
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SplitParams
 from spline_lstm.core.schema import json_schema, load_schema
-from spline_lstm.series.fitted import Fitted
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
 from tests.builders import (
     HOUR,
@@ -37,7 +37,7 @@ def test_thirty_rows_of_three_features_give_24_windows():
     )
     origins = find_origins(result.arrays, 5, 2)
     windows = Windows(
-        result.arrays, result.fitted.scaler, 5, 2, origins, np.zeros(len(origins), np.uint8)
+        result.arrays, result.preprocessor.scaler, 5, 2, origins, np.zeros(len(origins), np.uint8)
     )
     batch = windows.gather("train")
     assert batch.X.shape == (24, 5, 3)
@@ -59,7 +59,7 @@ def test_known_future_and_static_inputs_are_those_of_the_raw_table():
     table, params = panel(), preprocess_params()
     result = preprocess(table, SCHEMA, params, where="panel")
     windows = make_windows(
-        result.arrays, result.fitted.scaler, make_window_params(lookback=12, horizon=4)
+        result.arrays, result.preprocessor.scaler, make_window_params(lookback=12, horizon=4)
     )
     batch = windows.gather("test")
     assert windows.future_names == ("promo", "hour_sin", "is_holiday")
@@ -67,10 +67,10 @@ def test_known_future_and_static_inputs_are_those_of_the_raw_table():
     assert not np.isnan(batch.X_future).any()
     hour = (batch.origin_time[:, None] + HOUR * np.arange(4)) % (24 * HOUR) / (24 * HOUR)
     np.testing.assert_allclose(batch.X_future[:, :, 1], np.sin(2 * np.pi * hour), atol=1e-6)
-    regions = result.fitted.statics["region"]
+    regions = result.preprocessor.statics["region"]
     for series, ids in zip(batch.series, batch.X_static, strict=True):
         assert regions[ids[0] - 1] == table.statics["region"][series]
-    assert result.preprocessor["statics_embedded"] == [
+    assert result.preprocessor.to_json()["statics_embedded"] == [
         {"name": "region", "size": 3, "dim": 2},
         {"name": "store_id", "size": 4, "dim": 2},
     ]
@@ -80,7 +80,7 @@ def test_scaling_per_series_uses_the_training_rows_of_each_and_is_undone_exactly
     table = panel()
     params = preprocess_params(outliers=OutliersParams(method="off", window=24, threshold=5.0))
     result = preprocess(table, SCHEMA, params, where="panel")
-    arrays, scaler = result.arrays, result.fitted.scaler
+    arrays, scaler = result.arrays, result.preprocessor.scaler
     for series in range(3):
         rows = (arrays.row_series == series) & (arrays.timestamps < arrays.split_instants[0])
         assert scaler.center[series, 0] == pytest.approx(np.nanmean(arrays.raw_target[rows]))
@@ -92,9 +92,10 @@ def test_scaling_per_series_uses_the_training_rows_of_each_and_is_undone_exactly
 
 
 def test_what_was_fitted_survives_json():
-    fitted = preprocess(panel(), SCHEMA, preprocess_params(), where="panel").fitted
-    again = Fitted.from_json(json.loads(json.dumps(fitted.to_json())))
-    assert again.to_json() == fitted.to_json()
+    fitted = preprocess(panel(), SCHEMA, preprocess_params(), where="panel").preprocessor
+    content = json.loads(json.dumps(fitted.to_json()))
+    assert Preprocessor.from_json(content).to_json() == content
+    assert Preprocessor.from_json(content).identified().run_id == fitted.run_id
 
 
 def test_dates_split_every_series_at_the_same_instants():
@@ -121,7 +122,7 @@ def test_a_third_date_ends_the_test_part():
         START + 144 * HOUR,
         START + 175 * HOUR,
     ]
-    windows = make_windows(result.arrays, result.fitted.scaler, make_window_params(embargo=0))
+    windows = make_windows(result.arrays, result.preprocessor.scaler, make_window_params(embargo=0))
     labels = windows.splits["test"][:, None] + np.arange(windows.horizon)
     timestamps = result.arrays.timestamps[labels]
     # Two series, the horizon inside the part: all windows of its 31 rows and none behind them.
@@ -142,7 +143,7 @@ def test_rows_behind_the_test_part_change_nothing():
         for column in (values, shifted)
     ]
     assert made[0].quality["drift"] == made[1].quality["drift"]
-    assert made[0].fitted.to_json() == made[1].fitted.to_json()
+    assert made[0].preprocessor.to_json() == made[1].preprocessor.to_json()
 
 
 def test_every_broken_limit_is_reported():

@@ -1,6 +1,7 @@
 """Command audit-leakage: whether any window of the data at hand knows the future."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
@@ -12,9 +13,10 @@ from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_table import read_raw_table
 
 DESCRIPTION = """\
-Draw forecast origins at random, change all data at and after each of them, build the windows
-again and compare them bit by bit: a window that differs has seen the future. Ends with code 19 if
-there is one.
+Draw forecast origins, change all data at and after each of them, build the windows again and
+compare them bit by bit: a window that differs has seen the future. Half of the origins are drawn
+from rows that follow a filled gap or a replaced outlier, where a leak would show. Ends with code 19
+if a window differs.
 """
 EXAMPLES = """
 python -m spline_lstm audit-leakage --origins 20
@@ -25,8 +27,23 @@ python -m spline_lstm audit-leakage pipelines/stores --seed 1
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_folder(command)
-    command.add_argument("--origins", type=int, default=200, help="random origins per split")
-    command.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    command.add_argument(
+        "--origins", type=_at_least(1), default=200, metavar="N", help="origins per split"
+    )
+    command.add_argument(
+        "--seed", type=_at_least(0), default=0, metavar="N", help="seed of the draw"
+    )
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number of at least {minimum}"
+            )
+        return int(text)
+
+    return whole_number
 
 
 def run(arguments: argparse.Namespace) -> str:

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
-from spline_lstm.core.artifacts import read_preprocessor
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.experiments.freshness import check_fresh
@@ -16,6 +15,7 @@ from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
 DATABASE = Path(".cache/tuning/study.db")
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> str:
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
     problem = Problem(
-        params, entry, windows, read_preprocessor(folder / "models/preprocessor.json")
+        params, entry, windows, Preprocessor.load(folder / "models/preprocessor.json")
     )
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))

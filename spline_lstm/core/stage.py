@@ -36,7 +36,9 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
         summary = main(folder, **{flag.removeprefix("--"): True for flag in given})
     except SplineLstmError as error:
         sys.exit(report(error))
-    logger.info("%s: %s (%.1f s)", name, summary, time.perf_counter() - start)
+    first, newline, warnings = summary.partition("\n")
+    seconds = time.perf_counter() - start
+    logger.info("%s: %s (%.1f s)%s%s", name, first, seconds, newline, warnings)
 
 
 def _folder(arguments: list[str], flags: Sequence[str]) -> Path:

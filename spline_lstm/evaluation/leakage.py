@@ -1,14 +1,18 @@
-"""Does a window know the future? Change everything at and after its origin, build again, compare bit by bit.
+"""Does a window know the future? Change everything at and after its origin, build again, compare bits.
 
 A forecast at instant t may use what was observed before t. So the raw table is changed from t on
-(values, missing cells, rows deleted, timestamps moved, outliers), the arrays are built from it as in the
-pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates that
-are declared as known in advance are the one exception; the first kind of change leaves them alone
+(values, missing cells, rows deleted, timestamps moved, outliers), the arrays are built from it as in
+the pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates
+that are declared as known in the future are the one exception; the first kind of change keeps them
 and then compares them too.
 
-Windows of the validation and the test part are compared with constants (scaling, categories, seasons,
-smoothing) fitted again on the changed table: no change after the training part may reach them. Those of
-the training part use the constants of the whole training part, by design, so these are kept.
+A leak shows only if something after the origin matters for the window: a gap that is still open at
+the origin, or an outlier just before it. Half of the origins are drawn from such positions.
+
+Windows of the validation and the test split are compared with constants (scaling, categories,
+seasons, smoothing) fitted again on the changed table: no change after the training split may reach
+them. Those of the training split use the constants of the whole training split, by design, so these
+are kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +23,23 @@ from jaxtyping import Bool, Int
 
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.schema import Schema
-from spline_lstm.series.build import build
-from spline_lstm.series.fitted import Fitted
+from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.series.apply import (
+    apply,
+    column_values,
+    layout_of,
+    observed,
+    without_outliers,
+)
+from spline_lstm.series.fit import fit
+from spline_lstm.series.grid import lay_out
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import SPLITS, gather_future, gather_inputs, make_windows
 
-# What becomes of the rows at and after the origin. `values` keeps timestamps and columns known in advance.
+# What happens to the rows at and after the origin. `values` keeps timestamps and columns known in
+# the future.
 CHANGES = ("values", "deleted", "moved")
 OUTLIER = 1e6
 # Builds arrays from a changed table: (table, split, instant up to which the grid must reach).
@@ -74,39 +88,45 @@ def audit(
     table, schema, params, window
         As the stages take them.
     origins : int
-        Instants per split that are drawn at random; all series with a window there are compared.
+        Instants per split, see `draw_instants`; all series with a window there are compared.
     seed : int
         Seed of the draw and of the changes.
     """
-    built = build(table, schema, params)
-    return compare(
-        table,
-        schema,
-        built.arrays,
-        built.fitted,
-        window,
-        rebuilder(schema, params, built.fitted),
-        origins,
-        seed,
-    )
+    preprocessor, arrays = build(table, schema, params)
+    return compare(table, arrays, preprocessor, window, rebuilder(preprocessor), origins, seed)
 
 
-def rebuilder(schema: Schema, params: PreprocessParams, fitted: Fitted) -> Rebuild:
-    """How the pipeline builds arrays: constants are kept for the training part, and fitted again otherwise."""
+def build(
+    table: RawTable,
+    schema: Schema,
+    params: PreprocessParams,
+    *,
+    instants: Int[np.ndarray, " two_or_three"] | None = None,
+    until: int | None = None,
+) -> tuple[Preprocessor, AsOfArrays]:
+    """Fit the constants on a table and build its arrays; arguments as in `fit` and `lay_out`."""
+    layout = lay_out(table, parse_frequency(params.frequency), params.snap, until=until)
+    preprocessor = fit(table, schema, params, layout, instants=instants)
+    return preprocessor, apply(table, preprocessor, layout=layout).arrays
+
+
+def rebuilder(preprocessor: Preprocessor) -> Rebuild:
+    """How the pipeline builds arrays: constants are kept for training windows, else fitted again."""
+    schema, params = preprocessor.table_schema, preprocessor.params
 
     def rebuild(table: RawTable, split: str, until: int) -> AsOfArrays:
         if split == "train":
-            return build(table, schema, params, fitted=fitted, until=until).arrays
-        return build(table, schema, params, instants=fitted.split_instants, until=until).arrays
+            return apply(table, preprocessor, until=until).arrays
+        instants = preprocessor.split_instants
+        return build(table, schema, params, instants=instants, until=until)[1]
 
     return rebuild
 
 
 def compare(
     table: RawTable,
-    schema: Schema,
     arrays: AsOfArrays,
-    fitted: Fitted,
+    preprocessor: Preprocessor,
     window: WindowParams,
     rebuild: Rebuild,
     origins: int,
@@ -114,32 +134,65 @@ def compare(
 ) -> Audit:
     """Compare the windows of `arrays` with those that `rebuild` makes of changed tables."""
     rng = np.random.default_rng(seed)
-    windows = make_windows(arrays, fitted.scaler, window)
+    windows = make_windows(arrays, preprocessor.scaler, window)
+    exposed = exposed_rows(table, preprocessor)
     compared: dict[str, int] = dict.fromkeys(map(str, SPLITS), 0)
     differences: list[Difference] = []
-    known = np.array([_is_known_future(schema, name) for name in table.columns])
+    known = np.array([_is_known_future(preprocessor.table_schema, name) for name in table.columns])
     for split, rows in windows.splits.items():
-        instants = np.unique(arrays.timestamps[rows])
-        for number, instant in enumerate(rng.permutation(instants)[:origins]):
+        instants = draw_instants(arrays.timestamps[rows], exposed[rows], origins, rng)
+        for number, instant in enumerate(instants.tolist()):
             change = CHANGES[number % len(CHANGES)]
-            changed = perturb(table, int(instant), change, known, rng)
-            other = rebuild(changed, split, int(instant))
-            for row in rows[arrays.timestamps[rows] == instant]:
-                name = table.series_names[
-                    int(np.searchsorted(arrays.series_offsets, row, side="right")) - 1
-                ]
-                features = _differing(
-                    arrays,
-                    int(row),
-                    other,
-                    _row_of(other, changed, name, int(instant)),
-                    window,
-                    change,
-                )
+            changed = perturb(table, instant, change, known, rng)
+            other = rebuild(changed, split, instant)
+            for row in rows[arrays.timestamps[rows] == instant].tolist():
+                name = table.series_names[arrays.row_series[row]]
+                other_row = _row_of(other, changed, name, instant)
+                features = _differing(arrays, row, other, other_row, window, change)
                 compared[split] += 1
                 if features:
-                    differences.append(Difference(split, name, change, int(instant), features))
+                    differences.append(Difference(split, name, change, instant, features))
     return Audit(compared, tuple(differences))
+
+
+def exposed_rows(table: RawTable, preprocessor: Preprocessor) -> Bool[np.ndarray, " rows"]:
+    """Origins at which a leak of preprocessing can show.
+
+    The row before has a value that preprocessing made, a fill or the replacement of an outlier, in
+    a gap that is closed at or after the origin: whoever looks ahead gets another value there.
+    """
+    layout = layout_of(table, preprocessor)
+    exposed = np.zeros(layout.rows, dtype=bool)
+    schema, params = preprocessor.table_schema, preprocessor.params
+    for name in preprocessor.columns:
+        if not _is_known_future(schema, name):
+            values = column_values(table, name, preprocessor.categories)
+            _, cleaned = without_outliers(table, schema, params.outliers, name, values)
+            exposed |= np.isnan(observed(cleaned, layout))
+    # Of the row before; the first rows of a series are origins of no window.
+    return np.concatenate([[False], exposed[:-1]])
+
+
+def draw_instants(
+    timestamps: Int[np.ndarray, " windows"],
+    exposed: Bool[np.ndarray, " windows"],
+    count: int,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, " instants"]:
+    """Draw at most `count` instants: half of them with an exposed window if there are so many.
+
+    Parameters
+    ----------
+    timestamps : [windows] int64, ns
+        Origins of the windows of one split, of all series.
+    exposed : [windows] bool
+        See `exposed_rows`.
+    count : int
+    rng : numpy.random.Generator
+    """
+    chosen = rng.permutation(np.unique(timestamps[exposed]))[: count // 2]
+    others = np.setdiff1d(timestamps, chosen)
+    return np.concatenate([chosen, rng.permutation(others)[: count - len(chosen)]])
 
 
 def perturb(

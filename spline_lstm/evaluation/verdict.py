@@ -53,7 +53,7 @@ def cautions(
         *(text for part, words in PARTS.items() for text in _lost_parts(scores, part, *words)),
         *_coverage(scores.get("intervals", [])),
         *_bias(scores),
-        *(f"Data: {text}" for text in quality.get("warnings", [])),
+        *(f"Data: {text}" for text in quality.get("warning_summary", [])),
     ]
 
 

@@ -4,7 +4,7 @@ Also which models can be exported, and the shapes of the inputs and outputs of t
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from spline_lstm.core.artifacts import content_id, read_json, read_preprocessor
+from spline_lstm.core.artifacts import content_id, read_json
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.windows.preprocessor import Preprocessor
 
 # Options of a ModelConfig that are words, and the values that the exported graphs compute; see
 # `ModelType.exported` for the type of the model.
@@ -167,25 +168,22 @@ def load_spec(folder: Path) -> EdgeSpec:
         An option of the model or of its scaler has no exported form.
     """
     path, constants = Pipeline(folder).model, Pipeline(folder).preprocessor
-    content, preprocessor = read_json(path), read_preprocessor(constants)
+    content, preprocessor = read_json(path), Preprocessor.load(constants)
     try:
         config = ModelConfig.from_json(content)
         run_id, trained_with = content["run_id"], content["preprocessor_run_id"]
         center, scale = global_scaling(preprocessor, constants)
-        preprocessor_run_id, features = preprocessor["run_id"], tuple(preprocessor["features"])
-        frequency_ns, statics, categories = (
-            preprocessor[key] for key in ("frequency_ns", "statics", "categories")
-        )
     except KeyError as error:
-        raise ArtifactError(f"{path} or {constants} lacks {error}; run `dvc repro`") from None
-    if trained_with != preprocessor_run_id or features != config.features:
+        raise ArtifactError(f"{path} lacks {error}; run `dvc repro`") from None
+    features = preprocessor.features
+    if trained_with != preprocessor.run_id or features != config.features:
         raise ArtifactError(
             f"{path} was trained with preprocessor {trained_with} and the features "
-            f"{list(config.features)}, but {constants} is {preprocessor_run_id} with "
+            f"{list(config.features)}, but {constants} is {preprocessor.run_id} with "
             f"{list(features)}; run `dvc repro`"
         )
     check_exportable(config)
-    statics = _as_tuples(list(statics.items())[: len(config.static_sizes)])
+    statics = dict(list(preprocessor.statics.items())[: len(config.static_sizes)])
     sizes = tuple(len(texts) + 1 for texts in statics.values())
     if not set(config.future_features) <= set(features) or sizes != config.static_sizes:
         raise ArtifactError(
@@ -193,22 +191,26 @@ def load_spec(folder: Path) -> EdgeSpec:
             f"{list(config.static_sizes)}, but {constants} has the features {list(features)} and "
             f"{list(sizes)} ids; run `dvc repro`"
         )
-    categories = _as_tuples((name, texts) for name, texts in categories.items() if name in features)
+    categories = {k: texts for k, texts in preprocessor.categories.items() if k in features}
     weights_path = Pipeline(folder).best_weights
     weights = _read_weights(
         weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
     )
     return EdgeSpec(
-        config, run_id, trained_with, frequency_ns, center, scale, weights, statics, categories
+        config,
+        run_id,
+        trained_with,
+        preprocessor.frequency_ns,
+        center,
+        scale,
+        weights,
+        statics,
+        categories,
     )
 
 
-def _as_tuples(texts: Iterable[tuple[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(values) for name, values in texts}
-
-
 def global_scaling(
-    preprocessor: Mapping[str, Any], path: Path
+    preprocessor: Preprocessor, path: Path
 ) -> tuple[Float[np.ndarray, " features"], Float[np.ndarray, " features"]]:
     """Center and scale of all features, float64, data units.
 
@@ -217,15 +219,12 @@ def global_scaling(
     ExportError
         Each series has its own scaling, but an exported file does not know the series of a window.
     """
-    center, scale = (
-        np.array(preprocessor["scaler"][key], np.float64) for key in ("center", "scale")
-    )
-    if center.ndim != 1:
+    if preprocessor.scaler.per_series:
         raise ExportError(
             f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file "
             "scales every history alike; set preprocess.scaler_scope to global and train again"
         )
-    return center, scale
+    return preprocessor.scaler.center, preprocessor.scaler.scale
 
 
 def _read_weights(

@@ -19,7 +19,7 @@ from spline_lstm.core.timestamps import (
     within_series,
 )
 from spline_lstm.inference.sklearn_api import check_columns
-from spline_lstm.series.layout import lay_out
+from spline_lstm.series.grid import lay_out
 from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
 
 # A column of up to this many texts gets a feature for each text; more texts get a learned vector.

@@ -15,8 +15,9 @@ from spline_lstm.export.sessions import Session, open_session, read_metadata
 from spline_lstm.inference.forecast import Forecast, ModelInputs, make_forecast
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import Intervals, load_intervals
+from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.models.outputs import Outputs
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -88,10 +89,10 @@ class ExportedForecaster:
         metadata, preprocessor = self.metadata, self.preprocessor
         inputs = serving_inputs(
             preprocessor,
-            preprocessor.history_frame(history, where),
+            history_frame(preprocessor, history, where),
             lookback=metadata["lookback"],
             horizon=metadata["horizon"],
-            future=None if future is None else preprocessor.future_frame(future, where_future),
+            future=None if future is None else future_frame(preprocessor, future, where_future),
             where=where,
             where_future=where_future,
         )
@@ -106,7 +107,7 @@ class ExportedForecaster:
 
     def outputs(self, inputs: ModelInputs) -> Outputs:
         """Outputs of the file, data units, float32; it scales its inputs itself."""
-        scaler, rows = self.preprocessor.fitted.scaler, inputs.scaler_rows
+        scaler, rows = self.preprocessor.scaler, inputs.scaler_rows
         future_scaler = scaler.columns(self.preprocessor.future_indices)
         given = {
             HISTORY: _data_units(scaler, inputs.X, rows),

@@ -25,13 +25,14 @@ from spline_lstm.inference.frames import forecast_frame, in_zone_of
 from spline_lstm.inference.history import check_saved, read_history, write_history
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import Intervals, load_intervals
+from spline_lstm.inference.reading import future_frame, history_frame, read_rows
 from spline_lstm.inference.sklearn_api import check_type, not_fitted, tags
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
-from spline_lstm.series.preprocessor import Preprocessor
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.training.fit import fit_table
 from spline_lstm.training.loop import Epoch
+from spline_lstm.windows.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -205,10 +206,10 @@ class Forecaster:
             on_epoch=history.append,
         )
         self.schema_, self.params_, self.training_ = schema, params, history
-        self.preprocessor_ = Preprocessor.from_json(fit.preprocessed.preprocessor)
+        self.preprocessor_ = fit.preprocessed.preprocessor
         self.model_, self.intervals_ = fit.model, calibrate(fit.model, fit.windows, params.evaluate)
-        self._content, self._last = fit.preprocessed.preprocessor, fit.trained.last
-        self._history = self.preprocessor_.history_frame(frame, "frame")
+        self._last = fit.trained.last
+        self._history = history_frame(self.preprocessor_, frame, "frame")
         return self
 
     def predict(
@@ -270,11 +271,11 @@ class Forecaster:
         """
         preprocessor = self._fitted()
         check_type(frame, "update")
-        new = preprocessor.history_frame(frame, "frame")
+        new = history_frame(preprocessor, frame, "frame")
         joined = pd.concat([self.history_, new], ignore_index=True)
         # Check the new rows first, so that a message counts rows that the caller can see.
-        preprocessor.read(new, "frame")
-        preprocessor.read(joined, "history with the rows of frame")
+        read_rows(preprocessor, new, "frame")
+        read_rows(preprocessor, joined, "history with the rows of frame")
         self._history = joined
         return self
 
@@ -296,7 +297,7 @@ class Forecaster:
             Write the history, too; without it `predict` needs a history after `load`.
         """
         folder, rows = Path(folder), self.history_ if history else None
-        write_json(folder / "models/preprocessor.json", self._content)
+        self.preprocessor_.save(folder / "models/preprocessor.json")
         run_id = save_model(
             folder,
             self.model_.config,
@@ -332,8 +333,7 @@ class Forecaster:
         if params is not None:
             configure_threads(params.train.threads)
         model = load_model(folder)
-        path = folder / "models/preprocessor.json"
-        preprocessor = Preprocessor.load(path)
+        preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
         forecaster = cls(schema=preprocessor.schema, params=params)
         forecaster.schema_, forecaster.params_, forecaster.training_ = (
             preprocessor.schema,
@@ -342,7 +342,6 @@ class Forecaster:
         )
         forecaster.preprocessor_, forecaster.model_ = preprocessor, model
         forecaster.intervals_ = load_intervals(folder / "models/intervals.json", model.run_id)
-        forecaster._content = json.loads(path.read_text(encoding="utf-8"))
         forecaster._last = load_last_weights(folder)
         forecaster._history = folder
         return forecaster
@@ -357,13 +356,13 @@ class Forecaster:
         if history is None:
             return self.history_
         check_type(history, "predict, history")
-        return preprocessor.history_frame(history, "history")
+        return history_frame(preprocessor, history, "history")
 
     def _forecast(self, rows: pd.DataFrame, future: pd.DataFrame | None) -> Forecast:
         preprocessor, config = self.preprocessor_, self.model_.config
         if future is not None:
             check_type(future, "predict, future")
-            future = preprocessor.future_frame(future, "future")
+            future = future_frame(preprocessor, future, "future")
         inputs = serving_inputs(
             preprocessor, rows, lookback=config.lookback, horizon=config.horizon, future=future
         )

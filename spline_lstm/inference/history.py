@@ -9,7 +9,8 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.inference.reading import history_frame
+from spline_lstm.windows.preprocessor import Preprocessor
 
 MODEL = Path("models/rnn/model.json")
 HISTORY = Path("data/history.parquet")
@@ -26,12 +27,12 @@ def check_saved(folder: Path) -> None:
 
 
 def read_history(folder: Path, preprocessor: Preprocessor) -> pd.DataFrame:
-    """The history in a folder, by `Preprocessor.history_frame`; ArtifactError if there is none."""
+    """The history in a folder, by `history_frame`; ArtifactError if there is none."""
     if (folder / HISTORY).is_file():
         rows = pd.read_parquet(folder / HISTORY)
-        return preprocessor.history_frame(rows, str(folder / HISTORY))
+        return history_frame(preprocessor, rows, str(folder / HISTORY))
     if (folder / RAW).is_file():
-        return preprocessor.history_frame((folder / RAW).read_bytes(), str(folder / RAW))
+        return history_frame(preprocessor, (folder / RAW).read_bytes(), str(folder / RAW))
     raise ArtifactError(f"{folder} has no history ({HISTORY} or {RAW}); give predict a history")
 
 

@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.inference.forecast import ModelInputs
-from spline_lstm.series.build import build
-from spline_lstm.series.grid import gap_length, on_grid
-from spline_lstm.series.layout import Layout, lay_out
-from spline_lstm.series.preprocessor import Preprocessor
+from spline_lstm.inference.reading import check_future, read_rows
+from spline_lstm.series.apply import apply, layout_of
+from spline_lstm.series.grid import Layout, gap_length, on_grid
 from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs
 
 # Policies of the schema by which an empty cell has a meaning, so that it is not a gap.
@@ -46,14 +46,14 @@ def serving_inputs(
     preprocessor : Preprocessor
         Of the model; nothing is fitted again.
     history : DataFrame
-        Raw rows, from `Preprocessor.history_frame`. The complete history of a series gives the
+        Raw rows, from `history_frame`. The complete history of a series gives the
         window of the pipeline bit for bit. Seasonal fills, smoothing and the outlier rule look far
         back; all else needs only the lookback and the gap that may lie before it.
     lookback, horizon : int
         Rows, of the model.
     future : DataFrame
         Timestamps, series keys and the known-future columns, from the origin to the end of the
-        horizon, from `Preprocessor.future_frame`; rows before the origin are ignored.
+        horizon, from `future_frame`; rows before the origin are ignored.
     where, where_future : str
         Names of the history and of `future` in messages.
 
@@ -68,22 +68,21 @@ def serving_inputs(
         The history of a series is shorter than the lookback, or has a gap beyond
         `preprocess.max_gap` in it.
     """
-    past = preprocessor.read(history, where)
+    past = read_rows(preprocessor, history, where)
     origins = _origins(past, preprocessor)
     table = past
     if future is not None:
         ahead = _rows_ahead(past, origins, future, preprocessor)
         # Check these rows first, so that a message names rows of their own table.
         if len(ahead):
-            preprocessor.check_future(ahead, where_future)
-        table = preprocessor.read(
-            pd.concat([history, ahead]), f"{where} with the rows of {where_future}"
+            check_future(preprocessor, ahead, where_future)
+        table = read_rows(
+            preprocessor, pd.concat([history, ahead]), f"{where} with the rows of {where_future}"
         )
     step, params = preprocessor.frequency_ns, preprocessor.params
     until = int(origins.max()) + horizon * step
-    layout = lay_out(table, step, params.snap, anchor=preprocessor.fitted.anchor_ns, until=until)
-    built = build(table, preprocessor.schema, params, layout=layout, fitted=preprocessor.fitted)
-    arrays = built.arrays
+    layout = layout_of(table, preprocessor, until)
+    arrays = apply(table, preprocessor, layout=layout).arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
         raise DataContractError(
             f"{where} gives other features than preprocessor.json; use the files of one run"
@@ -106,7 +105,7 @@ def serving_inputs(
 
 def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " series"]:
     """Instant of the first grid row after the last timestamp of each series."""
-    anchor, step = preprocessor.fitted.anchor_ns, preprocessor.frequency_ns
+    anchor, step = preprocessor.anchor_ns, preprocessor.frequency_ns
     last = table.timestamps[table.series_offsets[1:] - 1]
     return anchor + ((last - anchor) // step + 1) * step
 

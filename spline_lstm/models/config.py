@@ -11,7 +11,8 @@ from spline_lstm.core.params import Params
 from spline_lstm.models.types import MODEL_TYPES, check_types
 
 if TYPE_CHECKING:
-    # Only named: the export reads configs, but must not depend on the code of windows.
+    # Only named: nothing here runs the code of windows.
+    from spline_lstm.windows.preprocessor import Preprocessor
     from spline_lstm.windows.windows import Windows
 
 MEDIAN = 0.5
@@ -156,17 +157,14 @@ class ModelConfig:
         return cls(**values)
 
 
-def model_config(
-    params: Params, windows: "Windows", preprocessor: Mapping[str, Any]
-) -> ModelConfig:
+def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor") -> ModelConfig:
     """Architecture from the params, shapes from the windows, embeddings from preprocessing.
 
     Parameters
     ----------
     params : Params
     windows : Windows
-    preprocessor : mapping
-        Content of models/preprocessor.json.
+    preprocessor : Preprocessor
 
     Raises
     ------
@@ -175,7 +173,7 @@ def model_config(
     """
     check_types(params)
     model = params.model
-    statics, categories = preprocessor["statics_embedded"], preprocessor["features_embedded"]
+    statics, categories = preprocessor.static_embeddings, preprocessor.feature_embeddings
     return ModelConfig(
         model_type=model.type,
         hidden=model.hidden,
@@ -195,11 +193,11 @@ def model_config(
         quantiles=model.quantiles,
         ensemble_size=params.train.ensemble_size,
         future_features=windows.future_names,
-        static_sizes=tuple(item["size"] for item in statics),
-        static_dims=tuple(item["dim"] for item in statics),
-        categories=tuple(item["name"] for item in categories),
-        category_sizes=tuple(item["size"] for item in categories),
-        category_dims=tuple(item["dim"] for item in categories),
+        static_sizes=tuple(item.size for item in statics),
+        static_dims=tuple(item.dim for item in statics),
+        categories=tuple(item.name for item in categories),
+        category_sizes=tuple(item.size for item in categories),
+        category_dims=tuple(item.dim for item in categories),
     )
 
 

@@ -1,9 +1,11 @@
-"""How far the values of later parts have moved from those of the training part."""
+"""How far the values of later splits have moved from those of the training split."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+
+from spline_lstm.series.data_warnings import DataWarning
 
 STATISTICS = ("mean_shift", "std_ratio", "psi", "ks")
 BINS = 10
@@ -43,7 +45,7 @@ def drift_report(
     -------
     dict
         ``{name: {statistic: float or None}}`` in the order of `names`. `mean_shift` and
-        `std_ratio` are None too where the train values are constant.
+        `std_ratio` are also None if the train values are constant.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def drift_report(
 
 
 def _column(train: np.ndarray, other: np.ndarray, min_values: int) -> dict[str, float | None]:
-    train, other = (part[~np.isnan(part)].astype(np.float64) for part in (train, other))
+    train, other = (values[~np.isnan(values)].astype(np.float64) for values in (train, other))
     if min(len(train), len(other)) < max(min_values, 1):
         return dict.fromkeys(STATISTICS)
     # The range, not the deviation, tells a constant: rounding leaves std([0.1, 0.1, 0.1]) above zero.
@@ -72,7 +74,7 @@ def _column(train: np.ndarray, other: np.ndarray, min_values: int) -> dict[str, 
 def population_stability(train: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> float:
     """Population stability index of `other` against the deciles of `train` (see `drift_report`)."""
     edges = np.unique(np.quantile(train, np.arange(1, BINS) / BINS))
-    p, q = (_shares(part, edges) for part in (train, other))
+    p, q = (_shares(values, edges) for values in (train, other))
     return float(np.sum((q - p) * np.log(q / p)))
 
 
@@ -80,8 +82,8 @@ def kolmogorov_smirnov(train: Float[np.ndarray, " n"], other: Float[np.ndarray, 
     """Largest difference between the two empirical distribution functions."""
     everywhere = np.concatenate([train, other])
     p, q = (
-        np.searchsorted(np.sort(part), everywhere, side="right") / len(part)
-        for part in (train, other)
+        np.searchsorted(np.sort(values), everywhere, side="right") / len(values)
+        for values in (train, other)
     )
     return float(np.abs(p - q).max())
 
@@ -92,9 +94,11 @@ def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def warnings_of(
-    report: Mapping[str, Mapping[str, float | None]], thresholds: Mapping[str, float]
-) -> list[str]:
-    """One line per statistic beyond its limit.
+    report: Mapping[str, Mapping[str, float | None]],
+    thresholds: Mapping[str, float],
+    split: str = "",
+) -> list[DataWarning]:
+    """One warning per statistic beyond its limit.
 
     Parameters
     ----------
@@ -103,30 +107,30 @@ def warnings_of(
     thresholds : mapping
         Limit per statistic; those not named are not judged. `mean_shift` counts in both
         directions, and so does `std_ratio`: a limit of 2 warns above 2 and below 1/2.
+    split : str
+        Name of the split that was compared with the training split.
 
     Raises
     ------
     ValueError
         `thresholds` names an unknown statistic.
 
-    >>> warnings_of({"temp": {"mean_shift": -1.5, "std_ratio": 1.0, "psi": 0.1, "ks": None}}, {"mean_shift": 0.5})
-    ['temp: mean_shift -1.5 exceeds the limit 0.5']
+    >>> report = {"temp": {"mean_shift": -1.5, "std_ratio": 1.0, "psi": 0.1, "ks": None}}
+    >>> [str(warning) for warning in warnings_of(report, {"mean_shift": 0.5}, "test")]
+    ['test: temp: mean_shift -1.5 exceeds the limit 0.5']
     """
     unknown = set(thresholds) - set(STATISTICS)
     if unknown:
         raise ValueError(f"unknown drift statistic: {', '.join(sorted(unknown))}")
     return [
-        f"{name}: {statistic} {figure:.4g} {breach}"
+        DataWarning(statistic, name, split, value, thresholds[statistic])
         for name, statistics in report.items()
-        for statistic, figure in statistics.items()
-        if (breach := _breach(statistic, figure, thresholds.get(statistic)))
+        for statistic, value in statistics.items()
+        if value is not None
+        and statistic in thresholds
+        and _is_beyond(statistic, value, thresholds[statistic])
     ]
 
 
-def _breach(statistic: str, figure: float | None, limit: float | None) -> str:
-    """How `figure` breaks its limit, in words; empty if it does not."""
-    if figure is None or limit is None:
-        return ""
-    if statistic == "std_ratio" and figure * limit < 1:
-        return f"is below the limit 1/{limit:g}"
-    return f"exceeds the limit {limit:g}" if abs(figure) > limit else ""
+def _is_beyond(statistic: str, value: float, limit: float) -> bool:
+    return abs(value) > limit or (statistic == "std_ratio" and value * limit < 1)

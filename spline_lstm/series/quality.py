@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
+from spline_lstm.series.data_warnings import UNKNOWN, DataWarning, summarise_warnings
 from spline_lstm.series.drift import drift_report, warnings_of
-from spline_lstm.series.grid import Column
-from spline_lstm.series.layout import Layout
+from spline_lstm.series.grid import Column, Layout
 from spline_lstm.tables.contract import Violation, raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
@@ -94,9 +94,9 @@ def quality_report(
     drift = _drift(arrays)
     limits = params.drift.model_dump()
     warnings = [
-        f"{part}: {text}" for part, report in drift.items() for text in warnings_of(report, limits)
+        warning for split, report in drift.items() for warning in warnings_of(report, limits, split)
     ]
-    warnings += [f"column {name!r} is not in the schema" for name in table.unknown_columns]
+    warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
     rows = np.diff(layout.row_offsets)
     return {
         **_overview(table),
@@ -108,7 +108,8 @@ def quality_report(
         "columns": [_column_row(name, found, layout.rows) for name, found in columns.items()],
         "per_series": _series_rows(table, rows, columns) if len(rows) > 1 else [],
         "drift": drift,
-        "warnings": warnings,
+        "warnings": [str(warning) for warning in warnings],
+        "warning_summary": summarise_warnings(warnings),
     }
 
 

@@ -66,9 +66,9 @@ def fit_table(
         duplicates=params.data.duplicates,
         instants=instants,
     )
-    windows = make_windows(result.arrays, result.fitted.scaler, params.window, needed)
+    windows = make_windows(result.arrays, result.preprocessor.scaler, params.window, needed)
     config = model_config(params, windows, result.preprocessor)
     trained = train(config, windows, params.train, on_epoch)
     return Fit(
-        result, windows, trained, new_model(config, trained.best, result.preprocessor["run_id"])
+        result, windows, trained, new_model(config, trained.best, result.preprocessor.run_id)
     )

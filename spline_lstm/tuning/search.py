@@ -7,9 +7,8 @@ trial that was killed starts over.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -31,6 +30,7 @@ from spline_lstm.tuning.space import (
     nearest_draw,
     params_with,
 )
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import SPLITS, Windows
 
 # The folders of code on which the losses of a study depend.
@@ -72,13 +72,13 @@ class Problem:
     params : the present params
     entry : defaults and ranges of the model type
     windows : without test split (`without_test`)
-    preprocessor : content of models/preprocessor.json
+    preprocessor : Preprocessor
     """
 
     params: Params
     entry: Entry
     windows: Windows
-    preprocessor: Mapping[str, Any]
+    preprocessor: Preprocessor
 
     def config(self, params: Params) -> ModelConfig:
         """The network of other params."""

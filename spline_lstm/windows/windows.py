@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.artifacts import content_id, read_arrays, read_preprocessor, write_arrays
+from spline_lstm.core.artifacts import content_id, read_arrays, write_arrays
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
 SPLITS = ("train", "validation", "test")
@@ -274,20 +275,18 @@ def load_windows(folder: Path | str = ".") -> Windows:
     """
     folder = Path(folder)
     arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
-    preprocessor = read_preprocessor(folder / "models/preprocessor.json")
+    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
     stored = read_arrays(folder / "data/processed/windows.npz")
     try:
-        scaler = Scaler.from_json(preprocessor["scaler"])
+        scaler = preprocessor.scaler
         together = stored["source_id"] == _source_id(arrays, scaler)
-        together &= [str(name) for name in arrays.feature_names] == preprocessor["features"]
+        together &= tuple(map(str, arrays.feature_names)) == preprocessor.features
         lookback, horizon = int(stored["lookback"]), int(stored["horizon"])
         origins = stored["origins"]
         within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
         windows = Windows(arrays, scaler, lookback, horizon, origins, stored["split"])
     except (KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"{folder}: windows.npz or preprocessor.json lacks {error}; run `dvc repro`"
-        ) from None
+        raise ArtifactError(f"{folder}: windows.npz lacks {error}; run `dvc repro`") from None
     if not together or not within.all():
         raise ArtifactError(
             f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"

@@ -74,8 +74,8 @@ def write_model(path, preprocessor):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = {
         "run_id": "model",
-        "preprocessor_run_id": preprocessor["run_id"],
-        "features": preprocessor["features"],
+        "preprocessor_run_id": preprocessor.run_id,
+        "features": list(preprocessor.features),
         "targets": ["y"],
         "quantiles": [],
         "lookback": LOOKBACK,
@@ -101,7 +101,7 @@ def folder(tmp_path):
     )
     preprocessor = preprocess(table, SCHEMA, params, where="raw").preprocessor
     write_model(tmp_path / "models/edge/model.onnx", preprocessor)
-    write_json(tmp_path / "models/preprocessor.json", preprocessor)
+    preprocessor.save(tmp_path / "models/preprocessor.json")
     half = {"levels": [80.0], "half_widths": [[[1.0], [2.0], [3.0]]], "n": [[9], [9], [9]]}
     write_json(
         tmp_path / "models/intervals.json", {"run_id": "model", "method": "split conformal", **half}

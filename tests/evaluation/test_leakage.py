@@ -6,13 +6,23 @@ from functools import cache
 import numpy as np
 import pytest
 
+from spline_lstm.__main__ import main
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
 from spline_lstm.core.schema import parse_schema
-from spline_lstm.evaluation.leakage import CHANGES, audit, compare, perturb, rebuilder
-from spline_lstm.series.build import build
+from spline_lstm.evaluation.leakage import (
+    CHANGES,
+    audit,
+    build,
+    compare,
+    draw_instants,
+    exposed_rows,
+    perturb,
+    rebuilder,
+)
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.synthetic import stores
+from tests.builders import hours, make_preprocess_params, make_schema, make_table
 
 SCHEMA = parse_schema(
     """{"version": 1, "timestamp_col": "timestamp", "series_col": "store_id", "target_cols": ["demand"],
@@ -99,7 +109,7 @@ def test_no_window_changes_with_any_method(changes):
 
 def test_a_planted_two_sided_smoother_is_caught():
     table, params = panel(), preprocess_params()
-    built = build(table, SCHEMA, params)
+    preprocessor, _ = build(table, SCHEMA, params)
 
     def leaky(changed):
         values = changed.values.copy()
@@ -107,10 +117,10 @@ def test_a_planted_two_sided_smoother_is_caught():
         values[:-1, 0] = np.where(np.isnan(pairs), values[:-1, 0], pairs)
         return dataclasses.replace(changed, values=values)
 
-    honest = rebuilder(SCHEMA, params, built.fitted)
-    reference = build(leaky(table), SCHEMA, params)
+    honest = rebuilder(preprocessor)
+    reference, arrays = build(leaky(table), SCHEMA, params)
     with np.errstate(invalid="ignore"):
-        result = compare(table, SCHEMA, reference.arrays, reference.fitted, WINDOW,
+        result = compare(table, arrays, reference, WINDOW,
                          lambda changed, split, until: honest(leaky(changed), split, until), 6, 0)  # fmt: skip
     caught = {
         difference.split for difference in result.differences if "demand" in difference.features
@@ -118,15 +128,79 @@ def test_a_planted_two_sided_smoother_is_caught():
     assert {"validation", "test"} <= caught
 
 
+def test_a_planted_two_sided_fill_changes_a_quarter_of_100_windows():
+    """Every 40th value is missing, and its fill is used from its own row on, too early."""
+    table = panel(n_stores=1, days=200, seed=1)
+    values = table.values.copy()
+    values[:, 0] = np.where(np.arange(len(values)) % 40 == 0, np.nan, values[:, 0])
+    table = dataclasses.replace(table, values=values)
+    params = preprocess_params(
+        feature_mode="univariate",
+        fill="linear",
+        was_missing=False,
+        outliers=OutliersParams(method="off", window=48, threshold=5.0),
+        smoothing=SmoothingParams(method="off", strength=None),
+        scaler_scope="global",
+    )
+
+    def leaky(arrays):
+        own_row = np.arange(len(arrays.timestamps), dtype=np.int32)[:, None]
+        return dataclasses.replace(arrays, known_at=np.minimum(arrays.known_at, own_row))
+
+    preprocessor, arrays = build(table, SCHEMA, params)
+    honest = rebuilder(preprocessor)
+    for seed in range(3):
+        result = compare(table, leaky(arrays), preprocessor, WINDOW,
+                         lambda *arguments: leaky(honest(*arguments)), 34, seed)  # fmt: skip
+        assert sum(result.compared.values()) == 102
+        assert len(result.differences) >= 25
+        assert compare(table, arrays, preprocessor, WINDOW, honest, 10, seed).differences == ()
+
+
+def test_half_of_the_instants_are_exposed_and_the_seed_decides_which():
+    timestamps = np.repeat(np.arange(100), 2)
+    exposed = (timestamps % 10 == 0) & (np.arange(200) % 2 == 0)
+    drawn, again = (
+        draw_instants(timestamps, exposed, 12, np.random.default_rng(0)) for _ in range(2)
+    )
+    assert drawn.tolist() == again.tolist()
+    assert len(set(drawn.tolist())) == 12
+    assert (drawn[:6] % 10 == 0).all()
+    few = draw_instants(timestamps, timestamps == 7, 12, np.random.default_rng(0))
+    assert few[0] == 7
+    assert len(set(few.tolist())) == 12
+    assert len(draw_instants(timestamps, exposed, 500, np.random.default_rng(0))) == 100
+
+
+def test_rows_after_a_fill_or_a_replaced_outlier_are_exposed():
+    values = np.random.default_rng(0).normal(size=100)
+    values[[40, 41]] = np.nan
+    values[60] = 100.0
+    params = make_preprocess_params(
+        outliers=OutliersParams(method="replace", window=24, threshold=6.0)
+    )
+    table = make_table({"": (hours(100), values)})
+    preprocessor, _ = build(table, make_schema(), params)
+    assert np.flatnonzero(exposed_rows(table, preprocessor)).tolist() == [41, 42, 61]
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "two"])
+def test_fewer_than_one_origin_is_refused(count, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["audit-leakage", "--origins", count])
+    assert error.value.code == 2
+    assert "--origins" in capsys.readouterr().err
+
+
 def test_a_scaler_fitted_on_everything_is_caught():
     table, params = panel(), preprocess_params(scaler_scope="global")
-    built = build(table, SCHEMA, params)
+    preprocessor, arrays = build(table, SCHEMA, params)
     end = int(table.timestamps.max()) + 1
 
     def leaky(changed, split, until):
-        return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until).arrays
+        return build(changed, SCHEMA, params, instants=np.array([end, end]), until=until)[1]
 
-    result = compare(table, SCHEMA, built.arrays, built.fitted, WINDOW, leaky, 4, 0)
+    result = compare(table, arrays, preprocessor, WINDOW, leaky, 4, 0)
     assert {difference.split for difference in result.differences} == {
         "train",
         "validation",
@@ -139,13 +213,14 @@ def test_validation_and_test_change_no_training_window_or_constant():
         panel(),
         preprocess_params(smoothing=SmoothingParams(method="replace", strength=None)),
     )
-    built = build(table, SCHEMA, params)
-    begin = int(built.fitted.split_instants[0])
+    preprocessor, _ = build(table, SCHEMA, params)
+    instants = preprocessor.split_instants
+    begin = int(instants[0])
     known = np.zeros(len(table.columns), dtype=bool)
     for change in CHANGES:
         changed = perturb(table, begin, change, known, np.random.default_rng(1))
-        other = build(changed, SCHEMA, params, instants=built.fitted.split_instants, until=begin)
-        assert other.fitted.to_json() == built.fitted.to_json()
+        other, _ = build(changed, SCHEMA, params, instants=instants, until=begin)
+        assert other.to_json() == preprocessor.to_json()
 
 
 def test_every_change_touches_nothing_before_the_instant_and_everything_after():

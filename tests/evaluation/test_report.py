@@ -116,7 +116,7 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
         (
             {},
             {},
-            {"warnings": ["glucose: psi 0.5 exceeds the limit 0.25"]},
+            {"warning_summary": ["glucose: psi 0.5 exceeds the limit 0.25"]},
             "Data: glucose: psi 0.5 exceeds",
         ),
     ],

@@ -17,6 +17,8 @@ from spline_lstm.core.artifacts import (
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.windows.scaling import Scaler
+from tests.builders import make_preprocess_params, make_preprocessor, make_schema
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -161,22 +163,23 @@ def with_run_ids(spec):
 
 
 def preprocessor_content(spec):
-    """Content of preprocessor.json as far as an export reads it."""
-    return with_run_id(
-        {
-            "features": list(spec.config.features),
-            "targets": list(spec.config.targets),
-            "target_indices": list(spec.config.target_indices),
-            "scaler": {
-                "kind": "standard",
-                "center": spec.center.tolist(),
-                "scale": spec.scale.tolist(),
-            },
-            "frequency_ns": spec.frequency_ns,
-            "statics": {name: list(texts) for name, texts in spec.statics.items()},
-            "categories": {name: list(texts) for name, texts in spec.categories.items()},
-        }
+    """Content of preprocessor.json of a pipeline whose columns are the features of the model."""
+    config = spec.config
+    features = tuple(config.features)
+    preprocessor = make_preprocessor(
+        table_schema=make_schema(target_cols=list(config.targets)),
+        params=make_preprocess_params(frequency="5min"),
+        columns=features,
+        features=features,
+        target_indices=np.array(config.target_indices, dtype=np.int32),
+        scaler=Scaler("standard", spec.center, spec.scale),
+        neutral=(0.0,) * len(features),
     )
+    content = preprocessor.to_json()
+    # The ids only: no schema gives their embeddings a length.
+    content["statics"] = {name: list(texts) for name, texts in spec.statics.items()}
+    content["categories"] = {name: list(texts) for name, texts in spec.categories.items()}
+    return with_run_id(content)
 
 
 def make_history(spec, windows):

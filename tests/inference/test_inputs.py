@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.core.params_data import OutliersParams, SmoothingParams
 from spline_lstm.inference.inputs import serving_inputs
+from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.series.preprocess import preprocess
-from spline_lstm.series.preprocessor import Preprocessor
 from spline_lstm.tables.raw_table import plain_frame, typed_table
 from spline_lstm.windows.windows import find_origins, gather_future, gather_inputs
 from tests.builders import HOUR, START, make_preprocess_params, make_schema
@@ -77,14 +77,14 @@ def preprocessed(frame, schema=SCHEMA, **options):
         plain_frame(frame, schema, "raw"), schema, where="raw", sort=False, duplicates="last"
     )
     result = preprocess(table, schema, params, where="raw", sort=False, duplicates="last")
-    return result, Preprocessor.from_json(result.preprocessor), table
+    return result, result.preprocessor, table
 
 
 def served(preprocessor, history, future=None, **lengths):
     return serving_inputs(
         preprocessor,
-        preprocessor.history_frame(history, "history"),
-        future=None if future is None else preprocessor.future_frame(future, "future"),
+        history_frame(preprocessor, history, "history"),
+        future=None if future is None else future_frame(preprocessor, future, "future"),
         **{"lookback": LOOKBACK, "horizon": HORIZON, **lengths},
     )
 
@@ -207,8 +207,7 @@ def test_values_known_in_advance_are_handed_on(shop):
     inputs = served(shop, frame[:40], frame[40:43])
     price = [str(shop.features[index]) for index in shop.future_indices].index("price")
     center, scale = (
-        getattr(shop.fitted.scaler, key)[shop.features.index("price")]
-        for key in ("center", "scale")
+        getattr(shop.scaler, key)[shop.features.index("price")] for key in ("center", "scale")
     )
     np.testing.assert_allclose(
         inputs.X_future[0, :, price] * scale + center, [80.0, 82.0, 84.0], rtol=1e-6
@@ -280,8 +279,8 @@ def test_a_series_that_training_did_not_see_has_the_unknown_ids_and_the_common_s
     assert inputs.X_static.tolist() == [[0, 0]]
     assert inputs.scaler_rows.tolist() == [-1]
     center, scale = (
-        preprocessor.fitted.scaler.center[-1, 0],
-        preprocessor.fitted.scaler.scale[-1, 0],
+        preprocessor.scaler.center[-1, 0],
+        preprocessor.scaler.scale[-1, 0],
     )
     np.testing.assert_allclose(inputs.X[0, :, 0] * scale + center, [35, 36, 37, 38, 39], rtol=1e-5)
 

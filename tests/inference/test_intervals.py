@@ -32,7 +32,7 @@ from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.builders import HOUR, ROOT, make_window_params
+from tests.builders import HOUR, ROOT, make_preprocessor, make_window_params
 
 LEVELS = (80.0, 95.0)
 
@@ -289,7 +289,7 @@ def trained_on(windows, quantiles=()):
     loss = "quantile" if quantiles else "mse"
     optimisation = params.train.model_copy(update={**OPTIMISATION, "loss": loss})
     params = params.model_copy(update={"model": model, "train": optimisation})
-    config = model_config(params, windows, {"statics_embedded": [], "features_embedded": []})
+    config = model_config(params, windows, make_preprocessor())
     return SavedModel(config, "r", "p", train(config, windows, optimisation).best)
 
 
@@ -297,7 +297,7 @@ def trained_on_nothing(windows, **changes):
     """A network with the weights that a training starts with."""
     params = load_params(ROOT)
     config = replace(
-        model_config(params, windows, {"statics_embedded": [], "features_embedded": []}),
+        model_config(params, windows, make_preprocessor()),
         hidden=(3,),
         **changes,
     )

@@ -7,10 +7,10 @@ import pytest
 
 from spline_lstm.core.errors import ExportError
 from spline_lstm.core.parallel import EXECUTORS
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.experiments import plots
 from spline_lstm.models.saved_model import load_model
 from spline_lstm.models.types import MODEL_TYPES
-from spline_lstm.scaffold.write_folder import render_params
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.space import cost
 from stages import backtest, evaluate, export, ingest, preprocess, train_flax_rnn, window

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from spline_lstm.core.artifacts import with_run_id, write_json
+from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.layers import dropout
 from spline_lstm.models.registry import build, from_arrays, to_arrays
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
+from tests.builders import make_preprocessor
 
 CONFIG = ModelConfig(
     model_type="lstm",
@@ -33,14 +34,14 @@ def arrays_of(seed):
 
 @pytest.fixture
 def folder(tmp_path):
-    preprocessor = with_run_id({"scale": [2.0]})
-    write_json(tmp_path / "models/preprocessor.json", preprocessor)
+    preprocessor = make_preprocessor()
+    preprocessor.save(tmp_path / "models/preprocessor.json")
     save_model(
         tmp_path,
         CONFIG,
         best=arrays_of(1),
         last=arrays_of(2),
-        preprocessor_run_id=preprocessor["run_id"],
+        preprocessor_run_id=preprocessor.run_id,
     )
     return tmp_path
 
@@ -96,14 +97,14 @@ def test_wrong_shape_names_expected_and_given(folder):
 
 
 def test_model_behind_another_preprocessor_is_refused(folder):
-    write_json(folder / "models/preprocessor.json", with_run_id({"scale": [3.0]}))
+    make_preprocessor(neutral=(3.0,)).save(folder / "models/preprocessor.json")
     with pytest.raises(ArtifactError, match="was trained with preprocessor"):
         load_model(folder)
 
 
 def test_changed_preprocessor_with_the_run_id_of_the_old_one_is_refused(folder):
     path = folder / "models/preprocessor.json"
-    write_json(path, json.loads(path.read_text()) | {"scale": [3.0]})
+    write_json(path, json.loads(path.read_text()) | {"neutral": [3.0]})
     with pytest.raises(
         ArtifactError, match=r"preprocessor\.json was changed after it was written"
     ) as error:

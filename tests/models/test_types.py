@@ -15,10 +15,9 @@ from spline_lstm.inference.arguments import params_of
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning.catalog import load_catalog
-from tests.builders import ROOT, make_all_windows, make_arrays
+from tests.builders import ROOT, make_all_windows, make_arrays, make_preprocessor
 
 PARAMS = load_params(ROOT)
-EMBEDDED = {"statics_embedded": [], "features_embedded": []}
 
 
 def with_model(**changes):
@@ -60,7 +59,7 @@ def test_unknown_type_is_refused_with_the_nearest_known_one():
     with pytest.raises(
         ParamsError, match=r"model\.type = 'gruu': must be one of lstm, gru.*did you mean gru\?"
     ) as error:
-        model_config(with_model(type="gruu"), make_all_windows(make_arrays()), EMBEDDED)
+        model_config(with_model(type="gruu"), make_all_windows(make_arrays()), make_preprocessor())
     assert error.value.exit_code == 10
     models = PARAMS.compare.model_copy(update={"models": ("lstm", "tree")})
     with pytest.raises(ParamsError, match=r"compare\.models\.1 = 'tree': must be one of lstm"):
@@ -94,6 +93,6 @@ def test_entries_and_configs_need_no_jax():
 
 
 def test_every_field_of_a_config_comes_from_params_windows_or_preprocessing():
-    config = model_config(PARAMS, make_all_windows(make_arrays()), EMBEDDED)
+    config = model_config(PARAMS, make_all_windows(make_arrays()), make_preprocessor())
     assert config == ModelConfig.from_json(config.to_json())
     assert (config.lookback, config.horizon, config.targets) == (5, 2, ("f0",))

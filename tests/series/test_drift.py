@@ -114,7 +114,7 @@ def test_warnings_name_column_statistic_figure_and_limit():
         "promo": EMPTY,
     }
     limits = {"mean_shift": 0.5, "std_ratio": 2.0, "psi": 0.25, "ks": 0.2}
-    assert warnings_of(report, limits) == [
+    assert [str(warning) for warning in warnings_of(report, limits)] == [
         "temp: mean_shift -0.75 exceeds the limit 0.5",
         "temp: std_ratio 0.4 is below the limit 1/2",
         "temp: psi 0.31 exceeds the limit 0.25",

@@ -39,7 +39,7 @@ def prepared(absent: dict[str, list[int]], *, max_gap: int = 6, **changes):
     result = preprocess(
         raw, schema, make_preprocess_params(max_gap=max_gap, **changes), where="t.csv"
     )
-    return raw, result.arrays, result.fitted.scaler, list(absent)
+    return raw, result.arrays, result.preprocessor.scaler, list(absent)
 
 
 def gaps_of(absent, **changes):
@@ -82,7 +82,7 @@ def test_of_equally_long_gaps_the_one_with_the_largest_change_comes_first():
         make_preprocess_params(),
         where="t",
     )
-    first = worst_gaps(result.arrays, result.fitted.scaler, [""])[0]
+    first = worst_gaps(result.arrays, result.preprocessor.scaler, [""])[0]
     assert first.timestamps[first.gap.start] == START + 70 * HOUR
 
 

@@ -62,7 +62,7 @@ def test_features_come_targets_first_then_covariates_then_calendar():
     result = run(two_columns(40), WIDE, feature_mode="multivariate")
     arrays = result.arrays
     names = ["y", "price", "hour_sin", "hour_cos", "dow_sin"]
-    assert arrays.feature_names.tolist() == result.preprocessor["features"] == names
+    assert arrays.feature_names.tolist() == list(result.preprocessor.features) == names
     assert arrays.target_indices.tolist() == [0]
     assert arrays.scaled.shape == arrays.causal.shape == arrays.known_at.shape == (40, 5)
     assert arrays.raw_target.shape == arrays.observed.shape == (40, 1)
@@ -80,22 +80,22 @@ def test_features_come_targets_first_then_covariates_then_calendar():
 
 def test_univariate_mode_keeps_the_targets_alone():
     result = run(two_columns(40), WIDE, feature_mode="univariate")
-    assert result.preprocessor["features"] == ["y"]
-    assert len(result.preprocessor["scaler"]["center"]) == 1
+    assert result.preprocessor.features == ("y",)
+    assert len(result.preprocessor.scaler.center) == 1
 
 
 def test_several_targets_are_the_first_features():
     schema = {"target_cols": ["y", "z"], "dynamic_covariates": [{"name": "price"}]}
     values = np.column_stack([wave(40), wave(40)[::-1], wave(40)])
     result = run({"": (hours(40), values)}, schema, feature_mode="multivariate")
-    assert result.preprocessor["features"] == ["y", "z", "price"]
+    assert result.preprocessor.features == ("y", "z", "price")
     assert result.arrays.target_indices.tolist() == [0, 1]
     np.testing.assert_array_equal(result.arrays.raw_target, values[:, :2])
 
 
 def test_scores_are_the_values_minus_center_by_scale():
     result = run(two_columns(40), WIDE, feature_mode="multivariate")
-    scaler = Scaler.from_json(result.preprocessor["scaler"])
+    scaler = result.preprocessor.scaler
     np.testing.assert_allclose(
         scaler.inverse(result.arrays.scaled)[:, 0], wave(40), rtol=1e-6, atol=1e-6
     )
@@ -106,7 +106,7 @@ def test_scores_are_the_values_minus_center_by_scale():
 @pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
 def test_the_scaler_survives_json(kind):
     result = run(two_columns(40), WIDE, feature_mode="multivariate", scaler=kind)
-    stored = Scaler.from_json(json.loads(json.dumps(result.preprocessor))["scaler"])
+    stored = Scaler.from_json(json.loads(json.dumps(result.preprocessor.scaler.to_json())))
     assert stored.kind == kind
     expected = {
         "standard": np.mean,
@@ -209,9 +209,7 @@ def test_the_parts_begin_at_the_same_instants_in_every_series():
     result = run(panel(), train=0.7, validation=0.15)
     assert result.arrays.split_instants.tolist() == [hours(40)[28], hours(40)[34]]
     seen = np.concatenate([wave(40)[:28], wave(40)[10:28] + 100.0])
-    assert Scaler.from_json(result.preprocessor["scaler"]).center[0] == pytest.approx(
-        seen.mean(), rel=1e-12
-    )
+    assert result.preprocessor.scaler.center[0] == pytest.approx(seen.mean(), rel=1e-12)
 
 
 def test_a_gap_does_not_run_on_into_the_next_series():
@@ -240,7 +238,7 @@ def test_scaler_ignores_validation_and_test_rows(kind, value):
     other[70] = value
     other[85] = value
     plain, perturbed = (
-        run({"": (hours(100), column)}, scaler=kind).preprocessor["scaler"]
+        run({"": (hours(100), column)}, scaler=kind).preprocessor.scaler.to_json()
         for column in (values, other)
     )
     assert plain == perturbed
@@ -249,15 +247,15 @@ def test_scaler_ignores_validation_and_test_rows(kind, value):
 def test_scaler_sees_the_last_training_row():
     values = wave(100)
     values[69] = 1e6
-    scaler = run({"": (hours(100), values)}, scaler="minmax").preprocessor["scaler"]
-    assert scaler["scale"][0] == 1e6
+    scaler = run({"": (hours(100), values)}, scaler="minmax").preprocessor.scaler
+    assert scaler.scale[0] == 1e6
 
 
 def test_scaler_ignores_filled_values():
     values = 100.0 * (np.arange(100) % 3 == 0)
     values[30:33] = np.nan
-    scaler = run({"": (hours(100), values)}).preprocessor["scaler"]
-    assert scaler["center"][0] == pytest.approx(np.nanmean(values[:70]), rel=1e-12)
+    scaler = run({"": (hours(100), values)}).preprocessor.scaler
+    assert scaler.center[0] == pytest.approx(np.nanmean(values[:70]), rel=1e-12)
 
 
 # --- contract ---------------------------------------------------------------------------------------------------------
@@ -378,13 +376,13 @@ def test_the_quality_report_counts_what_can_be_counted_by_hand():
 
 def test_preprocessor_and_report_are_plain_json():
     result = run(two_columns(40), WIDE, feature_mode="multivariate")
-    for content in (result.preprocessor, result.quality):
+    for content in (result.preprocessor.to_json(), result.quality):
         assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
 def test_the_run_id_follows_data_and_params():
     base = run(two_columns(40), WIDE)
-    assert base.preprocessor["run_id"] == run(two_columns(40), WIDE).preprocessor["run_id"]
+    assert base.preprocessor.run_id == run(two_columns(40), WIDE).preprocessor.run_id
     others = [
         run(two_columns(41), WIDE),
         run(two_columns(40), WIDE, fill="pchip"),
@@ -393,7 +391,7 @@ def test_the_run_id_follows_data_and_params():
         run(two_columns(40), WIDE, scaler="minmax"),
         run(two_columns(40), WIDE, feature_mode="multivariate"),
     ]
-    ids = [result.preprocessor["run_id"] for result in (base, *others)]
+    ids = [result.preprocessor.run_id for result in (base, *others)]
     assert len(set(ids)) == len(ids)
 
 
@@ -500,7 +498,7 @@ def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, options
     """Origins in the validation and the test part, from the raw table to X."""
     instant, *tables = case
     first, second = (run(table, WIDE, train=0.5, validation=0.2, **options) for table in tables)
-    assert first.fitted.to_json() == second.fitted.to_json()
+    assert first.preprocessor.to_json() == second.preprocessor.to_json()
     for index in range(len(tables[0])):
         windows = [
             inputs_at(result.arrays, index, START + HOUR * instant) for result in (first, second)
@@ -554,7 +552,7 @@ def test_nothing_after_the_training_part_changes_a_training_window(seed, fill, s
     for column in (values, other):
         result = run({"": (START + STEP * timestamps, column)}, WIDE, **options)
         assert result.arrays.split_instants[0] == START + HOUR * 85
-        found.append((result.fitted.to_json(), training_batch(result)))
+        found.append((result.preprocessor.to_json(), training_batch(result)))
     assert found[0][0] == found[1][0]
     for name, array in found[0][1].items():
         assert array.tobytes() == found[1][1][name].tobytes()
@@ -567,7 +565,7 @@ def training_batch(result: Preprocessed) -> dict[str, np.ndarray]:
 
 def make_windows_without_error(result: Preprocessed):
     """All windows, also where the perturbation leaves none in the test part."""
-    arrays, scaler = result.arrays, Scaler.from_json(result.preprocessor["scaler"])
+    arrays, scaler = result.arrays, result.preprocessor.scaler
     rows = len(arrays.timestamps)
     padded = arrays.observed.copy()
     padded[-20:] = True

@@ -24,7 +24,7 @@ from spline_lstm.tuning.search import (
     without_test,
 )
 from spline_lstm.windows.windows import SPLITS, Windows
-from tests.builders import ROOT, identity_scaler, make_arrays
+from tests.builders import ROOT, identity_scaler, make_arrays, make_preprocessor
 from tools.import_closure import import_closure
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
@@ -90,7 +90,7 @@ def make_problem(seed=0, **data) -> Problem:
         params,
         Entry(defaults=AS_THEY_ARE, ranges=ranges),
         without_test(make_windows(**data)),
-        {"statics_embedded": [], "features_embedded": []},
+        make_preprocessor(),
     )
 
 

@@ -17,7 +17,7 @@ from spline_lstm.tuning.space import (
     nearest_draw,
     params_with,
 )
-from tests.builders import ROOT, make_all_windows, make_arrays
+from tests.builders import ROOT, make_all_windows, make_arrays, make_preprocessor
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
 TYPES = sorted(MODEL_TYPES)
@@ -78,12 +78,12 @@ def test_choices_that_do_not_fit_the_other_params_are_left_out():
 
 def test_cost_is_that_of_the_matrices_times_the_steps():
     windows = make_all_windows(make_arrays(40, features=3), lookback=6)
-    content = {"statics_embedded": [], "features_embedded": []}
+    preprocessor = make_preprocessor()
 
     def price(**model):
         update = {"hidden": (8, 4), "segment": 1, "bidirectional": False, "type": "lstm", **model}
         params = PARAMS.model_copy(update={"model": PARAMS.model.model_copy(update=update)})
-        return cost(model_config(params, windows, content))
+        return cost(model_config(params, windows, preprocessor))
 
     assert price() == 6 * 4 * (3 * 8 + 8 * 8 + 8 * 4 + 4 * 4)
     assert price(type="gru") == 6 * 3 * (3 * 8 + 8 * 8 + 8 * 4 + 4 * 4)

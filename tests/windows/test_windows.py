@@ -240,7 +240,7 @@ def test_no_window_crosses_a_hole():
     result = preprocess(table, make_schema(), make_preprocess_params(max_gap=6), where="raw.csv")
     windows = make_windows(
         result.arrays,
-        Scaler.from_json(result.preprocessor["scaler"]),
+        result.preprocessor.scaler,
         make_window_params(lookback=24),
     )
     origins = windows.origins
@@ -408,10 +408,8 @@ def folder(tmp_path):
     table = make_table({"": (hours(200), values)})
     result = preprocess(table, make_schema(), make_preprocess_params(), where="raw.csv")
     result.arrays.save(tmp_path / "data/processed/processed.npz")
-    write_json(tmp_path / "models/preprocessor.json", result.preprocessor)
-    windows = make_windows(
-        result.arrays, Scaler.from_json(result.preprocessor["scaler"]), make_window_params()
-    )
+    result.preprocessor.save(tmp_path / "models/preprocessor.json")
+    windows = make_windows(result.arrays, result.preprocessor.scaler, make_window_params())
     save_windows(tmp_path / "data/processed/windows.npz", windows, materialize=False)
     return tmp_path
 
@@ -526,10 +524,10 @@ def test_a_preprocessor_of_another_run_is_refused(folder):
     table = make_table({"": (hours(200), 50.0 * (np.arange(200) % 7))})
     other = preprocess(table, make_schema(), make_preprocess_params(), where="raw.csv").preprocessor
     assert (
-        other["run_id"]
+        other.run_id
         != json.loads((folder / "models/preprocessor.json").read_text(encoding="utf-8"))["run_id"]
     )
-    write_json(folder / "models/preprocessor.json", other)
+    other.save(folder / "models/preprocessor.json")
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)
 
@@ -544,6 +542,6 @@ def test_windows_of_another_run_are_refused(folder):
         where="raw.csv",
     )
     result.arrays.save(folder / "data/processed/processed.npz")
-    write_json(folder / "models/preprocessor.json", result.preprocessor)
+    result.preprocessor.save(folder / "models/preprocessor.json")
     with pytest.raises(ArtifactError, match="dvc repro"):
         load_windows(folder)

@@ -1,0 +1,315 @@
+"""Raw table and constants to as-of arrays: cleaning, fills, encoding, scaling. Nothing is fitted.
+
+Every series is treated on its own, so its rows and the preprocessor are all that its arrays depend
+on: applied to one series, to some or to all, they are the same in every bit.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.core.params_data import OutliersParams
+from spline_lstm.core.schema import Schema
+from spline_lstm.series.calendar import calendar_features
+from spline_lstm.series.features import (
+    Feature,
+    apply_policy,
+    calendar_names,
+    category_ids,
+    feature_column,
+    is_cleaned,
+    plan_features,
+)
+from spline_lstm.series.fills import fill_seasonal
+from spline_lstm.series.grid import Column, Layout, fill_column, lay_out, on_grid
+from spline_lstm.series.outliers import hampel
+from spline_lstm.series.quality import ColumnQuality, assess_column
+from spline_lstm.series.smoothing import filter_level
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
+
+# Columns hold one value per row of a table, or one per row of the grid.
+TableColumn = Float[np.ndarray, " table_rows"]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """Arrays of all series of a table, and what was found in each of its columns."""
+
+    arrays: AsOfArrays
+    columns: Mapping[str, ColumnQuality]
+
+
+@dataclass(frozen=True)
+class ColumnForms:
+    """One column of a table on the grid.
+
+    Attributes
+    ----------
+    raw : [rows] float64, observations before any cleaning, NaN if there is none
+    main : Column, of the cleaned observations
+    smooth : Column, of the smoothed ones; the same as `main` without a channel of its own
+    outliers : [series] int64, flagged observations
+    """
+
+    raw: Float[np.ndarray, " rows"]
+    main: Column
+    smooth: Column
+    outliers: Int[np.ndarray, " series"]
+
+
+def apply(
+    table: RawTable,
+    preprocessor: Preprocessor,
+    *,
+    layout: Layout | None = None,
+    until: int | None = None,
+) -> Applied:
+    """Build the as-of arrays of the series of a table.
+
+    Parameters
+    ----------
+    table : RawTable
+        Any number of series; one that the preprocessor does not know is scaled as all together.
+    preprocessor : Preprocessor
+    layout : Layout
+        The table on its grid, if it is already there.
+    until : int, ns
+        Without `layout`: the grid ends no earlier than with the last row before this instant.
+    """
+    layout = layout or layout_of(table, preprocessor, until)
+    features = plan_features(
+        preprocessor.columns,
+        preprocessor.table_schema,
+        preprocessor.params,
+        preprocessor.categories,
+    )
+    channels = _Channels.empty(layout.rows, len(features))
+    valid = np.ones(layout.rows, dtype=bool)
+    training = layout.timestamps < preprocessor.split_instants[0]
+    targets: list[np.ndarray] = []
+    found: dict[str, ColumnQuality] = {}
+    # One column at a time, so that memory contains the intermediate forms of one.
+    for name in preprocessor.columns:
+        forms = column_forms(table, preprocessor, layout, name)
+        for index, feature in enumerate(features):
+            if feature.source == name and feature.kind != "calendar":
+                _write(channels, index, feature, forms, table, preprocessor, layout)
+        if name in preprocessor.targets:
+            targets.append(forms.raw)
+            valid &= forms.main.valid
+        found[name] = assess_column(
+            forms.raw, forms.main, forms.outliers, layout, training, preprocessor.params.max_gap
+        )
+    _write_calendar(channels, preprocessor, layout)
+    return Applied(
+        _arrays(table, preprocessor, layout, features, channels, valid, np.column_stack(targets)),
+        found,
+    )
+
+
+def layout_of(table: RawTable, preprocessor: Preprocessor, until: int | None = None) -> Layout:
+    """The grid of a table by the step and the anchor of a preprocessor; `until` as in `apply`."""
+    return lay_out(
+        table,
+        preprocessor.frequency_ns,
+        preprocessor.params.snap,
+        anchor=preprocessor.anchor_ns,
+        until=until,
+    )
+
+
+def column_forms(
+    table: RawTable, preprocessor: Preprocessor, layout: Layout, name: str
+) -> ColumnForms:
+    """Clean, fill and smooth one column."""
+    params = preprocessor.params
+    values = column_values(table, name, preprocessor.categories)
+    flags, cleaned = without_outliers(
+        table, preprocessor.table_schema, params.outliers, name, values
+    )
+    raw = observed(values, layout)
+    method = params.smoothing.method if is_cleaned(preprocessor.table_schema, name) else "off"
+    main = smoothed = None
+    if method != "replace":
+        main = smoothed = _fill(preprocessor, layout, name, cleaned)
+    if method != "off":
+        strengths = strengths_of(table.series_names, preprocessor.strengths[name])
+        level = smooth(grid_times(table, layout), cleaned, table.series_offsets, strengths)
+        smoothed = _fill(preprocessor, layout, name, level)
+    assert smoothed is not None
+    outliers = np.bincount(table.series[flags], minlength=len(table.series_names))
+    return ColumnForms(raw, main or smoothed, smoothed, outliers)
+
+
+def column_values(
+    table: RawTable, name: str, categories: Mapping[str, tuple[str, ...]]
+) -> TableColumn:
+    """Numbers of a column, or the ids of its categories; NaN where missing."""
+    values = table.values[:, table.columns.index(name)]
+    if name in categories:
+        return category_ids(values, table.categories[name], categories[name])
+    return values
+
+
+def observed(values: TableColumn, layout: Layout) -> Float[np.ndarray, " rows"]:
+    """The observation of each grid row, NaN where there is none."""
+    return on_grid(*layout.place(values), layout.rows)
+
+
+def without_outliers(
+    table: RawTable, schema: Schema, rule: OutliersParams, name: str, values: TableColumn
+) -> tuple[Bool[np.ndarray, " table_rows"], TableColumn]:
+    """Flags of the causal Hampel rule, each series on its own, and the values that remain."""
+    if rule.method == "off" or not is_cleaned(schema, name):
+        return np.zeros(len(values), dtype=bool), values
+    flags = np.concatenate(
+        [
+            hampel(values[start:end], window=rule.window, threshold=rule.threshold)
+            for start, end in itertools.pairwise(table.series_offsets)
+        ]
+    )
+    return flags, np.where(flags, np.nan, values) if rule.method == "replace" else values
+
+
+def grid_times(table: RawTable, layout: Layout) -> TableColumn:
+    """Steps from the anchor to each row of the table."""
+    return (table.timestamps - layout.anchor) / layout.step
+
+
+def smooth(
+    times: TableColumn,
+    values: TableColumn,
+    series_offsets: Int[np.ndarray, " bounds"],
+    strengths: Sequence[float],
+) -> TableColumn:
+    """Filtered level at every observation; missing values stay missing, to be filled as any gap."""
+    levels = []
+    bounds = itertools.pairwise(series_offsets)
+    for (start, end), strength in zip(bounds, strengths, strict=True):
+        level = filter_level(times[start:end], values[start:end], strength=strength)
+        levels.append(np.where(np.isnan(values[start:end]), np.nan, level))
+    return np.concatenate(levels)
+
+
+def strengths_of(series: Sequence[str], fitted: Mapping[str, float]) -> list[float]:
+    """Strengths in the order of `series`; an unknown series gets the median of the others."""
+    median = float(np.median(list(fitted.values())))
+    return [fitted.get(name, median) for name in series]
+
+
+def _fill(preprocessor: Preprocessor, layout: Layout, name: str, values: TableColumn) -> Column:
+    params, schema = preprocessor.params, preprocessor.table_schema
+    rows, offsets, max_gap = layout.rows, layout.row_offsets, params.max_gap
+    placed, present = layout.place(values)
+    season = preprocessor.seasons.get(name)
+    if season is not None:
+        return fill_seasonal(
+            placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets
+        )
+    method = "pchip" if params.fill == "seasonal" else params.fill
+    column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
+    return apply_policy(column, schema, name, offsets)
+
+
+@dataclass(frozen=True)
+class _Channels:
+    """The features of X as `AsOfArrays` has them, written one by one."""
+
+    scaled: Float[np.ndarray, "rows features"]
+    causal: Float[np.ndarray, "rows features"]
+    known_at: Int[np.ndarray, "rows features"]
+
+    @classmethod
+    def empty(cls, rows: int, features: int) -> "_Channels":
+        shape = (rows, features)
+        scaled, causal = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        return cls(scaled, causal, np.empty(shape, np.int32))
+
+
+def _write(
+    channels: _Channels,
+    index: int,
+    feature: Feature,
+    forms: ColumnForms,
+    table: RawTable,
+    preprocessor: Preprocessor,
+    layout: Layout,
+) -> None:
+    column = feature_column(forms.smooth if feature.kind == "smooth" else forms.main, feature)
+    center, scale = _scaling(preprocessor, index, table, layout)
+    channels.scaled[:, index] = (column.filled - center) / scale
+    causal = (column.causal - center) / scale
+    if feature.source not in preprocessor.targets:
+        # A covariate silent for longer than the gap limit says nothing any more: its training mean
+        # replaces it.
+        causal[~column.valid] = preprocessor.neutral[index]
+        if feature.known_future:
+            channels.scaled[~column.valid, index] = preprocessor.neutral[index]
+    channels.causal[:, index] = causal
+    channels.known_at[:, index] = column.known_at
+
+
+def _scaling(
+    preprocessor: Preprocessor, index: int, table: RawTable, layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale of a feature: of all rows, or of each."""
+    scaler = preprocessor.scaler
+    center, scale = scaler.center[..., index], scaler.scale[..., index]
+    if not scaler.per_series:
+        return center, scale
+    rows = preprocessor.scaler_rows(table.series_names)
+    lengths = np.diff(layout.row_offsets)
+    return np.repeat(center[rows], lengths), np.repeat(scale[rows], lengths)
+
+
+def _write_calendar(channels: _Channels, preprocessor: Preprocessor, layout: Layout) -> None:
+    calendar = preprocessor.table_schema.calendar_features
+    names = calendar_names(preprocessor.table_schema, preprocessor.params)
+    if names:
+        first = channels.scaled.shape[1] - len(names)
+        values = calendar_features(layout.timestamps, names, calendar.country, calendar.subdivision)
+        channels.scaled[:, first:] = channels.causal[:, first:] = values
+        channels.known_at[:, first:] = np.arange(layout.rows)[:, None]
+
+
+def _static_ids(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, "series statics"]:
+    """Ids of the static covariates of each series; 0 is the unknown token."""
+    known = preprocessor.statics
+    ids = np.zeros((len(table.series_names), len(known)), dtype=np.int32)
+    for column, (name, texts) in enumerate(known.items()):
+        of_text = {text: index for index, text in enumerate(texts, start=1)}
+        ids[:, column] = [of_text.get(text or "", 0) for text in table.statics[name]]
+    return ids
+
+
+def _arrays(
+    table: RawTable,
+    preprocessor: Preprocessor,
+    layout: Layout,
+    features: Sequence[Feature],
+    channels: _Channels,
+    valid: Bool[np.ndarray, " rows"],
+    raw_target: Float[np.ndarray, "rows targets"],
+) -> AsOfArrays:
+    calendar = np.flatnonzero([item.kind == "calendar" for item in features]).astype(np.int32)
+    return AsOfArrays(
+        scaled=channels.scaled,
+        causal=channels.causal,
+        known_at=channels.known_at,
+        valid=valid,
+        raw_target=raw_target,
+        observed=~np.isnan(raw_target),
+        timestamps=layout.timestamps,
+        series_offsets=layout.row_offsets,
+        static_ids=_static_ids(table, preprocessor),
+        feature_names=np.array([item.name for item in features]),
+        target_indices=preprocessor.target_indices,
+        split_instants=preprocessor.split_instants,
+        future_indices=preprocessor.future_indices,
+        calendar_indices=calendar,
+    )

@@ -1,0 +1,76 @@
+"""What is odd about the data, as records and as one line per kind for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Kind of the warning about columns that the schema does not name.
+UNKNOWN = "unknown column"
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class DataWarning:
+    """One value beyond its limit, or one column that is ignored.
+
+    Attributes
+    ----------
+    kind : str
+        A statistic of drift, or `UNKNOWN`.
+    column : str
+    split : str
+        validation or test; empty for a warning about the whole table.
+    value, limit : float
+        Of drift, see `spline_lstm.series.drift`.
+    """
+
+    kind: str
+    column: str
+    split: str = ""
+    value: float = math.nan
+    limit: float = math.nan
+
+    @property
+    def excess(self) -> float:
+        """Distance beyond the limit, comparable within a kind: ratios count in both directions."""
+        if self.kind != "std_ratio":
+            return abs(self.value)
+        return max(self.value, 1 / self.value) if self.value else math.inf
+
+    def __str__(self) -> str:
+        if self.kind == UNKNOWN:
+            return f"column {self.column!r} is not in the schema"
+        breach = f"exceeds the limit {self.limit:g}"
+        if self.kind == "std_ratio" and self.value < 1:
+            breach = f"is below the limit 1/{self.limit:g}"
+        where = f"{self.split}: {self.column}" if self.split else self.column
+        return f"{where}: {self.kind} {self.value:.4g} {breach}"
+
+
+def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
+    """One line per kind, with the count and the worst case, in the order of their appearance.
+
+    >>> summarise_warnings([DataWarning("psi", "temp", "test", 0.5, 0.25),
+    ...                     DataWarning("psi", "wind", "test", 0.9, 0.25)])
+    ['drift: 2 warnings of psi in 2 columns; the worst is test: wind: psi 0.9 exceeds the limit 0.25']
+    """
+    kinds: dict[str, list[DataWarning]] = {}
+    for warning in warnings:
+        kinds.setdefault(warning.kind, []).append(warning)
+    return [_line(kind, group) for kind, group in kinds.items()]
+
+
+def _line(kind: str, group: Sequence[DataWarning]) -> str:
+    if len(group) == 1:
+        return str(group[0])
+    if kind == UNKNOWN:
+        return f"{len(group)} columns are not in the schema: {_named([w.column for w in group])}"
+    worst = max(group, key=lambda warning: warning.excess)
+    columns = len({warning.column for warning in group})
+    among = "one column" if columns == 1 else f"{columns} columns"
+    return f"drift: {len(group)} warnings of {kind} in {among}; the worst is {worst}"
+
+
+def _named(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - MAX_NAMED} more" if len(columns) > MAX_NAMED else ""
+    return ", ".join(repr(name) for name in columns[:MAX_NAMED]) + more

@@ -1,0 +1,271 @@
+"""Constants of preprocessing, fitted on the training split of a raw table.
+
+Categories, seasons, smoothing strengths and the scaler: everything that `apply` needs besides the
+options. No row at or after the start of the validation split has any influence.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spline_lstm.core.errors import TooLittleDataError
+from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.schema import Schema
+from spline_lstm.series.apply import (
+    TableColumn,
+    column_values,
+    grid_times,
+    observed,
+    smooth,
+    without_outliers,
+)
+from spline_lstm.series.features import Feature, is_cleaned, plan_features, used_columns
+from spline_lstm.series.grid import Layout, split_instants
+from spline_lstm.series.seasonal import detect_season
+from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.preprocessor import Preprocessor
+from spline_lstm.windows.scaling import Scaler, center_and_scale
+
+DAY_NS = 86_400_000_000_000
+# Days in the seasons that are looked for.
+SEASON_DAYS = (1, 7)
+
+
+@dataclass(frozen=True)
+class TrainingSplit:
+    """The rows from which constants may be fitted.
+
+    Attributes
+    ----------
+    table : RawTable
+        All rows: the values of training rows do not depend on later ones.
+    layout : Layout
+    table_rows : [table_rows] bool
+    grid_rows : [rows] bool
+    """
+
+    table: RawTable
+    layout: Layout
+    table_rows: Bool[np.ndarray, " table_rows"]
+    grid_rows: Bool[np.ndarray, " rows"]
+
+    @classmethod
+    def before(cls, instant: int, table: RawTable, layout: Layout) -> "TrainingSplit":
+        """All rows before an instant, ns."""
+        return cls(table, layout, table.timestamps < instant, layout.timestamps < instant)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Constants of one feature; center and scale have one value, or one per series and one of all."""
+
+    center: Float[np.ndarray, " groups"]
+    scale: Float[np.ndarray, " groups"]
+    neutral: float
+
+
+def fit(
+    table: RawTable,
+    schema: Schema,
+    params: PreprocessParams,
+    layout: Layout,
+    *,
+    instants: Int[np.ndarray, " two_or_three"] | None = None,
+    sort: bool = False,
+    duplicates: str = "error",
+) -> Preprocessor:
+    """Fit all constants of preprocessing.
+
+    Parameters
+    ----------
+    table, schema, params
+    layout : Layout
+        The table on its grid.
+    instants : [2 or 3] int64, ns
+        Starts of the validation and the test split, and the end of the test split if it has one;
+        by default as `params.split` says.
+    sort, duplicates
+        How the table was read (see `read_raw_table`), so that serving reads history the same way.
+
+    Raises
+    ------
+    TooLittleDataError
+        Smoothing strengths are to be fitted, but no series has enough training observations.
+    """
+    instants = split_instants(layout, params.split) if instants is None else instants
+    split = TrainingSplit.before(int(instants[0]), table, layout)
+    columns = used_columns(table.columns, schema, params)
+    categories = fit_categories(split, columns)
+    features = plan_features(columns, schema, params, categories)
+    seasons: dict[str, int | None] = {}
+    strengths: dict[str, dict[str, float]] = {}
+    groups = len(table.series_names) + 1 if params.scaler_scope == "per_series" else 1
+    scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
+    # One column at a time, so that memory contains the intermediate forms of one.
+    for name in columns:
+        values = column_values(table, name, categories)
+        _, cleaned = without_outliers(table, schema, params.outliers, name, values)
+        on_grid = observed(cleaned, layout)
+        if is_cleaned(schema, name) and params.smoothing.method != "off":
+            strengths[name] = fit_strengths(split, cleaned, params.smoothing.strength)
+        if is_cleaned(schema, name) and params.fill == "seasonal":
+            filled = on_grid
+            if params.smoothing.method == "replace":
+                filled = observed(_smoothed(split, cleaned, strengths[name]), layout)
+            seasons[name] = params.season or find_season(split, filled)
+        for index, feature in enumerate(features):
+            if feature.source == name and feature.kind != "calendar":
+                scalings[index] = fit_scaling(split, on_grid, feature, params.scaler, groups)
+    return Preprocessor(
+        table_schema=schema,
+        params=params,
+        columns=columns,
+        features=tuple(item.name for item in features),
+        target_indices=_positions(
+            item.kind == "value" and item.source in schema.target_cols for item in features
+        ),
+        future_indices=_positions(item.known_future for item in features),
+        anchor_ns=layout.anchor,
+        split_instants=instants,
+        series=table.series_names,
+        seasons=seasons,
+        strengths=strengths,
+        categories=categories,
+        statics=fit_statics(split, params),
+        scaler=_scaler(params, scalings),
+        neutral=tuple(item.neutral for item in scalings),
+        sort=sort,
+        duplicates=duplicates,
+    ).identified()
+
+
+def fit_categories(split: TrainingSplit, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Texts of each categorical column in the training split, in sorted order."""
+    table, fitted = split.table, {}
+    for name in (item for item in columns if item in table.categories):
+        seen = table.values[split.table_rows, table.columns.index(name)]
+        codes = np.unique(seen[~np.isnan(seen)]).astype(np.int64)
+        fitted[name] = tuple(table.categories[name][code] for code in codes)
+    return fitted
+
+
+def fit_statics(split: TrainingSplit, params: PreprocessParams) -> dict[str, tuple[str, ...]]:
+    """Texts of each static covariate of the series with training rows, in sorted order."""
+    if params.feature_mode != "multivariate":
+        return {}
+    table = split.table
+    trained = np.unique(table.series[split.table_rows])
+    seen = {name: {texts[series] for series in trained} for name, texts in table.statics.items()}
+    return {
+        name: tuple(sorted(text for text in texts if text is not None))
+        for name, texts in seen.items()
+    }
+
+
+def fit_strengths(
+    split: TrainingSplit, values: TableColumn, given: float | None
+) -> dict[str, float]:
+    """Smoothing strength of each series: the given one, or fitted on its training observations.
+
+    A series with fewer than 10 of them gets the median strength of the others.
+
+    Raises
+    ------
+    TooLittleDataError
+        No series has 10 training observations.
+    """
+    table = split.table
+    if given:
+        return dict.fromkeys(table.series_names, given)
+    times = grid_times(table, split.layout)
+    known = split.table_rows & ~np.isnan(values)
+    strengths = []
+    for start, end in itertools.pairwise(table.series_offsets):
+        rows = start + np.flatnonzero(known[start:end])
+        enough = len(rows) >= MIN_FITTED
+        strengths.append(fit_strength(times[rows], values[rows]) if enough else np.nan)
+    if np.isnan(strengths).all():
+        raise TooLittleDataError(
+            f"smoothing: no series has {MIN_FITTED} observed training values; lengthen the "
+            "training split or give preprocess.smoothing.strength as a number"
+        )
+    filled = np.where(np.isnan(strengths), np.nanmedian(strengths), strengths).tolist()
+    return dict(zip(table.series_names, filled, strict=True))
+
+
+def _smoothed(
+    split: TrainingSplit, values: TableColumn, strengths: Mapping[str, float]
+) -> TableColumn:
+    times, offsets = grid_times(split.table, split.layout), split.table.series_offsets
+    return smooth(times, values, offsets, list(strengths.values()))
+
+
+def find_season(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> int | None:
+    """Season in rows of the series with most training observations; None if it has none.
+
+    Parameters
+    ----------
+    split : TrainingSplit
+    raw : [rows] float64
+        Observations on the grid, NaN where missing.
+    """
+    offsets, training = split.layout.row_offsets, split.grid_rows
+    counts = np.add.reduceat((~np.isnan(raw) & training).astype(np.int64), offsets[:-1])
+    longest = int(np.argmax(counts))
+    rows = slice(offsets[longest], offsets[longest + 1])
+    values = raw[rows][training[rows]]
+    candidates = [days * DAY_NS // split.layout.step for days in SEASON_DAYS]
+    return detect_season(values, ~np.isnan(values), candidates)
+
+
+def fit_scaling(
+    split: TrainingSplit,
+    raw: Float[np.ndarray, " rows"],
+    feature: Feature,
+    kind: str,
+    groups: int,
+) -> Scaling:
+    """Scaling of a feature from the training observations of its column.
+
+    Parameters
+    ----------
+    split : TrainingSplit
+    raw : [rows] float64
+        Observations on the grid, NaN where missing.
+    feature : Feature
+    kind : str
+        Of the scaler; a feature that is not scaled keeps its values.
+    groups : int
+        1, or the number of series and one more: for all series together, the last group. A series
+        without training observations gets that one too.
+    """
+    kind = kind if feature.scaled else "none"
+    seen = split.grid_rows & ~np.isnan(raw)
+    values = raw[seen]
+    whole = center_and_scale(values, kind)
+    center, scale = np.full(groups, whole[0]), np.full(groups, whole[1])
+    neutral = 0.0
+    if feature.kind == "value" and kind != "standard" and len(values):
+        neutral = float((values.mean() - whole[0]) / whole[1])
+    if groups > 1 and feature.scaled:
+        for series, (start, end) in enumerate(itertools.pairwise(split.layout.row_offsets)):
+            own = raw[start:end][seen[start:end]]
+            if len(own):
+                center[series], scale[series] = center_and_scale(own, kind)
+    return Scaling(center, scale, neutral)
+
+
+def _scaler(params: PreprocessParams, scalings: Sequence[Scaling]) -> Scaler:
+    center = np.stack([item.center for item in scalings], axis=-1)
+    scale = np.stack([item.scale for item in scalings], axis=-1)
+    if params.scaler_scope == "per_series":
+        return Scaler(params.scaler, center, scale)
+    return Scaler(params.scaler, center[0], scale[0])
+
+
+def _positions(flags: Iterable[bool]) -> Int[np.ndarray, " chosen"]:
+    return np.flatnonzero(list(flags)).astype(np.int32)

@@ -1,0 +1,250 @@
+"""preprocessor.json as an object: everything that turns raw history into the inputs of a model.
+
+The stage preprocess writes it; every later stage and serving read it. It lies beside `AsOfArrays`,
+the other output of that stage, so that windows and models can read it without the code that fits it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
+from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.windows.scaling import Scaler
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A categorical input that becomes a learned vector.
+
+    Attributes
+    ----------
+    name : str
+    size : int
+        Number of ids, the unknown token (id 0) included.
+    dim : int
+        Length of the vector.
+    """
+
+    name: str
+    size: int
+    dim: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain content for preprocessor.json."""
+        return {"name": self.name, "size": self.size, "dim": self.dim}
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """The options of preprocessing and every constant fitted on the training split.
+
+    Attributes
+    ----------
+    table_schema : Schema
+        Of the raw table, as the schema file has it.
+    params : PreprocessParams
+    columns : tuple of str
+        Columns of the raw table that become features, targets first.
+    features : tuple of str
+        Columns of X, in order.
+    target_indices, future_indices : int32
+        Positions in X of the targets and of the features that are known in the future.
+    anchor_ns : int
+        Instant of one grid row.
+    split_instants : [2 or 3] int64, ns
+        Starts of the validation and the test split, then the end of the test split if it has one.
+    series : tuple of str
+        Names of the series, in the order of the rows of a per-series scaler.
+    seasons : column -> rows in its season
+        None for a column without a season; empty unless gaps are filled by seasons.
+    strengths : column -> series -> smoothing strength, cubes of a step
+        Empty without smoothing.
+    categories : categorical column -> its texts in the training split
+        The first text has id 1.
+    statics : static covariate -> texts of the series in the training split
+        The first text has id 1.
+    scaler : Scaler
+        Of all features.
+    neutral : tuple of float
+        z-score of the training mean, per feature: replaces a covariate of which nothing is known.
+    sort, duplicates
+        How raw tables are read; see `read_raw_table`.
+    run_id : str
+        Content id of everything above; a model names the preprocessor it was trained with.
+    """
+
+    table_schema: Schema
+    params: PreprocessParams
+    columns: tuple[str, ...]
+    features: tuple[str, ...]
+    target_indices: Int[np.ndarray, " targets"]
+    future_indices: Int[np.ndarray, " future"]
+    anchor_ns: int
+    split_instants: Int[np.ndarray, " two_or_three"]
+    series: tuple[str, ...]
+    seasons: Mapping[str, int | None]
+    strengths: Mapping[str, Mapping[str, float]]
+    categories: Mapping[str, tuple[str, ...]]
+    statics: Mapping[str, tuple[str, ...]]
+    scaler: Scaler
+    neutral: tuple[float, ...]
+    sort: bool
+    duplicates: str
+    run_id: str = ""
+
+    def identified(self) -> "Preprocessor":
+        """The same preprocessor with the run id of its content."""
+        return replace(self, run_id=content_id(self._content()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of preprocessor.json."""
+        return {"run_id": self.run_id, **self._content()}
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "schema": self.table_schema.model_dump(mode="json"),
+            "columns": list(self.columns),
+            "features": list(self.features),
+            "targets": list(self.targets),
+            "target_indices": self.target_indices.tolist(),
+            "future_indices": self.future_indices.tolist(),
+            "statics_embedded": [item.to_json() for item in self.static_embeddings],
+            "features_embedded": [item.to_json() for item in self.feature_embeddings],
+            "frequency_ns": self.frequency_ns,
+            "params": self.params.model_dump(mode="json"),
+            "anchor_ns": self.anchor_ns,
+            "split_instants_ns": self.split_instants.tolist(),
+            "series": list(self.series),
+            "seasons": dict(self.seasons),
+            "strengths": {name: dict(each) for name, each in self.strengths.items()},
+            "categories": {name: list(texts) for name, texts in self.categories.items()},
+            "statics": {name: list(texts) for name, texts in self.statics.items()},
+            "scaler": self.scaler.to_json(),
+            "neutral": list(self.neutral),
+            "reading": {"sort": self.sort, "duplicates": self.duplicates},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Preprocessor":
+        """Read what `to_json` gave; KeyError or ValueError if another version of the code wrote it."""
+        return cls(
+            table_schema=Schema.model_validate(_tuples(content["schema"])),
+            params=PreprocessParams.model_validate(_tuples(content["params"])),
+            columns=tuple(content["columns"]),
+            features=tuple(content["features"]),
+            target_indices=np.array(content["target_indices"], dtype=np.int32),
+            future_indices=np.array(content["future_indices"], dtype=np.int32),
+            anchor_ns=content["anchor_ns"],
+            split_instants=np.array(content["split_instants_ns"], dtype=np.int64),
+            series=tuple(content["series"]),
+            seasons=dict(content["seasons"]),
+            strengths=dict(content["strengths"]),
+            categories=_tuples(content["categories"]),
+            statics=_tuples(content["statics"]),
+            scaler=Scaler.from_json(content["scaler"]),
+            neutral=tuple(content["neutral"]),
+            sort=content["reading"]["sort"],
+            duplicates=content["reading"]["duplicates"],
+            run_id=content["run_id"],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write models/preprocessor.json, atomically."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> "Preprocessor":
+        """Read models/preprocessor.json.
+
+        Raises
+        ------
+        ArtifactError
+            The file is missing, damaged, changed after it was written, or of another version of
+            the code.
+        """
+        content = read_preprocessor(path)
+        try:
+            return cls.from_json(content)
+        except (KeyError, TypeError, ValueError) as error:
+            lines = str(error).splitlines()
+            raise ArtifactError(
+                f"{path} was written by another version of the code ({lines[0]}); run `dvc repro`"
+            ) from None
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Schema of the columns that the model reads: all are required, others are ignored."""
+        whole, required = self.table_schema, {"required": True}
+        dynamic = (item for item in whole.dynamic_covariates if item.name in self.columns)
+        static = (item for item in whole.static_covariates if item.name in self.statics)
+        return whole.model_copy(
+            update={
+                "dynamic_covariates": tuple(item.model_copy(update=required) for item in dynamic),
+                "static_covariates": tuple(item.model_copy(update=required) for item in static),
+            }
+        )
+
+    @property
+    def known_future(self) -> tuple[DynamicCovariate, ...]:
+        """Columns of the raw table that are known in the future."""
+        return tuple(item for item in self.schema.dynamic_covariates if item.known_future)
+
+    @property
+    def known_schema(self) -> Schema:
+        """The schema with only those covariates that are known in the future."""
+        return self.schema.model_copy(
+            update={"dynamic_covariates": self.known_future, "static_covariates": ()}
+        )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the columns of a forecast, in order."""
+        return self.table_schema.target_cols
+
+    @property
+    def frequency_ns(self) -> int:
+        """Step of the grid, ns."""
+        return parse_frequency(self.params.frequency)
+
+    @property
+    def target_scaler(self) -> Scaler:
+        """The scaler of the targets."""
+        return self.scaler.columns(self.target_indices)
+
+    @property
+    def static_embeddings(self) -> tuple[Embedding, ...]:
+        """The static covariates, in the order of their ids in X_static."""
+        return self._embeddings(self.statics)
+
+    @property
+    def feature_embeddings(self) -> tuple[Embedding, ...]:
+        """The categorical features that are ids in X."""
+        names = self.features
+        return self._embeddings({k: texts for k, texts in self.categories.items() if k in names})
+
+    def _embeddings(self, tables: Mapping[str, tuple[str, ...]]) -> tuple[Embedding, ...]:
+        schema = self.table_schema
+        covariates = (*schema.static_covariates, *schema.dynamic_covariates)
+        dims = {item.name: item.dim for item in covariates if item.dim is not None}
+        return tuple(Embedding(name, len(texts) + 1, dims[name]) for name, texts in tables.items())
+
+    def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
+        """Row of each series in a per-series scaler; -1, all series together, for an unknown one."""
+        known = {name: row for row, name in enumerate(self.series)}
+        return np.array([known.get(name, -1) for name in series], dtype=np.int64)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON lists as tuples, which strict models ask for."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
