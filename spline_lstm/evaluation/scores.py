@@ -31,6 +31,14 @@ from spline_lstm.evaluation.error_sums import (
 ROUNDING = float(np.finfo(np.float32).eps)
 # Squared deviation, relative to the squared mean, below which values are constant but for rounding.
 CONSTANT = 1e-24
+# Detail of the scores -> key that names its records in metrics/evaluate.json.
+KEYS = {
+    "horizon": "step",
+    "targets": "target",
+    "baselines": "baseline",
+    "series": "series",
+    "hours": "hour",
+}
 
 
 def finish(
@@ -217,3 +225,36 @@ def _ratio(total: np.ndarray | np.number, count: np.ndarray | np.number) -> np.n
     return np.divide(
         total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0
     )
+
+
+def to_records(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores (`finish`) with each detail as a list of records, the content of metrics/evaluate.json.
+
+    DVC makes a column of every number that it reaches through mappings, but not through lists. A
+    table with a column for each metric of each step, target, series and baseline is unreadable.
+
+    >>> to_records({"rmse": 1.0, "baselines": {"naive": {"rmse": 2.0}}})
+    {'rmse': 1.0, 'baselines': [{'baseline': 'naive', 'rmse': 2.0}]}
+    """
+    return {
+        name: [{KEYS[name]: key, **row} for key, row in value.items()] if name in KEYS else value
+        for name, value in scores.items()
+    }
+
+
+def from_records(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `to_records`: the scores from the content of metrics/evaluate.json.
+
+    >>> from_records({"rmse": 1.0, "baselines": [{"baseline": "naive", "rmse": 2.0}]})
+    {'rmse': 1.0, 'baselines': {'naive': {'rmse': 2.0}}}
+    """
+    return {
+        name: _keyed(value, KEYS[name]) if name in KEYS else value
+        for name, value in content.items()
+    }
+
+
+def _keyed(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    return {
+        row[key]: {name: value for name, value in row.items() if name != key} for row in records
+    }

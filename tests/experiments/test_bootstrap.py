@@ -8,7 +8,7 @@ from spline_lstm.experiments.bootstrap import (
     draw_blocks,
     resampled_rmse,
     rmse_difference,
-    spread,
+    seed_range,
 )
 
 
@@ -43,12 +43,12 @@ def test_a_block_is_at_most_a_tenth_of_the_origins_so_that_its_interval_is_not_t
 
 
 def test_seeds_lie_between_the_ends_of_their_spread():
-    found = spread([15.0, 15.1, 16.0])
+    found = seed_range([15.0, 15.1, 16.0])
     assert (found.low, found.high, found.seeds) == (15.0, 16.0, 3)
     # Mean and half the range would be 15.37 ± 0.5, and 15.95 beyond it.
-    assert not found.below(spread([15.95, 16.5]))
-    assert found.below(spread([16.01, 16.5]))
-    assert found.below(spread([17.0])) is None
+    assert not found.below(seed_range([15.95, 16.5]))
+    assert found.below(seed_range([16.01, 16.5]))
+    assert found.below(seed_range([17.0])) is None
 
 
 def test_a_resample_is_the_rmse_over_the_drawn_origins():

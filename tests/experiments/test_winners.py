@@ -4,7 +4,7 @@ import pytest
 
 from spline_lstm.core.params import load_params
 from spline_lstm.experiments.bootstrap import Interval
-from spline_lstm.experiments.winners import best_cell, cells_of, decide, edge_scores
+from spline_lstm.experiments.winners import best_candidate, candidates_of, decide, edge_scores
 from tests.builders import ROOT
 from tests.experiments.examples import RIDGE, make_record
 
@@ -85,8 +85,8 @@ def test_where_every_run_loses_nothing_is_recommended():
     assert "baseline" in verdict.reason
 
 
-def test_the_best_cell_is_that_with_the_lowest_mean_not_the_luckiest_seed():
-    cells = cells_of(
+def test_the_best_candidate_is_that_with_the_lowest_mean_not_the_luckiest_seed():
+    cells = candidates_of(
         [
             make_record("lstm", seed=1, rmse=14.0),
             make_record("lstm", seed=2, rmse=16.0),
@@ -94,5 +94,5 @@ def test_the_best_cell_is_that_with_the_lowest_mean_not_the_luckiest_seed():
             make_record("gru", seed=2, rmse=14.7),
         ]
     )
-    assert best_cell(cells).name == "gru univariate"
+    assert best_candidate(cells).name == "gru univariate"
     assert not cells[1].rmse.below(cells[0].rmse)
