@@ -54,7 +54,7 @@ def forecasts_figure(
     frequency_ns : int
         Length of one step.
     """
-    examples = [part for _, part in table.groupby("example", sort=False)]
+    examples = [example for _, example in table.groupby("example", sort=False)]
     columns = min(len(examples), 3)
     rows = -(-len(examples) // columns)
     figure = Figure(figsize=(4.3 * columns, 3.3 * rows + 0.6))

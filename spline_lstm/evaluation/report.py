@@ -156,8 +156,8 @@ def _examples(outputs: StageOutputs) -> list[Block]:
     )
     names = ["series", "origin"] if outputs.forecasts["series"].notna().any() else ["origin"]
     rows = [
-        [label, *part[names].iloc[0], example_rmse(part)]
-        for label, part in outputs.forecasts.groupby("example", sort=False)
+        [label, *example[names].iloc[0], example_rmse(example)]
+        for label, example in outputs.forecasts.groupby("example", sort=False)
     ]
     header = ["window", *names, f"RMSE of {target}"]
     return [
@@ -239,7 +239,7 @@ def _groups(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> list[Block]:
 
 
 def _metrics_table(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row of metrics per step, hour, target or series; if there are too many, the worst by RMSE."""
+    """A row of metrics per step, hour, target or series; of too many, the worst by RMSE."""
     keys = [*NAMES, "skill"]
     rows = [[name, *values_of(row, keys), _best(row)] for name, row in groups.items()]
     rmse = 1 + keys.index("rmse")

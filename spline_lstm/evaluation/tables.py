@@ -1,4 +1,4 @@
-"""The small tidy tables that plots are drawn from: forecast, residuals, horizon and hours, as CSV."""
+"""The small tidy tables that plots are drawn from, as CSV files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -69,8 +69,8 @@ def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFra
         `timestamp` is ``origin + (step - 1) * frequency``. Steps up to 0 have the `history` as it
         was known at the origin, steps from 1 everything else; `y_true` is NaN if not observed.
     """
-    parts = [_example_rows(example, frequency_ns) for example in examples]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    tables = [_example_rows(example, frequency_ns) for example in examples]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
 def example_table(examples: Sequence[Example]) -> pd.DataFrame:
@@ -79,8 +79,8 @@ def example_table(examples: Sequence[Example]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns step (as in `forecast_table`) and, for each example, ``best_history``, ``best_y_true``,
-        ``best_y_pred``, ``best_naive``; data units, NaN if a line has no value.
+        Columns step (as in `forecast_table`) and, for each example, ``best_history``,
+        ``best_y_true``, ``best_y_pred``, ``best_naive``; data units, NaN if a line has no value.
     """
     rows = forecast_table(examples, frequency_ns=0).pivot(
         index="step", columns="example", values=list(LINES)

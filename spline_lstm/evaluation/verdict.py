@@ -81,7 +81,7 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
 
 
 def _lost_groups(scores: Mapping[str, Any], key: str, one: str, many: str) -> list[str]:
-    """Steps, targets, series or hours in which a baseline is at least as good, if several were scored."""
+    """Steps, targets, series or hours in which a baseline is at least as good, if several."""
     rows: Mapping[str, Mapping[str, Any]] = scores.get(key, {})
     scored = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
     lost = {

@@ -1,4 +1,4 @@
-"""A document as one HTML file that needs nothing else: style and figures are inside, scripts none."""
+"""A document as one HTML file that needs nothing else: style and figures inside, no scripts."""
 
 import re
 from pathlib import Path

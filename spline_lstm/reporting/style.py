@@ -115,7 +115,7 @@ def svg_element(figure: Figure, name: str, description: str) -> str:
 
 
 def _shortened(tag: str) -> str:
-    """A tag with two decimals (of a point), colours of the page, and without ids that nobody uses."""
+    """A tag with two decimals (of a point), colours of the page, and no unused ids."""
     if tag.startswith("<svg "):
         return re.sub(r' (width|height|version|xmlns\S*?)="[^"]*"', "", tag)
     if tag.startswith("<g id="):
