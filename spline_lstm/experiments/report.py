@@ -262,7 +262,7 @@ def difference_note(result: Comparison) -> str:
 
 
 def step_rows(result: Comparison) -> list[Row]:
-    """A row per model and mode, and one of the best baseline of each step: RMSE, mean of the seeds."""
+    """A row per model and mode, and one for the best baseline: RMSE by step, mean of the seeds."""
     rmse = {name: values.mean(axis=0) for name, values in result.step_rmse.items()}
     return [
         {"forecast": name}

@@ -137,11 +137,11 @@ def recommend(
     band = f"{interval.difference:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
     if interval.low > 0.0:
         return accuracy, (
-            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, is "
-            f"above its own by {band}, more than the noise of the test windows."
+            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, "
+            f"is above its own by {band}, more than the noise of the test windows."
         )
     return edge, (
         f"{edge.run.name}, because it is the cheapest on the edge, and its RMSE minus that of "
-        f"{accuracy.run.name}, the most accurate run, is {band}: no more than the noise of the test "
-        f"windows."
+        f"{accuracy.run.name}, the most accurate run, is {band}: no more than the noise of the "
+        "test windows."
     )

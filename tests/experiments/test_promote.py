@@ -17,7 +17,7 @@ from tests.experiments.test_driver import repository
 
 pytestmark = pytest.mark.slow
 
-STILL = "  # backtest: still of the former params"
+STILL = "  # backtest: still from the previous params"
 
 
 @pytest.fixture(scope="module")

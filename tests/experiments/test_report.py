@@ -247,5 +247,5 @@ def test_experiments_on_other_windows_are_refused_and_errors_are_summed_by_origi
     )
     check_same_windows(table, table.copy(), "a", "b")
     assert list(per_origin(table, table["step"].to_numpy(float))) == [3.0, 1.0]
-    with pytest.raises(ExperimentError, match="other test windows"):
+    with pytest.raises(ExperimentError, match="different test windows"):
         check_same_windows(table, table.assign(y_true=[1.0, 2.0, 3.0]), "a", "b")
