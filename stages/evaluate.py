@@ -17,7 +17,7 @@ from spline_lstm.windows.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/*.csv and metrics."""
+    """Write predictions, golden windows, intervals, the CSV files of plots/ and metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)

@@ -130,7 +130,8 @@ def content_of(value):
 
 def test_every_test_row_is_scored_and_figures_are_pooled_over_windows():
     params, found = results()
-    # Each shop has an origin in every row of a test part behind the embargo, but for the last of the horizon.
+    # Each shop has an origin in every row of a test split after the embargo, except the last rows
+    # of the horizon.
     assert [result.windows["test"] for result in found] == [2 * (TEST - 2 - 1)] * 2
     content = backtest_content(found, params, ("y",))
     mse = [fold["mse"] for fold in content["folds"]]

@@ -45,7 +45,10 @@ LOSING = SCORES | {"beats_baselines": False, "loses_to": ["moving_average"], "rm
 
 
 def test_a_model_that_wins_is_said_to_win_by_how_much():
-    text = "the model beats all 2 baselines: RMSE 2.121, 31.2 % below that of the best, moving average (3.082)"
+    text = (
+        "the model beats all 2 baselines: RMSE 2.121, 31.2 % below that of the best, "
+        "moving average (3.082)"
+    )
     assert verdict(SCORES) == text
     assert warnings_of(SCORES, TRAIN, {}) == []
 
@@ -107,7 +110,8 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             },
             {},
             {},
-            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: step 2 (69.00 %).",
+            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: "
+            "step 2 (69.00 %).",
         ),
         (
             {
@@ -118,7 +122,8 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             },
             {},
             {},
-            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: series a (99.00 %), c (",
+            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: "
+            "series a (99.00 %), c (",
         ),
         ({"bias": 1.5}, {}, {}, "too high on average: bias 1.500"),
         (

@@ -25,8 +25,8 @@ from tests.experiments.examples import intervals, make_record
 
 PARAMS = load_params(ROOT)
 ISSUE = (
-    "run_id | model_type | data_mode | seed | MAE | MSE | RMSE | robust MAPE | MASE | R2 | p50(ms) | p95(ms) | "
-    "model_size(MB) | params | train_time(s) | epochs | commit | notes"
+    "run_id | model_type | data_mode | seed | MAE | MSE | RMSE | robust MAPE | MASE | R2 | "
+    "p50(ms) | p95(ms) | model_size(MB) | params | train_time(s) | epochs | commit | notes"
 )
 
 
@@ -104,8 +104,8 @@ def test_markdown_says_spread_noise_cost_and_what_is_missing(result):
     assert "15.50 [15.25, 15.75]" in text
     assert "gru-univariate-s7 has no experiment" in text
     assert (
-        "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes 3 s"
-        in text
+        "20 s (0:20), of which the stages' own work is 5 s, start and imports of their processes "
+        "3 s" in text
     )
     assert "and DVC 12 s" in text
 

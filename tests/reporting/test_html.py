@@ -21,7 +21,8 @@ def test_chromium_lays_the_report_out_without_a_word_on_its_console(
     # The page itself has no script; one is added that writes down what the browser made of it.
     text = (small_pipeline / "plots/report.html").read_text()
     probe = (
-        "<script>addEventListener('load', () => { const e = document.documentElement; e.dataset.measured ="
+        "<script>addEventListener('load', () => { const e = document.documentElement;"
+        " e.dataset.measured ="
         " [e.clientWidth, e.scrollWidth, document.querySelectorAll('figure svg').length,"
         " Math.min(...[...document.querySelectorAll('figure svg')]"
         ".map(s => s.getBoundingClientRect().height)),"
