@@ -29,7 +29,9 @@ from IPython.display import Image
 
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.inference.intervals import level_name
-from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals
+from spline_lstm.evaluation.plots import forecasts_figure, residuals_figure, step_figure
+from spline_lstm.evaluation.tables import forecast_table, horizon_table, residual_histogram, residual_step_table
+from spline_lstm.reporting.style import save_png
 from spline_lstm.core.params import load_params
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
@@ -55,7 +57,8 @@ def rmse(part):
 
 
 by_step = seen.groupby("step").apply(rmse, include_groups=False)
-plot_horizon(pictures / "horizon.png", {name: by_step[name].to_numpy() for name in by_step}, title=f"RMSE of {target}")
+steps = horizon_table({name: by_step[name].to_numpy() for name in by_step})
+save_png(step_figure(steps, title=f"RMSE of {target}"), pictures / "horizon.png")
 Image(pictures / "horizon.png")
 
 # %%
@@ -98,7 +101,11 @@ seen.groupby(size, observed=True)["error"].agg(count="size", bias="mean", rmse=l
 
 # %%
 residuals = seen.pivot_table(index=["series", "origin"], columns="step", values="error")
-plot_residuals(pictures / "residuals.png", residuals.to_numpy(), target=target)
+values = residuals.to_numpy()
+figure = residuals_figure(
+    residual_histogram(values), residual_step_table(values), target=target, bias=seen["error"].mean()
+)
+save_png(figure, pictures / "residuals.png")
 Image(pictures / "residuals.png")
 
 # %% [markdown]
@@ -164,5 +171,7 @@ for rank, (series, origin) in enumerate(worst.index, start=1):
             bounds=np.array(bounds, dtype=float).reshape(len(levels), 2, len(here)),
         )
     )
-plot_forecasts(pictures / "worst.png", examples, target=target, frequency_ns=frequency.as_unit("ns").value)
+frequency_ns = frequency.as_unit("ns").value
+figure = forecasts_figure(forecast_table(examples, frequency_ns), target=target, frequency_ns=frequency_ns)
+save_png(figure, pictures / "worst.png")
 Image(pictures / "worst.png")

@@ -1,4 +1,4 @@
-"""Stage evaluate: the model on the test part, beside the baselines."""
+"""Stage evaluate: the model and the baselines on the test split."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from spline_lstm.core.params import load_params
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.assess import assess, evaluation_content
 from spline_lstm.evaluation.golden import golden_arrays
-from spline_lstm.evaluation.outputs import write_pictures, write_tables
-from spline_lstm.evaluation.records import to_records
+from spline_lstm.evaluation.scores import to_records
+from spline_lstm.evaluation.tables import write_tables
 from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -18,7 +18,7 @@ from spline_lstm.windows.windows import load_windows
 
 
 def main(folder: Path) -> str:
-    """Write data/predictions.parquet, data/golden.npz, models/intervals.json, plots/ and the metrics."""
+    """Write predictions, golden windows, intervals, the CSV files of plots/ and metrics."""
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
@@ -37,10 +37,15 @@ def main(folder: Path) -> str:
         folder / "data/golden.npz", golden_arrays(model, windows, params.export.golden_windows)
     )
     write_json(folder / "models/intervals.json", {"run_id": model.run_id, **intervals.to_json()})
-    write_tables(folder / "plots", result, windows.step_ns)
-    write_pictures(folder / "plots", result, windows, params.train.loss)
+    write_tables(
+        folder / "plots",
+        examples=result.examples,
+        residuals=result.residuals,
+        sums=result.sums,
+        frequency_ns=windows.step_ns,
+    )
     content = evaluation_content(result, windows, series if len(series) > 1 else None)
-    # As nested mappings, unlike in evaluate.json: so `dvc exp show` lists them.
+    # As nested mappings, unlike evaluate.json, so that `dvc exp show` lists them.
     write_metrics(folder / "metrics/baselines.json", content["baselines"])
     write_metrics(folder / "metrics/evaluate.json", to_records(content))
     return f"{content['n_windows']} test windows: {verdict(content)}"

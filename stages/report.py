@@ -8,10 +8,12 @@ import pandas as pd
 from spline_lstm.core.artifacts import read_json, write_text
 from spline_lstm.core.params import load_params
 from spline_lstm.core.stage import run_stage
-from spline_lstm.evaluation.records import from_records
-from spline_lstm.evaluation.report import Measured, make_report
+from spline_lstm.evaluation.report import StageOutputs, make_report
+from spline_lstm.evaluation.scores import from_records
+from spline_lstm.reporting.formatting import plural
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
+from spline_lstm.reporting.style import save_png
 
 # The sections that decide the forecasts, and the packages that decide their bits.
 SECTIONS = {"data", "preprocess", "window", "model", "train", "evaluate"}
@@ -19,19 +21,22 @@ PACKAGES = ("numpy", "scipy", "pandas", "jax", "flax", "optax")
 
 
 def main(folder: Path) -> str:
-    """Write plots/report.html and plots/report.md."""
-    report = make_report(measured(folder))
+    """Write plots/report.html, plots/report.md and the PNG files that the latter shows."""
+    report = make_report(read_outputs(folder))
     write_text(folder / "plots/report.html", to_html(report))
     write_text(folder / "plots/report.md", to_markdown(report))
+    for picture in report.pictures:
+        if picture.has_png:
+            save_png(picture.figure, folder / f"plots/{picture.name}.png")
     warnings = "".join(f"\nWARNING: {text}" for text in report.warnings)
-    count = f"{len(report.warnings)} warning{'s' * (len(report.warnings) != 1)}"
+    count = plural(len(report.warnings), "warning")
     return f"plots/report.html and report.md: {report.verdict}; {count}{warnings}"
 
 
-def measured(folder: Path) -> Measured:
+def read_outputs(folder: Path) -> StageOutputs:
     """What the other stages wrote into the folder."""
     metrics, plots = folder / "metrics", folder / "plots"
-    return Measured(
+    return StageOutputs(
         model=read_json(folder / "models/rnn/model.json"),
         scores=from_records(read_json(metrics / "evaluate.json")),
         train=read_json(metrics / "train.json"),
@@ -43,6 +48,7 @@ def measured(folder: Path) -> Measured:
             plots / "forecast.csv", dtype={"series": str}, keep_default_na=False, na_values=[""]
         ),
         residuals=pd.read_csv(plots / "residuals.csv"),
+        residual_steps=pd.read_csv(plots / "residual_steps.csv"),
         curve=pd.read_csv(plots / "training.csv"),
         params=load_params(folder).model_dump(mode="json", include=SECTIONS),
         versions={name: version(name) for name in PACKAGES},

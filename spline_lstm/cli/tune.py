@@ -8,8 +8,7 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.freshness import check_fresh
-from spline_lstm.experiments.git import find_place
+from spline_lstm.experiments.git import check_fresh, find_place
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog

@@ -1,4 +1,4 @@
-"""How the model does on the test part: one pass over its windows, in batches, beside the baselines."""
+"""How the model does on the test split: one pass over its windows, in batches, with baselines."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,12 +26,12 @@ from spline_lstm.windows.windows import SPLITS, Windows, evenly_spaced
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
 EPSILON_SHARE = 0.01
-# Windows whose residuals are kept for their distribution: evenly spaced over a larger test part.
+# Windows whose residuals are kept for their distribution: evenly spaced if there are more.
 RESIDUAL_WINDOWS = 50_000
 
 
 def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
-    """Scale of MASE: error of the seasonal naive forecast on the training part of each series."""
+    """Scale of MASE: error of the seasonal naive forecast on the training split of each series."""
     arrays = windows.arrays
     scales = []
     for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
@@ -52,20 +52,20 @@ def percentage_floor(windows: Windows) -> Float[np.ndarray, " targets"]:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What is kept of the test part.
+    """What is kept of the test split.
 
     Attributes
     ----------
     sums : ScoreSums
         Sums over all windows, for the metrics.
     coverage : CoverageSums
-        The same of the prediction intervals.
+        The same for the prediction intervals.
     intervals : Intervals
         How they were made.
     examples : list of Example
         The best, the median and the worst window (first target).
     residuals : [windows, horizon, targets] float32
-        Forecast - observed, NaN where not observed; evenly spaced windows where the test part is large.
+        Forecast - observed, NaN if not observed; evenly spaced windows of a large test split.
     """
 
     sums: ScoreSums
@@ -84,8 +84,8 @@ def assess(
     predictions: Path,
     series_names: Sequence[str],
 ) -> Assessment:
-    """Score the model on the test part and write every forecast to the Parquet file `predictions`."""
-    kept = Kept(windows, params, len(series_names))
+    """Score the model on the test split and write every forecast to the file `predictions`."""
+    collected = BatchCollector(windows, params, len(series_names))
     forecasts = TestForecasts.fit(model, windows, params, intervals, series_names)
 
     def pass_over_windows(path: Path) -> None:
@@ -93,26 +93,27 @@ def assess(
 
             def take_in(batch: TestBatch) -> None:
                 writer.write(prediction_rows(batch, series_names))
-                kept.add(batch)
+                collected.add(batch)
 
             # Summing and writing take as long as forecasting: together they use two cores.
             consume_in_thread(iter(forecasts), take_in)
 
     write_atomically(predictions, pass_over_windows)
-    chosen = pick(np.concatenate(kept.errors), np.concatenate(kept.complete))
+    chosen = pick(np.concatenate(collected.errors), np.concatenate(collected.complete))
     examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
-    return Assessment(*kept.totals[0], intervals, examples, np.concatenate(kept.residuals))
+    residuals = np.concatenate(collected.residuals)
+    return Assessment(*collected.totals[0], intervals, examples, residuals)
 
 
-class Kept:
-    """What is kept of the batches of the test part while they pass.
+class BatchCollector:
+    """What is kept of the batches of the test split as they pass.
 
     Attributes
     ----------
     totals : list
         Nothing, or the sums of all batches so far.
     errors, complete : list of [windows] float32 and bool
-        RMSE of each window, and whether all its labels were observed; what the examples are picked by.
+        RMSE of each window, and whether all its labels were observed: examples are picked by both.
     residuals : list of [windows, horizon, targets] float32
         Of the windows whose residuals are kept.
     """
@@ -147,10 +148,10 @@ class Kept:
         bounds = forecast.lower, forecast.upper
         coverage = sum_coverage(batch.y_true, mask, bounds, batch.series, self._n_series)
         # Added up at once: a list of all sums would grow with the number of windows.
-        self.totals = [(merge(old, sums), former + coverage) for old, former in self.totals] or [
+        self.totals = [(merge(old, sums), covered + coverage) for old, covered in self.totals] or [
             (sums, coverage)
         ]
-        # One scale for all series, also where each is scaled alone: errors of series are to be compared.
+        # One scale for all series, even if each has its own: their errors must be comparable.
         scale = self._windows.target_scaler.overall.scale
         self.errors.append(
             window_rmse(batch.y_true, forecast.point, mask, scale).astype(np.float32)
@@ -164,9 +165,9 @@ class Kept:
 def evaluation_content(
     result: Assessment, windows: Windows, series: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Scores, coverage of the intervals, residuals and splits: the content of metrics/evaluate.json.
+    """Scores, coverage of the intervals, residuals and splits: for metrics/evaluate.json.
 
-    `series` names the series where there are several.
+    `series` names the series if there are several.
     """
     scaler = windows.target_scaler.overall
     scores = finish(
@@ -185,7 +186,7 @@ def evaluation_content(
 
 
 def split_records(windows: Windows) -> list[dict[str, Any]]:
-    """Windows of each split, and the instants of its first and last forecast row (ISO 8601, UTC)."""
+    """Windows of each split, and its first and last forecast row (ISO 8601, UTC)."""
     timestamps = windows.arrays.timestamps
     reach = (windows.horizon - 1) * windows.step_ns
     records = []

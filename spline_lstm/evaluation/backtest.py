@@ -1,4 +1,4 @@
-"""Walk-forward backtest: the whole fit again and again along time, each time tested on what comes next.
+"""Walk-forward backtest: the whole fit repeated along time, each time tested on what follows.
 
 ::
 
@@ -7,15 +7,16 @@
     rolling                |------ train ------|~~|- val -|~~|= test 2 =|
                                          ~~ embargo
 
-Of a fold nothing is seen but its own rows: the table is cut at the end of the test part (and, rolling, at the
-begin of the data), and every constant of preprocessing and every weight is fitted again, with the same seed.
-See Tashman 2000, "Out-of-sample tests of forecasting accuracy: an analysis and review", International Journal of
-Forecasting 16(4).
+A fold sees only its own rows: the table is cut at the end of the test split (and, if rolling, at
+the start of the data), and every constant of preprocessing and every weight is fitted again, with
+the same seed. See Tashman 2000, "Out-of-sample tests of forecasting accuracy: an analysis and
+review", International Journal of Forecasting 16(4).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ from spline_lstm.windows.scaling import Scaler
 
 @dataclass(frozen=True)
 class Fold:
-    """Instants of a fold, ns since 1970 UTC: its data begin and end there, the other parts begin there."""
+    """Instants of a fold, ns since 1970 UTC: start and end of its data, and of its later splits."""
 
-    begin: int
+    start: int
     validation: int
     test: int
     end: int
@@ -73,12 +74,12 @@ class FoldResult:
     ----------
     fold : Fold
     sums : ScoreSums
-        Of the model and the baselines on the test part; series counted as in the whole table.
+        Of the model and the baselines on the test split; series numbered as in the whole table.
     coverage : CoverageSums
     intervals : Intervals
     scaler : Scaler
         Of the targets, all series together.
-    windows : number of windows of each part
+    windows : number of windows of each split
     best_epoch, epochs : int
     """
 
@@ -93,14 +94,14 @@ class FoldResult:
 
 
 def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
-    """Run all folds of `params.backtest`, in order; the results do not depend on the number of workers.
+    """Run all folds of `params.backtest`, in order; the number of workers makes no difference.
 
     Parameters
     ----------
     table, schema, params
         As the stages take them.
     cache : Path
-        Pipeline folder in which compiled programs are kept.
+        Pipeline folder in which compiled programs are cached.
 
     Raises
     ------
@@ -112,12 +113,12 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
 
 
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
-    """The folds, each with nothing but its own rows of the table; parameters as in `backtest`."""
+    """The folds, each with only its own rows of the table; parameters as in `backtest`."""
     step = parse_frequency(params.preprocess.frequency)
     layout = lay_out(table, step, params.preprocess.snap)
     timestamps = layout.timestamps
     if params.preprocess.split.dates is not None:
-        # From the third date on, rows are in no part: no fold may see them either.
+        # Rows after the third date belong to none of the splits: no fold may see them either.
         _, _, *end = split_instants(layout, params.preprocess.split)
         timestamps = timestamps[timestamps < end[0]] if end else timestamps
     folds = make_folds(timestamps, step, params.backtest)
@@ -141,28 +142,29 @@ def make_folds(
 ) -> list[Fold]:
     """Folds over the time span of a grid.
 
-    >>> params = BacktestParams(strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
-    ...                         max_epochs=None, executor="local", workers=1)
+    >>> params = BacktestParams(
+    ...     strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
+    ...     max_epochs=None, executor="local", workers=1,
+    ... )
     >>> make_folds(np.arange(10), 1, params)
-    [Fold(begin=0, validation=3, test=6, end=8), Fold(begin=2, validation=5, test=8, end=10)]
+    [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]
     """
-    start = int(timestamps.min())
-    count = (int(timestamps.max()) - start) // step + 1
+    origin = int(timestamps.min())
+    count = (int(timestamps.max()) - origin) // step + 1
     length = round(params.test * count)
     first = count - params.folds * length
     folds = []
     for number in range(params.folds):
         test = first + number * length
-        begin = number * length if params.strategy == "rolling" else 0
-        validation = test - round(params.validation * (test - begin))
-        folds.append(
-            Fold(*(start + row * step for row in (begin, validation, test, test + length)))
-        )
+        start = number * length if params.strategy == "rolling" else 0
+        validation = test - round(params.validation * (test - start))
+        rows = (start, validation, test, test + length)
+        folds.append(Fold(*(origin + row * step for row in rows)))
     return folds
 
 
 def fold_params(params: Params) -> Params:
-    """The params of a fold: those of the pipeline, but where `params.backtest` says otherwise."""
+    """The params of a fold: those of the pipeline, unless `params.backtest` has others."""
     changes = params.backtest
     embargo = params.window.embargo if changes.embargo is None else changes.embargo
     window = {"stride": changes.stride or params.window.stride, "embargo": embargo}
@@ -176,16 +178,16 @@ def fold_params(params: Params) -> Params:
 
 
 def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
-    return (table.timestamps >= fold.begin) & (table.timestamps < fold.end)
+    return (table.timestamps >= fold.start) & (table.timestamps < fold.end)
 
 
 def run_fold(job: FoldJob) -> FoldResult:
-    """Fit on the fold's own training part, and score its test part; runs in a process of its own.
+    """Fit on the fold's own training split, and score its test split; runs in its own process.
 
     Raises
     ------
     DataContractError, TooLittleDataError, DivergedError
-        As `fit_table`, behind the number of the fold.
+        As `fit_table`; the message starts with the number of the fold.
     """
     configure_threads(job.params.train.threads)
     configure_compilation_cache(job.cache)
@@ -211,14 +213,14 @@ def run_fold(job: FoldJob) -> FoldResult:
 def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, CoverageSums]:
     windows, params = fit.windows, job.params.evaluate
     # A series may be absent from a fold; sums are laid out for those of the whole table.
-    place = np.array([job.series.index(name) for name in job.table.series_names])
+    numbers = np.array([job.series.index(name) for name in job.table.series_names])
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
-    scales[place] = season_scales(windows, params.season)
-    parts = []
+    scales[numbers] = season_scales(windows, params.season)
+    sums, coverage = [], []
     forecasts = TestForecasts.fit(fit.model, windows, params, intervals, job.table.series_names)
     for batch in forecasts:
-        series = place[batch.series]
-        sums = sum_errors(
+        series = numbers[batch.series]
+        batch_sums = sum_errors(
             batch.y_true,
             batch.mask,
             batch.forecasts,
@@ -228,36 +230,33 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
             hour=batch.hour,
         )
         bounds = batch.forecast.lower, batch.forecast.upper
-        parts.append(
-            (sums, sum_coverage(batch.y_true, batch.mask, bounds, series, len(job.series)))
-        )
-    return reduce(merge, (part[0] for part in parts)), reduce(
-        lambda a, b: a + b, (part[1] for part in parts)
-    )
+        sums.append(batch_sums)
+        coverage.append(sum_coverage(batch.y_true, batch.mask, bounds, series, len(job.series)))
+    return reduce(merge, sums), reduce(add, coverage)
 
 
 def backtest_content(
     results: Sequence[FoldResult], params: Params, targets: Sequence[str]
 ) -> dict[str, Any]:
     """Content of metrics/backtest.json: pooled over all test windows, and one record per fold."""
-    coverage = reduce(lambda a, b: a + b, (result.coverage for result in results))
-    pooled = _figures(pooled_scores(results, targets), coverage, results[-1], targets)
+    coverage = reduce(add, (result.coverage for result in results))
+    pooled = _numbers(pooled_scores(results, targets), coverage, results[-1], targets)
     folds = [
         {
             "fold": str(number),
-            "test_begin": iso_timestamp(result.fold.test),
+            "test_start": iso_timestamp(result.fold.test),
             "test_end": iso_timestamp(result.fold.end),
-            **{f"{part}_windows": count for part, count in result.windows.items()},
+            **{f"{split}_windows": count for split, count in result.windows.items()},
             "best_epoch": result.best_epoch,
             "epochs": result.epochs,
-            **_figures(_scores(result.sums, result, targets), result.coverage, result, targets),
+            **_numbers(_scores(result.sums, result, targets), result.coverage, result, targets),
         }
         for number, result in enumerate(results, start=1)
     ]
     return {
         "backtest_strategy": params.backtest.strategy,
         "backtest_folds": len(results),
-        # Names of their own: DVC renames a figure that stands in two files.
+        # Names of their own: DVC renames a number whose name appears in two files.
         **{f"backtest_{name}": value for name, value in pooled.items()},
         "backtest_folds_lost": sum(not fold["beats_baselines"] for fold in folds),
         "folds": folds,
@@ -265,7 +264,7 @@ def backtest_content(
 
 
 def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict[str, Any]:
-    """`finish` of the test windows of all folds; z-scores are those of the last one, which knows most."""
+    """`finish` of the test windows of all folds; z-scores are those of the last, longest fit."""
     return _scores(reduce(merge, (result.sums for result in results)), results[-1], targets)
 
 
@@ -273,10 +272,10 @@ def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict
     return finish(sums, targets=targets, scale=result.scaler.scale, center=result.scaler.center)
 
 
-def _figures(
+def _numbers(
     scores: Mapping[str, Any], coverage: CoverageSums, result: FoldResult, targets: Sequence[str]
 ) -> dict[str, float | int | str | bool]:
-    """The scores and the figures of the intervals that are no details."""
+    """The scores and the numbers of the intervals, without details."""
     content = {**scores, **coverage_content(coverage, result.intervals, targets)}
     return {
         name: value
@@ -286,11 +285,11 @@ def _figures(
 
 
 def backtest_table(results: Sequence[FoldResult]) -> pd.DataFrame:
-    """RMSE of every forecast at each step of each fold: columns fold, step (from 1), and one per forecast."""
-    parts = []
+    """RMSE at each step of each fold: columns fold, step (from 1), and one per forecast."""
+    tables = []
     for number, result in enumerate(results, start=1):
         table = pd.DataFrame(rmse_by_step(result.sums))
         table.insert(0, "fold", number)
         table.insert(1, "step", np.arange(1, len(table) + 1))
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

@@ -19,14 +19,17 @@ def naive(history: History, horizon: int) -> Forecast:
 
 
 def seasonal_naive(history: History, horizon: int, season: int) -> Forecast:
-    """The value of the same phase in the last season, ``p_h = y_(h - season)``, repeated beyond one season.
+    """The value of the same phase in the last season, ``p_h = y_(h - season)``.
+
+    It is repeated beyond one season.
 
     Raises
     ------
     ValueError
         `history` is shorter than one season.
 
-    >>> seasonal_naive(np.array([[[1.0], [2.0], [3.0], [4.0]]]), horizon=3, season=2).ravel().tolist()
+    >>> history = np.array([[[1.0], [2.0], [3.0], [4.0]]])
+    >>> seasonal_naive(history, horizon=3, season=2).ravel().tolist()
     [3.0, 4.0, 3.0]
     """
     _check_rows(history, season, "season")
@@ -49,9 +52,9 @@ def moving_average(history: History, horizon: int, window: int) -> Forecast:
 
 
 def drift(history: History, horizon: int) -> Forecast:
-    """The straight line through first and last value, ``p_h = y_0 + h (y_0 - y_first) / (lookback - 1)``.
+    """The line through first and last value, ``p_h = y_0 + h (y_0 - y_first) / (lookback - 1)``.
 
-    Of a history of one row it is the naive forecast: there is no line through one value.
+    For a history of one row it is the naive forecast, as one value gives no line.
 
     >>> drift(np.array([[[1.0], [9.0], [5.0]]]), horizon=2).ravel().tolist()
     [7.0, 9.0]
@@ -64,5 +67,5 @@ def drift(history: History, horizon: int) -> Forecast:
 def _check_rows(history: np.ndarray, rows: int, name: str) -> None:
     if not 1 <= rows <= history.shape[1]:
         raise ValueError(
-            f"{name} {rows} must lie between 1 and the {history.shape[1]} rows of the history"
+            f"{name} {rows} must be between 1 and the {history.shape[1]} rows of the history"
         )

@@ -1,7 +1,7 @@
 """Sums of errors over windows, chunk by chunk: all that is kept of the windows to score them.
 
-Windows come in chunks. `sum_errors` turns a chunk into sums and `merge` adds sums up: a chunk can be
-forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
+Windows come in chunks. `sum_errors` turns a chunk into sums and `merge` adds sums up: a chunk can
+be forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,21 +17,17 @@ from spline_lstm.evaluation.metrics import check_epsilon, check_shapes, usable_s
 
 MODEL = "model"
 HOURS = 24
-# Position of the squares among the sums of errors.
-SQUARED = 2
 # Values that are summed at once: few enough for the cache of a core, which halves the time.
 BLOCK_VALUES = 50_000
 TINY = np.finfo(np.float64).tiny
 
 Values = Float[np.ndarray, "windows horizon targets"]
 PerTarget = Float[np.ndarray, " targets"]
-
-
-Part = TypeVar("Part")
+Sums = TypeVar("Sums")
 
 
 @dataclass(frozen=True)
-class Parts(Generic[Part]):
+class Grouped(Generic[Sums]):
     """The same sums over each step, each series and each hour of the day (UTC).
 
     Attributes
@@ -41,32 +37,64 @@ class Parts(Generic[Part]):
     hour : [..., 24, targets]
     """
 
-    step: Part
-    series: Part
-    hour: Part
+    step: Sums
+    series: Sums
+    hour: Sums
 
 
 @dataclass(frozen=True)
 class TruthSums:
-    """What is known of the counted true values, in each step, series or hour.
+    """What is known of the counted true values, in each group (step, series or hour).
 
     Attributes
     ----------
-    count : [parts, targets] float64, how many count
-    scaled : [parts, targets] float64, how many count for MASE: those whose series has a scale
-    mean : [parts, targets] float64, data units
-    spread : [parts, targets] float64, sum of squared deviations from `mean`
+    count : [groups, targets] float64, how many count
+    scaled : [groups, targets] float64, how many count for MASE: those whose series has a scale
+    mean : [groups, targets] float64, data units
+    deviation : [groups, targets] float64, sum of squared deviations from `mean`
     """
 
-    count: Float[np.ndarray, "parts targets"]
-    scaled: Float[np.ndarray, "parts targets"]
-    mean: Float[np.ndarray, "parts targets"]
-    spread: Float[np.ndarray, "parts targets"]
+    count: Float[np.ndarray, "groups targets"]
+    scaled: Float[np.ndarray, "groups targets"]
+    mean: Float[np.ndarray, "groups targets"]
+    deviation: Float[np.ndarray, "groups targets"]
 
-    def __getitem__(self, cells: Any) -> "TruthSums":
-        return TruthSums(
-            self.count[cells], self.scaled[cells], self.mean[cells], self.spread[cells]
-        )
+    def __getitem__(self, index: Any) -> "TruthSums":
+        return TruthSums(*(term[index] for term in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class ErrorSums:
+    """Sums over the counted errors of one forecast, in each group (step, series or hour).
+
+    Attributes
+    ----------
+    error : [groups, targets] float64, forecast - truth
+    absolute : [groups, targets] float64, its absolute value
+    squared : [groups, targets] float64, its square
+    percent : [groups, targets] float64, its ratio in the robust MAPE
+    symmetric : [groups, targets] float64, its ratio in the sMAPE
+    scaled : [groups, targets] float64, its ratio to the scale of MASE
+    """
+
+    error: Float[np.ndarray, "groups targets"]
+    absolute: Float[np.ndarray, "groups targets"]
+    squared: Float[np.ndarray, "groups targets"]
+    percent: Float[np.ndarray, "groups targets"]
+    symmetric: Float[np.ndarray, "groups targets"]
+    scaled: Float[np.ndarray, "groups targets"]
+
+    def __getitem__(self, index: Any) -> "ErrorSums":
+        return ErrorSums(*(term[index] for term in vars(self).values()))
+
+    def __add__(self, other: "ErrorSums") -> "ErrorSums":
+        return ErrorSums(*map(add, vars(self).values(), vars(other).values()))
+
+    @classmethod
+    def only_squared(cls, squared: Float[np.ndarray, "groups targets"]) -> "ErrorSums":
+        """Sums of which only the squares are known; the others are NaN."""
+        unknown = np.full(squared.shape, np.nan)
+        return cls(unknown, unknown, squared, unknown, unknown, unknown)
 
 
 @dataclass(frozen=True)
@@ -76,15 +104,14 @@ class ScoreSums:
     Attributes
     ----------
     windows : int
-    truth : Parts of TruthSums
-    errors : dict of name -> Parts of [6, parts, targets] float64: sums of the error, its absolute value, its
-        square, its ratio in the robust MAPE, its ratio in the sMAPE, its ratio to the scale of MASE;
-        the model under `MODEL`, the rest are baselines, of which `hour` holds the squares alone, else NaN
+    truth : Grouped of TruthSums
+    errors : dict of name -> Grouped of ErrorSums
+        The model under `MODEL`, the rest are baselines, of which `hour` has only the squares.
     """
 
     windows: int
-    truth: Parts[TruthSums]
-    errors: dict[str, Parts[np.ndarray]]
+    truth: Grouped[TruthSums]
+    errors: dict[str, Grouped[ErrorSums]]
 
 
 @dataclass(frozen=True)
@@ -104,33 +131,39 @@ class Layout:
 
     @cached_property
     def runs(self) -> Int[np.ndarray, " runs"]:
-        """First windows of the stretches of one series."""
+        """The first window of each run of windows of one series."""
         return np.flatnonzero(np.diff(self.series, prepend=-1))
 
-    def sums(self, values: Values) -> Parts[np.ndarray]:
-        """Sums over the windows, [parts, targets] float64."""
-        return Parts(*self.step_and_series(self.cells(values)), self.by_hour(values))
+    def sums(self, values: Values) -> Grouped[np.ndarray]:
+        """Sums over the windows, [groups, targets] float64."""
+        return Grouped(*self.step_and_series(self.by_run(values)), self.by_hour(values))
 
-    def cells(self, values: Values) -> Float[np.ndarray, "runs horizon targets"]:
-        """Sums over the windows of each stretch of one series: windows come series by series."""
+    def by_run(self, values: Values) -> Float[np.ndarray, "runs horizon targets"]:
+        """Sums over each run of windows of one series: windows come series by series."""
         return (
             np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
         )
 
     def step_and_series(
-        self, cells: Float[np.ndarray, "runs horizon targets"]
+        self, by_run: Float[np.ndarray, "runs horizon targets"]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over the windows of each step, and of each series, out of `cells`."""
-        return cells.sum(axis=0), _grouped(cells.sum(axis=1), self.series[self.runs], self.n_series)
+        """Sums over the windows of each step, and of each series."""
+        of_run = self.series[self.runs]
+        return by_run.sum(axis=0), _grouped(by_run.sum(axis=1), of_run, self.n_series)
 
     def by_hour(self, values: Values) -> np.ndarray:
         """Sums over the windows of each hour of the day."""
         return _grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS)
 
-    def spread(self, parts: Parts[np.ndarray]) -> Parts[np.ndarray]:
-        """Values of each part at each value of the windows: [windows, horizon, targets], or what broadcasts to it."""
-        return Parts(
-            step=parts.step, series=parts.series[self.series][:, None], hour=parts.hour[self.hour]
+    def at_windows(self, grouped: Grouped[np.ndarray]) -> Grouped[np.ndarray]:
+        """The value of its group for each value of the windows.
+
+        All broadcast to [windows, horizon, targets].
+        """
+        return Grouped(
+            step=grouped.step,
+            series=grouped.series[self.series][:, None],
+            hour=grouped.hour[self.hour],
         )
 
 
@@ -158,7 +191,7 @@ def sum_errors(
     Parameters
     ----------
     y_true : np.ndarray
-        [windows, horizon, targets] data units; anything, NaN too, where `mask` is False.
+        [windows, horizon, targets] data units; anything, also NaN, where `mask` is False.
     mask : np.ndarray
         Same shape, bool, True where a value counts.
     forecasts : mapping
@@ -166,7 +199,8 @@ def sum_errors(
     epsilon : np.ndarray
         [targets] floor of the robust MAPE, data units.
     season_scale : np.ndarray
-        [series, targets] scale of MASE (`metrics.seasonal_naive_scale`), one row for each series of all chunks.
+        [series, targets] scale of MASE (`metrics.seasonal_naive_scale`), one row for each series
+        of all chunks.
     series : np.ndarray, optional
         [windows] int, row in `season_scale`; all windows are of series 0 without it.
     hour : np.ndarray, optional
@@ -244,11 +278,11 @@ def _check(
 
 @dataclass(frozen=True)
 class _Truth:
-    """What all forecasts of a chunk are compared with: the truth, and by what their errors are weighted.
+    """What all forecasts of a chunk are compared with, and the weights of their errors.
 
     Attributes
     ----------
-    y : 0 where it does not count
+    y : 0 if it does not count
     size : ``|y|``
     inverse : 1 / floored size, of the robust MAPE
     weight : [series, targets] 1 / scale of MASE, 0 without a scale
@@ -262,7 +296,7 @@ class _Truth:
 
 def _error_sums(
     truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool
-) -> Parts[np.ndarray]:
+) -> Grouped[ErrorSums]:
     error = p - truth.y
     size = np.abs(error)
     both = np.abs(p)
@@ -276,39 +310,39 @@ def _error_sums(
         size * truth.inverse,
         np.divide(2 * size, both, out=both),
     )
-    cells = [layout.cells(term) for term in terms]
-    # The scale of MASE is one for all values of a series.
-    cells.append(cells[1] * truth.weight[layout.series[layout.runs]][:, None])
-    step, series = zip(*(layout.step_and_series(part) for part in cells), strict=True)
-    # Sums by hour cost more than all others, and of a baseline its RMSE is all that is shown.
-    hour = np.full((len(cells), HOURS, p.shape[2]), np.nan)
-    hour[SQUARED] = layout.by_hour(terms[SQUARED])
+    by_run = [layout.by_run(term) for term in terms]
+    # All values of a series have the same scale of MASE.
+    by_run.append(by_run[1] * truth.weight[layout.series[layout.runs]][:, None])
+    step, series = zip(*(layout.step_and_series(term) for term in by_run), strict=True)
+    # Sums by hour cost more than all others, and of a baseline only the RMSE is shown.
     if all_hours:
         weighted = (*terms, size * truth.weight[layout.series][:, None])
-        hour = np.stack([layout.by_hour(term) for term in weighted])
-    return Parts(np.stack(step), np.stack(series), hour)
+        hour = ErrorSums(*(layout.by_hour(term) for term in weighted))
+    else:
+        hour = ErrorSums.only_squared(layout.by_hour(terms[2]))
+    return Grouped(ErrorSums(*step), ErrorSums(*series), hour)
 
 
 def _truth_sums(
     y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout
-) -> Parts[TruthSums]:
+) -> Grouped[TruthSums]:
     count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
     mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
-    centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.spread(mean))
-    spread = Parts(
+    centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.at_windows(mean))
+    deviation = Grouped(
         step=centred.step.sum(axis=0),
-        series=layout.step_and_series(layout.cells(centred.series))[1],
+        series=layout.step_and_series(layout.by_run(centred.series))[1],
         hour=layout.by_hour(centred.hour),
     )
-    return _each(TruthSums, count, usable, mean, spread)
+    return _each(TruthSums, count, usable, mean, deviation)
 
 
-def _each(function: Callable[..., Part], *parts: Parts[Any]) -> Parts[Part]:
+def _each(function: Callable[..., Sums], *grouped: Grouped[Any]) -> Grouped[Sums]:
     """`function` of the steps, of the series and of the hours."""
-    return Parts(
-        step=function(*(part.step for part in parts)),
-        series=function(*(part.series for part in parts)),
-        hour=function(*(part.hour for part in parts)),
+    return Grouped(
+        step=function(*(each.step for each in grouped)),
+        series=function(*(each.series for each in grouped)),
+        hour=function(*(each.hour for each in grouped)),
     )
 
 
@@ -318,7 +352,7 @@ def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
     Raises
     ------
     ValueError
-        They hold different forecasts.
+        They are of different forecasts.
     """
     if list(first.errors) != list(second.errors):
         raise ValueError(
@@ -332,8 +366,8 @@ def merge(first: ScoreSums, second: ScoreSums) -> ScoreSums:
 
 
 def _merge_truth(first: TruthSums, second: TruthSums) -> TruthSums:
-    # Mean and spread are merged as in Chan, Golub and LeVeque (1983), The American Statistician 37,
-    # 242-247: sums of squares less the squared mean would lose all digits where values lie far from 0.
+    # Mean and deviation are merged as in Chan, Golub and LeVeque (1983), The American Statistician
+    # 37, 242-247: sums of squares less the squared mean would lose all digits of values far from 0.
     total = first.count + second.count
     share = second.count / np.maximum(total, 1)
     step = second.mean - first.mean
@@ -341,5 +375,5 @@ def _merge_truth(first: TruthSums, second: TruthSums) -> TruthSums:
         count=total,
         scaled=first.scaled + second.scaled,
         mean=first.mean + step * share,
-        spread=first.spread + second.spread + step**2 * first.count * share,
+        deviation=first.deviation + second.deviation + step**2 * first.count * share,
     )

@@ -1,4 +1,4 @@
-"""Which windows are shown: the best, the median and the worst of the test part."""
+"""Which windows are shown: the best, the median and the worst of the test split."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ LABELS = ("best", "median", "worst")
 
 @dataclass(frozen=True)
 class Example:
-    """One window and one target, as it is drawn and listed; data units.
+    """One window and one target, as drawn and listed; data units.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Example:
     origin_time : int
         ns since 1970 UTC of the first forecast row.
     history : [lookback] float, oldest row first
-    y_true : [horizon] float, NaN where not observed
+    y_true : [horizon] float, NaN if not observed
     y_pred : [horizon] float
     naive : [horizon] float, the naive forecast
     levels : tuple of float
@@ -45,7 +45,7 @@ class Example:
 
     @property
     def shown_history(self) -> Float[np.ndarray, " rows"]:
-        """The last rows before the origin: four horizons, and 24 at least, so that the forecast stays visible."""
+        """The last four horizons before the origin, at least 24 rows: the forecast is visible."""
         return self.history[-max(4 * len(self.y_pred), 24) :]
 
 
@@ -60,7 +60,7 @@ def window_rmse(
     Returns
     -------
     np.ndarray
-        [windows] float64; NaN where nothing of a window counts.
+        [windows] float64; NaN if nothing of a window counts.
     """
     squared = np.where(mask, (y_pred - y_true) / scale, 0.0) ** 2
     total, count = squared.sum(axis=(1, 2)), mask.sum(axis=(1, 2))
@@ -72,8 +72,8 @@ def pick(
 ) -> dict[str, int]:
     """Position of the best, the median and the worst window.
 
-    Windows all of whose labels were observed come first: a window with one label is easily the best
-    or the worst. Of equal windows the earliest is taken; of an even number the better middle one.
+    Windows with all labels observed are preferred: a window with one label is easily the best or
+    the worst. Of equal windows the earliest is taken; of an even number the better middle one.
 
     Parameters
     ----------
@@ -98,5 +98,5 @@ def pick(
         raise ValueError(f"none of the {len(rmse)} windows has an observed label")
     order = among[np.argsort(rmse[among], kind="stable")]
     worst = among[np.argmax(rmse[among])]
-    places = (order[0], order[(len(order) - 1) // 2], worst)
-    return {label: int(place) for label, place in zip(LABELS, places, strict=True)}
+    positions = (order[0], order[(len(order) - 1) // 2], worst)
+    return {label: int(row) for label, row in zip(LABELS, positions, strict=True)}

@@ -1,7 +1,7 @@
 """Metrics of point forecasts, each with its formula, its properties and its source.
 
-All take truth `y`, forecast `p` of one shape, and an optional `mask` of that shape, True where a
-value counts; all are means over the values that count, NaN where none does. A NaN outside the
+All take truth `y`, forecast `p` of the same shape, and an optional `mask` of that shape, True for
+values that count; all are means over the values that count, NaN if none does. A NaN outside the
 mask is never looked at; a NaN inside it makes the metric NaN.
 
 Sources: Hyndman and Koehler (2006), "Another look at measures of forecast accuracy",
@@ -53,7 +53,7 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> 
 
 
 def rmse(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:
-    """Root mean squared error, ``sqrt(mean((p - y)^2))``: the MSE in data units, never below the MAE.
+    """Root mean squared error, ``sqrt(mean((p - y)^2))``: in data units, never below the MAE.
 
     >>> round(rmse([1, 2, 3, 4], [1.2, 1.8, 2.7, 4.1]), 4)
     0.2121
@@ -108,7 +108,7 @@ def mase(
     """Mean absolute scaled error, ``mean(|p - y| / scale)``.
 
     Free of units: 1 is the error of the one-season-ahead seasonal naive forecast on the training
-    part. Values whose scale is NaN or 0 do not count (a training part that is too short or constant).
+    split. Values whose scale is NaN or 0 do not count (a training split too short or constant).
 
     Parameters
     ----------
@@ -126,12 +126,12 @@ def mase(
 def seasonal_naive_scale(
     y_train: Float[np.ndarray, " rows"], observed: Bool[np.ndarray, " rows"], season: int
 ) -> float:
-    """Scale of MASE: ``mean(|y_t - y_(t - season)|)`` over the pairs of rows both of which were observed.
+    """Scale of MASE: ``mean(|y_t - y_(t - season)|)`` over the pairs of observed rows.
 
     Parameters
     ----------
     y_train : np.ndarray
-        [rows] one target of one series, training part only, data units.
+        [rows] one target of one series, only the training split, data units.
     observed : np.ndarray
         [rows] bool.
     season : int
@@ -140,15 +140,16 @@ def seasonal_naive_scale(
     Returns
     -------
     float
-        Data units; NaN where no pair was observed, or where the season repeats but for rounding: a ratio to
-        that says nothing.
+        Data units; NaN if no pair was observed, or if the season repeats except for rounding: a
+        ratio to that says nothing.
 
     Raises
     ------
     ValueError
         The shapes differ, or `season` is below 1.
 
-    >>> seasonal_naive_scale(np.array([1.0, 5.0, 2.0, 9.0]), np.array([True, True, True, False]), season=2)
+    >>> observed = np.array([True, True, True, False])
+    >>> seasonal_naive_scale(np.array([1.0, 5.0, 2.0, 9.0]), observed, season=2)
     1.0
     """
     if season < 1:
@@ -161,19 +162,20 @@ def seasonal_naive_scale(
 def r2(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     """Coefficient of determination, ``1 - sum((p - y)^2) / sum((y - mean(y))^2)``.
 
-    Free of units: 1 is perfect, 0 as good as the mean of the scored values, and it can fall below 0;
-    NaN where those values are constant. Kvalseth (1985), The American Statistician 39, 279-285, R2_1.
+    Free of units: 1 is perfect, 0 as good as the mean of the scored values, and it can fall below
+    0; NaN if those values are constant. Kvalseth (1985), The American Statistician 39, 279-285,
+    R2_1.
 
     >>> round(r2([1, 2, 3, 4], [1.2, 1.8, 2.7, 4.1]), 12)
     0.964
     """
     y, p = _counted(mask, y_true, y_pred)
-    spread = float(np.sum((y - y.mean()) ** 2)) if y.size and np.ptp(y) != 0 else np.nan
-    return 1 - float(np.sum((p - y) ** 2)) / spread
+    total = float(np.sum((y - y.mean()) ** 2)) if y.size and np.ptp(y) != 0 else np.nan
+    return 1 - float(np.sum((p - y) ** 2)) / total
 
 
 def bias(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:
-    """Mean error, ``mean(p - y)``: data units, above 0 where the forecasts are too high on average.
+    """Mean error, ``mean(p - y)``: data units, above 0 if the forecasts are too high on average.
 
     >>> bias([1.0, 2.0], [2.0, 5.0])
     2.0
@@ -205,18 +207,19 @@ def check_epsilon(epsilon: ArrayLike | float) -> None:
 
 
 def check_shapes(y_true: np.ndarray, y_pred: np.ndarray, mask: np.ndarray | None) -> None:
-    """Raise ValueError unless truth, forecast and mask have one shape."""
+    """Raise ValueError unless truth, forecast and mask have the same shape."""
     for name, array in (("y_pred", y_pred), ("mask", mask)):
         if array is not None and array.shape != y_true.shape:
             raise ValueError(
-                f"{name} must have the shape of y_true, {list(y_true.shape)}, but has {list(array.shape)}"
+                f"{name} must have the shape of y_true, {list(y_true.shape)}, "
+                f"but has {list(array.shape)}"
             )
 
 
 def _counted(
     mask: ArrayLike | None, y_true: ArrayLike, y_pred: ArrayLike, *others: ArrayLike | float
 ) -> list[np.ndarray]:
-    """The counted values of each array, [values] float64; `others` are broadcast to the shape of `y_true`."""
+    """The counted values of each array, [values] float64; `others` broadcast to `y_true`."""
     y, p = (np.asarray(array, dtype=np.float64) for array in (y_true, y_pred))
     counted = None if mask is None else np.asarray(mask, dtype=bool)
     check_shapes(y, p, counted)

@@ -1,4 +1,7 @@
-"""data/predictions.parquet: every forecast of the test part with its truth, so that all figures can be recomputed."""
+"""data/predictions.parquet: every forecast of the test split with its truth.
+
+All scores can be computed again from it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +15,12 @@ from spline_lstm.evaluation.forecast_batches import TestBatch
 from spline_lstm.inference.intervals import level_name
 
 UTC = pa.timestamp("ns", tz="UTC")
-# Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
-# repetitions among them takes five times as long as writing them.
+# Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking
+# for repetitions among them takes five times as long as writing them.
 REPEATED: Any = ["series", "step", "target"]
 SELECTED: Any = ["series", "origin", "step", "timestamp", "target"]
-# What repeats within a window or from one window to the next. Looking for repetitions among the other floats costs
-# as much as writing them, and finds a fourteenth.
+# What repeats within a window or from one window to the next. Looking for repetitions among the
+# other floats costs as much as writing them, and saves a fourteenth.
 COMPRESSED = {
     "series",
     "origin",
@@ -76,7 +79,7 @@ def _floats(values: np.ndarray) -> pa.Array:
 
 
 class PredictionsWriter:
-    """Writes tables one after another into a Parquet file that the first one begins."""
+    """Writes tables one after another into a Parquet file, which the first one creates."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -94,14 +97,15 @@ class PredictionsWriter:
                 use_dictionary=REPEATED,
                 compression=compression,
                 column_encoding=INCREASING,
-                # What one selects rows by; for the forecasts they would cost an eighth of the writing.
+                # For the columns that rows are selected by; for forecasts they would cost an
+                # eighth of the writing.
                 write_statistics=SELECTED,
-                # Without the Arrow schema texts are read as texts, however they were handed over.
+                # Without the Arrow schema texts are read as texts, not as dictionaries.
                 store_schema=False,
             )
         self._file.write_table(table)
 
     def close(self) -> None:
-        """End the file."""
+        """Finish the file."""
         if self._file is not None:
             self._file.close()

@@ -6,14 +6,15 @@ For each target and step, with the lookback `y_(1-L) .. y_0` before the origin::
 
 With v = 0 this is NLinear (Zeng et al., "Are Transformers Effective for Time Series Forecasting?",
 AAAI 2023), which follows a series whose level wanders off; with v it can return to the usual level.
-Both are fitted in closed form (Hoerl and Kennard 1970, Technometrics 12, 55-67). The penalty shrinks
-towards the naive forecast, for w = v = b = 0 is just that.
+Both are fitted in closed form (Hoerl and Kennard 1970, Technometrics 12, 55-67). The penalty
+shrinks towards the naive forecast, for w = v = b = 0 is just that.
 
-The weights are rounded, and the sums of a forecast are taken row by row of the lookback: the library
-behind ``@`` and `solve` adds up in another order on every family of CPUs, and forecasts are stored.
+The weights are rounded, and the sums of a forecast are taken row by row of the lookback: the
+library that does ``@`` and `solve` adds up in another order on every family of CPUs, and forecasts
+are stored.
 
-Measured, MSE in z-scores: glucose, 24 steps of 5 minutes back and 6 ahead, naive .136, NLinear .101,
-with level .095.
+Measured, MSE in z-scores: glucose, 24 steps of 5 minutes back and 6 ahead, naive .136, NLinear
+.101, with level .095.
 """
 
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ from jaxtyping import Bool, Float
 
 from spline_lstm.evaluation.baselines import Forecast, History
 
-# Of the weights of scaled inputs: far above the rounding errors of solving (1e-13 between CPUs), far below what
-# shows in an error.
+# Of the weights of scaled inputs: far above the rounding errors of solving (1e-13 between CPUs),
+# far below what shows in an error.
 GRAIN = 2.0**-20
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
@@ -39,8 +40,8 @@ class Sample:
     Attributes
     ----------
     history : [windows, lookback, targets] data units, no NaN
-    target : [windows, horizon, targets] data units; anything where not observed
-    mask : [windows, horizon, targets] bool, True where `target` was observed
+    target : [windows, horizon, targets] data units; anything if not observed
+    mask : [windows, horizon, targets] bool, True if `target` was observed
     """
 
     history: History
@@ -76,7 +77,8 @@ class Ridge:
         targets, differences, _ = self.kernel.shape
         if history.shape[1:] != (differences + 1, targets):
             raise ValueError(
-                f"history must have the shape [windows, {differences + 1}, {targets}], but has {list(history.shape)}"
+                f"history must have the shape [windows, {differences + 1}, {targets}], "
+                f"but has {list(history.shape)}"
             )
         return np.stack([self._predict_target(history, k) for k in range(targets)], axis=-1)
 
@@ -97,16 +99,16 @@ def fit_ridge(
 ) -> Ridge:
     """Fit a ridge regression for each target, at the strength with the smallest validation error.
 
-    All inputs are scaled before the penalty applies (differences by their root mean square, the level
-    by its standard deviation), so that the fit does not depend on units. Equal errors go to the
-    strongest penalty. A step that was never observed in `train` gets the naive forecast.
+    All inputs are scaled before the penalty applies (differences by their root mean square, the
+    level by its standard deviation), so that the fit does not depend on units. Of equal errors the
+    strongest penalty wins. A step that was never observed in `train` gets the naive forecast.
 
     Parameters
     ----------
     train : Sample
-        Windows of the training part.
+        Windows of the training split.
     validation : Sample
-        Windows of the validation part, for the choice of the strength alone.
+        Windows of the validation split, only to choose the strength.
     strengths : sequence of float
         Candidates, above 0: the penalty relative to the mean square of the scaled inputs.
     level : bool
@@ -123,17 +125,17 @@ def fit_ridge(
     fits = [
         _fit_target(train, validation, k, candidates, level) for k in range(train.history.shape[2])
     ]
-    kernel, level_weight, intercept, strength = (np.stack(part) for part in zip(*fits, strict=True))
+    kernel, level_weight, intercept, strength = (np.stack(each) for each in zip(*fits, strict=True))
     return Ridge(kernel, level_weight, intercept, strength)
 
 
 @dataclass(frozen=True)
 class _Scaling:
-    """Of one target: size of the differences; centre and spread of the last value; whether it is an input."""
+    """Of one target: size of the differences, mean and std of the last value, its use as input."""
 
     size: float
     center: float
-    spread: float
+    std: float
     level: bool
 
 
@@ -154,7 +156,7 @@ def _fit_scaling(history: np.ndarray, k: int, level: bool) -> _Scaling:
     differences = _differences(history, k)
     size = float(np.sqrt(np.mean(differences**2))) if differences.size else 0.0
     return _Scaling(
-        size=size or 1.0, center=float(last.mean()), spread=float(last.std()) or 1.0, level=level
+        size=size or 1.0, center=float(last.mean()), std=float(last.std()) or 1.0, level=level
     )
 
 
@@ -164,14 +166,17 @@ def _in_data_units(
     intercept = weights[-1] * scaling.size
     if not scaling.level:
         return weights[:-1], np.zeros_like(intercept), intercept
-    level = weights[-2] * scaling.size / scaling.spread
+    level = weights[-2] * scaling.size / scaling.std
     return weights[:-2], level, intercept - level * scaling.center
 
 
 def _moments(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Means over the observed windows of each step: inputs by inputs [horizon, n, n], by labels [horizon, n]."""
+    """Means over the observed windows of each step.
+
+    Inputs by inputs [horizon, n, n], and inputs by labels [horizon, n].
+    """
     inputs, labels, mask = _regression(sample, k, scaling)
-    # Few labels are missing: one product over all windows, less that of the missing ones, is far
+    # Few labels are missing: one product over all windows, minus that of the missing ones, is far
     # cheaper than a product per step.
     missing = [inputs[~mask[:, step]] for step in range(mask.shape[1])]
     gram = inputs.T @ inputs - np.stack([rows.T @ rows for rows in missing])
@@ -192,9 +197,9 @@ def _solve(gram: np.ndarray, cross: np.ndarray, strengths: list[float]) -> list[
 def _regression(
     sample: Sample, k: int, scaling: _Scaling
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs [windows, n]: scaled differences, level if any, ones; labels and mask [windows, horizon]."""
+    """Inputs [windows, n] (differences, level if used, ones); labels, mask [windows, horizon]."""
     last = _last(sample.history, k)
-    level = [(last - scaling.center) / scaling.spread] if scaling.level else []
+    level = [(last - scaling.center) / scaling.std] if scaling.level else []
     inputs = [_differences(sample.history, k) / scaling.size, *level, np.ones_like(last)]
     mask = sample.mask[:, :, k]
     return (

@@ -1,4 +1,4 @@
-"""Scores of a model and its baselines over windows, in bounded memory: the content of metrics/evaluate.json.
+"""Scores of a model and its baselines over windows, in bounded memory: metrics/evaluate.json.
 
 ::
 
@@ -6,8 +6,8 @@
     content = finish(sums, ...)
 
 Errors are forecast minus truth. A metric over several targets counts all their values together;
-`z_mse` and `z_mae` (errors divided by the scale of the target) are those to read where targets
-have different units.
+`z_mse` and `z_mae` (errors divided by the scale of the target) are those to read if targets have
+different units.
 """
 
 import math
@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.evaluation.error_sums import (
     MODEL,
+    ErrorSums,
     PerTarget,
     ScoreSums,
     TruthSums,
@@ -26,11 +27,19 @@ from spline_lstm.evaluation.error_sums import (
     sum_errors,
 )
 
-# A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the values from the
-# scaler's center is rounding, and a ratio to it says nothing.
+# A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the
+# values from the scaler's center is rounding, and a ratio to it says nothing.
 ROUNDING = float(np.finfo(np.float32).eps)
-# Squared deviation, relative to the squared mean, below which values are constant but for rounding.
+# Squared deviation, relative to the squared mean, below which values differ only by rounding.
 CONSTANT = 1e-24
+# Detail of the scores -> key that names its records in metrics/evaluate.json.
+KEYS = {
+    "horizon": "step",
+    "targets": "target",
+    "baselines": "baseline",
+    "series": "series",
+    "hours": "hour",
+}
 
 
 def finish(
@@ -41,7 +50,7 @@ def finish(
     center: PerTarget | float = 0.0,
     series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Metrics of everything summed, as plain nested content for JSON; NaN where nothing counts.
+    """Metrics of everything summed, as plain nested content for JSON; NaN if nothing counts.
 
     Parameters
     ----------
@@ -51,19 +60,21 @@ def finish(
     scale : np.ndarray
         [targets] the scaler's scale: one z-score in data units.
     center : np.ndarray
-        [targets] the scaler's center, data units: the farther values lie from it, the coarser are z-scores.
+        [targets] the scaler's center, data units: the farther values are from it, the coarser are
+        z-scores.
     series : sequence of str, optional
-        [series] names; with it the content has a part `series`.
+        [series] names; with it the content has the key `series`.
 
     Returns
     -------
     dict
-        The model's metrics (`metrics.NAMES`, then z_mse, z_mae), `skill` = 1 - RMSE / RMSE of the best
-        baseline (NaN where that is perfect but for rounding), `best_baseline` (by RMSE; None where nothing
-        counts), `beats_baselines` (its RMSE is below that of every baseline), `loses_to` (names of the
-        others), `n_windows`, and nested `horizon` (step from 1), `targets`, `baselines`, `series`, `hours`
-        (hour of the day, UTC; left out where all values have one hour).
-        Each step, target, series and hour has the model's metrics, `skill` and `best_baseline`.
+        The model's metrics (`metrics.NAMES`, then z_mse, z_mae), `skill` = 1 - RMSE / RMSE of the
+        best baseline (NaN if that is perfect but for rounding), `best_baseline` (by RMSE; None if
+        nothing counts), `beats_baselines` (its RMSE is below that of every baseline), `loses_to`
+        (names of the others), `n_windows`, and nested `horizon` (step from 1), `targets`,
+        `baselines`, `series`, `hours` (hour of the day, UTC; left out if all values have the same
+        hour). Each step, target, series and hour has the model's metrics, `skill` and
+        `best_baseline`.
     """
     every = slice(None)
     center = np.broadcast_to(center, np.shape(scale))
@@ -78,23 +89,23 @@ def finish(
         | {"n_windows": sums.windows}
     )
     content["horizon"] = {
-        str(step + 1): _part(sums, "step", (slice(step, step + 1), every), scale, center)
+        str(step + 1): _group(sums, "step", (slice(step, step + 1), every), scale, center)
         for step in range(len(sums.truth.step.count))
     }
     content["targets"] = {
-        name: _part(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1], center[k : k + 1])
+        name: _group(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1], center[k : k + 1])
         for k, name in enumerate(targets)
     }
     content["baselines"] = metrics
     if series is not None:
         content["series"] = {
-            name: _part(sums, "series", (slice(k, k + 1), every), scale, center)
+            name: _group(sums, "series", (slice(k, k + 1), every), scale, center)
             for k, name in enumerate(series)
         }
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
         content["hours"] = {
-            str(h): _part(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours
+            str(h): _group(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours
         }
     return content
 
@@ -127,30 +138,30 @@ def score(
 
 
 def rmse_by_step(sums: ScoreSums) -> dict[str, Float[np.ndarray, " horizon"]]:
-    """RMSE at each step, [horizon] float64, of every forecast; NaN at a step where nothing counts."""
+    """RMSE at each step, [horizon] float64, of every forecast; NaN if nothing of a step counts."""
     return _rmse(sums, "step")
 
 
 def rmse_by_hour(sums: ScoreSums) -> dict[str, Float[np.ndarray, "24"]]:
-    """RMSE at each hour of the day (UTC), [24] float64, of every forecast; NaN at an hour where nothing counts."""
+    """RMSE at each hour of the day (UTC), [24] float64, of all forecasts; NaN if nothing counts."""
     return _rmse(sums, "hour")
 
 
 def _rmse(sums: ScoreSums, kind: str) -> dict[str, np.ndarray]:
     count = getattr(sums.truth, kind).count.sum(axis=1)
     return {
-        name: np.sqrt(_ratio(getattr(errors, kind)[2].sum(axis=1), count))
+        name: np.sqrt(_ratio(getattr(errors, kind).squared.sum(axis=1), count))
         for name, errors in sums.errors.items()
     }
 
 
-def _part(
-    sums: ScoreSums, kind: str, cells: tuple[slice, slice], scale: np.ndarray, center: np.ndarray
+def _group(
+    sums: ScoreSums, kind: str, index: tuple[slice, slice], scale: np.ndarray, center: np.ndarray
 ) -> dict[str, Any]:
-    """The model's metrics over some cells of the steps, the series or the hours, and its skill there."""
-    truth = getattr(sums.truth, kind)[cells]
+    """The model's metrics over some steps, series or hours and targets (`index`), and its skill."""
+    truth = getattr(sums.truth, kind)[index]
     metrics = {
-        name: _metrics(truth, getattr(errors, kind)[(slice(None), *cells)], scale)
+        name: _metrics(truth, getattr(errors, kind)[index], scale)
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
@@ -158,40 +169,41 @@ def _part(
     return model | {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
 
 
-def _metrics(truth: TruthSums, errors: np.ndarray, scale: np.ndarray) -> dict[str, float]:
-    """All metrics over the cells given; `errors` [6, parts, targets]."""
+def _metrics(truth: TruthSums, errors: ErrorSums, scale: np.ndarray) -> dict[str, float]:
+    """All metrics over all groups and targets of the sums."""
     count = truth.count.sum()
-    error, absolute, squared, percent, symmetric, _ = (
-        float(_ratio(term.sum(), count)) for term in errors
-    )
-    spread = _spread(truth)
+
+    def mean(total: np.ndarray) -> float:
+        return float(_ratio(total.sum(), count))
+
+    deviation = _deviation(truth)
     return {
-        "mae": absolute,
-        "mse": squared,
-        "rmse": math.sqrt(squared),
-        "robust_mape": 100 * percent,
-        "smape": 100 * symmetric,
-        "mase": float(_ratio(errors[5].sum(), truth.scaled.sum())),
-        "r2": 1 - float(errors[2].sum()) / spread if spread > 0 else math.nan,
-        "bias": error,
-        "z_mse": float(_ratio((errors[2] / scale**2).sum(), count)),
-        "z_mae": float(_ratio((errors[1] / scale).sum(), count)),
+        "mae": mean(errors.absolute),
+        "mse": mean(errors.squared),
+        "rmse": math.sqrt(mean(errors.squared)),
+        "robust_mape": 100 * mean(errors.percent),
+        "smape": 100 * mean(errors.symmetric),
+        "mase": float(_ratio(errors.scaled.sum(), truth.scaled.sum())),
+        "r2": 1 - float(errors.squared.sum()) / deviation if deviation > 0 else math.nan,
+        "bias": mean(errors.error),
+        "z_mse": mean(errors.squared / scale**2),
+        "z_mae": mean(errors.absolute / scale),
     }
 
 
-def _spread(truth: TruthSums) -> float:
-    """Sum of squared deviations of the true values from the mean of their target over all parts."""
+def _deviation(truth: TruthSums) -> float:
+    """Sum of squared deviations of the true values from the mean of their target."""
     count = truth.count
     mean = _ratio((count * truth.mean).sum(axis=0), count.sum(axis=0))
     between = np.where(count > 0, count * (truth.mean - mean) ** 2, 0.0)
-    spread = float((truth.spread + between).sum())
+    deviation = float((truth.deviation + between).sum())
     # Constant values leave rounding noise of their mean here, which would blow R2 up.
-    return spread if spread > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
+    return deviation if deviation > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
 
 
 def _rounding(truth: TruthSums, center: np.ndarray) -> float:
     """RMSE, data units, below which a baseline is perfect but for the rounding of its inputs."""
-    squares = truth.count * (truth.mean - center) ** 2 + truth.spread
+    squares = truth.count * (truth.mean - center) ** 2 + truth.deviation
     return ROUNDING * math.sqrt(float(_ratio(squares.sum(), truth.count.sum())))
 
 
@@ -213,7 +225,40 @@ def _verdict(
 
 
 def _ratio(total: np.ndarray | np.number, count: np.ndarray | np.number) -> np.ndarray:
-    """``total / count``, NaN where the count is 0."""
+    """``total / count``, NaN if the count is 0."""
     return np.divide(
         total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0
     )
+
+
+def to_records(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores (`finish`) with each detail as a list of records: metrics/evaluate.json.
+
+    DVC makes a column of every number that it reaches through mappings, but not through lists. A
+    table with a column for each metric of each step, target, series and baseline is unreadable.
+
+    >>> to_records({"rmse": 1.0, "baselines": {"naive": {"rmse": 2.0}}})
+    {'rmse': 1.0, 'baselines': [{'baseline': 'naive', 'rmse': 2.0}]}
+    """
+    return {
+        name: [{KEYS[name]: key, **row} for key, row in value.items()] if name in KEYS else value
+        for name, value in scores.items()
+    }
+
+
+def from_records(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `to_records`: the scores from the content of metrics/evaluate.json.
+
+    >>> from_records({"rmse": 1.0, "baselines": [{"baseline": "naive", "rmse": 2.0}]})
+    {'rmse': 1.0, 'baselines': {'naive': {'rmse': 2.0}}}
+    """
+    return {
+        name: _keyed(value, KEYS[name]) if name in KEYS else value
+        for name, value in content.items()
+    }
+
+
+def _keyed(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    return {
+        row[key]: {name: value for name, value in row.items() if name != key} for row in records
+    }

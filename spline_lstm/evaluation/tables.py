@@ -1,16 +1,21 @@
-"""The small tidy tables behind the plots, for `dvc plots`: forecast, residuals, horizon and hours, as CSV."""
+"""The small tidy tables that plots are drawn from, as CSV files."""
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.timestamps import iso_timestamp
+from spline_lstm.evaluation.error_sums import ScoreSums
 from spline_lstm.evaluation.example_windows import Example
+from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
 from spline_lstm.inference.intervals import interval_columns
+from spline_lstm.reporting.plot_tables import write_plot_table
 
 COLUMNS = (
     "example",
@@ -23,11 +28,35 @@ COLUMNS = (
     "y_pred",
     "naive",
 )
-# What is drawn of an example.
+# The lines of an example.
 LINES = ("history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
 # Percentiles of the residuals that are listed.
 PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def write_tables(
+    folder: Path,
+    *,
+    examples: Sequence[Example],
+    residuals: Float[np.ndarray, "windows horizon targets"],
+    sums: ScoreSums,
+    frequency_ns: int,
+) -> None:
+    """Write examples, forecast, residuals, residual_steps, horizon and hours as CSV files."""
+    tables = {
+        "examples.csv": example_table(examples),
+        "residuals.csv": residual_histogram(residuals[..., 0]),
+        "residual_steps.csv": residual_step_table(residuals[..., 0]),
+        "horizon.csv": horizon_table(rmse_by_step(sums)),
+        "hours.csv": hour_table(rmse_by_hour(sums)),
+    }
+    for name, table in tables.items():
+        write_plot_table(folder / name, table)
+    # DVC does not draw this one: a missing value is an empty cell.
+    forecasts = forecast_table(examples, frequency_ns)
+    text = forecasts.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_text(folder / "forecast.csv", text)
 
 
 def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFrame:
@@ -36,12 +65,12 @@ def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFra
     Returns
     -------
     pd.DataFrame
-        Columns `COLUMNS`, then the lower and upper bound of each level of the intervals; `timestamp` is
-        ``origin + (step - 1) * frequency``. Steps up to 0 have the `history` as it was known at the origin,
-        steps from 1 all else; `y_true` is NaN where not observed.
+        Columns `COLUMNS`, then the lower and upper bound of each level of the intervals;
+        `timestamp` is ``origin + (step - 1) * frequency``. Steps up to 0 have the `history` as it
+        was known at the origin, steps from 1 everything else; `y_true` is NaN if not observed.
     """
-    parts = [_example_rows(example, frequency_ns) for example in examples]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    tables = [_example_rows(example, frequency_ns) for example in examples]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
 def example_table(examples: Sequence[Example]) -> pd.DataFrame:
@@ -50,8 +79,8 @@ def example_table(examples: Sequence[Example]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns step (as in `forecast_table`) and, for each example, ``best_history``, ``best_y_true``,
-        ``best_y_pred``, ``best_naive``; data units, NaN where a line has no value.
+        Columns step (as in `forecast_table`) and, for each example, ``best_history``,
+        ``best_y_true``, ``best_y_pred``, ``best_naive``; data units, NaN if a line has no value.
     """
     rows = forecast_table(examples, frequency_ns=0).pivot(
         index="step", columns="example", values=list(LINES)
@@ -94,12 +123,12 @@ def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> p
     """Counts of residuals (forecast - observed) in bins of equal width; NaN is skipped.
 
     The bins cover the central 99 % of the residuals, so that one outlier does not flatten the
-    picture; the others are not counted.
+    histogram; the others are not counted.
 
     Returns
     -------
     pd.DataFrame
-        Columns residual (bin centre, data units) and count; empty where nothing was observed.
+        Columns residual (bin centre, data units) and count; empty if nothing was observed.
     """
     values = residuals[np.isfinite(residuals)].astype(np.float64)
     if not len(values):
@@ -110,7 +139,18 @@ def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> p
 
 
 def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.DataFrame:
-    """RMSE at each step, data units: columns step (from 1) and one per forecast (`scores.rmse_by_step`)."""
+    """RMSE at each step, data units.
+
+    Parameters
+    ----------
+    step_rmse : mapping
+        Forecast -> [horizon] RMSE (`scores.rmse_by_step`).
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns step (from 1) and one per forecast.
+    """
     table = pd.DataFrame(
         {name: np.asarray(values, dtype=np.float64) for name, values in step_rmse.items()}
     )
@@ -119,7 +159,7 @@ def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.
 
 
 def hour_table(hour_rmse: Mapping[str, Float[np.ndarray, "24"]]) -> pd.DataFrame:
-    """RMSE at each hour of the day that occurs, data units: columns hour (UTC) and one per forecast."""
+    """RMSE at each hour of the day that occurs: columns hour (UTC) and one per forecast."""
     table = pd.DataFrame(
         {name: np.asarray(values, dtype=np.float64) for name, values in hour_rmse.items()}
     )
@@ -127,27 +167,50 @@ def hour_table(hour_rmse: Mapping[str, Float[np.ndarray, "24"]]) -> pd.DataFrame
     return table[table.notna().all(axis=1)]
 
 
+def residual_step_table(residuals: Float[np.ndarray, "windows horizon"]) -> pd.DataFrame:
+    """Percentiles of the residuals (forecast - observed) at each step, data units.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns step (from 1), p5, p25, p50, p75, p95; NaN if nothing was observed at the step.
+    """
+    percentiles = [_percentiles(column[np.isfinite(column)]) for column in residuals.T]
+    names = [f"p{level}" for level in PERCENTILES]
+    table = pd.DataFrame(np.reshape(percentiles, (-1, len(names))), columns=names)
+    table.insert(0, "step", np.arange(1, len(table) + 1))
+    return table
+
+
 def residual_summary(
     residuals: Float[np.ndarray, "windows horizon targets"], targets: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Mean, standard deviation and percentiles of the residuals (forecast - observed) of each target, data units.
+    """Mean, standard deviation and percentiles of the residuals of each target, data units.
+
+    Residuals are forecast - observed.
 
     Returns
     -------
     list of dict
-        `target`, `n`, `mean`, `std`, `p5`, `p25`, `p50`, `p75`, `p95`; NaN where nothing was observed.
+        `target`, `n`, `mean`, `std`, `p5`, `p25`, `p50`, `p75`, `p95`; NaN if nothing was observed.
     """
     return [_summary(name, residuals[..., k]) for k, name in enumerate(targets)]
 
 
 def _summary(target: str, residuals: np.ndarray) -> dict[str, Any]:
     values = residuals[np.isfinite(residuals)].astype(np.float64)
-    known = len(values) > 0
-    levels = np.percentile(values, PERCENTILES) if known else np.full(len(PERCENTILES), np.nan)
+    names = [f"p{level}" for level in PERCENTILES]
     return {
         "target": target,
         "n": len(values),
-        "mean": float(values.mean()) if known else math.nan,
-        "std": float(values.std()) if known else math.nan,
-        **{f"p{level}": float(value) for level, value in zip(PERCENTILES, levels, strict=True)},
+        "mean": float(values.mean()) if len(values) else math.nan,
+        "std": float(values.std()) if len(values) else math.nan,
+        **dict(zip(names, _percentiles(values).tolist(), strict=True)),
     }
+
+
+def _percentiles(values: np.ndarray) -> np.ndarray:
+    """`PERCENTILES` of the values; NaN without values."""
+    if not len(values):
+        return np.full(len(PERCENTILES), np.nan)
+    return np.percentile(values.astype(np.float64), PERCENTILES)

@@ -1,17 +1,18 @@
-"""What must be read first: does the model beat the baselines, by how much, and what to beware of."""
+"""What is read first: whether the model beats the baselines, by how much, and what to beware of."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spline_lstm.reporting.formatting import listed, number, plain
 
-# Percentage points that the coverage may lie off the level of the interval.
+# Percentage points that the coverage may differ from the level of the interval.
 COVERAGE_TOLERANCE = 2.0
-# Of a single step or series: further off, and measured on enough values to say so.
-PART_TOLERANCE, PART_VALUES = 10.0, 100
-# Bias, as a share of the RMSE, from which on it is worth a word.
+# The same for one step or series, if it has at least so many values.
+GROUP_TOLERANCE, GROUP_VALUES = 10.0, 100
+# Bias, as a share of the RMSE, from which on it is worth a warning.
 BIAS_SHARE = 0.25
-PARTS = {
+# Detail of the scores -> what one of its groups is called, and several.
+GROUPS = {
     "horizon": ("step", "steps"),
     "targets": ("target", "targets"),
     "series": ("series", "series"),
@@ -20,22 +21,25 @@ PARTS = {
 
 
 def verdict(scores: Mapping[str, Any]) -> str:
-    """One sentence on the model and the baselines; `scores` as `scores.finish` gives them."""
+    """One clause on the model and the baselines; `scores` as returned by `scores.finish`."""
     rmse, best = number(scores["rmse"]), scores["best_baseline"]
     if best is None:
-        return "nothing was scored: no value of the test part was observed"
+        return "nothing was scored: no value of the test split was observed"
     best_rmse = number(scores["baselines"][best]["rmse"])
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
-        return f"the model LOSES TO {losers}: RMSE {rmse} against {best_rmse} of the best baseline, {plain(best)}"
+        return (
+            f"the model LOSES TO {losers}: RMSE {rmse} against {best_rmse} of the best baseline, "
+            f"{plain(best)}"
+        )
     skill = f"{100 * scores['skill']:.1f}"
     return (
-        f"the model beats all {len(scores['baselines'])} baselines: RMSE {rmse}, {skill} % below that of the best, "
-        f"{plain(best)} ({best_rmse})"
+        f"the model beats all {len(scores['baselines'])} baselines: RMSE {rmse}, {skill} % below "
+        f"that of the best, {plain(best)} ({best_rmse})"
     )
 
 
-def cautions(
+def warnings_of(
     scores: Mapping[str, Any], train: Mapping[str, Any], quality: Mapping[str, Any]
 ) -> list[str]:
     """What speaks against trusting the model, most important first.
@@ -43,14 +47,14 @@ def cautions(
     Parameters
     ----------
     scores : mapping
-        Content of metrics/evaluate.json, details as mappings (`records.from_records`).
+        Content of metrics/evaluate.json, details as mappings (`scores.from_records`).
     train, quality : mapping
         Contents of metrics/train.json and metrics/data.json.
     """
     return [
         *_lost(scores),
         *_overfitted(train),
-        *(text for part, words in PARTS.items() for text in _lost_parts(scores, part, *words)),
+        *(text for key, words in GROUPS.items() for text in _lost_groups(scores, key, *words)),
         *_coverage(scores.get("intervals", [])),
         *_bias(scores),
         *(f"Data: {text}" for text in quality.get("warning_summary", [])),
@@ -62,7 +66,7 @@ def _lost(scores: Mapping[str, Any]) -> list[str]:
         return []
     names = listed([plain(name) for name in scores["loses_to"]])
     return [
-        f"The model does not beat {names}. Do not use it; the baseline is cheaper and no worse."
+        f"The model does not beat {names}. Do not use it: the baseline is cheaper and not worse."
     ]
 
 
@@ -70,29 +74,30 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
     if train.get("overfitting_warning") is not True:
         return []
     return [
-        f"The model is overfitted: validation loss {number(train.get('validation_loss'))} against training loss "
-        f"{number(train.get('train_loss'))} at the best epoch ({number(train.get('best_epoch'))})."
+        f"The model is overfitted: validation loss {number(train.get('validation_loss'))} against "
+        f"training loss {number(train.get('train_loss'))} at the best epoch "
+        f"({number(train.get('best_epoch'))})."
     ]
 
 
-def _lost_parts(scores: Mapping[str, Any], part: str, one: str, many: str) -> list[str]:
-    """Steps, targets or series in which a baseline is at least as good, where several of them were scored."""
-    rows: Mapping[str, Mapping[str, Any]] = scores.get(part, {})
-    parts = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
+def _lost_groups(scores: Mapping[str, Any], key: str, one: str, many: str) -> list[str]:
+    """Steps, targets, series or hours in which a baseline is at least as good, if several."""
+    rows: Mapping[str, Mapping[str, Any]] = scores.get(key, {})
+    scored = {name: row for name, row in rows.items() if row["best_baseline"] is not None}
     lost = {
         name: row["best_baseline"]
-        for name, row in parts.items()
+        for name, row in scored.items()
         if not (row.get("skill") or 0.0) > 0
     }
-    if len(parts) < 2 or not lost:
+    if len(scored) < 2 or not lost:
         return []
-    if len(lost) == len(parts) and not scores["beats_baselines"]:
+    if len(lost) == len(scored):
         # Of a model that loses as a whole it goes without saying.
-        return []
-    if len(lost) == len(parts):
-        return [f"In each of the {len(parts)} {many} a baseline is at least as good."]
+        text = f"In each of the {len(scored)} {many} a baseline is at least as good."
+        return [text] if scores["beats_baselines"] else []
     names = listed([f"{name} ({plain(best)})" for name, best in lost.items()])
-    return [f"In {len(lost)} of {len(parts)} {many} a baseline is at least as good: {one} {names}."]
+    start = f"In {len(lost)} of {len(scored)} {many}"
+    return [f"{start} a baseline is at least as good: {one} {names}."]
 
 
 def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -102,24 +107,25 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
         if coverage is not None and abs(coverage - level) > COVERAGE_TOLERANCE:
             side = "narrow" if coverage < level else "wide"
             texts.append(
-                f"The {row['interval']} % intervals are too {side} for the test part: they cover {number(coverage)} % "
-                "of its values."
+                f"The {row['interval']} % intervals are too {side} for the test split: they cover "
+                f"{number(coverage)} % of its values."
             )
-        texts += [text for part in ("steps", "series") for text in _uncovered(row, part)]
+        texts += [text for key in ("steps", "series") for text in _uncovered(row, key)]
     return texts
 
 
-def _uncovered(row: Mapping[str, Any], part: str) -> list[str]:
-    """Steps or series whose coverage is far off the level of one kind of interval, where there are several."""
-    one = {"steps": "step", "series": "series"}[part]
-    rows = [item for item in row.get(part, []) if item["n"] >= PART_VALUES]
-    off = [item for item in rows if abs(item["coverage"] - float(row["interval"])) > PART_TOLERANCE]
+def _uncovered(row: Mapping[str, Any], key: str) -> list[str]:
+    """Steps or series whose coverage is far off the level of one kind of interval, if several."""
+    one = {"steps": "step", "series": "series"}[key]
+    level = float(row["interval"])
+    rows = [item for item in row.get(key, []) if item["n"] >= GROUP_VALUES]
+    off = [item for item in rows if abs(item["coverage"] - level) > GROUP_TOLERANCE]
     if len(rows) < 2 or not off:
         return []
     names = listed([f"{item[one]} ({number(item['coverage'])} %)" for item in off])
     return [
-        f"In {len(off)} of {len(rows)} {part} the coverage of the {row['interval']} % intervals is more than "
-        f"{PART_TOLERANCE:g} points off: {one} {names}."
+        f"In {len(off)} of {len(rows)} {key} the coverage of the {row['interval']} % intervals is "
+        f"more than {GROUP_TOLERANCE:g} points off: {one} {names}."
     ]
 
 

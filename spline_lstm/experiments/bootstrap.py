@@ -1,9 +1,11 @@
 """Whether a difference of two RMSEs is more than noise: of the seeds, and of the test windows.
 
-Test windows overlap and errors come in spells, so that windows are not independent. The moving-block
-bootstrap (Künsch 1989, "The jackknife and the bootstrap for general stationary observations", Annals of
-Statistics 17, 1217-1241) draws blocks of consecutive forecast origins, long enough to hold such spells. All
-forecasts are measured on the same drawn blocks (paired), so that what makes a stretch hard for all cancels out.
+Test windows overlap and errors come in spells, so windows are not independent. The moving-block
+bootstrap (Künsch 1989, "The jackknife and the bootstrap for general stationary observations",
+Annals of Statistics 17, 1217-1241) draws blocks of consecutive forecast origins, long enough to
+contain such spells. All
+forecasts are measured on the same drawn blocks (paired), so that what makes a period hard for all
+cancels out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,7 @@ MIN_BLOCKS = 10
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedRange:
     """Mean, lowest and highest over the seeds, and how many seeds there are."""
 
     mean: float
@@ -25,22 +27,25 @@ class Spread:
     high: float
     seeds: int
 
-    def below(self, other: "Spread") -> bool | None:
-        """Whether every seed of the one lies below every seed of the other; None where one seed cannot tell.
+    def below(self, other: "SeedRange") -> bool | None:
+        """Whether every seed of the one is below every seed of the other; None if one has one seed.
 
-        >>> spread([1.0, 1.1]).below(spread([1.2, 1.3])), spread([1.0, 1.2]).below(spread([1.1, 1.3]))
-        (True, False)
+        >>> seed_range([1.0, 1.1]).below(seed_range([1.2, 1.3]))
+        True
+        >>> seed_range([1.0, 1.2]).below(seed_range([1.1, 1.3]))
+        False
         """
         return self.high < other.low if min(self.seeds, other.seeds) > 1 else None
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, lowest and highest; NaN where a value is.
+def seed_range(values: Sequence[float]) -> SeedRange:
+    """Mean, lowest and highest; NaN if a value is.
 
-    >>> spread([1.0, 1.5])
-    Spread(mean=1.25, low=1.0, high=1.5, seeds=2)
+    >>> seed_range([1.0, 1.5])
+    SeedRange(mean=1.25, low=1.0, high=1.5, seeds=2)
     """
-    return Spread(float(np.mean(values)), float(np.min(values)), float(np.max(values)), len(values))
+    low, high = float(np.min(values)), float(np.max(values))
+    return SeedRange(float(np.mean(values)), low, high, len(values))
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Interval:
 
 
 def block_length(origins: int, wanted: int) -> int:
-    """Forecast origins per block: as wanted, but at most a tenth of all.
+    """Forecast origins per block: `wanted`, but at most a tenth of all.
 
     Resamples of a few long blocks are nearly all alike, and their interval is far too narrow.
 
@@ -71,7 +76,7 @@ def block_length(origins: int, wanted: int) -> int:
 def draw_blocks(
     origins: int, block: int, repetitions: int, seed: int
 ) -> tuple[Int[np.ndarray, "repetitions blocks"], Int[np.ndarray, " blocks"]]:
-    """First origin of each drawn block, and the length of each: together `origins` of them per repetition."""
+    """First origin of each drawn block, and the length of each: `origins` in all per repetition."""
     length = min(block, origins)
     count = -(-origins // length)
     lengths = np.full(count, length)
@@ -96,7 +101,7 @@ def resampled_rmse(
     counts : np.ndarray
         [origins] number of its observed values.
     blocks : tuple
-        As `draw_blocks` gives them.
+        As returned by `draw_blocks`.
     """
     starts, lengths = blocks
 
@@ -113,7 +118,10 @@ def rmse_difference(
     counts: Float[np.ndarray, " origins"],
     blocks: tuple[Int[np.ndarray, "repetitions blocks"], Int[np.ndarray, " blocks"]],
 ) -> Interval:
-    """Mean RMSE of the seeds of `one` minus that of `other`, with the central 95 % of its resamples."""
+    """Mean RMSE of `one` minus that of `other`, and the central 95 % of its resamples.
+
+    `one` and `other` have a forecast per seed.
+    """
     everything = (np.zeros((1, 1), dtype=np.int64), np.array([len(counts)]))
 
     def mean(
@@ -135,7 +143,10 @@ def intervals_to_best(
     best: str,
     blocks: tuple[Int[np.ndarray, "repetitions blocks"], Int[np.ndarray, " blocks"]],
 ) -> dict[str, Interval]:
-    """Interval of each group of forecasts (`members`: group -> names in `squared`) against the group `best`."""
+    """Interval of each group of forecasts against the group `best`.
+
+    `members` maps a group to its names in `squared`.
+    """
     chosen = [squared[name] for name in members[best]]
     return {
         group: rmse_difference([squared[name] for name in names], chosen, counts, blocks)

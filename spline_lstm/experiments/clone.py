@@ -1,10 +1,11 @@
-"""A clone of its own in which experiments run, so that the user's branch and workspace are never touched.
+"""A private clone in which experiments run, so that the user's branch and workspace stay untouched.
 
-``dvc exp run --temp`` runs the stages in a temporary copy, but to queue the experiment it first stashes the
-workspace, detaches HEAD, edits params.yaml and resets everything again. A process killed in those seconds leaves
-the workspace so, and a file saved in them is lost. Here that happens in a clone below .cache/compare, which shares
-the objects of git and the cache of DVC; a finished experiment is fetched as one git reference. What a killed run
-leaves behind lies in its clone, and the next run removes it.
+``dvc exp run --temp`` runs the stages in a temporary copy, but to queue the experiment it first
+stashes the workspace, detaches HEAD, edits params.yaml and resets everything again. A process
+killed in those seconds leaves the workspace in that state, and a file saved in them is lost. Here
+that happens in a clone below .cache/compare, which shares the objects of git and the cache of DVC;
+a finished experiment is fetched as one git reference. What a killed run leaves is in its clone,
+which the next run removes.
 """
 
 import fcntl
@@ -41,10 +42,10 @@ logger = logging.getLogger("spline_lstm")
 
 @contextmanager
 def private_clone(place: Place, commit: str) -> Iterator[Path]:
-    """A clone at `commit`; what earlier, killed runs left is ended and removed.
+    """A clone at `commit`; processes and clones that killed runs left are ended and removed.
 
-    Wall-clock files that the workspace measured anew come along (nothing else may differ from the commit), so that
-    the figures of one comparison are those of one machine.
+    Wall-clock files that the workspace measured again are copied (nothing else may differ from the
+    commit), so that the numbers of one comparison are those of one machine.
 
     Raises
     ------
@@ -68,15 +69,15 @@ def private_clone(place: Place, commit: str) -> Iterator[Path]:
 
 
 def _take(lock: IO[str]) -> None:
-    """Take the lock and write this process into it; the system gives it back when the process ends, however it ends."""
+    """Take the lock and write this process into it; the system releases it when that ends."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip()
         raise ExperimentError(
-            f"another comparison is running here, process {holder} (it goes on where `make` alone was killed); "
-            f"wait for it, or end it with `kill {holder}` and compare again"
+            f"another comparison is running here, process {holder} (it continues if only `make` "
+            f"was killed); wait for it, or end it with `kill {holder}` and compare again"
         ) from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
@@ -96,7 +97,7 @@ def _fill(clone: Path, place: Place, commit: str) -> None:
     settings = Config(str(place.root / ".dvc"))
     local: dict[str, Any] = dict(cast("dict[str, Any]", settings.read("local")))
     local["cache"] = {**local.get("cache", {}), "dir": str(cache_folder(place))}
-    # DVC's own notes about a repository, otherwise kept for ever below /var/tmp.
+    # DVC's own notes about a repository, which would stay below /var/tmp for ever.
     local["core"] = {**local.get("core", {}), "site_cache_dir": str(clone / ".dvc/tmp/site")}
     with Config(str(clone / ".dvc")).edit("local") as config:
         cast("dict[str, Any]", config).update(local)
@@ -119,7 +120,7 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
         command,
         cwd=clone,
         env=environment(place) | {MARK: str(clone)},
-        # A session of its own: Ctrl-C ends the driver, and the driver ends all of these.
+        # Its own session: Ctrl-C ends the driver, and the driver ends all of these.
         start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -140,10 +141,10 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
 
 
 def environment(place: Place) -> dict[str, str]:
-    """The environment of an experiment: this interpreter first, and one compilation cache for all."""
+    """The environment of an experiment: this interpreter first, one compilation cache for all."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     inherited = clean_environment()
-    # Without bytecode each process of each run compiles what it imports: seconds for JAX, more for TensorFlow.
+    # Without bytecode each process compiles what it imports: seconds for JAX, more for TensorFlow.
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     return inherited | {
         "PATH": path,
@@ -154,7 +155,7 @@ def environment(place: Place) -> dict[str, str]:
 
 
 def fetch_experiment(clone: Path, place: Place, commit: str, name: str) -> bool:
-    """Bring a finished experiment into the repository; False where the clone has none of that name."""
+    """Bring a finished experiment into the repository; False if the clone has none of that name."""
     ref = exp_ref(commit, name)
     found = git(clone, "for-each-ref", "--format=%(refname)", ref).split()
     if ref not in found:
@@ -168,6 +169,6 @@ def fetch_experiment(clone: Path, place: Place, commit: str, name: str) -> bool:
         str(clone),
         f"{ref}:{ref}",
     )
-    # The lock file names what the stages made: without it the experiment is an empty shell.
+    # The lock file names what the stages made: without it the experiment is empty.
     file_at(place.root, ref, place.inside("dvc.lock"))
     return True

@@ -1,4 +1,4 @@
-"""Which code and params a comparison belongs to, as one content id: a later commit can be held against it."""
+"""Which code and params a comparison belongs to, as one content id to check later commits with."""
 
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,13 @@ from ruamel.yaml import YAML
 from spline_lstm.core.artifacts import content_id, sha256_of_file
 from spline_lstm.core.params import load_params
 from spline_lstm.experiments.git import Place
-from spline_lstm.experiments.runs import STAGES, Run
-
-CODE = ("spline_lstm/", "stages/")
+from spline_lstm.experiments.runs import CODE, STAGES, Run
 
 
 def code_id(place: Place) -> str:
-    """Content id of the code, the params and the schema that decide the deterministic cells of the table.
+    """Content id of the code, params and schema that decide the deterministic columns of the table.
 
-    The params that the runs set themselves do not count, nor do those of the command tune.
+    Without the params that the runs set themselves, and those of the command tune.
     """
     params = load_params(place.path)
     content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune"})
@@ -29,7 +27,7 @@ def code_id(place: Place) -> str:
 
 
 def code_paths(place: Place) -> list[str]:
-    """The files and folders of code that the stages of a comparison depend on, as dvc.yaml names them."""
+    """The files and folders of code that the stages of a comparison depend on in dvc.yaml."""
     text = (place.path / "dvc.yaml").read_text(encoding="utf-8")
     stages = YAML(typ="safe").load(text)["stages"]
     named = {path for stage in STAGES for path in stages[stage]["deps"] if path.startswith(CODE)}
@@ -37,7 +35,7 @@ def code_paths(place: Place) -> list[str]:
 
 
 def _hashes(path: Path) -> list[str]:
-    """Name and hash of a file, or of each file in a folder, byte code left out."""
+    """Name and hash of a file, or of each file in a folder, without bytecode."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     kept = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
     return [text for file in kept for text in (file.name, sha256_of_file(file))]

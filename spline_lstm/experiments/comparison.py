@@ -1,4 +1,4 @@
-"""Everything a comparison found, in one value: what the table, the pictures and the page are made from."""
+"""Everything a comparison found, in one value: what tables, figure and page are made from."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,13 @@ from spline_lstm.experiments.results import (
 )
 from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.squared_errors import Errors, read_errors
-from spline_lstm.experiments.winners import Cell, Verdict, best_cell, cells_of, decide
+from spline_lstm.experiments.winners import (
+    Candidate,
+    Verdict,
+    best_candidate,
+    candidates_of,
+    decide,
+)
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,20 @@ class Comparison:
 
     Attributes
     ----------
-    commit : where the experiments start from
-    code : content id of code and params (`identity.code_id`)
+    commit : that the experiments start from
+    code : content id of code and params (`code_id.code_id`)
     params : of the commit
     runs : all runs of the matrix
     records : those with an experiment, in the order of the matrix
-    cells : in the same order
-    best : name of the cell with the lowest mean RMSE
-    intervals : cell, or baseline and mode -> difference of its RMSE to that of the best cell
+    candidates : models in a feature mode, in the same order
+    best : name of the candidate with the lowest mean RMSE
+    intervals : candidate, or baseline and mode -> difference of its RMSE to that of the best
     verdict : Verdict
-    step_rmse : cell -> [seeds, horizon] RMSE by step; NaN where a step has none
+    step_rmse : candidate -> [seeds, horizon] RMSE by step; NaN if a step has none
     step_baseline : [horizon] RMSE of the best baseline at each step
     windows : test windows
-    block, wanted_block : forecast origins per block of the bootstrap, and what params.yaml asks for
-    costs : experiment -> its cost, where it was measured here
+    block, wanted_block : forecast origins per block of the bootstrap, and in params.yaml
+    costs : experiment -> its cost, if it was measured here
     """
 
     commit: str
@@ -60,7 +66,7 @@ class Comparison:
     params: Params
     runs: tuple[Run, ...]
     records: tuple[Record, ...]
-    cells: tuple[Cell, ...]
+    candidates: tuple[Candidate, ...]
     best: str
     intervals: Mapping[str, Interval]
     verdict: Verdict
@@ -79,7 +85,7 @@ class Comparison:
 
 
 def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> Comparison:
-    """Read everything that the experiments of `commit` hold.
+    """Read everything that the experiments of `commit` measured.
 
     Raises
     ------
@@ -89,13 +95,14 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     records = read_records(exp_show(place, commit), place, commit, runs, params.compare.format)
     if not records:
         raise ExperimentError(
-            f"no experiment of {len(runs)} is done; nothing to compare: see .cache/compare/logs"
+            f"none of the {len(runs)} experiments is done, so there is nothing to compare; "
+            "see .cache/compare/logs"
         )
     baselines = baselines_by_mode(records)
     names = sorted({name for rows in baselines.values() for name in rows})
     errors = read_errors(place, cache_folder(place), records, names)
-    cells = cells_of(records)
-    best = best_cell(cells).name
+    candidates = candidates_of(records)
+    best = best_candidate(candidates).name
     wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
     block = block_length(len(errors.counts), wanted)
     blocks = draw_blocks(
@@ -117,17 +124,17 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         params=params,
         runs=tuple(runs),
         records=tuple(records),
-        cells=tuple(cells),
+        candidates=tuple(candidates),
         best=best,
         intervals=intervals_to_best(
-            errors.squared, errors.counts, _members(errors, cells), best, blocks
+            errors.squared, errors.counts, _members(errors, candidates), best, blocks
         ),
         verdict=decide(records, params.compare, difference),
         step_rmse={
-            cell.name: np.array(
-                [[number(row["rmse"]) for row in steps[record.run.name]] for record in cell.records]
+            candidate.name: np.array(
+                [_rmse_of(steps[record.run.name]) for record in candidate.records]
             )
-            for cell in cells
+            for candidate in candidates
         },
         step_baseline=best_baseline_rmse([*steps.values()]),
         windows=errors.windows,
@@ -137,27 +144,30 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     )
 
 
-def _members(errors: Errors, cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """Cell, or baseline and mode -> its forecasts in `errors`."""
-    runs = {record.run.name for cell in cells for record in cell.records}
-    members = {cell.name: [record.run.name for record in cell.records] for cell in cells}
+def _rmse_of(rows: Sequence[Mapping[str, Value]]) -> list[float]:
+    return [number(row["rmse"]) for row in rows]
+
+
+def _members(errors: Errors, candidates: Sequence[Candidate]) -> dict[str, list[str]]:
+    """Candidate, or baseline and mode -> its forecasts in `errors`."""
+    members = {each.name: [record.run.name for record in each.records] for each in candidates}
+    runs = {name for names in members.values() for name in names}
     return members | {name: [name] for name in errors.squared if name not in runs}
 
 
 def _step_rows(place: Place, record: Record) -> list[dict[str, Value]]:
-    """What metrics/evaluate.json of an experiment holds of each step ahead."""
-    return json.loads(file_at(place.root, record.revision, place.inside("metrics/evaluate.json")))[
-        "horizon"
-    ]
+    """What metrics/evaluate.json of an experiment contains for each step ahead."""
+    content = file_at(place.root, record.revision, place.inside("metrics/evaluate.json"))
+    return json.loads(content)["horizon"]
 
 
 def best_baseline_rmse(
     rows: Sequence[Sequence[Mapping[str, Value]]],
 ) -> Float[np.ndarray, " horizon"]:
-    """RMSE of the best baseline at each step; NaN where none has one.
+    """RMSE of the best baseline at each step; NaN if none has one.
 
-    The rows of each experiment hold its RMSE and its skill against the best baseline of its feature mode:
-    skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
+    The rows of each experiment contain its RMSE and its skill against the best baseline of its
+    feature mode: skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
     """
     rmse, skill = (
         np.array([[number(row.get(key)) for row in steps] for steps in rows])

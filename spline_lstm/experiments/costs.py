@@ -1,4 +1,4 @@
-"""What an experiment costs: the stages' own work beside the wall time, read off the lines that DVC prints."""
+"""What an experiment costs: wall time and the stages' own work, read from the output of DVC."""
 
 import re
 import time
@@ -19,8 +19,8 @@ class Cost:
     Attributes
     ----------
     wall : the whole of ``dvc exp run``
-    processes : stage -> its process: start of Python, imports and own work; cached stages are absent
-    own : stage -> own work alone, as the stage itself reports it
+    processes : stage -> its process: start of Python, imports and own work; none if cached
+    own : stage -> only its own work, as the stage itself reports it
     """
 
     wall: float
@@ -32,7 +32,7 @@ class Stopwatch:
     """Reads the lines of one ``dvc exp run`` as they come."""
 
     def __init__(self) -> None:
-        self._begin = time.perf_counter()
+        self._start = time.perf_counter()
         self._stage, self._since = "", 0.0
         self._processes: dict[str, float] = {}
         self._own: dict[str, float] = {}
@@ -53,25 +53,25 @@ class Stopwatch:
         self._stage = ""
 
     def cost(self) -> Cost:
-        """What has been spent up to now."""
+        """What has been spent so far."""
         self._stop()
         return Cost(
-            round(time.perf_counter() - self._begin, 2), dict(self._processes), dict(self._own)
+            round(time.perf_counter() - self._start, 2), dict(self._processes), dict(self._own)
         )
 
 
 @dataclass(frozen=True)
 class CostBook:
-    """The costs of the experiments that start from one commit, outside git; absent where nobody measured them."""
+    """The costs of the experiments that start from one commit, in files outside git."""
 
     folder: Path
 
     def write(self, name: str, cost: Cost) -> None:
-        """Note what an experiment cost."""
+        """Record what an experiment cost."""
         write_json(self.folder / f"{name}.json", asdict(cost))
 
     def read(self, name: str) -> Cost | None:
-        """What an experiment cost, where it was measured."""
+        """What an experiment cost; None if it was not measured."""
         path = self.folder / f"{name}.json"
         return Cost(**read_json(path)) if path.is_file() else None
 

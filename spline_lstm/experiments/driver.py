@@ -1,4 +1,4 @@
-"""The loop over the runs: what is done stays, what was lost is run once more, what fails is named at the end."""
+"""The loop over the runs: done ones stay, a lost one is run again, failed ones are reported."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ from spline_lstm.experiments.git import Place, experiments, file_at
 from spline_lstm.experiments.runs import NOT_READ, Run
 
 logger = logging.getLogger("spline_lstm")
-# How a stage and DVC report a failure that another try would repeat.
+# How a stage and DVC report a failure that would happen again.
 STAGE_ERROR = re.compile(r"^\d+ [a-z ]+: ")
 STAGE_FAILED = "failed to run: "
 
@@ -43,7 +43,7 @@ def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
     Raises
     ------
     ExperimentError
-        An experiment of that name was run with other params than those of `commit` and of its name.
+        An experiment of that name was run with params other than those of `commit` and its name.
     """
     found = experiments(place, commit)
     for run in runs:
@@ -53,9 +53,9 @@ def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
 
 
 def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
-    """Raise ExperimentError unless an experiment was run with the params of `commit` and those that its name promises.
+    """Raise ExperimentError unless an experiment has the params of `commit` and of its name.
 
-    The params that none of its stages reads do not count.
+    Params that none of its stages reads do not count.
     """
     expected, found = (flat_params(place, where) for where in (commit, revision))
     expected |= run.settings
@@ -63,12 +63,13 @@ def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
         if expected.get(key) != found.get(key):
             raise ExperimentError(
                 f"experiment {run.name} was run with {key} = {shorten(found.get(key))}, not "
-                f"{shorten(expected.get(key))}; rename it (dvc exp rename) or run it again (--redo {run.name})"
+                f"{shorten(expected.get(key))}; rename it (dvc exp rename) or run it again "
+                f"(--redo {run.name})"
             )
 
 
 def flat_params(place: Place, revision: str) -> dict[str, Any]:
-    """Dotted key -> value of the params that the stages of an experiment read, as a commit holds them."""
+    """Dotted key -> value, at a commit, of the params that the stages of an experiment read."""
     path = place.inside("params.yaml")
     content = parse_params(
         file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}"
@@ -93,19 +94,19 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
     ----------
     place : Place
     commit : str
-        Where the experiments start from.
+        That the experiments start from.
     runs : sequence of Run
         Those to run now.
     of : int
         Number of runs in the whole comparison, for the progress lines.
     """
-    begin = time.perf_counter()
+    start = time.perf_counter()
     done: list[str] = []
     failed: dict[str, str] = {}
     book = cost_book(place, commit)
     with private_clone(place, commit) as clone:
         for index, run in enumerate(runs):
-            elapsed = time.perf_counter() - begin
+            elapsed = time.perf_counter() - start
             left = time_left(book, len(runs) - index)
             number = of - len(runs) + index + 1
             logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
@@ -116,11 +117,11 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
             else:
                 done.append(run.name)
                 book.write(run.name, cost)
-    return Outcome(tuple(done), failed, time.perf_counter() - begin)
+    return Outcome(tuple(done), failed, time.perf_counter() - start)
 
 
 def time_left(book: CostBook, runs: int) -> str:
-    """What so many runs will take, by the mean of those of this commit that were timed here."""
+    """Estimate for so many runs, from the mean of those of this commit that were timed here."""
     walls = [cost.wall for cost in book.read_all()]
     return (
         f"about {clock(runs * sum(walls) / len(walls))} left"
@@ -130,13 +131,13 @@ def time_left(book: CostBook, runs: int) -> str:
 
 
 def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:
-    """Run an experiment, once more where it was lost; the reason why it failed ("": it did not), and its cost."""
+    """Run an experiment, again if it was lost; why it failed ("" if it did not), and its cost."""
     log = place.root / FOLDER / "logs" / f"{run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     for attempt in (1, 2):
         watch, lines = Stopwatch(), []
 
-        # Line by line, so that who waits can look where it stands.
+        # Line by line, so that the log shows the progress.
         with log.open("w", encoding="utf-8", buffering=1) as file:
 
             def on_line(
@@ -158,7 +159,7 @@ def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost
 
 
 def reason_of(lines: Sequence[str], status: int) -> str:
-    """The line that says most about a failure."""
+    """The line that says the most about a failure."""
     stage = [line for line in lines if STAGE_ERROR.match(line)]
     dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
     told = stage or dvc or [line for line in lines if line.strip()]

@@ -1,10 +1,12 @@
-"""What git knows of a pipeline: its commit, its experiments, their files; and whether experiments can be run.
+"""What git and dvc.lock know of a pipeline: commit, experiments, their files, and what changed.
 
-DVC keeps an experiment as a commit under ``refs/exps/<first two digits of the baseline>/<the rest>/<name>``.
+DVC keeps an experiment as a commit under ``refs/exps/<baseline[:2]>/<baseline[2:]>/<name>``.
 """
 
+import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,10 @@ from typing import Any
 from dvc.config import Config
 from ruamel.yaml import YAML
 
-from spline_lstm.core.errors import ExperimentError, UsageError
+from spline_lstm.core.errors import ArtifactError, ExperimentError, UsageError, shorten
+from spline_lstm.core.pipeline import WALL_CLOCK
+from spline_lstm.experiments.runs import CODE
 
-# What `dvc repro` measures with a clock: the only outputs of the stages that differ from run to run.
-WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
 # What the commands compare and tune write.
 WRITTEN = (
     "metrics/comparison.csv",
@@ -28,6 +30,8 @@ WRITTEN = (
     "plots/tuning.png",
 )
 SHOWN = 5
+# The stages whose outputs a search reads.
+SEARCH_STAGES = ("preprocess", "window")
 
 
 @dataclass(frozen=True)
@@ -59,34 +63,38 @@ class Place:
 
 
 def find_place(folder: Path) -> Place:
-    """The repository that a pipeline folder lies in.
+    """The repository that contains a pipeline folder.
 
     Raises
     ------
     UsageError
-        The folder holds no pipeline.
+        The folder is not a pipeline folder.
     ExperimentError
-        The folder lies in no git repository.
+        The folder is not in a git repository.
     """
     if not (folder / "dvc.yaml").is_file() or not (folder / "params.yaml").is_file():
-        raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml and dvc.yaml")
+        raise UsageError(f"{folder} is not a pipeline folder: it has no params.yaml and dvc.yaml")
     done = _git(folder, "rev-parse", "--show-toplevel")
     if done.returncode:
         raise ExperimentError(
-            f"{folder} lies in no git repository; experiments are commits: clone the repository"
+            f"{folder} is not in a git repository; experiments are commits: clone the repository"
         )
     root = Path(done.stdout.decode().strip()).resolve()
     return Place(root, folder.resolve().relative_to(root))
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, env=clean_environment(), check=False
+    return subprocess.run(  # noqa: S603
+        ["git", *arguments],  # noqa: S607
+        cwd=folder,
+        capture_output=True,
+        env=clean_environment(),
+        check=False,
     )
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would point git or DVC to another repository."""
+    """The environment without variables that point git or DVC to another repository."""
     foreign = (
         "GIT_DIR",
         "GIT_WORK_TREE",
@@ -110,7 +118,7 @@ def git(folder: Path, *arguments: str) -> str:
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
         raise ExperimentError(
-            f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; mend the repository"
+            f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; repair the repository"
         )
     return done.stdout.decode("utf-8", errors="surrogateescape")
 
@@ -132,32 +140,33 @@ def head(place: Place) -> str:
 
 
 def check_ready(place: Place) -> str:
-    """The commit to start from, where experiments can be run.
+    """The commit to start from, if experiments can be run.
 
     Raises
     ------
     ExperimentError
-        The repository has no commit, is shallow, or holds changes that are not committed.
+        The repository has no commit, is shallow, or has changes that are not committed.
     """
     commit = head(place)
     if git(place.root, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise ExperimentError(
-            f"{place.root} is a shallow clone, where DVC saves no experiment; git fetch --unshallow"
+            f"{place.root} is a shallow clone, in which DVC saves no experiment; "
+            "git fetch --unshallow"
         )
     changed = changed_paths(place.root)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise ExperimentError(
-            f"{', '.join(changed[:SHOWN])}{more}: changed since the commit {commit[:10]}, but experiments start from a "
-            "commit; git commit or git stash them"
+            f"{', '.join(changed[:SHOWN])}{more}: changed since the commit {commit[:10]}, but "
+            "experiments start from a commit; git commit or git stash them"
         )
     return commit
 
 
 def changed_paths(root: Path) -> list[str]:
-    """Tracked files that differ from the commit, but for what measures time or is written by compare and tune.
+    """Tracked files that differ from the commit, except wall-clock files and outputs of compare.
 
-    A dvc.lock counts only where it differs in more than the hashes of wall-clock files.
+    A dvc.lock counts only if it differs in more than the hashes of wall-clock files.
     """
     changed = [path for path in tracked_changes(root) if not path.endswith((*WALL_CLOCK, *WRITTEN))]
     return [
@@ -173,7 +182,7 @@ def tracked_changes(root: Path) -> list[str]:
 
 
 def same_but_for_time(root: Path, lock: str) -> bool:
-    """Whether a dvc.lock differs from the commit in nothing but wall-clock files."""
+    """Whether a dvc.lock differs from the commit only in wall-clock files."""
     if not (root / lock).is_file():
         return False
     committed = read_lock(file_at(root, "HEAD", lock))
@@ -240,12 +249,12 @@ def file_at(root: Path, revision: str, path: str) -> bytes:
     Raises
     ------
     ExperimentError
-        The commit holds no such file.
+        The commit has no such file.
     """
     done = _git(root, "show", f"{revision}:{path}")
     if done.returncode:
         raise ExperimentError(
-            f"commit {revision[:10]} holds no {path}; run the experiment again with --redo"
+            f"commit {revision[:10]} has no {path}; run the experiment again with --redo"
         )
     return done.stdout
 
@@ -254,3 +263,62 @@ def cache_folder(place: Place) -> Path:
     """Where DVC keeps the content of data and models."""
     config = Config(str(place.root / ".dvc"))
     return (place.root / ".dvc" / config["cache"].get("dir", "cache")).resolve()
+
+
+def check_fresh(place: Place) -> None:
+    """Raise ArtifactError unless preprocess and window ran with these params, on these files."""
+    stage = "window" if place.folder == Path() else f"{place.inside('dvc.yaml')}:window"
+    remedy = f"run `dvc repro {stage}`"
+    path = place.path / "dvc.lock"
+    stages = read_lock(path.read_bytes()).get("stages", {}) if path.is_file() else {}
+    for stage in SEARCH_STAGES:
+        if stage not in stages:
+            raise ArtifactError(
+                f"{path} has no stage {stage}: its outputs are missing or of unknown origin; "
+                f"{remedy}"
+            )
+        for change in changes_of(place, stages[stage]):
+            raise ArtifactError(f"{change} since stage {stage} was run; {remedy}")
+
+
+def changes_of(place: Place, stage: dict[str, Any]) -> Iterator[str]:
+    """What differs from a stage's entry in dvc.lock: params, then data; not code."""
+    for file, values in stage.get("params", {}).items():
+        present = YAML(typ="safe").load((place.root / file).read_text(encoding="utf-8"))
+        for key, recorded in values.items():
+            for name, old, new in differences(key, recorded, value_at(present, key)):
+                yield f"{file}: {name} changed from {shorten(old)} to {shorten(new)}"
+    for entry in [*stage.get("deps", ()), *stage.get("outs", ())]:
+        if is_data(entry) and entry["md5"] != md5_of(place.root / entry["path"]):
+            yield f"{entry['path']} changed or is missing"
+
+
+def value_at(content: Any, key: str) -> Any:
+    """The value of a dotted key; None if there is none."""
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, dict) else None
+    return content
+
+
+def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted name, old and new value of everything in which two contents differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            yield from differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif old != new:
+        yield name, old, new
+
+
+def is_data(entry: dict[str, Any]) -> bool:
+    """Whether an entry of dvc.lock is a file of data, not code, nor a metric or plot."""
+    path = Path(entry["path"])
+    is_code = entry["path"].startswith(CODE)
+    return not is_code and not {"metrics", "plots"} & set(path.parts) and "md5" in entry
+
+
+def md5_of(path: Path) -> str | None:
+    """MD5 of a file as DVC records it; None if it is missing."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

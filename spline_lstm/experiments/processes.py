@@ -1,8 +1,9 @@
 """The processes of an experiment: found by a mark in their environment, and ended together.
 
-``dvc exp run`` starts stages, and these start others. Where the driver is killed they go on, write into a clone that is
-to be removed, and take the time of the next run. Each of them inherits an environment variable that names its clone, so
-that a later call, which holds the lock and thus knows that their driver is gone, finds them and no others.
+``dvc exp run`` starts stages, and these start others. If the driver is killed they continue, write
+into a clone that is to be removed, and slow the next run down. Each of them inherits an environment
+variable that names its clone, so that a later call, which has the lock and thus knows that their
+driver is gone, finds them and no others.
 """
 
 import os
@@ -28,7 +29,7 @@ def marked(folder: Path) -> list[psutil.Process]:
         try:
             clone = process.environ().get(MARK, "")
         except (psutil.Error, OSError):
-            # Of somebody else, or gone: none of ours.
+            # It belongs to somebody else, or is gone.
             continue
         if process.pid != os.getpid() and Path(clone).parent == folder:
             found.append(process)
@@ -44,12 +45,13 @@ def end_marked(folder: Path) -> int:
         One does not end.
     """
     ended: set[int] = set()
-    begin = time.monotonic()
+    start = time.monotonic()
     while found := marked(folder):
-        waited = time.monotonic() - begin
+        waited = time.monotonic() - start
         if waited > 2 * PATIENCE:
             raise ExperimentError(
-                f"process {found[0].pid} of an earlier comparison does not end; end it and try again"
+                f"process {found[0].pid} of an earlier comparison does not end; "
+                "end it and try again"
             )
         for process in found:
             with _gone_is_well():
@@ -69,7 +71,7 @@ def _gone_is_well() -> Iterator[None]:
 
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt, so that nobody's processes are left; nohup stays nohup."""
+    """Inside, SIGTERM and SIGHUP raise KeyboardInterrupt, so no process is left; nohup is kept."""
     signals = [
         number
         for number in (signal.SIGTERM, signal.SIGHUP)

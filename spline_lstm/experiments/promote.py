@@ -1,7 +1,8 @@
-"""An experiment becomes the state of the workspace: params, lock, metrics, plots, data, models, and an artifact entry.
+"""Make an experiment the state of the workspace: params, lock, metrics, plots, data and models.
 
-``dvc exp apply`` restores the outputs of every pipeline of the repository and ends with an error where one was never
-run. Here the tracked files come out of git, and DVC is asked for the outputs of this pipeline's stages alone.
+``dvc exp apply`` restores the outputs of every pipeline of the repository and fails if one was
+never run. Here the tracked files come from git, and DVC restores only the outputs of this
+pipeline's stages.
 """
 
 import json
@@ -30,19 +31,21 @@ from spline_lstm.experiments.git import (
     tracked_changes,
 )
 from spline_lstm.experiments.runs import STAGES, parse_name
+from spline_lstm.reporting.formatting import plural
 
 ARTIFACT = "forecaster"
 MODEL = {"onnx": "models/edge/model.onnx", "tflite": "models/edge/model.tflite"}
 
 
 def promote(place: Place, name: str) -> str:
-    """Take an experiment into the workspace; returns what was done and the git commands that keep it.
+    """Take an experiment into the workspace; return what was done, and the commands to keep it.
 
     Raises
     ------
     ExperimentError
-        There is no such experiment, it is of another pipeline folder or of other params than its name says, the code
-        has changed since it was run, its files are not in the DVC cache, or the workspace holds changes of its own.
+        There is no such experiment, it belongs to another pipeline folder, its params differ from
+        its name, the code has changed since it was run, its files are not in the DVC cache, or the
+        workspace has uncommitted changes.
     """
     commit = check_ready(place)
     baseline, revision = find_experiment(place, commit, name)
@@ -58,17 +61,17 @@ def promote(place: Place, name: str) -> str:
     dvc_yaml = place.path / "dvc.yaml"
     write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
     left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
-    behind = [stage for stage in left_out if not is_up_to_date(place, stage)]
+    outdated = [stage for stage in left_out if not is_up_to_date(place, stage)]
     tracked = " ".join(
         place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots")
     )
     return (
         f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
         f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
-        f"{_repro_line(place, behind)}"
+        f"{_repro_line(place, outdated)}"
         f"  git add {tracked}\n"
         f"  git commit --message 'Promote {name}'\n"
-        "  dvc push  # where a remote is set\n"
+        "  dvc push  # if a remote is set\n"
         "or drop it:\n"
         f"  git restore --source=HEAD --worktree -- {place.folder.as_posix()}\n"
         f"  dvc checkout {place.inside('dvc.yaml')}"
@@ -76,7 +79,7 @@ def promote(place: Place, name: str) -> str:
 
 
 def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
-    """Baseline and commit of the experiment: the one at HEAD, or at the nearest of its ancestors."""
+    """Baseline and commit of the experiment, at HEAD or at the nearest of its ancestors."""
     found = baselines_of(place, name)
     if commit in found:
         return commit, found[commit]
@@ -84,20 +87,21 @@ def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
         if ancestor in found:
             return ancestor, found[ancestor]
     raise ExperimentError(
-        f"no experiment {name} starts from this commit or one before it; `python -m spline_lstm compare` runs it, "
-        "`dvc exp pull REMOTE` brings one that was pushed"
+        f"no experiment {name} starts from this commit or one before it; "
+        "`python -m spline_lstm compare` runs it, `dvc exp pull REMOTE` brings one that was pushed"
     )
 
 
-def _repro_line(place: Place, behind: Sequence[str]) -> str:
-    """The command that brings stages up to date which the experiment left out; "" where there are none."""
-    if not behind:
+def _repro_line(place: Place, outdated: Sequence[str]) -> str:
+    """The command that brings outdated stages up to date; "" if there are none."""
+    if not outdated:
         return ""
-    return f"  dvc repro {place.inside('dvc.yaml')}  # {', '.join(behind)}: still of the former params\n"
+    stages = ", ".join(outdated)
+    return f"  dvc repro {place.inside('dvc.yaml')}  # {stages}: still from the previous params\n"
 
 
 def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequence[str]) -> None:
-    """Raise ExperimentError where an experiment is of another pipeline folder, or not what its name says."""
+    """Raise ExperimentError if an experiment is of another pipeline, or not what its name says."""
     run = parse_name(name)
     foreign = [f"it changed {path}" for path in paths if not _is_inside(place, path)]
     if run and run.pipeline != place.pipeline:
@@ -106,8 +110,8 @@ def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequ
         )
     if foreign:
         raise ExperimentError(
-            f"{name} is no experiment of the pipeline in {place.folder.as_posix()}: {foreign[0]}; give its own folder: "
-            f"python -m spline_lstm promote {name} FOLDER"
+            f"{name} is not an experiment of the pipeline in {place.folder.as_posix()}: "
+            f"{foreign[0]}; give its own folder: python -m spline_lstm promote {name} FOLDER"
         )
     if run:
         check_settings(place, run, revision, baseline)
@@ -120,7 +124,7 @@ def _is_inside(place: Place, path: str) -> bool:
 
 
 def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
-    """Tracked files that the experiment changed, and clocked ones that the workspace measured anew."""
+    """Tracked files that the experiment changed, and clocked ones measured again here."""
     changed = git(place.root, "diff", "--name-only", "-z", baseline, revision).split("\0")
     measured = [place.inside(path) for path in ("dvc.lock", *WALL_CLOCK)]
     here = [path for path in tracked_changes(place.root) if path in measured]
@@ -128,20 +132,21 @@ def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
 
 
 def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: list[str]) -> None:
-    """Raise ExperimentError where files of the experiment, or the code of its stages, have another state by now."""
+    """Raise ExperimentError if files of the experiment, or code of its stages, changed since."""
     if baseline == commit:
         return
     concerned = [*paths, *code_paths(place), place.inside("params.yaml"), place.inside("dvc.lock")]
     later = git(place.root, "diff", "--name-only", baseline, commit, "--", *concerned).split()
     if later:
         raise ExperimentError(
-            f"{name} was run from commit {baseline[:10]}, but {', '.join(later[:3])} changed since then "
-            f"({len(later)} files); run `python -m spline_lstm compare` again (what is unchanged comes from the cache)"
+            f"{name} was run from commit {baseline[:10]}, but {', '.join(later[:3])} changed "
+            f"since then ({plural(len(later), 'file')}); run `python -m spline_lstm compare` again "
+            "(what is unchanged comes from the cache)"
         )
 
 
 def is_up_to_date(place: Place, stage: str) -> bool:
-    """Whether dvc.lock in the workspace says that a stage was run with the params, data and code that lie there."""
+    """Whether a stage was run, by dvc.lock, with the params, data and code of the workspace."""
     done = _dvc(place, "status", "--json", _target(place, stage))
     if done.returncode:
         reason = " ".join(done.stderr.split())
@@ -157,7 +162,7 @@ def _target(place: Place, stage: str) -> str:
 
 def _dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603
         command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False
     )
 
@@ -170,13 +175,13 @@ def checkout(place: Place) -> None:
     if done.returncode:
         reason = " ".join(done.stderr.split())
         raise ExperimentError(
-            f"params, metrics and plots are in the workspace, but some outputs are not in the DVC cache: {reason}; "
-            f"dvc repro {place.inside('dvc.yaml')} makes them again"
+            f"params, metrics and plots are in the workspace, but some outputs are not in the DVC "
+            f"cache: {reason}; dvc repro {place.inside('dvc.yaml')} makes them again"
         )
 
 
 def with_artifact(text: str, name: str, params: Params) -> str:
-    """The text of a dvc.yaml with the artifact entry of a promoted experiment; other artifacts stay as they are."""
+    """The text of a dvc.yaml with the artifact entry of a promoted experiment; others stay."""
     yaml = round_trip_yaml()
     content = yaml.load(text)
     new = "artifacts" not in content

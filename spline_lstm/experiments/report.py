@@ -1,61 +1,60 @@
-"""The comparison as text: the table as CSV, and Markdown for people."""
+"""The comparison as text: the table as CSV, and a document for people."""
 
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, Spread
+from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, SeedRange
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.costs import total
 from spline_lstm.experiments.driver import clock
+from spline_lstm.experiments.plots import comparison_figure
 from spline_lstm.experiments.results import (
     COLUMNS,
     EDGE,
     MEASURED,
     SCORES,
     Record,
-    Value,
     baselines_by_mode,
     nan_last,
 )
-from spline_lstm.experiments.winners import SPREAD_COLUMNS, Cell, Verdict
+from spline_lstm.experiments.winners import RANGE_COLUMNS, Candidate, Verdict
+from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
+from spline_lstm.reporting.formatting import exact, fixed
 
-LEFT = ("run_id", "model_type", "data_mode", "commit", "notes", "cell", "forecast", "stage")
+TEXT_COLUMNS = ("run_id", "model_type", "data_mode", "commit", "notes", "seeds")
+PICTURE = "comparison"
+HOW_TO_READ = (
+    f"{', '.join(SCORES)} are of the test windows, in data units (MSE in their square, robust MAPE "
+    f"in %). {', '.join(EDGE)} are of the exported file, one window a call, one thread. The notes "
+    "start with the name of the experiment; commit is the one whose code was run. Every value is "
+    "shown as in `dvc exp show --json`. Another run of the same code gives the same columns but "
+    f"{', '.join(MEASURED)}: wall clock, what depends on it (the edge winner and the "
+    "recommendation in the notes), and the commit."
+)
+CAVEAT = (
+    "All runs share one test period; latency, and with it the edge winner, differs from machine to "
+    "machine."
+)
+
+Row = dict[str, str | None]
 
 
-def text_of(value: Value) -> str:
-    """A cell as text: numbers in the shortest form that reads back as the same number; empty where there is none."""
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
-
-
-def figure_text(value: float, form: str) -> str:
-    """A number in a format; empty where it is NaN.
-
-    >>> figure_text(1.5, "+.2f"), figure_text(math.nan, "+.2f")
-    ('+1.50', '')
-    """
-    return "" if math.isnan(value) else f"{value:{form}}"
-
-
-def run_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per run, then one per baseline and feature mode (once, where the mode makes no difference)."""
-    rows = [{**record.cells, "notes": notes_of(result, record)} for record in result.records]
+def run_rows(result: Comparison) -> list[Row]:
+    """A row per run, then one per baseline and feature mode (only one if the modes are equal)."""
+    rows: list[dict[str, Any]] = [
+        {**record.cells, "notes": notes_of(result, record)} for record in result.records
+    ]
     by_mode = baselines_by_mode(result.records)
     for mode, baselines in by_mode.items():
         for name, scores in baselines.items():
             everywhere = all(other.get(name) == scores for other in by_mode.values())
             if everywhere and mode != next(iter(by_mode)):
                 continue
-            rows.append(
-                {
-                    "model_type": name,
-                    "data_mode": None if everywhere else mode,
-                    **scores,
-                    "notes": "baseline",
-                }
-            )
-    return [{column: text_of(row.get(column)) for column in COLUMNS} for row in rows]
+            label = {"model_type": name, "data_mode": None if everywhere else mode}
+            rows.append({**label, **scores, "notes": "baseline"})
+    return [{column: exact(row.get(column)) for column in COLUMNS} for row in rows]
 
 
 def notes_of(result: Comparison, record: Record) -> str:
@@ -72,7 +71,7 @@ def notes_of(result: Comparison, record: Record) -> str:
 
 
 def csv_text(result: Comparison) -> str:
-    """The table as CSV."""
+    """The table of runs and baselines as CSV; what does not exist is an empty cell."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -80,107 +79,88 @@ def csv_text(result: Comparison) -> str:
     return stream.getvalue()
 
 
-def spread_text(value: Spread) -> str:
-    """Mean, lowest and highest with the digits that their range leaves a meaning.
+def comparison_document(result: Comparison) -> Document:
+    """The whole comparison, for page and Markdown."""
+    accuracy = result.verdict.accuracy
+    return Document(
+        title=f"Comparison of {', '.join(result.params.compare.models)}",
+        good=accuracy is not None,
+        verdict=f"Recommendation: {result.verdict.reason}",
+        warnings=_warnings(result),
+        caveat=CAVEAT,
+        key_numbers=_key_numbers(result),
+        sections=[
+            Section("What was compared", [_scope(result)]),
+            Section("Winners", _winners(result)),
+            Section("Runs", [_table("Runs and baselines", run_rows(result)), Text(HOW_TO_READ)]),
+            Section("Mean over the seeds", [_table("Mean [lowest, highest]", seed_rows(result))]),
+            Section("Is the difference more than noise?", _differences(result)),
+            Section("RMSE by step ahead", [_table("Mean over the seeds", step_rows(result))]),
+            Section("Cost", _cost(result)),
+        ],
+    )
 
-    >>> spread_text(Spread(15.58, 15.55, 15.61, 2)), spread_text(Spread(0.12, 0.12, 0.12, 1))
-    ('15.580 [15.550, 15.610]', '0.12')
-    """
-    if math.isnan(value.mean):
-        return ""
-    if value.low == value.high:
-        return f"{value.mean:.6g}"
-    decimals = max(0, 1 - math.floor(math.log10((value.high - value.low) / 2)))
-    return f"{value.mean:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+
+def _table(title: str, rows: list[Row]) -> Table:
+    header = list(rows[0])
+    return Table(title, header, [list(row.values()) for row in rows], text_columns=TEXT_COLUMNS)
 
 
-def cell_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per model and feature mode: mean [lowest, highest] over its seeds."""
-    return [
+def _key_numbers(result: Comparison) -> dict[str, Any]:
+    accuracy, edge = result.verdict.accuracy, result.verdict.edge
+    if accuracy is None or edge is None:
+        return {"runs": len(result.records)}
+    name, rmse = accuracy.best_baseline
+    return {
+        f"RMSE of {accuracy.run.name}, the lowest": accuracy.rmse,
+        f"RMSE of the best baseline ({name})": rmse,
+        f"p95 of {edge.run.name} (ms), the edge winner": edge.cells["p95(ms)"],
+        f"size of {edge.run.name} (MB)": edge.cells["model_size(MB)"],
+    }
+
+
+def _warnings(result: Comparison) -> list[str]:
+    lines = [f"{name} has no experiment: it failed or was not run." for name in result.missing]
+    losers = [record.run.name for record in result.records if not record.beats_baselines]
+    if losers:
+        lines.append(f"These runs lose to a baseline and cannot win: {', '.join(losers)}.")
+    return lines
+
+
+def _scope(result: Comparison) -> Facts:
+    return Facts(
         {
-            "cell": cell.name,
-            "seeds": ", ".join(str(record.run.seed) for record in cell.records),
-            **{column: spread_text(cell.spreads[column]) for column in SPREAD_COLUMNS},
+            "runs": f"{len(result.records)} of {len(result.runs)}",
+            "feature modes": list(result.params.compare.feature_modes),
+            "test windows": f"{result.windows}, the same for all",
+            "experiments of commit": result.commit[:10],
+            "code and params": result.code,
+            "written by": "python -m spline_lstm compare",
         }
-        for cell in result.cells
-    ]
+    )
 
 
-def difference_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per cell and baseline: the difference of its RMSE to that of the best cell, and what it is worth."""
-    cells = {cell.name: cell for cell in result.cells}
-    best = cells[result.best]
-    return [
-        {
-            "forecast": name,
-            "RMSE - RMSE of the best": figure_text(interval.difference, "+.4f"),
-            "95 % interval": interval_text(interval, ".4f"),
-            "beyond the seed spread": _beyond_seeds(best, cells.get(name)),
-            "beyond the test windows' noise": _beyond_windows(interval),
-        }
-        for name, interval in result.intervals.items()
-        if name != result.best
-    ]
-
-
-def _beyond_seeds(best: Cell, cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    return {None: "-", True: "yes", False: "no"}[best.rmse.below(cell.rmse)]
-
-
-def _beyond_windows(interval: Interval) -> str:
-    if math.isnan(interval.low):
-        return ""
-    return "yes" if interval.excludes_zero else "no"
-
-
-def interval_text(interval: Interval, form: str) -> str:
-    """Both ends of an interval, with signs; empty where it is NaN.
-
-    >>> interval_text(Interval(0.5, -1.0, 2.0), ".1f")
-    '[-1.0, +2.0]'
-    """
-    return "" if math.isnan(interval.low) else f"[{interval.low:+{form}}, {interval.high:+{form}}]"
-
-
-def step_rows(result: Comparison) -> list[dict[str, str]]:
-    """A row per cell, and one of the best baseline of each step: RMSE at each step ahead, mean of the seeds."""
-    rmse = {name: values.mean(axis=0) for name, values in result.step_rmse.items()}
-    return [
-        {
-            "cell": name,
-            **{
-                f"step {step}": figure_text(value, ".4g")
-                for step, value in enumerate(values, start=1)
-            },
-        }
-        for name, values in {**rmse, "best baseline": result.step_baseline}.items()
-    ]
-
-
-def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """A Markdown table; texts to the left, numbers to the right."""
-    columns = list(rows[0])
-    lines = [columns, [":--" if column in LEFT else "--:" for column in columns]]
-    lines += [[row[column] for column in columns] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def verdict_lines(result: Comparison) -> list[str]:
-    """The winners and the recommendation, a sentence each."""
-    verdict, params = result.verdict, result.params.compare
-    if verdict.accuracy is None or verdict.edge is None:
-        return [f"**Recommendation**: {verdict.reason}"]
-    accuracy, edge = verdict.accuracy, verdict.edge
-    return [
-        f"**Accuracy winner** (lowest RMSE): {accuracy.run.name}, RMSE {accuracy.rmse} "
-        f"(best baseline, {accuracy.best_baseline[0]}: {text_of(accuracy.best_baseline[1])}).",
-        f"**Edge winner** (p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}, "
-        f"{params.format}): {edge.run.name}, p95 {text_of(edge.cells['p95(ms)'])} ms, "
-        f"{text_of(edge.cells['model_size(MB)'])} MB; {_edge_scores(verdict)}.",
-        f"**Recommendation**: {verdict.reason}",
-    ]
+def _winners(result: Comparison) -> list[Block]:
+    caption = (
+        "RMSE against latency and size of the exported file, and RMSE by step relative to the best "
+        "baseline; a point per seed"
+    )
+    picture = Picture(caption, comparison_figure(result), PICTURE)
+    accuracy, edge, params = result.verdict.accuracy, result.verdict.edge, result.params.compare
+    if accuracy is None or edge is None:
+        return [picture]
+    name, rmse = accuracy.best_baseline
+    weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
+    facts = {
+        "accuracy winner (lowest RMSE)": (
+            f"{accuracy.run.name}, RMSE {accuracy.rmse} (best baseline, {name}: {exact(rmse)})"
+        ),
+        f"edge winner ({weights}, {params.format})": (
+            f"{edge.run.name}, p95 {exact(edge.cells['p95(ms)'])} ms, "
+            f"{exact(edge.cells['model_size(MB)'])} MB; {_edge_scores(result.verdict)}"
+        ),
+    }
+    return [Facts(facts), picture]
 
 
 def _edge_scores(verdict: Verdict) -> str:
@@ -191,95 +171,115 @@ def _edge_scores(verdict: Verdict) -> str:
     return f"score {best:.3f} (1: fastest and smallest){rival}"
 
 
-def markdown_text(result: Comparison) -> str:
-    """The whole comparison as Markdown."""
-    sections: dict[str, Iterable[str]] = {
-        "Verdict": [*(f"- {line}" for line in verdict_lines(result)), *_warnings(result)],
-        "Runs": [markdown_table(run_rows(result)), "", how_to_read()],
-        "Mean over the seeds": [
-            "Mean [lowest, highest] over the seeds.",
-            "",
-            markdown_table(cell_rows(result)),
-        ],
-        "Is the difference more than noise?": _differences(result),
-        "RMSE by step ahead": [
-            markdown_table(step_rows(result)),
-            "",
-            "![Comparison](comparison.png)",
-        ],
-        "Cost": _cost(result),
-    }
-    parts = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
-    return "\n\n".join([_head(result), *parts]) + "\n"
+def seed_rows(result: Comparison) -> list[Row]:
+    """A row per model and feature mode: mean [lowest, highest] over its seeds."""
+    return [
+        {
+            "model and mode": candidate.name,
+            "seeds": ", ".join(str(record.run.seed) for record in candidate.records),
+            **{column: range_text(candidate.ranges[column]) for column in RANGE_COLUMNS},
+        }
+        for candidate in result.candidates
+    ]
 
 
-def _head(result: Comparison) -> str:
-    modes = ", ".join(result.params.compare.feature_modes)
+def range_text(value: SeedRange) -> str | None:
+    """Mean, lowest and highest, with as many digits as their range makes meaningful.
+
+    >>> range_text(SeedRange(15.58, 15.55, 15.61, 2)), range_text(SeedRange(0.12, 0.12, 0.12, 1))
+    ('15.580 [15.550, 15.610]', '0.12')
+    """
+    if math.isnan(value.mean):
+        return None
+    if value.low == value.high:
+        return f"{value.mean:.6g}"
+    decimals = max(0, 1 - math.floor(math.log10((value.high - value.low) / 2)))
+    return f"{value.mean:.{decimals}f} [{value.low:.{decimals}f}, {value.high:.{decimals}f}]"
+
+
+def _differences(result: Comparison) -> list[Block]:
+    rows = difference_rows(result)
+    if not rows:
+        return [Text("There is only one model in one feature mode.")]
+    return [Text(difference_note(result)), _table(f"RMSE against {result.best}", rows)]
+
+
+def difference_rows(result: Comparison) -> list[Row]:
+    """A row per other forecast: the difference of its RMSE to that of the best, and its worth."""
+    candidates = {candidate.name: candidate for candidate in result.candidates}
+    best = candidates[result.best]
+    return [
+        {
+            "forecast": name,
+            "RMSE - RMSE of the best": fixed(interval.difference, "+.4f"),
+            "95 % interval": interval_text(interval, ".4f"),
+            "beyond the seed range": _beyond_seeds(best, candidates.get(name)),
+            "beyond the test windows' noise": _beyond_windows(interval),
+        }
+        for name, interval in result.intervals.items()
+        if name != result.best
+    ]
+
+
+def _beyond_seeds(best: Candidate, other: Candidate | None) -> str | None:
+    below = None if other is None else best.rmse.below(other.rmse)
+    return {None: None, True: "yes", False: "no"}[below]
+
+
+def _beyond_windows(interval: Interval) -> str | None:
+    if math.isnan(interval.low):
+        return None
+    return "yes" if interval.excludes_zero else "no"
+
+
+def interval_text(interval: Interval, form: str) -> str | None:
+    """Both ends of an interval, with signs; None if it is NaN.
+
+    >>> interval_text(Interval(0.5, -1.0, 2.0), ".1f")
+    '[-1.0, +2.0]'
+    """
     return (
-        f"# Comparison of {len(result.params.compare.models)} models\n\n"
-        f"{len(result.records)} of {len(result.runs)} runs on one split ({result.windows} test windows), feature modes "
-        f"{modes}; written by `python -m spline_lstm compare` from the experiments of commit "
-        f"`{result.commit[:10]}` (code and params: `{result.code}`). The same as a page: "
-        "[comparison.html](comparison.html)."
+        None if math.isnan(interval.low) else f"[{interval.low:+{form}}, {interval.high:+{form}}]"
     )
 
 
-def _warnings(result: Comparison) -> list[str]:
-    lines = [f"- {name} has no experiment: it failed or was not run." for name in result.missing]
-    losers = [record.run.name for record in result.records if not record.beats_baselines]
-    if losers:
-        lines.append(f"- Lose to a baseline, and can win nothing: {', '.join(losers)}.")
-    return lines
-
-
-def how_to_read() -> str:
-    """What the columns of the runs are, and which of them come out the same in another run."""
-    return (
-        f"{', '.join(SCORES)} are of the test windows, in data units (MSE in their square, robust MAPE in %). "
-        f"{', '.join(EDGE)} are of the exported file, one window a call, one thread. The name of the experiment opens "
-        "the notes; commit is the one whose code was run. Every cell stands as it is in `dvc exp show --json`. Another "
-        f"run of the same code gives the same columns but {', '.join(MEASURED)}: wall clock, what hangs on it (the "
-        "edge winner and the recommendation in the notes), and the commit."
-    )
-
-
-def _differences(result: Comparison) -> list[str]:
-    others = difference_rows(result)
-    return (
-        [difference_line(result), "", markdown_table(others)]
-        if others
-        else ["There is one cell only."]
-    )
-
-
-def difference_line(result: Comparison) -> str:
+def difference_note(result: Comparison) -> str:
     """How to read the differences: against what, by which rule, and with which blocks."""
     compare = result.params.compare
-    cut = (
-        f", not of {result.wanted_block}: a test part holds at least {MIN_BLOCKS} blocks; errors that last longer "
-        "make the interval too narrow"
+    shortened = (
+        f", not of {result.wanted_block}: a test split has at least {MIN_BLOCKS} blocks; errors "
+        "that last longer make the interval too narrow"
         if result.block < result.wanted_block
         else ""
     )
     return (
-        f"Against {result.best}, the lowest mean RMSE. Beyond the seed spread: every seed of the best lies below every "
-        "seed of the other (a dash: one seed tells nothing). The interval is a paired moving-block bootstrap over the "
-        f"forecast origins of the test part (blocks of {result.block}{cut}; {compare.repetitions} resamples, seed "
+        f"Against {result.best}, the lowest mean RMSE. Beyond the seed range: every seed of the "
+        "best is below every seed of the other (a dash: one seed tells nothing). The interval is a "
+        "paired moving-block bootstrap over the forecast origins of the test split (blocks of "
+        f"{result.block}{shortened}; {compare.repetitions} resamples, seed "
         f"{compare.bootstrap_seed})."
     )
 
 
-def _cost(result: Comparison) -> list[str]:
+def step_rows(result: Comparison) -> list[Row]:
+    """A row per model and mode, and one for the best baseline: RMSE by step, mean of the seeds."""
+    rmse = {name: values.mean(axis=0) for name, values in result.step_rmse.items()}
+    return [
+        {"forecast": name}
+        | {f"step {step}": fixed(value, ".4g") for step, value in enumerate(values, start=1)}
+        for name, values in {**rmse, "best baseline": result.step_baseline}.items()
+    ]
+
+
+def _cost(result: Comparison) -> list[Block]:
     if not result.costs:
-        return ["The experiments were not run here: no times."]
+        return [Text("The experiments were not run here: no times.")]
     sums = total(list(result.costs.values()))
     own = sum(sums.own.values())
-    table = [
-        {"stage": stage, "own work (s)": f"{seconds:.1f}"} for stage, seconds in sums.own.items()
-    ]
-    lines = [
-        f"Wall clock, of the {sums.experiments} runs timed here: {sums.wall:.0f} s ({clock(sums.wall)}), of which the "
-        f"stages' own work is {own:.0f} s, start and imports of their processes {sums.processes - own:.0f} s, and DVC "
-        f"{sums.wall - sums.processes:.0f} s.",
-    ]
-    return lines + (["", markdown_table(table)] if table else [])
+    text = Text(
+        f"Wall clock of the {sums.experiments} runs timed here: {sums.wall:.0f} s "
+        f"({clock(sums.wall)}), of which the stages' own work is {own:.0f} s, start and imports of "
+        f"their processes {sums.processes - own:.0f} s, and DVC {sums.wall - sums.processes:.0f} s."
+    )
+    rows = [[stage, f"{seconds:.1f}"] for stage, seconds in sums.own.items()]
+    return [text, Table("By stage", ["stage", "own work (s)"], rows)] if rows else [text]

@@ -1,6 +1,6 @@
-"""The rows of the comparison, read off ``dvc exp show --json``: nothing is computed, nothing is rounded.
+"""The rows of the comparison, read from ``dvc exp show --json``: nothing is computed or rounded.
 
-Every cell is a value of that output as it stands there, so that a reader can find it again.
+Every cell is a value of that output, unchanged, so that a reader can find it there.
 """
 
 import json
@@ -18,7 +18,7 @@ from spline_lstm.experiments.runs import Run
 
 Value = str | int | float | None
 
-# Column -> metrics file and keys; the cells of the baselines come from baselines.json alone.
+# Column -> key in the metrics files; baselines have only the scores.
 SCORES = {
     "MAE": "mae",
     "MSE": "mse",
@@ -41,7 +41,8 @@ COLUMNS = (
     "commit",
     "notes",
 )
-# What another run of the same code may give otherwise: wall clock, the edge winner that hangs on it, the commit.
+# What differs between runs of the same code: wall clock, the edge winner that depends on it, the
+# commit.
 MEASURED = ("p50(ms)", "p95(ms)", "train_time(s)", "commit", "notes")
 DIGITS_OF_COMMIT = 10
 
@@ -72,7 +73,7 @@ class Record:
 
     @property
     def best_baseline(self) -> tuple[str, float]:
-        """Name and RMSE of the best baseline of its feature mode; NaN where none has one."""
+        """Name and RMSE of the best baseline of its feature mode; NaN if none has one."""
         by_rmse = {name: number(row["RMSE"]) for name, row in self.baselines.items()}
         name = min(by_rmse, key=lambda name: nan_last(by_rmse[name]))
         return name, by_rmse[name]
@@ -84,12 +85,12 @@ class Record:
 
 
 def number(value: Value) -> float:
-    """A value as a float; NaN where there is none."""
+    """A value as a float; NaN if there is none."""
     return math.nan if value is None else float(value)
 
 
 def nan_last(value: float) -> float:
-    """A value for ordering, with infinity for NaN: what could not be measured is never the lowest."""
+    """A value for ordering, with infinity for NaN: what was not measured is never the lowest."""
     return math.inf if math.isnan(value) else value
 
 
@@ -102,7 +103,7 @@ def exp_show(place: Place, commit: str) -> Any:
         DVC failed.
     """
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--rev", commit]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         command, cwd=place.root, env=environment(place), capture_output=True, check=False
     )
     if done.returncode:
@@ -124,7 +125,7 @@ def read_records(
         Content of ``dvc exp show --json``.
     place : Place
     commit : str
-        Where the experiments start from.
+        That the experiments start from.
     runs : sequence of Run
     file_format : str
         Exported file whose latency and size count: onnx or tflite.
@@ -162,7 +163,8 @@ def read_record(
                 content = content[key]
         except (KeyError, TypeError):
             raise ExperimentError(
-                f"experiment {run.name}: {path} holds no {'.'.join(keys)}; run it again with --redo {run.name}"
+                f"experiment {run.name}: {path} has no {'.'.join(keys)}; "
+                f"run it again with --redo {run.name}"
             ) from None
         return content
 
@@ -191,14 +193,15 @@ def baselines_by_mode(records: Sequence[Record]) -> dict[str, Mapping[str, Mappi
     Raises
     ------
     ExperimentError
-        Two runs of one mode hold different baselines: they were not measured on the same data.
+        Two runs of one mode have different baselines: they were not measured on the same data.
     """
     found: dict[str, Mapping[str, Mapping[str, Value]]] = {}
     for record in records:
         mode = record.run.feature_mode
         if found.setdefault(mode, record.baselines) != record.baselines:
             raise ExperimentError(
-                f"the baselines of {record.run.name} differ from those of other {mode} runs, though nothing in them "
-                "depends on model or seed; run the comparison again (--redo each)"
+                f"the baselines of {record.run.name} differ from those of other {mode} runs, "
+                "though nothing in them depends on model or seed; run the comparison again "
+                "(--redo each)"
             )
     return found

@@ -1,4 +1,4 @@
-"""The runs of a comparison: every model in every feature mode with every seed, and what DVC calls them."""
+"""The runs of a comparison (model, feature mode, seed), and the names of their experiments."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import product
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import CompareParams
 
-# The last stages of the pipeline that a comparison needs; DVC runs what they depend on.
+# The last stages that a comparison needs; DVC runs what they depend on.
 TARGETS = ("evaluate", "benchmark", "report")
 # These stages and those they depend on.
 STAGES = (
@@ -21,7 +21,9 @@ STAGES = (
     "report",
 )
 
-# Sections of params.yaml that none of them reads.
+# What paths of code start with in dvc.yaml.
+CODE = ("spline_lstm/", "stages/")
+# Sections of params.yaml that none of these stages reads.
 NOT_READ = ("backtest", "compare", "tune")
 
 
@@ -66,7 +68,7 @@ class Run:
         file = f"{folder}params.yaml:" if folder else ""
         stages = [f"{folder}dvc.yaml:{stage}" if folder else stage for stage in TARGETS]
         return [
-            part for key, value in self.settings.items() for part in ("-S", f"{file}{key}={value}")
+            text for key, value in self.settings.items() for text in ("-S", f"{file}{key}={value}")
         ] + stages
 
 
@@ -112,5 +114,6 @@ def run_named(runs: list[Run], name: str) -> Run:
         if run.name == name:
             return run
     raise UsageError(
-        f"no run is called {name!r}; params.yaml (compare) gives {', '.join(run.name for run in runs)}"
+        f"no run is called {name!r}; params.yaml (compare) gives "
+        f"{', '.join(run.name for run in runs)}"
     )

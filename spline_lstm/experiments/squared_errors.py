@@ -1,4 +1,4 @@
-"""The forecasts of the experiments, out of the DVC cache, as squared errors on the same test windows."""
+"""The forecasts of the experiments, from the DVC cache, as squared errors on the same windows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from spline_lstm.experiments.results import Record
 
 FILE = "data/predictions.parquet"
 KEYS = ["origin", "series", "target", "step"]
-# The metrics files hold six significant digits.
+# The metrics files have six significant digits.
 ROUNDING = 1e-5
 
 
@@ -38,14 +38,14 @@ class Errors:
 def read_errors(
     place: Place, cache: Path, records: Sequence[Record], baselines: Sequence[str]
 ) -> Errors:
-    """Squared errors of each record, under the name of its run, and of the baselines of each feature mode.
+    """Squared errors of each record (named as its run) and of the baselines of each feature mode.
 
-    A baseline goes under the name ``<baseline> <mode>``.
+    A baseline has the name ``<baseline> <mode>``.
 
     Raises
     ------
     ExperimentError
-        A file is not in the cache, the experiments have other test windows or other truths, or the
+        A file is not in the cache, the experiments differ in test windows or truths, or the
         forecasts do not give the RMSE of the table.
     """
     squared: dict[str, np.ndarray] = {}
@@ -91,16 +91,16 @@ def check_same_windows(
     same = [*KEYS, "y_true"]
     if not first[same].equals(table[same]):
         raise ExperimentError(
-            f"experiments {first_name} ({len(first)} forecasts) and {name} ({len(table)}) have other test windows or "
-            "truths, so their errors cannot be compared; compare feature modes that keep the same windows "
-            "(params.yaml compare.feature_modes)"
+            f"experiments {first_name} ({len(first)} forecasts) and {name} ({len(table)}) have "
+            "different test windows or truths, so their errors cannot be compared; compare feature "
+            "modes that keep the same windows (params.yaml compare.feature_modes)"
         )
 
 
 def check_rmse(record: Record, table: pd.DataFrame) -> None:
-    """Raise ExperimentError unless the forecasts give the RMSE that the metrics hold; one target only.
+    """Raise ExperimentError unless the forecasts give the RMSE of the metrics.
 
-    With several targets the metrics weigh them by their own rule.
+    With several targets nothing is checked: the metrics weigh them by their own rule.
     """
     if table["target"].nunique() > 1:
         return
@@ -109,13 +109,13 @@ def check_rmse(record: Record, table: pd.DataFrame) -> None:
         return
     if not abs(rmse - record.rmse) <= ROUNDING * rmse:
         raise ExperimentError(
-            f"experiment {record.run.name}: its forecasts have RMSE {rmse:.6g}, its metrics {record.rmse:.6g}; "
-            f"run it again with --redo {record.run.name}"
+            f"experiment {record.run.name}: its forecasts have RMSE {rmse:.6g}, its metrics "
+            f"{record.rmse:.6g}; run it again with --redo {record.run.name}"
         )
 
 
 def squares(table: pd.DataFrame, column: str) -> Float[np.ndarray, " origins"]:
-    """Sum of squared errors per origin; what was not observed counts nothing, a missing forecast gives NaN."""
+    """Sum of squared errors per origin; unobserved values count 0, missing forecasts give NaN."""
     error = (
         (table[column] - table["y_true"]).where(table["y_true"].notna(), 0.0).to_numpy(np.float64)
     )

@@ -1,4 +1,4 @@
-"""Cells (a model in a feature mode, over its seeds), winners and a recommendation.
+"""Candidates (a model in a feature mode, over its seeds), winners and a recommendation.
 
 A run whose RMSE is not below that of every baseline of its feature mode can win nothing.
 """
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spline_lstm.core.params import CompareParams
-from spline_lstm.experiments.bootstrap import Interval, Spread, spread
+from spline_lstm.experiments.bootstrap import Interval, SeedRange, seed_range
 from spline_lstm.experiments.results import Record, nan_last, number
 
-SPREAD_COLUMNS = (
+RANGE_COLUMNS = (
     "RMSE",
     "MAE",
     "MASE",
@@ -23,24 +23,24 @@ SPREAD_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class Candidate:
     """One model in one feature mode.
 
     Attributes
     ----------
     name : model and mode
     records : one per seed
-    spreads : column -> mean, lowest and highest over the seeds
+    ranges : column -> mean, lowest and highest over the seeds
     """
 
     name: str
     records: tuple[Record, ...]
-    spreads: Mapping[str, Spread]
+    ranges: Mapping[str, SeedRange]
 
     @property
-    def rmse(self) -> Spread:
+    def rmse(self) -> SeedRange:
         """RMSE over the seeds."""
-        return self.spreads["RMSE"]
+        return self.ranges["RMSE"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Verdict:
 
     Attributes
     ----------
-    accuracy : the run with the lowest RMSE, None where none beats the baselines
-    edge : the run with the lowest weighted latency and size of those that beat the baselines
+    accuracy : the run with the lowest RMSE, None if none beats the baselines
+    edge : of those that beat the baselines, the run with the lowest weighted latency and size
     recommended : one of the two
     reason : one sentence
     scores : run that beats the baselines -> its edge score, 1 at best
@@ -63,36 +63,33 @@ class Verdict:
     scores: Mapping[str, float]
 
 
-def cells_of(records: Sequence[Record]) -> list[Cell]:
-    """The cells in the order of the records."""
+def candidates_of(records: Sequence[Record]) -> list[Candidate]:
+    """The candidates in the order of the records."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(cell_name(record), []).append(record)
-    return [
-        Cell(
-            name,
-            tuple(group),
-            {
-                column: spread([number(record.cells[column]) for record in group])
-                for column in SPREAD_COLUMNS
-            },
-        )
-        for name, group in groups.items()
-    ]
+        groups.setdefault(candidate_name(record), []).append(record)
+    return [Candidate(name, tuple(group), _ranges(group)) for name, group in groups.items()]
 
 
-def cell_name(record: Record) -> str:
+def _ranges(records: Sequence[Record]) -> dict[str, SeedRange]:
+    return {
+        column: seed_range([number(record.cells[column]) for record in records])
+        for column in RANGE_COLUMNS
+    }
+
+
+def candidate_name(record: Record) -> str:
     """Model and feature mode."""
     return f"{record.run.model_type} {record.run.feature_mode}"
 
 
-def best_cell(cells: Sequence[Cell]) -> Cell:
-    """The cell with the lowest mean RMSE."""
-    return min(cells, key=lambda cell: nan_last(cell.rmse.mean))
+def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate with the lowest mean RMSE."""
+    return min(candidates, key=lambda candidate: nan_last(candidate.rmse.mean))
 
 
 def edge_scores(records: Sequence[Record], params: CompareParams) -> dict[str, float]:
-    """Run -> weighted mean of its p95 and its size, each relative to the smallest; 1 is the best there can be."""
+    """Run -> weighted mean of its p95 and its size, each relative to the smallest; 1 is perfect."""
     p95 = {record.run.name: number(record.cells["p95(ms)"]) for record in records}
     size = {record.run.name: number(record.cells["model_size(MB)"]) for record in records}
     fastest, smallest = (min(map(nan_last, values.values())) for values in (p95, size))
@@ -120,9 +117,8 @@ def decide(
     """
     able = [record for record in records if record.beats_baselines]
     if not able:
-        return Verdict(
-            None, None, None, "No run beats the best baseline: use the baseline, not a network.", {}
-        )
+        reason = "no run beats the best baseline; use the baseline, not a network."
+        return Verdict(None, None, None, reason, {})
     scores = edge_scores(able, params)
     accuracy = min(able, key=lambda record: record.rmse)
     edge = min(able, key=lambda record: (nan_last(scores[record.run.name]), record.rmse))
@@ -133,20 +129,19 @@ def decide(
 def recommend(
     accuracy: Record, edge: Record, difference: Callable[[Record, Record], Interval]
 ) -> tuple[Record, str]:
-    """The edge winner where it is not worse than the accuracy winner beyond the noise, else that; and why."""
+    """The edge winner unless it is worse than the accuracy winner beyond the noise; and why."""
     if accuracy is edge:
-        return (
-            accuracy,
-            f"{accuracy.run.name}, because it is the most accurate run and the cheapest on the edge.",
-        )
+        reason = "because it is the most accurate run and the cheapest on the edge."
+        return accuracy, f"{accuracy.run.name}, {reason}"
     interval = difference(edge, accuracy)
     band = f"{interval.difference:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
     if interval.low > 0.0:
         return accuracy, (
-            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, is above its own by "
-            f"{band}, more than the noise of the test windows."
+            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, "
+            f"is above its own by {band}, more than the noise of the test windows."
         )
     return edge, (
-        f"{edge.run.name}, because it is the cheapest on the edge, and its RMSE minus that of {accuracy.run.name}, the "
-        f"most accurate run, is {band}: no more than the noise of the test windows."
+        f"{edge.run.name}, because it is the cheapest on the edge, and its RMSE minus that of "
+        f"{accuracy.run.name}, the most accurate run, is {band}: no more than the noise of the "
+        "test windows."
     )

@@ -1,1 +1,1 @@
-"""Pages and tables for people: one style, one document, rendered as HTML and Markdown."""
+"""One kit for everything that people read: figures, and documents rendered as HTML and Markdown."""

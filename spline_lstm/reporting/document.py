@@ -1,10 +1,10 @@
-"""What a report is made of, whatever it is written as: sections of facts, tables, texts and pictures."""
+"""The blocks that every report is built from, whatever it is rendered as."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from spline_lstm.reporting.svg import Chart
+from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """Sentences, one under the other."""
+class Bullets:
+    """Sentences, one below the other."""
 
     items: Sequence[str]
 
@@ -36,57 +36,68 @@ class Table:
     ----------
     title : str
     header : names of the columns
-    rows : cells, numbers as they were measured
-    strong : name of the row to stand out
+    rows : cells: numbers as they were measured, texts, or None for what does not exist
+    strong : name of the row to highlight
+    text_columns : columns aligned to the left, as the first one is
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
     strong: str = ""
+    text_columns: Sequence[str] = ()
+
+    @property
+    def is_text(self) -> list[bool]:
+        """For each column, whether it is aligned to the left."""
+        return [index == 0 or name in self.text_columns for index, name in enumerate(self.header)]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures side by side.
+class Picture:
+    """A figure and what it shows.
 
     Attributes
     ----------
-    charts : drawn on the page itself
-    files : caption -> PNG file in plots/, where Markdown finds the same
+    caption : what a reader who does not see the figure is told
+    figure : drawn on the page
+    name : unique in the document; name of its PNG file, without suffix
+    has_png : whether the PNG file is written, which Markdown shows
     """
 
-    charts: Sequence[Chart]
-    files: Mapping[str, str] = field(default_factory=dict)
+    caption: str
+    figure: Figure
+    name: str
+    has_png: bool = True
 
 
-Block = Text | Listed | Facts | Table | Pictures
+Block = Text | Bullets | Facts | Table | Picture
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part with a title; left out where it has no blocks."""
+    """Blocks under a title; left out of the document if there are none."""
 
     title: str
     blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
-class Report:
+class Document:
     """A whole report.
 
     Attributes
     ----------
     title : str
     good : bool
-        The model beats every baseline.
+        Whether the verdict is good news.
     verdict : str
-        One sentence on that.
+        One sentence, read first.
     warnings : sequence of str
-        What was found to beware of.
+        What was found that speaks against trusting the results.
     caveat : str
-        What to beware of in every report.
-    figures : mapping
+        What to keep in mind in every report.
+    key_numbers : mapping
         Label -> value of the few numbers to see first.
     sections : sequence of Section
     """
@@ -96,5 +107,11 @@ class Report:
     verdict: str
     warnings: Sequence[str]
     caveat: str
-    figures: Mapping[str, Any]
+    key_numbers: Mapping[str, Any]
     sections: Sequence[Section]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, in order."""
+        blocks = [block for section in self.sections for block in section.blocks]
+        return [block for block in blocks if isinstance(block, Picture)]

@@ -111,7 +111,7 @@ def test_seasonal_naive_reads_the_series_a_season_back_whatever_the_lookback(win
 def test_seasonal_naive_falls_back_to_the_last_value_before_the_series_and_behind_long_gaps(
     windows,
 ):
-    # The second series begins at row 200: a season of 30 rows before 229 would lie in the first one.
+    # The second series starts at row 200: a season of 30 rows before 229 is in the first one.
     found = seasonal(windows, [229, 230], 30)
     np.testing.assert_allclose(found, [[128, 100], [100, 101]], atol=1e-4)
     valid = windows.arrays.valid.copy()

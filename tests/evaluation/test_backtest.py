@@ -87,12 +87,12 @@ def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, s
     assert folds[-1].end == timestamps[-1] + HOUR
     assert [fold.end - fold.test for fold in folds] == [length] * count
     assert all(earlier.end == later.test for earlier, later in itertools.pairwise(folds))
-    assert all(fold.begin < fold.validation <= fold.test for fold in folds)
-    spans = {fold.test - fold.begin for fold in folds}
+    assert all(fold.start < fold.validation <= fold.test for fold in folds)
+    spans = {fold.test - fold.start for fold in folds}
     if strategy == "rolling":
         assert len(spans) == 1
     else:
-        assert {fold.begin for fold in folds} == {int(timestamps[0])}
+        assert {fold.start for fold in folds} == {int(timestamps[0])}
 
 
 def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
@@ -130,14 +130,15 @@ def content_of(value):
 
 def test_every_test_row_is_scored_and_figures_are_pooled_over_windows():
     params, found = results()
-    # Each shop has an origin in every row of a test part behind the embargo, but for the last of the horizon.
+    # Each shop has an origin in every row of a test split after the embargo, except the last rows
+    # of the horizon.
     assert [result.windows["test"] for result in found] == [2 * (TEST - 2 - 1)] * 2
     content = backtest_content(found, params, ("y",))
     mse = [fold["mse"] for fold in content["folds"]]
     assert content["backtest_mse"] == pytest.approx(np.mean(mse))
     assert content["backtest_rmse"] == pytest.approx(np.sqrt(np.mean(mse)))
     assert content["backtest_n_windows"] == sum(fold["n_windows"] for fold in content["folds"])
-    assert content["folds"][1]["test_begin"] == "2020-01-08T12:00:00Z"
+    assert content["folds"][1]["test_start"] == "2020-01-08T12:00:00Z"
     rows = backtest_table(found)
     assert rows[["fold", "step"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
     by_fold = rows.groupby("fold")["model"].apply(lambda values: np.mean(values**2)).tolist()

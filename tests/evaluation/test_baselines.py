@@ -55,9 +55,9 @@ def test_drift_continues_the_line_through_first_and_last_row():
 
 @pytest.mark.parametrize("rows", [0, 5])
 def test_a_season_or_window_outside_the_history_is_an_error(rows):
-    with pytest.raises(ValueError, match=f"season {rows} must lie between 1 and the 4 rows"):
+    with pytest.raises(ValueError, match=f"season {rows} must be between 1 and the 4 rows"):
         seasonal_naive(HISTORY, 2, season=rows)
-    with pytest.raises(ValueError, match=f"window {rows} must lie between 1 and the 4 rows"):
+    with pytest.raises(ValueError, match=f"window {rows} must be between 1 and the 4 rows"):
         moving_average(HISTORY, 2, window=rows)
 
 

@@ -1,41 +1,87 @@
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 import zlib
 from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
-from spline_lstm.evaluation.plots import plot_forecasts, plot_horizon, plot_residuals, plot_training
+from spline_lstm.evaluation.plots import (
+    coverage_figure,
+    forecasts_figure,
+    hour_figure,
+    residuals_figure,
+    step_figure,
+    training_figure,
+)
+from spline_lstm.evaluation.tables import (
+    forecast_table,
+    horizon_table,
+    residual_histogram,
+    residual_step_table,
+)
+from spline_lstm.reporting.style import save_png, svg_element
 from tests.evaluation.test_tables import EXAMPLE, MINUTE
 
 RESIDUALS = np.random.default_rng(0).normal(size=(200, 3))
-STEP_RMSE = {
-    "model": np.array([1.0, 2.0]),
-    "naive": np.array([1.5, 2.5]),
-    "moving_average": np.array([2.0, 3.0]),
-}
+STEPS = horizon_table(
+    {
+        "model": np.array([1.0, 2.0]),
+        "naive": np.array([1.5, 2.5]),
+        "moving_average": np.array([2.0, 3.0]),
+    }
+)
 LOSSES = ([1, 2, 3], [0.9, 0.5, 0.4], [1.0, 0.6, 0.7])
+INTERVALS = [
+    {"interval": level, "steps": [{"step": "1", "coverage": 81.0}, {"step": "2", "coverage": None}]}
+    for level in ("80", "95")
+]
 
-PLOTS = {
-    "forecasts": lambda path: plot_forecasts(
-        path, [EXAMPLE] * 3, target="glucose", frequency_ns=5 * MINUTE
-    ),
-    "residuals": lambda path: plot_residuals(path, RESIDUALS, target="glucose", unit="mg/dL"),
-    "horizon": lambda path: plot_horizon(path, STEP_RMSE, title="Error by step"),
-    "training": lambda path: plot_training(path, *LOSSES, loss="MSE (z-scores)"),
+
+def examples(example, count=1, frequency_ns=5 * MINUTE):
+    made = [replace(example, label=f"{rank}.") for rank in range(count)]
+    table = forecast_table(made, frequency_ns)
+    return forecasts_figure(table, target="glucose", frequency_ns=frequency_ns)
+
+
+def residuals(values):
+    bias = float(np.nanmean(values)) if np.isfinite(values).any() else None
+    tables = residual_histogram(values), residual_step_table(values)
+    return residuals_figure(*tables, target="glucose", unit="mg/dL", bias=bias)
+
+
+def training(epoch, train, validation):
+    curve = {"epoch": epoch, "train_loss": train, "validation_loss": validation}
+    return training_figure(pd.DataFrame(curve), loss="MSE (z-scores)")
+
+
+FIGURES = {
+    "forecasts": lambda: examples(EXAMPLE, count=3),
+    "residuals": lambda: residuals(RESIDUALS),
+    "steps": lambda: step_figure(STEPS, title="Error by step", skill=[0.3, None]),
+    "steps without skill": lambda: step_figure(STEPS, title="Error by step"),
+    "hours": lambda: hour_figure(STEPS.rename(columns={"step": "hour"})),
+    "coverage": lambda: coverage_figure(INTERVALS),
+    "training": lambda: training(*LOSSES),
 }
-EACH = pytest.mark.parametrize("name", PLOTS)
+EACH = pytest.mark.parametrize("name", FIGURES)
+
+
+def files_of(figure, folder):
+    """Bytes of both files of a figure."""
+    save_png(figure, folder / "figure.png")
+    return (folder / "figure.png").read_bytes(), svg_element(figure, "name", "what it shows")
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Bytes of each plot."""
+    """PNG and SVG of each figure."""
     folder = tmp_path_factory.mktemp("plots")
-    for name, draw in PLOTS.items():
-        draw(folder / f"{name}.png")
-    return {name: (folder / f"{name}.png").read_bytes() for name in PLOTS}
+    return {name: files_of(make(), folder) for name, make in FIGURES.items()}
 
 
 def chunks_of(png):
@@ -56,60 +102,68 @@ def chunks_of(png):
 @EACH
 def test_the_same_data_give_the_same_bytes_whatever_the_user_has_set(name, pictures, tmp_path):
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 20}):
-        PLOTS[name](tmp_path / "again.png")
+        again = files_of(FIGURES[name](), tmp_path)
         assert mpl.rcParams["font.size"] == 30
-    assert (tmp_path / "again.png").read_bytes() == pictures[name]
+    assert again == pictures[name]
 
 
 @EACH
 def test_the_file_is_a_picture_without_text_chunks(name, pictures):
-    names, (width, height) = chunks_of(pictures[name])
+    names, (width, height) = chunks_of(pictures[name][0])
     assert not {"tEXt", "iTXt", "zTXt", "tIME"} & set(names)
     assert width > 800
     assert height > 400
 
 
+@EACH
+def test_the_element_is_small_well_formed_and_in_the_colours_of_the_page(name, pictures):
+    svg = pictures[name][1]
+    assert len(svg) < 100_000
+    # What it refers to by xlink is declared by HTML itself.
+    ET.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
+    assert set(re.findall(r": (#\w{6})", svg)) <= {"#ffffff"}
+    assert "<metadata" not in svg
+    assert "<style" not in svg
+
+
 def test_neither_pyplot_nor_jax_is_loaded():
-    code = "import sys, spline_lstm.evaluation.plots; print({'matplotlib.pyplot', 'jax'} & set(sys.modules))"
+    code = (
+        "import sys, spline_lstm.evaluation.plots; "
+        "print({'matplotlib.pyplot', 'jax'} & set(sys.modules))"
+    )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == "set()"
 
 
 def test_other_data_give_another_picture(pictures, tmp_path):
-    plot_residuals(tmp_path / "other.png", RESIDUALS + 1, target="glucose", unit="mg/dL")
-    assert (tmp_path / "other.png").read_bytes() != pictures["residuals"]
+    png, svg = files_of(residuals(RESIDUALS + 1), tmp_path)
+    assert png != pictures["residuals"][0]
+    assert svg != pictures["residuals"][1]
 
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_any_number_of_examples_is_drawn(count, tmp_path):
-    plot_forecasts(tmp_path / "one.png", [EXAMPLE] * count, target="y", frequency_ns=MINUTE)
-    assert chunks_of((tmp_path / "one.png").read_bytes())[0][0] == "IHDR"
+    png, _ = files_of(examples(EXAMPLE, count), tmp_path)
+    assert chunks_of(png)[0][0] == "IHDR"
 
 
 @pytest.mark.parametrize("frequency_ns", [1, 24 * 60 * MINUTE])
 def test_steps_of_any_length_are_drawn(frequency_ns, tmp_path):
-    plot_forecasts(tmp_path / "one.png", [EXAMPLE], target="y", frequency_ns=frequency_ns)
-    assert (tmp_path / "one.png").stat().st_size > 5000
+    assert len(files_of(examples(EXAMPLE, frequency_ns=frequency_ns), tmp_path)[0]) > 5000
 
 
 def test_an_example_without_any_observed_label_is_drawn(tmp_path):
-    plot_forecasts(
-        tmp_path / "one.png",
-        [replace(EXAMPLE, y_true=np.full(2, np.nan))],
-        target="y",
-        frequency_ns=MINUTE,
-    )
-    assert (tmp_path / "one.png").stat().st_size > 5000
+    figure = examples(replace(EXAMPLE, y_true=np.full(2, np.nan)))
+    assert len(files_of(figure, tmp_path)[0]) > 5000
 
 
 @pytest.mark.parametrize(
-    "residuals",
+    "values",
     [np.full((4, 2), np.nan), np.zeros((4, 1)), np.array([[1.0, np.nan], [2.0, np.nan]])],
     ids=["nothing observed", "all equal", "a step never observed"],
 )
-def test_thin_residuals_are_drawn_without_a_warning(residuals, tmp_path):
-    plot_residuals(tmp_path / "one.png", residuals, target="y")
-    assert (tmp_path / "one.png").stat().st_size > 5000
+def test_thin_residuals_are_drawn_without_a_warning(values, tmp_path):
+    assert len(files_of(residuals(values), tmp_path)[0]) > 5000
 
 
 @pytest.mark.parametrize(
@@ -118,5 +172,4 @@ def test_thin_residuals_are_drawn_without_a_warning(residuals, tmp_path):
     ids=["one epoch", "diverged", "diverged at once"],
 )
 def test_short_and_diverged_trainings_are_drawn(losses, tmp_path):
-    plot_training(tmp_path / "one.png", *losses, loss="MSE")
-    assert (tmp_path / "one.png").stat().st_size > 5000
+    assert len(files_of(training(*losses), tmp_path)[0]) > 5000

@@ -2,13 +2,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from spline_lstm.evaluation.verdict import cautions, verdict
-from spline_lstm.reporting.document import Facts, Listed, Pictures, Report, Section, Table, Text
+from spline_lstm.evaluation.verdict import verdict, warnings_of
+from spline_lstm.reporting.document import (
+    Bullets,
+    Document,
+    Facts,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from spline_lstm.reporting.formatting import number
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
-from spline_lstm.reporting.svg import Chart, Line
 
 GOOD = {"rmse": 2.0, "skill": 0.2, "best_baseline": "moving_average"}
 BAD = {"rmse": 2.0, "skill": -0.1, "best_baseline": "naive"}
@@ -37,22 +45,25 @@ LOSING = SCORES | {"beats_baselines": False, "loses_to": ["moving_average"], "rm
 
 
 def test_a_model_that_wins_is_said_to_win_by_how_much():
-    text = "the model beats all 2 baselines: RMSE 2.121, 31.2 % below that of the best, moving average (3.082)"
+    text = (
+        "the model beats all 2 baselines: RMSE 2.121, 31.2 % below that of the best, "
+        "moving average (3.082)"
+    )
     assert verdict(SCORES) == text
-    assert cautions(SCORES, TRAIN, {}) == []
+    assert warnings_of(SCORES, TRAIN, {}) == []
 
 
 def test_a_model_that_loses_to_any_baseline_is_said_to_lose_to_it():
     assert verdict(LOSING).startswith("the model LOSES TO moving average: RMSE 4.250 against 3.082")
-    (text,) = cautions(LOSING, TRAIN, {})
+    (text,) = warnings_of(LOSING, TRAIN, {})
     assert "does not beat moving average" in text
 
 
 def test_what_was_not_scored_is_neither_lost_nor_won():
-    assert cautions(SCORES | {"series": {"a": GOOD, "b": EMPTY}}, TRAIN, {}) == []
+    assert warnings_of(SCORES | {"series": {"a": GOOD, "b": EMPTY}}, TRAIN, {}) == []
     nothing = SCORES | EMPTY | {"beats_baselines": False, "bias": None}
-    assert verdict(nothing) == "nothing was scored: no value of the test part was observed"
-    assert cautions(nothing, TRAIN, {}) == []
+    assert verdict(nothing) == "nothing was scored: no value of the test split was observed"
+    assert warnings_of(nothing, TRAIN, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,8 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             },
             {},
             {},
-            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: step 2 (69.00 %).",
+            "In 1 of 2 steps the coverage of the 80 % intervals is more than 10 points off: "
+            "step 2 (69.00 %).",
         ),
         (
             {
@@ -110,7 +122,8 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             },
             {},
             {},
-            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: series a (99.00 %), c (",
+            "In 2 of 3 series the coverage of the 80 % intervals is more than 10 points off: "
+            "series a (99.00 %), c (",
         ),
         ({"bias": 1.5}, {}, {}, "too high on average: bias 1.500"),
         (
@@ -122,38 +135,35 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
     ],
 )
 def test_what_speaks_against_a_model_is_said(scores, train, quality, expected):
-    (text,) = cautions(SCORES | scores, TRAIN | train, quality)
+    (text,) = warnings_of(SCORES | scores, TRAIN | train, quality)
     assert expected in text
 
 
-REPORT = Report(
+def figure():
+    made = Figure()
+    made.subplots().plot([0.0, 1.0, 2.0], label="<m>")
+    return made
+
+
+REPORT = Document(
     title="Forecast of a|b",
     good=True,
     verdict="the model beats all",
     warnings=["first <warning>"],
     caveat="always",
-    figures={"RMSE": 2.1213},
+    key_numbers={"RMSE": 2.1213},
     sections=[
         Section(
             "One & two",
             [
                 Text("A text."),
-                Listed(["x", "y"]),
+                Bullets(["x", "y"]),
                 Facts({"label": [64, 32]}),
                 Table(
                     "Numbers", ["name", "MAE"], [["model", 1.25], ["na|ive", None]], strong="model"
                 ),
-                Pictures(
-                    [
-                        Chart(
-                            "Error <1>",
-                            "step",
-                            "RMSE",
-                            lines=[Line("m", "model", np.arange(3.0), np.arange(3.0))],
-                        )
-                    ],
-                    {"Error": "horizon.png"},
-                ),
+                Picture("Error <1>", figure(), "horizon"),
+                Picture("On the page", figure(), "hours", has_png=False),
             ],
         )
     ],
@@ -178,9 +188,10 @@ def test_markdown_holds_every_block():
         "| name | MAE |",
         "| **model** | 1.250 |",
         "| na\\|ive | - |",
-        "![Error](horizon.png)",
+        "![Error &lt;1>](horizon.png)",
     ):
         assert line in text.splitlines()
+    assert "hours" not in text
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 
@@ -188,13 +199,14 @@ def test_markdown_holds_every_block():
 def test_the_page_holds_every_block_and_escapes_what_it_is_given():
     text = to_html(REPORT)
     for part in (
-        '<p class="verdict good">the model beats all.</p>',
+        '<p class="verdict good">The model beats all.</p>',
         "<li>first &lt;warning&gt;</li>",
         "<p>A text.</p>",
         "<dt>label</dt><dd>64, 32</dd>",
-        '<tr class="strong"><th scope="row">model</th><td>1.250</td></tr>',
-        '<h2 id="one-&amp;-two">One &amp; two</h2>',
-        'aria-label="Error &lt;1&gt;"',
+        '<tr class="strong"><th scope="row" class="text">model</th><td>1.250</td></tr>',
+        '<h2 id="one-two">One &amp; two</h2>',
+        '<svg role="img" aria-label="Error &lt;1&gt;"',
+        '<svg role="img" aria-label="On the page"',
     ):
         assert part in text
     assert "verdict bad" in to_html(replace(REPORT, good=False))

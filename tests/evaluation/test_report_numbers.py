@@ -17,11 +17,11 @@ SEASON = 48
 
 
 class Page(HTMLParser):
-    """Tables (title -> rows of cells), facts and captions of an HTML report."""
+    """Tables (rows of cells), facts and tags of an HTML report."""
 
     def __init__(self, text):
         super().__init__()
-        self.tables, self.facts, self.captions, self.tags = [], [], [], []
+        self.tables, self.facts, self.tags = [], [], []
         self._into = None
         self.feed(text)
 
@@ -34,12 +34,12 @@ class Page(HTMLParser):
         if tag in ("th", "td"):
             self.tables[-1][-1].append("")
             self._into = self.tables[-1][-1]
-        elif tag in ("dt", "dd", "figcaption"):
-            self._into = self.captions if tag == "figcaption" else self.facts
+        elif tag in ("dt", "dd"):
+            self._into = self.facts
             self._into.append("")
 
     def handle_endtag(self, tag):
-        if tag in ("th", "td", "dt", "dd", "figcaption"):
+        if tag in ("th", "td", "dt", "dd"):
             self._into = None
 
     def handle_data(self, data):
@@ -176,7 +176,7 @@ def covered(part, level):
 
 
 def test_coverage_and_width_of_the_intervals(markdown, table):
-    _, *rows = markdown["Prediction intervals", "On the test part"]
+    _, *rows = markdown["Prediction intervals", "On the test split"]
     assert [row[0] for row in rows] == ["80", "95"]
     for row in rows:
         assert [value(cell) for cell in row[1:]] == [
@@ -234,27 +234,22 @@ def test_the_numbers_to_see_first_and_the_verdict(page, small_pipeline, table):
         assert f"beats all 5 baselines: RMSE {rmse:.4g}" in text
 
 
-def test_error_of_each_example(page, table):
-    captions = [
-        re.fullmatch(r"(\w+) window, series (.+), origin (\S+), RMSE (\S+)", text)
-        for text in page.captions
-    ]
-    found = {match[1]: match for match in captions if match}
-    assert set(found) == {"Best", "Median", "Worst"}
+def test_error_of_each_example(markdown, table):
+    header, *rows = markdown["Forecasts", "Windows shown"]
+    assert header == ["window", "series", "origin", "RMSE of load"]
+    assert [row[0] for row in rows] == ["best", "median", "worst"]
     error = table.assign(square=((table["y_pred"] - table["y_true"]) / table["z"]) ** 2)
     window = error.groupby(["series", "origin"])["square"].agg(
         lambda part: part.mean() if part.notna().all() else np.nan
     )
-    for label, match in found.items():
-        origin = pd.Timestamp(match[3])
+    for label, series, text, shown in rows:
+        origin = pd.Timestamp(text)
         here = table[
-            (table["series"] == match[2])
-            & (table["origin"] == origin)
-            & (table["target"] == "load")
+            (table["series"] == series) & (table["origin"] == origin) & (table["target"] == "load")
         ]
-        assert float(match[4]) == about(np.sqrt(((here["y_pred"] - here["y_true"]) ** 2).mean()))
-        rank = (window.dropna() < window[match[2], origin] * (1 - 1e-6)).mean()
-        assert rank == pytest.approx({"Best": 0.0, "Median": 0.5, "Worst": 1.0}[label], abs=0.02)
+        assert float(shown) == about(np.sqrt(((here["y_pred"] - here["y_true"]) ** 2).mean()))
+        rank = (window.dropna() < window[series, origin] * (1 - 1e-6)).mean()
+        assert rank == pytest.approx({"best": 0.0, "median": 0.5, "worst": 1.0}[label], abs=0.02)
 
 
 def test_page_and_markdown_hold_the_same_tables(page, markdown):
@@ -283,7 +278,8 @@ def test_the_warnings_of_the_data_and_their_provenance_are_in_both(small_pipelin
 def test_the_page_needs_nothing_but_itself(small_pipeline, page):
     text = (small_pipeline / "plots/report.html").read_text()
     assert not re.search(r"(?i)\b(src|href)=\"(?!#|data:)", text)
-    assert "url(" not in text
+    # Of the page itself: the area that a figure is clipped to.
+    assert not re.search(r"url\((?!#)", text)
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "img")]
     assert "<b>north" not in text
     assert "&lt;b&gt;north" in text
@@ -291,6 +287,6 @@ def test_the_page_needs_nothing_but_itself(small_pipeline, page):
 
 def test_every_chart_says_in_words_what_it_shows(page):
     charts = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("role") == "img"]
-    assert len(charts) >= 9
+    assert len(charts) == 6
     assert all(attrs["aria-label"] for attrs in charts)
     assert [attrs["lang"] for tag, attrs in page.tags if tag == "html"] == ["en"]

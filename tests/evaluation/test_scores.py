@@ -230,7 +230,8 @@ def test_a_step_without_an_observed_value_has_no_best_baseline():
 
 @pytest.mark.parametrize(
     ("level", "center", "error", "perfect"),
-    # Of float32 z-scores 150 from the center, 1.8e-5 is rounding; at 1e7 it is 1.2, but not with a center beside it.
+    # Of float32 z-scores 150 from the center, 1.8e-5 is rounding; at 1e7 it is 1.2, but not with a
+    # center close to it.
     [
         (0.0, 150.0, 9e-6, True),
         (0.0, 150.0, 9e-5, False),

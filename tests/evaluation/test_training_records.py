@@ -1,4 +1,4 @@
-"""What a training leaves behind when it fails, and what it records when it learns its part by heart."""
+"""What a training leaves when it fails, and what it records when it overfits."""
 
 import shutil
 from dataclasses import replace

@@ -1,6 +1,7 @@
-"""A pipeline of the same stage names whose work is done in a moment, to watch the driver and not the stages.
+"""A pipeline with the same stage names whose work takes a moment, to test the driver.
 
-Its forecasts are off by a constant: 15 for the lstm, 15.5 for the gru, 20 for the baseline naive; so are their RMSEs.
+Its forecasts are off by a constant, which is their RMSE: 15 for the lstm, 15.5 for the gru, 20 for
+the baseline naive.
 """
 
 import json

@@ -8,7 +8,7 @@ from spline_lstm.experiments.bootstrap import (
     draw_blocks,
     resampled_rmse,
     rmse_difference,
-    spread,
+    seed_range,
 )
 
 
@@ -37,18 +37,19 @@ def test_a_block_is_at_most_a_tenth_of_the_origins_so_that_its_interval_is_not_t
 
     assert block_length(400, 288) == 40
     assert block_length(400, 24) == 24
-    # Independent errors: the width does not depend on the block. Two blocks of half the series halve it.
+    # Independent errors: the width does not depend on the block. Two blocks of half the series
+    # halve it.
     assert width(block_length(400, 288)) == pytest.approx(width(1), rel=0.25)
     assert width(200) < 0.7 * width(1)
 
 
 def test_seeds_lie_between_the_ends_of_their_spread():
-    found = spread([15.0, 15.1, 16.0])
+    found = seed_range([15.0, 15.1, 16.0])
     assert (found.low, found.high, found.seeds) == (15.0, 16.0, 3)
     # Mean and half the range would be 15.37 ± 0.5, and 15.95 beyond it.
-    assert not found.below(spread([15.95, 16.5]))
-    assert found.below(spread([16.01, 16.5]))
-    assert found.below(spread([17.0])) is None
+    assert not found.below(seed_range([15.95, 16.5]))
+    assert found.below(seed_range([16.01, 16.5]))
+    assert found.below(seed_range([17.0])) is None
 
 
 def test_a_resample_is_the_rmse_over_the_drawn_origins():
@@ -83,7 +84,8 @@ def test_the_interval_of_independent_errors_is_that_of_the_normal_approximation(
     found = rmse_difference(
         [squared["a"]], [squared["b"]], counts, draw_blocks(4000, 1, repetitions=2000, seed=0)
     )
-    # Delta method: sd of a root mean square of n squares of N(0, 1) is 1 / sqrt(2 n); two of them add up.
+    # Delta method: sd of a root mean square of n squares of N(0, 1) is 1 / sqrt(2 n); two of them
+    # add up.
     expected = 2 * 1.96 * np.sqrt(2 / (2 * 4000))
     assert found.high - found.low == pytest.approx(expected, rel=0.1)
 

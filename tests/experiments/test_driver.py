@@ -1,4 +1,4 @@
-"""The driver in a repository whose stages take a moment: killed, failing, gone on with, read, promoted."""
+"""The driver in a repository whose stages take a moment: killed, failing, resumed, promoted."""
 
 import csv
 import json
@@ -78,7 +78,7 @@ def state(clone):
 
 
 def signal_in_the_middle(clone, number) -> str:
-    """Start a comparison and send its process alone a signal while a stage is running; its last words."""
+    """Start a comparison, send only its process a signal while a stage runs; return its output."""
     environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "120"}
     process = subprocess.Popen(
         COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True
@@ -102,7 +102,7 @@ def stages_under_way(clone) -> list[int]:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """What happened, by name, in the order in which it happened; `clone` is the repository at its end."""
+    """What happened, by name, in order; `clone` is the repository at its end."""
     clone = repository(tmp_path_factory.mktemp("compared"))
     place, before = find_place(clone.folder), state(clone)
     commit, told = before[1].strip(), {"before": before}
@@ -357,7 +357,9 @@ def test_promotion_applies_the_experiment_and_names_the_model(story):
     clone.commit("comparison")
     done = promote(clone, GRU)
     # Experiments leave the backtest out: it would stand beside a model that it does not know.
-    assert "dvc repro dvc.yaml  # backtest: still of the former params\n  git add" in done.stdout
+    assert (
+        "dvc repro dvc.yaml  # backtest: still from the previous params\n  git add" in done.stdout
+    )
     assert "git commit" in done.stdout
     entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"][
         "forecaster"

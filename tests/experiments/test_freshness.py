@@ -1,11 +1,10 @@
-"""Params and data against a dvc.lock; the lock is written by DVC itself, from stages that take a moment."""
+"""Params and data against a dvc.lock that DVC itself wrote, from stages that take a moment."""
 
 import pytest
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.experiments.freshness import check_fresh
-from spline_lstm.experiments.git import find_place
+from spline_lstm.experiments.git import check_fresh, find_place
 from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
@@ -92,7 +91,7 @@ def test_arrays_of_the_params_at_hand_are_fresh_whatever_else_changed(edited):
             "others",
             "data/processed/windows.npz changed or is missing",
         ),
-        ("dvc.lock", "  window:\n    cmd", "  other:\n    cmd", "holds no stage window"),
+        ("dvc.lock", "  window:\n    cmd", "  other:\n    cmd", "has no stage window"),
     ],
 )
 def test_what_the_arrays_were_not_made_from_is_named_with_the_remedy(edited, file, old, new, told):

@@ -1,4 +1,4 @@
-"""Experiments that were run by hand, in the root and in a pipeline folder: shown by their columns, and promoted."""
+"""Experiments run by hand, in the root and in a pipeline folder: shown and promoted."""
 
 import csv
 import json
@@ -17,12 +17,12 @@ from tests.experiments.test_driver import repository
 
 pytestmark = pytest.mark.slow
 
-STILL = "  # backtest: still of the former params"
+STILL = "  # backtest: still from the previous params"
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The stand-in's pipeline at the root and in pipelines/shop, which was run; pipelines/later, which never was."""
+    """The stand-in's pipeline at the root and in pipelines/shop, both run; pipelines/later, not run."""
     clone = repository(tmp_path_factory.mktemp("by-hand"))
     params = load_params(clone.folder)
     for name in ("shop", "later"):

@@ -4,7 +4,7 @@ import pytest
 
 from spline_lstm.core.params import load_params
 from spline_lstm.experiments.bootstrap import Interval
-from spline_lstm.experiments.winners import best_cell, cells_of, decide, edge_scores
+from spline_lstm.experiments.winners import best_candidate, candidates_of, decide, edge_scores
 from tests.builders import ROOT
 from tests.experiments.examples import RIDGE, make_record
 
@@ -33,8 +33,8 @@ def test_lowest_rmse_wins_accuracy_and_the_lightest_model_wins_the_edge():
         records[1],
     )
     assert verdict.reason == (
-        "gru-univariate-s42, because it is the cheapest on the edge, and its RMSE minus that of lstm-univariate-s42, "
-        "the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise of the test windows."
+        "gru-univariate-s42, because it is the cheapest on the edge, and its RMSE minus that of "
+        "lstm-univariate-s42, the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise of the test windows."
     )
 
 
@@ -43,13 +43,14 @@ def test_a_lighter_model_that_is_worse_beyond_noise_is_not_recommended():
     verdict = judge(records, noise=0.5)
     assert (verdict.edge, verdict.recommended) == (records[1], records[0])
     assert verdict.reason == (
-        "lstm-univariate-s42, because the RMSE of gru-univariate-s42, the cheapest on the edge, is above its own by "
-        "+0.9 [+0.4, +1.4], more than the noise of the test windows."
+        "lstm-univariate-s42, because the RMSE of gru-univariate-s42, the cheapest on the edge, "
+        "is above its own by +0.9 [+0.4, +1.4], more than the noise of the test windows."
     )
 
 
 def test_the_edge_winner_has_the_lowest_score_that_a_reader_computes_from_the_table():
-    # The seeds of one model differ in p95 by the noise of the clock: the row of the table counts, not their mean.
+    # The seeds of one model differ in p95 by the noise of the clock: the row of the table counts,
+    # not their mean.
     records = [
         make_record("lstm", seed=1, rmse=15.0, p95=0.1, size=0.2),
         make_record("lstm", seed=2, rmse=14.9, p95=0.5, size=0.2),
@@ -85,8 +86,8 @@ def test_where_every_run_loses_nothing_is_recommended():
     assert "baseline" in verdict.reason
 
 
-def test_the_best_cell_is_that_with_the_lowest_mean_not_the_luckiest_seed():
-    cells = cells_of(
+def test_the_best_candidate_is_that_with_the_lowest_mean_not_the_luckiest_seed():
+    cells = candidates_of(
         [
             make_record("lstm", seed=1, rmse=14.0),
             make_record("lstm", seed=2, rmse=16.0),
@@ -94,5 +95,5 @@ def test_the_best_cell_is_that_with_the_lowest_mean_not_the_luckiest_seed():
             make_record("gru", seed=2, rmse=14.7),
         ]
     )
-    assert best_cell(cells).name == "gru univariate"
+    assert best_candidate(cells).name == "gru univariate"
     assert not cells[1].rmse.below(cells[0].rmse)
