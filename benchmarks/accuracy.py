@@ -1,10 +1,13 @@
-"""Accuracy on ETTh1 by the protocol of the literature: `python -m benchmarks.accuracy ETTh1.csv [RECIPE ...]`.
+"""Accuracy on ETTh1 by the protocol of the literature.
 
-The file is ETT-small/ETTh1.csv of the ETDataset (Zhou et al., AAAI 2021), which the user brings. Train,
-validation and test part are its first 12, next 4 and next 4 months of 30 days; values are z-scored by
-the training part; errors are in z-units over every test window. The settings are the recipes in
-pipelines/ett, which `python -m spline_lstm init --params` turns into pipelines; what stages do with the
-file is done here, seed by seed. One JSON line per training: errors of the forecast, and of the naive one.
+Run at the root: ``python -m benchmarks.accuracy ETTh1.csv [RECIPE ...]``.
+
+The user provides the file, ETT-small/ETTh1.csv of the ETDataset (Zhou et al., AAAI 2021). The
+training, validation and test splits are its first 12, next 4 and next 4 months of 30 days. Values
+are z-scored by the training split; errors are in z-units over every test window. The settings are
+the recipes in pipelines/ett, which `python -m spline_lstm init --params` turns into pipelines; this
+script does what their stages do, seed by seed. It prints a JSON line per training: errors of the
+forecast, and of the naive one.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-"""The gate on untrained networks of the default size, and ONNX beside a graph built by hand.
+"""The gate on untrained networks of the default size, and ONNX against a graph built by hand.
 
-Run at the root: ``python -m benchmarks.edge [FOLDER]``. FOLDER keeps the exported files; where it holds them
-already they are measured again without the half minute that exporting takes. Ends with 1 where a file fails
-the gate, or where onnxruntime takes more than 1.3 times as long for our graph as for the one built by hand.
+Run at the root: ``python -m benchmarks.edge [FOLDER]``. FOLDER keeps the exported files; if it has
+them already, they are measured again without the half minute that exporting takes. The exit code is
+1 if a file fails the gate, or if onnxruntime takes more than 1.3 times as long for our graph as for
+the one built by hand.
 """
 
 import subprocess
@@ -26,7 +27,7 @@ ROUNDS, CALLS = 60, 50
 
 
 def gate(case: Path, params: Params) -> list[FileReport]:
-    """All exported files of a folder before the gate."""
+    """The reports of the gate on all exported files of a folder."""
     golden, scale = (
         load_golden(case / "golden.npz"),
         read_arrays(case / "target_scale.npz")["target_scale"],
@@ -41,22 +42,23 @@ def line(case: str, report: FileReport) -> str:
     """One row of the table."""
     figures, verdict = report.figures, "PASS" if report.passed else "; ".join(report.failures)
     return (
-        f"{case:18s} {report.path.name:20s} {figures['max_abs_diff']:8.1e} {1e3 * figures['p50_ms']:7.0f} "
-        f"{1e3 * figures['p95_ms']:7.0f} {1e3 * figures['size_mb']:6.0f}  {verdict}"
+        f"{case:18s} {report.path.name:20s} {figures['max_abs_diff']:8.1e} "
+        f"{1e3 * figures['p50_ms']:7.0f} {1e3 * figures['p95_ms']:7.0f} "
+        f"{1e3 * figures['size_mb']:6.0f}  {verdict}"
     )
 
 
 def race(paths: Sequence[Path], history: np.ndarray) -> list[float]:
-    """Median microseconds per call of each file, in turn, so that a busy moment of the machine meets them all."""
+    """Median microseconds per call of each file; they take turns, so load meets all of them."""
     answers = [open_session(path).answer for path in paths]
     elapsed = np.empty((len(answers), ROUNDS, CALLS))
     for round_ in range(ROUNDS):
-        for place, answer in enumerate(answers):
+        for position, answer in enumerate(answers):
             answer({HISTORY: history})
             for call in range(CALLS):
                 start = time.perf_counter_ns()
                 answer({HISTORY: history})
-                elapsed[place, round_, call] = time.perf_counter_ns() - start
+                elapsed[position, round_, call] = time.perf_counter_ns() - start
     return [float(np.median(times)) / 1e3 for times in elapsed]
 
 

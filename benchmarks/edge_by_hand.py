@@ -1,6 +1,6 @@
-"""The forecaster as an ONNX graph built node by node, as a person would who knows the native operators.
+"""The forecaster as an ONNX graph built node by node from the native operators.
 
-The measure of what the converter's graph costs: same weights, raw units in and out, window normalisation
+It shows what the converter's graph costs: same weights, raw units in and out, window normalisation
 `last`, one target.
 """
 
@@ -11,13 +11,14 @@ import onnx
 from onnx import helper, numpy_helper
 
 from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.models.types import MODEL_TYPES
 
 # Gates of the weights files to those of ONNX: i, f, g, o to i, o, f, g; r, z, n to z, r, n.
 ORDER = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 
 
 class Graph:
-    """Nodes and constants, as far as they stand."""
+    """Nodes and constants so far."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -57,7 +58,7 @@ def build(spec: EdgeSpec, opset: int) -> bytes:
 
 
 def _normalize(graph: Graph, spec: EdgeSpec) -> tuple[str, str]:
-    """(x - reference) / scale, where the reference is the last row of the target and the center of the others."""
+    """(x - reference) / scale; the reference is the last row of a target, the center of others."""
     is_target = np.zeros(len(spec.center))
     is_target[list(spec.config.target_indices)] = 1
     ends = [graph.constant([value], np.int64) for value in (-1, 2**31, 1)]
@@ -72,11 +73,13 @@ def _normalize(graph: Graph, spec: EdgeSpec) -> tuple[str, str]:
 
 def _layer(graph: Graph, spec: EdgeSpec, index: int, steps: str, *, outputs: int) -> str:
     """Output 1 of a layer: the states of all steps; output 2: the last state."""
-    operator = "GRU" if spec.config.model_type == "gru" else "LSTM"
+    cell = MODEL_TYPES[spec.config.model_type].cell
+    assert cell is not None
+    operator = cell.operator
 
     def ordered(name: str) -> np.ndarray:
         blocks = np.split(spec.weights[f"rnn.{index}.{name}"], len(ORDER[operator]), axis=-1)
-        return np.concatenate([blocks[place] for place in ORDER[operator]], axis=-1)
+        return np.concatenate([blocks[position] for position in ORDER[operator]], axis=-1)
 
     units, bias = spec.config.hidden[index], ordered("bias")
     recurrent_bias = np.zeros_like(bias)
@@ -94,7 +97,7 @@ def _layer(graph: Graph, spec: EdgeSpec, index: int, steps: str, *, outputs: int
 def _context(graph: Graph, spec: EdgeSpec, steps: str) -> str:
     """What the head reads [batch, width]."""
     top = len(spec.config.hidden) - 1
-    if spec.config.model_type != "attention_lstm":
+    if not MODEL_TYPES[spec.config.model_type].attention:
         return _drop_direction(graph, _layer(graph, spec, top, steps, outputs=2), axis=0)
     states = _drop_direction(graph, _layer(graph, spec, top, steps, outputs=1), axis=1)
     query = graph.node("Gather", states, graph.constant(-1, np.int64), axis=0)

@@ -1,8 +1,9 @@
-"""Exports the networks that benchmarks/edge.py measures: ``python -m benchmarks.edge_models FOLDER``.
+"""Exports the networks that benchmarks/edge.py measures.
 
-Untrained weights of usual size, window normalisation `last`, lookback 24, hidden [64, 32], horizon 6. The
-golden forecasts come from the Flax model. A process of its own, because TensorFlow and JAX would stand in
-the way of the clock.
+Run at the root: ``python -m benchmarks.edge_models FOLDER``. Untrained weights of usual size,
+window normalisation `last`, lookback 24, hidden [64, 32], horizon 6. The golden forecasts come from
+the Flax model. This is a separate process, because TensorFlow and JAX would disturb the measured
+times.
 """
 
 import sys
@@ -19,13 +20,16 @@ from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.models.types import MODEL_TYPES
 
-CASES = [(kind, features) for kind in ("lstm", "gru", "attention_lstm") for features in (1, 8)]
+CASES = [
+    (name, features) for name, entry in MODEL_TYPES.items() if entry.exported for features in (1, 8)
+]
 WINDOWS = 1024
 
 
 def make_spec(model_type: str, features: int) -> EdgeSpec:
-    """A forecaster of the first of `features` columns, with levels near 100 and spreads of 1 to 50."""
+    """A forecaster of the first of `features` columns: centers near 100, scales of 1 to 50."""
     random = np.random.default_rng(0)
     names = tuple(f"feature {index}" for index in range(features))
     config = ModelConfig(
@@ -45,14 +49,14 @@ def make_spec(model_type: str, features: int) -> EdgeSpec:
         )
         for name, shape in sorted(weight_shapes(config).items())
     }
-    behind = content_id("preprocessor")
-    run_id = content_id(behind, config.to_json(), save(weights))
+    preprocessor_id = content_id("preprocessor")
+    run_id = content_id(preprocessor_id, config.to_json(), save(weights))
     center, scale = 100 + random.normal(0, 3, features), np.exp(random.uniform(0, 4, features))
-    return EdgeSpec(config, run_id, behind, 300_000_000_000, center, scale, weights)
+    return EdgeSpec(config, run_id, preprocessor_id, 300_000_000_000, center, scale, weights)
 
 
 def make_golden(spec: EdgeSpec) -> Golden:
-    """Random walks, the forecasts of the Flax model, and a truth half a spread beside them."""
+    """Random walks, the forecasts of the Flax model, and a truth half a scale away from them."""
     random, config = np.random.default_rng(1), spec.config
     z = np.cumsum(random.normal(0, 0.3, (WINDOWS, config.lookback, len(config.features))), axis=1)
     history = (z * spec.scale + spec.center).astype(np.float32)

@@ -1,14 +1,17 @@
-"""Seconds and memory of an evaluation: `python -m benchmarks.evaluate [--windows 250000 1000000] [--network NAME]`.
+"""Seconds and memory of an evaluation.
 
-A daily wave with noise in one series, 24 rows back and 24 ahead: forecasts of the network and the five baselines for
-every test window, all metrics by step, series and hour, conformal intervals with their coverage, and every
-forecast with its truth, its baselines and its bounds written to a Parquet file. What the network takes is
-measured by itself, for it depends on the network: `default` (that of params.yaml: LSTM, 64 and 32 units, segments of
-4 rows), `gru` (32 units, segments of 6) or `lstm` (as the default, row by row).
+Run at the root: ``python -m benchmarks.evaluate [--windows 250000 1000000] [--network NAME]``.
 
-Memory is what the process holds at its peak beyond what it held before, which were the series and the origins:
-a number that does not grow with the windows, but for five bytes per window to pick the examples by.
-Each number of windows has a process of its own.
+A daily wave with noise in one series, 24 rows back and 24 ahead: forecasts of the network and the
+five baselines for every test window, all metrics by step, series and hour, conformal intervals with
+their coverage, and every forecast with its truth, its baselines and its bounds written to a Parquet
+file. The time of the network is measured separately, because it depends on the network: `default`
+(that of params.yaml: LSTM, 64 and 32 units, segments of 4 rows), `gru` (32 units, segments of 6) or
+`lstm` (as the default, row by row).
+
+Memory is the peak of the process minus its memory before, with the series and the origins. It does
+not grow with the windows, except for five bytes per window to choose the examples by. Each number
+of windows has its own process.
 """
 
 import argparse
@@ -88,7 +91,7 @@ def make_series(test_windows: int) -> Windows:
 
 
 def make_model(network: str) -> SavedModel:
-    """A network with the weights it would begin its training with."""
+    """A network with the weights at the start of its training."""
     kind, hidden, segment = NETWORKS[network]
     config = ModelConfig(
         model_type=kind,
@@ -122,9 +125,9 @@ def measure(count: int, network: str) -> str:
         size = path.stat().st_size / 1e6
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     return (
-        f"{content['n_windows']:>9} windows x {HORIZON} steps, {network}: {wall:.1f} s, of which the network "
-        f"{TimedModel.seconds:.1f} s; {cpu:.1f} CPU-s; {_peak_mb() - before:.0f} MB beyond {before:.0f} MB; "
-        f"{size:.0f} MB written"
+        f"{content['n_windows']:>9} windows x {HORIZON} steps, {network}: {wall:.1f} s, of which "
+        f"the network {TimedModel.seconds:.1f} s; {cpu:.1f} CPU-s; {_peak_mb() - before:.0f} MB beyond "
+        f"{before:.0f} MB; {size:.0f} MB written"
     )
 
 

@@ -1,8 +1,8 @@
-"""Seconds and memory of preprocessing: one long series, many short ones, and windows of two lookbacks.
+"""Seconds and memory of preprocessing: a long series, many short ones, windows of two lookbacks.
 
-Run at the root: ``python -m benchmarks.preprocess``. A raw array holds 8 columns of float64; memory is
-the peak of what is allocated while preprocessing, in multiples of it. A ratio near 2 says that twice
-the rows cost twice the time.
+Run at the root: ``python -m benchmarks.preprocess``. A raw array has 8 columns of float64; memory
+is the peak of what is allocated while preprocessing, in multiples of it. A ratio near 2 means that
+twice the rows take twice the time.
 """
 
 import time
@@ -29,7 +29,7 @@ SCHEMA = Schema(
 
 
 def make_table(series: int, rows: int) -> RawTable:
-    """Hourly random walks with jitter; 3 % of the rows are absent and 5 % of the cells missing."""
+    """Hourly random walks with jitter; 3 % of the rows are absent and 5 % of the values missing."""
     rng = np.random.default_rng(0)
     total = series * rows
     kept = rng.random(total) > 0.03

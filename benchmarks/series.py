@@ -1,6 +1,7 @@
-"""Seconds per million rows of the causal preprocessing steps, and what twice the rows cost.
+"""Seconds per million rows of the causal preprocessing steps, and the cost of twice the rows.
 
-Run at the root: ``python -m benchmarks.series``. A ratio near 2 says that a step is linear in time.
+Run at the root: ``python -m benchmarks.series``. A ratio near 2 means that a step takes linear
+time.
 """
 
 import time

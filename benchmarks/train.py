@@ -1,15 +1,17 @@
-"""Training speed beside peers: `python benchmarks/train.py [--peers-python PATH] [--full]`, at the root.
+"""Training speed compared with peers.
 
-Every peer trains the same network on the same windows (see train_peers.py), each in a process of its
-own. The processes take turns, one epoch each, so that a busy moment of the machine meets all of them, with a
-pause before each, in which threads that wait by spinning fall asleep; the first epochs, which compile, are not
-counted. A ratio is the median over the turns of (the peer's
-seconds / our seconds in the same turn). The floor is the operations of the matmuls over the measured rate
-of a large one. Start cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows,
-ours behind a warm compilation cache. Memory: the peak of the resident memory of a process.
+Run at the root: ``python benchmarks/train.py [--peers-python PATH] [--full]``.
 
-The peers are the extra `peers` of pyproject.toml; --peers-python names the Python that has them, where
-they live in an environment of their own. Those that are not installed are left out, and named.
+Every peer trains the same network on the same windows (see train_peers.py), each in its own
+process. The processes take turns, one epoch each, so that load on the machine meets all of them,
+with a pause before each, in which threads that wait by spinning fall asleep. The first epochs,
+which compile, are not counted. A ratio is the median over the turns of (the peer's seconds / our
+seconds in the same turn). The floor is the operations of the matmuls over the measured rate of a
+large one. Start cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows,
+ours with a warm compilation cache. Memory: the peak of the resident memory of a process.
+
+The peers are the extra `peers` of pyproject.toml; --peers-python names the Python that has them if
+they are in another environment. Peers that are not installed are named and skipped.
 """
 
 import argparse
@@ -39,7 +41,7 @@ PAUSE = 0.2
 
 @dataclass
 class Worker:
-    """A peer in a process of its own, and the figures of its epochs."""
+    """A peer in its own process, and the measurements of its epochs."""
 
     peer: str
     process: subprocess.Popen[str]
@@ -69,7 +71,7 @@ class Worker:
         return memory
 
     def column(self, name: str) -> np.ndarray:
-        """One figure of the epochs behind the warm-up."""
+        """One measurement of the epochs after the warm-up."""
         return np.array([epoch[name] for epoch in self.epochs[WARM_UP:]])
 
     def _answer(self) -> dict[str, float]:
@@ -77,7 +79,7 @@ class Worker:
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(
-                f"{self.peer} failed; run {WORKER.name} alone to see why: {self.process.args}"
+                f"{self.peer} failed; run {WORKER.name} by itself to see why: {self.process.args}"
             )
         return json.loads(line)
 
@@ -100,7 +102,7 @@ def pythons(peers_python: str) -> dict[str, str]:
         if present:
             found[peer] = python
         else:
-            print(f"left out, not installed: {peer}")
+            print(f"skipped, not installed: {peer}")
     return found
 
 
@@ -123,8 +125,8 @@ def sgemm_rate(size: int = 1024, repeats: int = 10) -> float:
 def operations(case: dict[str, Any]) -> float:
     """Matmul operations of an epoch.
 
-    Per step, window and layer 2 (inputs + units) gates units forward; the same for the gradient of the
-    weights; and for those of the states, of which the inputs of the lowest layer need none.
+    Per step, window and layer 2 (inputs + units) gates units forward, as many for the gradient of
+    the weights, and as many for that of the states, except for the inputs of the lowest layer.
     """
     widths = (case["features"], *case["hidden"])
     gates = GATES[case["cell"]]
@@ -134,7 +136,7 @@ def operations(case: dict[str, Any]) -> float:
 
 
 def measure(case: dict[str, Any], peers: dict[str, str], rounds: int) -> dict[str, float]:
-    """Train a case in turns, print one line per peer, and give the ratio of each peer."""
+    """Train a case in turns, print one line per peer, and return the ratio of each peer."""
     workers = [Worker.start(peer, case, python) for peer, python in peers.items()]
     for number in range(WARM_UP + rounds):
         # The order of the turns changes, so that no peer always follows the same one.
@@ -145,14 +147,15 @@ def measure(case: dict[str, Any], peers: dict[str, str], rounds: int) -> dict[st
 
 
 def report(case: dict[str, Any], workers: list[Worker]) -> dict[str, float]:
-    """Print the figures of a case."""
+    """Print the measurements of a case."""
     floor = operations(case) / sgemm_rate()
     label = " ".join(
         f"{key}={case[key]}" for key in ("cell", "windows", "lookback", "features", "batch")
     )
     print(f"\n{label}: s/epoch, floor of the matmuls {floor:.4f}")
     print(
-        f"{'peer':17} {'median':>8} {'min':>8} {'CPU-s':>8} {'MB':>6} {'x ours':>7} {'min/min':>8} {'val loss':>9}"
+        f"{'peer':17} {'median':>8} {'min':>8} {'CPU-s':>8} {'MB':>6} {'x ours':>7} {'min/min':>8} "
+        f"{'val loss':>9}"
     )
     base, ratios = workers[0].column("s"), {}
     for worker in workers:
@@ -187,7 +190,8 @@ def measure_start(peers: dict[str, str], rounds: int) -> None:
         for peer, python in peers.items():
             seconds[peer].append(whole_process(peer, case, python, START_EPOCHS)[0])
     print(
-        f"\nwhole process: import, compile and {START_EPOCHS} epochs, batch 32, our compilation cache warm"
+        f"\nwhole process: import, compile and {START_EPOCHS} epochs, batch 32, "
+        "our compilation cache warm"
     )
     print(f"{'peer':17} {'median s':>9} {'min s':>7} {'x ours':>7}")
     for peer, values in seconds.items():
@@ -245,7 +249,7 @@ def main() -> None:
         "--full", action="store_true", help="all cases: 2,000 and 17,000 windows, 1 and 8 features"
     )
     parser.add_argument("--rounds", type=int, default=7, help="turns that count (default: 7)")
-    parser.add_argument("--only", choices=("epochs", "start", "memory"), help="one part alone")
+    parser.add_argument("--only", choices=("epochs", "start", "memory"), help="measure only this")
     options = parser.parse_args()
     peers = {
         peer: path

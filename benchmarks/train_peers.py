@@ -1,10 +1,12 @@
-# ruff: noqa: PLC0415 (each peer imports its own framework, and the import is part of what is measured)
-"""One peer of benchmarks/train.py in a process of its own: `python benchmarks/train_peers.py PEER CASE`.
+# ruff: noqa: PLC0415 (each peer imports its own framework, and the import is part of what is
+# measured)
+"""One peer of benchmarks/train.py, in its own process.
 
-All peers train the same recurrent network (dense head on the last state, mean squared error, AdamW,
-clipping) on the same windows of a sine with noise, in batches of the same size, the last one smaller,
-and end each epoch with the loss of the same validation windows. The process trains one epoch for each
-line that it reads, answers with a JSON line, and says at the end of its input how much memory it took.
+Run by train.py as ``python benchmarks/train_peers.py PEER CASE``. All peers train the same
+recurrent network (dense head on the last state, mean squared error, AdamW, clipping) on the same
+windows of a sine with noise, in batches of the same size, the last one smaller, and end each epoch
+with the loss of the same validation windows. The process trains one epoch for each line that it
+reads, and answers with a JSON line. At the end of its input it prints its peak memory.
 """
 
 import json
@@ -29,7 +31,7 @@ Peer = Callable[[int], float]
 
 
 def table(case: dict[str, Any]) -> np.ndarray:
-    """Rows [rows, features] of a sine with noise: as many as the training and validation windows need."""
+    """A sine with noise [rows, features], long enough for training and validation windows."""
     rng = np.random.default_rng(0)
     rows = case["windows"] + VALIDATION + case["lookback"] + HORIZON - 1
     noise = rng.normal(scale=0.3, size=(rows, case["features"]))
@@ -37,7 +39,7 @@ def table(case: dict[str, Any]) -> np.ndarray:
 
 
 def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training X [windows, lookback, features] and y [windows, horizon], and those of validation."""
+    """Training X [windows, lookback, features] and y [windows, horizon], then of validation."""
     lookback, count = case["lookback"], case["windows"]
     view = np.lib.stride_tricks.sliding_window_view(table(case), lookback + HORIZON, axis=0)
     x = np.ascontiguousarray(view[:, :, :lookback].swapaxes(1, 2))
@@ -46,7 +48,7 @@ def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def ours(case: dict[str, Any]) -> Peer:
-    """Return this project: gathering, steps and validation of an epoch in one compiled program."""
+    """Train with this project: gathering, steps and validation of an epoch in one compiled program."""
     from spline_lstm.core.params import TrainParams, load_params
     from spline_lstm.models.config import ModelConfig
     from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -229,8 +231,8 @@ def nnx_rnn(case: dict[str, Any]) -> Peer:
 
     def epoch(number: int) -> float:
         order = np.random.default_rng(number).permutation(len(x))
-        for begin in range(0, len(x), case["batch"]):
-            rows = order[begin : begin + case["batch"]]
+        for start in range(0, len(x), case["batch"]):
+            rows = order[start : start + case["batch"]]
             step(network, optimizer, x[rows], y[rows])
         return float(validate(network, x_val, y_val))
 

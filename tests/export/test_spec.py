@@ -162,6 +162,7 @@ def test_reading_needs_neither_jax_nor_tensorflow(tmp_path):
     write_folder(tmp_path, make_spec())
     code = (
         "import sys; from pathlib import Path; from spline_lstm.export.spec import load_spec; "
-        f"load_spec(Path({str(tmp_path)!r})); sys.exit(bool({{'jax', 'tensorflow'}} & set(sys.modules)))"
+        f"load_spec(Path({str(tmp_path)!r})); "
+        "sys.exit(bool({'jax', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT).returncode == 0

@@ -144,7 +144,8 @@ def test_validation_loss_is_the_mean_over_all_observed_labels():
         CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 1, "learning_rate": 1e-12})
     )
     batch = SINE.gather("validation")
-    # At a vanishing step size the weights are those of the start, whose forecast the loss must describe.
+    # At a vanishing step size the weights are those of the start, whose forecast the loss must
+    # describe.
     forecast = np.asarray(build(CONFIG, key=jax.random.key(PARAMS.seed))(batch.X))
     expected = np.square(forecast - batch.y)[batch.mask].mean()
     assert trained.history[0].validation_loss == pytest.approx(expected, rel=1e-5)
@@ -281,7 +282,8 @@ def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
     assert chunk_size(config, batch) == size
 
 
-# Trainings in a process of their own, whose weights it saves: of a batch that the devices share, and of an odd one.
+# Trainings in a process of their own, whose weights it saves: of a batch that the devices share,
+# and of an odd one.
 TRAININGS = """
 import dataclasses, sys
 from pathlib import Path
@@ -353,7 +355,8 @@ def test_min_delta_ends_a_training_that_improves_too_little():
 
 
 def test_train_loss_is_the_mean_over_all_labels_whatever_the_last_batch_holds():
-    # One window is left for the last batch; at a vanishing step size all batches see the weights of the start.
+    # One window is left for the last batch; at a vanishing step size all batches see the weights of
+    # the start.
     count = len(SINE.splits["train"])
     batch_size = next(size for size in range(2, count) if count % size == 1)
     params = PARAMS.model_copy(

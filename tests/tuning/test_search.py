@@ -39,7 +39,7 @@ AS_THEY_ARE = Choice(
 
 
 def make_windows(test_value=None) -> Windows:
-    """Hourly sine; 56 rows of training, 12 of validation, 12 of test, those with `test_value` where it is given."""
+    """Hourly sine; 56 rows of training, 12 of validation, 12 of test (with `test_value`)."""
     arrays = make_arrays(ROWS, features=1)
     values = np.sin(np.arange(ROWS) / 3.0)[:, None]
     test = arrays.timestamps >= arrays.split_instants[1]
