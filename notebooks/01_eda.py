@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -15,7 +16,7 @@
 #
 # Reads the raw table of a pipeline folder after `dvc repro ingest`: the root of the repository, or
 # the folder in the environment variable `SPLINE_LSTM_FOLDER`, such as `pipelines/stores`.
-# Open it with `jupytext --to notebook notebooks/01_eda.py`, or in an editor that knows cells.
+# Edit the `.py` file; `make notebooks` writes the `.ipynb` file with its outputs.
 
 # %%
 import os
@@ -44,9 +45,9 @@ result = preprocess(table, schema, params.preprocess, where=str(raw))
 pictures = Path(tempfile.mkdtemp())
 
 # %% [markdown]
-# ## What is there
+# ## What the table contains
 #
-# Rows, span and cadence; `count` is the number of rows with a value.
+# Rows, time span and cadence; `count` is the number of rows with a value.
 
 # %%
 values = pd.DataFrame(table.values, columns=list(table.columns))
@@ -56,7 +57,7 @@ print(f"{table.duplicates} rows merged into another row of their timestamp")
 values.describe().T.round(4)
 
 # %% [markdown]
-# The step between neighbouring rows of a series, in steps of the grid. A regular table has 1 alone;
+# The step between neighbouring rows of a series, in steps of the grid. A regular table has only 1;
 # whole numbers above 1 are gaps, others are timestamps off the grid.
 
 # %%
@@ -75,23 +76,23 @@ Image(pictures / "missing.png")
 pd.DataFrame(result.quality["columns"])
 
 # %% [markdown]
-# ## The parts
+# ## The splits
 #
-# A model learns from the first part, stops by the second and is scored on the third.
+# A model learns from the training split, stops by the validation split and is scored on the test split.
 
 # %%
 plot_splits(pictures / "splits.png", result.arrays)
 Image(pictures / "splits.png")
 
 # %% [markdown]
-# Do the parts differ? The mean and spread of each target, and what the drift report warns of.
+# Do the splits differ? The mean and standard deviation of each target, and the warnings of the drift report.
 
 # %%
 bounds = result.arrays.split_instants
-part = np.array(["train", "validation", "test", "later"])[np.searchsorted(bounds, result.arrays.timestamps, side="right")]
+split = np.array(["train", "validation", "test", "later"])[np.searchsorted(bounds, result.arrays.timestamps, side="right")]
 targets = [str(name) for name in result.arrays.feature_names[result.arrays.target_indices]]
 observed = pd.DataFrame(result.arrays.raw_target, columns=targets)
-observed.groupby(part, sort=False).agg(["count", "mean", "std"]).round(4)
+observed.groupby(split, sort=False).agg(["count", "mean", "std"]).round(4)
 
 # %%
 for warning in result.quality["warnings"]:
@@ -100,7 +101,7 @@ for warning in result.quality["warnings"]:
 # %% [markdown]
 # ## Rhythm
 #
-# How much the value now says about the value some rows later: autocorrelation of the first target
+# How much the current value says about the value some rows later: autocorrelation of the first target
 # in the first series. A peak at one day is a daily season.
 
 # %%

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -11,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Are the fills sane?
+# # Are the fills plausible?
 #
 # Reads the raw table of a pipeline folder after `dvc repro ingest`: the root of the repository, or
 # the folder in the environment variable `SPLINE_LSTM_FOLDER`, such as `pipelines/stores`.
-# Observed values are hidden and filled again: what comes back must be close to what was hidden.
+# Observed values are hidden and filled again: the fill must be close to what was hidden.
 
 # %%
 import os
@@ -49,14 +50,14 @@ pictures = Path(tempfile.mkdtemp())
 # ## The longest gaps
 #
 # Blue is what is filled in once the gap has closed; the dashed line is all that a forecast made
-# inside the gap may know. On an orange ground the gap is longer than `max_gap` and stays missing.
+# inside the gap may know. On an orange background the gap is longer than `max_gap` and stays missing.
 
 # %%
 plot_spline(pictures / "spline.png", worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names))
 Image(pictures / "spline.png")
 
 # %% [markdown]
-# ## What must hold for every table
+# ## What must be true for every table
 
 # %%
 arrays = result.arrays
@@ -69,9 +70,9 @@ if untouched:
     assert np.allclose(filled[seen], arrays.raw_target[seen], rtol=1e-4, atol=1e-4 * np.nanstd(arrays.raw_target)), (
         "an observation was changed"
     )
-for begin, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
-    known = np.flatnonzero(~np.isnan(arrays.scaled[begin:end, target]))
-    rows = np.flatnonzero(seen[begin:end])
+for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
+    known = np.flatnonzero(~np.isnan(arrays.scaled[start:end, target]))
+    rows = np.flatnonzero(seen[start:end])
     assert not len(known) or (known[0] >= rows[0] and known[-1] <= rows[-1]), "a value was extrapolated"
 inside = ~seen & ~np.isnan(arrays.scaled[:, target])
 assert np.all(arrays.known_at[inside, target] > np.flatnonzero(inside)), "a filled value is known too early"
@@ -83,7 +84,7 @@ print(f"no extrapolation, and {inside.sum()} filled values are known only after 
 #
 # Blocks of observed values of the first target are hidden, a tenth of the rows at most, and filled
 # by each method. The error is in training standard deviations; `hold` repeats the last value. The
-# method in params.yaml should be near the best at the gap lengths that the data have.
+# method in params.yaml should be close to the best at the gap lengths of the data.
 
 # %%
 methods = sorted({"linear", "pchip", "akima", params.preprocess.fill})
@@ -101,7 +102,7 @@ def hidden_rows(length: int) -> np.ndarray:
 
 
 def errors_of(method: str, length: int) -> np.ndarray:
-    """z-score errors of the hidden cells that were filled, by the two-sided value or, for hold, the causal one."""
+    """Errors (z-scores) of the hidden values that were filled; for hold, of the causal value."""
     rows = hidden_rows(length)
     values = table.values.copy()
     values[rows, column] = np.nan
@@ -116,7 +117,7 @@ def errors_of(method: str, length: int) -> np.ndarray:
 
 
 def rmse_of(errors: np.ndarray) -> float:
-    """Root of the mean square; NaN where nothing was filled."""
+    """Root of the mean square; NaN if nothing was filled."""
     return float(np.sqrt(np.mean(errors**2))) if len(errors) else np.nan
 
 

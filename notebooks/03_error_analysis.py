@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -14,8 +15,8 @@
 # # Where and when the forecasts fail
 #
 # Reads `data/predictions.parquet` of a pipeline folder after `dvc repro evaluate`: the root of the repository,
-# or the folder in the environment variable `SPLINE_LSTM_FOLDER`, such as `pipelines/stores`. The file holds
-# every forecast of the test part with its truth, its baselines and its intervals, so nothing is trained here.
+# or the folder in the environment variable `SPLINE_LSTM_FOLDER`, such as `pipelines/stores`. The file contains
+# every forecast of the test split with its observation, baselines and intervals, so nothing is trained here.
 
 # %%
 import json
@@ -41,7 +42,7 @@ scores = json.loads((folder / "metrics/evaluate.json").read_text())
 baselines = [row["baseline"] for row in scores["baselines"]]
 pictures = Path(tempfile.mkdtemp())
 target = table["target"].iloc[0]
-seen = table[table["target"] == target].dropna(subset=["y_true"]).assign(error=lambda part: part["y_pred"] - part["y_true"])
+seen = table[table["target"] == target].dropna(subset=["y_true"]).assign(error=lambda rows: rows["y_pred"] - rows["y_true"])
 print(f"{len(seen)} observed values of {target}, {seen['timestamp'].min()} to {seen['timestamp'].max()}")
 
 
@@ -51,9 +52,9 @@ print(f"{len(seen)} observed values of {target}, {seen['timestamp'].min()} to {s
 # RMSE of the model and of each baseline on the same rows.
 
 # %%
-def rmse(part):
+def rmse(rows):
     columns = {"model": "y_pred", **{name: name for name in baselines}}
-    return pd.Series({name: np.sqrt(((part[key] - part["y_true"]) ** 2).mean()) for name, key in columns.items()})
+    return pd.Series({name: np.sqrt(((rows[key] - rows["y_true"]) ** 2).mean()) for name, key in columns.items()})
 
 
 by_step = seen.groupby("step").apply(rmse, include_groups=False)
@@ -67,14 +68,14 @@ pd.concat([rmse(seen).to_frame("all steps").T, by_step]).round(4)
 # %% [markdown]
 # ## When is it wrong?
 #
-# RMSE by hour of the day (UTC) beside that of the best baseline, and the share of the squared error that
-# falls into the hour: a model may lose in hours that hardly count.
+# RMSE by hour of the day (UTC) next to that of the best baseline, and the share of the squared error in
+# that hour: a model may lose in hours that hardly count.
 
 # %%
 best = scores["best_baseline"]
 hour = seen.groupby(seen["timestamp"].dt.hour.rename("hour"))
 by_hour = hour.apply(rmse, include_groups=False)[["model", best]]
-by_hour["share of the squared error"] = hour["error"].apply(lambda part: (part**2).sum()) / (seen["error"] ** 2).sum()
+by_hour["share of the squared error"] = hour["error"].apply(lambda errors: (errors**2).sum()) / (seen["error"] ** 2).sum()
 by_hour.round(4)
 
 # %% [markdown]
@@ -89,12 +90,12 @@ seen.groupby("series").apply(rmse, include_groups=False)[["model", best]].round(
 # %% [markdown]
 # ## At which values?
 #
-# Bias and RMSE by the size of the truth: a forecast that shrinks to the middle is too high at low values and
+# Bias and RMSE by the observed value: a forecast that is drawn to the middle is too high at low values and
 # too low at high ones.
 
 # %%
 size = pd.qcut(seen["y_true"], 8, duplicates="drop")
-seen.groupby(size, observed=True)["error"].agg(count="size", bias="mean", rmse=lambda part: np.sqrt((part**2).mean())).round(4)
+seen.groupby(size, observed=True)["error"].agg(count="size", bias="mean", rmse=lambda errors: np.sqrt((errors**2).mean())).round(4)
 
 # %% [markdown]
 # ## How are the residuals distributed?
@@ -109,37 +110,37 @@ save_png(figure, pictures / "residuals.png")
 Image(pictures / "residuals.png")
 
 # %% [markdown]
-# How much the residual of a window says about that of the next one: where much is left, the model has not
-# learned all that the series tells.
+# How much the residual of a window says about that of the next one: if much is left, the model has not
+# learned everything from the series.
 
 # %%
 first = residuals[1].reset_index(level="series", drop=True)
 pd.Series({lag: first.corr(first.shift(lag)) for lag in (1, 2, 6, 12, 24)}, name="autocorrelation").round(3)
 
 # %% [markdown]
-# ## Do the intervals hold?
+# ## Do the intervals cover what they should?
 #
-# Percent of the observed values inside, and the mean width, by step; both should be close at every step, and in
-# every third of the test part.
+# Percent of the observed values inside, and the mean width, by step; the share should be close to the level at every
+# step, and in every third of the test split.
 
 # %%
 levels = [float(row["interval"]) for row in scores["intervals"]]
 
 
-def cover(part):
+def cover(rows):
     inside = {
         f"inside {level_name(level)} %": 100
-        * part["y_true"].between(part[f"lower_{level_name(level)}"], part[f"upper_{level_name(level)}"]).mean()
+        * rows["y_true"].between(rows[f"lower_{level_name(level)}"], rows[f"upper_{level_name(level)}"]).mean()
         for level in levels
     }
-    return pd.Series({"values": len(part), **inside})
+    return pd.Series({"values": len(rows), **inside})
 
 
 seen.groupby("step").apply(cover, include_groups=False).round(2)
 
 # %%
 third = pd.qcut(seen["timestamp"].astype("int64"), 3, labels=["first third", "second third", "last third"])
-seen.groupby(third.rename("of the test part"), observed=True).apply(cover, include_groups=False).round(2)
+seen.groupby(third.rename("of the test split"), observed=True).apply(cover, include_groups=False).round(2)
 
 # %% [markdown]
 # ## The worst windows
@@ -148,7 +149,7 @@ seen.groupby(third.rename("of the test part"), observed=True).apply(cover, inclu
 # earlier windows observed.
 
 # %%
-window = seen.groupby(["series", "origin"])["error"].agg(lambda part: np.sqrt((part**2).mean()))
+window = seen.groupby(["series", "origin"])["error"].agg(lambda errors: np.sqrt((errors**2).mean()))
 worst = window.sort_values(ascending=False).head(3)
 lookback = load_params(folder).window.lookback
 observed = seen.drop_duplicates(["series", "timestamp"]).set_index(["series", "timestamp"])["y_true"].sort_index()

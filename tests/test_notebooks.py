@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom on a small pipeline."""
+"""The notebooks run from top to bottom on a small pipeline, and are kept with their outputs."""
 
 import json
 import math
@@ -8,25 +8,31 @@ import sys
 
 import jupytext
 import nbclient
+import nbformat
 import pytest
 
 from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.write_folder import scaffold
 from tests.builders import ROOT
 from tests.small_pipeline import make_small_pipeline
+from tools.notebooks import MAX_BYTES, reproducible, sources, text_of
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+NOTEBOOKS = sources()
+
+
+def wave(hour: int) -> float:
+    return 10 + 3 * math.sin(hour * math.tau / 24)
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory):
-    """A pipeline folder after ingest: 400 hours of a daily wave, every 23rd hour and one whole day absent."""
+    """A pipeline folder after ingest: 400 hours of a daily wave with gaps of an hour and a day."""
     root = tmp_path_factory.mktemp("root")
     for name in ("params.yaml", "dvc.yaml"):
         (root / name).write_bytes((ROOT / name).read_bytes())
     (root / "stages").mkdir()
     rows = [
-        f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{10 + 3 * math.sin(hour * math.tau / 24):.3f}"
+        f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{wave(hour):.3f}"
         for hour in range(400)
         if hour % 23 and not 200 <= hour < 224
     ]
@@ -63,8 +69,41 @@ def test_the_notebook_runs_on_a_pipeline_folder(path, request, monkeypatch):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_is_kept_as_text_without_outputs(path):
+def test_the_source_of_a_notebook_is_text_without_outputs(path):
     notebook = jupytext.read(path)
     assert notebook.metadata["jupytext"]["text_representation"]["format_name"] == "percent"
+    assert notebook.metadata["jupytext"]["formats"] == "ipynb,py:percent"
     assert [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     assert json.dumps(notebook).count('"output_type"') == 0
+
+
+def cells_of(notebook) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_with_outputs_has_the_cells_of_its_source(path):
+    kept = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    assert cells_of(kept) == cells_of(jupytext.read(path)), "run make notebooks"
+    code = [cell for cell in kept.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_with_outputs_is_small_and_names_neither_machine_nor_time(path):
+    kept = path.with_suffix(".ipynb")
+    text = kept.read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    outputs = [each for cell in notebook.cells for each in cell.get("outputs", [])]
+    assert any("image/png" in each.get("data", {}) for each in outputs)
+    assert not [each for each in outputs if each.output_type == "error"]
+    assert not [each for each in outputs if each.get("name") == "stderr"]
+    assert kept.stat().st_size < MAX_BYTES
+    assert text == text_of(reproducible(notebook))
+    assert not [word for word in ("/tmp/", "iopub", str(ROOT), "language_info") if word in text]
+
+
+def test_a_notebook_that_is_too_large_is_refused():
+    cell = nbformat.v4.new_markdown_cell("x" * MAX_BYTES)
+    with pytest.raises(ValueError, match="500000"):
+        text_of(nbformat.v4.new_notebook(cells=[cell]))
