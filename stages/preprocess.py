@@ -7,6 +7,7 @@ from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.reporting.formatting import plural
 from spline_lstm.reporting.plot_tables import write_plot_table
 from spline_lstm.series.plots import (
     missing_table,
@@ -48,7 +49,7 @@ def main(folder: Path) -> str:
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of {params.preprocess.frequency} "
         f"out, {filled} cells filled, features {', '.join(result.preprocessor['features'])}; "
-        f"{len(result.quality['warnings'])} warnings in metrics/data.json"
+        f"{plural(len(result.quality['warnings']), 'warning')} in metrics/data.json"
     )
 
 
