@@ -9,6 +9,7 @@ from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.reporting.formatting import plural
 from spline_lstm.reporting.plot_tables import write_plot_table
 from spline_lstm.series.plots import (
     missing_table,
@@ -59,7 +60,7 @@ def warning_lines(quality: Mapping[str, Any]) -> str:
     """Number of the warnings, and a line for each kind of them."""
     count, kinds = len(quality["warnings"]), quality["warning_summary"]
     lines = "".join(f"\nWARNING: {text}" for text in kinds)
-    return f"{count} warning{'s' * (count != 1)} in metrics/data.json{lines}"
+    return f"{plural(count, 'warning')} in metrics/data.json{lines}"
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:

@@ -34,7 +34,8 @@ def test_lowest_rmse_wins_accuracy_and_the_lightest_model_wins_the_edge():
     )
     assert verdict.reason == (
         "gru-univariate-s42, because it is the cheapest on the edge, and its RMSE minus that of "
-        "lstm-univariate-s42, the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise of the test windows."
+        "lstm-univariate-s42, the most accurate run, is +0.2 [-0.8, +1.2]: no more than the noise "
+        "of the test windows."
     )
 
 
