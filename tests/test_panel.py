@@ -1,4 +1,4 @@
-"""The pipeline's data path on panels: shapes, known-future and static inputs, scaling per series, dates."""
+"""Preprocessing of panels: shapes, known-future and static inputs, scaling per series, dates."""
 
 import json
 import subprocess

@@ -1,8 +1,8 @@
-"""Does a window know the future? Change everything at and after its origin, build again, compare bits.
+"""Does a window know the future? Change everything from its origin on, build it again, compare.
 
 A forecast at instant t may use what was observed before t. So the raw table is changed from t on
-(values, missing cells, rows deleted, timestamps moved, outliers), the arrays are built from it as in
-the pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates
+(values, missing values, rows deleted, timestamps moved, outliers), the arrays are built from it as
+in the pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates
 that are declared as known in the future are the one exception; the first kind of change keeps them
 and then compares them too.
 
@@ -111,7 +111,7 @@ def build(
 
 
 def rebuilder(preprocessor: Preprocessor) -> Rebuild:
-    """How the pipeline builds arrays: constants are kept for training windows, else fitted again."""
+    """How the pipeline builds arrays: constants are kept for training windows, or fitted again."""
     schema, params = preprocessor.table_schema, preprocessor.params
 
     def rebuild(table: RawTable, split: str, until: int) -> AsOfArrays:
@@ -209,10 +209,11 @@ def perturb(
     table : RawTable
     instant : int, ns
     change : str
-        ``values``: other values, missing cells and outliers at the same timestamps, and none in the columns known in
-        advance; ``deleted``: no row is left; ``moved``: other values at other timestamps.
+        ``values``: other values, missing values and outliers at the same timestamps, except in the
+        columns known in the future; ``deleted``: no row is left; ``moved``: other values at other
+        timestamps.
     known : [columns] bool
-        Columns that are known in advance.
+        Columns that are known in the future.
     rng : source of the new values
     """
     after = table.timestamps >= instant
@@ -238,7 +239,7 @@ def perturb(
 def _moved(
     table: RawTable, instant: int, after: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Timestamps at and after the instant, pulled towards it or pushed away; of equal ones the first is kept."""
+    """Timestamps from the instant on, pulled towards it or pushed away; equal ones are dropped."""
     pull = rng.uniform(0.3, 1.2)
     moved = instant + ((table.timestamps - instant) * pull).astype(np.int64)
     timestamps = np.where(after, moved, table.timestamps)
@@ -282,7 +283,7 @@ def _differing(
         found.append("static ids")
     ahead = min(window.horizon, len(arrays.timestamps) - row, len(other.timestamps) - other_row)
     if change == "values" and ahead == window.horizon:
-        one, two = (_ahead(part, at, ahead) for part, at in ((arrays, row), (other, other_row)))
+        one, two = (_ahead(made, at, ahead) for made, at in ((arrays, row), (other, other_row)))
         found += ["X_future"] if one.tobytes() != two.tobytes() else []
     return tuple(found)
 

@@ -32,7 +32,7 @@ from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 
-# Columns hold one value per row of a table, or one per row of the grid.
+# One value per row of a table, in contrast to one per row of the grid.
 TableColumn = Float[np.ndarray, " table_rows"]
 
 
@@ -149,7 +149,7 @@ def column_forms(
 def column_values(
     table: RawTable, name: str, categories: Mapping[str, tuple[str, ...]]
 ) -> TableColumn:
-    """Numbers of a column, or the ids of its categories; NaN where missing."""
+    """Numbers of a column, or the ids of its categories; NaN if missing."""
     values = table.values[:, table.columns.index(name)]
     if name in categories:
         return category_ids(values, table.categories[name], categories[name])
@@ -157,7 +157,7 @@ def column_values(
 
 
 def observed(values: TableColumn, layout: Layout) -> Float[np.ndarray, " rows"]:
-    """The observation of each grid row, NaN where there is none."""
+    """The observation of each grid row, NaN if there is none."""
     return on_grid(*layout.place(values), layout.rows)
 
 

@@ -1,4 +1,4 @@
-"""Calendar features: functions of the timestamp alone, known for any time."""
+"""Calendar features: functions of the timestamp only, known for any time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,12 +22,12 @@ def calendar_features(
     country: str | None = None,
     subdivision: str | None = None,
 ) -> Float[np.ndarray, "rows features"]:
-    """Sine and cosine of the position in a day, week, year or in the twelve months, and public holidays.
+    """Sine and cosine of the position in a day, week, year or all months, and public holidays.
 
     Parameters
     ----------
     timestamps : [rows] ns since 1970 UTC
-    names : ``hour_*``, ``dow_*``, ``doy_*`` or ``month_*`` with ``sin`` or ``cos``, and ``is_holiday``
+    names : ``is_holiday``; ``hour_*``, ``dow_*``, ``doy_*``, ``month_*`` with ``sin`` or ``cos``
     country, subdivision : whose holidays, as in the package holidays
 
     Returns

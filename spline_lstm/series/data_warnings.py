@@ -50,9 +50,9 @@ class DataWarning:
 def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
     """One line per kind, with the count and the worst case, in the order of their appearance.
 
-    >>> summarise_warnings([DataWarning("psi", "temp", "test", 0.5, 0.25),
-    ...                     DataWarning("psi", "wind", "test", 0.9, 0.25)])
-    ['drift: 2 warnings of psi in 2 columns; the worst is test: wind: psi 0.9 exceeds the limit 0.25']
+    >>> low, high = (DataWarning("psi", name, "test", float(name), 0.25) for name in ("0.5", "9"))
+    >>> summarise_warnings([low, high])
+    ['drift: 2 warnings of psi in 2 columns; the worst is test: 9: psi 9 exceeds the limit 0.25']
     """
     kinds: dict[str, list[DataWarning]] = {}
     for warning in warnings:

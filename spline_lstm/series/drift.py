@@ -61,7 +61,7 @@ def _column(train: np.ndarray, other: np.ndarray, min_values: int) -> dict[str, 
     train, other = (values[~np.isnan(values)].astype(np.float64) for values in (train, other))
     if min(len(train), len(other)) < max(min_values, 1):
         return dict.fromkeys(STATISTICS)
-    # The range, not the deviation, tells a constant: rounding leaves std([0.1, 0.1, 0.1]) above zero.
+    # The range, not the deviation, reveals a constant: std([0.1, 0.1, 0.1]) is above 0 by rounding.
     std = float(train.std()) if np.ptp(train) > 0 else None
     return {
         "mean_shift": float(other.mean() - train.mean()) / std if std else None,

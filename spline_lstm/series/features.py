@@ -1,4 +1,4 @@
-"""Which features X has, in which order, and how the cells of a column become them."""
+"""Which features X has, in which order, and how the values of a column become them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Feature:
     source : str
         Column of the raw table, or the calendar feature.
     kind : str
-        ``value`` (as it is), ``smooth``, ``missing`` (1 where nothing was observed), ``category`` (1 where the
-        id is `category`), ``id``, ``calendar``.
+        ``value`` (as it is), ``smooth``, ``missing`` (1 if nothing was observed), ``category`` (1
+        if the id is `category`), ``id``, ``calendar``.
     scaled : bool
         The scaler applies; other features keep their values.
     known_future : bool
-        Known in advance, at any forecast origin.
+        Known in the future, at any forecast origin.
     category : int
-        Id that a one-hot feature stands for.
+        Id of a one-hot feature.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Feature:
 def used_columns(
     columns: Sequence[str], schema: Schema, params: PreprocessParams
 ) -> tuple[str, ...]:
-    """Columns of the raw table that become features: all, or the targets alone."""
+    """Columns of the raw table that become features: all, or only the targets."""
     return tuple(columns) if params.feature_mode == "multivariate" else tuple(schema.target_cols)
 
 
 def is_cleaned(schema: Schema, name: str) -> bool:
-    """The outlier rule and smoothing apply: targets, and numbers that are not known in advance."""
+    """The outlier rule and smoothing apply: targets, and numbers not known in the future."""
     covariate = schema.covariate(name)
     return covariate is None or (covariate.coding == "scaled" and not covariate.known_future)
 
@@ -64,7 +64,7 @@ def plan_features(
     ----------
     columns : the used columns, targets first
     schema, params
-    categories : categorical column -> the texts seen in the training part; the first has id 1
+    categories : categorical column -> the texts seen in the training split; the first has id 1
     """
     features = [feature for name in columns for feature in _of_column(name, schema, categories)]
     if params.smoothing.method == "channel":
@@ -108,7 +108,7 @@ def _of_column(
 
 
 def category_ids(codes: np.ndarray, texts: Sequence[str], known: Sequence[str]) -> np.ndarray:
-    """Positions in `texts` to ids: 1 for the first of the `known` texts, 0 for any other, NaN stays."""
+    """Positions in `texts` to ids: 1 for the first of `known`, 0 for others; NaN stays."""
     table = np.array(
         [known.index(text) + 1 if text in known else 0 for text in texts], dtype=np.float64
     )
@@ -119,7 +119,7 @@ def category_ids(codes: np.ndarray, texts: Sequence[str], known: Sequence[str]) 
 
 
 def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndarray) -> Column:
-    """What stands in for missing values of a column, by the schema; targets stay as they were filled."""
+    """Replace missing values of a covariate as the schema says; targets stay as filled."""
     covariate = schema.covariate(name)
     if covariate is None:
         return column

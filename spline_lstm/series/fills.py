@@ -1,7 +1,7 @@
 """Other ways to fill a column than a spline: a seasonal profile, holding, zero, or knowing ahead.
 
-All of them keep the as-of contract of `spline_lstm.series.grid`: ``filled`` may be used from the row
-after ``known_at`` on, and nothing that is observed after ``known_at`` changes it.
+All of them keep the as-of contract of `spline_lstm.series.grid`: ``filled`` may be used from the
+row after ``known_at`` on, and nothing that is observed after ``known_at`` changes it.
 """
 
 import itertools
@@ -30,9 +30,9 @@ def fill_seasonal(
 ) -> Column:
     """Fill gaps with the causal seasonal profile plus PCHIP of what the neighbours differ from it.
 
-    A gap is filled so if the profile is known in it and at the observed rows on both sides; otherwise,
-    in the first season above all, by PCHIP. Which of the two holds depends on the row that closes the
-    gap, so no value of the gap counts as known before that row.
+    A gap is filled this way if the profile is known in it and at the observed rows on both sides;
+    otherwise, above all in the first season, by PCHIP. The row that closes the gap decides between
+    the two, so no value of the gap counts as known before that row.
 
     The causal value is the profile plus the last observation's difference from it: a trailing gap
     follows the season instead of standing still.
@@ -66,8 +66,8 @@ def fill_seasonal(
     )
     open_yet = begun & ~seasonal
     plain.known_at[gaps[open_yet]] = np.maximum(plain.known_at[gaps[open_yet]], right[open_yet])
-    return Column(plain.raw, plain.filled, _seasonal_causal(placed, values, plain, profile, row_offsets),
-                  plain.known_at, plain.valid)  # fmt: skip
+    causal = _seasonal_causal(placed, values, plain, profile, row_offsets)
+    return Column(plain.raw, plain.filled, causal, plain.known_at, plain.valid)
 
 
 def panel_profile(
@@ -81,9 +81,9 @@ def panel_profile(
 def _neighbours(
     observed: np.ndarray, profiled: np.ndarray, gaps: np.ndarray, row_offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Observed rows beside each gap row in its own series, and whether the left one, and both, have a profile.
+    """Observed rows beside each gap row; whether the left one, and both, have a profile.
 
-    The right row is `NEVER` where the gap is not closed.
+    The right row is `NEVER` if the gap is not closed.
     """
     series = np.searchsorted(row_offsets, gaps, side="right") - 1
     after = np.searchsorted(observed, gaps)
@@ -99,7 +99,7 @@ def _seasonal_causal(
 ) -> np.ndarray:
     present = ~np.isnan(values)
     last = last_seen(placed.seen[present], row_offsets)
-    # The profile of a row is known a season earlier, also that of a row just ahead of the timestamp.
+    # The profile of a row is known a season earlier, even that of a row just after the timestamp.
     nearest = np.floor(placed.times[present] + 0.5).astype(np.int64)
     difference = np.append(values[present] - profile[nearest], np.nan)[last]
     follows = profile + difference
@@ -120,14 +120,14 @@ def zero(column: Column) -> Column:
 
 
 def hold_then_zero(column: Column) -> Column:
-    """The last observation, and zero before the first: the causal part of ``ffill_bfill_then_zero``."""
+    """The last observation, zero before the first: ``ffill_bfill_then_zero`` without bfill."""
     held = hold(column)
     filled, causal = np.nan_to_num(held.filled, nan=0.0), np.nan_to_num(held.causal, nan=0.0)
     return Column(column.raw, filled, causal, held.known_at, np.ones(len(filled), dtype=bool))
 
 
 def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:
-    """A column that is known in advance: the ends are held both ways, and every value is known at any time."""
+    """A column that is known in the future: its ends are held, and all values are always known."""
     bounds = itertools.pairwise(row_offsets)
     filled = np.where(np.isnan(column.filled), column.causal, column.filled)
     filled = np.concatenate([_held_back(filled[begin:end]) for begin, end in bounds])

@@ -61,7 +61,7 @@ class TrainingSplit:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Constants of one feature; center and scale have one value, or one per series and one of all."""
+    """Constants of one feature; center and scale: one, or one per series and one of all series."""
 
     center: Float[np.ndarray, " groups"]
     scale: Float[np.ndarray, " groups"]
@@ -211,7 +211,7 @@ def find_season(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> int | 
     ----------
     split : TrainingSplit
     raw : [rows] float64
-        Observations on the grid, NaN where missing.
+        Observations on the grid, NaN if missing.
     """
     offsets, training = split.layout.row_offsets, split.grid_rows
     counts = np.add.reduceat((~np.isnan(raw) & training).astype(np.int64), offsets[:-1])
@@ -235,7 +235,7 @@ def fit_scaling(
     ----------
     split : TrainingSplit
     raw : [rows] float64
-        Observations on the grid, NaN where missing.
+        Observations on the grid, NaN if missing.
     feature : Feature
     kind : str
         Of the scaler; a feature that is not scaled keeps its values.

@@ -1,12 +1,12 @@
 """The regular grid: observations of one column as as-of arrays.
 
 Row i of the grid is the instant ``start + i * step`` and stands for the time up to row i + 1. A
-forecast origin t is a row; *known before t* are the observations with a timestamp before the instant
-of row t. Three arrays answer what is known of a cell:
+forecast origin t is a row; *known before t* are the observations with a timestamp before the
+instant of row t. Three arrays say what is known of a row:
 
-``filled``    the observation, or the spline value inside a gap (it needs observations after the cell)
-``known_at``  the first row at which ``filled`` can be computed: it may be used where known_at < t
-``causal``    the last observation up to row i, held: what stands in for ``filled`` before that
+``filled``    the observation, or the spline value inside a gap (it needs later observations)
+``known_at``  the first row at which ``filled`` can be computed: it may be used if known_at < t
+``causal``    the last observation up to row i, held: replaces ``filled`` until that is known
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from spline_lstm.series.spline import interpolate, known_rows
 from spline_lstm.tables.raw_table import RawTable
 
 NEVER = np.iinfo(np.int32).max
-# Resolution of a time off the grid, in parts of a step; with it, 16 million rows fit a float exactly.
+# Resolution of a time off the grid, per step; with it, 16 million rows fit a float exactly.
 TICKS = 2.0**28
 
 
@@ -52,11 +52,11 @@ class Placed:
 
     Attributes
     ----------
-    times : [observations] float64, in steps after row 0; whole numbers where snapped
+    times : [observations] float64, in steps after row 0; whole numbers if snapped
     snapped : [observations] bool, the observation stands for its grid row
     seen : [observations] int64, row in whose step the timestamp lies
-    settled : [observations] int64, row by whose end `times` can no longer change: a timestamp before a
-        row may stand for it, unless a nearer one follows
+    settled : [observations] int64, row by whose end `times` can no longer change: a timestamp
+        before a row may stand for it, unless a nearer one follows
     """
 
     times: Float[np.ndarray, " observations"]
@@ -71,10 +71,10 @@ class Column:
 
     Attributes
     ----------
-    raw : [rows] float64, the observation of the row, NaN where there is none
+    raw : [rows] float64, the observation of the row, NaN if there is none
     filled : [rows] float64, NaN in gaps longer than the limit and outside the observations
     causal : [rows] float64, NaN before the first observation
-    known_at : [rows] int32, `NEVER` where `filled` never becomes computable
+    known_at : [rows] int32, `NEVER` if `filled` can never be computed
     valid : [rows] bool, the last observation is at most the gap limit old
     """
 
@@ -90,8 +90,8 @@ def make_grid(
 ) -> Grid:
     """The smallest grid through `anchor` whose rows cover `timestamps`, each in its nearest row.
 
-    With `until` (ns) the grid ends no earlier than with the last row before that instant, so that a forecast
-    can be made there although the latest observations are missing.
+    With `until` (ns) the grid ends no earlier than with the last row before that instant, so that
+    a forecast can be made there although the latest observations are missing.
     """
     first, last = (
         (int(timestamp) - anchor + step // 2) // step
@@ -103,10 +103,10 @@ def make_grid(
 
 
 def place(timestamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> Placed:
-    """Put increasing timestamps on the grid: within `snap` steps of a row they stand for the row itself.
+    """Put increasing timestamps on the grid: within `snap` steps of a row they stand for that row.
 
-    Of several timestamps near one row the nearest stands for it (the earlier of two equally near ones);
-    the others stay off the grid and only shape the spline.
+    Of several timestamps near one row the nearest stands for it (the earlier of two equally near
+    ones); the others stay off the grid and only shape the spline.
     """
     return _place(
         timestamps - grid.start, np.zeros(len(timestamps), dtype=np.int64), grid.step, snap
@@ -187,7 +187,7 @@ class Layout:
     def place(
         self, values: Float[np.ndarray, " observations"]
     ) -> tuple[Placed, Float[np.ndarray, " present"]]:
-        """Where the observations of one column lie on the grid, and these observations without the missing ones.
+        """Positions on the grid of the present observations of one column, and their values.
 
         A row of the table in which the column is missing takes no grid row from it.
         """
@@ -216,7 +216,7 @@ class Layout:
 def lay_out(
     table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None
 ) -> Layout:
-    """Put the rows of a table on grids of `step` ns through `anchor` (default: the first timestamp of all)."""
+    """Put a table on grids of `step` ns through `anchor`, by default the first timestamp."""
     anchor = int(table.timestamps.min()) if anchor is None else anchor
     bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)
     grids = tuple(
@@ -227,11 +227,11 @@ def lay_out(
 
 
 def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two_or_three"]:
-    """Instants (ns) at which the validation and the test part begin, and with a third date the test part ends.
+    """Starts (ns) of the validation and the test split, and its end if a third date sets it.
 
     They are the same in every series, on the grid.
 
-    A date between two rows counts as the later one: an observation of a training row lies before it.
+    A date between two rows counts as the later one: observations of training rows lie before it.
     """
     step, anchor = layout.step, layout.anchor
     if params.dates is not None:
@@ -246,7 +246,7 @@ def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two
 def on_grid(
     placed: Placed, values: Float[np.ndarray, " observations"], rows: int
 ) -> Float[np.ndarray, " rows"]:
-    """The observation of each row, NaN where there is none."""
+    """The observation of each row, NaN if there is none."""
     raw = np.full(rows, np.nan)
     raw[placed.times[placed.snapped].astype(np.int64)] = values[placed.snapped]
     return raw
@@ -267,7 +267,7 @@ def fill_column(
     ----------
     placed : Placed
         Where the rows of the raw table lie on the grid.
-    values : [observations] float64, NaN where the column has no value
+    values : [observations] float64, NaN if the column has no value
     rows : int
         Length of the grid, of all series together.
     method : str
@@ -305,7 +305,7 @@ def fill_column(
 def last_seen(
     seen: Int[np.ndarray, " present"], row_offsets: Int[np.ndarray, " bounds"]
 ) -> Int[np.ndarray, " rows"]:
-    """Index of the latest observation up to each row, -1 before the first of its series; `seen` increases."""
+    """Index of the latest observation up to each row, -1 before the first; `seen` increases."""
     last = np.full(row_offsets[-1], -1, dtype=np.int64)
     # Of several observations in one step the latest is assigned last, and stays.
     last[np.maximum(seen, 0)] = np.arange(len(seen))
@@ -326,7 +326,7 @@ def _age(last: np.ndarray, empty: np.ndarray, row_offsets: np.ndarray) -> np.nda
 def _distinct(
     times: np.ndarray, snapped: np.ndarray, settled: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Observations at distinct times: rounding can put two at one instant, and the snapped one wins."""
+    """Observations at distinct times: of two at one instant by rounding, the snapped one wins."""
     if (np.diff(times) > 0).all():
         return times, settled, values
     order = np.lexsort((~snapped, times))
@@ -335,7 +335,7 @@ def _distinct(
 
 
 def gap_length(times: np.ndarray, at: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Rows without an observation in the gap around each row; infinite before the first and after the last."""
+    """Rows without an observation in the gap around each row; infinite outside the observations."""
     if len(times) == 0:
         return np.full(len(at), np.inf)
     after = np.searchsorted(times, at)

@@ -31,12 +31,12 @@ def hampel(
 
     `m_i` is the median of the `window` observations before `x_i` (of all there are, at least
     ``max(3, window // 2)``; with fewer nothing is flagged), ``s_i = 1.4826 * MAD`` of the same
-    observations. NaN is no observation and takes no place in a window.
+    observations. NaN is not an observation and takes no place in a window.
 
     The MAD collapses where more than half of a window is one value (a sensor at rest, a zero at
     night, rare demand), and then every change would be an outlier. So the scale has a second
     source: `S_i`, the 0.9 quantile of ``|x_k - m_k|`` over the ``10 * window`` observations before
-    `x_i` (over all there are; zero without any), divided by 1.6449, its value for unit normal noise.
+    `x_i` (over all there are; 0 without any), divided by 1.6449, its value for unit normal noise.
     Where ``1.4826 * MAD < S_i / 2``, ``s_i = S_i``; where both are zero no scale is known and
     nothing is flagged. This also takes away false alarms from a MAD that is small by chance, and
     from steep mornings (window 24: white noise, threshold 4, 0.25 % flagged instead of 0.35 %;
@@ -66,7 +66,8 @@ def hampel(
     ValueError
         `window` or `threshold` is out of range.
 
-    >>> hampel(np.array([1.0, 2.0, 1.0, 2.0, 90.0, 1.0]), window=4, threshold=5.0).nonzero()[0].tolist()
+    >>> flags = hampel(np.array([1.0, 2.0, 1.0, 2.0, 90.0, 1.0]), window=4, threshold=5.0)
+    >>> flags.nonzero()[0].tolist()
     [4]
     """
     if window < 3 or not threshold > 0:
@@ -114,7 +115,7 @@ def _median(rows: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _past_decile(values: np.ndarray, length: int) -> np.ndarray:
-    """0.9 quantile (an order statistic) of the at most `length` values before each; 0 for the first."""
+    """0.9 quantile (an order statistic) of up to `length` values before each; 0 for the first."""
     decile = np.zeros(len(values))
     ordered: list[float] = []
     whole = len(values) <= FEW_VALUES

@@ -1,4 +1,4 @@
-"""The pictures of preprocessing and the tables behind them: fills, missing cells, splits.
+"""The pictures of preprocessing and their tables: fills, missing values, splits.
 
 What is drawn as filled is the two-sided value, for people; a model sees it only where it was known
 at the forecast origin, and the causal value before that.
@@ -49,11 +49,11 @@ class Stretch:
     ----------
     series, target : str
     timestamps : [n] int64, ns since 1970 UTC
-    raw : [n] float64, NaN where not observed
-    filled : [n] float64, two-sided, NaN where left missing
-    causal : [n] float64, what stands in for `filled` until that is known
-    smoothed : [n] float64, or None where there is no such channel
-    gap : slice of the n rows, empty where the series has no gap
+    raw : [n] float64, NaN if not observed
+    filled : [n] float64, two-sided, NaN if left missing
+    causal : [n] float64, replaces `filled` until that is known
+    smoothed : [n] float64, or None without such a channel
+    gap : slice of the n rows, empty if the series has no gap
     """
 
     series: str
@@ -79,10 +79,10 @@ def worst_gaps(
     filled: int = MAX_FILLED,
     left: int = MAX_OPEN,
 ) -> list[Stretch]:
-    """The longest gaps that were filled, then the longest that were left missing, over all targets and series.
+    """The longest gaps that were filled, then the longest left missing, of all targets and series.
 
     Of equally long gaps the one comes first across which the observed value changes most, in
-    training standard deviations. Without any gap, the beginning of the first series.
+    training standard deviations. Without any gap, the start of the first series.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def worst_gaps(
 def _ranked_gaps(
     arrays: AsOfArrays, target: int
 ) -> list[tuple[tuple[float, ...], int, int, int, bool]]:
-    """Gaps between two observations of one series: rank (smaller is worse), target, first row, end, filled."""
+    """Gaps inside a series: rank (smaller is worse), target, first row, end, filled."""
     z = arrays.scaled[:, arrays.target_indices[target]]
     found = []
     for first, last in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
@@ -155,10 +155,10 @@ def _stretch(
 
 
 def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
-    """All rows of the stretches: gap (from 1), series, target, timestamp, row, raw, filled, causal, smoothed.
+    """All rows of the gaps: gap (from 1), series, target, timestamp, row, and the four values.
 
-    `row` counts them one behind the other, from 1; before each stretch but the first is a row without values, where
-    the lines of `dvc plots` break off.
+    The values are raw, filled, causal and smoothed. `row` counts all rows from 1; before each gap
+    but the first is a row without values, at which the lines of `dvc plots` break.
     """
     parts = [
         pd.DataFrame(
@@ -187,7 +187,7 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
 
 
 def plot_spline(path: Path, stretches: Sequence[Stretch]) -> None:
-    """Draw each stretch in a panel: raw observations, the filled series, and what was known in between."""
+    """Draw each gap in a panel: raw observations, the filled series, what was known meanwhile."""
     columns = min(len(stretches), 3)
     rows = -(-len(stretches) // columns)
     with house_style():
@@ -226,7 +226,7 @@ def _draw_stretch(axis: Axes, item: Stretch) -> None:
     axis.plot(times, item.filled, color=BLUE, linewidth=1.6, label="filled")
     if item.smoothed is not None:
         axis.plot(
-            times, item.smoothed, color=GREEN, linewidth=1.4, label="smoothed, from the past alone"
+            times, item.smoothed, color=GREEN, linewidth=1.4, label="smoothed, from the past only"
         )
     axis.plot(
         times, item.raw, color=INK, linestyle="", marker="o", markersize=2.4, label="observed"
@@ -238,12 +238,12 @@ def _draw_stretch(axis: Axes, item: Stretch) -> None:
 
 
 def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS) -> pd.DataFrame:
-    """Share of grid rows without a value, by column and stretch of time.
+    """Share of grid rows without a value, by column and interval of time.
 
-    Its columns: timestamp (begin of the stretch), day (of the same instant, since the first row), column, missing (0 to
-    1), rows (of the grid).
+    Its columns: timestamp (start of the interval), day (of the same instant, since the first row),
+    column, missing (0 to 1), rows (of the grid).
 
-    A stretch in which no series has grid rows is left out.
+    An interval in which no series has grid rows is left out.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
 
 
 def plot_missing(path: Path, missing: pd.DataFrame) -> None:
-    """Draw the table of `missing_table` as one band per column; of many columns those with most missing."""
+    """Draw the table of `missing_table`, one band per column; at most those with most missing."""
     wide = missing.pivot_table(index="column", columns="timestamp", values="missing", sort=False)
     rows = missing.pivot_table(index="column", columns="timestamp", values="rows", sort=False)
     total = (wide * rows).sum(axis=1) / rows.sum(axis=1)
@@ -315,7 +315,7 @@ def plot_missing(path: Path, missing: pd.DataFrame) -> None:
 
 
 def plot_splits(path: Path, arrays: AsOfArrays) -> None:
-    """Draw each target over time with the training, validation and test part; of a panel median and range."""
+    """Draw each target over time with its three splits; of a panel, median and range."""
     names = [str(arrays.feature_names[index]) for index in arrays.target_indices]
     with house_style():
         figure = Figure(figsize=(9.5, 1.4 + 2.1 * len(names)))
@@ -327,7 +327,7 @@ def plot_splits(path: Path, arrays: AsOfArrays) -> None:
         _date_axis(axes[-1])
         n_series = len(arrays.series_offsets) - 1
         figure.suptitle(
-            "Training, validation and test part"
+            "Training, validation and test split"
             + (f" of {n_series} series" if n_series > 1 else "")
         )
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -373,7 +373,7 @@ def _draw_course(
     places = (timestamps[observed] - first) // width
     bins = pd.Series(values[observed]).groupby(places).agg(["min", "median", "max"])
     bins = bins.reindex(np.arange(int(places.max()) + 1))
-    # Where stretches are shorter than the steps of the data, empty ones are no gap.
+    # If intervals are shorter than the steps of the data, an empty one is not a gap.
     bins = bins.interpolate(
         limit=max(1, int(np.median(np.diff(np.unique(places)))) - 1) if len(places) > 1 else 1
     )

@@ -1,4 +1,4 @@
-"""The quality report: what the raw table holds, what was done to it, how its parts differ; and the limits on it."""
+"""The quality report: the contents of the raw table, what was done to it, and its limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from spline_lstm.tables.contract import Violation, raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 
-# Rows of each part that the drift report looks at, evenly spread: its figures then differ by some 0.01.
+# Rows of each split that the drift report samples evenly: its values then differ by some 0.01.
 DRIFT_ROWS = 100_000
 # Values are kept as float32 after scaling, and squared before it.
 LARGEST = 1e30
 # Distances in ns beyond this do not fit an int64.
 LONGEST_SPAN_NS = 290 * 365 * 86_400_000_000_000
-PARTS = ("validation", "test")
+LATER_SPLITS = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ColumnQuality:
     outliers : [series] int64, flagged observations
     filled : int, grid rows that were filled
     gaps, gaps_beyond : int, gaps, and gaps longer than the limit
-    constant : bool, one value, or none, in the whole training part
+    constant : bool, one value, or none, in the whole training split
     """
 
     missing: Int[np.ndarray, " series"]
@@ -156,25 +156,26 @@ def _series_rows(
 
 
 def _drift(arrays: AsOfArrays) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Drift of the z-scored inputs (its statistics do not depend on the unit) from the training part."""
+    """Drift of the z-scored inputs (the unit does not matter) from the training split."""
     chosen = [
         index for index in range(arrays.scaled.shape[1]) if index not in arrays.calendar_indices
     ]
     names = [str(arrays.feature_names[index]) for index in chosen]
-    part = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
-    samples = [_spread(np.flatnonzero(part == index)) for index in range(3)]
+    split = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
+    samples = [_sample(np.flatnonzero(split == index)) for index in range(3)]
     train, *others = (arrays.scaled[rows][:, chosen] for rows in samples)
     return {
-        name: drift_report(train, other, names) for name, other in zip(PARTS, others, strict=True)
+        name: drift_report(train, other, names)
+        for name, other in zip(LATER_SPLITS, others, strict=True)
     }
 
 
-def _spread(rows: np.ndarray) -> np.ndarray:
+def _sample(rows: np.ndarray) -> np.ndarray:
     return rows[:: -(-len(rows) // DRIFT_ROWS)] if len(rows) > DRIFT_ROWS else rows
 
 
 def _off_grid(table: RawTable, step: int) -> int:
-    """Timestamps whose distance to the timestamp before is no whole number of steps."""
+    """Timestamps whose distance to the timestamp before is not a whole number of steps."""
     steps = np.diff(table.timestamps)
     within = np.ones(len(steps), dtype=bool)
     within[table.series_offsets[1:-1] - 1] = False
@@ -206,17 +207,18 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         or layout.rows >= np.iinfo(np.int32).max
     ):
         text = (
-            f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of data: more than "
-            f"preprocess.max_missing = {params.max_missing:g} would be missing; the median step of the table is "
-            f"{median_step(table)}: set preprocess.frequency to the cadence of the data, or raise the limit"
+            f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of "
+            f"data: more than preprocess.max_missing = {params.max_missing:g} would be missing; "
+            f"the median step of the table is {median_step(table)}: set preprocess.frequency to "
+            "the cadence of the data, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
     for index, name in enumerate(table.columns):
         if np.fmax.reduce(np.abs(table.values[:, index]), initial=0.0) > LARGEST:
-            text = f"column {name!r} holds values beyond {LARGEST:g} in size; choose another unit"
+            text = f"column {name!r} has values beyond {LARGEST:g} in size; choose another unit"
             found.append(_violation("huge", name, text))
     if int(table.timestamps.max()) - int(table.timestamps.min()) > LONGEST_SPAN_NS:
-        text = "the timestamps span more than 290 years; mend those outside, or split the table"
+        text = "the timestamps span more than 290 years; fix those outside, or split the table"
         raise_violations([_violation("span", "", text)], where, {})
     raise_violations(found, where, _overview(table))
 
@@ -242,18 +244,22 @@ def check_targets(
         longest = int(column.longest_gap.max())
         if missing > params.max_missing:
             text = (
-                f"{missing:.1%} of the grid rows have no {name!r}, more than preprocess.max_missing = "
-                f"{params.max_missing:g}; check preprocess.frequency, bring better data or raise the limit"
+                f"{missing:.1%} of the grid rows have no {name!r}, more than "
+                f"preprocess.max_missing = {params.max_missing:g}; check preprocess.frequency, "
+                "bring better data or raise the limit"
             )
             found.append(_violation("max_missing", name, text))
         if params.longest_gap is not None and longest > params.longest_gap:
             text = (
-                f"{name!r} has a gap of {longest} steps, longer than preprocess.longest_gap = {params.longest_gap}; "
-                "bring the missing rows or raise the limit"
+                f"{name!r} has a gap of {longest} steps, longer than preprocess.longest_gap = "
+                f"{params.longest_gap}; bring the missing rows or raise the limit"
             )
             found.append(_violation("longest_gap", name, text))
         if column.constant:
-            text = f"target {name!r} is constant in the training part; nothing can be learned, check the column"
+            text = (
+                f"target {name!r} is constant in the training split; nothing can be learned, "
+                "check the column"
+            )
             found.append(_violation("constant", name, text))
     raise_violations(found, where, quality)
 

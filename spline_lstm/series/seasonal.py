@@ -3,7 +3,7 @@
 A gap is filled with the profile plus an interpolation of what the neighbours differ from it.
 `causal_profile` is the profile for that: it follows a season whose shape drifts, and each of its
 values is known before its row, so that a filled value is known as soon as its right neighbours
-are. `fit_profile` is a fixed one of the training part, for rows that have no past.
+are. `fit_profile` is a fixed one of the training split, for rows that have no past.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ MARGIN = 0.02
 def causal_profile(
     values: Float[np.ndarray, " n"], season: int, *, half_life: float = 4.0
 ) -> Float[np.ndarray, " n"]:
-    """Expected value of each row: the mean of earlier values of its phase, recent ones counting more.
+    """Expected value of each row: the mean of earlier values of its phase, weighted to recent ones.
 
     ``profile_i = sum_k d^k x_(i - k season) / sum_k d^k`` over the observed ``i - k season``,
     `k = 1, 2, ...`, with ``d = 0.5 ** (1 / half_life)``.
 
     On ETTh1 (hourly, blocks of 6-24 rows removed, z-scores of the whole series) this profile plus
     PCHIP of the residual has an RMSE of 0.58 for HUFL and 0.185 for OT, PCHIP alone 1.06 and 0.21,
-    the fixed profile of the first year 0.79 and 0.184. Half-lives of 3 to 7 seasons are equally good.
+    the fixed profile of the first year 0.79 and 0.184. Half-lives of 3 to 7 seasons work as well.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def causal_profile(
     observed = ~np.isnan(table)
     total, weight = np.where(observed, table, 0.0), observed.astype(np.float64)
     decay = 0.5 ** (1 / half_life)
-    # Cycle by cycle; the import of a filter from SciPy takes longer than the loop over a million hours.
+    # Cycle by cycle; importing a filter from SciPy takes longer than the loop over a million hours.
     for sums in (total, weight):
         for cycle in range(1, len(sums)):
             sums[cycle] += decay * sums[cycle - 1]
@@ -77,7 +77,7 @@ def fit_profile(
     *,
     statistic: Literal["mean", "median"] = "mean",
 ) -> Float[np.ndarray, " season"]:
-    """Mean or median per phase; give it the training part only.
+    """Mean or median per phase; give it the training split only.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def detect_season(
     *,
     minimum_share: float = 0.05,
 ) -> int | None:
-    """Choose the season whose profile fills gaps best; give it the training part only.
+    """Choose the season whose profile fills gaps best; give it the training split only.
 
     Each value is compared with the straight line between the values `h` rows before and after it,
     `h` a quarter of the shortest candidate, with and without the causal profile `p`:
@@ -157,7 +157,7 @@ def detect_season(
     observed : np.ndarray
         [n] bool; other values are ignored.
     candidates : sequence of int
-        Seasons in rows. Those with fewer than four cycles in the part are left out.
+        Seasons in rows. Those with fewer than four cycles in the split are left out.
     minimum_share : float
         Share of the absolute error that the season must take away.
 

@@ -26,7 +26,7 @@ from spline_lstm.core.errors import TooLittleDataError
 # Search range of the strength, in cubes of the median step.
 LOWEST, HIGHEST = 1e-4, 1e8
 GRID_POINTS = 13
-# Observations that the fit uses at most, the latest ones: the estimate's error is then a few percent.
+# The fit uses at most this many observations, the latest: its error is then a few percent.
 MAX_FITTED = 20_000
 MIN_FITTED = 10
 SMALLEST_VARIANCE = 1e-300
@@ -91,7 +91,7 @@ def filter_level(
 
 
 def fit_strength(times: Shaped[np.ndarray, " n"], values: Float[np.ndarray, " n"]) -> float:
-    """Strength by maximum likelihood of the innovations; give it the training part only.
+    """Strength by maximum likelihood of the innovations; give it the training split only.
 
     With the variance `q` concentrated out, ``-2 log L = (m - 2) log(mean(v^2 / s)) + sum(log s)``
     over innovations `v` and their variances `s`, up to a constant (the diffuse likelihood). A grid
@@ -119,7 +119,7 @@ def fit_strength(times: Shaped[np.ndarray, " n"], values: Float[np.ndarray, " n"
     if observed.sum() < MIN_FITTED:
         raise TooLittleDataError(
             f"smoothing: {observed.sum()} observed training values; the fit of the strength needs "
-            f"{MIN_FITTED}. Lengthen the training part or give the strength as a number"
+            f"{MIN_FITTED}. Lengthen the training split or give the strength as a number"
         )
     elapsed = _elapsed(times)[observed][-MAX_FITTED:]
     latest = values[observed][-MAX_FITTED:]
@@ -161,7 +161,7 @@ def _run(elapsed: np.ndarray, values: np.ndarray, strength: float) -> Filtered:
     """Filter observations, started with an exactly diffuse line.
 
     Given two observations that line is known, and the limit of an infinite prior variance is
-    level = y_2, slope = (y_2 - y_1) / d, covariance [[r, r/d], [r/d, 2r/d^2 + d/3]] with r = strength.
+    level = y_2, slope = (y_2 - y_1) / d, covariance [[r, r/d], [r/d, 2r/d^2 + d/3]], r = strength.
 
     A loop over plain floats: with random gaps the gains never settle, and an exact scan over
     arrays costs more than the 1 us per row of this one.

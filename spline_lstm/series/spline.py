@@ -10,7 +10,8 @@ value then depends on another series than its own.
 Methods and sources
 -------------------
 linear : straight line between the neighbours.
-pchip : monotone cubic Hermite, Fritsch & Butland (1984), SIAM J. Sci. Stat. Comput. 5(2); no overshoot.
+pchip : monotone cubic Hermite, no overshoot; Fritsch & Butland (1984), SIAM J. Sci. Stat. Comput.
+    5(2).
 akima : Akima (1970), J. ACM 17(4).
 cubic : cubic spline through the `LOCAL_CUBIC` observations on either side, not-a-knot ends
     (de Boor, A Practical Guide to Splines, ch. IV); it overshoots.
@@ -29,7 +30,7 @@ Starts = Sequence[int] | np.ndarray
 
 
 class Knots(NamedTuple):
-    """The knots as seen from some points or knots: arrays to gather from, and the bounds of each one's series."""
+    """The knots as seen from some points: arrays to gather from, and the bounds of their series."""
 
     times: np.ndarray
     values: np.ndarray
@@ -110,7 +111,7 @@ def _line(table: Knots, left: np.ndarray, at: np.ndarray) -> np.ndarray:
 def _hermite(
     table: Knots, left: np.ndarray, begin: np.ndarray, end: np.ndarray, at: np.ndarray
 ) -> np.ndarray:
-    """Cubic through two knots with the slopes `begin` and `end`; differences keep precision under a large offset."""
+    """Cubic through two knots with slopes `begin` and `end`; precise under a large offset."""
     width = table.times[left + 1] - table.times[left]
     s = (at - table.times[left]) / width
     rise = table.values[left + 1] - table.values[left]
@@ -119,7 +120,7 @@ def _hermite(
 
 
 def _pchip_slopes(table: Knots, j: np.ndarray) -> np.ndarray:
-    """Weighted harmonic mean of the secants beside knot `j`, 0 at an extremum; three-point formula at the ends."""
+    """Weighted harmonic mean of the secants beside `j`, 0 at an extremum; see `_end_slopes`."""
     before, after = np.maximum(j - 1, table.first), np.minimum(j + 1, table.last)
     end = (before == j) | (after == j)
     slope = np.zeros(len(j))
@@ -138,7 +139,7 @@ def _pchip_slopes(table: Knots, j: np.ndarray) -> np.ndarray:
 
 
 def _end_slopes(table: Knots, j: np.ndarray) -> np.ndarray:
-    """One-sided slope at the first or last knot, bounded so that the curve keeps its shape (Moler, pchiptx)."""
+    """One-sided slope at the first or last knot, bounded to keep the shape (Moler, pchiptx)."""
     inward = np.where(j == table.first, 1, -1)
     near, far = table.secant(j, j + inward), table.secant(j + inward, j + 2 * inward)
     h_near = np.abs(table.times[j + inward] - table.times[j])
@@ -152,7 +153,7 @@ def _end_slopes(table: Knots, j: np.ndarray) -> np.ndarray:
 def akima_slopes(
     knots: Float[np.ndarray, " knots"], values: Float[np.ndarray, " knots"]
 ) -> Float[np.ndarray, " knots"]:
-    """Akima's slopes of one series of at least three knots: secants m weighted by the change on the other side.
+    """Akima's slopes of a series of three or more knots: secants m weighted by the change beyond.
 
     t_i = (|m_{i+1} - m_i| m_{i-1} + |m_{i-1} - m_{i-2}| m_i) / (sum of both weights)
 
@@ -173,7 +174,7 @@ def _akima_slopes(table: Knots, j: np.ndarray) -> np.ndarray:
 
 
 def _secant_or_ghost(table: Knots, k: np.ndarray) -> np.ndarray:
-    """Secant from knot `k` to the next; beyond the ends Akima's straight continuation of the last two."""
+    """Secant from knot `k` to the next; beyond the ends Akima's continuation of the last two."""
     inside = np.clip(k, table.first, table.last - 1)
     inner = np.where(k < inside, inside + 1, np.where(k > inside, inside - 1, inside))
     beyond = np.abs(k - inside)

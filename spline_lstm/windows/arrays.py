@@ -22,19 +22,21 @@ class AsOfArrays:
 
     Attributes
     ----------
-    scaled : [rows, F_total] float32, z-scores: observations and spline values, NaN where unknown
-    causal : [rows, F_total] float32, z-scores: what stands in for a value that is not known yet
-    known_at : [rows, F_total] int32: first row (of all series together) at which `scaled` is known, -1: always
+    scaled : [rows, F_total] float32, z-scores: observations and spline values, NaN if unknown
+    causal : [rows, F_total] float32, z-scores: replaces a value that is not known yet
+    known_at : [rows, F_total] int32: first row (of all series together) at which `scaled` is
+        known, -1: always
     valid : [rows] bool: no target has been silent for longer than the gap limit
-    raw_target : [rows, F_target] float64, data units, NaN where not observed
+    raw_target : [rows, F_target] float64, data units, NaN if not observed
     observed : [rows, F_target] bool
     timestamps : [rows] int64, ns since 1970 UTC
     series_offsets : [series + 1] int64: first row of each series, and the end
     static_ids : [series, n_static] int32, 0: unknown
     feature_names : [F_total] text: targets, dynamic covariates, added channels, calendar features
     target_indices : [F_target] int32: positions of the targets among the features
-    split_instants : [2 or 3] int64, ns: begin of the validation and of the test part, and its end where it has one
-    future_indices : [F_future] int32: positions of the features that are known in advance
+    split_instants : [2 or 3] int64, ns: starts of the validation and the test split, then the end
+        of the test split if it has one
+    future_indices : [F_future] int32: positions of the features that are known in the future
     calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
     """
 
@@ -55,7 +57,7 @@ class AsOfArrays:
 
     @property
     def future(self) -> Float[np.ndarray, "rows future"]:
-        """Features that are known in advance, z-scores, never NaN."""
+        """Features that are known in the future, z-scores, never NaN."""
         return self.scaled[:, self.future_indices]
 
     @property
@@ -76,7 +78,7 @@ class AsOfArrays:
 
     @classmethod
     def load(cls, path: Path) -> "AsOfArrays":
-        """Read what `save` wrote; ArtifactError where a file is missing, damaged or of another version."""
+        """Read what `save` wrote; ArtifactError if it is missing, damaged or of another version."""
         arrays = read_arrays(path)
         names = {item.name for item in fields(cls)}
         if set(arrays) != names:

@@ -1,7 +1,7 @@
 """preprocessor.json as an object: everything that turns raw history into the inputs of a model.
 
 The stage preprocess writes it; every later stage and serving read it. It lies beside `AsOfArrays`,
-the other output of that stage, so that windows and models can read it without the code that fits it.
+the other output of that stage: windows and models read it without the code that fits it.
 """
 
 from collections.abc import Mapping
@@ -135,7 +135,7 @@ class Preprocessor:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Preprocessor":
-        """Read what `to_json` gave; KeyError or ValueError if another version of the code wrote it."""
+        """Read what `to_json` gave; KeyError or ValueError if another version wrote it."""
         return cls(
             table_schema=Schema.model_validate(_tuples(content["schema"])),
             params=PreprocessParams.model_validate(_tuples(content["params"])),
@@ -238,7 +238,7 @@ class Preprocessor:
         return tuple(Embedding(name, len(texts) + 1, dims[name]) for name, texts in tables.items())
 
     def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
-        """Row of each series in a per-series scaler; -1, all series together, for an unknown one."""
+        """Row of each series in a per-series scaler; -1, all series, for an unknown one."""
         known = {name: row for row, name in enumerate(self.series)}
         return np.array([known.get(name, -1) for name in series], dtype=np.int64)
 

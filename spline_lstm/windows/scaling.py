@@ -36,7 +36,7 @@ class Scaler:
     def transform(
         self, values: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
     ) -> Float[np.ndarray, "... columns"]:
-        """Data units to z-scores, computed in float64; `series` of each first index, if scaled per series."""
+        """Data units to z-scores, float64; `series` of each first index, if scaled per series."""
         return (values - self._of(self.center, values, series)) / self._of(
             self.scale, values, series
         )
@@ -77,11 +77,11 @@ class Scaler:
 
 
 def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler:
-    """Fit on training rows; NaN cells are skipped, a constant or empty column keeps scale 1.
+    """Fit on training rows; NaN is skipped, a constant or empty column keeps scale 1.
 
     Parameters
     ----------
-    observed : [rows, columns] observed values of the training part, NaN where missing
+    observed : [rows, columns] observed values of the training split, NaN if missing
     kind : standard, minmax, robust or none
     """
     pairs = [center_and_scale(column[~np.isnan(column)], kind) for column in observed.T]
@@ -90,7 +90,7 @@ def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler
 
 
 def center_and_scale(values: Float[np.ndarray, " n"], kind: str) -> tuple[float, float]:
-    """Constants of one column from its observed values; (0, 1) without any, scale 1 for a constant."""
+    """Constants of one column from its observed values; (0, 1) if none, scale 1 for a constant."""
     if kind == "none" or len(values) == 0:
         return 0.0, 1.0
     if kind == "standard":
@@ -100,6 +100,6 @@ def center_and_scale(values: Float[np.ndarray, " n"], kind: str) -> tuple[float,
     else:
         quarter, center, three_quarters = np.quantile(values, [0.25, 0.5, 0.75])
         scale = (three_quarters - quarter) / IQR_OF_NORMAL
-    # A spread that is only rounding noise of the center would blow that noise up to signal.
+    # A scale that is only rounding noise of the center would blow that noise up to signal.
     constant = not scale > 1e-12 * max(abs(float(center)), 1e-290)
     return float(center), 1.0 if constant else float(scale)

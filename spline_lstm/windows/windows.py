@@ -5,9 +5,9 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
 
 ::
 
-    rows      |---------- train ----------|~~~~|--- validation ---|~~~~|----- test -----| later: none, where it ends
+    rows      |---------- train ----------|~~~~|-- validation --|~~~~|----- test -----| later: none
     labels     of a split lie inside it    embargo: labels of none
-    inputs     reach back `lookback` rows, into earlier splits where need be
+    inputs     reach back `lookback` rows, into earlier splits if need be
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +35,12 @@ class Batch:
     Attributes
     ----------
     X : [windows, lookback, F_total] float32, z-scores
-    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 where not observed
-    mask : [windows, horizon * F_target] bool, True where `y` was observed
+    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 if not observed
+    mask : [windows, horizon * F_target] bool, True if `y` was observed
     origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
     series : [windows] int64, index of the series
     origin : [windows] int64, row of the first forecast row
-    X_future : [windows, horizon, F_future] float32, z-scores: what is known in advance of the rows to forecast
+    X_future : [windows, horizon, F_future] float32, z-scores: features known in the future
     X_static : [windows, n_static] int32: ids of the properties of the series, 0: unknown
     """
 
@@ -97,7 +97,7 @@ class Windows:
 
     @property
     def target_scaler(self) -> Scaler:
-        """The part of the scaler that belongs to the targets."""
+        """The scaler of the targets."""
         return self.scaler.columns(self.arrays.target_indices)
 
     @property
@@ -139,7 +139,10 @@ class Windows:
         y: Float[np.ndarray, "windows outputs"],
         series: Int[np.ndarray, " windows"] | None = None,
     ) -> Float[np.ndarray, "windows horizon targets"]:
-        """Forecasts or labels from z-scores to data units, float64; `series` is needed where each is scaled alone."""
+        """Forecasts or labels from z-scores to data units, float64.
+
+        `series` is needed if each series has its own scaling.
+        """
         return self.target_scaler.inverse(
             y.reshape(len(y), self.horizon, -1).astype(np.float64), series
         )
@@ -168,7 +171,7 @@ def gather_inputs(
 def gather_future(
     scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np
 ) -> Any:
-    """X_future [windows, horizon, F_future]: the features that are known in advance, of the rows to forecast."""
+    """X_future [windows, horizon, F_future]: features known in the future, of the label rows."""
     rows = origins[:, None] + xp.arange(horizon)
     return scaled[rows[:, :, None], future_indices]
 
@@ -176,7 +179,7 @@ def gather_future(
 def scaled_targets(
     windows: Windows,
 ) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
-    """Observed targets as float32 z-scores (0 where not observed), and where they were observed."""
+    """Observed targets as float32 z-scores (0 if not observed), and where they were observed."""
     observed = windows.arrays.observed
     targets = np.where(observed, windows.arrays.raw_target, 0.0)
     scores = windows.target_scaler.transform(targets, windows.arrays.row_series)
@@ -202,8 +205,9 @@ def make_windows(
     for name, rows in windows.splits.items():
         if name in needed and len(rows) == 0:
             raise TooLittleDataError(
-                f"the {name} part holds no window of {params.lookback} rows back and {params.horizon} ahead without a "
-                "gap beyond preprocess.max_gap; bring more data, or shorten window.lookback or window.horizon"
+                f"the {name} split has no window of {params.lookback} rows back and "
+                f"{params.horizon} ahead without a gap beyond preprocess.max_gap; bring more data, "
+                "or shorten window.lookback or window.horizon"
             )
     return windows
 
@@ -211,7 +215,7 @@ def make_windows(
 def find_origins(
     arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1
 ) -> Int[np.ndarray, " windows"]:
-    """Rows at which a window can be made: `lookback` valid rows before, and an observed label in `horizon` rows.
+    """Rows with `lookback` valid rows before, and an observed label in the next `horizon` rows.
 
     Windows lie inside one series. Every series starts at its own first complete window.
     """
@@ -231,7 +235,7 @@ def find_origins(
 
 
 def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> np.ndarray:
-    """Index of the split that holds all labels of each origin, -1 in an embargo or across a boundary."""
+    """Index of the split with all labels of each origin, -1 in an embargo or across a boundary."""
     step = arrays.step_ns
     embargo = params.horizon if params.embargo is None else params.embargo
     first = arrays.timestamps[origins]
@@ -242,6 +246,15 @@ def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> 
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         split[(first >= begin) & (last < end)] = index
     return split
+
+
+def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
+    """Positions of at most `at_most` of `count` rows, evenly spaced, first and last among them.
+
+    >>> evenly_spaced(9, 3).tolist()
+    [0, 4, 8]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
 
 
 def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
@@ -289,7 +302,8 @@ def load_windows(folder: Path | str = ".") -> Windows:
         raise ArtifactError(f"{folder}: windows.npz lacks {error}; run `dvc repro`") from None
     if not together or not within.all():
         raise ArtifactError(
-            f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; run `dvc repro`"
+            f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; "
+            "run `dvc repro`"
         )
     return windows
 

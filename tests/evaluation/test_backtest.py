@@ -155,7 +155,7 @@ def test_naive_errors_of_a_fold_are_those_of_its_own_test_rows():
 
 def test_a_fold_without_a_window_says_so():
     params = params_of(None, CHANGES | {"backtest.test": 0.005})
-    with pytest.raises(TooLittleDataError, match="^backtest fold 2: the test part holds no window"):
+    with pytest.raises(TooLittleDataError, match="^backtest fold 2: the test split has no window"):
         run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[1])
 
 

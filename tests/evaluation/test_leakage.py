@@ -25,13 +25,15 @@ from spline_lstm.tables.synthetic import stores
 from tests.builders import hours, make_preprocess_params, make_schema, make_table
 
 SCHEMA = parse_schema(
-    """{"version": 1, "timestamp_col": "timestamp", "series_col": "store_id", "target_cols": ["demand"],
+    """{"version": 1, "timestamp_col": "timestamp", "series_col": "store_id",
+    "target_cols": ["demand"],
     "dynamic_covariates": [
       {"name": "temp"}, {"name": "sensor", "missing": "ffill"},
       {"name": "promo", "dtype": "boolean", "known_future": true},
       {"name": "sky", "dtype": "categorical"}],
     "static_covariates": [{"name": "region", "dim": 2}, {"name": "store_id", "dim": 2}],
-    "calendar_features": {"enabled": true, "features": ["hour_sin", "is_holiday"], "country": "DE"}}""",
+    "calendar_features": {"enabled": true, "features": ["hour_sin", "is_holiday"],
+      "country": "DE"}}""",
     "schema",
 )
 WINDOW = WindowParams(lookback=30, horizon=6, stride=1, embargo=None, materialize=False)
@@ -119,9 +121,12 @@ def test_a_planted_two_sided_smoother_is_caught():
 
     honest = rebuilder(preprocessor)
     reference, arrays = build(leaky(table), SCHEMA, params)
+
+    def rebuild(changed, split, until):
+        return honest(leaky(changed), split, until)
+
     with np.errstate(invalid="ignore"):
-        result = compare(table, arrays, reference, WINDOW,
-                         lambda changed, split, until: honest(leaky(changed), split, until), 6, 0)  # fmt: skip
+        result = compare(table, arrays, reference, WINDOW, rebuild, 6, 0)
     caught = {
         difference.split for difference in result.differences if "demand" in difference.features
     }

@@ -105,7 +105,7 @@ def test_too_short_a_table_ends_window_with_14(folder):
     assert folder.stage("preprocess").returncode == 0
     done = folder.stage("window")
     assert (done.returncode, len(done.stderr.splitlines())) == (14, 1)
-    assert "holds no window" in done.stderr
+    assert "has no window" in done.stderr
 
 
 def test_wrong_params_end_every_stage_with_10(folder):

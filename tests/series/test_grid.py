@@ -29,7 +29,7 @@ def on_rows(values: list[float], *, method: str = "linear", max_gap: int = 6) ->
     )
 
 
-# --- the grid ---------------------------------------------------------------------------------------------------------
+# --- the grid -------------------------------------------------------------------------------------
 
 
 @given(TIMESTAMPS, st.integers(-1000, 1000), st.integers(1, 50))
@@ -52,13 +52,13 @@ def test_long_steps_lose_no_nanosecond(step, count):
     assert (grid.rows, grid.timestamps[-1]) == (count + 1, count * step)
 
 
-# --- timestamps on the grid -----------------------------------------------------------------------------------------------
+# --- timestamps on the grid -----------------------------------------------------------------------
 
 
 def place_by_the_rules(
     timestamps: np.ndarray, grid: Grid, tenths: int
 ) -> tuple[list[Fraction], list[bool]]:
-    """The docstring of `place`, timestamp by timestamp, in exact arithmetic; `tenths` is ten times the snap."""
+    """The docstring of `place` in exact arithmetic; `tenths` is ten times the snap."""
     times, snapped = [], []
     for timestamp in timestamps.tolist():
         offset = Fraction(timestamp - grid.start, grid.step)
@@ -125,7 +125,7 @@ def test_without_snap_only_exact_timestamps_stand_for_rows(timestamps):
     assert placed.snapped.tolist() == (timestamps % STEP == 0).tolist()
 
 
-# --- columns ----------------------------------------------------------------------------------------------------------
+# --- columns --------------------------------------------------------------------------------------
 
 NINE = [np.nan, 1.0, 2.0, np.nan, 4.0, 5.0, np.nan, 7.0, 8.0, np.nan]
 
@@ -169,7 +169,7 @@ def test_rows_are_valid_for_as_long_as_the_gap_limit_after_an_observation(max_ga
 
 
 def test_an_observation_that_comes_early_counts_for_its_row_too():
-    """A timestamp 3 tenths before row 1 stands for row 1: with no gap allowed, both rows are valid."""
+    """A timestamp 3 tenths before row 1 stands for it: with no gap allowed, both rows are valid."""
     timestamps = np.array([0, 7, 20])
     column = fill_column(
         place(timestamps, Grid(0, STEP, 3), 0.5), np.arange(3.0), 3, method="linear", max_gap=0
@@ -195,7 +195,7 @@ def test_a_column_without_observations_is_missing_everywhere():
 
 
 def test_observations_off_the_grid_shape_the_spline_in_time():
-    """Observations of f(x) = x at 0, 0.4 (off the grid), 3 and 4: linear at rows 1 and 2 gives 1 and 2."""
+    """f(x) = x at 0, 0.4 (off the grid), 3 and 4: linear at rows 1 and 2 gives 1 and 2."""
     timestamps = np.array([0, 4, 30, 40])
     column = fill_column(
         place(timestamps, Grid(0, STEP, 5), 0.1), timestamps / STEP, 5, method="linear", max_gap=3
@@ -239,7 +239,7 @@ def test_a_window_of_valid_rows_holds_no_missing_value(timestamps, snap, method,
 @pytest.mark.parametrize("method", ["pchip", "akima", "cubic"])
 @pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.0), (1000.0, 0.0), (1.0, 1e6)])
 def test_a_daily_sine_with_holes_is_filled_within_two_percent(method, factor, offset):
-    """Hourly, 5 % of the rows missing one by one at random phases; root mean square error over the filled rows."""
+    """Hourly, 5 % of the rows missing at random phases; RMSE over the filled rows."""
     rows = np.arange(24 * 60)
     wave = np.sin(2 * np.pi * rows / 24)
     missing = np.random.default_rng(0).permutation(rows[1:-1:2])[: len(rows) // 20]
@@ -252,7 +252,7 @@ def test_a_daily_sine_with_holes_is_filled_within_two_percent(method, factor, of
     assert np.abs(error).max() <= 0.035 * factor
 
 
-# --- several series ---------------------------------------------------------------------------------------------------
+# --- several series -------------------------------------------------------------------------------
 
 
 @settings(max_examples=200)
@@ -302,7 +302,7 @@ def fill_panel(timestamps, values, offsets, grids, row_offsets, snap, method, ma
     )
 
 
-# --- nothing at or after the origin -----------------------------------------------------------------------------------
+# --- nothing at or after the origin ---------------------------------------------------------------
 
 
 def inputs_before(column: Column, origin: int) -> np.ndarray:
@@ -313,13 +313,13 @@ def inputs_before(column: Column, origin: int) -> np.ndarray:
 
 @st.composite
 def pasts_and_futures(draw):
-    """Two raw columns that agree before the instant of row `origin` and differ in any way from there on."""
+    """Two raw columns that agree before the instant of row `origin` and differ from there on."""
     timestamps = draw(TIMESTAMPS)
     anchor = int(timestamps[0]) - draw(st.integers(0, 25))
     start = make_grid(timestamps, anchor, STEP).start
     origin = draw(st.integers(1, 31))
     instant = start + origin * STEP
-    # Timestamps just before the instant may stand for the row that begins there, unless nearer ones follow.
+    # Timestamps just before the instant may stand for the row at it, unless nearer ones follow.
     early = [instant - distance for distance in draw(st.sets(st.integers(1, 5), max_size=2))]
     timestamps = np.union1d(
         timestamps, [timestamp for timestamp in early if timestamp > timestamps[0]]
@@ -345,7 +345,7 @@ def pasts_and_futures(draw):
 def test_a_timestamp_that_may_lose_its_row_to_a_later_one_is_no_neighbour_before_that(
     method, rival
 ):
-    """Squares at rows 0, 1, 3, 4, ...; the last neighbour comes 4 tenths early, a nearer rival at or after its row."""
+    """Squares at rows 0, 1, 3, 4, ...; the last comes 4 tenths early, a nearer rival after it."""
     last = 2 + RIGHT_NEIGHBOURS[method]
     timestamps = STEP * np.array([0, 1, *range(3, last + 1)])
     timestamps[-1] -= 4

@@ -55,7 +55,7 @@ def quality_of(result: Preprocessed, column: str) -> dict:
     return next(part for part in result.quality["columns"] if part["column"] == column)
 
 
-# --- shapes and names -------------------------------------------------------------------------------------------------
+# --- shapes and names -----------------------------------------------------------------------------
 
 
 def test_features_come_targets_first_then_covariates_then_calendar():
@@ -167,7 +167,7 @@ def test_two_sensors_that_take_turns_in_one_table_are_both_observed():
     assert quality_of(result, "price")["missing_share"] <= 1 / 41
 
 
-# --- several series ---------------------------------------------------------------------------------------------------
+# --- several series -------------------------------------------------------------------------------
 
 
 def panel() -> dict[str, tuple]:
@@ -220,7 +220,7 @@ def test_a_gap_does_not_run_on_into_the_next_series():
     assert (quality["gaps"], quality["longest_gap_steps"]) == (2, 3)
 
 
-# --- split and scaler -------------------------------------------------------------------------------------------------
+# --- split and scaler -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [40, 100, 1000])
@@ -258,7 +258,7 @@ def test_scaler_ignores_filled_values():
     assert scaler.center[0] == pytest.approx(np.nanmean(values[:70]), rel=1e-12)
 
 
-# --- contract ---------------------------------------------------------------------------------------------------------
+# --- contract -------------------------------------------------------------------------------------
 
 
 def test_too_few_rows_are_refused():
@@ -346,11 +346,11 @@ def test_values_beyond_float32_are_scaled_or_refused(size, scaler):
     assert np.isfinite(arrays.scaled).all()
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- what is written ------------------------------------------------------------------------------
 
 
 def test_the_quality_report_counts_what_can_be_counted_by_hand():
-    """Hourly rows 0..99 without 10..12 and 20..29; row 50 comes six minutes late; rows 60 and 61 have no value."""
+    """Hours 0..99 without 10..12 and 20..29; row 50 is six minutes late; 60 and 61 are empty."""
     kept = np.setdiff1d(np.arange(100), [10, 11, 12, *range(20, 30)])
     timestamps = hours(100)[kept]
     timestamps[kept == 50] += HOUR // 10
@@ -404,7 +404,7 @@ def test_equal_tables_give_equal_arrays_bit_by_bit():
         assert array.tobytes() == getattr(second, name).tobytes()
 
 
-# --- nothing at or after the origin -----------------------------------------------------------------------------------
+# --- nothing at or after the origin ---------------------------------------------------------------
 
 STEP = HOUR // 10  # timestamps of the property tests are whole tenths of a grid step
 VALUE = st.one_of(
@@ -429,9 +429,10 @@ def random_values(seed: int, rows: int, size: float = 1.0) -> np.ndarray:
 
 @st.composite
 def panels(draw):
-    """A panel of one to three series, and what becomes of it when all from an instant on is replaced.
+    """A panel of one to three series, and the same with all from an instant on replaced.
 
-    The first series spans 300 tenths in both and no series more, so that the parts keep their instants; two fixed
+    The first series spans 300 tenths in both, the others less, so that the splits keep their
+    instants; two fixed
     values keep its target from being constant.
     """
     instant = draw(st.integers(16, 30))
@@ -441,7 +442,7 @@ def panels(draw):
             draw(TENTHS),
             [time for time in draw(FUTURES) if instant * 10 + time < 300],
         )
-        # Timestamps just before the instant may stand for the row that begins there, unless nearer ones follow.
+        # Timestamps just before the instant may stand for the row at it, unless nearer ones follow.
         timestamps = sorted(
             {
                 *timestamps,
@@ -515,7 +516,7 @@ def inputs_at(arrays, index: int, instant: int) -> tuple[np.ndarray, np.ndarray]
     start, end = arrays.series_offsets[index : index + 2]
     origin = start + (instant - int(arrays.timestamps[start])) // HOUR
     known = min(end, origin) - start
-    # A series that ends earlier has no rows up to the origin; the rows it has are seen from the same origin.
+    # A series that ends earlier has no rows up to the origin; those it has are seen from there.
     padding = ((0, max(origin - end, 0)), (0, 0))
     scaled, causal, known_at = (
         np.pad(array[start:end], padding)

@@ -21,7 +21,7 @@ def wiener_covariance(s, t):
 
 
 def conditioned_level(times, values, strength, at):
-    """Mean of line + integrated Wiener process at one time, given all values; flat prior on the line."""
+    """Mean of line + integrated Wiener process at one time given all values; flat line prior."""
     start = times[0]
     t, x = times - start, np.array([at - start])
     noisy = wiener_covariance(t, t) + strength * np.eye(len(t))

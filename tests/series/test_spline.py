@@ -160,14 +160,14 @@ def test_very_small_and_very_large_values_cause_no_warning(method, size):
     assert np.abs(result).max() <= 14 * size
 
 
-# --- what is known when -----------------------------------------------------------------------------------------------
+# --- what is known when ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("method", "needed"), [("linear", 1), ("pchip", 2), ("akima", 3), ("cubic", 4)]
 )
 def test_a_value_is_known_with_its_last_neighbour_on_the_right(method, needed):
-    """Observations at rows 0, 2, 5, 6, 9, 14 and a gap at 3: the neighbours on the right are 5, 6, 9, 14."""
+    """Observations at rows 0, 2, 5, 6, 9, 14, a gap at 3: its right neighbours are 5, 6, 9, 14."""
     rows = np.array([0, 2, 5, 6, 9, 14])
     known = known_rows(rows, rows.astype(np.float64), np.array([3.0]), method, NEVER)
     assert known.tolist() == [[5, 6, 9, 14][needed - 1]]
@@ -196,7 +196,7 @@ VALUES = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_sub
 @pytest.mark.parametrize("method", METHODS)
 @given(data=st.data())
 def test_no_observation_after_the_known_row_changes_a_bit(method, data):
-    """A value inside a gap depends on the neighbours that `RIGHT_NEIGHBOURS` counts, and on nothing later."""
+    """A value inside a gap depends on the `RIGHT_NEIGHBOURS`, and on nothing later."""
     times = sorted(data.draw(st.sets(st.integers(0, 60), min_size=6, max_size=25), "times"))
     values = data.draw(st.lists(VALUES, min_size=len(times), max_size=len(times)), "values")
     knots, values = np.array(times) / 2, np.array(values)
@@ -220,7 +220,7 @@ def test_no_observation_after_the_known_row_changes_a_bit(method, data):
 
 
 def test_the_size_of_far_jumps_does_not_decide_which_slopes_are_flat():
-    """SciPy compares the weights of Akima with their maximum over the series; here the future cannot reach back."""
+    """SciPy compares Akima's weights with their maximum; here the future cannot reach back."""
     knots = np.arange(14.0)
     values = np.array([0.0, 1e-6, 3e-6, 2e-6, 5e-6, 4e-6, 8e-6, 9e-6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     wild = values.copy()

@@ -38,7 +38,7 @@ def changed(arrays: AsOfArrays, **parts) -> AsOfArrays:
 
 
 def one_split(arrays: AsOfArrays) -> AsOfArrays:
-    """The same arrays with parts so placed that the rows hold windows of each with horizon 1 and no embargo."""
+    """The same arrays with splits such that each has windows of horizon 1 without embargo."""
     first = int(arrays.timestamps[0])
     return changed(arrays, split_instants=np.array([first + 10 * HOUR, first + 20 * HOUR]))
 
@@ -49,7 +49,7 @@ def origins_of(arrays: AsOfArrays, **params) -> list[int]:
     ).origins.tolist()
 
 
-# --- shapes and contents ----------------------------------------------------------------------------------------------
+# --- shapes and contents --------------------------------------------------------------------------
 
 
 def test_thirty_rows_give_twenty_four_windows():
@@ -82,7 +82,7 @@ def test_labels_that_were_not_observed_are_zero_and_masked():
 
 
 def test_a_window_takes_what_was_known_before_its_origin():
-    """Row 3 becomes known at row 6: windows at 5 and 6 see the held value, the window at 7 the spline value."""
+    """Row 3 becomes known at row 6: windows at 5 and 6 see the held value, that at 7 the spline."""
     arrays = make_arrays(features=1)
     arrays.known_at[3] = 6
     X = make_all_windows(arrays).gather("train").X[:, :, 0]
@@ -141,7 +141,7 @@ def test_numpy_and_jax_gather_the_same_bits(seed):
 
 
 def test_future_and_static_inputs_belong_to_the_window():
-    """Feature f of row r is 10 r + f; features 2 and 0 are known in advance, the second series has the ids 7 and 8."""
+    """Feature f of row r is 10 r + f; 2 and 0 are known in the future; series 2 has ids 7 and 8."""
     arrays = changed(
         make_arrays(series_rows=(20, 12)),
         future_indices=np.array([2, 0]),
@@ -222,7 +222,7 @@ def test_origin_times_and_series_belong_to_the_first_forecast_row():
     assert batch.origin_time.tolist() == hours(20)[[5, 18, 5, 10]].tolist()
 
 
-# --- which origins ----------------------------------------------------------------------------------------------------
+# --- which origins --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -288,7 +288,7 @@ def test_a_series_of_a_single_row_disturbs_no_other(rows):
     }
 
 
-# --- splits -----------------------------------------------------------------------------------------------------------
+# --- splits ---------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60)
@@ -387,18 +387,18 @@ def test_several_series_are_split_at_the_same_instants():
     ],
 )
 def test_a_part_without_a_window_is_an_error_that_names_it(part, params):
-    with pytest.raises(TooLittleDataError, match=f"the {part} part holds no window"):
+    with pytest.raises(TooLittleDataError, match=f"the {part} split has no window"):
         make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(**params))
 
 
 def test_a_test_part_that_begins_with_a_hole_up_to_its_end_is_an_error():
     arrays = make_arrays(rows=100)
     arrays.valid[80:] = False
-    with pytest.raises(TooLittleDataError, match="the test part holds no window"):
+    with pytest.raises(TooLittleDataError, match="the test split has no window"):
         make_windows(arrays, identity_scaler(3), make_window_params(embargo=0))
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
