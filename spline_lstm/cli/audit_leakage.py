@@ -7,6 +7,7 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ArtifactError, LeakageError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.leakage import audit
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> str:
     folder: Path = arguments.folder
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    raw = folder / "data/raw/series.csv"
+    raw = Pipeline(folder).raw
     if not raw.is_file():
         raise ArtifactError(f"{raw} is missing; run `dvc repro` to make it")
     table = read_raw_table(

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.artifacts import content_id, read_arrays, write_arrays
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
@@ -287,9 +288,10 @@ def load_windows(folder: Path | str = ".") -> Windows:
         An artefact is missing or damaged, or they do not belong together.
     """
     folder = Path(folder)
-    arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
-    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
-    stored = read_arrays(folder / "data/processed/windows.npz")
+    pipeline = Pipeline(folder)
+    arrays = AsOfArrays.load(pipeline.processed)
+    preprocessor = Preprocessor.load(pipeline.preprocessor)
+    stored = read_arrays(pipeline.windows)
     try:
         scaler = preprocessor.scaler
         together = stored["source_id"] == _source_id(arrays, scaler)

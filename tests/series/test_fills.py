@@ -21,8 +21,10 @@ def whole(values):
 
 def pchip(values, max_gap=6):
     placed, offsets = whole(values)
-    return fill_column(placed, np.asarray(values, float), len(values), method="pchip", max_gap=max_gap,
-                       row_offsets=offsets)  # fmt: skip
+    present = np.asarray(values, float)
+    return fill_column(
+        placed, present, len(present), method="pchip", max_gap=max_gap, row_offsets=offsets
+    )
 
 
 def seasonal(values, season=24, max_gap=24):

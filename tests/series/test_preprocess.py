@@ -432,8 +432,7 @@ def panels(draw):
     """A panel of one to three series, and the same with all from an instant on replaced.
 
     The first series spans 300 tenths in both, the others less, so that the splits keep their
-    instants; two fixed
-    values keep its target from being constant.
+    instants; two fixed values keep its target from being constant.
     """
     instant = draw(st.integers(16, 30))
     before, after = {}, {}
