@@ -310,15 +310,6 @@ def load_windows(folder: Path | str = ".") -> Windows:
     return windows
 
 
-def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
-    """Positions of at most `at_most` of `count` rows, evenly spaced, including first and last.
-
-    >>> evenly_spaced(9, 3).tolist()
-    [0, 4, 8]
-    """
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
-
-
 def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
     """Content id of what windows were chosen on and are scaled by."""
     parts = (arrays.timestamps, arrays.series_offsets, arrays.valid, arrays.observed)
