@@ -93,7 +93,8 @@ class Calendar:
         if not len(days):
             return np.zeros(0, dtype=bool)
         years = [int(pd.Timestamp(int(day) * DAY_NS).year) for day in (days.min(), days.max())]
-        return np.isin(days, _dates(self, *years).astype(np.int64))
+        dates = _dates(replace(self, multiple=1, phase=None, zone=UTC), *years)
+        return np.isin(days, dates.astype(np.int64))
 
 
 def calendar_ticks(
@@ -105,7 +106,11 @@ def calendar_ticks(
     """
     margin = 1 + calendar.nominal // YEAR_NS
     years = [pd.Timestamp(each).year for each in (min(low, anchor), max(high, anchor))]
-    ticks = calendar.ticks(max(years[0] - margin, FIRST_YEAR), min(years[1] + margin, LAST_YEAR))
+    # Whole decades, so that nearby requests share their dates.
+    ticks = calendar.ticks(
+        max((years[0] - margin) // 10 * 10, FIRST_YEAR),
+        min((years[1] + margin) // 10 * 10 + 9, LAST_YEAR),
+    )
     zero = int(np.searchsorted(ticks, anchor))
     start = zero % calendar.multiple
     return ticks[start :: calendar.multiple], (start - zero) // calendar.multiple
@@ -113,7 +118,7 @@ def calendar_ticks(
 
 def first_tick(calendar: Calendar) -> int:
     """The first tick since 1970, ns."""
-    ticks = calendar.ticks(1969, 1972)
+    ticks = calendar.ticks(1960, 1979)
     return int(ticks[np.searchsorted(ticks, 0)])
 
 
@@ -135,7 +140,8 @@ def _units_a_year(unit: str, week_mask: str) -> float:
 
 @lru_cache(maxsize=64)
 def _ticks(calendar: Calendar, first_year: int, last_year: int) -> np.ndarray:
-    walls = _dates(calendar, first_year, last_year).astype("datetime64[ns]")
+    dates = _dates(replace(calendar, phase=None, zone=UTC), first_year, last_year)
+    walls = dates.astype("datetime64[ns]")
     walls = walls + np.timedelta64(calendar.phase or 0, "ns")
     ticks = to_instants(walls.view(np.int64), calendar.zone)
     if not (np.diff(ticks) > 0).all():
@@ -147,14 +153,18 @@ def _ticks(calendar: Calendar, first_year: int, last_year: int) -> np.ndarray:
     return ticks
 
 
+@lru_cache(maxsize=64)
 def _dates(calendar: Calendar, first_year: int, last_year: int) -> np.ndarray:
     """Dates of the unit in these years, datetime64[D]."""
     first, last = np.datetime64(f"{first_year:04}-01-01"), np.datetime64(f"{last_year:04}-12-31")
     if calendar.unit == "D":
         return np.arange(first, last + 1)
+    days = np.arange(first, last + 1)
     if calendar.unit == "B":
-        days = np.arange(first, last + 1)
         return days[_is_open(calendar, days)]
+    if calendar.unit.startswith("W-"):
+        # As pd.date_range gives them, in a thousandth of its time.
+        return days[np.is_busday(days, calendar.unit[2:].title())]
     offset = _offset(calendar, first_year, last_year)
     dates = pd.date_range(pd.Timestamp(first), pd.Timestamp(last), freq=offset)
     return dates.to_numpy().astype("datetime64[D]")

@@ -128,8 +128,7 @@ def _with_open_days(clock: Clock, closed: tuple[str, ...], week_mask: str | None
     if calendar is None or calendar.unit not in OPEN_DAY_UNITS:
         raise ValueError(
             f"holidays and a week mask need open days, but the frequency is {clock.frequency}; set "
-            "it to B (business days), BMS or BME (first or last business day of a month), or remove "
-            "them"
+            "it to B (business days), BMS or BME (first or last one of a month), or remove them"
         )
     mask = parse_week_mask(week_mask) if week_mask else weekend_of(closed) or WORKING_WEEK
     calendar = replace(calendar, week_mask=mask, closed=closed)

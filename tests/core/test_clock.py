@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import holidays
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,12 +15,12 @@ from spline_lstm.core.clock_params import parse_clock
 DAY = 86_400_000_000_000
 ZONES = [None, "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "+05:30"]
 CALENDARS = [
-    "D", "7D", "W-SUN", "2W-WED", "B", "MS", "ME", "2MS", "QS-OCT", "QE-DEC", "YS-JAN", "YE-JUN", "BME", "SMS-15",
-    "B+16h", "MS+14D", "D+6h",
+    "D", "7D", "W-SUN", "2W-WED", "B", "MS", "ME", "2MS", "QS-OCT", "QE-DEC", "YS-JAN", "YE-JUN",
+    "BME", "SMS-15", "B+16h", "MS+14D", "D+6h",
 ]  # fmt: skip
 FIXED = ["1s", "5min", "1h", "24h", "1D"]
-# From 1975 to 2075.
-INSTANTS = st.integers(157_766_400 * 10**9, 3_313_526_400 * 10**9)
+# From 1995 to 2033.
+INSTANTS = st.integers(788_918_400 * 10**9, 1_988_150_400 * 10**9)
 
 
 def ns(text: str, zone: str | None = None) -> int:
@@ -148,8 +149,6 @@ def test_calendar_days_start_at_local_midnight_or_when_the_day_starts(zone):
     INSTANTS,
 )
 def test_business_days_are_those_of_a_custom_business_day(week_mask, market, first):
-    import holidays
-
     clock = parse_clock("B", holidays=market, week_mask=week_mask)
     start = pd.Timestamp(first).normalize()
     years = range(start.year - 1, start.year + 4)
@@ -168,8 +167,6 @@ def test_business_days_are_those_of_a_custom_business_day(week_mask, market, fir
 
 @given(INSTANTS, st.sampled_from(["NYSE", "US-CA", "DE-BY"]))
 def test_the_next_business_day_is_never_on_a_weekend_or_holiday(timestamp, market):
-    import holidays
-
     clock = parse_clock("B", zone="America/New_York", holidays=market)
     found = pd.DatetimeIndex(clock.to_pandas(clock.next(timestamp, 30)))
     country, _, part = market.partition("-")
