@@ -104,6 +104,8 @@ def _infer_index(numbers: np.ndarray, keys: np.ndarray) -> Inference:
 
 def _groups(timestamps: np.ndarray, keys: np.ndarray) -> dict[int, np.ndarray]:
     """Timestamps of each series, of some of them in a large panel."""
+    if not len(keys):
+        return {}
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1))
     chosen = np.unique(np.linspace(0, len(bounds) - 2, MAX_SERIES).astype(np.int64))

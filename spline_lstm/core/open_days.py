@@ -105,12 +105,13 @@ def parse_week_mask(text: str) -> str:
     """
     open_days: set[int] = set()
     for word in text.replace(",", " ").replace("\N{EN DASH}", "-").split():
-        first, _, last = word.title().partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+        first, dash, last = word.title().partition("-")
+        last = last if dash else first
+        if first not in WEEKDAYS or last not in WEEKDAYS:
             raise ValueError(
                 f"{word!r} is not a weekday; write days such as Mon Tue Wed Thu Fri Sat, or Mon-Sat"
             )
-        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
+        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last)
         open_days |= {(begin + days) % 7 for days in range((end - begin) % 7 + 1)}
     if not open_days:
         raise ValueError("a week needs at least one open day, such as Mon-Sat")

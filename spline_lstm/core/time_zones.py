@@ -4,8 +4,10 @@ When clocks are set back an hour occurs twice, and only the order of the rows te
 When they are set forward an hour does not occur at all.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from jaxtyping import Int
 UTC = "UTC"
 DAY_NS = 86_400_000_000_000
 HOUR_NS = 3_600_000_000_000
+OFFSET = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
 # One zone for each rule by which clocks are set back today.
 TYPICAL_ZONES = (
     "Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Havana",
@@ -49,9 +52,12 @@ def parse_zone(text: str) -> str:
     ValueError
         The time zone database has no such zone.
     """
+    if OFFSET.fullmatch(text):
+        return text
     try:
-        pd.Timestamp(0, tz=text)
-    except (ValueError, KeyError, OSError, TypeError):
+        # pandas would also read tzlocal(), which is another zone on each machine.
+        ZoneInfo(text)
+    except (ValueError, KeyError, OSError):
         raise ValueError(
             f"{text!r} is not a time zone; write a name such as Europe/Berlin, an offset such as "
             "+01:00, or UTC"
