@@ -1,4 +1,4 @@
-"""A small pipeline that has run from ingest to report: two series, two targets, gaps, a network of four units."""
+"""A small pipeline after report: two series, two targets, gaps, a network of four units."""
 
 from pathlib import Path
 
@@ -22,12 +22,13 @@ VALUES = {
     "train.max_epochs": 2,
     "evaluate.season": 48,
 }
-SCHEMA = """{"version": 1, "timestamp_col": "time", "series_col": "site", "target_cols": ["load", "heat"]}
+SCHEMA = """{"version": 1, "timestamp_col": "time", "series_col": "site",
+"target_cols": ["load", "heat"]}
 """
 
 
 def make_small_pipeline(folder: Path) -> Path:
-    """Write params, schema and table into an existing folder, and run all stages up to the report."""
+    """Write params, schema and table into an existing folder, and run the stages up to report."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(render_params(text, VALUES), encoding="utf-8")
     (folder / "schema.json").write_text(SCHEMA, encoding="utf-8")
@@ -39,7 +40,7 @@ def make_small_pipeline(folder: Path) -> Path:
 
 
 def table() -> str:
-    """Daily waves of two sites with noise; every 23rd hour and one day are absent, every 31st heat is unknown."""
+    """Daily waves of two sites with noise, without every 23rd hour, one day and every 31st heat."""
     rng = np.random.default_rng(5)
     rows = ["site,time,load,heat"]
     # A name that would be a tag if it were not escaped.

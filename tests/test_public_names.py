@@ -21,6 +21,9 @@ def test_every_public_name_is_there():
 
 
 def test_importing_the_package_loads_neither_jax_nor_tensorflow():
-    code = "import sys, spline_lstm, spline_lstm.windows.windows; print(sorted({'jax', 'tensorflow'} & set(sys.modules)))"
+    code = (
+        "import sys, spline_lstm, spline_lstm.windows.windows; "
+        "print(sorted({'jax', 'tensorflow'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
