@@ -22,7 +22,7 @@ STILL = "  # backtest: still from the previous params"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The stand-in's pipeline at the root and in pipelines/shop, both run; pipelines/later is not."""
+    """The stand-in's pipeline at the root and in pipelines/shop; pipelines/later was never run."""
     clone = repository(tmp_path_factory.mktemp("by-hand"))
     params = load_params(clone.folder)
     for name in ("shop", "later"):
