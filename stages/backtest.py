@@ -1,9 +1,10 @@
-"""Stage backtest: the whole fit again and again along time; it never touches the final model."""
+"""Stage backtest: the whole fit repeated along time; it never touches the final model."""
 
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.backtest import (
@@ -21,11 +22,12 @@ from spline_lstm.tables.raw_table import read_raw_table
 
 def main(folder: Path) -> str:
     """Write metrics/backtest.json and plots/backtest.csv."""
+    pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    # The folds' processes read it from the environment.
+    # The processes of the folds read it from the environment.
     configure_threads(params.train.threads)
-    raw = folder / "data/raw/series.csv"
+    raw = pipeline.raw
     table = read_raw_table(
         raw.read_bytes(),
         schema,
@@ -35,11 +37,12 @@ def main(folder: Path) -> str:
     )
     results = backtest(table, schema, params, folder)
     content = backtest_content(results, params, schema.target_cols)
-    write_plot_table(folder / "plots/backtest.csv", backtest_table(results))
-    write_metrics(folder / "metrics/backtest.json", content)
+    write_plot_table(pipeline.plots / "backtest.csv", backtest_table(results))
+    write_metrics(pipeline.metrics("backtest"), content)
     each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
     return (
-        f"{len(results)} folds, RMSE {each}; over all of them {verdict(pooled_scores(results, schema.target_cols))}; "
+        f"{len(results)} folds, RMSE {each}; over all of them "
+        f"{verdict(pooled_scores(results, schema.target_cols))}; "
         f"{content['backtest_folds_lost']} folds lost to a baseline"
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import ArtifactError, GateError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.export.formats import exported_files
 from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
@@ -14,13 +15,14 @@ from spline_lstm.windows.preprocessor import Preprocessor
 
 
 def main(folder: Path) -> str:
-    """Write metrics/latency.json, whatever the verdict; then end with GateError unless every file passed."""
+    """Write metrics/latency.json in any case; GateError if a file does not pass."""
+    pipeline = Pipeline(folder)
     params, files = load_params(folder), exported_files(load_params(folder).export.variants)
-    golden = load_golden(folder / "data/golden.npz")
-    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
+    golden = load_golden(pipeline.golden)
+    preprocessor = Preprocessor.load(pipeline.preprocessor)
     reports = {
         key: measure_file(
-            folder / "models/edge" / name,
+            pipeline.exported / name,
             golden,
             preprocessor.target_scaler.scale,
             params.benchmark,
@@ -32,7 +34,7 @@ def main(folder: Path) -> str:
         check_origin(report, preprocessor.run_id)
     failures = [failure for report in reports.values() for failure in report.failures]
     write_metrics(
-        folder / "metrics/latency.json",
+        pipeline.metrics("latency"),
         {
             "passed": not failures,
             "calls": params.benchmark.calls,
@@ -43,10 +45,12 @@ def main(folder: Path) -> str:
     )
     if failures:
         raise GateError(
-            f"{'; '.join(failures)}; export or retrain again, or move the limit in params.yaml (benchmark)"
+            f"{'; '.join(failures)}; export or retrain again, or change the limit in params.yaml "
+            "(benchmark)"
         )
     passed = (
-        f"{report.path.name} passed: p50 {report.figures['p50_ms']:.3f} ms, p95 {report.figures['p95_ms']:.3f} ms, "
+        f"{report.path.name} passed: p50 {report.figures['p50_ms']:.3f} ms, "
+        f"p95 {report.figures['p95_ms']:.3f} ms, "
         f"{report.figures['max_abs_diff']:.1e} off in z-scores"
         for report in reports.values()
     )
@@ -54,13 +58,13 @@ def main(folder: Path) -> str:
 
 
 def check_origin(report: FileReport, preprocessor_run_id: str) -> None:
-    """Raise ArtifactError where a file that loads was exported behind another preprocessor."""
+    """Raise ArtifactError if a file that loads was exported with another preprocessor."""
     if not report.checks[0].passed:
         return
     found = read_metadata(report.path)["preprocessor_run_id"]
     if found != preprocessor_run_id:
         raise ArtifactError(
-            f"{report.path} was exported behind preprocessor {found}, but models/preprocessor.json is "
+            f"{report.path} was exported with preprocessor {found}, but models/preprocessor.json is "
             f"{preprocessor_run_id}; run `dvc repro`"
         )
 

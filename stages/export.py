@@ -10,6 +10,7 @@ import numpy as np
 from spline_lstm.core.artifacts import write_bytes, write_metrics
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.export.export_all import export_all
 from spline_lstm.export.formats import ExportedModel, conversion
@@ -19,15 +20,16 @@ from spline_lstm.export.spec import EdgeSpec, input_shapes, load_spec, output_sh
 
 
 def main(folder: Path) -> str:
-    """Write the files of models/edge and metrics/export.json, all of them or none."""
+    """Write the files in models/edge and metrics/export.json, all of them or none."""
+    pipeline = Pipeline(folder)
     params = load_params(folder)
     spec = load_spec(folder)
     golden = matching_golden(folder, spec)
     models = export_all(spec, params.export)
     figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}
-    write_models(folder / "models/edge", models)
+    write_models(pipeline.exported, models)
     write_metrics(
-        folder / "metrics/export.json",
+        pipeline.metrics("export"),
         {
             "run_id": spec.run_id,
             "preprocessor_run_id": spec.preprocessor_run_id,
@@ -45,22 +47,23 @@ def main(folder: Path) -> str:
 
 
 def write_models(folder: Path, models: Mapping[str, ExportedModel]) -> None:
-    """Write the files, and remove those that a former run with other variants left."""
+    """Write the files, and remove those that an earlier run with other variants left."""
     for name, model in models.items():
         write_bytes(folder / name, model.content)
-    for former in set(folder.glob("model.*")) - {folder / name for name in models}:
-        former.unlink()
+    for old in set(folder.glob("model.*")) - {folder / name for name in models}:
+        old.unlink()
 
 
 def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
-    """data/golden.npz, of the shapes that the model has."""
-    golden = load_golden(folder / "data/golden.npz")
+    """The golden windows; ArtifactError if their shapes are not those of the model."""
+    path = Pipeline(folder).golden
+    golden = load_golden(path)
     expected = {**input_shapes(spec.config), **output_shapes(spec.config)}
     found = {name: value.shape[1:] for name, value in {**golden.inputs, **golden.outputs}.items()}
     if found != expected:
         raise ArtifactError(
-            f"{folder / 'data/golden.npz'} holds windows and forecasts of the shapes {found}, but the model has "
-            f"{expected}; run `dvc repro`"
+            f"{path} has windows and forecasts of the shapes {found}, but the model has {expected}; "
+            "run `dvc repro`"
         )
     return golden
 
@@ -71,7 +74,7 @@ def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec
         answered = answers(session_of(model.content, Path(name).suffix).answer, golden)
     if not all(np.isfinite(value).all() for value in answered.values()):
         raise ExportError(
-            f"{name} answers golden windows with values that are not finite; retrain the model"
+            f"{name} forecasts values that are not finite for golden windows; retrain the model"
         )
     distances = differences(answered, golden, spec.target_scale)
     return {

@@ -1,4 +1,4 @@
-"""Stage ingest: a named source to data/raw/series.csv, bytes as they came."""
+"""Stage ingest: a named source to data/raw/series.csv, its bytes unchanged."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pandas as pd
 from spline_lstm.core.artifacts import sha256_of_file, write_bytes, write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.tables.raw_table import read_raw_table
@@ -14,7 +15,8 @@ from spline_lstm.tables.sources import read_source
 
 
 def main(folder: Path) -> str:
-    """Write data/raw/series.csv and metrics/ingest.json; a table that breaks the contract is not taken in."""
+    """Write data/raw/series.csv and metrics/ingest.json, unless the table breaks the contract."""
+    pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     content = read_source(params.data.source, folder)
@@ -27,10 +29,10 @@ def main(folder: Path) -> str:
             duplicates=params.data.duplicates,
         )
     except DataContractError as error:
-        # No later stage runs then, so the quality report is written here.
-        write_metrics(folder / "metrics/data.json", error.quality)
+        # No later stage runs, so the quality report is written here.
+        write_metrics(pipeline.metrics("data"), error.quality)
         raise
-    raw = folder / "data/raw/series.csv"
+    raw = pipeline.raw
     write_bytes(raw, content)
     metrics = {
         "source": params.data.source,
@@ -40,8 +42,9 @@ def main(folder: Path) -> str:
         "last_timestamp": pd.Timestamp(int(table.timestamps.max())).isoformat(),
         "sha256": sha256_of_file(raw),
     }
-    write_metrics(folder / "metrics/ingest.json", metrics)
-    return f"{params.data.source}: {metrics['rows']} rows, {metrics['first_timestamp']} to {metrics['last_timestamp']}"
+    write_metrics(pipeline.metrics("ingest"), metrics)
+    span = f"{metrics['first_timestamp']} to {metrics['last_timestamp']}"
+    return f"{params.data.source}: {metrics['rows']} rows, {span}"
 
 
 if __name__ == "__main__":

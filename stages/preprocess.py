@@ -7,6 +7,7 @@ from typing import Any
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.reporting.formatting import plural
@@ -28,10 +29,11 @@ def main(folder: Path) -> str:
 
     A table that breaks the contract leaves only metrics/data.json, with all violations.
     """
+    pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    raw = folder / "data/raw/series.csv"
-    report = folder / "metrics/data.json"
+    raw = pipeline.raw
+    report = pipeline.metrics("data")
     sort, duplicates = params.data.sort, params.data.duplicates
     try:
         table = read_raw_table(
@@ -43,9 +45,9 @@ def main(folder: Path) -> str:
     except DataContractError as error:
         write_metrics(report, error.quality)
         raise
-    result.arrays.save(folder / "data/processed/processed.npz")
-    result.preprocessor.save(folder / "models/preprocessor.json")
-    draw(folder / "plots", table, result)
+    result.arrays.save(pipeline.processed)
+    result.preprocessor.save(pipeline.preprocessor)
+    draw(pipeline.plots, table, result)
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
@@ -64,7 +66,7 @@ def warning_lines(quality: Mapping[str, Any]) -> str:
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
-    """Write spline, missing and splits: pictures, and the tables that DVC draws."""
+    """Write the plots spline, missing and splits, and the tables that DVC draws."""
     gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
     missing = missing_table(table, result.arrays)
     for name, content in (("spline", spline_table(gaps)), ("missing", missing)):

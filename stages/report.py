@@ -1,4 +1,4 @@
-"""Stage report: what the other stages measured, as a page and as Markdown for people."""
+"""Stage report: the results of the other stages as a page and as Markdown."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +7,7 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import read_json, write_text
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.report import StageOutputs, make_report
 from spline_lstm.evaluation.scores import from_records
@@ -22,12 +23,13 @@ PACKAGES = ("numpy", "scipy", "pandas", "jax", "flax", "optax")
 
 def main(folder: Path) -> str:
     """Write plots/report.html, plots/report.md and the PNG files that the latter shows."""
+    pipeline = Pipeline(folder)
     report = make_report(read_outputs(folder))
-    write_text(folder / "plots/report.html", to_html(report))
-    write_text(folder / "plots/report.md", to_markdown(report))
+    write_text(pipeline.plots / "report.html", to_html(report))
+    write_text(pipeline.plots / "report.md", to_markdown(report))
     for picture in report.pictures:
         if picture.has_png:
-            save_png(picture.figure, folder / f"plots/{picture.name}.png")
+            save_png(picture.figure, pipeline.plots / f"{picture.name}.png")
     warnings = "".join(f"\nWARNING: {text}" for text in report.warnings)
     count = plural(len(report.warnings), "warning")
     return f"plots/report.html and report.md: {report.verdict}; {count}{warnings}"
@@ -35,13 +37,14 @@ def main(folder: Path) -> str:
 
 def read_outputs(folder: Path) -> StageOutputs:
     """What the other stages wrote into the folder."""
-    metrics, plots = folder / "metrics", folder / "plots"
+    pipeline = Pipeline(folder)
+    plots = pipeline.plots
     return StageOutputs(
-        model=read_json(folder / "models/rnn/model.json"),
-        scores=from_records(read_json(metrics / "evaluate.json")),
-        train=read_json(metrics / "train.json"),
-        quality=read_json(metrics / "data.json"),
-        ingest=read_json(metrics / "ingest.json"),
+        model=read_json(pipeline.model),
+        scores=from_records(read_json(pipeline.metrics("evaluate"))),
+        train=read_json(pipeline.metrics("train")),
+        quality=read_json(pipeline.metrics("data")),
+        ingest=read_json(pipeline.metrics("ingest")),
         by_step=pd.read_csv(plots / "horizon.csv"),
         by_hour=pd.read_csv(plots / "hours.csv"),
         forecasts=pd.read_csv(

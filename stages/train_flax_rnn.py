@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics, write_text
 from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
@@ -13,31 +14,26 @@ from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, trainin
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
-MODEL = ("best.safetensors", "last.safetensors", "model.json")
-OUTPUTS = (
-    *(f"models/rnn/{name}" for name in MODEL),
-    "metrics/train.json",
-    "metrics/train_time.json",
-)
-
 
 def main(folder: Path, *, resume: bool = False) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
-    A diverged run leaves only its curve, also where a former one left a model; a killed run goes on behind its last
-    epoch when it is started again. With `resume` (``--resume``) that there is such a run is required.
+    A run that diverges leaves only its training curve. A run that was killed continues after its last
+    epoch when it is started again; `resume` (``--resume``) requires that there is such a run.
     """
+    pipeline = Pipeline(folder)
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = load_windows(folder)
-    preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
+    preprocessor = Preprocessor.load(pipeline.preprocessor)
     config = model_config(params, windows, preprocessor)
     checkpoint = checkpoint_of_run(folder, params.train, config)
     if resume:
         checkpoint.require()
-    for name in OUTPUTS:
-        (folder / name).unlink(missing_ok=True)
+    # A run that diverges must not leave the model of an earlier one.
+    for path in outputs(pipeline):
+        path.unlink(missing_ok=True)
     history: list[Epoch] = []
     clock = EpochClock()
 
@@ -50,7 +46,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
             config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend
         )
     finally:
-        write_text(folder / "plots/training.csv", training_curve(history))
+        write_text(pipeline.plots / "training.csv", training_curve(history))
     run_id = save_model(
         folder,
         config,
@@ -58,13 +54,25 @@ def main(folder: Path, *, resume: bool = False) -> str:
         last=trained.last,
         preprocessor_run_id=preprocessor.run_id,
     )
-    write_metrics(folder / "metrics/train.json", train_metrics(trained, params, run_id))
-    write_metrics(folder / "metrics/train_time.json", clock.times())
+    write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))
+    write_metrics(pipeline.metrics("train_time"), clock.times())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
-        f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: best epoch {best.epoch} of "
-        f"{len(trained.history)}, validation loss {best.validation_loss:.5f}"
+        f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: "
+        f"best epoch {best.epoch} of {len(trained.history)}, "
+        f"validation loss {best.validation_loss:.5f}"
     )
+
+
+def outputs(pipeline: Pipeline) -> list[Path]:
+    """What only a training that ends well writes."""
+    return [
+        pipeline.best_weights,
+        pipeline.last_weights,
+        pipeline.model,
+        pipeline.metrics("train"),
+        pipeline.metrics("train_time"),
+    ]
 
 
 def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -11,11 +12,12 @@ from spline_lstm.windows.windows import make_windows, save_windows
 
 def main(folder: Path) -> str:
     """Write data/processed/windows.npz."""
+    pipeline = Pipeline(folder)
     params = load_params(folder).window
-    arrays = AsOfArrays.load(folder / "data/processed/processed.npz")
-    scaler = Preprocessor.load(folder / "models/preprocessor.json").scaler
+    arrays = AsOfArrays.load(pipeline.processed)
+    scaler = Preprocessor.load(pipeline.preprocessor).scaler
     windows = make_windows(arrays, scaler, params)
-    save_windows(folder / "data/processed/windows.npz", windows, materialize=params.materialize)
+    save_windows(pipeline.windows, windows, materialize=params.materialize)
     counts = ", ".join(f"{len(origins)} {name}" for name, origins in windows.splits.items())
     return f"{len(arrays.timestamps)} rows in, windows out: {counts}"
 

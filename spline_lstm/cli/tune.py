@@ -8,6 +8,7 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.experiments.git import check_fresh, find_place
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.tuning.catalog import PATH as CATALOG
@@ -56,9 +57,7 @@ def run(arguments: argparse.Namespace) -> str:
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
-    problem = Problem(
-        params, entry, windows, Preprocessor.load(folder / "models/preprocessor.json")
-    )
+    problem = Problem(params, entry, windows, Preprocessor.load(Pipeline(folder).preprocessor))
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)

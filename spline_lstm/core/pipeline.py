@@ -1,15 +1,30 @@
-"""The files of a pipeline folder: every path that stages and commands share is named here, once."""
+"""The files of a pipeline folder: every path that stages and commands share is here, once."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-# What `dvc repro` measures with a clock: the only outputs of the stages that differ from run to run.
+# Outputs that depend on the clock: the only ones that differ from run to run.
 WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
+# What the commands compare and tune write.
+COMMAND_FILES = (
+    "metrics/comparison.csv",
+    "metrics/comparison.json",
+    "metrics/tuning.csv",
+    "plots/comparison.html",
+    "plots/comparison.md",
+    "plots/comparison.png",
+    "plots/tuning.patch",
+    "plots/tuning.png",
+)
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """A folder with params.yaml and dvc.yaml, and the paths of what its stages read and write.
+
+    Attributes
+    ----------
+    folder : the folder; by default the current one, which gives paths relative to a folder
 
     >>> Pipeline(Path("pipelines/stores")).windows.as_posix()
     'pipelines/stores/data/processed/windows.npz'
@@ -19,22 +34,22 @@ class Pipeline:
 
     @property
     def params(self) -> Path:
-        """params.yaml, every setting of the pipeline."""
+        """params.yaml: every setting of the pipeline."""
         return self.folder / "params.yaml"
 
     @property
     def dvc_yaml(self) -> Path:
-        """dvc.yaml, the stages."""
+        """dvc.yaml: the stages."""
         return self.folder / "dvc.yaml"
 
     @property
     def dvc_lock(self) -> Path:
-        """dvc.lock, the hashes of the last run."""
+        """dvc.lock: the hashes of the last run."""
         return self.folder / "dvc.lock"
 
     @property
     def source_folder(self) -> Path:
-        """Files that the user brings."""
+        """Folder of the files that the user brings."""
         return self.folder / "data/source"
 
     @property
@@ -56,6 +71,11 @@ class Pipeline:
     def predictions(self) -> Path:
         """Forecasts of the test windows (stage evaluate)."""
         return self.folder / "data/predictions.parquet"
+
+    @property
+    def history(self) -> Path:
+        """Rows that a saved Forecaster continues."""
+        return self.folder / "data/history.parquet"
 
     @property
     def golden(self) -> Path:
@@ -100,3 +120,35 @@ class Pipeline:
     def metrics(self, name: str) -> Path:
         """A metrics file by its name without suffix: ``metrics("evaluate")``."""
         return self.folder / "metrics" / f"{name}.json"
+
+
+@dataclass(frozen=True)
+class TrackedPipeline(Pipeline):
+    """A pipeline folder inside its git repository.
+
+    Attributes
+    ----------
+    folder : absolute path of the pipeline folder
+    root : absolute path of the repository
+    """
+
+    root: Path = Path()
+
+    @property
+    def relative(self) -> Path:
+        """The folder relative to `root`, "." for the root."""
+        return self.folder.relative_to(self.root)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder below pipelines/, "" for the root."""
+        return "" if self.folder == self.root else self.folder.name
+
+    def inside(self, path: Path | str) -> str:
+        """A path in the pipeline folder as git and DVC write it: relative to `root`.
+
+        >>> stores = TrackedPipeline(Path("/repo/pipelines/stores"), Path("/repo"))
+        >>> stores.inside("dvc.lock"), stores.inside(stores.metrics("train"))
+        ('pipelines/stores/dvc.lock', 'pipelines/stores/metrics/train.json')
+        """
+        return (self.folder / path).relative_to(self.root).as_posix()

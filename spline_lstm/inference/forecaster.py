@@ -11,6 +11,7 @@ import pandas as pd
 from spline_lstm.core.artifacts import write_json, write_text
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import Schema
 from spline_lstm.inference.arguments import (
     frequency_of,
@@ -297,7 +298,7 @@ class Forecaster:
             Write the history, too; without it `predict` needs a history after `load`.
         """
         folder, rows = Path(folder), self.history_ if history else None
-        self.preprocessor_.save(folder / "models/preprocessor.json")
+        self.preprocessor_.save(Pipeline(folder).preprocessor)
         run_id = save_model(
             folder,
             self.model_.config,
@@ -307,7 +308,7 @@ class Forecaster:
         )
         if self.intervals_ is not None:
             write_json(
-                folder / "models/intervals.json", {"run_id": run_id, **self.intervals_.to_json()}
+                Pipeline(folder).intervals, {"run_id": run_id, **self.intervals_.to_json()}
             )
         if self.params_ is not None:
             # JSON is YAML.
@@ -333,7 +334,7 @@ class Forecaster:
         if params is not None:
             configure_threads(params.train.threads)
         model = load_model(folder)
-        preprocessor = Preprocessor.load(folder / "models/preprocessor.json")
+        preprocessor = Preprocessor.load(Pipeline(folder).preprocessor)
         forecaster = cls(schema=preprocessor.schema, params=params)
         forecaster.schema_, forecaster.params_, forecaster.training_ = (
             preprocessor.schema,
@@ -341,7 +342,7 @@ class Forecaster:
             [],
         )
         forecaster.preprocessor_, forecaster.model_ = preprocessor, model
-        forecaster.intervals_ = load_intervals(folder / "models/intervals.json", model.run_id)
+        forecaster.intervals_ = load_intervals(Pipeline(folder).intervals, model.run_id)
         forecaster._last = load_last_weights(folder)
         forecaster._history = folder
         return forecaster

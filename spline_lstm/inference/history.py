@@ -9,12 +9,12 @@ import pandas as pd
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.inference.reading import history_frame
 from spline_lstm.windows.preprocessor import Preprocessor
 
-MODEL = Path("models/rnn/model.json")
-HISTORY = Path("data/history.parquet")
-RAW = Path("data/raw/series.csv")
+# Relative to the folder.
+MODEL, HISTORY, RAW = Pipeline().model, Pipeline().history, Pipeline().raw
 
 
 def check_saved(folder: Path) -> None:
