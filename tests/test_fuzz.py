@@ -1,4 +1,4 @@
-"""Malformed tables and schemas: success or an error for users, never anything else, never half an output."""
+"""Malformed tables and schemas: success or an error for users, and never half an output."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from stages import ingest, preprocess, window
 from tools.import_closure import ROOT
 
 ROWS = [
-    f"2024-01-{1 + i // 24:02d}T{i % 24:02d}:00:00,{'ab'[i % 2]},{10 + i % 7}.5,{i % 3},{'NA' if i % 11 == 0 else i}"
+    f"2024-01-{1 + i // 24:02d}T{i % 24:02d}:00:00,{'ab'[i % 2]},{10 + i % 7}.5,{i % 3},"
+    f"{'NA' if i % 11 == 0 else i}"
     for i in range(90)
 ]
 TABLE = "time,series,y,kind,x\n" + "\n".join(ROWS) + "\n"
@@ -44,10 +45,46 @@ PARAMS = {
     "season: null": "season: 24",
 }
 PIECES = st.sampled_from(
-    ["", ",", ";", "\n", "\r", '"', "'", "nan", "inf", "-1e999", "NA", "é", "\0", "2024-13-01", "2024-01-01T00:00:00Z",
-     "9999-12-31", "0001-01-01", "1e308", "-", ".", "1,5", "true", "a", " ", "\t", "0x10", "{", "}", "[]", "null", "0",
-     "-5", "1e400", "\ufeff", "\U0001d7d9", "00", "99999999999999999999"]
-)  # fmt: skip
+    [
+        "",
+        ",",
+        ";",
+        "\n",
+        "\r",
+        '"',
+        "'",
+        "nan",
+        "inf",
+        "-1e999",
+        "NA",
+        "é",
+        "\0",
+        "2024-13-01",
+        "2024-01-01T00:00:00Z",
+        "9999-12-31",
+        "0001-01-01",
+        "1e308",
+        "-",
+        ".",
+        "1,5",
+        "true",
+        "a",
+        " ",
+        "\t",
+        "0x10",
+        "{",
+        "}",
+        "[]",
+        "null",
+        "0",
+        "-5",
+        "1e400",
+        "\ufeff",
+        "\U0001d7d9",
+        "00",
+        "99999999999999999999",
+    ]
+)
 CODES = {10, 11, 12, 13, 14, 15}
 
 
@@ -72,7 +109,7 @@ def params_text():
 
 
 def outcome(folder: Path, params_text: str, table: bytes, schema: bytes) -> SplineLstmError | None:
-    """Run ingest, preprocess and window on a fresh folder; every output that is there must be whole."""
+    """Run ingest, preprocess and window on a fresh folder; every output must be complete."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / "params.yaml").write_text(params_text, encoding="utf-8")
