@@ -64,8 +64,8 @@ def check_origin(report: FileReport, preprocessor_run_id: str) -> None:
     found = read_metadata(report.path)["preprocessor_run_id"]
     if found != preprocessor_run_id:
         raise ArtifactError(
-            f"{report.path} was exported with preprocessor {found}, but models/preprocessor.json is "
-            f"{preprocessor_run_id}; run `dvc repro`"
+            f"{report.path} was exported with preprocessor {found}, but models/preprocessor.json "
+            f"is {preprocessor_run_id}; run `dvc repro`"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stage export: the trained network to ONNX and TFLite files that take and give data units, and their variants."""
+"""Stage export: the trained model as ONNX and TFLite files, all of them written or none."""
 
 import hashlib
 from collections.abc import Mapping
@@ -62,8 +62,8 @@ def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
     found = {name: value.shape[1:] for name, value in {**golden.inputs, **golden.outputs}.items()}
     if found != expected:
         raise ArtifactError(
-            f"{path} has windows and forecasts of the shapes {found}, but the model has {expected}; "
-            "run `dvc repro`"
+            f"{path} has windows and forecasts of the shapes {found}, but the model has "
+            f"{expected}; run `dvc repro`"
         )
     return golden
 

@@ -18,8 +18,8 @@ from spline_lstm.windows.windows import load_windows
 def main(folder: Path, *, resume: bool = False) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
-    A run that diverges leaves only its training curve. A run that was killed continues after its last
-    epoch when it is started again; `resume` (``--resume``) requires that there is such a run.
+    A run that diverges leaves only its training curve. A run that was killed continues after its
+    last epoch when it is started again; `resume` (``--resume``) requires that there is such a run.
     """
     pipeline = Pipeline(folder)
     params = load_params(folder)

@@ -1,4 +1,4 @@
-"""Write every params.yaml with keys and comments of the model: ``python -m tools.render_params``.
+"""Write every params.yaml from the model of the params: ``python -m tools.render_params``.
 
 The file of the root gets the defaults. A file below pipelines/ keeps its values; keys that it lacks
 get their defaults, and renamed keys their new names.

@@ -7,14 +7,14 @@ import sys
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.comparison import collect
 from spline_lstm.experiments.comparison_files import TABLE, check_code, is_current, write
 from spline_lstm.experiments.driver import Outcome, clock, cost_book, missing, run_all
 from spline_lstm.experiments.git import (
-    Place,
     check_ready,
     experiments,
-    find_place,
+    find_pipeline,
     head,
     remove_experiment,
 )
@@ -59,31 +59,33 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Run the missing experiments one after another and write the comparison."""
-    place = find_place(arguments.folder)
-    params = load_params(place.path)
+    pipeline = find_pipeline(arguments.folder)
+    params = load_params(pipeline.folder)
     check_types(params)
-    runs = runs_of(params.compare, place.pipeline)
+    runs = runs_of(params.compare, pipeline.name)
     if arguments.check:
-        return check_code(place)
+        return check_code(pipeline)
     if arguments.plan:
-        return plan(place, runs)
+        return plan(pipeline, runs)
     again = [run_named(runs, name) for name in arguments.redo]
-    commit = check_ready(place)
+    commit = check_ready(pipeline)
     for run in again:
-        remove_experiment(place, commit, run.name)
-    waiting = missing(place, commit, runs)
+        remove_experiment(pipeline, commit, run.name)
+    waiting = missing(pipeline, commit, runs)
     speak()
     try:
         with ended_as_by_ctrl_c():
-            outcome = run_all(place, commit, waiting, of=len(runs)) if waiting else Outcome()
+            outcome = run_all(pipeline, commit, waiting, of=len(runs)) if waiting else Outcome()
     except KeyboardInterrupt:
         raise ExperimentError(
             "interrupted; branch and workspace are unchanged. Run compare again to resume"
         ) from None
-    return finish(place, commit, params, runs, outcome)
+    return finish(pipeline, commit, params, runs, outcome)
 
 
-def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: Outcome) -> str:
+def finish(
+    pipeline: TrackedPipeline, commit: str, params: Params, runs: list[Run], outcome: Outcome
+) -> str:
     """Write the comparison unless it is up to date, and say what happened.
 
     Raises
@@ -91,18 +93,18 @@ def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: 
     ExperimentError
         Runs failed; the comparison of the others is written.
     """
-    found = experiments(place, commit)
+    found = experiments(pipeline, commit)
     revisions = {run.name: found[run.name] for run in runs if run.name in found}
-    current = is_current(place, commit, revisions)
+    current = is_current(pipeline, commit, revisions)
     if not current and revisions:
-        write(place, collect(place, commit, params, runs))
+        write(pipeline, collect(pipeline, commit, params, runs))
     if outcome.failed:
         named = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise ExperimentError(
             f"{len(outcome.failed)} of {len(runs)} runs failed: {named}; "
             "fix the cause and run compare again"
         )
-    table = place.inside(TABLE)
+    table = pipeline.inside(TABLE)
     if not outcome.done:
         state = "is up to date" if current else "was written again"
         return (
@@ -115,11 +117,11 @@ def finish(place: Place, commit: str, params: Params, runs: list[Run], outcome: 
     )
 
 
-def plan(place: Place, runs: list[Run]) -> str:
+def plan(pipeline: TrackedPipeline, runs: list[Run]) -> str:
     """What `compare` would do now."""
-    commit = head(place)
-    waiting = missing(place, commit, runs)
-    book = cost_book(place, commit)
+    commit = head(pipeline)
+    waiting = missing(pipeline, commit, runs)
+    book = cost_book(pipeline, commit)
     lines = [f"{len(waiting)} of {len(runs)} experiments of commit {commit[:10]} would run:"]
     for run in runs:
         cost = book.read(run.name)

@@ -3,7 +3,7 @@
 import argparse
 
 from spline_lstm.cli.arguments import add_folder
-from spline_lstm.experiments.git import find_place
+from spline_lstm.experiments.git import find_pipeline
 from spline_lstm.experiments.promote import promote
 
 DESCRIPTION = """\
@@ -28,4 +28,4 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Copy an experiment into the workspace and name its model in dvc.yaml."""
-    return promote(find_place(arguments.folder), arguments.name)
+    return promote(find_pipeline(arguments.folder), arguments.name)

@@ -4,7 +4,7 @@ import argparse
 
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.git import find_place
+from spline_lstm.experiments.git import find_pipeline
 from spline_lstm.experiments.show import as_csv, as_text, read_rows
 
 DESCRIPTION = """\
@@ -32,11 +32,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Return the table; one sentence if there is no experiment."""
-    place = find_place(arguments.folder)
-    file_format = load_params(place.path).compare.format
-    rows = read_rows(place, file_format, every_commit=arguments.all)
+    pipeline = find_pipeline(arguments.folder)
+    file_format = load_params(pipeline.folder).compare.format
+    rows = read_rows(pipeline, file_format, every_commit=arguments.all)
     if not rows:
-        params = place.inside("params.yaml")
+        params = pipeline.inside("params.yaml")
         return (
             f"{params}: no experiments of this pipeline yet; "
             "start one with `dvc exp run --temp --name NAME -S KEY=VALUE`"

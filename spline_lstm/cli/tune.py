@@ -9,7 +9,7 @@ from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.experiments.git import check_fresh, find_place
+from spline_lstm.experiments.git import check_fresh, find_pipeline
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace) -> str:
     """Search on training and validation data; write the best values as a patch of params.yaml."""
     if arguments.trials < 1:
         raise UsageError(f"--trials {arguments.trials}: must be at least 1")
-    place = find_place(arguments.folder)
-    folder = place.path
+    pipeline = find_pipeline(arguments.folder)
+    folder = pipeline.folder
     params = load_params(folder)
-    check_fresh(place)
-    entry = load_catalog(place.root).entry(params.model.type)
+    check_fresh(pipeline)
+    entry = load_catalog(pipeline.root).entry(params.model.type)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
@@ -73,15 +73,15 @@ def run(arguments: argparse.Namespace) -> str:
         arguments.trials,
         lambda trial: logger.info("%s", line_of(trial)),
     )
-    changed = write(folder, place.inside("params.yaml"), trials)
+    changed = write(folder, pipeline.inside("params.yaml"), trials)
     first, best = trials[0], best_of(trials)
     told = (
-        f"{len(trials)} trials in {place.inside(TABLE)}; "
+        f"{len(trials)} trials in {pipeline.inside(TABLE)}; "
         f"lowest validation loss {best.loss:.6g} (trial {best.number})"
     )
     if not changed:
         return f"{told}: that of the current params; nothing to change"
-    patch = place.inside(PATCH)
+    patch = pipeline.inside(PATCH)
     return (
         f"{told}, {first.loss:.6g} with the current params; "
         f"look at {patch}, then run: git apply {patch}"

@@ -1,7 +1,7 @@
 """Reading and writing of artefacts: atomically, deterministically, without pickles.
 
 A file is written under a temporary name and renamed, so that a killed process leaves the
-former file or none. Content ids chain the artefacts: preprocessor -> model -> export.
+previous file or none. Content ids chain the artefacts: preprocessor -> model -> export.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from spline_lstm.core.errors import ArtifactError
 
 SIGNIFICANT_DIGITS = 6
 LIBRARY = Path(__file__).parents[1]
-# The system that a zip member says it was made on: its number must not depend on the machine.
+# A zip member names the system that wrote it; it must not depend on the machine.
 UNIX = 3
 
 
@@ -95,12 +95,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
     if not isinstance(content, dict):
-        raise ArtifactError(f"{path} holds no JSON object; run `dvc repro` again")
+        raise ArtifactError(f"{path} is not a JSON object; run `dvc repro` again")
     return content
 
 
 def with_run_id(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of preprocessor.json behind its run id, which is the content id of all else."""
+    """The content of preprocessor.json after its run id, the content id of everything else."""
     rest = {key: value for key, value in content.items() if key != "run_id"}
     return {"run_id": content_id(rest), **rest}
 
@@ -111,14 +111,15 @@ def read_preprocessor(path: Path) -> dict[str, Any]:
     Raises
     ------
     ArtifactError
-        The file is missing or damaged, or was changed after it was written: the run id is that of other content.
+        The file is missing or damaged, or was changed after it was written: its run id does not
+        fit its content.
     """
     content = read_json(path)
     actual = with_run_id(content)["run_id"]
     if content.get("run_id") != actual:
         raise ArtifactError(
-            f"{path} was changed after it was written: its run id is {content.get('run_id')}, but its content has "
-            f"{actual}; run `dvc repro`"
+            f"{path} was changed after it was written: its run id is {content.get('run_id')}, but "
+            f"its content has {actual}; run `dvc repro`"
         )
     return content
 
@@ -126,8 +127,8 @@ def read_preprocessor(path: Path) -> dict[str, Any]:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an uncompressed .npz; equal arrays give equal bytes.
 
-    `numpy.savez` leaves it to the zip module how members of unknown length are announced, and that
-    differs between patch releases of Python; here each member is written with its length known.
+    `numpy.savez` writes members of unknown length, which patch releases of Python mark differently;
+    here the length of each member is known when it is written.
     """
 
     def write(temporary: Path) -> None:
@@ -158,7 +159,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             }
     except OSError as error:
         raise _unreadable(path, error) from None
-    # NumPy and zipfile meet damage with whatever they stumble over.
+    # NumPy and zipfile raise many types of errors for damaged files.
     except Exception as error:
         raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
 
@@ -175,7 +176,7 @@ def _unreadable(path: Path, error: OSError) -> ArtifactError:
 
 
 def code_files(*folders: str) -> list[Path]:
-    """The modules of some folders of the library, sorted: what unfinished work is tied to by their hashes."""
+    """The modules of some folders of the library, sorted, whose hashes unfinished work names."""
     return sorted(path for folder in folders for path in (LIBRARY / folder).glob("*.py"))
 
 

@@ -78,14 +78,14 @@ class MissingCovariateError(SplineLstmError):
 
 
 class TooLittleDataError(SplineLstmError):
-    """A split holds no complete window."""
+    """A split has no complete window."""
 
     exit_code = 14
     title = "too little data"
 
 
 class ArtifactError(SplineLstmError):
-    """Artefacts are missing, damaged, or do not belong together."""
+    """Artefacts are missing or damaged, or do not belong together."""
 
     exit_code = 15
     title = "artefacts"
@@ -127,7 +127,7 @@ class ExperimentError(SplineLstmError):
 
 
 def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
-    """The same error, each of its messages behind a prefix that says where.
+    """The same error, each of its messages after a prefix that says where.
 
     >>> str(prefixed(ParamsError("seed is missing"), "fold 2"))
     'fold 2: seed is missing'
@@ -136,7 +136,7 @@ def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """Text of a user's value for a message, cut where it is long.
+    """Text of a user's value for a message, cut if it is long.
 
     >>> shorten("x" * 200, 12)
     "'xxxxxxxx..."

@@ -36,7 +36,7 @@ from spline_lstm.core.section import (
 
 
 class CompareParams(Section):
-    """`python -m spline_lstm compare`: a run per model, feature mode and seed; no stage reads it."""
+    """`python -m spline_lstm compare`: a run per model, feature mode and seed; not for stages."""
 
     models: Annotated[tuple[TypeName, ...], Field(min_length=1)] = ("lstm", "gru", "attention_lstm")
     """models to compare: lstm | gru | attention_lstm"""
@@ -75,18 +75,18 @@ class CompareParams(Section):
 
 
 class TuneParams(Section):
-    """`python -m spline_lstm tune`: ranges are in configs/catalog.yaml; no stage reads this section."""
+    """`python -m spline_lstm tune`: ranges are in configs/catalog.yaml; not for stages."""
 
     seed: Seed = 0
     """seed of the sampler, 0 to 4294967295"""
     startup_trials: Count = 6
-    """random trials (the first one takes the params as they are) before the sampler learns from them
-    and trials are cut short"""
+    """random trials (the first one takes the params as they are) before the sampler learns from
+    them and trials are cut short"""
     warmup_epochs: Count = 1
     """epochs that every trial gets before it can be cut short"""
     max_cost: Annotated[float, Field(ge=1.0)] = 4.0
-    """largest arithmetic per window of a trial, as a multiple of the present params or the catalog's
-    defaults"""
+    """largest arithmetic per window of a trial, as a multiple of the present params or the
+    catalog's defaults"""
 
 
 class Params(Section):

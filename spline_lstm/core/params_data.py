@@ -48,7 +48,7 @@ class SmoothingParams(Section):
 
 
 class SplitParams(Section):
-    """Chronological shares of the time span, the same in every series; the rest is the test split."""
+    """Chronological shares of the time span, the same in every series; the rest is for the test."""
 
     train: Share = 0.7
     """share of the training split, 0 to 1"""
@@ -56,8 +56,8 @@ class SplitParams(Section):
     """share of the validation split, 0 to 1"""
     dates: Annotated[tuple[str, ...], Field(min_length=2, max_length=3)] | None = None
     """instead of shares, the start of the validation and of the test split, UTC:
-    [2024-03-01, 2024-05-01 06:00]; a third instant ends the test split, and rows from then on are in
-    no split; null: shares"""
+    [2024-03-01, 2024-05-01 06:00]; a third instant ends the test split, and rows from then on are
+    in no split; null: shares"""
 
     @pydantic.field_validator("dates")
     @classmethod

@@ -45,9 +45,10 @@ def upgraded(text: str, where: str) -> Params:
 def _head(pipeline: str) -> list[str]:
     folder = f" pipelines/{pipeline}" if pipeline else ""
     command = experiment_command(pipeline, "train.batch_size=64")
+    check = f"`python -m spline_lstm check{folder}`"
     run, what = f"# `{command}`", "runs the pipeline with another value."
     return [
-        f"# Every setting that changes an output. `python -m spline_lstm check{folder}` validates it;",
+        f"# Every setting that changes an output. {check} validates it;",
         *([f"{run} {what}"] if len(f"{run} {what}") <= WIDTH else [run, f"# {what}"]),
     ]
 

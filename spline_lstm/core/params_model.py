@@ -29,8 +29,8 @@ class ModelParams(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """share of units dropped between layers and before the head while training, 0 to below 1"""
     normalization: Literal["none", "last", "revin"] = "last"
-    """per window: none | last (subtract the last target value) | revin (subtract the mean, divide by
-    the standard deviation)"""
+    """per window: none | last (subtract the last target value) | revin (subtract the mean, divide
+    by the standard deviation)"""
     segment: Count = 4
     """rows of the lookback that enter the cell together, through a linear layer; 1: the classical
     network, row by row"""
@@ -140,8 +140,8 @@ class ExportParams(Section):
     variants: tuple[Literal["float16", "int8"], ...] = ("float16", "int8")
     """files with weights in fewer bits beside the float32 ones: float16, int8, both or none []"""
     golden_windows: Count = 1024
-    """test windows, spaced evenly, stored with the forecasts of the Flax model: the reference of the
-    gate; all if fewer"""
+    """test windows, spaced evenly, stored with the forecasts of the Flax model: the reference of
+    the gate; all if fewer"""
 
     @pydantic.field_validator("variants")
     @classmethod
@@ -195,8 +195,8 @@ class BacktestParams(Section):
     embargo: Rows | None = None
     """rows left out before the validation and the test split; null: as window.embargo"""
     stride: Count | None = 4
-    """rows between two forecast origins; null: as window.stride. 4 quarters the cost, and neighbours
-    differ little"""
+    """rows between two forecast origins; null: as window.stride. 4 quarters the cost, and
+    neighbours differ little"""
     max_epochs: Count | None = 4
     """most passes over the training windows of a fold; null: as train.max_epochs"""
     executor: Literal["local"] = "local"

@@ -6,16 +6,15 @@ from pathlib import Path
 # Outputs that depend on the clock: the only ones that differ from run to run.
 WALL_CLOCK = ("metrics/latency.json", "metrics/train_time.json")
 # What the commands compare and tune write.
-COMMAND_FILES = (
+COMPARISON_FILES = (
     "metrics/comparison.csv",
     "metrics/comparison.json",
-    "metrics/tuning.csv",
-    "plots/comparison.html",
     "plots/comparison.md",
     "plots/comparison.png",
-    "plots/tuning.patch",
-    "plots/tuning.png",
+    "plots/comparison.html",
 )
+TUNING_FILES = ("metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch")
+COMMAND_FILES = (*COMPARISON_FILES, *TUNING_FILES)
 
 
 @dataclass(frozen=True)

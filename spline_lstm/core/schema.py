@@ -1,8 +1,8 @@
 """The covariate schema: which columns the raw table has and what they mean.
 
 One JSON file per data set (``configs/covariates/*.json``), validated by a frozen pydantic model.
-Nothing about the file is guessed: missing markers, separator, decimal mark and timestamp format are
-declared here.
+Nothing about the file is guessed: it declares missing markers, separator, decimal mark and
+timestamp format.
 """
 
 import json
@@ -16,16 +16,22 @@ from pydantic import Field
 
 from spline_lstm.core.errors import SchemaError, shorten
 
-# Few schemas count holidays; the package takes a quarter of a second to load.
+# Few schemas use holidays, and the package takes a quarter of a second to load.
 holidays: Any = lazy_loader.load("holidays")
 
 Name = Annotated[str, Field(min_length=1)]
 
 CalendarFeature = Literal[
-    "hour_sin", "hour_cos", "dow_sin", "dow_cos", "doy_sin", "doy_cos", "month_sin", "month_cos", "is_holiday"
-]  # fmt: skip
-
-
+    "hour_sin",
+    "hour_cos",
+    "dow_sin",
+    "dow_cos",
+    "doy_sin",
+    "doy_cos",
+    "month_sin",
+    "month_cos",
+    "is_holiday",
+]
 DynamicPolicy = Literal["interpolate", "ffill", "ffill_bfill_then_zero", "zero", "unknown_token"]
 # The first encoding of each dtype is its default.
 ENCODINGS = {
@@ -36,15 +42,19 @@ ENCODINGS = {
 }
 
 
-class Part(pydantic.BaseModel):
-    """Frozen, strict, closed: the base of every part of the schema."""
+# Keys of older schemas -> what they are called now.
+RENAMED = {"known_ahead": "known_future"}
+
+
+class Element(pydantic.BaseModel):
+    """Frozen, strict, closed: the base of every element of the schema."""
 
     model_config = pydantic.ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
     )
 
 
-class TableFormat(Part):
+class TableFormat(Element):
     """How the text of a CSV file is to be read.
 
     Attributes
@@ -68,10 +78,10 @@ class TableFormat(Part):
         if value in ("ISO8601", "unix_s", "unix_ms"):
             return value
         try:
-            # The same parser that will read the timestamps; a pattern without a directive reads none.
+            # The parser that will read the timestamps; a pattern without a directive reads none.
             pd.to_datetime(pd.Series(["2020"]), format=value, errors="coerce")
         except ValueError as error:
-            raise ValueError(f"no pattern of strftime ({error})") from None
+            raise ValueError(f"not a strftime pattern ({error})") from None
         if "%" not in value:
             raise ValueError("must be ISO8601, unix_s, unix_ms or a pattern such as %d.%m.%Y %H:%M")
         return value
@@ -83,7 +93,7 @@ class TableFormat(Part):
         return self
 
 
-class DynamicCovariate(Part):
+class DynamicCovariate(Element):
     """A column that changes over time.
 
     Attributes
@@ -91,14 +101,15 @@ class DynamicCovariate(Part):
     dtype : str
         ``float``, ``int``, ``boolean`` (0, 1, true, false) or ``categorical`` (any text).
     encoding : str
-        ``scaled`` (numbers; default), ``binary`` (booleans; default), ``one_hot`` (categories; default) or
-        ``embedding`` (categories as ids, 0 being the unknown token, for a learned vector of `dim` numbers).
+        ``scaled`` (numbers; default), ``binary`` (booleans; default), ``one_hot`` (categories;
+        default) or ``embedding`` (categories as ids, 0 being the unknown token, for a learned
+        vector of `dim` numbers).
     required : bool
         A table without the column is refused (exit code 13); otherwise the column is left out.
     known_future : bool
-        The column is known in advance for the whole horizon, as a calendar or a planned promotion is.
+        The column is known in advance for the whole horizon, such as a planned promotion.
     missing : str
-        What stands in for a missing value, where it differs from `missing_policy`.
+        How a missing value is replaced, if not by `missing_policy`.
     """
 
     name: Name
@@ -131,8 +142,8 @@ class DynamicCovariate(Part):
         return self
 
 
-class CalendarFeatures(Part):
-    """Functions of the timestamp alone, known for any time.
+class CalendarFeatures(Element):
+    """Functions of only the timestamp, known for any time.
 
     Attributes
     ----------
@@ -163,7 +174,7 @@ class CalendarFeatures(Part):
         return self
 
 
-class StaticCovariate(Part):
+class StaticCovariate(Element):
     """A property of a whole series, such as its region; the series key itself may be one.
 
     It becomes an id per series, 0 being the unknown token, for a learned vector of `dim` numbers.
@@ -176,18 +187,19 @@ class StaticCovariate(Part):
     required: bool = True
 
 
-class MissingPolicy(Part):
-    """What stands in for missing values.
+class MissingPolicy(Element):
+    """How missing values are replaced.
 
     Attributes
     ----------
     target : str
         ``interpolate``: `preprocess.fill` of params.yaml, up to `preprocess.max_gap`.
     dynamic_covariates : str
-        ``interpolate`` (numbers by `preprocess.fill`; booleans and categories, which have nothing in
-        between, are held), ``ffill`` (the last value), ``zero``, ``ffill_bfill_then_zero`` (the last value,
-        before the first one zero; a column that is known in advance holds its first value back instead)
-        or ``unknown_token`` (categories: the unknown one; other columns are held).
+        ``interpolate`` (numbers by `preprocess.fill`; booleans and categories keep their last
+        value), ``ffill`` (the last value), ``zero``, ``ffill_bfill_then_zero`` (the last value, and
+        zero before the first one; a column that is known in advance takes its first value there
+        instead) or ``unknown_token`` (categories: the unknown one; other columns keep their last
+        value).
     static_covariates : str
         ``unknown_token``.
     """
@@ -197,7 +209,7 @@ class MissingPolicy(Part):
     static_covariates: Literal["unknown_token"] = "unknown_token"
 
 
-class Schema(Part):
+class Schema(Element):
     """The whole covariate schema."""
 
     model_config = pydantic.ConfigDict(title="Covariate schema")
@@ -229,7 +241,9 @@ class Schema(Part):
             n for n in statics if statics.count(n) > 1
         }
         if twice:
-            raise ValueError(f"no name may stand twice; {', '.join(sorted(map(str, twice)))} does")
+            raise ValueError(
+                f"each name may appear only once; duplicated: {', '.join(sorted(map(str, twice)))}"
+            )
         return self
 
     def covariate(self, name: str) -> DynamicCovariate | None:
@@ -249,7 +263,7 @@ def load_schema(path: Path) -> Schema:
     Raises
     ------
     SchemaError
-        The file is missing, no JSON, or breaks a rule; the message names the JSON path.
+        The file is missing, not JSON, or breaks a rule; the message names the JSON path.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -258,7 +272,7 @@ def load_schema(path: Path) -> Schema:
             f"{path} is missing; set data.schema_file in params.yaml to your schema"
         ) from None
     except UnicodeDecodeError:
-        raise SchemaError(f"{path} is no UTF-8 text; write the schema as UTF-8 JSON") from None
+        raise SchemaError(f"{path} is not UTF-8 text; write the schema as UTF-8 JSON") from None
     except OSError as error:
         raise SchemaError(
             f"{path}: {error.strerror}; set data.schema_file in params.yaml to your schema"
@@ -274,27 +288,27 @@ def parse_schema(text: str, where: str) -> Schema:
         )
     except json.JSONDecodeError as error:
         raise SchemaError(
-            f"{where} line {error.lineno}: no valid JSON ({error.msg}); mend the line"
+            f"{where} line {error.lineno}: not valid JSON ({error.msg}); fix the line"
         ) from None
     except RecursionError:
         raise SchemaError(f"{where}: nested too deeply; a schema has three levels") from None
     except (RepeatedKeyError, ValueError) as error:
         if not isinstance(error, pydantic.ValidationError):
-            raise SchemaError(f"{where}: {shorten(str(error), 200)}; mend it") from None
+            raise SchemaError(f"{where}: {shorten(str(error), 200)}; fix it") from None
         raise SchemaError(
             f"{where}: {'; '.join(_describe(item) for item in error.errors())}"
         ) from None
 
 
 class RepeatedKeyError(ValueError):
-    """A key stands twice in one JSON object."""
+    """A key appears twice in one JSON object."""
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise RepeatedKeyError(f"the key {twice} stands twice")
+        raise RepeatedKeyError(f"the key {twice} appears twice")
     return dict(pairs)
 
 
@@ -303,7 +317,10 @@ def _describe(item: Any) -> str:
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]
     )
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown key; remove it or mend its spelling"
+        name = str(item["loc"][-1])
+        if name in RENAMED:
+            return f"{path}: this key is now called {RENAMED[name]}; rename it"
+        return f"{path}: unknown key; remove it or fix its spelling"
     if item["type"] == "missing":
         return f"{path}: the key is missing; add it"
     rule = item["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""What every section of params.yaml is made of: a closed model, with a default and a comment per key.
+"""The base of the sections of params.yaml: closed models with a default and a comment per key.
 
 The comment of a key is the string below it, the comment of a section is its docstring. Both go into
 params.yaml (`spline_lstm.core.params_file`).
@@ -49,7 +49,7 @@ def known_keys(section: type[Section], prefix: str = "") -> list[str]:
 def missing_keys(
     content: Any, section: type[Section], prefix: str = ""
 ) -> Iterator[tuple[str, FieldInfo]]:
-    """Dotted names and fields of the keys that `content` lacks; of a missing section only itself.
+    """Dotted names and fields of the keys that `content` lacks; for a missing section only its own.
 
     Defaults never fill in for a key that a file lacks: they are what a new file starts with.
     """

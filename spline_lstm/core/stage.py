@@ -1,4 +1,4 @@
-"""What every stage script shares: its arguments, the closing log line, the exit code."""
+"""What every stage script shares: its arguments, the final log line, the exit code."""
 
 import logging
 import sys
@@ -19,11 +19,11 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
     name : str
         Stage name as in dvc.yaml.
     main : callable
-        Takes the pipeline folder; returns what came in and what went out, in a few words.
+        Takes the pipeline folder; returns its inputs and outputs in a few words.
     flags : sequence of str
         Keywords of `main` that ``--<flag>`` on the command line sets to True.
     """
-    # Only our own logger speaks: the libraries' informational lines would bury ours.
+    # Only our own logger: the messages of libraries would bury its line.
     logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -49,5 +49,5 @@ def _folder(arguments: list[str], flags: Sequence[str]) -> Path:
         )
     folder = Path(arguments[0]) if arguments else Path()
     if not (folder / "params.yaml").is_file():
-        raise UsageError(f"{folder} is no pipeline folder: it holds no params.yaml")
+        raise UsageError(f"{folder} is not a pipeline folder: it has no params.yaml")
     return folder

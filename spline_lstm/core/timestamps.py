@@ -97,7 +97,8 @@ def parse_instant(text: str) -> int:
     except (ValueError, OverflowError):
         pass
     raise ValueError(
-        "must be a date such as 2024-03-01 or a timestamp such as 2024-03-01 06:00, from 1678 to 2261"
+        "must be a date such as 2024-03-01 or a timestamp such as 2024-03-01 06:00, from 1678 to "
+        "2261"
     )
 
 

@@ -23,9 +23,8 @@ from typing import IO, Any, cast
 from dvc.config import Config
 
 from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.pipeline import WALL_CLOCK, TrackedPipeline
 from spline_lstm.experiments.git import (
-    WALL_CLOCK,
-    Place,
     cache_folder,
     clean_environment,
     exp_ref,
@@ -41,7 +40,7 @@ logger = logging.getLogger("spline_lstm")
 
 
 @contextmanager
-def private_clone(place: Place, commit: str) -> Iterator[Path]:
+def private_clone(pipeline: TrackedPipeline, commit: str) -> Iterator[Path]:
     """A clone at `commit`; processes and clones that killed runs left are ended and removed.
 
     Wall-clock files that the workspace measured again are copied (nothing else may differ from the
@@ -52,7 +51,7 @@ def private_clone(place: Place, commit: str) -> Iterator[Path]:
     ExperimentError
         Another comparison is running in this repository.
     """
-    folder = place.root / FOLDER
+    folder = pipeline.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as lock:
         _take(lock)
@@ -62,7 +61,7 @@ def private_clone(place: Place, commit: str) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
         clone = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))
         try:
-            _fill(clone, place, commit)
+            _fill(clone, pipeline, commit)
             yield clone
         finally:
             shutil.rmtree(clone, ignore_errors=True)
@@ -84,26 +83,36 @@ def _take(lock: IO[str]) -> None:
     lock.flush()
 
 
-def _fill(clone: Path, place: Place, commit: str) -> None:
-    git(place.root, "clone", "--quiet", "--shared", "--no-checkout", str(place.root), str(clone))
+def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> None:
+    git(
+        pipeline.root,
+        "clone",
+        "--quiet",
+        "--shared",
+        "--no-checkout",
+        str(pipeline.root),
+        str(clone),
+    )
     git(clone, "checkout", "--quiet", "--detach", commit)
     for key in ("user.name", "user.email"):
-        value = git(place.root, "config", "--get", "--default", "", key).strip()
+        value = git(pipeline.root, "config", "--get", "--default", "", key).strip()
         if value:
             git(clone, "config", key, value)
-    for path in tracked_changes(place.root):
+    for path in tracked_changes(pipeline.root):
         if path.endswith((*WALL_CLOCK, "dvc.lock")):
-            shutil.copyfile(place.root / path, clone / path)
-    settings = Config(str(place.root / ".dvc"))
+            shutil.copyfile(pipeline.root / path, clone / path)
+    settings = Config(str(pipeline.root / ".dvc"))
     local: dict[str, Any] = dict(cast("dict[str, Any]", settings.read("local")))
-    local["cache"] = {**local.get("cache", {}), "dir": str(cache_folder(place))}
+    local["cache"] = {**local.get("cache", {}), "dir": str(cache_folder(pipeline))}
     # DVC's own notes about a repository, which would stay below /var/tmp for ever.
     local["core"] = {**local.get("core", {}), "site_cache_dir": str(clone / ".dvc/tmp/site")}
     with Config(str(clone / ".dvc")).edit("local") as config:
         cast("dict[str, Any]", config).update(local)
 
 
-def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str], None]) -> int:
+def run_experiment(
+    clone: Path, pipeline: TrackedPipeline, run: Run, on_line: Callable[[str], None]
+) -> int:
     """Run one experiment in the clone, giving each line of output to `on_line`; the exit status."""
     command = [
         sys.executable,
@@ -119,7 +128,7 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=clone,
-        env=environment(place) | {MARK: str(clone)},
+        env=environment(pipeline) | {MARK: str(clone)},
         # Its own session: Ctrl-C ends the driver, and the driver ends all of these.
         start_new_session=True,
         stdin=subprocess.DEVNULL,
@@ -140,7 +149,7 @@ def run_experiment(clone: Path, place: Place, run: Run, on_line: Callable[[str],
         raise
 
 
-def environment(place: Place) -> dict[str, str]:
+def environment(pipeline: TrackedPipeline) -> dict[str, str]:
     """The environment of an experiment: this interpreter first, one compilation cache for all."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     inherited = clean_environment()
@@ -150,18 +159,18 @@ def environment(place: Place) -> dict[str, str]:
         "PATH": path,
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(place.path / ".cache/jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(pipeline.folder / ".cache/jax"),
     }
 
 
-def fetch_experiment(clone: Path, place: Place, commit: str, name: str) -> bool:
+def fetch_experiment(clone: Path, pipeline: TrackedPipeline, commit: str, name: str) -> bool:
     """Bring a finished experiment into the repository; False if the clone has none of that name."""
     ref = exp_ref(commit, name)
     found = git(clone, "for-each-ref", "--format=%(refname)", ref).split()
     if ref not in found:
         return False
     git(
-        place.root,
+        pipeline.root,
         "fetch",
         "--quiet",
         "--no-tags",
@@ -170,5 +179,5 @@ def fetch_experiment(clone: Path, place: Place, commit: str, name: str) -> bool:
         f"{ref}:{ref}",
     )
     # The lock file names what the stages made: without it the experiment is empty.
-    file_at(place.root, ref, place.inside("dvc.lock"))
+    file_at(pipeline.root, ref, pipeline.inside("dvc.lock"))
     return True

@@ -7,28 +7,28 @@ from ruamel.yaml import YAML
 
 from spline_lstm.core.artifacts import content_id, sha256_of_file
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.git import Place
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.runs import CODE, STAGES, Run
 
 
-def code_id(place: Place) -> str:
+def code_id(pipeline: TrackedPipeline) -> str:
     """Content id of the code, params and schema that decide the deterministic columns of the table.
 
     Without the params that the runs set themselves, and those of the command tune.
     """
-    params = load_params(place.path)
+    params = load_params(pipeline.folder)
     content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune"})
     for key in Run("", "", 0).settings:
         section, name = key.split(".")
         del content[section][name]
-    schema = sha256_of_file(place.path / params.data.schema_file)
-    code = {path: content_id(*_hashes(place.root / path)) for path in code_paths(place)}
+    schema = sha256_of_file(pipeline.folder / params.data.schema_file)
+    code = {path: content_id(*_hashes(pipeline.root / path)) for path in code_paths(pipeline)}
     return content_id(content, schema, code)
 
 
-def code_paths(place: Place) -> list[str]:
+def code_paths(pipeline: TrackedPipeline) -> list[str]:
     """The files and folders of code that the stages of a comparison depend on in dvc.yaml."""
-    text = (place.path / "dvc.yaml").read_text(encoding="utf-8")
+    text = (pipeline.folder / "dvc.yaml").read_text(encoding="utf-8")
     stages = YAML(typ="safe").load(text)["stages"]
     named = {path for stage in STAGES for path in stages[stage]["deps"] if path.startswith(CODE)}
     return sorted(named)

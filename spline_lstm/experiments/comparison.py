@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.bootstrap import (
     Interval,
     block_length,
@@ -19,7 +20,7 @@ from spline_lstm.experiments.bootstrap import (
 from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.costs import Cost
 from spline_lstm.experiments.driver import cost_book
-from spline_lstm.experiments.git import Place, cache_folder, file_at
+from spline_lstm.experiments.git import cache_folder, file_at
 from spline_lstm.experiments.results import (
     Record,
     Value,
@@ -84,7 +85,9 @@ class Comparison:
         return [run.name for run in self.runs if run not in found]
 
 
-def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> Comparison:
+def collect(
+    pipeline: TrackedPipeline, commit: str, params: Params, runs: Sequence[Run]
+) -> Comparison:
     """Read everything that the experiments of `commit` measured.
 
     Raises
@@ -92,7 +95,9 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
     ExperimentError
         There is none, or they do not fit together.
     """
-    records = read_records(exp_show(place, commit), place, commit, runs, params.compare.format)
+    records = read_records(
+        exp_show(pipeline, commit), pipeline, commit, runs, params.compare.format
+    )
     if not records:
         raise ExperimentError(
             f"none of the {len(runs)} experiments is done, so there is nothing to compare; "
@@ -100,7 +105,7 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
         )
     baselines = baselines_by_mode(records)
     names = sorted({name for rows in baselines.values() for name in rows})
-    errors = read_errors(place, cache_folder(place), records, names)
+    errors = read_errors(pipeline, cache_folder(pipeline), records, names)
     candidates = candidates_of(records)
     best = best_candidate(candidates).name
     wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
@@ -115,12 +120,12 @@ def collect(place: Place, commit: str, params: Params, runs: Sequence[Run]) -> C
             [squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks
         )
 
-    steps = {record.run.name: _step_rows(place, record) for record in records}
-    book = cost_book(place, commit)
+    steps = {record.run.name: _step_rows(pipeline, record) for record in records}
+    book = cost_book(pipeline, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
     return Comparison(
         commit=commit,
-        code=code_id(place),
+        code=code_id(pipeline),
         params=params,
         runs=tuple(runs),
         records=tuple(records),
@@ -155,9 +160,9 @@ def _members(errors: Errors, candidates: Sequence[Candidate]) -> dict[str, list[
     return members | {name: [name] for name in errors.squared if name not in runs}
 
 
-def _step_rows(place: Place, record: Record) -> list[dict[str, Value]]:
+def _step_rows(pipeline: TrackedPipeline, record: Record) -> list[dict[str, Value]]:
     """What metrics/evaluate.json of an experiment contains for each step ahead."""
-    content = file_at(place.root, record.revision, place.inside("metrics/evaluate.json"))
+    content = file_at(pipeline.root, record.revision, pipeline.inside(pipeline.metrics("evaluate")))
     return json.loads(content)["horizon"]
 
 

@@ -4,29 +4,27 @@ from typing import Any
 
 from spline_lstm.core.artifacts import read_json, sha256_of_file, write_json, write_text
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.pipeline import COMPARISON_FILES, TrackedPipeline
 from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.comparison import Comparison
-from spline_lstm.experiments.git import Place
 from spline_lstm.experiments.report import comparison_document, csv_text
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
 from spline_lstm.reporting.style import save_png
 
-SUMMARY = "metrics/comparison.json"
-TABLE = "metrics/comparison.csv"
-FILES = (TABLE, SUMMARY, "plots/comparison.md", "plots/comparison.png", "plots/comparison.html")
+TABLE, SUMMARY, MARKDOWN, _, PAGE = FILES = COMPARISON_FILES
 
 
-def write(place: Place, result: Comparison) -> None:
+def write(pipeline: TrackedPipeline, result: Comparison) -> None:
     """Write all files, the summary last: if it exists, so do the others."""
-    folder, document = place.path, comparison_document(result)
+    folder, document = pipeline.folder, comparison_document(result)
     (folder / SUMMARY).unlink(missing_ok=True)
     write_text(folder / TABLE, csv_text(result))
-    write_text(folder / "plots/comparison.html", to_html(document))
-    write_text(folder / "plots/comparison.md", to_markdown(document))
+    write_text(folder / PAGE, to_html(document))
+    write_text(folder / MARKDOWN, to_markdown(document))
     for picture in document.pictures:
-        save_png(picture.figure, folder / f"plots/{picture.name}.png")
-    write_json(folder / SUMMARY, summary(result) | {"files": hashes(place)})
+        save_png(picture.figure, pipeline.plots / f"{picture.name}.png")
+    write_json(folder / SUMMARY, summary(result) | {"files": hashes(pipeline)})
 
 
 def summary(result: Comparison) -> dict[str, Any]:
@@ -47,24 +45,24 @@ def summary(result: Comparison) -> dict[str, Any]:
     }
 
 
-def hashes(place: Place) -> dict[str, str]:
+def hashes(pipeline: TrackedPipeline) -> dict[str, str]:
     """File -> SHA-256 of its content, for each file that exists, but the summary."""
-    files = [file for file in FILES if file != SUMMARY and (place.path / file).is_file()]
-    return {file: sha256_of_file(place.path / file) for file in files}
+    files = [file for file in FILES if file != SUMMARY and (pipeline.folder / file).is_file()]
+    return {file: sha256_of_file(pipeline.folder / file) for file in files}
 
 
-def is_current(place: Place, commit: str, revisions: dict[str, str]) -> bool:
+def is_current(pipeline: TrackedPipeline, commit: str, revisions: dict[str, str]) -> bool:
     """Whether the files were written from these experiments, and not changed since."""
     try:
-        written = read_json(place.path / SUMMARY)
+        written = read_json(pipeline.folder / SUMMARY)
     except ArtifactError:
         # Missing or damaged: to be written again.
         return False
     found = (written.get("commit"), written.get("experiments"), written.get("files"))
-    return found == (commit, revisions, hashes(place))
+    return found == (commit, revisions, hashes(pipeline))
 
 
-def check_code(place: Place) -> str:
+def check_code(pipeline: TrackedPipeline) -> str:
     """Check that the comparison in the workspace is from the code and params in the workspace.
 
     Raises
@@ -73,18 +71,20 @@ def check_code(place: Place) -> str:
         It is from other code or params, its files were changed, or there is none.
     """
     remedy = "commit, then run `python -m spline_lstm compare` and commit what it writes"
-    if not (place.path / SUMMARY).is_file():
-        raise ArtifactError(f"{place.path / SUMMARY} is missing; {remedy}")
-    written, now = read_json(place.path / SUMMARY), code_id(place)
+    if not (pipeline.folder / SUMMARY).is_file():
+        raise ArtifactError(f"{pipeline.folder / SUMMARY} is missing; {remedy}")
+    written, now = read_json(pipeline.folder / SUMMARY), code_id(pipeline)
     if written.get("code") != now:
         raise ArtifactError(
-            f"{place.path / SUMMARY} is from code and params {written.get('code')}, but the "
+            f"{pipeline.folder / SUMMARY} is from code and params {written.get('code')}, but the "
             f"workspace has {now}; {remedy}"
         )
-    present, recorded = hashes(place), written.get("files") or {}
+    present, recorded = hashes(pipeline), written.get("files") or {}
     changed = [
         file for file in FILES if file != SUMMARY and present.get(file) != recorded.get(file, "")
     ]
     if changed:
-        raise ArtifactError(f"{place.path / changed[0]} is not what the comparison wrote; {remedy}")
-    return f"{place.inside(TABLE)} is from this code and these params ({now})"
+        raise ArtifactError(
+            f"{pipeline.folder / changed[0]} is not what the comparison wrote; {remedy}"
+        )
+    return f"{pipeline.inside(TABLE)} is from this code and these params ({now})"

@@ -10,9 +10,10 @@ from typing import Any, TextIO
 
 from spline_lstm.core.errors import ExperimentError, shorten
 from spline_lstm.core.params import parse_params
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.clone import FOLDER, fetch_experiment, private_clone, run_experiment
 from spline_lstm.experiments.costs import Cost, CostBook, Stopwatch
-from spline_lstm.experiments.git import Place, experiments, file_at
+from spline_lstm.experiments.git import experiments, file_at
 from spline_lstm.experiments.runs import NOT_READ, Run
 
 logger = logging.getLogger("spline_lstm")
@@ -37,7 +38,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
+def missing(pipeline: TrackedPipeline, commit: str, runs: Sequence[Run]) -> list[Run]:
     """Runs without an experiment at `commit`.
 
     Raises
@@ -45,19 +46,19 @@ def missing(place: Place, commit: str, runs: Sequence[Run]) -> list[Run]:
     ExperimentError
         An experiment of that name was run with params other than those of `commit` and its name.
     """
-    found = experiments(place, commit)
+    found = experiments(pipeline, commit)
     for run in runs:
         if run.name in found:
-            check_settings(place, run, found[run.name], commit)
+            check_settings(pipeline, run, found[run.name], commit)
     return [run for run in runs if run.name not in found]
 
 
-def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
+def check_settings(pipeline: TrackedPipeline, run: Run, revision: str, commit: str) -> None:
     """Raise ExperimentError unless an experiment has the params of `commit` and of its name.
 
     Params that none of its stages reads do not count.
     """
-    expected, found = (flat_params(place, where) for where in (commit, revision))
+    expected, found = (flat_params(pipeline, where) for where in (commit, revision))
     expected |= run.settings
     for key in {**expected, **found}:
         if expected.get(key) != found.get(key):
@@ -68,11 +69,11 @@ def check_settings(place: Place, run: Run, revision: str, commit: str) -> None:
             )
 
 
-def flat_params(place: Place, revision: str) -> dict[str, Any]:
+def flat_params(pipeline: TrackedPipeline, revision: str) -> dict[str, Any]:
     """Dotted key -> value, at a commit, of the params that the stages of an experiment read."""
-    path = place.inside("params.yaml")
+    path = pipeline.inside("params.yaml")
     content = parse_params(
-        file_at(place.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}"
+        file_at(pipeline.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}"
     ).model_dump()
     sections = {section: keys for section, keys in content.items() if section not in NOT_READ}
     return {
@@ -82,17 +83,17 @@ def flat_params(place: Place, revision: str) -> dict[str, Any]:
     }
 
 
-def cost_book(place: Place, commit: str) -> CostBook:
+def cost_book(pipeline: TrackedPipeline, commit: str) -> CostBook:
     """The costs of the experiments that start from `commit`."""
-    return CostBook(place.root / FOLDER / "costs" / commit)
+    return CostBook(pipeline.root / FOLDER / "costs" / commit)
 
 
-def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
+def run_all(pipeline: TrackedPipeline, commit: str, runs: Sequence[Run], of: int) -> Outcome:
     """Run experiments one after another.
 
     Parameters
     ----------
-    place : Place
+    pipeline : TrackedPipeline
     commit : str
         That the experiments start from.
     runs : sequence of Run
@@ -103,14 +104,14 @@ def run_all(place: Place, commit: str, runs: Sequence[Run], of: int) -> Outcome:
     start = time.perf_counter()
     done: list[str] = []
     failed: dict[str, str] = {}
-    book = cost_book(place, commit)
-    with private_clone(place, commit) as clone:
+    book = cost_book(pipeline, commit)
+    with private_clone(pipeline, commit) as clone:
         for index, run in enumerate(runs):
             elapsed = time.perf_counter() - start
             left = time_left(book, len(runs) - index)
             number = of - len(runs) + index + 1
             logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
-            reason, cost = run_one(clone, place, commit, run)
+            reason, cost = run_one(clone, pipeline, commit, run)
             if reason:
                 failed[run.name] = reason
                 logger.info("  %s failed: %s", run.name, reason)
@@ -130,9 +131,9 @@ def time_left(book: CostBook, runs: int) -> str:
     )
 
 
-def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost]:
+def run_one(clone: Path, pipeline: TrackedPipeline, commit: str, run: Run) -> tuple[str, Cost]:
     """Run an experiment, again if it was lost; why it failed ("" if it did not), and its cost."""
-    log = place.root / FOLDER / "logs" / f"{run.name}.log"
+    log = pipeline.root / FOLDER / "logs" / f"{run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     for attempt in (1, 2):
         watch, lines = Stopwatch(), []
@@ -147,10 +148,10 @@ def run_one(clone: Path, place: Place, commit: str, run: Run) -> tuple[str, Cost
                 lines.append(line)
                 file.write(f"{line}\n")
 
-            status = run_experiment(clone, place, run, on_line)
-        if status == 0 and fetch_experiment(clone, place, commit, run.name):
+            status = run_experiment(clone, pipeline, run, on_line)
+        if status == 0 and fetch_experiment(clone, pipeline, commit, run.name):
             return "", watch.cost()
-        reason = f"{reason_of(lines, status)} (all output: {log.relative_to(place.root)})"
+        reason = f"{reason_of(lines, status)} (all output: {log.relative_to(pipeline.root)})"
         if any(STAGE_FAILED in line for line in lines):
             break
         if attempt == 1:

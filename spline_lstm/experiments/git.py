@@ -7,7 +7,6 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,54 +14,15 @@ from dvc.config import Config
 from ruamel.yaml import YAML
 
 from spline_lstm.core.errors import ArtifactError, ExperimentError, UsageError, shorten
-from spline_lstm.core.pipeline import WALL_CLOCK
+from spline_lstm.core.pipeline import COMMAND_FILES, WALL_CLOCK, TrackedPipeline
 from spline_lstm.experiments.runs import CODE
 
-# What the commands compare and tune write.
-WRITTEN = (
-    "metrics/comparison.csv",
-    "metrics/comparison.json",
-    "metrics/tuning.csv",
-    "plots/comparison.html",
-    "plots/comparison.md",
-    "plots/comparison.png",
-    "plots/tuning.patch",
-    "plots/tuning.png",
-)
 SHOWN = 5
 # The stages whose outputs a search reads.
 SEARCH_STAGES = ("preprocess", "window")
 
 
-@dataclass(frozen=True)
-class Place:
-    """A pipeline folder inside its repository.
-
-    Attributes
-    ----------
-    root : absolute path of the repository
-    folder : the pipeline folder relative to `root`, "." for the root
-    """
-
-    root: Path
-    folder: Path
-
-    @property
-    def path(self) -> Path:
-        """The pipeline folder."""
-        return self.root / self.folder
-
-    @property
-    def pipeline(self) -> str:
-        """Name of the folder below pipelines/, "" for the root."""
-        return "" if self.folder == Path() else self.folder.name
-
-    def inside(self, path: str) -> str:
-        """A path in the pipeline folder as git and DVC write it."""
-        return (self.folder / path).as_posix()
-
-
-def find_place(folder: Path) -> Place:
+def find_pipeline(folder: Path) -> TrackedPipeline:
     """The repository that contains a pipeline folder.
 
     Raises
@@ -80,7 +40,7 @@ def find_place(folder: Path) -> Place:
             f"{folder} is not in a git repository; experiments are commits: clone the repository"
         )
     root = Path(done.stdout.decode().strip()).resolve()
-    return Place(root, folder.resolve().relative_to(root))
+    return TrackedPipeline(folder.resolve(), root)
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -123,7 +83,7 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", errors="surrogateescape")
 
 
-def head(place: Place) -> str:
+def head(pipeline: TrackedPipeline) -> str:
     """The commit that experiments start from.
 
     Raises
@@ -131,15 +91,15 @@ def head(place: Place) -> str:
     ExperimentError
         The repository has no commit.
     """
-    done = _git(place.root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    done = _git(pipeline.root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if done.returncode:
         raise ExperimentError(
-            f"{place.root} has no commit to start experiments from; git add --all && git commit"
+            f"{pipeline.root} has no commit to start experiments from; git add --all && git commit"
         )
     return done.stdout.decode().strip()
 
 
-def check_ready(place: Place) -> str:
+def check_ready(pipeline: TrackedPipeline) -> str:
     """The commit to start from, if experiments can be run.
 
     Raises
@@ -147,13 +107,13 @@ def check_ready(place: Place) -> str:
     ExperimentError
         The repository has no commit, is shallow, or has changes that are not committed.
     """
-    commit = head(place)
-    if git(place.root, "rev-parse", "--is-shallow-repository").strip() == "true":
+    commit = head(pipeline)
+    if git(pipeline.root, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise ExperimentError(
-            f"{place.root} is a shallow clone, in which DVC saves no experiment; "
+            f"{pipeline.root} is a shallow clone, in which DVC saves no experiment; "
             "git fetch --unshallow"
         )
-    changed = changed_paths(place.root)
+    changed = changed_paths(pipeline.root)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise ExperimentError(
@@ -168,7 +128,9 @@ def changed_paths(root: Path) -> list[str]:
 
     A dvc.lock counts only if it differs in more than the hashes of wall-clock files.
     """
-    changed = [path for path in tracked_changes(root) if not path.endswith((*WALL_CLOCK, *WRITTEN))]
+    changed = [
+        path for path in tracked_changes(root) if not path.endswith((*WALL_CLOCK, *COMMAND_FILES))
+    ]
     return [
         path
         for path in changed
@@ -216,19 +178,19 @@ def exp_ref(commit: str, name: str) -> str:
     return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
 
 
-def experiments(place: Place, commit: str) -> dict[str, str]:
+def experiments(pipeline: TrackedPipeline, commit: str) -> dict[str, str]:
     """Name -> commit of the experiments that start from `commit`."""
     folder = exp_ref(commit, "")
     lines = git(
-        place.root, "for-each-ref", "--format=%(refname) %(objectname)", folder
+        pipeline.root, "for-each-ref", "--format=%(refname) %(objectname)", folder
     ).splitlines()
     return {ref.removeprefix(folder): sha for ref, sha in (line.split(" ") for line in lines)}
 
 
-def baselines_of(place: Place, name: str) -> dict[str, str]:
+def baselines_of(pipeline: TrackedPipeline, name: str) -> dict[str, str]:
     """Baseline commit -> experiment commit of all experiments of that name."""
     lines = git(
-        place.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"
+        pipeline.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"
     ).splitlines()
     found = {}
     for ref, sha in (line.split(" ") for line in lines):
@@ -238,9 +200,9 @@ def baselines_of(place: Place, name: str) -> dict[str, str]:
     return found
 
 
-def remove_experiment(place: Place, commit: str, name: str) -> None:
+def remove_experiment(pipeline: TrackedPipeline, commit: str, name: str) -> None:
     """Forget an experiment; its stages stay in the run cache."""
-    git(place.root, "update-ref", "-d", exp_ref(commit, name))
+    git(pipeline.root, "update-ref", "-d", exp_ref(commit, name))
 
 
 def file_at(root: Path, revision: str, path: str) -> bytes:
@@ -259,17 +221,17 @@ def file_at(root: Path, revision: str, path: str) -> bytes:
     return done.stdout
 
 
-def cache_folder(place: Place) -> Path:
+def cache_folder(pipeline: TrackedPipeline) -> Path:
     """Where DVC keeps the content of data and models."""
-    config = Config(str(place.root / ".dvc"))
-    return (place.root / ".dvc" / config["cache"].get("dir", "cache")).resolve()
+    config = Config(str(pipeline.root / ".dvc"))
+    return (pipeline.root / ".dvc" / config["cache"].get("dir", "cache")).resolve()
 
 
-def check_fresh(place: Place) -> None:
+def check_fresh(pipeline: TrackedPipeline) -> None:
     """Raise ArtifactError unless preprocess and window ran with these params, on these files."""
-    stage = "window" if place.folder == Path() else f"{place.inside('dvc.yaml')}:window"
+    stage = "window" if pipeline.relative == Path() else f"{pipeline.inside('dvc.yaml')}:window"
     remedy = f"run `dvc repro {stage}`"
-    path = place.path / "dvc.lock"
+    path = pipeline.folder / "dvc.lock"
     stages = read_lock(path.read_bytes()).get("stages", {}) if path.is_file() else {}
     for stage in SEARCH_STAGES:
         if stage not in stages:
@@ -277,19 +239,19 @@ def check_fresh(place: Place) -> None:
                 f"{path} has no stage {stage}: its outputs are missing or of unknown origin; "
                 f"{remedy}"
             )
-        for change in changes_of(place, stages[stage]):
+        for change in changes_of(pipeline, stages[stage]):
             raise ArtifactError(f"{change} since stage {stage} was run; {remedy}")
 
 
-def changes_of(place: Place, stage: dict[str, Any]) -> Iterator[str]:
+def changes_of(pipeline: TrackedPipeline, stage: dict[str, Any]) -> Iterator[str]:
     """What differs from a stage's entry in dvc.lock: params, then data; not code."""
     for file, values in stage.get("params", {}).items():
-        present = YAML(typ="safe").load((place.root / file).read_text(encoding="utf-8"))
+        present = YAML(typ="safe").load((pipeline.root / file).read_text(encoding="utf-8"))
         for key, recorded in values.items():
             for name, old, new in differences(key, recorded, value_at(present, key)):
                 yield f"{file}: {name} changed from {shorten(old)} to {shorten(new)}"
     for entry in [*stage.get("deps", ()), *stage.get("outs", ())]:
-        if is_data(entry) and entry["md5"] != md5_of(place.root / entry["path"]):
+        if is_data(entry) and entry["md5"] != md5_of(pipeline.root / entry["path"]):
             yield f"{entry['path']} changed or is missing"
 
 

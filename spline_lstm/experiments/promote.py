@@ -17,27 +17,19 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params, parse_params
+from spline_lstm.core.pipeline import WALL_CLOCK, Pipeline, TrackedPipeline
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.experiments.clone import environment
 from spline_lstm.experiments.code_id import code_paths
 from spline_lstm.experiments.driver import check_settings
-from spline_lstm.experiments.git import (
-    WALL_CLOCK,
-    Place,
-    baselines_of,
-    check_ready,
-    file_at,
-    git,
-    tracked_changes,
-)
+from spline_lstm.experiments.git import baselines_of, check_ready, file_at, git, tracked_changes
 from spline_lstm.experiments.runs import STAGES, parse_name
 from spline_lstm.reporting.formatting import plural
 
 ARTIFACT = "forecaster"
-MODEL = {"onnx": "models/edge/model.onnx", "tflite": "models/edge/model.tflite"}
 
 
-def promote(place: Place, name: str) -> str:
+def promote(pipeline: TrackedPipeline, name: str) -> str:
     """Take an experiment into the workspace; return what was done, and the commands to keep it.
 
     Raises
@@ -47,43 +39,44 @@ def promote(place: Place, name: str) -> str:
         its name, the code has changed since it was run, its files are not in the DVC cache, or the
         workspace has uncommitted changes.
     """
-    commit = check_ready(place)
-    baseline, revision = find_experiment(place, commit, name)
-    paths = changed_by(place, baseline, revision)
-    check_unchanged(place, name, baseline, commit, paths)
-    check_own(place, name, baseline, revision, paths)
+    commit = check_ready(pipeline)
+    baseline, revision = find_experiment(pipeline, commit, name)
+    paths = changed_by(pipeline, baseline, revision)
+    check_unchanged(pipeline, name, baseline, commit, paths)
+    check_own(pipeline, name, baseline, revision, paths)
     if paths:
-        git(place.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
-    checkout(place)
+        git(pipeline.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
+    checkout(pipeline)
     params = parse_params(
-        file_at(place.root, revision, place.inside("params.yaml")).decode("utf-8"), name
+        file_at(pipeline.root, revision, pipeline.inside("params.yaml")).decode("utf-8"), name
     )
-    dvc_yaml = place.path / "dvc.yaml"
+    dvc_yaml = pipeline.folder / "dvc.yaml"
     write_text(dvc_yaml, with_artifact(dvc_yaml.read_text(encoding="utf-8"), name, params))
     left_out = [stage for stage in YAML(typ="safe").load(dvc_yaml)["stages"] if stage not in STAGES]
-    outdated = [stage for stage in left_out if not is_up_to_date(place, stage)]
+    outdated = [stage for stage in left_out if not is_up_to_date(pipeline, stage)]
     tracked = " ".join(
-        place.inside(path) for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots")
+        pipeline.inside(path)
+        for path in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics", "plots")
     )
     return (
         f"{name} is in the workspace ({len(paths)} tracked files, data and models); "
-        f"{place.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
-        f"{_repro_line(place, outdated)}"
+        f"{pipeline.inside('dvc.yaml')} names it as the artifact {ARTIFACT}. Keep it:\n"
+        f"{_repro_line(pipeline, outdated)}"
         f"  git add {tracked}\n"
         f"  git commit --message 'Promote {name}'\n"
         "  dvc push  # if a remote is set\n"
         "or drop it:\n"
-        f"  git restore --source=HEAD --worktree -- {place.folder.as_posix()}\n"
-        f"  dvc checkout {place.inside('dvc.yaml')}"
+        f"  git restore --source=HEAD --worktree -- {pipeline.relative.as_posix()}\n"
+        f"  dvc checkout {pipeline.inside('dvc.yaml')}"
     )
 
 
-def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
+def find_experiment(pipeline: TrackedPipeline, commit: str, name: str) -> tuple[str, str]:
     """Baseline and commit of the experiment, at HEAD or at the nearest of its ancestors."""
-    found = baselines_of(place, name)
+    found = baselines_of(pipeline, name)
     if commit in found:
         return commit, found[commit]
-    for ancestor in git(place.root, "rev-list", commit).split() if found else ():
+    for ancestor in git(pipeline.root, "rev-list", commit).split() if found else ():
         if ancestor in found:
             return ancestor, found[ancestor]
     raise ExperimentError(
@@ -92,51 +85,62 @@ def find_experiment(place: Place, commit: str, name: str) -> tuple[str, str]:
     )
 
 
-def _repro_line(place: Place, outdated: Sequence[str]) -> str:
+def _repro_line(pipeline: TrackedPipeline, outdated: Sequence[str]) -> str:
     """The command that brings outdated stages up to date; "" if there are none."""
     if not outdated:
         return ""
     stages = ", ".join(outdated)
-    return f"  dvc repro {place.inside('dvc.yaml')}  # {stages}: still from the previous params\n"
+    return (
+        f"  dvc repro {pipeline.inside('dvc.yaml')}  # {stages}: still from the previous params\n"
+    )
 
 
-def check_own(place: Place, name: str, baseline: str, revision: str, paths: Sequence[str]) -> None:
+def check_own(
+    pipeline: TrackedPipeline, name: str, baseline: str, revision: str, paths: Sequence[str]
+) -> None:
     """Raise ExperimentError if an experiment is of another pipeline, or not what its name says."""
     run = parse_name(name)
-    foreign = [f"it changed {path}" for path in paths if not _is_inside(place, path)]
-    if run and run.pipeline != place.pipeline:
+    foreign = [f"it changed {path}" for path in paths if not _is_inside(pipeline, path)]
+    if run and run.pipeline != pipeline.name:
         foreign.insert(
             0, f"its name says {f'pipelines/{run.pipeline}' if run.pipeline else 'the root'}"
         )
     if foreign:
         raise ExperimentError(
-            f"{name} is not an experiment of the pipeline in {place.folder.as_posix()}: "
+            f"{name} is not an experiment of the pipeline in {pipeline.relative.as_posix()}: "
             f"{foreign[0]}; give its own folder: python -m spline_lstm promote {name} FOLDER"
         )
     if run:
-        check_settings(place, run, revision, baseline)
+        check_settings(pipeline, run, revision, baseline)
 
 
-def _is_inside(place: Place, path: str) -> bool:
-    if place.folder == Path():
+def _is_inside(pipeline: TrackedPipeline, path: str) -> bool:
+    if pipeline.relative == Path():
         return not path.startswith("pipelines/")
-    return path.startswith(f"{place.folder.as_posix()}/")
+    return path.startswith(f"{pipeline.relative.as_posix()}/")
 
 
-def changed_by(place: Place, baseline: str, revision: str) -> list[str]:
+def changed_by(pipeline: TrackedPipeline, baseline: str, revision: str) -> list[str]:
     """Tracked files that the experiment changed, and clocked ones measured again here."""
-    changed = git(place.root, "diff", "--name-only", "-z", baseline, revision).split("\0")
-    measured = [place.inside(path) for path in ("dvc.lock", *WALL_CLOCK)]
-    here = [path for path in tracked_changes(place.root) if path in measured]
+    changed = git(pipeline.root, "diff", "--name-only", "-z", baseline, revision).split("\0")
+    measured = [pipeline.inside(path) for path in ("dvc.lock", *WALL_CLOCK)]
+    here = [path for path in tracked_changes(pipeline.root) if path in measured]
     return sorted({path for path in changed if path} | set(here))
 
 
-def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: list[str]) -> None:
+def check_unchanged(
+    pipeline: TrackedPipeline, name: str, baseline: str, commit: str, paths: list[str]
+) -> None:
     """Raise ExperimentError if files of the experiment, or code of its stages, changed since."""
     if baseline == commit:
         return
-    concerned = [*paths, *code_paths(place), place.inside("params.yaml"), place.inside("dvc.lock")]
-    later = git(place.root, "diff", "--name-only", baseline, commit, "--", *concerned).split()
+    concerned = [
+        *paths,
+        *code_paths(pipeline),
+        pipeline.inside("params.yaml"),
+        pipeline.inside("dvc.lock"),
+    ]
+    later = git(pipeline.root, "diff", "--name-only", baseline, commit, "--", *concerned).split()
     if later:
         raise ExperimentError(
             f"{name} was run from commit {baseline[:10]}, but {', '.join(later[:3])} changed "
@@ -145,38 +149,43 @@ def check_unchanged(place: Place, name: str, baseline: str, commit: str, paths: 
         )
 
 
-def is_up_to_date(place: Place, stage: str) -> bool:
+def is_up_to_date(pipeline: TrackedPipeline, stage: str) -> bool:
     """Whether a stage was run, by dvc.lock, with the params, data and code of the workspace."""
-    done = _dvc(place, "status", "--json", _target(place, stage))
+    done = _dvc(pipeline, "status", "--json", _target(pipeline, stage))
     if done.returncode:
         reason = " ".join(done.stderr.split())
         raise ExperimentError(
-            f"dvc status failed in {place.root}: {reason}; run `dvc status` to see more"
+            f"dvc status failed in {pipeline.root}: {reason}; run `dvc status` to see more"
         )
     return not json.loads(done.stdout)
 
 
-def _target(place: Place, stage: str) -> str:
-    return stage if place.folder == Path() else f"{place.inside('dvc.yaml')}:{stage}"
+def _target(pipeline: TrackedPipeline, stage: str) -> str:
+    return stage if pipeline.relative == Path() else f"{pipeline.inside('dvc.yaml')}:{stage}"
 
 
-def _dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _dvc(pipeline: TrackedPipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(  # noqa: S603
-        command, cwd=place.root, env=environment(place), capture_output=True, text=True, check=False
+        command,
+        cwd=pipeline.root,
+        env=environment(pipeline),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def checkout(place: Place) -> None:
+def checkout(pipeline: TrackedPipeline) -> None:
     """Bring the outputs of the pipeline's stages from the DVC cache into the workspace."""
     done = _dvc(
-        place, "checkout", "--force", "--quiet", *(_target(place, stage) for stage in STAGES)
+        pipeline, "checkout", "--force", "--quiet", *(_target(pipeline, stage) for stage in STAGES)
     )
     if done.returncode:
         reason = " ".join(done.stderr.split())
         raise ExperimentError(
             f"params, metrics and plots are in the workspace, but some outputs are not in the DVC "
-            f"cache: {reason}; dvc repro {place.inside('dvc.yaml')} makes them again"
+            f"cache: {reason}; dvc repro {pipeline.inside('dvc.yaml')} makes them again"
         )
 
 
@@ -191,7 +200,7 @@ def with_artifact(text: str, name: str, params: Params) -> str:
     labels.fa.set_flow_style()
     entry = CommentedMap(
         {
-            "path": MODEL[params.compare.format],
+            "path": (Pipeline().exported / f"model.{params.compare.format}").as_posix(),
             "type": "model",
             "desc": f"Promoted from the experiment {name}",
             "labels": labels,

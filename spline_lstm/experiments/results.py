@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.clone import environment
-from spline_lstm.experiments.git import Place
 from spline_lstm.experiments.runs import Run
 
 Value = str | int | float | None
@@ -94,7 +94,7 @@ def nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def exp_show(place: Place, commit: str) -> Any:
+def exp_show(pipeline: TrackedPipeline, commit: str) -> Any:
     """Content of ``dvc exp show --json`` for the experiments of a commit.
 
     Raises
@@ -104,18 +104,18 @@ def exp_show(place: Place, commit: str) -> Any:
     """
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--rev", commit]
     done = subprocess.run(  # noqa: S603
-        command, cwd=place.root, env=environment(place), capture_output=True, check=False
+        command, cwd=pipeline.root, env=environment(pipeline), capture_output=True, check=False
     )
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
         raise ExperimentError(
-            f"dvc exp show failed in {place.root}: {reason}; run `dvc exp show` to see more"
+            f"dvc exp show failed in {pipeline.root}: {reason}; run `dvc exp show` to see more"
         )
     return json.loads(done.stdout)
 
 
 def read_records(
-    shown: Any, place: Place, commit: str, runs: Sequence[Run], file_format: str
+    shown: Any, pipeline: TrackedPipeline, commit: str, runs: Sequence[Run], file_format: str
 ) -> list[Record]:
     """The records of the runs that have an experiment, in the order of `runs`.
 
@@ -123,7 +123,7 @@ def read_records(
     ----------
     shown : list
         Content of ``dvc exp show --json``.
-    place : Place
+    pipeline : TrackedPipeline
     commit : str
         That the experiments start from.
     runs : sequence of Run
@@ -138,14 +138,14 @@ def read_records(
         for revision in experiment["revs"]
     }
     return [
-        read_record(found[run.name], place, commit, run, file_format)
+        read_record(found[run.name], pipeline, commit, run, file_format)
         for run in runs
         if run.name in found
     ]
 
 
 def read_record(
-    revision: Mapping[str, Any], place: Place, commit: str, run: Run, file_format: str
+    revision: Mapping[str, Any], pipeline: TrackedPipeline, commit: str, run: Run, file_format: str
 ) -> Record:
     """One experiment of ``dvc exp show --json`` as a record.
 
@@ -156,7 +156,7 @@ def read_record(
     """
 
     def metric(file: str, *keys: str) -> Any:
-        path = place.inside(f"metrics/{file}.json")
+        path = pipeline.inside(pipeline.metrics(file))
         try:
             content = revision["data"]["metrics"][path]["data"]
             for key in keys:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spline_lstm.experiments.git import Place, experiments, git
+from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.experiments.git import experiments, git
 from spline_lstm.experiments.results import exp_show
 from spline_lstm.reporting.formatting import number
 
@@ -44,12 +45,12 @@ class Row:
     metrics: Mapping[str, float | None]
 
 
-def read_rows(place: Place, file_format: str, *, every_commit: bool) -> list[Row]:
+def read_rows(pipeline: TrackedPipeline, file_format: str, *, every_commit: bool) -> list[Row]:
     """The experiments of a pipeline, those of the newest commit first, each with its commit.
 
     Parameters
     ----------
-    place : Place
+    pipeline : TrackedPipeline
     file_format : str
         Exported file whose latency and size count: onnx or tflite.
     every_commit : bool
@@ -62,46 +63,48 @@ def read_rows(place: Place, file_format: str, *, every_commit: bool) -> list[Row
         pipeline has no experiment.
     """
     rows: list[Row] = []
-    for commit in experiment_commits(place):
-        (shown,) = (entry for entry in exp_show(place, commit) if entry["rev"] == commit)
-        found = rows_of_commit(shown, place, file_format)
+    for commit in experiment_commits(pipeline):
+        (shown,) = (entry for entry in exp_show(pipeline, commit) if entry["rev"] == commit)
+        found = rows_of_commit(shown, pipeline, file_format)
         rows += found
         if found and not every_commit:
             break
     return rows
 
 
-def experiment_commits(place: Place) -> list[str]:
+def experiment_commits(pipeline: TrackedPipeline) -> list[str]:
     """Commits that have experiments, of any pipeline of the repository, newest first."""
-    refs = git(place.root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    refs = git(pipeline.root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
     parts = [ref.split("/") for ref in refs]
     # refs/exps/<two digits>/<the rest>/<name>; DVC keeps others below refs/exps/exec and celery.
     commits = {part[2] + part[3] for part in parts if len(part) == 5 and len(part[2]) == 2}
     if not commits:
         return []
-    ordered = git(place.root, "rev-list", "--topo-order", "--ignore-missing", *sorted(commits))
+    ordered = git(pipeline.root, "rev-list", "--topo-order", "--ignore-missing", *sorted(commits))
     return [commit for commit in ordered.splitlines() if commit in commits]
 
 
-def rows_of_commit(shown: Mapping[str, Any], place: Place, file_format: str) -> list[Row]:
+def rows_of_commit(
+    shown: Mapping[str, Any], pipeline: TrackedPipeline, file_format: str
+) -> list[Row]:
     """A commit of ``dvc exp show --json`` and its experiments of this pipeline, by RMSE.
 
     Empty if the commit has no experiment of this pipeline.
     """
     commit = shown["rev"]
     base = shown["data"] or {}
-    finished = experiments(place, commit)
+    finished = experiments(pipeline, commit)
     rows = [
-        Row(commit, revision["name"], changed, _metrics(revision["data"], place, file_format))
+        Row(commit, revision["name"], changed, _metrics(revision["data"], pipeline, file_format))
         for experiment in shown["experiments"] or ()
         for revision in experiment["revs"] or ()
         # DVC shows a failed experiment with the metrics of its commit; it has no reference in git.
         if finished.get(revision["name"]) == revision["rev"]
-        and (changed := _changed(base, revision["data"], place)) is not None
+        and (changed := _changed(base, revision["data"], pipeline)) is not None
     ]
     if not rows:
         return []
-    return sorted([Row(commit, "", {}, _metrics(base, place, file_format)), *rows], key=_key)
+    return sorted([Row(commit, "", {}, _metrics(base, pipeline, file_format)), *rows], key=_key)
 
 
 def _key(row: Row) -> tuple[bool, float, str]:
@@ -110,10 +113,10 @@ def _key(row: Row) -> tuple[bool, float, str]:
 
 
 def _changed(
-    base: Mapping[str, Any], data: Mapping[str, Any], place: Place
+    base: Mapping[str, Any], data: Mapping[str, Any], pipeline: TrackedPipeline
 ) -> dict[str, Any] | None:
     """Params of the pipeline that differ; None if only those of other pipelines do."""
-    own = place.inside("params.yaml")
+    own = pipeline.inside("params.yaml")
     differences = {}
     for path in {*(base.get("params") or {}), *(data.get("params") or {})}:
         before, after = _flat_params(base, path), _flat_params(data, path)
@@ -139,9 +142,11 @@ def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _metrics(data: Mapping[str, Any], place: Place, file_format: str) -> dict[str, float | None]:
+def _metrics(
+    data: Mapping[str, Any], pipeline: TrackedPipeline, file_format: str
+) -> dict[str, float | None]:
     def value(file: str, *keys: str) -> float | None:
-        path = place.inside(f"metrics/{file}.json")
+        path = pipeline.inside(pipeline.metrics(file))
         content = ((data.get("metrics") or {}).get(path) or {}).get("data")
         for key in keys:
             found = key.format(format=file_format)

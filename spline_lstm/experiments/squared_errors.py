@@ -10,10 +10,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.core.errors import ExperimentError
-from spline_lstm.experiments.git import Place, file_at, read_lock
+from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
+from spline_lstm.experiments.git import file_at, read_lock
 from spline_lstm.experiments.results import Record
 
-FILE = "data/predictions.parquet"
+FILE = Pipeline().predictions.as_posix()
 KEYS = ["origin", "series", "target", "step"]
 # The metrics files have six significant digits.
 ROUNDING = 1e-5
@@ -36,7 +37,7 @@ class Errors:
 
 
 def read_errors(
-    place: Place, cache: Path, records: Sequence[Record], baselines: Sequence[str]
+    pipeline: TrackedPipeline, cache: Path, records: Sequence[Record], baselines: Sequence[str]
 ) -> Errors:
     """Squared errors of each record (named as its run) and of the baselines of each feature mode.
 
@@ -51,7 +52,7 @@ def read_errors(
     squared: dict[str, np.ndarray] = {}
     first: pd.DataFrame | None = None
     for record in records:
-        table = read_predictions(place, cache, record)
+        table = read_predictions(pipeline, cache, record)
         first = table if first is None else first
         check_same_windows(first, table, records[0].run.name, record.run.name)
         for name, column in columns_of(record, baselines, table).items():
@@ -70,11 +71,11 @@ def columns_of(record: Record, baselines: Sequence[str], table: pd.DataFrame) ->
     }
 
 
-def read_predictions(place: Place, cache: Path, record: Record) -> pd.DataFrame:
+def read_predictions(pipeline: TrackedPipeline, cache: Path, record: Record) -> pd.DataFrame:
     """The forecasts of an experiment, sorted by origin, series, target and step."""
-    lock = read_lock(file_at(place.root, record.revision, place.inside("dvc.lock")))
+    lock = read_lock(file_at(pipeline.root, record.revision, pipeline.inside("dvc.lock")))
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    (md5,) = [out["md5"] for out in outs if out["path"] == place.inside(FILE)]
+    (md5,) = [out["md5"] for out in outs if out["path"] == pipeline.inside(FILE)]
     path = cache / "files/md5" / md5[:2] / md5[2:]
     if not path.is_file():
         raise ExperimentError(

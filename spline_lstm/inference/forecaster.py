@@ -307,9 +307,7 @@ class Forecaster:
             preprocessor_run_id=self.preprocessor_.run_id,
         )
         if self.intervals_ is not None:
-            write_json(
-                Pipeline(folder).intervals, {"run_id": run_id, **self.intervals_.to_json()}
-            )
+            write_json(Pipeline(folder).intervals, {"run_id": run_id, **self.intervals_.to_json()})
         if self.params_ is not None:
             # JSON is YAML.
             write_text(

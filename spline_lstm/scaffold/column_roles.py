@@ -1,4 +1,7 @@
-"""Which column is what: timestamps, series key, targets, covariates. What the file leaves open is asked for."""
+"""Which column is what: timestamps, series key, targets, covariates.
+
+What the file leaves open is an error that names the candidates and the option to give.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Roles:
-    """What each column is taken for.
+    """The role of each column.
 
     Attributes
     ----------
@@ -89,7 +92,7 @@ def choose_roles(
         if name is not None and name not in columns:
             raise UsageError(f"{where} has no column {name!r}; its columns: {_list(columns)}")
     timestamp, form, others = _timestamp_column(table, options, where)
-    left_out = dict.fromkeys(others, "holds timestamps, too")
+    left_out = dict.fromkeys(others, "also contains timestamps")
     left_out |= {name: why for name, column in columns.items() if (why := _useless(column))}
     used = (timestamp, options.series, *options.targets)
     free = [name for name in columns if name not in left_out and name not in used]
@@ -143,7 +146,7 @@ def _useless(column: Column) -> str | None:
 def _timestamp_column(
     table: TextTable, options: Options, where: str
 ) -> tuple[str, TimestampForm, list[str]]:
-    """Column, form, and the other columns that hold timestamps."""
+    """Column, form, and the other columns with timestamps."""
     found = {
         str(name): forms for name in table.cells if (forms := timestamp_forms(table.cells[name]))
     }
@@ -152,7 +155,8 @@ def _timestamp_column(
     name = options.timestamp or next(iter(found))
     if name.startswith("Unnamed:"):
         raise UsageError(
-            f"{where}: the column of the timestamps has no name; name it in line 1, such as timestamp"
+            f"{where}: the column of the timestamps has no name; name it in line 1, such as "
+            "timestamp"
         )
     others = [each for each in found if each != name]
     if options.timestamp_format:
@@ -164,7 +168,7 @@ def _timestamp_column(
     if forms:
         raise UsageError(
             f"{where}: the timestamps in {name!r}, such as {table.cells[name].iloc[0]!r}, read as "
-            f"{' or as '.join(each.form for each in forms)}; say which with --timestamp-format"
+            f"{' or as '.join(each.form for each in forms)}; choose one with --timestamp-format"
         )
     raise UsageError(f"{where}: {_unread(table.cells[name], name)}")
 
@@ -173,23 +177,26 @@ def _no_single_timestamp_column(
     table: TextTable, found: Mapping[str, list[TimestampForm]], where: str
 ) -> str:
     if found:
-        return f"{where}: {_list(found)} hold timestamps; say which counts with --timestamp"
+        return f"{where}: {_list(found)} contain timestamps; choose one with --timestamp"
     broken = next((str(name) for name in table.cells if first_unread(table.cells[name])), None)
     if broken is not None:
         return f"{where}: {_unread(table.cells[broken], broken)}"
     return (
-        f"{where}: no column holds timestamps of a known form (columns: {_list(map(str, table.cells))}); "
-        "say which and how with --timestamp and --timestamp-format"
+        f"{where}: no column contains timestamps of a known form (columns: "
+        f"{_list(map(str, table.cells))}); give them with --timestamp and --timestamp-format"
     )
 
 
 def _unread(column: pd.Series, name: str) -> str:
     bad = first_unread(column)
     if bad is None:
-        return f"column {name!r} holds {column.iloc[0]!r}, no timestamp of a known form; say how with --timestamp-format"
+        return (
+            f"column {name!r} contains {column.iloc[0]!r}, not a timestamp of a known form; give "
+            "the form with --timestamp-format"
+        )
     row, text = bad
-    what = f"{text!r}, which is no timestamp like the others" if text else "no timestamp"
-    return f"column {name!r} has in data row {row + 1} {what}; mend or remove the row"
+    what = f"{text!r}, which is not a timestamp like the others" if text else "no timestamp"
+    return f"column {name!r} has in data row {row + 1} {what}; fix or remove the row"
 
 
 def _declared_form(column: pd.Series, form: str, where: str) -> TimestampForm:
@@ -197,7 +204,8 @@ def _declared_form(column: pd.Series, form: str, where: str) -> TimestampForm:
     if not found:
         name = str(column.name)
         raise UsageError(
-            f"{where}: not every timestamp in {name!r} is of the form {form}; mend --timestamp-format"
+            f"{where}: not every timestamp in {name!r} has the form {form}; change "
+            "--timestamp-format"
         )
     return found[0]
 
@@ -207,7 +215,8 @@ def _check_clock(table: TextTable, name: str, form: TimestampForm, where: str) -
     clocks = [str(other) for other in table.cells if is_clock(table.cells[other])]
     if clocks and repeated(form.timestamps) and np.all(form.timestamps % (86_400 * 10**9) == 0):
         raise UsageError(
-            f"{where}: the date is in {name!r} and the time of day in {clocks[0]!r}; write both into one column"
+            f"{where}: the date is in {name!r} and the time of day in {clocks[0]!r}; write both "
+            "into one column"
         )
 
 
@@ -241,18 +250,19 @@ def _series(
         return single[0], pd.factorize(table.cells[single[0]], sort=True)[0]
     if single:
         raise UsageError(
-            f"{where}: {_list(single)} tell series apart; say which is the key with --series"
+            f"{where}: {_list(single)} could identify the series; choose one with --series"
         )
     if again <= FEW * len(timestamps):
         return None, none
     if pairs:
         one, two = pairs[0]
         raise UsageError(
-            f"{where}: {one!r} and {two!r} together name a series; write both into one column and give it as --series"
+            f"{where}: {one!r} and {two!r} together identify a series; write both into one column "
+            "and give it as --series"
         )
     raise UsageError(
-        f"{where}: {again} of {len(timestamps)} rows repeat a timestamp, and no column tells series apart; "
-        "name the key with --series or remove the rows"
+        f"{where}: {again} of {len(timestamps)} rows repeat a timestamp, and no column identifies "
+        "the series; name the key with --series or remove the rows"
     )
 
 
@@ -264,16 +274,17 @@ def _target(
         return candidates[0]
     if candidates:
         raise UsageError(
-            f"{where}: {_list(candidates)} hold numbers; say what to forecast with --target"
+            f"{where}: {_list(candidates)} contain numbers; choose what to forecast with --target"
         )
     constants = [name for name in constant if columns[name].is_number]
     if constants:
         raise UsageError(
-            f"{where}: the numbers in {_list(constants)} are constant; there is nothing to forecast, "
-            "give a file with a column whose numbers change"
+            f"{where}: the numbers in {_list(constants)} are constant, so there is nothing to "
+            "forecast; give a file with a column whose numbers change"
         )
     raise UsageError(
-        f"{where}: no column holds numbers to forecast (columns: {_list(columns)}); name one with --target"
+        f"{where}: no column contains numbers to forecast (columns: {_list(columns)}); name one "
+        "with --target"
     )
 
 
@@ -282,7 +293,8 @@ def _check_target(column: Column, where: str) -> None:
         column.kind == "boolean" and np.isnan(column.numbers).all()
     ):
         raise UsageError(
-            f"{where}: the target {column.name!r} holds {column.kind}, not numbers; name another --target"
+            f"{where}: the target {column.name!r} contains {column.kind}, not numbers; name "
+            "another --target"
         )
     if column.distinct < 2:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What the columns of a table of texts hold: numbers, booleans, categories, and texts that mean "missing"."""
+"""Types of the columns of a table of texts: numbers, booleans, categories; texts for "missing"."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from spline_lstm.scaffold.read_text import COMMA_NUMBER, DOT_NUMBER, FULL_SHARE
 
-# Texts that mean "no value" wherever they stand among numbers.
+# Texts that mean "no value" wherever they appear among numbers.
 MARKERS = frozenset(
     {
         "na",
@@ -30,7 +30,7 @@ MARKERS = frozenset(
         "*",
     }
 )
-# Numbers that stand for "no value" in many files; whether they do in this one only its owner knows.
+# Numbers that mean "no value" in many files; only the owner of a file knows whether they do there.
 SENTINELS = (
     -99.0,
     -99.9,
@@ -52,16 +52,16 @@ Kind = Literal["empty", "float", "int", "boolean", "text"]
 
 @dataclass(frozen=True)
 class Column:
-    """What one column holds.
+    """The content of one column.
 
     Attributes
     ----------
     name : str
     kind : str
-    numbers : [rows] float64, NaN where no number stands
+    numbers : [rows] float64, NaN if the cell has no number
     markers : known texts for "missing" found among the cells
     oddities : other texts among numbers
-    sentinels : texts of numbers that often stand for "missing" and lie far from all others
+    sentinels : texts of numbers that often mean "missing" and are far from all others
     distinct : number of different values
     missing : number of cells without a value
     """
@@ -82,7 +82,7 @@ class Column:
 
 
 def examine(column: pd.Series, decimal: str, declared: tuple[str, ...] = ()) -> Column:
-    """Find out what a column of texts holds.
+    """Find out what a column of texts contains.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def examine(column: pd.Series, decimal: str, declared: tuple[str, ...] = ()) -> 
     decimal : str
         Decimal mark.
     declared : tuple of str
-        Texts of which the user said that they mean "missing"; then no others are asked for.
+        Texts that mean "missing", as the user said; then no other text is questioned.
 
     >>> found = examine(pd.Series(["1.5", "nil", "2.5", "3.5"]), ".")
     >>> found.kind, found.markers

@@ -76,7 +76,7 @@ class Extent:
 def propose(
     content: bytes, where: str, options: Options, overlay: Mapping[str, Any] = MappingProxyType({})
 ) -> Proposal:
-    """Look at CSV text and propose a schema and params; values of the `overlay` replace proposed ones.
+    """Look at CSV text and propose a schema and params; the `overlay` replaces proposed values.
 
     Raises
     ------
@@ -95,7 +95,8 @@ def propose(
     extent = _extent(roles, columns, step)
     if extent.longest < MIN_GRID_ROWS:
         raise UsageError(
-            f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last timestamp; "
+            f"{where}: {extent.longest} rows of {frequency_text(step)} from first to last "
+            "timestamp; "
             f"training, validation and test need at least {MIN_GRID_ROWS}: bring more data or a "
             "shorter --frequency"
         )

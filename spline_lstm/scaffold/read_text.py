@@ -1,4 +1,4 @@
-"""The text of a file nobody has seen before: separator, header and cells, all of them still text.
+"""The text of an unknown file: separator, header and cells, all of them still text.
 
 What cannot be decided ends with a UsageError that names the candidates and the option to give.
 """
@@ -18,7 +18,7 @@ from spline_lstm.core.errors import UsageError, shorten
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 LOOKED_AT = 200
 FULL_SHARE = 0.9
-# Something that stands in data and hardly ever in a header: a number, or a date.
+# Common in data and rare in a header: a number, or a date.
 DATUM = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
 DOT_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 COMMA_NUMBER = DOT_NUMBER.replace(r"\.", ",")
@@ -57,7 +57,8 @@ def read_text_table(
     Raises
     ------
     UsageError
-        The file is no UTF-8 text or no table with a header, or separator or decimal mark are ambiguous.
+        The file is not UTF-8 text, not a table with a header, or its separator or decimal mark is
+        ambiguous.
     """
     lines = _first_lines(_decoded(content, where))
     chosen = separator or _separator(lines, where)
@@ -70,7 +71,8 @@ def read_text_table(
 def _decoded(content: bytes, where: str) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UsageError(
-            f"{where} is UTF-16 text; the stages read UTF-8: iconv -f UTF-16 -t UTF-8 {where} > FILE"
+            f"{where} is UTF-16 text; the stages read UTF-8: iconv -f UTF-16 -t UTF-8 {where} > "
+            "FILE"
         )
     if b"\0" in content:
         raise UsageError(f"{where} is binary; give a CSV or Parquet file")
@@ -79,7 +81,8 @@ def _decoded(content: bytes, where: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise UsageError(
-            f"{where} line {line} is no UTF-8 text; convert it, such as iconv -f WINDOWS-1252 -t UTF-8 {where} > FILE"
+            f"{where} line {line} is not UTF-8 text; convert it, such as "
+            f"iconv -f WINDOWS-1252 -t UTF-8 {where} > FILE"
         ) from None
 
 
@@ -97,15 +100,16 @@ def _separator(lines: list[str], where: str) -> str:
         return found[0]
     if found:
         raise UsageError(
-            f"{where}: the columns may be separated by {' or '.join(SEPARATORS[mark] for mark in found)}; "
-            "say which with --separator"
+            f"{where}: the columns may be separated by "
+            f"{' or '.join(SEPARATORS[mark] for mark in found)}; choose one with --separator"
         )
     counts = {mark: _widths(lines, mark) for mark in SEPARATORS}
     widths = max(counts.values(), key=lambda each: each[0] if each else 0)
     odd = next((row for row, width in enumerate(widths) if width != widths[0]), 0)
     if not widths or widths[0] < 2 or not odd:
         raise UsageError(
-            f"{where}: no separator (comma, semicolon, tab or bar) in the header; write it as a CSV file"
+            f"{where}: no separator (comma, semicolon, tab or bar) in the header; write it as a "
+            "CSV file"
         )
     raise UsageError(
         f"{where} line {odd + 1} has {widths[odd]} cells, line 1 has {widths[0]}; "
@@ -121,7 +125,7 @@ def _widths(lines: list[str], separator: str) -> list[int]:
 
 
 def _fits(lines: list[str], separator: str) -> bool:
-    """Some columns, no row longer than the header, few shorter ones."""
+    """Whether there are columns, no row is longer than the header, and few are shorter."""
     widths = _widths(lines, separator)
     if not widths or widths[0] < 2:
         return False
@@ -132,12 +136,13 @@ def _check_header(header: list[str], where: str) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(
-            f"{where}: column {twice[0]!r} stands twice in the header; rename one of them"
+            f"{where}: column {twice[0]!r} appears twice in the header; rename one of them"
         )
     data = [name for name in header if DATUM.fullmatch(name.strip())]
     if 2 * len(data) >= len(header):
         raise UsageError(
-            f"{where}: line 1 looks like data ({shorten(data[0])}), not like a header; add the names"
+            f"{where}: line 1 looks like data ({shorten(data[0])}), not like a header; add the "
+            "names"
         )
 
 
@@ -155,7 +160,7 @@ def _split(content: bytes, separator: str, where: str) -> pd.DataFrame:
             )
     except (ParserError, ParserWarning, EmptyDataError, ValueError) as error:
         raise UsageError(
-            f"{where}: no CSV table ({error}); each row needs as many cells as the header"
+            f"{where}: not a CSV table ({error}); each row needs as many cells as the header"
         ) from None
     if frame.empty:
         raise UsageError(f"{where}: no rows below the header; a table needs one row per timestamp")
@@ -177,15 +182,16 @@ def _decimal(cells: pd.DataFrame, separator: str, where: str) -> str:
         first = next(iter(with_comma))
         example = with_comma[first][with_comma[first].str.contains(",")].iloc[0]
         raise UsageError(
-            f"{where}: the comma in column {first!r} ({example}) may be a decimal mark or separate thousands"
+            f"{where}: the comma in column {first!r} ({example}) may be a decimal mark or separate "
+            "thousands"
             + (f", while {dotted[0]!r} has a point" if dotted else "")
-            + "; say --decimal , or --decimal . (columns with thousands separators are left out)"
+            + "; give --decimal , or --decimal . (columns with thousands separators are left out)"
         )
     return ","
 
 
 def _is_written(column: pd.Series, pattern: str, mark: str) -> bool:
-    """Nearly all cells are numbers of this form, and some hold the mark."""
+    """Whether nearly all cells are numbers of this form, and some contain the mark."""
     texts = column[column != ""]
     fits = texts.str.fullmatch(pattern)
     return (

@@ -16,7 +16,7 @@ FEW = 0.01
 def repeated(
     timestamps: Int[np.ndarray, " rows"], keys: Int[np.ndarray, " rows"] | None = None
 ) -> int:
-    """Number of rows that repeat the timestamp of an earlier row (of the same series, given `keys`)."""
+    """Rows that repeat the timestamp of an earlier row, of the same series if `keys` are given."""
     frame = pd.DataFrame(
         {"timestamp": timestamps} if keys is None else {"timestamp": timestamps, "key": keys}
     )

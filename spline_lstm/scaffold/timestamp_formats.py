@@ -1,4 +1,4 @@
-"""The form of timestamps: every form that reads a whole column, tried on the reader of the pipeline itself."""
+"""How timestamps are written: every form with which the pipeline reads a whole column."""
 
 import datetime
 import itertools
@@ -52,20 +52,22 @@ CLOCK = re.compile(r"\d{1,2}[:.]\d{2}([:.]\d{2})?( ?[AaPp][Mm])?")
 NAME_HINT = re.compile(
     r"time|date|timestamp|epoch|unix|^ts$|^dt$|^t$|^ds$|datum|zeit|year|day", re.IGNORECASE
 )
-# 1980 to 2100: numbers of other columns seldom lie there.
+# 1980 to 2100: numbers of other columns are seldom in this range.
 EPOCH_RANGE = (315_532_800, 4_102_444_800)
 SAMPLE = 500
 
 
 class TimestampForm(NamedTuple):
-    """A form, as in table_format.timestamp_format, and the timestamps that it reads, ns since 1970 UTC."""
+    """A value of table_format.timestamp_format, and the timestamps it reads, ns since 1970 UTC."""
 
     form: str
     timestamps: Int[np.ndarray, " rows"]
 
 
 def timestamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[TimestampForm]:
-    """Forms that read every cell, each with different timestamps; more than one: day and month are ambiguous.
+    """Forms that read every cell, each with different timestamps.
+
+    More than one form means that day and month are ambiguous.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def timestamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> li
 
 
 def first_unread(column: pd.Series) -> tuple[int, str] | None:
-    """Position and text of the first cell that is no timestamp, in a column most of whose cells are; else None."""
+    """Position and text of the first cell that is not a timestamp, if most cells are; else None."""
     filled = column[column != ""]
     for form in _plausible(filled.head(1)) if len(filled) else ():
         cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
@@ -115,13 +117,13 @@ def _plausible(column: pd.Series) -> list[str]:
         return _numeric_forms(column, texts)
     if not any(character.isdigit() for character in texts[0]):
         return []
-    # One text rules out nearly all of the forms; the standard library needs a tenth of the reader's time for it.
+    # One text rules out nearly all forms, and the standard library is ten times as fast at that.
     forms = [form for form in (*FORMS, *COMPACT) if _may_read(texts[0], form)]
     return [form for form in forms if _reads(texts, form)]
 
 
 def _numeric_forms(column: pd.Series, texts: list[str]) -> list[str]:
-    """Unix time or digits such as 20240131, where the name or the order say that these are timestamps."""
+    """Unix time or digits such as 20240131, if name or order say that these are timestamps."""
     numbers = np.array([float(text) for text in texts])
     rises = (
         len(column) > 2

@@ -81,6 +81,9 @@ class UserFiles:
         return replace(proposal, decisions={**proposal.decisions, **self.decisions})
 
 
+NO_FILES = UserFiles()
+
+
 def options_of(schema: Schema, options: Options) -> Options:
     """The options, with what a schema declares in place of what they leave open."""
     table = schema.table_format

@@ -20,7 +20,7 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.propose import Proposal
-from spline_lstm.scaffold.user_files import UserFiles
+from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
@@ -33,7 +33,7 @@ EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
 def scaffold(
-    name: str, csv: Path, options: Options, root: Path, files: UserFiles = UserFiles()
+    name: str, csv: Path, options: Options, root: Path, files: UserFiles = NO_FILES
 ) -> str:
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
 
@@ -71,8 +71,8 @@ def scaffold(
 def _check_target(name: str, folder: Path, root: Path) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is not a pipeline name; use letters, digits, - and _, starting with a letter or "
-            "digit"
+            f"{name!r} is not a pipeline name; use letters, digits, - and _, starting with a "
+            "letter or digit"
         )
     for needed in ("params.yaml", "dvc.yaml", "stages"):
         if not (root / needed).exists():
@@ -91,7 +91,7 @@ def write_folder(
     source: str,
     proposal: Proposal,
     root: Path,
-    files: UserFiles = UserFiles(),
+    files: UserFiles = NO_FILES,
 ) -> None:
     """Write params.yaml, dvc.yaml, the schema and .gitignore into an existing folder.
 
@@ -238,8 +238,8 @@ def _summary(folder: Path, csv: Path, proposal: Proposal, *, outside: bool) -> s
     if outside:
         remarks = [
             *remarks,
-            "the file is outside the repository, so experiments in temporary copies cannot find it: "
-            f"copy it to {SOURCE_FOLDER}/ to run them",
+            "the file is outside the repository, so experiments in temporary copies cannot find "
+            f"it: copy it to {SOURCE_FOLDER}/ to run them",
         ]
     if remarks:
         lines += ["Check:", *(f"  - {text}" for text in remarks)]

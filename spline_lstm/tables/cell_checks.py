@@ -1,6 +1,6 @@
 """The data contract, cell by cell: pandera checks the frame against the faults that parsing found.
 
-Loaded only where a cell breaks a rule: pandera takes a second to import, and most tables are sound.
+Loaded only if a cell breaks a rule: pandera takes a second to import, and most tables are valid.
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,13 @@ def check_cells(
 
 
 def _check(rule: str, mask: np.ndarray) -> pa.Check:
-    return pa.Check(lambda column: pd.Series(~mask, index=column.index), name=rule, error=rule, n_failure_cases=1,
-                    ignore_na=False)  # fmt: skip
+    return pa.Check(
+        lambda column: pd.Series(~mask, index=column.index),
+        name=rule,
+        error=rule,
+        n_failure_cases=1,
+        ignore_na=False,
+    )
 
 
 def _violation(

@@ -24,17 +24,21 @@ ROWS_IN_LINE = 5
 RULES = {
     "timestamp_missing": "the timestamp is missing; each row needs a timestamp",
     "zone": "timestamps with and without a time zone are mixed; write all of them in one form",
-    "timestamp": "timestamp {cell} is not of the form {form}; declare the form in table_format.timestamp_format of the schema",
-    "timestamp_range": "timestamp {cell} is out of range; timestamps must lie between the years 1678 and 2261",
-    "epoch": "the timestamp is no number of the declared unix time; mend it",
+    "timestamp": "timestamp {cell} does not have the form {form}; declare the form in "
+    "table_format.timestamp_format of the schema",
+    "timestamp_range": "timestamp {cell} is out of range; timestamps must be between the years "
+    "1678 and 2261",
+    "epoch": "the timestamp is not a number of the declared unix time; fix it",
     "series": "the series key {column!r} is missing; add it",
-    "number": "column {column!r} holds {cell}, which is no number; "
-    "mend the cell, or declare the text in table_format.missing_markers of the schema",
+    "number": "column {column!r} contains {cell}, which is not a number; "
+    "fix the cell, or declare the text in table_format.missing_markers of the schema",
     "finite": "column {column!r} is infinite; values must be finite or missing",
-    "whole": "column {column!r} holds {cell}, which is no whole number; mend the cell or declare the dtype float",
-    "boolean": "column {column!r} holds {cell}, which is no boolean (0, 1, true, false); mend the cell, or declare "
-    "the dtype, or the text in table_format.missing_markers of the schema",
-    "static": "static covariate {column!r} is {cell}, unlike earlier in its series; it must not change in a series",
+    "whole": "column {column!r} contains {cell}, which is not a whole number; fix the cell or "
+    "declare the dtype float",
+    "boolean": "column {column!r} contains {cell}, which is not a boolean (0, 1, true, false); fix "
+    "the cell, or declare the dtype, or the text in table_format.missing_markers of the schema",
+    "static": "static covariate {column!r} is {cell}, unlike earlier in its series; it must not "
+    "change within a series",
 }
 
 
@@ -59,10 +63,10 @@ class Violation:
 
     def line(self, where: str) -> str:
         """The whole message: file, row, rule, and what to do."""
-        place = f"{where} row {self.rows[0]}" if self.rows else where
+        row = f"{where} row {self.rows[0]}" if self.rows else where
         others = ", ".join(map(str, self.rows[1:ROWS_IN_LINE]))
         more = ", ..." if self.count > ROWS_IN_LINE else ""
-        return f"{place}: {self.text}" + (
+        return f"{row}: {self.text}" + (
             f" ({self.count} rows: also {others}{more})" if others else ""
         )
 
@@ -80,7 +84,7 @@ class Violation:
 def raise_violations(
     violations: Sequence[Violation], where: str, quality: Mapping[str, Any]
 ) -> None:
-    """Raise DataContractError with all violations, of which at most `MAX_VIOLATIONS` are listed; none: do nothing."""
+    """Raise DataContractError if there are violations; at most `MAX_VIOLATIONS` are listed."""
     if not violations:
         return
     listed = violations[:MAX_VIOLATIONS]
@@ -93,19 +97,19 @@ def raise_violations(
 
 
 def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
-    """All columns that the schema needs are there, and none stands twice.
+    """Check that all columns that the schema needs are there, and none appears twice.
 
     Raises
     ------
     MissingCovariateError
         A required covariate is missing.
     DataContractError
-        Another column is missing or stands twice.
+        Another column is missing or appears twice.
     """
     present = shorten(", ".join(names), 400).strip("'")
     twice = sorted({name for name in names if names.count(name) > 1})
     found = [
-        Violation("twice", name, (1,), 1, f"column {name!r} stands twice; remove or rename one")
+        Violation("twice", name, (1,), 1, f"column {name!r} appears twice; remove or rename one")
         for name in twice
     ]
     needed = [
@@ -120,7 +124,7 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
             (),
             1,
             f"column {name!r} of the schema is not in the table (columns: {present}); "
-            "mend the schema or table_format.separator",
+            "fix the schema or table_format.separator",
         )
         for name in needed
         if name not in names
@@ -130,8 +134,8 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
     missing = [item.name for item in covariates if item.required and item.name not in names]
     if missing:
         raise MissingCovariateError(
-            f"{where}: required covariate {', '.join(map(repr, missing))} is not in the table (columns: {present}); "
-            "add the column or set required to false in the schema"
+            f"{where}: required covariate {', '.join(map(repr, missing))} is not in the table "
+            f"(columns: {present}); add the column or set required to false in the schema"
         )
 
 
@@ -142,7 +146,7 @@ def check_order(
     *,
     duplicates_allowed: bool,
 ) -> list[Violation]:
-    """Timestamps increase within a series, and none stands twice unless that is allowed.
+    """Check that timestamps increase within a series, and none repeats unless that is allowed.
 
     Parameters
     ----------
@@ -157,8 +161,9 @@ def check_order(
     if len(backwards):
         at = backwards[0]
         text = (
-            f"timestamp {_text(int(timestamps[at]))} is earlier than {_text(int(timestamps[at - 1]))} before it; "
-            "timestamps must increase within a series. Sort the file or set data.sort: true"
+            f"timestamp {_text(int(timestamps[at]))} is earlier than "
+            f"{_text(int(timestamps[at - 1]))} before it; timestamps must increase within a "
+            "series. Sort the file or set data.sort: true"
         )
         found.append(
             Violation(
@@ -167,7 +172,7 @@ def check_order(
         )
     if len(twice) and not duplicates_allowed:
         text = (
-            f"timestamp {_text(int(timestamps[twice[0]]))} stands twice in its series; "
+            f"timestamp {_text(int(timestamps[twice[0]]))} appears twice in its series; "
             "remove a row or set data.duplicates to first, last or mean"
         )
         found.append(

@@ -1,4 +1,4 @@
-"""CSV text to a frame: every row as long as the header, and the line of the file that it stands on."""
+"""CSV text to a frame: every row as long as the header, and its line in the file."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ def plain_lines(content: bytes, where: str) -> bytes:
     Raises
     ------
     DataContractError
-        The bytes are no text.
+        The bytes are not text.
     """
     if b"\0" in content:
         raise DataContractError(
@@ -33,7 +33,7 @@ def plain_lines(content: bytes, where: str) -> bytes:
             content[: error.start][-1:] in (b"\n", b"\r")
         )
         raise DataContractError(
-            f"{where} row {line}: no UTF-8 text; export the file as UTF-8 CSV"
+            f"{where} row {line}: not UTF-8 text; export the file as UTF-8 CSV"
         ) from None
     content = content.removeprefix(b"\xef\xbb\xbf")
     return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
@@ -51,13 +51,13 @@ def read_header(content: bytes, table_format: TableFormat) -> list[str]:
 def read_lines(
     content: bytes, table_format: TableFormat, columns: int, where: str
 ) -> Int[np.ndarray, " rows"]:
-    """Line of the file on which each row below the header begins; blank lines are no rows.
+    """Line of the file on which each row below the header starts; blank lines do not count.
 
     Raises
     ------
     DataContractError
-        A row has another number of cells than the header: a file that was cut must not pass as one with
-        missing values.
+        A row has another number of cells than the header: a truncated file must not pass as one
+        with missing values.
     """
     lines, cells = (_quoted_rows if b'"' in content else _plain_rows)(
         content, table_format.separator
@@ -65,8 +65,8 @@ def read_lines(
     wrong = np.flatnonzero(cells[1:] != columns) + 1
     if len(wrong):
         raise DataContractError(
-            f"{where} row {lines[wrong[0]]}: no CSV table ({cells[wrong[0]]} cells; {len(wrong)} row(s) differ); "
-            f"each row needs as many cells as the header, {columns}"
+            f"{where} row {lines[wrong[0]]}: not a CSV table ({cells[wrong[0]]} cells; "
+            f"{len(wrong)} row(s) differ); each row needs as many cells as the header, {columns}"
         )
     return lines[1:]
 
@@ -75,14 +75,14 @@ def _plain_rows(content: bytes, separator: str) -> tuple[np.ndarray, np.ndarray]
     """Lines that are not blank, and the number of cells in each."""
     text = np.frombuffer(content if content.endswith(b"\n") else content + b"\n", dtype=np.uint8)
     ends = np.flatnonzero(text == ord("\n"))
-    begins = np.concatenate([[0], ends[:-1] + 1])
+    starts = np.concatenate([[0], ends[:-1] + 1])
     if len(separator.encode()) > 1:
         return _quoted_rows(content, separator)
     cuts = np.flatnonzero(text == ord(separator))
-    cells = np.searchsorted(cuts, ends) - np.searchsorted(cuts, begins) + 1
-    filled = ends > begins
+    cells = np.searchsorted(cuts, ends) - np.searchsorted(cuts, starts) + 1
+    filled = ends > starts
     for index in np.flatnonzero(filled & (cells == 1)):
-        filled[index] = bool(content[begins[index] : ends[index]].strip())
+        filled[index] = bool(content[starts[index] : ends[index]].strip())
     return np.flatnonzero(filled) + 1, cells[filled]
 
 
@@ -95,7 +95,7 @@ def _quoted_rows(content: bytes, separator: str) -> tuple[np.ndarray, np.ndarray
                 rows.append((before + 1, len(row)))
             before = reader.line_num
     except csv.Error:
-        # A cell beyond the limit of the module: what is wrong with it is told by the parser.
+        # A cell beyond the limit of the module: the parser says what is wrong with it.
         rows = rows or [(1, 0)]
     lines, cells = np.array(rows or [(1, 0)], dtype=np.int64).T
     return lines, cells
@@ -104,10 +104,10 @@ def _quoted_rows(content: bytes, separator: str) -> tuple[np.ndarray, np.ndarray
 def parse_csv(
     content: bytes, table_format: TableFormat, where: str, texts: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Parse CSV text; cells that are no number stay text, and so does all of the columns `texts`."""
+    """Parse CSV text; cells that are not numbers stay text, as do the columns `texts`."""
     try:
         with warnings.catch_warnings():
-            # A row longer than the header would lose cells with no more than this warning.
+            # A row longer than the header would lose cells with only this warning.
             warnings.simplefilter("error", ParserWarning)
             frame = pd.read_csv(
                 io.BytesIO(content),
@@ -122,10 +122,11 @@ def parse_csv(
             )
     except (ParserError, ParserWarning, EmptyDataError, ValueError, OverflowError) as error:
         raise DataContractError(
-            f"{where}: no CSV table ({shorten(str(error), 200)}); each row needs as many cells as the header"
+            f"{where}: not a CSV table ({shorten(str(error), 200)}); each row needs as many cells "
+            "as the header"
         ) from None
     if frame.empty:
         raise DataContractError(
-            f"{where}: no rows below the header; the file must hold one row per timestamp"
+            f"{where}: no rows below the header; the file must have one row per timestamp"
         )
     return frame

@@ -1,4 +1,4 @@
-"""Cells of one column: text to numbers, booleans, categories or timestamps, and the cells that do not fit.
+"""Cells of one column: text to numbers, booleans, categories or timestamps, and faulty cells.
 
 Every parser returns its values together with the faults: rule -> rows that break it. What a rule
 says is in `spline_lstm.tables.contract`.
@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from spline_lstm.core.schema import TableFormat
 
-# The day of 2020-01-01 looks like an offset: one counts only behind a time.
+# The day of 2020-01-01 looks like an offset: one counts only after a time.
 ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
 # pandas reads these as the present time.
 NO_TIMESTAMPS = ("now", "today")
@@ -42,7 +42,7 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
         texts = _texts(column, table_format)
         if table_format.decimal != ".":
-            # A point is then no decimal mark: 1.500 may well be fifteen hundred.
+            # A point is then not a decimal mark: 1.500 may well be fifteen hundred.
             texts = texts.str.replace(".", "?", regex=False).str.replace(
                 table_format.decimal, ".", regex=False
             )
@@ -77,7 +77,7 @@ def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cell
 
 
 def parse_timestamps(texts: pd.Series, table_format: TableFormat) -> Cells:
-    """Timestamps in ns since 1970 UTC, from texts or from a column of timestamps; naive ones count as UTC."""
+    """Timestamps in ns since 1970 UTC, from texts or timestamps; those without a zone are UTC."""
     timestamp_format = table_format.timestamp_format
     absent = texts.isna().to_numpy()
     if pd.api.types.is_datetime64_any_dtype(texts):
@@ -97,7 +97,7 @@ def parse_timestamps(texts: pd.Series, table_format: TableFormat) -> Cells:
             texts.mask(absent), format=timestamp_format, errors="coerce", utc=True
         )
     except (ValueError, OverflowError):
-        # A pattern that is none, or a year beyond any unit: no timestamp can be read.
+        # An invalid pattern, or a year beyond any unit: no timestamp can be read.
         parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     faults["timestamp"] = (
         parsed.isna() | texts.str.strip().str.lower().isin(NO_TIMESTAMPS)
@@ -131,7 +131,7 @@ def _epoch_timestamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cel
     whole = np.floor(np.where(bad, 0.0, values)).astype(np.int64)
     timestamps = whole * unit_ns
     fractional = np.flatnonzero(~bad & (values != whole))
-    # Ten digits before the point leave a float too few behind it: these are read from the text.
+    # Ten digits before the point leave a float too few after it: these are read from the text.
     timestamps[fractional] = [_exact_ns(texts.iloc[row], unit_ns) for row in fractional]
     return Cells(timestamps, {"timestamp_missing": absent, "epoch": bad & ~absent})
 

@@ -37,10 +37,11 @@ class RawTable:
     Attributes
     ----------
     timestamps : [rows] int64, ns since 1970 UTC
-    values : [rows, columns] float64, data units, NaN where missing; a category is its position in `categories`
+    values : [rows, columns] float64, data units, NaN where missing; a category is its position in
+        `categories`
     columns : names of `values`: targets, then dynamic covariates
     series_offsets : [series + 1] int64, first row of each series and the end
-    series_names : one name per series, in sorted order ("" where the schema has no series column)
+    series_names : one name per series, in sorted order ("" if the schema has no series column)
     duplicates : number of rows merged into another row of the same timestamp
     unknown_columns : columns that the schema does not name
     categories : categorical column -> its texts in sorted order
@@ -100,7 +101,7 @@ def read_raw_table(
     Raises
     ------
     DataContractError
-        The text is no table, or breaks rules of the contract: one line for each.
+        The text is not a table, or breaks rules of the contract: one line for each.
     MissingCovariateError
         A required covariate is not among the columns.
     """
@@ -111,12 +112,12 @@ def read_raw_table(
 def csv_frame(
     content: bytes, schema: Schema, where: str
 ) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
-    """The columns of CSV text, and the line of the file on which each row begins; errors as in `read_raw_table`."""
+    """The columns of CSV text, and the line of each row; errors as in `read_raw_table`."""
     content = plain_lines(content, where)
     header = read_header(content, schema.table_format)
     if not header:
         raise DataContractError(
-            f"{where}: the file holds no table; it needs a header line and one row per timestamp"
+            f"{where}: the file has no table; it needs a header line and one row per timestamp"
         )
     check_header(header, schema, where)
     lines = read_lines(content, schema.table_format, len(header), where)
@@ -127,12 +128,14 @@ def csv_frame(
 
 
 def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
-    """The columns of a frame in memory that the schema names; timestamps and series keys may lie in its index.
+    """The columns of a frame in memory that the schema names.
+
+    Timestamps and series keys may be in its index.
 
     Raises
     ------
     DataContractError, MissingCovariateError
-        The frame has no rows, or a column is missing or stands twice.
+        The frame has no rows, or a column is missing or appears twice.
     """
     needed = [name for name in (schema.series_col, schema.timestamp_col) if name is not None]
     if isinstance(frame.index, pd.DatetimeIndex) and schema.timestamp_col not in (
@@ -145,7 +148,7 @@ def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
     check_header([str(name) for name in frame.columns], schema, where)
     if frame.empty:
         raise DataContractError(
-            f"{where}: the frame has no rows; it must hold one row per timestamp"
+            f"{where}: the frame has no rows; it must have one row per timestamp"
         )
     named = {
         *needed,
@@ -164,12 +167,14 @@ def typed_table(
     duplicates: str,
     lines: Int[np.ndarray, " rows"] | None = None,
 ) -> RawTable:
-    """The raw table out of `csv_frame` or `plain_frame`; other parameters and errors as in `read_raw_table`.
+    """The raw table from the frame of `csv_frame` or `plain_frame`.
+
+    Other parameters and errors are those of `read_raw_table`.
 
     Parameters
     ----------
     lines : [rows] int64
-        What rows are called in messages; by default they are counted from 0.
+        Numbers of the rows in messages; by default they are counted from 0.
     """
     lines = np.arange(len(frame), dtype=np.int64) if lines is None else lines
     columns = (
@@ -260,7 +265,7 @@ def _series_keys(
 def _statics(
     frame: pd.DataFrame, schema: Schema, keys: Int[np.ndarray, " rows"], n_series: int
 ) -> tuple[dict[str, tuple[str | None, ...]], dict[str, Cells]]:
-    """Static covariates per series, and the rows that differ from an earlier one of their series."""
+    """Static covariates per series, and rows that differ from an earlier one of their series."""
     statics, changing = {}, {}
     for name in (item.name for item in schema.static_covariates if item.name in frame.columns):
         cells, texts = parse_categories(frame[name], schema.table_format)
@@ -284,7 +289,7 @@ def merge_duplicates(
     policy: str,
     discrete: Bool[np.ndarray, " columns"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leave one row per series and timestamp, by `policy` (``error`` counts as ``last``); rows must be sorted.
+    """Leave one row per series and timestamp by `policy` (``error`` is ``last``); rows are sorted.
 
     Columns that are `discrete` have no mean; the last row counts for them.
     """

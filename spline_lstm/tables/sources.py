@@ -23,13 +23,14 @@ PARQUET_MAGIC = b"PAR1"
 def read_source(source: str, folder: Path) -> bytes:
     """Bytes of the raw table as CSV text.
 
-    CSV files and embedded sets come as they are; a Parquet file or a synthetic table is turned into CSV, with timestamps
-    in ISO 8601 and floats in their shortest exact form.
+    CSV files and embedded sets are not changed; a Parquet file or a synthetic table becomes CSV,
+    with timestamps in ISO 8601 and floats in their shortest exact form.
 
     Parameters
     ----------
     source : str
-        ``data.source`` of params.yaml: an embedded or synthetic name, or a path relative to `folder`.
+        ``data.source`` of params.yaml: an embedded or synthetic name, or a path relative to
+        `folder`.
     folder : Path
         The pipeline folder.
 
@@ -47,12 +48,13 @@ def read_source(source: str, folder: Path) -> bytes:
     if not path.is_file():
         known = ", ".join((*EMBEDDED, *SYNTHETIC))
         raise DataContractError(
-            f"{path}: no such file; set data.source in params.yaml to a CSV or Parquet file or {known}"
+            f"{path}: no such file; set data.source in params.yaml to a CSV or Parquet file or "
+            f"{known}"
         )
     content = path.read_bytes()
     if not content.strip():
         raise DataContractError(
-            f"{path}: the file is empty; it must hold a header line and one row per timestamp"
+            f"{path}: the file is empty; it must have a header line and one row per timestamp"
         )
     return _parquet_to_csv(path, content) if content[:4] == PARQUET_MAGIC else content
 
@@ -62,7 +64,7 @@ def _parquet_to_csv(path: Path, content: bytes) -> bytes:
         frame = pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataContractError(
-            f"{path}: no readable Parquet file ({error}); write it again"
+            f"{path}: not a readable Parquet file ({error}); write it again"
         ) from None
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()

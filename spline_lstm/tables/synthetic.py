@@ -5,11 +5,14 @@ Store `s` at hour `k` (hour of the day `h`, weekday `w`, hours in all `n`):
     season_k  = 12 + 9 sin(2 pi (k / 24 - 100) / 365.25)                               degrees C
     weather_k = 0.985 weather_(k-1) + N(0, 0.35),  one path for all stores
     temp_k    = season_k + weather_k + 4 sin(2 pi (h - 9) / 24) + 3 [region south] + N(0, 0.4)
-    promo_k   = 1 from 8 h of a first day to 20 h of the second day after it, every 11 to 16 days, else 0
-    shape_k   = 0.35 + exp(-((h - a) / 2.2)^2 / 2) + 1.2 exp(-((h - b) / 2.8)^2 / 2),  peaks a, b by kind
+    promo_k   = 1 from 8 h of a first day to 20 h of the second day after it, every 11 to 16 days,
+                else 0
+    shape_k   = 0.35 + exp(-((h - a) / 2.2)^2 / 2) + 1.2 exp(-((h - b) / 2.8)^2 / 2),
+                peaks a, b by kind
     trend_k   = 1 + 0.15 sin(2 pi k / n) + 0.0001 k / 24
     heat_k    = 1 + 0.012 max(temp_k - 18, 0) - 0.006 max(5 - temp_k, 0)
-    mean_k    = size * shape_k * week_w * trend_k * heat_k * (1 + 0.35 promo_k),  log size ~ N(4.2, 0.35)
+    mean_k    = size * shape_k * week_w * trend_k * heat_k * (1 + 0.35 promo_k),
+                log size ~ N(4.2, 0.35)
     u_k       = 0.6 u_(k-1) + N(0, noise)
     truth_k   = mean_k exp(u_k)
     demand_k  = truth_k, at an outlier times 0.05, 3.5 or 6
@@ -66,7 +69,7 @@ class Defects:
     def __post_init__(self) -> None:
         rates = (self.missing, self.blocks, self.outliers, self.duplicates)
         if not all(0 <= rate < 1 for rate in rates) or not 0 <= self.jitter_s < 1800:
-            raise ValueError(f"{self}: rates lie in 0 to below 1, jitter_s in 0 to below 1800")
+            raise ValueError(f"{self}: rates must be in 0 to below 1, jitter_s in 0 to below 1800")
 
 
 def stores(

@@ -11,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from ruamel.yaml.comments import CommentedSeq
 
 from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.pipeline import TUNING_FILES
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.reporting.style import BLUE, GREY, ORANGE, house_style, save_png
 from spline_lstm.tuning.search import Trial, best_of
 
-TABLE, PLOT, PATCH = "metrics/tuning.csv", "plots/tuning.png", "plots/tuning.patch"
+TABLE, PLOT, PATCH = TUNING_FILES
 SETTINGS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
 COLUMNS = ("trial", "state", "epochs", "best_epoch", "validation_loss", *SETTINGS)
 

@@ -17,6 +17,7 @@ from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.core.section import missing_keys
 from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.windows.scaling import Scaler
 
@@ -136,6 +137,8 @@ class Preprocessor:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Preprocessor":
         """Read what `to_json` gave; KeyError or ValueError if another version wrote it."""
+        for key, _ in missing_keys(content["params"], PreprocessParams):
+            raise KeyError(f"params.{key}")
         return cls(
             table_schema=Schema.model_validate(_tuples(content["schema"])),
             params=PreprocessParams.model_validate(_tuples(content["params"])),

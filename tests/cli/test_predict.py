@@ -202,6 +202,7 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
         ),
         (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
         (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
+        (lambda f: edit_preprocessor(f, params={}), 15, "('params.feature_mode'); run `dvc repro`"),
         (
             lambda f: edit(f / "models/intervals.json", run_id="other"),
             15,
@@ -217,7 +218,7 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
         (
             lambda f: put(f / "future.csv", 51, "price", "dear"),
             12,
-            "future.csv row 53: column 'price' holds 'dear'",
+            "future.csv row 53: column 'price' contains 'dear'",
         ),
         (
             lambda f: put(f / "future.csv", 0, "time", "noon"),

@@ -303,10 +303,22 @@ def test_a_content_id_is_sixteen_hexadecimal_digits():
 
 
 DIFFERENT = [
-    (), ("",), ("a",), ("b",), ("a", "b"), ("ab",), ("b", "a"), (b"\0",), ({},), ({"a": 1},), ({"a": 2},),
+    (),
+    ("",),
+    ("a",),
+    ("b",),
+    ("a", "b"),
+    ("ab",),
+    ("b", "a"),
+    (b"\0",),
+    ({},),
+    ({"a": 1},),
+    ({"a": 2},),
     ({"a": 1.5},),
-    ({"a": [1, 2]},), ({"a": [2, 1]},), ({"a": None},),
-]  # fmt: skip
+    ({"a": [1, 2]},),
+    ({"a": [2, 1]},),
+    ({"a": None},),
+]
 
 
 def test_different_contents_have_different_ids():

@@ -57,10 +57,13 @@ def test_report_prints_one_line_and_returns_the_code(name, capsys, monkeypatch):
 
 def test_several_violations_are_a_line_each(capsys):
     error = errors.DataContractError(
-        "raw.csv row 3: no timestamp", "raw.csv row 9:\n'x' is no number"
+        "raw.csv row 3: no timestamp", "raw.csv row 9:\n'x' is not a number"
     )
     assert report(error) == 12
-    expected = "12 data contract: raw.csv row 3: no timestamp\n12 data contract: raw.csv row 9: 'x' is no number\n"
+    expected = (
+        "12 data contract: raw.csv row 3: no timestamp\n"
+        "12 data contract: raw.csv row 9: 'x' is not a number\n"
+    )
     assert capsys.readouterr().err == expected
     assert str(error) == "raw.csv row 3: no timestamp"
 
@@ -84,7 +87,10 @@ def test_debug_variable_adds_the_traceback(value, traced, capsys, monkeypatch):
 
 
 def test_report_survives_text_that_no_encoding_holds():
-    program = "from spline_lstm.core.errors import *; raise SystemExit(report(SchemaError('name \\ud800')))"
+    program = (
+        "from spline_lstm.core.errors import *; "
+        "raise SystemExit(report(SchemaError('name \\ud800')))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == 11
     assert done.stderr == b"11 schema: name \\ud800\n"

@@ -194,7 +194,7 @@ assert upgraded(stores, "stores").train.windiness == 2.5
 
 
 def test_a_new_key_touches_two_files(tmp_path):
-    """A copy of the library gets a key in its section and params.yaml, and everything else works."""
+    """A copy of the library gets a key in its section and params.yaml; everything else works."""
     paths = ["spline_lstm", "benchmarks", "pipelines", "params.yaml"]
     listed = subprocess.run(
         ["git", "ls-files", *paths], cwd=ROOT, check=True, capture_output=True, text=True

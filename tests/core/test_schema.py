@@ -157,7 +157,7 @@ def test_a_wrong_value_is_named_by_its_path(changes, path):
     ],
 )
 def test_no_name_may_stand_twice(changes):
-    assert "no name may stand twice" in refusal(changed(**changes))
+    assert "each name may appear only once" in refusal(changed(**changes))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_timestamp_format_that_pandas_does_not_know_or_guesses_is_refused(patt
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", "'a'", '{"version": 1,}', "\ufeff{}"])
 def test_text_that_is_no_json_is_refused(text):
-    assert "line 1: no valid JSON" in refusal(text)
+    assert "line 1: not valid JSON" in refusal(text)
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "3", "NaN", '"text"'])
@@ -319,3 +319,10 @@ JSON = st.recursive(
 def test_any_json_in_place_of_a_key_is_valid_or_a_schema_error(key, value):
     with suppress(SchemaError):
         parse_schema(changed(**{key: value}), "schema.json")
+
+
+def test_a_renamed_key_names_the_new_one():
+    covariate = {"name": "x", "known_ahead": True}
+    message = refusal(changed(dynamic_covariates=[covariate]))
+    path = "$.dynamic_covariates[0].known_ahead"
+    assert f"{path}: this key is now called known_future; rename it" in message

@@ -7,15 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.params import parse_params
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments import driver
-from spline_lstm.experiments.git import Place, experiments, find_place
+from spline_lstm.experiments.git import experiments, find_pipeline
 from spline_lstm.experiments.processes import marked
 from spline_lstm.experiments.promote import with_artifact
 from spline_lstm.experiments.results import COLUMNS
@@ -104,19 +104,19 @@ def stages_under_way(clone) -> list[int]:
 def story(tmp_path_factory):
     """What happened, by name, in order; `clone` is the repository at its end."""
     clone = repository(tmp_path_factory.mktemp("compared"))
-    place, before = find_place(clone.folder), state(clone)
+    pipeline, before = find_pipeline(clone.folder), state(clone)
     commit, told = before[1].strip(), {"before": before}
     told["interrupted"] = signal_in_the_middle(clone, signal.SIGINT)
-    told["after the interrupt"] = (state(clone), experiments(place, commit), leftovers(clone))
+    told["after the interrupt"] = (state(clone), experiments(pipeline, commit), leftovers(clone))
     signal_in_the_middle(clone, signal.SIGKILL)
-    told["after the kill"] = (state(clone), experiments(place, commit))
+    told["after the kill"] = (state(clone), experiments(pipeline, commit))
     told["left by the kill"] = leftovers(clone)
     told["failing"] = compare(clone, check=False, STAND_IN_FAILS="gru")
     told["left by the next call"] = leftovers(clone)
-    told["after the failure"] = set(experiments(place, commit))
+    told["after the failure"] = set(experiments(pipeline, commit))
     told["table without gru"] = rows(clone)
     told["mended"] = compare(clone)
-    told["after it was mended"] = set(experiments(place, commit))
+    told["after it was mended"] = set(experiments(pipeline, commit))
     return {"clone": clone, "commit": commit, **told}
 
 
@@ -172,9 +172,9 @@ def test_progress_says_what_is_left_from_the_first_run_on(story):
 
 def test_a_run_is_redone_on_request_alone(story):
     clone, commit = story["clone"], story["commit"]
-    before = experiments(find_place(clone.folder), commit)
+    before = experiments(find_pipeline(clone.folder), commit)
     done = compare(clone, "--redo", GRU)
-    after = experiments(find_place(clone.folder), commit)
+    after = experiments(find_pipeline(clone.folder), commit)
     assert done.stdout.startswith("1 experiments run")
     assert re.findall(r"^\d of 2: (\S+)", done.stderr, re.MULTILINE) == [GRU]
     assert after[LSTM] == before[LSTM]
@@ -192,7 +192,7 @@ def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
         )
         monkeypatch.setattr(driver, "fetch_experiment", lambda *arguments: len(calls) > times)
         return driver.run_one(
-            tmp_path, Place(tmp_path, Path()), "0" * 40, Run("gru", "univariate", 42)
+            tmp_path, TrackedPipeline(tmp_path, tmp_path), "0" * 40, Run("gru", "univariate", 42)
         )[0]
 
     assert (lost(0), len(calls)) == ("", 1)

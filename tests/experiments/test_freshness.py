@@ -4,7 +4,7 @@ import pytest
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.experiments.git import check_fresh, find_place
+from spline_lstm.experiments.git import check_fresh, find_pipeline
 from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
@@ -54,7 +54,7 @@ def test_arrays_of_the_params_at_hand_are_fresh_whatever_else_changed(edited):
     edited.edit(
         "params.yaml", ("hidden: [64, 32]", "hidden: [96]"), ("max_epochs: 6", "max_epochs: 9")
     )
-    check_fresh(find_place(edited.folder))
+    check_fresh(find_pipeline(edited.folder))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_arrays_of_the_params_at_hand_are_fresh_whatever_else_changed(edited):
 def test_what_the_arrays_were_not_made_from_is_named_with_the_remedy(edited, file, old, new, told):
     edited.edit(file, (old, new))
     with pytest.raises(ArtifactError) as caught:
-        check_fresh(find_place(edited.folder))
+        check_fresh(find_pipeline(edited.folder))
     assert told in str(caught.value)
     assert str(caught.value).endswith("run `dvc repro window`")
 

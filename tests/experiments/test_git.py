@@ -7,7 +7,7 @@ import pytest
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ExperimentError
-from spline_lstm.experiments.git import check_ready, find_place
+from spline_lstm.experiments.git import check_ready, find_pipeline
 from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
@@ -41,7 +41,7 @@ def repository(tmp_path):
 
 def refusal(folder) -> str:
     with pytest.raises(ExperimentError) as caught:
-        check_ready(find_place(folder))
+        check_ready(find_pipeline(folder))
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -49,13 +49,13 @@ def refusal(folder) -> str:
 
 def test_a_clean_clone_is_ready_at_its_commit(repository):
     commit = repository.run("git", "rev-parse", "HEAD").stdout.strip()
-    assert check_ready(find_place(repository.folder)) == commit
+    assert check_ready(find_pipeline(repository.folder)) == commit
 
 
 def test_what_repro_measures_with_a_clock_is_no_change(repository):
     (repository.folder / "metrics/latency.json").write_text('{"p50_ms": 1}')
     repository.edit("dvc.lock", ("md5: 22", "md5: 23"), ("size: 3", "size: 13"))
-    check_ready(find_place(repository.folder))
+    check_ready(find_pipeline(repository.folder))
     repository.edit("dvc.lock", ("md5: 11", "md5: 12"))
     assert "dvc.lock" in refusal(repository.folder)
 

@@ -167,7 +167,7 @@ def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
     path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "frequency_ns": 1})))
     process = run("-m", "stages.benchmark", folder)
     assert process.returncode == 15
-    assert "was exported behind preprocessor" in process.stderr
+    assert "was exported with preprocessor" in process.stderr
 
 
 def test_model_with_every_input_and_output_is_exported_and_passes_the_gate(tmp_path):

@@ -387,14 +387,14 @@ def repeated(rows=60):
 def test_repeated_timestamps_are_refused_unless_params_say_what_becomes_of_them():
     frame = repeated()
     alone = spline_lstm.Forecaster("demand", timestamp="time", **TINY)
-    with pytest.raises(DataContractError, match=r"^frame row 5\d: .*stands twice") as error:
+    with pytest.raises(DataContractError, match=r"^frame row 5\d: .*appears twice") as error:
         alone.fit(frame)
     assert (
         "name the column of the series: series=..., or set params={'data.duplicates': 'last'}"
         in str(error.value)
     )
     twice = pd.concat([frame, frame.iloc[[3]]], ignore_index=True)
-    with pytest.raises(DataContractError, match=r"^frame row 1\d\d: .*stands twice") as error:
+    with pytest.raises(DataContractError, match=r"^frame row 1\d\d: .*appears twice") as error:
         clone(alone).set_params(series="shop").fit(twice)
     assert "series=..." not in str(error.value)
     # The last row of a timestamp is the one of the second shop: nothing else is left.

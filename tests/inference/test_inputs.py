@@ -254,7 +254,7 @@ def test_a_bad_cell_of_what_is_known_in_advance_is_named_by_its_own_row(shop):
     frame = small_frame()
     future = frame[40:].assign(price=frame["price"].astype(object))
     future.loc[42, "price"] = "dear"
-    with pytest.raises(DataContractError, match=r"^future row 2: column 'price' holds 'dear'"):
+    with pytest.raises(DataContractError, match=r"^future row 2: column 'price' contains 'dear'"):
         served(shop, frame[:40], future)
     timestamps = frame[40:].assign(time=frame["time"].dt.strftime("%Y-%m-%d %H:%M"))
     timestamps.loc[41, "time"] = "noon"

@@ -70,7 +70,9 @@ def test_commands_refuse_an_unknown_type(tmp_path, command, monkeypatch):
     text = (ROOT / "params.yaml").read_text()
     assert "  type: lstm" in text
     (tmp_path / "params.yaml").write_text(text.replace("  type: lstm", "  type: lstmm"))
-    monkeypatch.setattr(compare, "find_place", lambda folder: SimpleNamespace(path=folder))
+    monkeypatch.setattr(
+        compare, "find_pipeline", lambda folder: SimpleNamespace(folder=folder, name="")
+    )
     with pytest.raises(ParamsError, match=r"model\.type = 'lstmm'.*did you mean lstm\?"):
         command.run(SimpleNamespace(folder=tmp_path))
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spline_lstm.experiments.git import cache_folder, find_place
+from spline_lstm.experiments.git import cache_folder, find_pipeline
 from spline_lstm.experiments.results import COLUMNS, read_record
 from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.squared_errors import read_errors
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_run_of_the_pipeline_holds_every_cell_and_the_forecasts_behind_it(reproduced):
-    place = find_place(reproduced.folder)
+    pipeline = find_pipeline(reproduced.folder)
     shown = json.loads(reproduced.run("dvc", "exp", "show", "--json").stdout)[1]
-    record = read_record(shown, place, shown["rev"], Run("lstm", "univariate", 42), "onnx")
+    record = read_record(shown, pipeline, shown["rev"], Run("lstm", "univariate", 42), "onnx")
     assert set(record.cells) == {*COLUMNS} - {"notes"}
     assert None not in record.cells.values()
     # Reading checks that the forecasts give the RMSE of the metrics.
-    errors = read_errors(place, cache_folder(place), [record], sorted(record.baselines))
+    errors = read_errors(pipeline, cache_folder(pipeline), [record], sorted(record.baselines))
     assert set(errors.squared) == {
         record.run.name,
         *(f"{name} univariate" for name in record.baselines),

@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import spline_lstm
-from spline_lstm.experiments.git import WALL_CLOCK
+from spline_lstm.core.pipeline import WALL_CLOCK
 from tests.pipeline.conftest import Clone, clone_environment, make_clone
 from tests.pipeline.test_readme import commands
 

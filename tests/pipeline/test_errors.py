@@ -59,7 +59,7 @@ CASES = {
         "'glucose'",
     ),
     "unsorted timestamps": (broken(swap), 12, "row 12: timestamp"),
-    "text in the target": (broken(text_in_target), 12, "row 22: column 'glucose' holds 'high'"),
+    "text in the target": (broken(text_in_target), 12, "row 22: column 'glucose' contains 'high'"),
     "empty file": (b"", 12, "the file is empty"),
     "binary file": (bytes(range(256)) * 40, 12, "binary"),
     "missing file": (None, 12, "no such file"),

@@ -418,7 +418,7 @@ def test_the_option_answers_the_question(content, options):
     [
         ({"timestamp": "nope"}, "no column 'nope'"),
         ({"timestamp": "y"}, "no timestamp of a known form"),
-        ({"targets": ("time",)}, "holds text"),
+        ({"targets": ("time",)}, "contains text"),
         ({"frequency": "1M"}, "fixed, positive duration"),
         ({"frequency": "7D"}, "at least 40"),
         ({"timestamp_format": "%d.%m.%Y"}, "not every timestamp"),
@@ -449,7 +449,7 @@ def test_numbers_that_never_change_are_called_constant_and_texts_are_not():
     message = refused(csv_of(y=np.full(400, 7.0), place="here"))
     assert "the numbers in 'y' are constant" in message
     assert "'place'" not in message
-    assert "no column holds numbers" in refused(csv_of(place="here"))
+    assert "no column contains numbers" in refused(csv_of(place="here"))
 
 
 @given(

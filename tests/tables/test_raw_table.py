@@ -40,7 +40,7 @@ def timestamps_of(*texts: str, form: str = "ISO8601") -> list[int]:
     return read(text, table_format={"timestamp_format": form}).timestamps.tolist()
 
 
-# --- what is read -----------------------------------------------------------------------------------------------------
+# --- what is read --------------------------------------------------------------------------------
 
 
 def test_timestamps_and_values_are_read():
@@ -152,7 +152,7 @@ def test_an_optional_covariate_may_be_absent():
     assert table.columns == ("y",)
 
 
-# --- timestamps -----------------------------------------------------------------------------------------------------------
+# --- timestamps ----------------------------------------------------------------------------------
 
 
 def test_iso_timestamps_are_read_to_the_nanosecond():
@@ -295,7 +295,7 @@ def test_a_pattern_that_does_not_fit_ends_with_an_error_for_users(form):
         read(rows("2020-01-01,1"), table_format={"timestamp_format": form})
 
 
-# --- series -----------------------------------------------------------------------------------------------------------
+# --- series --------------------------------------------------------------------------------------
 
 PANEL = rows(
     "2020-01-01 00:00,b,1",
@@ -328,7 +328,7 @@ def test_a_series_key_that_is_missing_is_refused_with_its_row():
     )
 
 
-# --- order and duplicates ---------------------------------------------------------------------------------------------
+# --- order and duplicates ------------------------------------------------------------------------
 
 UNSORTED = rows("2020-01-01 02:00,3", "2020-01-01 00:00,1", "2020-01-01 01:00,2")
 TWICE = rows("2020-01-01 00:00,1", "2020-01-01 00:00,", "2020-01-01 00:00,4", "2020-01-01 01:00,9")
@@ -367,7 +367,7 @@ def test_one_timestamp_in_two_series_is_no_duplicate():
 
 def test_a_timestamp_that_stands_twice_is_refused_with_row_and_remedy():
     message = refusal(TWICE)
-    assert "raw.csv row 3: timestamp 2020-01-01 00:00:00 stands twice" in message
+    assert "raw.csv row 3: timestamp 2020-01-01 00:00:00 appears twice" in message
     assert "data.duplicates" in message
 
 
@@ -411,7 +411,7 @@ def test_the_mean_policy_agrees_with_groupby(cells):
     np.testing.assert_allclose(merged[1][:, 0], expected["y"], rtol=1e-15)
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_the_mean_policy_agrees_with_groupby(cells):
 )
 def test_a_cell_that_is_no_number_is_named_with_row_and_column(cell):
     message = refusal(rows("2020-01-01,1", "2020-01-02,2", f"2020-01-03,{cell}"))
-    assert f"raw.csv row 4: column 'y' holds {cell!r}" in message
+    assert f"raw.csv row 4: column 'y' contains {cell!r}" in message
     assert "missing_markers" in message
 
 
@@ -512,11 +512,23 @@ def test_a_required_covariate_that_is_not_there_has_its_own_error():
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b" \n\t\n", b"time,y\n", b"time,y", b"\xef\xbb\xbf", b"time,y\n\0\0", GOOD.encode("utf-16"),
+        b"",
+        b" \n\t\n",
+        b"time,y\n",
+        b"time,y",
+        b"\xef\xbb\xbf",
+        b"time,y\n\0\0",
+        GOOD.encode("utf-16"),
         b"\x1f\x8b\x08\0\0",
-        b'time,y\n"2020-01-01,1\n', b"\x89PNG\r\n\x1a\n\0", b"PK\x03\x04", b"\n\n\n", b",\n,\n", b'"', b"\r",
+        b'time,y\n"2020-01-01,1\n',
+        b"\x89PNG\r\n\x1a\n\0",
+        b"PK\x03\x04",
+        b"\n\n\n",
+        b",\n,\n",
+        b'"',
+        b"\r",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_table_is_refused(content):
     assert "raw.csv" in refusal(content)
 
@@ -534,14 +546,21 @@ def test_the_row_of_a_byte_that_is_no_utf8_is_that_of_the_file(filler):
     ("text", "row"),
     [
         (rows("2020-01-01,1", "", "", "2020-01-02,x"), 5),
-        ("time,y,note\n2020-01-01,1,\"a\nb\"\n2020-01-02,x,c\n", 4),
+        ('time,y,note\n2020-01-01,1,"a\nb"\n2020-01-02,x,c\n', 4),
         (rows("2020-01-01,1", "2020-01-02,x").replace("\n", "\r\n"), 3),
         (rows("2020-01-01,1", "2020-01-02,x").replace("\n", "\r"), 3),
         (rows("2020-01-01,1", "", "nonsense,2"), 4),
         (rows("2020-01-02,1", "", "2020-01-01,2"), 4),
     ],
-    ids=["blank lines", "quoted line end", "CRLF", "CR", "blank line before a timestamp", "blank line before a disorder"],
-)  # fmt: skip
+    ids=[
+        "blank lines",
+        "quoted line end",
+        "CRLF",
+        "CR",
+        "blank line before a timestamp",
+        "blank line before a disorder",
+    ],
+)
 def test_the_row_in_a_message_is_the_line_of_the_file(text, row):
     assert f"raw.csv row {row}:" in refusal(text)
 
@@ -565,7 +584,7 @@ def test_the_first_offending_row_is_named(before, after, kind):
     assert f"raw.csv row {before + 3}:" in refusal(rows(*lines))
 
 
-# --- other kinds of columns -------------------------------------------------------------------------------------------
+# --- other kinds of columns ----------------------------------------------------------------------
 
 
 def typed(*cells: str, dtype: str, **covariate) -> RawTable:
@@ -588,7 +607,7 @@ def test_booleans_are_zero_one_true_and_false_in_any_case():
 def test_a_cell_that_does_not_fit_its_dtype_is_named(dtype, cell):
     with pytest.raises(DataContractError) as caught:
         typed("1", cell, dtype=dtype)
-    assert f"raw.csv row 3: column 'x' holds {cell!r}" in str(caught.value)
+    assert f"raw.csv row 3: column 'x' contains {cell!r}" in str(caught.value)
 
 
 def test_whole_numbers_may_have_a_point_and_an_exponent():
@@ -634,7 +653,8 @@ def test_all_broken_rules_are_told_at_once_each_with_its_rows():
     lines = caught.value.lines
     assert len(lines) == 4
     assert any(
-        "row 2" in line and "'y' holds 'x'" in line and "2 rows: also 4" in line for line in lines
+        "row 2" in line and "'y' contains 'x'" in line and "2 rows: also 4" in line
+        for line in lines
     )
     assert any("row 3" in line and "'nonsense'" in line for line in lines)
     assert any("row 3" in line and "'z' is infinite" in line for line in lines)
@@ -649,17 +669,47 @@ def test_a_file_full_of_faults_does_not_flood_the_messages():
     assert max(len(line) for line in caught.value.lines) < 1000
 
 
-# --- anything at all --------------------------------------------------------------------------------------------------
+# --- anything at all -----------------------------------------------------------------------------
 
 WIDE = (
-    "time,store,y,price\n2020-01-01 00:00,a,1,2.5\n2020-01-01 01:00,a,,nil\n2020-01-01 00:00,b,-3e2,0\n"
+    "time,store,y,price\n2020-01-01 00:00,a,1,2.5\n"
+    "2020-01-01 01:00,a,,nil\n2020-01-01 00:00,b,-3e2,0\n"
     '2020-01-01 01:00,b,4,"7"\n2020-01-01 02:00,b,5,8\n'
 )
 SNIPPETS = st.sampled_from(
-    [",", ";", "\n", "\r", "\r\n", '"', "'", " ", "\t", "\0", "nan", "inf", "NA", "1e999", "-", "2020-01-01", "Z",
-     "+01:00",
-     "9999-12-31", "now", "True", "ä", "\ufeff", "\u2028", "0x1", "1,5", "#", "\\", "time", "9" * 400]
-)  # fmt: skip
+    [
+        ",",
+        ";",
+        "\n",
+        "\r",
+        "\r\n",
+        '"',
+        "'",
+        " ",
+        "\t",
+        "\0",
+        "nan",
+        "inf",
+        "NA",
+        "1e999",
+        "-",
+        "2020-01-01",
+        "Z",
+        "+01:00",
+        "9999-12-31",
+        "now",
+        "True",
+        "ä",
+        "\ufeff",
+        "\u2028",
+        "0x1",
+        "1,5",
+        "#",
+        "\\",
+        "time",
+        "9" * 400,
+    ]
+)
 EDITS = st.lists(
     st.tuples(st.floats(0, 1), st.integers(0, 8), SNIPPETS | st.text(max_size=4)), max_size=4
 )

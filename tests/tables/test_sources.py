@@ -115,7 +115,7 @@ def parquet_bytes() -> bytes:
 @pytest.mark.parametrize("length", [4, 8, 12, 200, -1, -8])
 def test_a_cut_parquet_file_is_refused(tmp_path, length):
     (tmp_path / "x.parquet").write_bytes(parquet_bytes()[:length])
-    assert "no readable Parquet file" in refusal("x.parquet", tmp_path)
+    assert "not a readable Parquet file" in refusal("x.parquet", tmp_path)
 
 
 WHOLE = parquet_bytes()
