@@ -27,6 +27,7 @@ from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.series.apply import (
     apply,
     column_values,
+    find_outliers,
     layout_of,
     observed,
     without_outliers,
@@ -106,8 +107,9 @@ def build(
 ) -> tuple[Preprocessor, AsOfArrays]:
     """Fit the constants on a table and build its arrays; arguments as in `fit` and `lay_out`."""
     layout = lay_out(table, parse_frequency(params.frequency), params.snap, until=until)
-    preprocessor = fit(table, schema, params, layout, instants=instants)
-    return preprocessor, apply(table, preprocessor, layout=layout).arrays
+    outliers = find_outliers(table, schema, params)
+    preprocessor = fit(table, schema, params, layout, instants=instants, outliers=outliers)
+    return preprocessor, apply(table, preprocessor, layout=layout, outliers=outliers).arrays
 
 
 def rebuilder(preprocessor: Preprocessor) -> Rebuild:
@@ -164,10 +166,11 @@ def exposed_rows(table: RawTable, preprocessor: Preprocessor) -> Bool[np.ndarray
     layout = layout_of(table, preprocessor)
     exposed = np.zeros(layout.rows, dtype=bool)
     schema, params = preprocessor.table_schema, preprocessor.params
+    outliers = find_outliers(table, schema, params)
     for name in preprocessor.columns:
         if not _is_known_future(schema, name):
             values = column_values(table, name, preprocessor.categories)
-            _, cleaned = without_outliers(table, schema, params.outliers, name, values)
+            cleaned = without_outliers(values, outliers.get(name), params.outliers)
             exposed |= np.isnan(observed(cleaned, layout))
     # Of the row before; the first rows of a series are origins of no window.
     return np.concatenate([[False], exposed[:-1]])

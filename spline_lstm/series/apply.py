@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.params_data import OutliersParams
+from spline_lstm.core.params_data import OutliersParams, PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.series.calendar import calendar_features
 from spline_lstm.series.features import (
@@ -22,6 +22,7 @@ from spline_lstm.series.features import (
     feature_column,
     is_cleaned,
     plan_features,
+    used_columns,
 )
 from spline_lstm.series.fills import fill_seasonal
 from spline_lstm.series.grid import Column, Layout, fill_column, lay_out, on_grid
@@ -34,6 +35,8 @@ from spline_lstm.windows.preprocessor import Preprocessor
 
 # One value per row of a table, in contrast to one per row of the grid.
 TableColumn = Float[np.ndarray, " table_rows"]
+# Column -> its outliers, one flag per row of a table.
+Flags = Mapping[str, Bool[np.ndarray, " table_rows"]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def apply(
     *,
     layout: Layout | None = None,
     until: int | None = None,
+    outliers: Flags | None = None,
 ) -> Applied:
     """Build the as-of arrays of the series of a table.
 
@@ -80,8 +84,12 @@ def apply(
         The table on its grid, if it is already there.
     until : int, ns
         Without `layout`: the grid ends no earlier than with the last row before this instant.
+    outliers : column -> [table_rows] bool
+        Result of `find_outliers`, if it is already there.
     """
     layout = layout or layout_of(table, preprocessor, until)
+    if outliers is None:
+        outliers = find_outliers(table, preprocessor.table_schema, preprocessor.params)
     features = plan_features(
         preprocessor.columns,
         preprocessor.table_schema,
@@ -95,7 +103,7 @@ def apply(
     found: dict[str, ColumnQuality] = {}
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in preprocessor.columns:
-        forms = column_forms(table, preprocessor, layout, name)
+        forms = column_forms(table, preprocessor, layout, name, outliers.get(name))
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
                 _write(channels, index, feature, forms, table, preprocessor, layout)
@@ -124,14 +132,16 @@ def layout_of(table: RawTable, preprocessor: Preprocessor, until: int | None = N
 
 
 def column_forms(
-    table: RawTable, preprocessor: Preprocessor, layout: Layout, name: str
+    table: RawTable,
+    preprocessor: Preprocessor,
+    layout: Layout,
+    name: str,
+    flags: Bool[np.ndarray, " table_rows"] | None,
 ) -> ColumnForms:
-    """Clean, fill and smooth one column."""
+    """Clean, fill and smooth one column; `flags` are its outliers."""
     params = preprocessor.params
     values = column_values(table, name, preprocessor.categories)
-    flags, cleaned = without_outliers(
-        table, preprocessor.table_schema, params.outliers, name, values
-    )
+    cleaned = without_outliers(values, flags, params.outliers)
     raw = observed(values, layout)
     method = params.smoothing.method if is_cleaned(preprocessor.table_schema, name) else "off"
     main = smoothed = None
@@ -142,7 +152,8 @@ def column_forms(
         level = smooth(grid_times(table, layout), cleaned, table.series_offsets, strengths)
         smoothed = _fill(preprocessor, layout, name, level)
     assert smoothed is not None
-    outliers = np.bincount(table.series[flags], minlength=len(table.series_names))
+    flagged = table.series[:0] if flags is None else table.series[flags]
+    outliers = np.bincount(flagged, minlength=len(table.series_names))
     return ColumnForms(raw, main or smoothed, smoothed, outliers)
 
 
@@ -161,19 +172,39 @@ def observed(values: TableColumn, layout: Layout) -> Float[np.ndarray, " rows"]:
     return on_grid(*layout.place(values), layout.rows)
 
 
+def find_outliers(
+    table: RawTable, schema: Schema, params: PreprocessParams
+) -> dict[str, Bool[np.ndarray, " table_rows"]]:
+    """Flags of the causal Hampel rule in each column it applies to, each series on its own.
+
+    They follow from the table and the options only, so they are found once, before `fit`.
+    """
+    rule = params.outliers
+    if rule.method == "off":
+        return {}
+    return {
+        name: np.concatenate(
+            [
+                hampel(
+                    table.values[start:end, table.columns.index(name)],
+                    window=rule.window,
+                    threshold=rule.threshold,
+                )
+                for start, end in itertools.pairwise(table.series_offsets)
+            ]
+        )
+        for name in used_columns(table.columns, schema, params)
+        if is_cleaned(schema, name)
+    }
+
+
 def without_outliers(
-    table: RawTable, schema: Schema, rule: OutliersParams, name: str, values: TableColumn
-) -> tuple[Bool[np.ndarray, " table_rows"], TableColumn]:
-    """Flags of the causal Hampel rule, each series on its own, and the values that remain."""
-    if rule.method == "off" or not is_cleaned(schema, name):
-        return np.zeros(len(values), dtype=bool), values
-    flags = np.concatenate(
-        [
-            hampel(values[start:end], window=rule.window, threshold=rule.threshold)
-            for start, end in itertools.pairwise(table.series_offsets)
-        ]
-    )
-    return flags, np.where(flags, np.nan, values) if rule.method == "replace" else values
+    values: TableColumn, flags: Bool[np.ndarray, " table_rows"] | None, rule: OutliersParams
+) -> TableColumn:
+    """The values of a column, NaN at outliers if these are replaced."""
+    if flags is None or rule.method != "replace":
+        return values
+    return np.where(flags, np.nan, values)
 
 
 def grid_times(table: RawTable, layout: Layout) -> TableColumn:

@@ -15,8 +15,10 @@ from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.series.apply import (
+    Flags,
     TableColumn,
     column_values,
+    find_outliers,
     grid_times,
     observed,
     smooth,
@@ -75,6 +77,7 @@ def fit(
     layout: Layout,
     *,
     instants: Int[np.ndarray, " two_or_three"] | None = None,
+    outliers: Flags | None = None,
     sort: bool = False,
     duplicates: str = "error",
 ) -> Preprocessor:
@@ -88,6 +91,8 @@ def fit(
     instants : [2 or 3] int64, ns
         Starts of the validation and the test split, and the end of the test split if it has one;
         by default as `params.split` says.
+    outliers : column -> [table_rows] bool
+        Result of `find_outliers`, if it is already there.
     sort, duplicates
         How the table was read (see `read_raw_table`), so that serving reads history the same way.
 
@@ -97,6 +102,7 @@ def fit(
         Smoothing strengths are to be fitted, but no series has enough training observations.
     """
     instants = split_instants(layout, params.split) if instants is None else instants
+    outliers = find_outliers(table, schema, params) if outliers is None else outliers
     split = TrainingSplit.before(int(instants[0]), table, layout)
     columns = used_columns(table.columns, schema, params)
     categories = fit_categories(split, columns)
@@ -108,7 +114,7 @@ def fit(
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in columns:
         values = column_values(table, name, categories)
-        _, cleaned = without_outliers(table, schema, params.outliers, name, values)
+        cleaned = without_outliers(values, outliers.get(name), params.outliers)
         on_grid = observed(cleaned, layout)
         if is_cleaned(schema, name) and params.smoothing.method != "off":
             strengths[name] = fit_strengths(split, cleaned, params.smoothing.strength)

@@ -160,7 +160,7 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
     The values are raw, filled, causal and smoothed. `row` counts all rows from 1; before each gap
     but the first is a row without values, at which the lines of `dvc plots` break.
     """
-    parts = [
+    tables = [
         pd.DataFrame(
             {
                 "gap": number,
@@ -177,10 +177,8 @@ def spline_table(stretches: Sequence[Stretch]) -> pd.DataFrame:
         )
         for number, item in enumerate(stretches, start=1)
     ]
-    apart = [
-        part.reindex([-1, *part.index]) if number else part for number, part in enumerate(parts)
-    ]
-    table = pd.concat(apart, ignore_index=True)
+    apart = (table.reindex([-1, *table.index]) for table in tables[1:])
+    table = pd.concat([tables[0], *apart], ignore_index=True)
     table["gap"] = table["gap"].bfill().astype(np.int64)
     table.insert(4, "row", np.arange(1, len(table) + 1))
     return table
@@ -241,9 +239,7 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
     """Share of grid rows without a value, by column and interval of time.
 
     Its columns: timestamp (start of the interval), day (of the same instant, since the first row),
-    column, missing (0 to 1), rows (of the grid).
-
-    An interval in which no series has grid rows is left out.
+    column, missing (0 to 1), rows (of the grid). Intervals without grid rows are left out.
 
     Parameters
     ----------
@@ -263,7 +259,7 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
     place = np.clip((table.timestamps - first + step // 2) // width, 0, count - 1)
     since = width * np.flatnonzero(expected)
     begins = pd.to_datetime(first + since, unit="ns").strftime("%Y-%m-%dT%H:%M:%S")
-    parts = []
+    tables = []
     for index, name in enumerate(table.columns):
         present = np.bincount(place[~np.isnan(table.values[:, index])], minlength=count)
         share = 1 - present[expected > 0] / expected[expected > 0]
@@ -272,9 +268,10 @@ def missing_table(table: RawTable, arrays: AsOfArrays, *, bins: int = TIME_BINS)
             "day": since / DAY_NS,
             "column": name,
             "missing": np.clip(share, 0.0, 1.0),
+            "rows": expected[expected > 0],
         }
-        parts.append(pd.DataFrame(content | {"rows": expected[expected > 0]}))
-    return pd.concat(parts, ignore_index=True)
+        tables.append(pd.DataFrame(content))
+    return pd.concat(tables, ignore_index=True)
 
 
 def plot_missing(path: Path, missing: pd.DataFrame) -> None:
@@ -321,7 +318,7 @@ def plot_splits(path: Path, arrays: AsOfArrays) -> None:
         figure = Figure(figsize=(9.5, 1.4 + 2.1 * len(names)))
         axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for target, axis in enumerate(axes):
-            _draw_parts(axis, arrays, named=target == 0)
+            _draw_splits(axis, arrays, named=target == 0)
             _draw_course(axis, arrays.timestamps, arrays.raw_target[:, target])
             axis.set_ylabel(names[target])
         _date_axis(axes[-1])
@@ -334,7 +331,7 @@ def plot_splits(path: Path, arrays: AsOfArrays) -> None:
         save_png(figure, path)
 
 
-def _draw_parts(axis: Axes, arrays: AsOfArrays, *, named: bool) -> None:
+def _draw_splits(axis: Axes, arrays: AsOfArrays, *, named: bool) -> None:
     timestamps = arrays.timestamps
     instants = [int(each) for each in arrays.split_instants]
     bounds = [int(timestamps.min()), *instants, int(timestamps.max()) + _step(arrays)][

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.timestamps import parse_frequency
-from spline_lstm.series.apply import apply
+from spline_lstm.series.apply import apply, find_outliers
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.quality import check_size, check_targets, quality_report
@@ -70,10 +70,18 @@ def preprocess(
     """
     layout = lay_out(table, parse_frequency(params.frequency), params.snap)
     check_size(table, layout, params, where)
+    outliers = find_outliers(table, schema, params)
     preprocessor = fit(
-        table, schema, params, layout, instants=instants, sort=sort, duplicates=duplicates
+        table,
+        schema,
+        params,
+        layout,
+        instants=instants,
+        outliers=outliers,
+        sort=sort,
+        duplicates=duplicates,
     )
-    applied = apply(table, preprocessor, layout=layout)
+    applied = apply(table, preprocessor, layout=layout, outliers=outliers)
     quality = quality_report(table, layout, applied.arrays, applied.columns, params)
     check_targets(applied.columns, schema, params, where, quality)
     return Preprocessed(applied.arrays, preprocessor, quality)
