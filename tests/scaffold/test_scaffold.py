@@ -417,7 +417,7 @@ def test_the_option_answers_the_question(content, options):
     ("options", "words"),
     [
         ({"timestamp": "nope"}, "no column 'nope'"),
-        ({"timestamp": "y"}, "no timestamp of a known form"),
+        ({"timestamp": "y"}, "not a timestamp of a known form"),
         ({"targets": ("time",)}, "contains text"),
         ({"frequency": "1M"}, "fixed, positive duration"),
         ({"frequency": "7D"}, "at least 40"),
