@@ -126,8 +126,8 @@ def measure(count: int, network: str) -> str:
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     return (
         f"{content['n_windows']:>9} windows x {HORIZON} steps, {network}: {wall:.1f} s, of which "
-        f"the network {TimedModel.seconds:.1f} s; {cpu:.1f} CPU-s; {_peak_mb() - before:.0f} MB beyond "
-        f"{before:.0f} MB; {size:.0f} MB written"
+        f"the network {TimedModel.seconds:.1f} s; {cpu:.1f} CPU-s; {_peak_mb() - before:.0f} MB "
+        f"beyond {before:.0f} MB; {size:.0f} MB written"
     )
 
 

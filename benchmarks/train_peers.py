@@ -48,7 +48,7 @@ def windows(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def ours(case: dict[str, Any]) -> Peer:
-    """Train with this project: gathering, steps and validation of an epoch in one compiled program."""
+    """Use this project: gathering, steps and validation of an epoch in one program."""
     from spline_lstm.core.params import TrainParams, load_params
     from spline_lstm.models.config import ModelConfig
     from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads

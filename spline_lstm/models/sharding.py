@@ -44,13 +44,22 @@ class Sharding:
         self.shares = math.gcd(wanted, *batch_sizes)
         in_parallel = 1 < self.shares <= len(devices)
         self._mesh = Mesh(np.array(devices[: self.shares]), (AXIS,)) if in_parallel else None
+        self._replicated = NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
 
     def place(self, array: Any, axis: int | None = None) -> Array:
-        """Put an array on the devices: split along `axis`, or a copy on each."""
+        """Put an array on the devices, split along `axis` or as a copy on each.
+
+        An array that is already there is returned as it is; to put the state of a training again
+        would cost milliseconds per epoch.
+        """
         if self._mesh is None:
             return jnp.asarray(array)
-        spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
-        return jax.device_put(array, NamedSharding(self._mesh, spec))
+        if axis is not None:
+            spec = PartitionSpec(*[None] * axis, AXIS)
+            return jax.device_put(array, NamedSharding(self._mesh, spec))
+        if isinstance(array, jax.Array) and array.sharding == self._replicated:
+            return array
+        return jax.device_put(array, self._replicated)
 
     def sum(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make ``summed(common, batch)``, the sum of ``function(common, share)`` over the shares.
