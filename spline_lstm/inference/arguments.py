@@ -162,6 +162,35 @@ def read_frame(
         raise DataContractError(*lines, quality=error.quality) from None
 
 
+def inferred_params(
+    table: RawTable,
+    schema: Schema,
+    given: Params | Mapping[str, Any] | None,
+    frequency: str | None,
+) -> dict[str, Any]:
+    """Params that follow from the data, by dotted key; nothing is inferred if `given` is complete.
+
+    Parameters
+    ----------
+    table, schema : the data to fit on
+    given : Params or mapping
+        As in `params_of`.
+    frequency : str, optional
+        The argument of the caller; by default the step of the timestamps, unless `given` sets it.
+    """
+    if isinstance(given, Params):
+        return {"preprocess.frequency": frequency}
+    if frequency is None and "preprocess.frequency" not in (given or {}):
+        frequency = frequency_of(table)
+    multivariate = (
+        schema.dynamic_covariates or schema.static_covariates or schema.calendar_features.enabled
+    )
+    return {
+        "preprocess.frequency": frequency,
+        "preprocess.feature_mode": "multivariate" if multivariate else None,
+    }
+
+
 def frequency_of(table: RawTable) -> str:
     """The step between the timestamps of a table.
 

@@ -14,7 +14,7 @@ from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import Schema
 from spline_lstm.inference.arguments import (
-    frequency_of,
+    inferred_params,
     params_of,
     read_frame,
     schema_of,
@@ -126,19 +126,10 @@ class Forecaster:
         schema: Schema | None = None,
         params: Params | Mapping[str, Any] | None = None,
     ) -> None:
-        self.target, self.timestamp, self.series, self.frequency = (
-            target,
-            timestamp,
-            series,
-            frequency,
-        )
-        self.horizon, self.lookback = horizon, lookback
-        self.covariates, self.known_future, self.static, self.calendar = (
-            covariates,
-            known_future,
-            static,
-            calendar,
-        )
+        self.target, self.timestamp, self.series = target, timestamp, series
+        self.frequency, self.horizon, self.lookback = frequency, horizon, lookback
+        self.covariates, self.known_future = covariates, known_future
+        self.static, self.calendar = static, calendar
         self.model, self.hidden, self.max_epochs, self.seed = model, hidden, max_epochs, seed
         self.levels, self.validation, self.schema, self.params = levels, validation, schema, params
 
@@ -390,21 +381,10 @@ class Forecaster:
         )
 
     def _params_for(self, table: RawTable, schema: Schema) -> Params:
-        complete = isinstance(self.params, Params)
-        changed = self.params if isinstance(self.params, Mapping) else {}
-        frequency = self.frequency
-        if frequency is None and not complete and "preprocess.frequency" not in changed:
-            frequency = frequency_of(table)
-        multivariate = not complete and (
-            schema.dynamic_covariates
-            or schema.static_covariates
-            or schema.calendar_features.enabled
-        )
         return params_of(
             self.params,
             {
-                "preprocess.frequency": frequency,
-                "preprocess.feature_mode": "multivariate" if multivariate else None,
+                **inferred_params(table, schema, self.params, self.frequency),
                 "preprocess.split.validation": self.validation,
                 "window.horizon": self.horizon,
                 "window.lookback": self.lookback,

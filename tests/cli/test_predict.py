@@ -200,7 +200,7 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
             15,
             "was changed after it was written",
         ),
-        (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained behind preprocessor"),
+        (lambda f: edit_preprocessor(f, series=["a", "c"]), 15, "trained with preprocessor"),
         (lambda f: edit_preprocessor(f, neutral=None), 15, "another version of the code"),
         (lambda f: edit_preprocessor(f, params={}), 15, "('params.feature_mode'); run `dvc repro`"),
         (

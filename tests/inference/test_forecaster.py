@@ -337,7 +337,7 @@ def test_wrong_arguments_are_named():
         ).fit(frame)
     with pytest.raises(ParamsError, match="window.horizon"):
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", horizon=0).fit(frame)
-    with pytest.raises(TooLittleDataError, match="train part"):
+    with pytest.raises(TooLittleDataError, match="train split"):
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
 
 
