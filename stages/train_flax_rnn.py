@@ -42,15 +42,10 @@ def main(folder: Path, *, resume: bool = False) -> str:
         history.append(epoch)
         clock.tick()
 
+    make_loss = load_part(params, "loss")
     try:
         trained = train(
-            config,
-            windows,
-            params.train,
-            on_epoch,
-            checkpoint,
-            on_restore=history.extend,
-            make_loss=load_part(params, "loss"),
+            config, windows, params.train, on_epoch, checkpoint, history.extend, make_loss
         )
     finally:
         write_text(pipeline.plots / "training.csv", training_curve(history))
