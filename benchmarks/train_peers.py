@@ -56,6 +56,7 @@ def ours(case: dict[str, Any]) -> Peer:
     configure_threads(case["threads"])
     configure_compilation_cache(Path())
     from spline_lstm.training.loop import make_epoch, make_optimizer, start
+    from spline_lstm.training.losses import forecast_loss
 
     found = as_of_windows(case)
     names = found.feature_names
@@ -86,7 +87,7 @@ def ours(case: dict[str, Any]) -> Peer:
     params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
     optimizer = make_optimizer(params, steps_per_epoch=1)
     state = start(config, optimizer, 0)
-    run = make_epoch(config, optimizer, params, found)
+    run = make_epoch(config, optimizer, params, found, forecast_loss(config, found, params))
 
     def epoch(number: int) -> float:
         nonlocal state

@@ -3,21 +3,15 @@
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics
+from spline_lstm.core.formatting import number
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.evaluation.backtest import (
-    backtest,
-    backtest_content,
-    backtest_table,
-    pooled_scores,
-)
-from spline_lstm.evaluation.verdict import verdict
 from spline_lstm.models.jax_setup import configure_threads
-from spline_lstm.reporting.formatting import number
-from spline_lstm.reporting.plot_tables import write_plot_table
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.tasks.registry import load_part
 
 
 def main(folder: Path) -> str:
@@ -35,14 +29,14 @@ def main(folder: Path) -> str:
         sort=params.data.sort,
         duplicates=params.data.duplicates,
     )
-    results = backtest(table, schema, params, folder)
-    content = backtest_content(results, params, schema.target_cols)
-    write_plot_table(pipeline.plots / "backtest.csv", backtest_table(results))
+    summary = load_part(params, "backtest")(table, schema, params, folder)
+    content = summary.content
+    write_plot_table(pipeline.plots / "backtest.csv", summary.table)
     write_metrics(pipeline.metrics("backtest"), content)
     each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
     return (
-        f"{len(results)} folds, RMSE {each}; over all of them "
-        f"{verdict(pooled_scores(results, schema.target_cols))}; "
+        f"{content['backtest_folds']} folds, RMSE {each}; over all of them "
+        f"{load_part(params, 'verdict')(summary.scores)}; "
         f"{content['backtest_folds_lost']} folds lost to a baseline"
     )
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.reporting.formatting import plural
-from spline_lstm.reporting.plot_tables import write_plot_table
 from spline_lstm.series.plots import (
     missing_table,
     plot_missing,

@@ -9,6 +9,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
+from spline_lstm.tasks.registry import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, training_curve
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -41,9 +42,10 @@ def main(folder: Path, *, resume: bool = False) -> str:
         history.append(epoch)
         clock.tick()
 
+    make_loss = load_part(params, "loss")
     try:
         trained = train(
-            config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend
+            config, windows, params.train, on_epoch, checkpoint, history.extend, make_loss
         )
     finally:
         write_text(pipeline.plots / "training.csv", training_curve(history))

@@ -5,19 +5,20 @@ from pathlib import Path
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
+from spline_lstm.tasks.registry import load_part
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import make_windows, save_windows
+from spline_lstm.windows.windows import save_windows
 
 
 def main(folder: Path) -> str:
     """Write data/processed/windows.npz."""
     pipeline = Pipeline(folder)
-    params = load_params(folder).window
+    params = load_params(folder)
     arrays = AsOfArrays.load(pipeline.processed)
     scaler = Preprocessor.load(pipeline.preprocessor).scaler
-    windows = make_windows(arrays, scaler, params)
-    save_windows(pipeline.windows, windows, materialize=params.materialize)
+    windows = load_part(params, "windows")(arrays, scaler, params.window)
+    save_windows(pipeline.windows, windows, materialize=params.window.materialize)
     counts = ", ".join(f"{len(origins)} {name}" for name, origins in windows.splits.items())
     return f"{len(arrays.timestamps)} rows in, windows out: {counts}"
 

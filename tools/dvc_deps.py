@@ -1,12 +1,14 @@
 """Write the code deps of every dvc.yaml from what the stages import: ``python -m tools.dvc_deps``.
 
 A stage depends on its own module and on each folder of the library that it imports a module from.
+Parts of the pipeline's task (`task` in params.yaml) that it loads count as imports.
 The dvc.yaml of pipelines/stores is made from that of the root. A test compares all of them with the
 imports.
 """
 
 import re
 
+from spline_lstm.core.params import load_params
 from spline_lstm.scaffold.write_folder import render_dvc
 from tools.import_closure import ROOT, import_closure
 
@@ -14,30 +16,35 @@ CODE = re.compile(r"(?:      - (?:spline_lstm|stages)/\S+\n)+")
 MODULE = re.compile(r"python -m (stages\.\w+)")
 
 
-def code_deps(module: str) -> list[str]:
-    """The file of a stage's `module`, then the library's folders that it imports from, sorted."""
-    files = [path for path in import_closure(module) if path.startswith("spline_lstm/")]
+def code_deps(module: str, task: str) -> list[str]:
+    """The file of a stage's `module`, then the library's folders that it imports from, sorted.
+
+    The parts of the `task` that the stage loads count as imports.
+    """
+    files = [path for path in import_closure(module, task) if path.startswith("spline_lstm/")]
     folders = {path.rpartition("/")[0] for path in files}
     return [module.replace(".", "/") + ".py", *sorted(folders - {"spline_lstm"})]
 
 
-def with_code_deps(text: str) -> str:
+def with_code_deps(text: str, task: str) -> str:
     """The text of a dvc.yaml with the code dependencies of every stage taken from its imports."""
     stages = re.split(r"(?m)^(?=  \S)", text)
     return "".join(
-        CODE.sub(_lines(stage), stage, count=1) if MODULE.search(stage) else stage
+        CODE.sub(_lines(stage, task), stage, count=1) if MODULE.search(stage) else stage
         for stage in stages
     )
 
 
-def _lines(stage: str) -> str:
+def _lines(stage: str, task: str) -> str:
     (module,) = set(MODULE.findall(stage))
-    return "".join(f"      - {path}\n" for path in code_deps(module))
+    return "".join(f"      - {path}\n" for path in code_deps(module, task))
 
 
 if __name__ == "__main__":
     root = ROOT / "dvc.yaml"
-    root.write_text(with_code_deps(root.read_text(encoding="utf-8")), encoding="utf-8")
+    pattern = with_code_deps(root.read_text(encoding="utf-8"), load_params(ROOT).task)
+    root.write_text(pattern, encoding="utf-8")
     stores = ROOT / "pipelines/stores/dvc.yaml"
-    rendered = render_dvc(root.read_text(encoding="utf-8"), "stores", source_file=False)
-    stores.write_text(rendered, encoding="utf-8")
+    rendered = render_dvc(pattern, "stores", source_file=False)
+    text = with_code_deps(rendered, load_params(stores.parent).task)
+    stores.write_text(text, encoding="utf-8")

@@ -1,17 +1,22 @@
 """Import closure of a module inside this repository, read from its source."""
 
 import ast
+from dataclasses import fields
 from pathlib import Path
+
+from spline_lstm.tasks.registry import TASKS
+from spline_lstm.tasks.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("spline_lstm", "stages")
 
 
-def import_closure(module: str) -> set[str]:
+def import_closure(module: str, task: str = "forecast") -> set[str]:
     """Files (relative to the repository) that importing `module` loads, itself included.
 
-    Every import statement counts, also one inside a function, and so does every `lazy_loader.load`.
-    Names imported for type checkers and the lazy names of ``spline_lstm/__init__.py`` do not count.
+    Every import statement counts, also one inside a function. So do every `lazy_loader.load` and
+    every ``load_part(params, "part")``, which imports that part of the `task`. Names imported for
+    type checkers and the lazy names of ``spline_lstm/__init__.py`` do not count.
     """
     found: set[str] = set()
     waiting = [module]
@@ -22,13 +27,19 @@ def import_closure(module: str) -> set[str]:
             continue
         found.add(path)
         waiting += _parents(name)
-        waiting += imports_of(ROOT / path)
+        waiting += imports_of(ROOT / path, task)
     return found
 
 
-def imports_of(path: Path) -> list[str]:
-    """Dotted names that a file imports: modules, and what it takes from them."""
-    return _imported(ast.parse(path.read_text(encoding="utf-8")))
+def imports_of(path: Path, task: str = "forecast") -> list[str]:
+    """Dotted names that a file imports: modules, and what it takes from them.
+
+    Raises
+    ------
+    ValueError
+        A call of `load_part` does not name its part as a literal.
+    """
+    return _imported(ast.parse(path.read_text(encoding="utf-8")), TASKS[task])
 
 
 def _file_of(module: str) -> str | None:
@@ -46,7 +57,7 @@ def _parents(module: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _imported(tree: ast.AST) -> list[str]:
+def _imported(tree: ast.AST, task: Task) -> list[str]:
     names: list[str] = []
     for node in _walk(tree):
         if isinstance(node, ast.Import):
@@ -56,12 +67,26 @@ def _imported(tree: ast.AST) -> list[str]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif _is_lazy_load(node):
             names.append(node.args[0].value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "load_part":
+            names.append(task.module(_part_name(node)))
     return names
 
 
 def _is_lazy_load(node: ast.AST) -> bool:
     """``lazy_loader.load("a.module")``: an import that is made when the module is first used."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_loader.load"
+
+
+def _part_name(call: ast.Call) -> str:
+    """The part that ``load_part(params, "part")`` loads."""
+    names = {field.name for field in fields(Task)}
+    part = call.args[1] if len(call.args) == 2 else None
+    if isinstance(part, ast.Constant) and part.value in names:
+        return str(part.value)
+    raise ValueError(
+        f"{ast.unparse(call)}, line {call.lineno}: name the part as a literal, one of "
+        f"{', '.join(sorted(names))}"
+    )
 
 
 def _walk(tree: ast.AST) -> list[ast.AST]:

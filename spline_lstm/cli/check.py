@@ -8,6 +8,7 @@ from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.types import check_types
 from spline_lstm.tables.sources import read_source
+from spline_lstm.tasks.registry import task_of
 
 DESCRIPTION = """\
 Check the files that you write: params.yaml against its rules, the covariate schema against its
@@ -29,6 +30,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Read params.yaml and the schema, and open the source as ingest does."""
     folder: Path = arguments.folder
     params = load_params(folder)
+    task_of(params)
     check_types(params)
     schema = load_schema(folder / params.data.schema_file)
     read_source(params.data.source, folder)

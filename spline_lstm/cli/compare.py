@@ -21,6 +21,7 @@ from spline_lstm.experiments.git import (
 from spline_lstm.experiments.processes import ended_as_by_ctrl_c
 from spline_lstm.experiments.runs import Run, run_named, runs_of
 from spline_lstm.models.types import check_types
+from spline_lstm.tasks.registry import task_of
 
 logger = logging.getLogger("spline_lstm")
 
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Run the missing experiments one after another and write the comparison."""
     pipeline = find_pipeline(arguments.folder)
     params = load_params(pipeline.folder)
+    task_of(params)
     check_types(params)
     runs = runs_of(params.compare, pipeline.name)
     if arguments.check:

@@ -92,6 +92,8 @@ class TuneParams(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    task: TypeName = "forecast"
+    """what is learned from the data: forecast (the values of the next steps)"""
     data: DataParams = DataParams()
     preprocess: PreprocessParams = PreprocessParams()
     window: WindowParams = WindowParams()

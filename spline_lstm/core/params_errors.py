@@ -113,6 +113,16 @@ def describe_missing(missing: Missing) -> str:
     )
 
 
+def check_name(key: str, name: str, allowed: Iterable[str]) -> None:
+    """Raise ParamsError unless `name`, the value of `key`, is one of the `allowed` names."""
+    names = [*allowed]
+    if name in names:
+        return
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise ParamsError(f"{key} = {shorten(name)}: must be one of {', '.join(names)}{hint}")
+
+
 def check_known(keys: Mapping[str, Any], model: Model, where: str) -> None:
     """Raise ParamsError for dotted keys that `model` does not have as plain keys."""
     known = known_keys(model)

@@ -74,6 +74,7 @@ def _section_lines(model: type[Section], values: Mapping[str, Any], prefix: str)
     for name, field in model.model_fields.items():
         inner = subsection(field)
         if inner is None:
+            yield from [] if prefix else [""]
             yield from _comment(field.description or "", indent)
             yield indent + _entry(name, values[prefix + name])
             continue

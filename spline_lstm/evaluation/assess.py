@@ -12,6 +12,7 @@ from jaxtyping import Float
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
@@ -22,7 +23,7 @@ from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.tables import iso_timestamp, residual_summary
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.windows.windows import SPLITS, Windows, evenly_spaced
+from spline_lstm.windows.windows import SPLITS, Windows
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
 EPSILON_SHARE = 0.01

@@ -112,6 +112,34 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
     return EXECUTORS[params.backtest.executor](run_fold, jobs, params.backtest.workers)
 
 
+@dataclass(frozen=True)
+class BacktestSummary:
+    """What the stage backtest writes.
+
+    Attributes
+    ----------
+    content : content of metrics/backtest.json
+    table : columns of plots/backtest.csv
+    scores : `finish` of the test windows of all folds
+    """
+
+    content: dict[str, Any]
+    table: pd.DataFrame
+    scores: dict[str, Any]
+
+
+def forecast_backtest(
+    table: RawTable, schema: Schema, params: Params, cache: Path
+) -> BacktestSummary:
+    """Run and summarise all folds; arguments and errors as in `backtest`."""
+    results, targets = backtest(table, schema, params, cache), schema.target_cols
+    return BacktestSummary(
+        backtest_content(results, params, targets),
+        backtest_table(results),
+        pooled_scores(results, targets),
+    )
+
+
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
     """The folds, each with only its own rows of the table; parameters as in `backtest`."""
     step = parse_frequency(params.preprocess.frequency)

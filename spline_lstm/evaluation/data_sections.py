@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spline_lstm.core.formatting import plain
 from spline_lstm.reporting.document import Block, Bullets, Facts, Section, Table, Text
-from spline_lstm.reporting.formatting import plain
 
 # Tables of steps, series or columns have at most this many rows.
 MAX_ROWS = 24
@@ -84,7 +84,7 @@ def provenance_section(
     params: Mapping[str, Mapping[str, Any]],
     versions: Mapping[str, str],
 ) -> Section:
-    """Data, model, params and packages; arguments as the attributes of `report.StageOutputs`."""
+    """Data, model, params and packages; arguments as the attributes of `StageOutputs`."""
     facts = {
         "source": ingest["source"],
         "rows": ingest["rows"],

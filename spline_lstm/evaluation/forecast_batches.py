@@ -11,13 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.params import EvaluateParams
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.baselines import drift, moving_average, naive, seasonal_naive
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.ridge import Sample, fit_ridge
 from spline_lstm.inference.forecast import Forecast, ModelInputs, forecast_windows
 from spline_lstm.inference.intervals import Intervals, Values
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.windows.windows import Batch, Windows, evenly_spaced
+from spline_lstm.windows.windows import Batch, Windows
 
 WINDOWS_PER_BATCH = 8192
 # Ridge has few weights: it gains nothing from more windows, which would only take memory.

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.inference.forecast import data_unit_outputs
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows, evenly_spaced
+from spline_lstm.windows.windows import Windows
 
 
 def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, np.ndarray]:

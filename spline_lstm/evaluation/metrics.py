@@ -24,6 +24,8 @@ NAMES = {
     "bias": "bias",
 }
 
+# Percentiles of the residuals that are listed.
+PERCENTILES = (5, 25, 50, 75, 95)
 # Share of the mean absolute value below which the difference of two seasons is rounding.
 REPEATED = 1e-9
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from spline_lstm.core.formatting import number, plain
 from spline_lstm.evaluation.error_sums import MODEL
-from spline_lstm.evaluation.tables import PERCENTILES
-from spline_lstm.reporting.formatting import number, plain
+from spline_lstm.evaluation.metrics import PERCENTILES
 from spline_lstm.reporting.style import (
     BLUE,
     DASHES,

@@ -1,11 +1,11 @@
 """The report of an evaluation: what was measured, in the order in which a reader asks for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from spline_lstm.core.formatting import plain
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
@@ -17,7 +17,7 @@ from spline_lstm.evaluation.data_sections import (
     values_of,
 )
 from spline_lstm.evaluation.error_sums import MODEL
-from spline_lstm.evaluation.metrics import NAMES
+from spline_lstm.evaluation.metrics import NAMES, PERCENTILES
 from spline_lstm.evaluation.plots import (
     coverage_figure,
     example_rmse,
@@ -27,11 +27,9 @@ from spline_lstm.evaluation.plots import (
     step_figure,
     training_figure,
 )
-from spline_lstm.evaluation.tables import PERCENTILES
+from spline_lstm.evaluation.stage_outputs import StageOutputs, read_outputs
 from spline_lstm.evaluation.verdict import verdict, warnings_of
 from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
-from spline_lstm.reporting.formatting import plain
-from spline_lstm.windows.windows import evenly_spaced
 
 CAVEAT = (
     "All scores are those of one test period and one seed; neighbouring windows overlap, so there "
@@ -49,34 +47,9 @@ INTERVALS_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class StageOutputs:
-    """What the other stages wrote.
-
-    Attributes
-    ----------
-    model : content of models/rnn/model.json
-    scores : content of metrics/evaluate.json, details as mappings (`scores.from_records`)
-    train, quality, ingest : contents of metrics/train.json, data.json and ingest.json
-    by_step, by_hour, forecasts, residuals, residual_steps, curve
-        plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv, training.csv
-    params : params.yaml, section -> key -> value
-    versions : package -> version
-    """
-
-    model: Mapping[str, Any]
-    scores: Mapping[str, Any]
-    train: Mapping[str, Any]
-    quality: Mapping[str, Any]
-    ingest: Mapping[str, Any]
-    by_step: pd.DataFrame
-    by_hour: pd.DataFrame
-    forecasts: pd.DataFrame
-    residuals: pd.DataFrame
-    residual_steps: pd.DataFrame
-    curve: pd.DataFrame
-    params: Mapping[str, Mapping[str, Any]]
-    versions: Mapping[str, str] = field(default_factory=dict)
+def forecast_report(folder: Path) -> Document:
+    """The report of a pipeline folder, from what the other stages wrote there."""
+    return make_report(read_outputs(folder))
 
 
 def make_report(outputs: StageOutputs) -> Document:

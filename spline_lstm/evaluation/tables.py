@@ -10,12 +10,13 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.error_sums import ScoreSums
 from spline_lstm.evaluation.example_windows import Example
+from spline_lstm.evaluation.metrics import PERCENTILES
 from spline_lstm.evaluation.scores import rmse_by_hour, rmse_by_step
 from spline_lstm.inference.intervals import interval_columns
-from spline_lstm.reporting.plot_tables import write_plot_table
 
 COLUMNS = (
     "example",
@@ -31,8 +32,6 @@ COLUMNS = (
 # The lines of an example.
 LINES = ("history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
-# Percentiles of the residuals that are listed.
-PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def write_tables(

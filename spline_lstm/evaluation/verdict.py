@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spline_lstm.reporting.formatting import listed, number, plain
+from spline_lstm.core.formatting import listed, number, plain
 
 # Percentage points that the coverage may differ from the level of the interval.
 COVERAGE_TOLERANCE = 2.0

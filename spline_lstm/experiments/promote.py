@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, parse_params
 from spline_lstm.core.pipeline import WALL_CLOCK, Pipeline, TrackedPipeline
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
@@ -24,7 +25,6 @@ from spline_lstm.experiments.code_id import code_paths
 from spline_lstm.experiments.driver import check_settings
 from spline_lstm.experiments.git import baselines_of, check_ready, file_at, git, tracked_changes
 from spline_lstm.experiments.runs import STAGES, parse_name
-from spline_lstm.reporting.formatting import plural
 
 ARTIFACT = "forecaster"
 

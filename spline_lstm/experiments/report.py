@@ -5,6 +5,7 @@ import io
 import math
 from typing import Any
 
+from spline_lstm.core.formatting import exact, fixed
 from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, SeedRange
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.costs import total
@@ -21,7 +22,6 @@ from spline_lstm.experiments.results import (
 )
 from spline_lstm.experiments.winners import RANGE_COLUMNS, Candidate, Verdict
 from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
-from spline_lstm.reporting.formatting import exact, fixed
 
 TEXT_COLUMNS = ("run_id", "model_type", "data_mode", "commit", "notes", "seeds")
 PICTURE = "comparison"

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spline_lstm.core.formatting import number
 from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.git import experiments, git
 from spline_lstm.experiments.results import exp_show
-from spline_lstm.reporting.formatting import number
 
 # Column -> metrics file and keys; the two last are those of an exported file.
 COLUMNS = {

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.core.params import EvaluateParams
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.inference.forecast import Network, data_unit_outputs
 from spline_lstm.inference.intervals import (
     Intervals,
@@ -14,7 +15,7 @@ from spline_lstm.inference.intervals import (
     no_intervals,
     quantile_intervals,
 )
-from spline_lstm.windows.windows import Windows, evenly_spaced
+from spline_lstm.windows.windows import Windows
 
 WINDOWS_PER_BATCH = 8192
 # More windows would only take memory: the rank of a quantile among so many moves by a fraction of a

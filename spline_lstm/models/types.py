@@ -10,13 +10,13 @@ any name in `model.type` and `compare.models`, and `check_types` refuses unknown
 something uses them: when a network is configured, and in the commands check and compare.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
 from spline_lstm.core.errors import ParamsError, shorten
 from spline_lstm.core.params import ModelParams, Params
+from spline_lstm.core.params_errors import check_name
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,7 @@ def check_types(params: Params) -> None:
     """
     keys = {f"compare.models.{index}": name for index, name in enumerate(params.compare.models)}
     for key, name in ({"model.type": params.model.type} | keys).items():
-        if name not in MODEL_TYPES:
-            nearest = difflib.get_close_matches(name, MODEL_TYPES, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise ParamsError(
-                f"{key} = {shorten(name)}: must be one of {', '.join(MODEL_TYPES)}{hint}"
-            )
+        check_name(key, name, MODEL_TYPES)
     for option, values in MODEL_TYPES[params.model.type].allowed.items():
         if (value := getattr(params.model, option)) not in values:
             raise ParamsError(

@@ -6,8 +6,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from spline_lstm.core.formatting import number, sentence
 from spline_lstm.reporting.document import Document, Picture
-from spline_lstm.reporting.formatting import number, sentence
 from spline_lstm.reporting.style import svg_element
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")

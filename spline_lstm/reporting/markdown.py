@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from spline_lstm.core.formatting import number, sentence
 from spline_lstm.reporting.document import (
     Block,
     Bullets,
@@ -12,7 +13,6 @@ from spline_lstm.reporting.document import (
     Table,
     Text,
 )
-from spline_lstm.reporting.formatting import number, sentence
 
 
 def to_markdown(document: Document) -> str:

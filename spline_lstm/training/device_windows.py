@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
@@ -87,27 +86,3 @@ def shuffled(
     batches = [pad_to_batches(order, params.batch_size) for order in orders]
     rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
     return rows, batches[0][1]
-
-
-def positive_weight(windows: Windows, weight: float | str) -> float:
-    """The weight of the label 1; ``balanced``: negatives per positive training label."""
-    if not isinstance(weight, str):
-        return weight
-    target, observed = scaled_targets(windows)
-    rows = windows.splits["train"][:, None] + np.arange(windows.horizon)
-    positives = target[rows][observed[rows]].sum()
-    return float((observed[rows].sum() - positives) / max(positives, 1.0))
-
-
-def check_labels(windows: Windows) -> None:
-    """Raise DataContractError unless every observed target is 0 or 1."""
-    arrays = windows.arrays
-    wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
-    if wrong.any():
-        row, target = (int(index) for index in np.argwhere(wrong)[0])
-        timestamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
-        raise DataContractError(
-            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at "
-            f"{timestamp}, but train.loss bce needs labels 0 and 1; use such a target, or set "
-            "train.loss to mse, mae or huber"
-        )

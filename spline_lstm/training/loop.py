@@ -29,14 +29,12 @@ from spline_lstm.models.sharding import Sharding
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import (
     Series,
-    check_labels,
     gather,
     pad_to_batches,
-    positive_weight,
     shuffled,
     to_device,
 )
-from spline_lstm.training.losses import Loss, loss_sum
+from spline_lstm.training.losses import Loss, MakeLoss, forecast_loss, loss_sum
 from spline_lstm.training.optimizers import best_epoch, make_optimizer, rate_factor
 from spline_lstm.windows.windows import Windows
 
@@ -103,6 +101,7 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
     on_restore: Callable[[list[Epoch]], None] = lambda history: None,
+    make_loss: MakeLoss = forecast_loss,
 ) -> Trained:
     """Train a forecaster on the training windows, watching the validation windows.
 
@@ -118,6 +117,8 @@ def train(
         after its last epoch and ends with the same bytes as an uninterrupted one.
     on_restore : callable
         Called with the losses of the epochs of such a run.
+    make_loss : callable
+        Makes the loss from config, windows and params, before anything else.
 
     Raises
     ------
@@ -126,13 +127,12 @@ def train(
     DivergedError
         A loss or a gradient is no longer finite.
     """
-    if params.loss == "bce":
-        check_labels(windows)
+    loss = make_loss(config, windows, params)
     optimizer = make_optimizer(
         params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size)
     )
     state = start(config, optimizer, params.seed)
-    run_epoch = make_epoch(config, optimizer, params, windows)
+    run_epoch = make_epoch(config, optimizer, params, windows, loss)
     history: list[Epoch] = []
     best: dict[str, np.ndarray] = {}
     if checkpoint is not None and (saved := checkpoint.read()) is not None:
@@ -238,13 +238,13 @@ def make_epoch(
     optimizer: optax.GradientTransformation,
     params: TrainParams,
     windows: Windows,
+    loss: Loss,
 ) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
     """Compile an epoch: ``run(state, number, rate factor) -> state, losses``.
 
     The losses are [train loss, validation loss, gradient norm].
     """
     graph, _ = structure(config)
-    loss = Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
     members = config.ensemble_size
     sharding = Sharding(params.batch_size, VALIDATION_BATCH)
     series = jax.tree.map(sharding.place, to_device(windows, config))

@@ -1,11 +1,18 @@
 """Elementwise losses of forecasts, and what they need to know."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
+
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.params import TrainParams
+from spline_lstm.models.config import ModelConfig
+from spline_lstm.windows.windows import Windows, scaled_targets
 
 HUBER_DELTA = 1.0
 
@@ -59,3 +66,44 @@ def loss_sum(
 ) -> tuple[Array, Array]:
     """Weighted sum of the losses of a batch, and the sum of the weights."""
     return jnp.sum(loss(output.reshape(*y.shape, -1), y) * counted), jnp.sum(counted)
+
+
+# What a task names as its loss: it checks the labels, and takes its constants from them.
+MakeLoss = Callable[[ModelConfig, Windows, TrainParams], Loss]
+
+
+def forecast_loss(config: ModelConfig, windows: Windows, params: TrainParams) -> Loss:
+    """The loss of `params`, with the quantiles of the network and the weight of positive labels.
+
+    Raises
+    ------
+    DataContractError
+        The loss is bce, and a label is neither 0 nor 1.
+    """
+    if params.loss == "bce":
+        check_labels(windows)
+    return Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
+
+
+def positive_weight(windows: Windows, weight: float | str) -> float:
+    """The weight of the label 1; ``balanced``: negatives per positive training label."""
+    if not isinstance(weight, str):
+        return weight
+    target, observed = scaled_targets(windows)
+    rows = windows.splits["train"][:, None] + np.arange(windows.horizon)
+    positives = target[rows][observed[rows]].sum()
+    return float((observed[rows].sum() - positives) / max(positives, 1.0))
+
+
+def check_labels(windows: Windows) -> None:
+    """Raise DataContractError unless every observed target is 0 or 1."""
+    arrays = windows.arrays
+    wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
+    if wrong.any():
+        row, target = (int(index) for index in np.argwhere(wrong)[0])
+        timestamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
+        raise DataContractError(
+            f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at "
+            f"{timestamp}, but train.loss bce needs labels 0 and 1; use such a target, or set "
+            "train.loss to mse, mae or huber"
+        )

@@ -249,15 +249,6 @@ def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> 
     return split
 
 
-def evenly_spaced(count: int, at_most: int) -> Int[np.ndarray, " kept"]:
-    """Positions of at most `at_most` of `count` rows, evenly spaced, first and last among them.
-
-    >>> evenly_spaced(9, 3).tolist()
-    [0, 4, 8]
-    """
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
-
-
 def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
     """Write origins and splits, and with `materialize` X and y of all windows, to an .npz file."""
     content = {

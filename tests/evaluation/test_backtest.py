@@ -190,7 +190,7 @@ def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
     (tmp_path / "schema.json").write_text(SCHEMA.model_dump_json())
     (tmp_path / "data/raw").mkdir(parents=True)
     (tmp_path / "data/raw/series.csv").write_text("time,shop,y\n2020-01-01,a,1\n2020-01-01,b,1\n")
-    monkeypatch.setattr(stages.backtest, "backtest", lambda *arguments: found)
+    monkeypatch.setattr("spline_lstm.evaluation.backtest.backtest", lambda *arguments: found)
     text = stages.backtest.main(tmp_path)
     content = json.loads((tmp_path / "metrics/backtest.json").read_text())
     # A network of three units after one epoch.

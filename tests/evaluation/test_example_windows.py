@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.example_windows import pick, window_rmse
-from spline_lstm.windows.windows import evenly_spaced
 
 
 def test_window_rmse_counts_observed_values_in_units_of_each_target():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from spline_lstm.core.formatting import number
 from spline_lstm.evaluation.verdict import verdict, warnings_of
 from spline_lstm.reporting.document import (
     Bullets,
@@ -14,7 +15,6 @@ from spline_lstm.reporting.document import (
     Table,
     Text,
 )
-from spline_lstm.reporting.formatting import number
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
 

@@ -1,14 +1,17 @@
 """dvc.yaml against the code: what a stage names must be what it uses."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from spline_lstm.core.params import Params
+from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.section import known_keys
-from tools.dvc_deps import with_code_deps
-from tools.import_closure import ROOT, import_closure
+from spline_lstm.tasks.forecast import FORECAST
+from spline_lstm.tasks.registry import TASKS
+from tools.dvc_deps import code_deps, with_code_deps
+from tools.import_closure import ROOT, import_closure, imports_of
 
 PIPELINES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -35,7 +38,8 @@ def names_of(entries) -> list[str]:
 @pytest.mark.parametrize("path", PIPELINES)
 def test_deps_name_exactly_the_files_that_each_stage_imports(path):
     text = (ROOT / path).read_text(encoding="utf-8")
-    assert with_code_deps(text) == text, "run python -m tools.dvc_deps"
+    task = load_params((ROOT / path).parent).task
+    assert with_code_deps(text, task) == text, "run python -m tools.dvc_deps"
 
 
 @pytest.mark.parametrize(
@@ -114,3 +118,27 @@ def test_closure_sees_imports_inside_functions(tmp_path, monkeypatch):
     (package / "two.py").touch()
     monkeypatch.setattr("tools.import_closure.ROOT", Path(tmp_path))
     assert import_closure("stages.one") == {"stages/__init__.py", "stages/one.py", "stages/two.py"}
+
+
+def test_a_stage_depends_on_its_own_parts_of_the_task_and_on_no_others():
+    window, train, report = (
+        {dep.removeprefix("spline_lstm/") for dep in code_deps(f"stages.{name}", "forecast")[1:]}
+        for name in ("window", "train_flax_rnn", "report")
+    )
+    assert window == {"core", "tasks", "windows"}
+    assert train == {"core", "models", "tasks", "training", "windows"}
+    assert report == {"core", "evaluation", "reporting", "tasks"}
+
+
+def test_deps_follow_the_parts_of_the_pipelines_task(monkeypatch):
+    other = dataclasses.replace(FORECAST, windows="spline_lstm.tables.raw_table:read_raw_table")
+    monkeypatch.setitem(TASKS, "other", other)
+    assert "spline_lstm/tables" in code_deps("stages.window", "other")
+    assert "spline_lstm/tables" not in code_deps("stages.window", "forecast")
+
+
+def test_a_part_of_the_task_must_be_named_by_a_literal(tmp_path):
+    module = tmp_path / "one.py"
+    module.write_text('part = "loss"\nload_part(params, part)\n')
+    with pytest.raises(ValueError, match="load_part"):
+        imports_of(module)

@@ -1,6 +1,6 @@
 import pytest
 
-from spline_lstm.reporting.formatting import plural
+from spline_lstm.core.formatting import plural
 
 
 @pytest.mark.parametrize(

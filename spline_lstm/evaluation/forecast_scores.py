@@ -1,0 +1,65 @@
+"""The model and the baselines on the test split, as the stage evaluate writes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spline_lstm.core.params import EvaluateParams
+from spline_lstm.evaluation.assess import Assessment, assess, evaluation_content
+from spline_lstm.evaluation.tables import write_tables
+from spline_lstm.inference.calibration import calibrate
+from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.windows.windows import Windows
+
+
+@dataclass(frozen=True)
+class ForecastScores:
+    """Result of an evaluation.
+
+    Attributes
+    ----------
+    content : mapping
+        For metrics/evaluate.json, details as mappings.
+    intervals : mapping
+        For models/intervals.json, without the id of the model.
+    assessment : Assessment
+        What the tables of the plots are made from.
+    step_ns : int
+        Length of one step, ns.
+    """
+
+    content: dict[str, Any]
+    intervals: dict[str, Any]
+    assessment: Assessment
+    step_ns: int
+
+
+def forecast_scores(
+    model: SavedModel,
+    windows: Windows,
+    params: EvaluateParams,
+    *,
+    predictions: Path,
+    series_names: Sequence[str],
+) -> ForecastScores:
+    """Calibrate the intervals, score the test split and write its forecasts to `predictions`."""
+    intervals = calibrate(model, windows, params)
+    result = assess(
+        model, windows, params, intervals, predictions=predictions, series_names=series_names
+    )
+    several = series_names if len(series_names) > 1 else None
+    content = evaluation_content(result, windows, several)
+    return ForecastScores(content, intervals.to_json(), result, windows.step_ns)
+
+
+def forecast_tables(folder: Path, scores: ForecastScores) -> None:
+    """Write the CSV files that the plots of the evaluation are drawn from into `folder`."""
+    result = scores.assessment
+    write_tables(
+        folder,
+        examples=result.examples,
+        residuals=result.residuals,
+        sums=result.sums,
+        frequency_ns=scores.step_ns,
+    )

@@ -1,0 +1,71 @@
+"""What the other stages wrote into a pipeline folder, read for the report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spline_lstm.core.artifacts import read_json
+from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.evaluation.scores import from_records
+
+# The sections that decide the forecasts, and the packages that decide their bits.
+SECTIONS = {"data", "preprocess", "window", "model", "train", "evaluate"}
+PACKAGES = ("numpy", "scipy", "pandas", "jax", "flax", "optax")
+
+
+@dataclass(frozen=True)
+class StageOutputs:
+    """What the other stages wrote.
+
+    Attributes
+    ----------
+    model : content of models/rnn/model.json
+    scores : content of metrics/evaluate.json, details as mappings (`scores.from_records`)
+    train, quality, ingest : contents of metrics/train.json, data.json and ingest.json
+    by_step, by_hour, forecasts, residuals, residual_steps, curve
+        plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv, training.csv
+    params : params.yaml, section -> key -> value
+    versions : package -> version
+    """
+
+    model: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    train: Mapping[str, Any]
+    quality: Mapping[str, Any]
+    ingest: Mapping[str, Any]
+    by_step: pd.DataFrame
+    by_hour: pd.DataFrame
+    forecasts: pd.DataFrame
+    residuals: pd.DataFrame
+    residual_steps: pd.DataFrame
+    curve: pd.DataFrame
+    params: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_outputs(folder: Path) -> StageOutputs:
+    """What the other stages wrote into the folder."""
+    pipeline = Pipeline(folder)
+    plots = pipeline.plots
+    return StageOutputs(
+        model=read_json(pipeline.model),
+        scores=from_records(read_json(pipeline.metrics("evaluate"))),
+        train=read_json(pipeline.metrics("train")),
+        quality=read_json(pipeline.metrics("data")),
+        ingest=read_json(pipeline.metrics("ingest")),
+        by_step=pd.read_csv(plots / "horizon.csv"),
+        by_hour=pd.read_csv(plots / "hours.csv"),
+        forecasts=pd.read_csv(
+            plots / "forecast.csv", dtype={"series": str}, keep_default_na=False, na_values=[""]
+        ),
+        residuals=pd.read_csv(plots / "residuals.csv"),
+        residual_steps=pd.read_csv(plots / "residual_steps.csv"),
+        curve=pd.read_csv(plots / "training.csv"),
+        params=load_params(folder).model_dump(mode="json", include=SECTIONS),
+        versions={name: version(name) for name in PACKAGES},
+    )

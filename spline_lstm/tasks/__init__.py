@@ -1,0 +1,1 @@
+"""Tasks: what a pipeline learns, and the parts of the stages that depend on it."""
