@@ -1,4 +1,4 @@
-"""Stage train-flax-rnn: windows to a trained recurrent network."""
+"""Stage train-flax-rnn: windows to a trained model."""
 
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.training.checkpoints import checkpoint_of_run
-from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, training_curve
+from spline_lstm.training.loop import Epoch, EpochClock, Trained, training_curve
+from spline_lstm.training.model import train_model
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
@@ -42,7 +43,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
         clock.tick()
 
     try:
-        trained = train(
+        trained = train_model(
             config, windows, params.train, on_epoch, checkpoint, on_restore=history.extend
         )
     finally:
@@ -58,7 +59,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
     write_metrics(pipeline.metrics("train_time"), clock.times())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
-        f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: "
+        f"{count} windows, {config.model_type} {list(config.hidden) or ''} on {device_name()}: "
         f"best epoch {best.epoch} of {len(trained.history)}, "
         f"validation loss {best.validation_loss:.5f}"
     )
@@ -91,6 +92,7 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,
+        **trained.details,
     }
 
 

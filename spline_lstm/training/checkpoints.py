@@ -26,7 +26,7 @@ from spline_lstm.models.jax_setup import device_name
 
 CHECKPOINTS = Path(".cache/training")
 # The folders of code on which the course of a training depends.
-FOLDERS = ("core", "models", "training", "windows")
+FOLDERS = ("core", "models", "series", "training", "windows")
 
 
 @dataclass(frozen=True)
