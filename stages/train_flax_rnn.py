@@ -58,9 +58,8 @@ def main(folder: Path, *, resume: bool = False) -> str:
     write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))
     write_metrics(pipeline.metrics("train_time"), clock.times())
     count, best = len(windows.splits["train"]), trained.best_losses
-    model = f"{config.model_type} {list(config.hidden)}" if config.hidden else config.model_type
     return (
-        f"{count} windows, {model} on {device_name()}: "
+        f"{count} windows, {config.title} on {device_name()}: "
         f"best epoch {best.epoch} of {len(trained.history)}, "
         f"validation loss {best.validation_loss:.5f}"
     )

@@ -7,7 +7,7 @@
     static  ------------->
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, INPUT_TYPES, QUANTILES, STATIC
@@ -62,7 +62,11 @@ def _finished(
 
 
 def _forecast(
-    tf: Any, spec: EdgeSpec, members: list[Mapping[str, Any]], names: tuple[str, ...], unroll: bool
+    tf: Any,
+    spec: EdgeSpec,
+    members: Sequence[Mapping[str, Any]],
+    names: tuple[str, ...],
+    unroll: bool,
 ) -> Callable[..., dict[str, Tensor]]:
     config = spec.config
 

@@ -79,6 +79,11 @@ class ModelConfig:
     category_sizes: tuple[int, ...] = ()
     category_dims: tuple[int, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Type of model and units of its layers: lstm [64, 32], or linear."""
+        return f"{self.model_type} {list(self.hidden)}" if self.hidden else self.model_type
+
     def width(self, names: tuple[str, ...]) -> int:
         """Numbers that the features `names` enter as: one each, or the width of an embedding."""
         dims = dict(zip(self.categories, self.category_dims, strict=True))
