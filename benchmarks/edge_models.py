@@ -23,7 +23,7 @@ from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.types import MODEL_TYPES
 
 CASES = [
-    (name, features) for name, entry in MODEL_TYPES.items() if entry.exported for features in (1, 8)
+    (name, features) for name, entry in MODEL_TYPES.items() if entry.cell for features in (1, 8)
 ]
 WINDOWS = 1024
 

@@ -1,4 +1,4 @@
-"""Stage train-flax-rnn: windows to a trained recurrent network."""
+"""Stage train-flax-rnn: windows to a trained model."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.tasks.registry import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
-from spline_lstm.training.loop import Epoch, EpochClock, Trained, train, training_curve
+from spline_lstm.training.loop import Epoch, EpochClock, Trained, training_curve
+from spline_lstm.training.model import train_model
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
@@ -44,23 +45,18 @@ def main(folder: Path, *, resume: bool = False) -> str:
 
     make_loss = load_part(params, "loss")
     try:
-        trained = train(
+        trained = train_model(
             config, windows, params.train, on_epoch, checkpoint, history.extend, make_loss
         )
     finally:
         write_text(pipeline.plots / "training.csv", training_curve(history))
-    run_id = save_model(
-        folder,
-        config,
-        best=trained.best,
-        last=trained.last,
-        preprocessor_run_id=preprocessor.run_id,
-    )
+    weights = {"best": trained.best, "last": trained.last}
+    run_id = save_model(folder, config, **weights, preprocessor_run_id=preprocessor.run_id)
     write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))
     write_metrics(pipeline.metrics("train_time"), clock.times())
     count, best = len(windows.splits["train"]), trained.best_losses
     return (
-        f"{count} windows, {config.model_type} {list(config.hidden)} on {device_name()}: "
+        f"{count} windows, {config.title} on {device_name()}: "
         f"best epoch {best.epoch} of {len(trained.history)}, "
         f"validation loss {best.validation_loss:.5f}"
     )
@@ -93,6 +89,7 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,
+        **trained.details,
     }
 
 

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
-from spline_lstm.core.errors import UsageError
-from spline_lstm.core.params import load_params
+from spline_lstm.core.errors import ParamsError, UsageError, shorten
+from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.experiments.git import check_fresh, find_pipeline
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
+from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
@@ -45,6 +46,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def check_tunable(params: Params) -> None:
+    """Raise ParamsError unless the type of model has hyperparameters to search."""
+    check_types(params)
+    if MODEL_TYPES[params.model.type].closed_form:
+        networks = ", ".join(name for name, entry in MODEL_TYPES.items() if not entry.closed_form)
+        raise ParamsError(
+            f"model.type = {shorten(params.model.type)}: it is solved in closed form and has "
+            f"nothing to tune; set one of {networks}"
+        )
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Search on training and validation data; write the best values as a patch of params.yaml."""
     if arguments.trials < 1:
@@ -52,6 +64,7 @@ def run(arguments: argparse.Namespace) -> str:
     pipeline = find_pipeline(arguments.folder)
     folder = pipeline.folder
     params = load_params(folder)
+    check_tunable(params)
     check_fresh(pipeline)
     entry = load_catalog(pipeline.root).entry(params.model.type)
     configure_threads(params.train.threads)

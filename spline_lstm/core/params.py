@@ -39,7 +39,7 @@ class CompareParams(Section):
     """`python -m spline_lstm compare`: a run per model, feature mode and seed; not for stages."""
 
     models: Annotated[tuple[TypeName, ...], Field(min_length=1)] = ("lstm", "gru", "attention_lstm")
-    """models to compare: lstm | gru | attention_lstm"""
+    """models to compare: lstm | gru | attention_lstm | linear"""
     feature_modes: Annotated[
         tuple[Literal["univariate", "multivariate"], ...], Field(min_length=1)
     ] = ("univariate", "multivariate")

@@ -23,7 +23,8 @@ class ModelParams(Section):
 
     type: TypeName = "lstm"
     """lstm | gru | attention_lstm (additive attention over the states, with the last state as
-    query)"""
+    query) | linear (averaged ridge regressions, solved in closed form; the other options of this
+    section do not matter)"""
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
     """units of each recurrent layer, bottom to top"""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1

@@ -111,14 +111,14 @@ def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
 def _check_operators(operators: Counter[str], spec: EdgeSpec) -> None:
     config = spec.config
     cell = MODEL_TYPES[config.model_type].cell
-    expected = cell.operator if cell else ""
     count = len(config.hidden) * config.directions * config.ensemble_size
+    expected = {cell.operator: count} if cell else {}
     loops = {name: operators[name] for name in CONTROL_FLOW if operators[name]}
     found = {name: operators[name] for name in RECURRENT if operators[name]}
-    if loops or found != {expected: count}:
+    if loops or found != expected:
         raise ExportError(
             f"model.onnx has the recurrent nodes {found} and the loops {loops}, but must have "
-            f"{count} {expected} nodes and no loop; use another export.opset or tf2onnx version"
+            f"the nodes {expected} and no loop; use another export.opset or tf2onnx version"
         )
 
 

@@ -19,6 +19,7 @@ from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.linear_targets import array_shapes
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -49,7 +50,7 @@ class EdgeSpec:
     frequency_ns : step of the grid
     center, scale : [F_total] float64, data units; z = (x - center) / scale
     weights : name -> float32 array, as in best.safetensors; with a leading member axis in an
-        ensemble
+        ensemble; of a model in closed form those of `linear_targets`
     statics : static covariate -> texts of the ids 1, 2, ...; id 0 is unknown
     categories : categorical feature -> the same
     """
@@ -240,7 +241,8 @@ def _read_weights(
     if content_id(preprocessor_run_id, config.to_json(), content) != expected_id:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     shapes = {name: value.shape for name, value in weights.items()}
-    expected = weight_shapes(config)
+    closed_form = MODEL_TYPES[config.model_type].closed_form
+    expected = array_shapes(config, weights) if closed_form else weight_shapes(config)
     if shapes != expected:
         wrong = sorted(
             name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)

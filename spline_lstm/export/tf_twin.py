@@ -7,14 +7,16 @@
     static  ------------->
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, INPUT_TYPES, QUANTILES, STATIC
 from spline_lstm.export.spec import EdgeSpec, input_shapes
+from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
 from spline_lstm.export.tf_recurrence import Tensor, prepared
 from spline_lstm.export.tf_scaling import TargetLevels, denormalize, normalize, scale_future
+from spline_lstm.models.types import MODEL_TYPES
 
 
 def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
@@ -32,6 +34,8 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
     dict of the outputs of `shapes.output_shapes`, data units
     """
     module = tf.Module()
+    if MODEL_TYPES[spec.config.model_type].closed_form:
+        return _finished(tf, module, spec, linear_function(tf, spec))
     # Variables, because tf2onnx turns captured constants into required inputs; the module keeps
     # them alive.
     module.members = [
@@ -41,20 +45,28 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
         }
         for member in spec.members()
     ]
-    shapes = input_shapes(spec.config)
+    names = tuple(input_shapes(spec.config))
+    members = [dict(member) for member in module.members]
+    return _finished(tf, module, spec, _forecast(tf, spec, members, names, unroll))
+
+
+def _finished(
+    tf: Any, module: Any, spec: EdgeSpec, function: Callable[..., dict[str, Tensor]]
+) -> Any:
     signature = [
         tf.TensorSpec([None, *shape], INPUT_TYPES[name], name=name)
-        for name, shape in shapes.items()
+        for name, shape in input_shapes(spec.config).items()
     ]
-    function = _forecast(
-        tf, spec, [dict(member) for member in module.members], tuple(shapes), unroll
-    )
     module.forecast = tf.function(function, input_signature=signature, autograph=False)
     return module
 
 
 def _forecast(
-    tf: Any, spec: EdgeSpec, members: list[Mapping[str, Any]], names: tuple[str, ...], unroll: bool
+    tf: Any,
+    spec: EdgeSpec,
+    members: Sequence[Mapping[str, Any]],
+    names: tuple[str, ...],
+    unroll: bool,
 ) -> Callable[..., dict[str, Tensor]]:
     config = spec.config
 

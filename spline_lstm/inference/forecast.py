@@ -3,12 +3,13 @@
 ::
 
     trained network   z-scores --scaler--> data units --+
-                                                        +--intervals--> Forecast
+    linear forecaster                      data units --+--intervals--> Forecast
     exported file                          data units --+
 
 Nothing here imports JAX: the command line and services make forecasts of exported files without it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +25,9 @@ from spline_lstm.inference.intervals import (
     quantile_bounds,
 )
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.linear_targets import forecast_targets, from_arrays
 from spline_lstm.models.outputs import Outputs, Quantiles, Values
+from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -86,11 +89,16 @@ class Forecast:
 
 
 class Network(Protocol):
-    """A trained network, such as `spline_lstm.models.saved_model.SavedModel`."""
+    """A trained model, such as `spline_lstm.models.saved_model.SavedModel`."""
 
     @property
     def config(self) -> ModelConfig:
         """Architecture and shapes."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Arrays by name."""
         ...
 
     def outputs(
@@ -126,7 +134,7 @@ def forecast_windows(
     intervals: Intervals | None,
     step_ns: int,
 ) -> Forecast:
-    """The forecast of a trained network, float64.
+    """The forecast of a trained model, float64.
 
     Parameters
     ----------
@@ -150,8 +158,13 @@ def data_unit_outputs(
     target_scaler: Scaler,
     scaler_rows: Int[np.ndarray, " windows"],
 ) -> Outputs:
-    """Outputs of a trained network in data units, float64; see `ModelInputs` for `scaler_rows`."""
+    """Outputs of a trained model in data units, float64; see `ModelInputs` for `scaler_rows`."""
     config = model.config
+    if MODEL_TYPES[config.model_type].closed_form:
+        targets = inputs.X[:, :, list(config.target_indices)].astype(np.float64)
+        history = target_scaler.inverse(targets, scaler_rows)
+        forecasters = from_arrays(model.weights, len(config.targets))
+        return Outputs(forecast_targets(forecasters, history, scaler_rows))
     scores = model.outputs(
         inputs.X,
         inputs.X_future if config.future_features else None,

@@ -62,7 +62,7 @@ class Forecaster:
     calendar : sequence of str
         Functions of the timestamp: hour_sin, hour_cos, dow_sin, dow_cos, doy_*, month_*.
     model : str, optional
-        lstm, gru or attention_lstm.
+        lstm, gru, attention_lstm or linear.
     hidden : sequence of int, optional
         Units of each recurrent layer.
     max_epochs, seed : int, optional

@@ -4,7 +4,7 @@ Everything that the network and its exported form must agree on has its one defi
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from spline_lstm.core.params import Params
@@ -78,6 +78,11 @@ class ModelConfig:
     categories: tuple[str, ...] = ()
     category_sizes: tuple[int, ...] = ()
     category_dims: tuple[int, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Type of model and units of its layers: lstm [64, 32], or linear."""
+        return f"{self.model_type} {list(self.hidden)}" if self.hidden else self.model_type
 
     def width(self, names: tuple[str, ...]) -> int:
         """Numbers that the features `names` enter as: one each, or the width of an embedding."""
@@ -174,7 +179,7 @@ def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor
     check_types(params)
     model = params.model
     statics, categories = preprocessor.static_embeddings, preprocessor.feature_embeddings
-    return ModelConfig(
+    config = ModelConfig(
         model_type=model.type,
         hidden=model.hidden,
         dropout=model.dropout,
@@ -198,6 +203,24 @@ def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor
         categories=tuple(item.name for item in categories),
         category_sizes=tuple(item.size for item in categories),
         category_dims=tuple(item.dim for item in categories),
+    )
+    return _without_network(config) if MODEL_TYPES[model.type].closed_form else config
+
+
+def _without_network(config: ModelConfig) -> ModelConfig:
+    """Without the options of a network, and without inputs that only a network reads."""
+    return replace(
+        config,
+        hidden=(),
+        dropout=0.0,
+        normalization="none",
+        segment=1,
+        future_features=(),
+        static_sizes=(),
+        static_dims=(),
+        categories=(),
+        category_sizes=(),
+        category_dims=(),
     )
 
 

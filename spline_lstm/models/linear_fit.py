@@ -73,7 +73,7 @@ def fit_linear(
     horizon, lookback : int, rows
         `lookback` is the shortest candidate.
     seasons : sequence of int, rows
-        As `series.seasons.find_seasons` finds them.
+        As `models.seasons.find_seasons` finds them.
     designs : sequence of Design, optional
         Regressions to try; by default all of `linear_designs.candidates`.
     strengths : sequence of float
@@ -92,7 +92,8 @@ def fit_linear(
     if not len(validation):
         raise ValueError("a linear forecaster needs validation windows")
     longest = int(np.add.reduceat(series.training.astype(np.int64), series.offsets[:-1]).max())
-    tried = list(designs or candidates(horizon, lookback, seasons, longest))
+    every = candidates(horizon, lookback, seasons, longest)
+    tried = every if designs is None else list(designs)
     problems = _problems(series, train, validation, tried, [0, *seasons], horizon, logs)
     members = [
         min(forms, key=lambda member: member.error)

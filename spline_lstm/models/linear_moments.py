@@ -27,11 +27,14 @@ class Series:
     values : [rows] float64, data units, NaN: not observed
     offsets : [series + 1] int, first row of each series, and the end
     training : [rows] bool, rows of the training split: centers and scales come from them
+    pooled : bool
+        All series have the center and scale of all training rows together, not their own.
     """
 
     values: Float[np.ndarray, " rows"]
     offsets: Int[np.ndarray, " bounds"]
     training: Bool[np.ndarray, " rows"]
+    pooled: bool = False
 
     def of(self, origins: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Index of the series of each origin (a row)."""
@@ -53,7 +56,8 @@ class Series:
 def fit_scale(series: Series, log: bool) -> Scale:
     """Mean and standard deviation of the observed training rows of each series, and of all.
 
-    A series with fewer than two of them gets the constants of all series.
+    A series with fewer than two of them gets the constants of all series; so does every one if the
+    series are pooled.
     """
     known = series.training & ~np.isnan(series.values)
     parts = [
@@ -61,7 +65,8 @@ def fit_scale(series: Series, log: bool) -> Scale:
         for start, end in zip(series.offsets[:-1], series.offsets[1:], strict=True)
     ]
     everything = np.concatenate(parts)
-    constants = [_constants(p if len(p) > 1 else everything, log) for p in [*parts, everything]]
+    own = [everything if series.pooled or len(part) < 2 else part for part in parts]
+    constants = [_constants(part, log) for part in [*own, everything]]
     center, scale, floor = (np.array(column) for column in zip(*constants, strict=True))
     return Scale(log, center, scale, floor)
 

@@ -23,6 +23,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.registry import from_arrays, structure
+from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.preprocessor import Preprocessor
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
@@ -41,6 +42,7 @@ class SavedModel:
     preprocessor_run_id : str
         Content id of the preprocessor it was trained with.
     weights : dict of name -> float32 array
+        Of a model in closed form: the arrays of `linear_targets`, float64.
     """
 
     config: ModelConfig
@@ -103,7 +105,15 @@ class SavedModel:
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
     ) -> Float[np.ndarray, "members windows all_outputs"]:
-        """Outputs of each member [members, windows, horizon * F_target * levels], levels last."""
+        """Outputs of each member [members, windows, horizon * F_target * levels], levels last.
+
+        Parameters and errors are those of `predict`; a model in closed form has no network.
+        """
+        if MODEL_TYPES[self.config.model_type].closed_form:
+            raise ValueError(
+                f"a model of type {self.config.model_type} forecasts data units, not z-scores; use "
+                "Forecaster, or spline_lstm.inference.forecast.data_unit_outputs"
+            )
         inputs: list[np.ndarray] = [np.asarray(X, dtype=np.float32)]
         if X_future is not None:
             inputs.append(np.asarray(X_future, dtype=np.float32))

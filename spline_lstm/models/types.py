@@ -48,7 +48,7 @@ class ModelType:
     ----------
     network : str
         ``module:Class``; loaded when a network is built from a `ModelConfig` and a key. See
-        `spline_lstm.models.registry.Network`.
+        `spline_lstm.models.registry.Network`. Of a type in closed form: the class of its forecasts.
     defaults : ModelParams
         The section `model` of params.yaml to start from.
     colour : str
@@ -61,6 +61,11 @@ class ModelType:
         Whether `spline_lstm.export` computes it; otherwise the export ends with an error.
     allowed : mapping
         Option -> its allowed values, for options of which not every value goes with the type.
+    fixed : mapping
+        Key of params.yaml -> the only value that goes with the type, for other settings.
+    closed_form : bool
+        It has no network: regressions on raw targets are solved, and forecasts are computed in data
+        units. See `spline_lstm.models.linear_targets`.
     """
 
     network: str
@@ -70,6 +75,8 @@ class ModelType:
     attention: bool = False
     exported: bool = False
     allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    closed_form: bool = False
 
     @property
     def gates(self) -> int:
@@ -111,6 +118,25 @@ MODEL_TYPES: dict[str, ModelType] = {
         attention=True,
         exported=True,
     ),
+    "linear": ModelType(
+        network="spline_lstm.models.linear:LinearForecaster",
+        defaults=ModelParams(type="linear"),
+        colour="#cc79a7",
+        exported=True,
+        allowed={
+            "bidirectional": (False,),
+            "layer_norm": (False,),
+            "decoder": ("dense",),
+            "channels": ("mixed",),
+        },
+        fixed={
+            "model.quantiles": (),
+            "train.loss": "mse",
+            "train.ensemble_size": 1,
+            "train.precision": "float32",
+        },
+        closed_form=True,
+    ),
 }
 
 
@@ -125,9 +151,17 @@ def check_types(params: Params) -> None:
     keys = {f"compare.models.{index}": name for index, name in enumerate(params.compare.models)}
     for key, name in ({"model.type": params.model.type} | keys).items():
         check_name(key, name, MODEL_TYPES)
-    for option, values in MODEL_TYPES[params.model.type].allowed.items():
+    entry = MODEL_TYPES[params.model.type]
+    for option, values in entry.allowed.items():
         if (value := getattr(params.model, option)) not in values:
             raise ParamsError(
                 f"model.{option} = {shorten(value)}: with model.type {params.model.type} it must "
                 f"be one of {', '.join(map(shorten, values))}"
+            )
+    for key, only in entry.fixed.items():
+        section, option = key.split(".")
+        if (value := getattr(getattr(params, section), option)) != only:
+            raise ParamsError(
+                f"{key} = {shorten(value)}: with model.type {params.model.type} it must be "
+                f"{shorten(only)}"
             )

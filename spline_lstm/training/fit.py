@@ -12,7 +12,8 @@ from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.training.loop import Epoch, Trained, train
+from spline_lstm.training.loop import Epoch, Trained
+from spline_lstm.training.model import train_model
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
 
 
@@ -36,7 +37,7 @@ def fit_table(
     needed: Sequence[str] = SPLITS,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fit:
-    """Fit every constant and the network on the training split of a table, from scratch.
+    """Fit every constant and the model on the training split of a table, from scratch.
 
     Parameters
     ----------
@@ -50,12 +51,12 @@ def fit_table(
     needed : sequence of str
         Splits that must have a window.
     on_epoch : callable
-        See `train`.
+        See `train_model`.
 
     Raises
     ------
     DataContractError, TooLittleDataError, DivergedError
-        See `preprocess`, `make_windows` and `train`.
+        See `preprocess`, `make_windows` and `train_model`.
     """
     result = preprocess(
         table,
@@ -68,7 +69,7 @@ def fit_table(
     )
     windows = make_windows(result.arrays, result.preprocessor.scaler, params.window, needed)
     config = model_config(params, windows, result.preprocessor)
-    trained = train(config, windows, params.train, on_epoch)
+    trained = train_model(config, windows, params.train, on_epoch)
     return Fit(
         result, windows, trained, new_model(config, trained.best, result.preprocessor.run_id)
     )

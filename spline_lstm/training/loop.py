@@ -81,12 +81,15 @@ class Trained:
         Weights of the epoch with the lowest validation loss, and of the last epoch.
     history : list of Epoch
     best_epoch : int, from 1
+    details : dict
+        More content for metrics/train.json.
     """
 
     best: dict[str, np.ndarray]
     last: dict[str, np.ndarray]
     history: list[Epoch]
     best_epoch: int
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def best_losses(self) -> Epoch:

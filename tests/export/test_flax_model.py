@@ -18,6 +18,8 @@ from tests.export.oracle import (
     make_spec,
 )
 
+NETWORKS = sorted(name for name, entry in MODEL_TYPES.items() if not entry.closed_form)
+
 
 def answer_of_flax(spec, inputs):
     """Outputs of the trained model to inputs in data units, data units."""
@@ -48,7 +50,7 @@ def assert_close(spec, found, expected):
 
 
 @pytest.mark.parametrize("normalization", ["none", "last", "revin"])
-@pytest.mark.parametrize("model_type", sorted(MODEL_TYPES))
+@pytest.mark.parametrize("model_type", NETWORKS)
 def test_formulas_of_the_export_are_those_of_the_flax_model(model_type, normalization):
     spec = make_spec(model_type, *MULTIVARIATE, normalization)
     inputs = make_inputs(spec, 7)

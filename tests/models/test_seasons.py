@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.series.seasons import autocorrelation, find_seasons, moving_mean
+from spline_lstm.models.seasons import autocorrelation, find_seasons, moving_mean
 
 HOURS = np.arange(24 * 7 * 8)
 DAY = np.sin(2 * np.pi * HOURS / 24)

@@ -1,0 +1,128 @@
+"""Fit the linear forecaster of each target on the windows of the pipeline: no epochs, no seed.
+
+A forecast reads only the lookback of a window. So the designs are those of
+`linear_designs.candidates` whose rows lie inside it, and the seasons those that fit into it.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int
+
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.errors import TooLittleDataError
+from spline_lstm.models.linear import LinearForecaster
+from spline_lstm.models.linear_designs import candidates
+from spline_lstm.models.linear_fit import fit_linear
+from spline_lstm.models.linear_moments import Series
+from spline_lstm.models.linear_targets import forecast_targets, to_arrays
+from spline_lstm.models.seasons import find_seasons
+from spline_lstm.training.loop import Epoch, Trained, check_finite
+from spline_lstm.windows.windows import Windows
+
+WINDOWS_PER_BATCH = 8192
+
+
+def train_linear(windows: Windows, on_epoch: Callable[[Epoch], None]) -> Trained:
+    """Fit all targets; the history has one epoch, whose losses are those of the fitted model.
+
+    Parameters
+    ----------
+    windows : Windows
+    on_epoch : callable
+        Called once.
+
+    Raises
+    ------
+    TooLittleDataError
+        A target has no observed label in the windows of the training or of the validation split.
+    """
+    forecasters = [fit_target(windows, index) for index in range(len(windows.target_names))]
+    losses = (mean_squared_error(forecasters, windows, name) for name in ("train", "validation"))
+    epoch = Epoch(1, *losses, gradient_norm=0.0)
+    on_epoch(epoch)
+    check_finite(epoch)
+    arrays = to_arrays(forecasters)
+    members = [
+        {"target": target, "member": name, "weight": weight}
+        for target, forecaster in zip(windows.target_names, forecasters, strict=True)
+        for name, weight in forecaster.members
+    ]
+    return Trained(arrays, arrays, [epoch], 1, {"members": members})
+
+
+def fit_target(windows: Windows, index: int) -> LinearForecaster:
+    """The linear forecaster of one target, its kernel on exactly the rows of the lookback.
+
+    Each series has its own center and scale if the preprocessing scales per series.
+    """
+    series = series_of(windows, index)
+    splits = [_labelled(series, windows, name, index) for name in ("train", "validation")]
+    lookback, horizon = windows.lookback, windows.horizon
+    seasons = seasons_within(series, windows)
+    longest = max(int(series.training[rows].sum()) for rows in _rows_of(series))
+    designs = [
+        design
+        for design in candidates(horizon, lookback, seasons, longest)
+        if design.depth(horizon) <= lookback
+    ]
+    fitted = fit_linear(
+        series, *splits, horizon=horizon, lookback=lookback, seasons=seasons, designs=designs
+    )
+    return replace(fitted, kernel=_of_rows(fitted.kernel, lookback))
+
+
+def series_of(windows: Windows, index: int) -> Series:
+    """Raw observations of a target, data units."""
+    arrays = windows.arrays
+    return Series(
+        arrays.raw_target[:, index],
+        arrays.series_offsets,
+        arrays.timestamps < arrays.split_instants[0],
+        pooled=not windows.scaler.per_series,
+    )
+
+
+def seasons_within(series: Series, windows: Windows) -> tuple[int, ...]:
+    """Natural seasons of the step that the series follow and the lookback covers, rows."""
+    natural = Clock("fixed", step=windows.step_ns).seasons().values()
+    training = [series.values[rows][series.training[rows]] for rows in _rows_of(series)]
+    return find_seasons(training, [season for season in natural if season <= windows.lookback])
+
+
+def mean_squared_error(
+    forecasters: Sequence[LinearForecaster], windows: Windows, split: str
+) -> float:
+    """Over the observed labels of a split, z-scores."""
+    total, count = 0.0, 0
+    for batch in windows.batches(split, WINDOWS_PER_BATCH):
+        forecast = forecast_targets(forecasters, windows.history(batch), batch.series)
+        scores = windows.target_scaler.transform(forecast, batch.series).reshape(batch.y.shape)
+        total += float(np.sum((scores - batch.y) ** 2, where=batch.mask))
+        count += int(batch.mask.sum())
+    return total / max(count, 1)
+
+
+def _rows_of(series: Series) -> list[slice]:
+    return list(itertools.starmap(slice, itertools.pairwise(series.offsets.tolist())))
+
+
+def _labelled(
+    series: Series, windows: Windows, split: str, index: int
+) -> Int[np.ndarray, " origins"]:
+    origins = windows.splits[split]
+    seen = ~np.isnan(series.labels(origins, windows.horizon)).all(axis=1)
+    if not seen.any():
+        raise TooLittleDataError(
+            f"target {windows.target_names[index]} has no observed label in the {split} split; "
+            "bring more data, or leave the target out"
+        )
+    return origins[seen]
+
+
+def _of_rows(kernel: np.ndarray, lookback: int) -> np.ndarray:
+    """The kernel on `lookback` rows: what is missing is 0, and what is cut off was 0."""
+    missing = max(0, lookback - kernel.shape[1])
+    return np.pad(kernel, ((0, 0), (missing, 0), (0, 0)))[:, -lookback:]
