@@ -30,7 +30,8 @@ from IPython.display import Image
 
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
-from spline_lstm.series.plots import plot_spline, worst_gaps
+from spline_lstm.series.gaps import worst_gaps
+from spline_lstm.series.plots import plot_spline
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
 

@@ -12,14 +12,8 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.series.plots import (
-    missing_table,
-    plot_missing,
-    plot_spline,
-    plot_splits,
-    spline_table,
-    worst_gaps,
-)
+from spline_lstm.series.gaps import spline_table, worst_gaps
+from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 

@@ -5,14 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spline_lstm.series.plots import (
-    missing_table,
-    plot_missing,
-    plot_spline,
-    plot_splits,
-    spline_table,
-    worst_gaps,
-)
+from spline_lstm.series.gaps import spline_table, worst_gaps
+from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import (
