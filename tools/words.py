@@ -66,11 +66,11 @@ def _word(text: str) -> str:
 
 
 BANNED = (
-    Banned("stamp", _word("stamps?"), "timestamp"),
+    Banned("stamp", _word("stamp(?:s|ed|ing)?"), "timestamp"),
     Banned("mend", _word("mend(?:s|ed|ing)?"), "fix"),
     Banned(
         "is no",
-        rf"(?<!there )(?<!there\n)\b(?:is|are){GAP}no{GAP}(?!{AFTER_NO})[a-z`{{]",
+        rf"(?<!there )(?<!there\n)\b(?:is|are){GAP}no{GAP}(?!{AFTER_NO})[a-z0-9`'\"{{]",
         "is not a, has no, there is no",
     ),
     Banned("stands twice", rf"\bstands?{GAP}twice\b", "is duplicated, appears twice"),

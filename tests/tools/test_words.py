@@ -6,7 +6,13 @@ from tools.words import BANNED, ROOT, findings, searched_files
 
 # A name of `BANNED` -> texts in which it must be found.
 PLANTED = {
-    "stamp": ["the stamp of a row", "Stamps increase", "first_stamp = 1", "stamp_text"],
+    "stamp": [
+        "the stamp of a row",
+        "Stamps increase",
+        "first_stamp = 1",
+        "stamp_text",
+        "a stamped row",
+    ],
     "mend": ["mend it", "git fetch mends it", "the mended table", "mending"],
     "is no": [
         "x is no folder",
@@ -15,6 +21,9 @@ PLANTED = {
         "# a folder that is\n    # no pipeline",
         '"this is "\n        "no model"',
         "this is no other",
+        "x is no 'gap'",
+        'it is no "gap"',
+        "they are no 5 rows",
     ],
     "stands twice": ["a name stands twice", "names that stand twice", "it stands\ntwice"],
     "behind": ["trained behind preprocessor A", "Behind it", "behind_epoch"],
