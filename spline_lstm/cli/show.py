@@ -31,11 +31,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Return the table; one sentence if there is no experiment."""
+    """Return the table; without experiments one sentence, or the header of the CSV."""
     pipeline = find_pipeline(arguments.folder)
     file_format = load_params(pipeline.folder).compare.format
     rows = read_rows(pipeline, file_format, every_commit=arguments.all)
-    if not rows:
+    if not rows and not arguments.csv:
         params = pipeline.inside("params.yaml")
         return (
             f"{params}: no experiments of this pipeline yet; "

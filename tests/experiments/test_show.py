@@ -139,6 +139,15 @@ def test_a_folder_that_is_not_a_pipeline_ends_with_2(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_without_experiments_csv_is_only_the_header(tmp_path, capsys):
+    clone = Clone(tmp_path)
+    clone.run("git", "init", "-q")
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    assert shown(capsys, str(tmp_path), "--csv").splitlines() == [as_csv([])]
+    assert "no experiments" in shown(capsys, str(tmp_path))
+
+
 def test_the_columns_of_the_table_line_up_and_csv_quotes_what_it_must():
     metrics = dict.fromkeys(("RMSE", "MASE", "skill", "p95 (ms)", "size (MB)"), 1.5)
     rows = [
