@@ -50,7 +50,7 @@ class ModelConfig:
     future_features : names of the features of X_future, in order
     static_sizes : rows of each static embedding, the unknown token (row 0) included
     static_dims : width of each static embedding
-    categories : names of the features that hold category ids and enter through an embedding
+    categories : names of the features that contain category ids and enter through an embedding
     category_sizes, category_dims : rows (the unknown token included) and width of each of these
         embeddings
     """

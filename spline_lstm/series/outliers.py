@@ -1,4 +1,4 @@
-"""Which observations are outliers, judged by the past alone (a causal Hampel rule).
+"""Which observations are outliers, judged only by the past (a causal Hampel rule).
 
 Hampel (1974), "The influence curve and its role in robust estimation", JASA 69; Pearson (2002),
 "Outliers in process modeling and identification", IEEE Trans. Control Syst. Technol. 10.
@@ -58,7 +58,7 @@ def hampel(
     Returns
     -------
     np.ndarray
-        [n] bool. Row `i` depends on rows `<= i` alone, and not on the unit: the flags of
+        [n] bool. Row `i` depends only on rows `<= i`, and not on the unit: the flags of
         ``a * x + b`` are those of `x` up to rounding.
 
     Raises

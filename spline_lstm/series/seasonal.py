@@ -42,7 +42,7 @@ def causal_profile(
     Returns
     -------
     np.ndarray
-        [n] float64. Row `i` depends on rows `<= i - season` alone; NaN where the phase has no
+        [n] float64. Row `i` depends only on rows `<= i - season`; NaN where the phase has no
         observation yet (the first season), or none for over 300 half-lives.
 
     Raises

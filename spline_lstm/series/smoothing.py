@@ -70,7 +70,7 @@ def filter_level(
     np.ndarray
         [n] float64. An unobserved row has the prediction from the rows before it, a straight
         line; it is NaN before the first observation and constant up to the second. Row `i`
-        depends on rows `<= i` alone. Exact (no steady-state approximation), 1 s per million rows.
+        depends only on rows `<= i`. Exact (no steady-state approximation), 1 s per million rows.
 
     Raises
     ------
