@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from spline_lstm.core.errors import ExperimentError, shorten
 from spline_lstm.core.params import parse_params
 from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.core.section import flattened
 from spline_lstm.experiments.clone import FOLDER, fetch_experiment, private_clone, run_experiment
 from spline_lstm.experiments.costs import Cost, CostBook, Stopwatch
 from spline_lstm.experiments.git import experiments, file_at
@@ -75,12 +76,7 @@ def flat_params(pipeline: TrackedPipeline, revision: str) -> dict[str, Any]:
     content = parse_params(
         file_at(pipeline.root, revision, path).decode("utf-8"), f"{revision[:10]}:{path}"
     ).model_dump()
-    sections = {section: keys for section, keys in content.items() if section not in NOT_READ}
-    return {
-        f"{section}.{key}": value
-        for section, keys in sections.items()
-        for key, value in keys.items()
-    }
+    return flattened({name: value for name, value in content.items() if name not in NOT_READ})
 
 
 def cost_book(pipeline: TrackedPipeline, commit: str) -> CostBook:

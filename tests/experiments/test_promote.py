@@ -1,9 +1,6 @@
 """Experiments run by hand, in the root and in a pipeline folder: shown and promoted."""
 
-import csv
 import json
-import re
-import shlex
 import sys
 
 import pytest
@@ -84,25 +81,3 @@ def test_the_command_for_a_folder_changes_this_folder_alone_and_is_promoted_ther
     told = promote(clone, "shop-gru", "pipelines/shop")
     assert "pipelines/shop/dvc.yaml names it as the artifact forecaster" in told
     assert STILL not in told
-
-
-def test_the_column_filter_of_the_readme_shows_the_columns_of_the_folder(clone):
-    shown = re.findall(
-        r"^dvc (exp show .*pipelines/NAME.*)$",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    assert len(shown) == 1
-    arguments = shlex.split(shown[0].replace("NAME", "shop"))
-    header, *lines = csv.reader(clone.run("dvc", *arguments, "--csv").stdout.splitlines())
-    assert set(header) == {
-        "Experiment",
-        "pipelines/shop/metrics/evaluate.json:rmse",
-        "pipelines/shop/metrics/train.json:n_params",
-        "pipelines/shop/metrics/train.json:validation_loss",
-        "pipelines/shop/params.yaml:train.batch_size",
-    }
-    assert (
-        dict(zip(header, lines[0], strict=True))["pipelines/shop/metrics/evaluate.json:rmse"]
-        == "15.0"
-    )
