@@ -278,10 +278,10 @@ def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, ca
         clone.edit(path, edit)
         status, told = check(clone, capsys)
         (clone.folder / path).write_text(text)
-        assert (status, told.count("is of code and params")) == (15, 1)
-    clone.edit("params.yaml", ("trials at random", "draws at random"))
+        assert (status, told.count("is from code and params")) == (15, 1)
+    clone.edit("params.yaml", ("random trials", "drawn trials"))
     assert check(clone, capsys)[0] == 0
-    clone.edit("params.yaml", ("draws at random", "trials at random"))
+    clone.edit("params.yaml", ("drawn trials", "random trials"))
 
 
 def test_an_experiment_of_other_params_does_not_count_as_done(story):
