@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from spline_lstm.core.params import Params, load_overlay, with_values
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -41,9 +42,7 @@ def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:
     """Windows of the file, and the network that forecasts them, as the stages make them."""
     schema = load_schema(RECIPES / params.data.schema_file)
     data = params.data
-    table = read_raw_table(
-        csv.read_bytes(), schema, where=str(csv), sort=data.sort, duplicates=data.duplicates
-    )
+    table = read_raw_table(csv.read_bytes(), schema, where=str(csv), reading=Reading.of(data))
     result = preprocess(table, schema, params.preprocess, where=str(csv))
     windows = make_windows(result.arrays, result.preprocessor.scaler, params.window)
     return windows, model_config(params, windows, result.preprocessor)

@@ -34,13 +34,14 @@ from spline_lstm.series.gaps import worst_gaps
 from spline_lstm.series.plots import plot_spline
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.core.reading import Reading
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
 folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))
 params, raw = load_params(folder), folder / "data/raw/series.csv"
 schema = load_schema(folder / params.data.schema_file)
 table = read_raw_table(
-    raw.read_bytes(), schema, where=str(raw), sort=params.data.sort, duplicates=params.data.duplicates
+    raw.read_bytes(), schema, where=str(raw), reading=Reading.of(params.data)
 )
 # Hidden values count as missing: the limits on those would refuse the table.
 settings = params.preprocess.model_copy(update={"max_missing": 1.0, "longest_gap": None})

@@ -7,6 +7,7 @@ from spline_lstm.core.formatting import number
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.plot_tables import write_plot_table
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.models.jax_setup import configure_threads
@@ -26,8 +27,7 @@ def main(folder: Path) -> str:
         raw.read_bytes(),
         schema,
         where=str(raw),
-        sort=params.data.sort,
-        duplicates=params.data.duplicates,
+        reading=Reading.of(params.data),
     )
     summary = load_part(params, "backtest")(table, schema, params, folder)
     content = summary.content

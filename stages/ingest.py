@@ -8,6 +8,7 @@ from spline_lstm.core.artifacts import sha256_of_file, write_bytes, write_metric
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.tables.raw_table import read_raw_table
@@ -25,8 +26,7 @@ def main(folder: Path) -> str:
             content,
             schema,
             where=params.data.source,
-            sort=params.data.sort,
-            duplicates=params.data.duplicates,
+            reading=Reading.of(params.data),
         )
     except DataContractError as error:
         # No later stage runs, so the quality report is written here.

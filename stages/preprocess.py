@@ -10,6 +10,7 @@ from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.plot_tables import write_plot_table
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.series.gaps import spline_table, worst_gaps
@@ -28,14 +29,10 @@ def main(folder: Path) -> str:
     schema = load_schema(folder / params.data.schema_file)
     raw = pipeline.raw
     report = pipeline.metrics("data")
-    sort, duplicates = params.data.sort, params.data.duplicates
+    reading = Reading.of(params.data)
     try:
-        table = read_raw_table(
-            raw.read_bytes(), schema, where=str(raw), sort=sort, duplicates=duplicates
-        )
-        result = preprocess(
-            table, schema, params.preprocess, where=str(raw), sort=sort, duplicates=duplicates
-        )
+        table = read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading)
+        result = preprocess(table, schema, params.preprocess, where=str(raw), reading=reading)
     except DataContractError as error:
         write_metrics(report, error.quality)
         raise

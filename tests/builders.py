@@ -7,6 +7,7 @@ import numpy as np
 
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
@@ -138,8 +139,7 @@ def make_preprocessor(**changes) -> Preprocessor:
         "statics": {},
         "scaler": identity_scaler(1),
         "neutral": (0.0,),
-        "sort": False,
-        "duplicates": "error",
+        "reading": Reading(),
         **changes,
     }
     return Preprocessor(**values).identified()

@@ -10,6 +10,7 @@ import pytest
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SplitParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import json_schema, load_schema
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
@@ -202,7 +203,9 @@ def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
 def test_the_schema_of_the_stores_fits_its_data():
     schema = load_schema(Path(ROOT / "pipelines/stores/schema.json"))
     content = b"store_id,timestamp,demand,temp,promo,region\nS00,2020-01-01,1,2,0,north\n"
-    assert read_raw_table(content, schema, where="x", sort=False, duplicates="last").columns == (
+    assert read_raw_table(
+        content, schema, where="x", reading=Reading(duplicates="last")
+    ).columns == (
         "demand",
         "temp",
         "promo",

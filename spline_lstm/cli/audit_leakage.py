@@ -8,6 +8,7 @@ from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ArtifactError, LeakageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.leakage import audit
@@ -59,8 +60,7 @@ def run(arguments: argparse.Namespace) -> str:
         raw.read_bytes(),
         schema,
         where=str(raw),
-        sort=params.data.sort,
-        duplicates=params.data.duplicates,
+        reading=Reading.of(params.data),
     )
     result = audit(
         table,

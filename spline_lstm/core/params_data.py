@@ -7,6 +7,7 @@ import pydantic
 from pydantic import Field
 
 from spline_lstm.core.section import Count, Positive, Rows, Section, Share
+from spline_lstm.core.time_zones import parse_zone
 from spline_lstm.core.timestamps import parse_frequency, parse_instant
 
 
@@ -21,8 +22,19 @@ class DataParams(Section):
     folder"""
     sort: bool = False
     """true: sort rows by timestamp; false: rows out of order are an error"""
-    duplicates: Literal["error", "first", "last", "mean"] = "last"
-    """rows of one series with the same timestamp: error | first | last | mean"""
+    duplicates: Literal["error", "copies", "first", "last", "mean", "sum"] = "last"
+    """rows of one series with the same timestamp: error | copies (exact copies are dropped, other
+    rows are an error) | first | last | mean | sum"""
+    time_zone: str | None = None
+    """time zone of timestamps that are written without one, such as Europe/Berlin; null: UTC"""
+    ambiguous_hour: Literal["order", "earlier", "later"] = "order"
+    """the hour that occurs twice when clocks are set back: order (the order of the rows tells which
+    of the two it is) | earlier | later"""
+
+    @pydantic.field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        return None if value is None else parse_zone(value)
 
 
 class OutliersParams(Section):

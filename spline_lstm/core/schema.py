@@ -1,8 +1,8 @@
 """The covariate schema: which columns the raw table has and what they mean.
 
 One JSON file per data set (``configs/covariates/*.json``), validated by a frozen pydantic model.
-Nothing about the file is guessed: it declares missing markers, separator, decimal mark and
-timestamp format.
+Nothing about the file is guessed: it declares its layout, encoding, missing markers, separator,
+decimal mark and timestamp format.
 """
 
 import json
@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import lazy_loader
-import pandas as pd
 import pydantic
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from spline_lstm.core.errors import SchemaError, shorten
+from spline_lstm.core.table_format import INDEX, Element, Name, TableFormat
 
 # Few schemas use holidays, and the package takes a quarter of a second to load.
 holidays: Any = lazy_loader.load("holidays")
-
-Name = Annotated[str, Field(min_length=1)]
 
 CalendarFeature = Literal[
     "hour_sin",
@@ -44,53 +42,6 @@ ENCODINGS = {
 
 # Keys of older schemas -> what they are called now.
 RENAMED = {"known_ahead": "known_future"}
-
-
-class Element(pydantic.BaseModel):
-    """Frozen, strict, closed: the base of every element of the schema."""
-
-    model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
-    )
-
-
-class TableFormat(Element):
-    """How the text of a CSV file is to be read.
-
-    Attributes
-    ----------
-    separator, decimal : str
-        One character each.
-    missing_markers : tuple of str
-        Texts that mean "no value", beside the empty cell.
-    timestamp_format : str
-        ``ISO8601``, a strftime pattern such as ``%d.%m.%Y %H:%M``, or ``unix_s`` / ``unix_ms``.
-    """
-
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
-    missing_markers: tuple[str, ...] = ()
-    timestamp_format: Name = "ISO8601"
-
-    @pydantic.field_validator("timestamp_format")
-    @classmethod
-    def _format_is_known(cls, value: str) -> str:
-        if value in ("ISO8601", "unix_s", "unix_ms"):
-            return value
-        try:
-            # The parser that will read the timestamps; a pattern without a directive reads none.
-            pd.to_datetime(pd.Series(["2020"]), format=value, errors="coerce")
-        except ValueError as error:
-            raise ValueError(f"not a strftime pattern ({error})") from None
-        if "%" not in value:
-            raise ValueError("must be ISO8601, unix_s, unix_ms or a pattern such as %d.%m.%Y %H:%M")
-        return value
-
-    @pydantic.model_validator(mode="after")
-    def _marks_differ(self) -> "TableFormat":
-        if self.separator == self.decimal:
-            raise ValueError("separator and decimal must differ")
-        return self
 
 
 class DynamicCovariate(Element):
@@ -209,6 +160,40 @@ class MissingPolicy(Element):
     static_covariates: Literal["unknown_token"] = "unknown_token"
 
 
+class Wide(Element):
+    """A table with a column for each series; reading turns it into one row per series and time.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns, one per series; a series is called like its column.
+    value : str
+        Name of the target that they contain; `target_cols` is this one name.
+    series : str
+        Name of the series key; `series_col` is this name.
+    """
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)]
+    value: Name
+    series: Name
+
+
+def _timestamp_kind(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return TIMESTAMP_KINDS[1]
+    return TIMESTAMP_KINDS[2] if value is None else TIMESTAMP_KINDS[0]
+
+
+TIMESTAMP_KINDS = ("timestamp in one column", "composed timestamp", "row number")
+# One column, several columns that are one timestamp together, or the number of the row.
+TimestampColumn = Annotated[
+    Annotated[Name, Tag(TIMESTAMP_KINDS[0])]
+    | Annotated[tuple[Name, ...], Field(min_length=2), Tag(TIMESTAMP_KINDS[1])]
+    | Annotated[None, Tag(TIMESTAMP_KINDS[2])],
+    Discriminator(_timestamp_kind),
+]
+
+
 class Schema(Element):
     """The whole covariate schema."""
 
@@ -216,19 +201,21 @@ class Schema(Element):
 
     editor_schema: str | None = Field(default=None, alias="$schema", exclude=True)
     version: Literal[1]
-    timestamp_col: Name
+    timestamp_col: TimestampColumn
     series_col: Name | None = None
     target_cols: Annotated[tuple[Name, ...], Field(min_length=1)]
     dynamic_covariates: tuple[DynamicCovariate, ...] = ()
     calendar_features: CalendarFeatures = CalendarFeatures()
     static_covariates: tuple[StaticCovariate, ...] = ()
     missing_policy: MissingPolicy = MissingPolicy()
+    wide: Wide | None = None
     table_format: TableFormat = TableFormat()
 
     @pydantic.model_validator(mode="after")
     def _no_name_twice(self) -> "Schema":
         names = [
-            self.timestamp_col,
+            *self.timestamp_cols,
+            *(self.wide.columns if self.wide else ()),
             *self.target_cols,
             *(item.name for item in self.dynamic_covariates),
         ]
@@ -245,6 +232,49 @@ class Schema(Element):
                 f"each name may appear only once; duplicated: {', '.join(sorted(map(str, twice)))}"
             )
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _timestamp_form_fits(self) -> "Schema":
+        form = self.table_format.timestamp_format
+        if len(self.timestamp_cols) > 1 and form != "ISO8601" and "%" not in form:
+            raise ValueError(
+                f"table_format.timestamp_format {form} reads one column; for a composed timestamp "
+                "leave it out or write a pattern such as %Y-%m-%d %H"
+            )
+        if self.timestamp_col is None and form not in ("ISO8601", INDEX):
+            raise ValueError(
+                f"table_format.timestamp_format {form} reads a column, but timestamp_col is null: "
+                "the row number is the index; leave the format out"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _wide_fits(self) -> "Schema":
+        if self.wide is None:
+            return self
+        if self.target_cols != (self.wide.value,):
+            raise ValueError(f"target_cols must be [{self.wide.value!r}], the value of wide")
+        if self.series_col != self.wide.series:
+            raise ValueError(f"series_col must be {self.wide.series!r}, the series of wide")
+        other = [item.name for item in self.static_covariates if item.name != self.series_col]
+        if other:
+            raise ValueError(
+                f"a wide table has no column for the static covariate {other[0]!r}; only the "
+                f"series key {self.wide.series!r} can be one"
+            )
+        return self
+
+    @property
+    def timestamp_cols(self) -> tuple[str, ...]:
+        """The columns of the timestamp; none if the row number is the index."""
+        if self.timestamp_col is None:
+            return ()
+        return (self.timestamp_col,) if isinstance(self.timestamp_col, str) else self.timestamp_col
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whole numbers take the place of instants: those of the file, or row numbers."""
+        return self.timestamp_col is None or self.table_format.timestamp_format == INDEX
 
     def covariate(self, name: str) -> DynamicCovariate | None:
         """The dynamic covariate of that name; None for other columns."""
@@ -314,7 +344,9 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _describe(item: Any) -> str:
     path = "$" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in item["loc"]
+        if part not in TIMESTAMP_KINDS
     )
     if item["type"] == "extra_forbidden":
         name = str(item["loc"][-1])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Int
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import Params, load_overlay, with_values
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.core.timestamps import (
     find_cadence,
@@ -140,8 +142,10 @@ def read_frame(
     MissingCovariateError
         A required covariate is not among the columns.
     """
-    data = params_of(given, {}).data
+    reading = Reading.of(params_of(given, {}).data)
     has_rule = isinstance(given, Params) or "data.duplicates" in (given or {})
+    if not has_rule:
+        reading = replace(reading, duplicates="error")
     check_columns(frame, schema, "frame")
     rows = plain_frame(frame, schema, "frame")
     try:
@@ -149,8 +153,7 @@ def read_frame(
             rows,
             schema,
             where="frame",
-            sort=data.sort,
-            duplicates=data.duplicates if has_rule else "error",
+            reading=reading,
         )
     except DataContractError as error:
         if has_rule:

@@ -41,8 +41,7 @@ def read_rows(
         frame.reset_index(drop=True),
         schema or preprocessor.schema,
         where=where,
-        sort=preprocessor.sort,
-        duplicates=preprocessor.duplicates,
+        reading=preprocessor.reading,
         lines=frame.index.to_numpy(dtype=np.int64),
     )
 

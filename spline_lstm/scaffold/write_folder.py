@@ -16,6 +16,7 @@ from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.column_roles import Options
@@ -221,9 +222,7 @@ def _check_folder(folder: Path, content: bytes, where: str) -> None:
     """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    read_raw_table(
-        content, schema, where=where, sort=params.data.sort, duplicates=params.data.duplicates
-    )
+    read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
 
 
 def _is_inside(path: Path, root: Path) -> bool:

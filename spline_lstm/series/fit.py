@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.series.apply import (
     Flags,
@@ -78,8 +79,7 @@ def fit(
     *,
     instants: Int[np.ndarray, " two_or_three"] | None = None,
     outliers: Flags | None = None,
-    sort: bool = False,
-    duplicates: str = "error",
+    reading: Reading = AS_WRITTEN,
 ) -> Preprocessor:
     """Fit all constants of preprocessing.
 
@@ -93,8 +93,8 @@ def fit(
         by default as `params.split` says.
     outliers : column -> [table_rows] bool
         Result of `find_outliers`, if it is already there.
-    sort, duplicates
-        How the table was read (see `read_raw_table`), so that serving reads history the same way.
+    reading : Reading
+        How the table was read, so that serving reads history the same way.
 
     Raises
     ------
@@ -144,8 +144,7 @@ def fit(
         statics=fit_statics(split, params),
         scaler=_scaler(params, scalings),
         neutral=tuple(item.neutral for item in scalings),
-        sort=sort,
-        duplicates=duplicates,
+        reading=reading,
     ).identified()
 
 

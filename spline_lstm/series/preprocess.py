@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.series.apply import apply, find_outliers
@@ -42,8 +43,7 @@ def preprocess(
     params: PreprocessParams,
     *,
     where: str,
-    sort: bool = False,
-    duplicates: str = "error",
+    reading: Reading = AS_WRITTEN,
     instants: Int[np.ndarray, " two"] | None = None,
 ) -> Preprocessed:
     """Build the as-of arrays of all series, check the contract, report the quality.
@@ -55,8 +55,8 @@ def preprocess(
     params : PreprocessParams
     where : str
         Name of the raw table in error messages.
-    sort, duplicates
-        How the table was read (see `read_raw_table`), so that serving reads history the same way.
+    reading : Reading
+        How the table was read, so that serving reads history the same way.
     instants : [2] int64, ns
         Starts of the validation and the test split; by default as `params.split` says.
 
@@ -78,8 +78,7 @@ def preprocess(
         layout,
         instants=instants,
         outliers=outliers,
-        sort=sort,
-        duplicates=duplicates,
+        reading=reading,
     )
     applied = apply(table, preprocessor, layout=layout, outliers=outliers)
     quality = quality_report(table, layout, applied.arrays, applied.columns, params)

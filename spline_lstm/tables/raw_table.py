@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.tables.contract import check_header, check_order, raise_violations
 from spline_lstm.tables.csv_text import parse_csv, plain_lines, read_header, read_lines
@@ -82,7 +83,7 @@ def rows_of(table: RawTable, kept: Bool[np.ndarray, " rows"]) -> RawTable:
 
 
 def read_raw_table(
-    content: bytes, schema: Schema, *, where: str, sort: bool, duplicates: str
+    content: bytes, schema: Schema, *, where: str, reading: Reading = AS_WRITTEN
 ) -> RawTable:
     """Parse and check a raw table.
 
@@ -93,10 +94,8 @@ def read_raw_table(
     schema : Schema
     where : str
         Name of the file in error messages.
-    sort : bool
-        Sort rows by timestamp within a series instead of refusing them.
-    duplicates : str
-        ``error``, ``first``, ``last`` or ``mean``: what becomes of rows with one timestamp.
+    reading : Reading
+        By default a row out of order, or a timestamp that repeats, is an error.
 
     Raises
     ------
@@ -106,7 +105,7 @@ def read_raw_table(
         A required covariate is not among the columns.
     """
     frame, lines = csv_frame(content, schema, where)
-    return typed_table(frame, schema, where=where, sort=sort, duplicates=duplicates, lines=lines)
+    return typed_table(frame, schema, where=where, reading=reading, lines=lines)
 
 
 def csv_frame(
@@ -163,8 +162,7 @@ def typed_table(
     schema: Schema,
     *,
     where: str,
-    sort: bool,
-    duplicates: str,
+    reading: Reading = AS_WRITTEN,
     lines: Int[np.ndarray, " rows"] | None = None,
 ) -> RawTable:
     """The raw table from the frame of `csv_frame` or `plain_frame`.
@@ -192,17 +190,22 @@ def typed_table(
         found = cells_contract.check_cells(
             frame, faults, lines, schema.table_format.timestamp_format
         )
-    order = np.lexsort((timestamps.values, keys)) if sort else np.argsort(keys, kind="stable")
+    order = (
+        np.lexsort((timestamps.values, keys)) if reading.sort else np.argsort(keys, kind="stable")
+    )
     sorted_timestamps, sorted_keys = timestamps.values[order], keys[order]
     if not any_fault([timestamps, *keyless.values()]):
         found += check_order(
-            sorted_timestamps, sorted_keys, lines[order], duplicates_allowed=duplicates != "error"
+            sorted_timestamps,
+            sorted_keys,
+            lines[order],
+            duplicates_allowed=reading.duplicates != "error",
         )
     raise_violations(found, where, {"rows": len(frame)})
 
     discrete = np.array([_is_discrete(schema, name) for name in columns])
     values = np.column_stack([column.values for column in cells])[order]
-    merged = merge_duplicates(sorted_timestamps, values, sorted_keys, duplicates, discrete)
+    merged = merge_duplicates(sorted_timestamps, values, sorted_keys, reading.duplicates, discrete)
     named = {schema.timestamp_col, schema.series_col, *columns, *statics}
     return RawTable(
         timestamps=merged[0],

@@ -63,8 +63,7 @@ def fit_table(
         schema,
         params.preprocess,
         where=where,
-        sort=params.data.sort,
-        duplicates=params.data.duplicates,
+        reading=Reading.of(params.data),
         instants=instants,
     )
     windows = make_windows(result.arrays, result.preprocessor.scaler, params.window, needed)

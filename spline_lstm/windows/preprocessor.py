@@ -16,6 +16,7 @@ from jaxtyping import Int
 from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import DynamicCovariate, Schema
 from spline_lstm.core.section import missing_keys
 from spline_lstm.core.timestamps import parse_frequency
@@ -77,8 +78,8 @@ class Preprocessor:
         Of all features.
     neutral : tuple of float
         z-score of the training mean, per feature: replaces a covariate of which nothing is known.
-    sort, duplicates
-        How raw tables are read; see `read_raw_table`.
+    reading : Reading
+        How raw tables are read.
     run_id : str
         Content id of everything above; a model names the preprocessor it was trained with.
     """
@@ -98,8 +99,7 @@ class Preprocessor:
     statics: Mapping[str, tuple[str, ...]]
     scaler: Scaler
     neutral: tuple[float, ...]
-    sort: bool
-    duplicates: str
+    reading: Reading
     run_id: str = ""
 
     def identified(self) -> "Preprocessor":
@@ -131,7 +131,7 @@ class Preprocessor:
             "statics": {name: list(texts) for name, texts in self.statics.items()},
             "scaler": self.scaler.to_json(),
             "neutral": list(self.neutral),
-            "reading": {"sort": self.sort, "duplicates": self.duplicates},
+            "reading": self.reading.to_json(),
         }
 
     @classmethod
@@ -155,8 +155,7 @@ class Preprocessor:
             statics=_tuples(content["statics"]),
             scaler=Scaler.from_json(content["scaler"]),
             neutral=tuple(content["neutral"]),
-            sort=content["reading"]["sort"],
-            duplicates=content["reading"]["duplicates"],
+            reading=Reading(**content["reading"]),
             run_id=content["run_id"],
         )
 

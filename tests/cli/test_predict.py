@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from spline_lstm.__main__ import main
 from spline_lstm.core.artifacts import with_run_id, write_json
 from spline_lstm.core.params_data import OutliersParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import plain_frame, typed_table
 from tests.builders import HOUR, ROOT, START, make_preprocess_params, make_schema
@@ -97,7 +98,10 @@ def folder(tmp_path):
         feature_mode="multivariate", fill="seasonal", season=24, outliers=outliers
     )
     table = typed_table(
-        plain_frame(frame(), SCHEMA, "raw"), SCHEMA, where="raw", sort=False, duplicates="error"
+        plain_frame(frame(), SCHEMA, "raw"),
+        SCHEMA,
+        where="raw",
+        reading=Reading(),
     )
     preprocessor = preprocess(table, SCHEMA, params, where="raw").preprocessor
     write_model(tmp_path / "models/edge/model.onnx", preprocessor)

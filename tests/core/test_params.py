@@ -147,7 +147,10 @@ def test_a_value_of_a_wrong_type_is_named_by_its_key(tmp_path, key, value):
 
 OUT_OF_RANGE = [
     ("data.source", ""),
-    ("data.duplicates", "sum"),
+    ("data.duplicates", "median"),
+    ("data.time_zone", "Europe/Atlantis"),
+    ("data.time_zone", "tzlocal()"),
+    ("data.ambiguous_hour", "both"),
     ("preprocess.snap", -0.01),
     ("preprocess.snap", 0.51),
     ("preprocess.frequency", "1M"),

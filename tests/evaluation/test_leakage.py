@@ -9,6 +9,7 @@ import pytest
 from spline_lstm.__main__ import main
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import parse_schema
 from spline_lstm.evaluation.leakage import (
     CHANGES,
@@ -56,7 +57,7 @@ def panel(n_stores=3, days=24, seed=0):
     )
     frame["sky"] = rng.choice(["sun", "rain", ""], len(frame))
     content = frame.drop(columns="truth").to_csv(index=False).encode()
-    return read_raw_table(content, SCHEMA, where="panel", sort=False, duplicates="last")
+    return read_raw_table(content, SCHEMA, where="panel", reading=Reading(duplicates="last"))
 
 
 def preprocess_params(**changes):

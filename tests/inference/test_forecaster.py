@@ -27,6 +27,7 @@ from spline_lstm.core.errors import (
     UsageError,
 )
 from spline_lstm.core.params import load_overlay, load_params
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.section import flattened
 from spline_lstm.evaluation.assess import assess
 from spline_lstm.inference.arguments import DEFAULTS, frequency_of, params_of, schema_of
@@ -315,8 +316,7 @@ def test_the_step_is_found_in_the_timestamps_and_the_zone_is_kept(fitted):
         pd.DataFrame({"time": timestamps, "y": 1.0}),
         make_schema(),
         where="",
-        sort=True,
-        duplicates="last",
+        reading=Reading(sort=True, duplicates="last"),
     )
     assert frequency_of(table) == "15min"
     frame = shops(ROWS + HORIZON)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
 from spline_lstm.core.params_data import OutliersParams, SmoothingParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.series.preprocess import preprocess
@@ -74,9 +75,12 @@ def raw_frame(seed: int, rows: int = 130, jitter: float = 0.0) -> pd.DataFrame:
 def preprocessed(frame, schema=SCHEMA, **options):
     params = make_preprocess_params(**{"feature_mode": "multivariate", "max_gap": 4, **options})
     table = typed_table(
-        plain_frame(frame, schema, "raw"), schema, where="raw", sort=False, duplicates="last"
+        plain_frame(frame, schema, "raw"),
+        schema,
+        where="raw",
+        reading=Reading(duplicates="last"),
     )
-    result = preprocess(table, schema, params, where="raw", sort=False, duplicates="last")
+    result = preprocess(table, schema, params, where="raw", reading=Reading(duplicates="last"))
     return result, result.preprocessor, table
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, TooLittleDataError
 from spline_lstm.core.params_data import OutliersParams, SmoothingParams
+from spline_lstm.core.reading import Reading
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table
@@ -334,9 +335,7 @@ def test_values_beyond_float32_are_scaled_or_refused(size, scaler):
     )
     schema = make_schema(table_format={"timestamp_format": "unix_s"})
     try:
-        table = read_raw_table(
-            text.encode(), schema, where="raw.csv", sort=False, duplicates="error"
-        )
+        table = read_raw_table(text.encode(), schema, where="raw.csv", reading=Reading())
         arrays = preprocess(
             table, schema, make_preprocess_params(scaler=scaler), where="raw.csv"
         ).arrays

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, SplineLstmError
+from spline_lstm.core.reading import Reading
 from spline_lstm.tables.raw_table import RawTable, merge_duplicates, read_raw_table
 from tests.builders import HOUR, hours, make_schema, mutate
 
@@ -16,7 +17,10 @@ GOOD = "time,y\n2020-01-01 00:00,1\n2020-01-01 01:00,\n2020-01-01 02:00,-2.5e-3\
 def read(text: str | bytes, *, sort: bool = False, duplicates: str = "error", **schema) -> RawTable:
     content = text if isinstance(text, bytes) else text.encode("utf-8")
     return read_raw_table(
-        content, make_schema(**schema), where="raw.csv", sort=sort, duplicates=duplicates
+        content,
+        make_schema(**schema),
+        where="raw.csv",
+        reading=Reading(sort=sort, duplicates=duplicates),
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.reading import Reading
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import EMBEDDED, read_source
 from tests.builders import HOUR, hours, make_schema
@@ -16,7 +17,7 @@ FRAME = pd.DataFrame({"time": pd.to_datetime(hours(4)), "y": [0.1, np.nan, 1 / 3
 
 
 def table_of(content: bytes, **schema):
-    return read_raw_table(content, make_schema(**schema), where="x", sort=False, duplicates="error")
+    return read_raw_table(content, make_schema(**schema), where="x", reading=Reading())
 
 
 def refusal(source: str, folder) -> str:
