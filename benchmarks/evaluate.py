@@ -76,6 +76,8 @@ def make_series(test_windows: int) -> Windows:
         known_at=np.arange(rows, dtype=np.int32)[:, None],
         valid=np.ones(rows, dtype=bool),
         raw_target=np.where(observed, values, np.nan),
+        filled_target=values,
+        causal_target=values,
         observed=observed,
         timestamps=np.arange(rows, dtype=np.int64) * HOUR_NS,
         series_offsets=np.array([0, rows]),

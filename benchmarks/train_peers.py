@@ -111,6 +111,8 @@ def as_of_windows(case: dict[str, Any]) -> Any:
         known_at=np.repeat(np.arange(rows, dtype=np.int32)[:, None], features, axis=1),
         valid=np.ones(rows, dtype=bool),
         raw_target=values[:, :1].astype(np.float64),
+        filled_target=values[:, :1].astype(np.float64),
+        causal_target=values[:, :1].astype(np.float64),
         observed=np.ones((rows, 1), dtype=bool),
         timestamps=np.arange(rows, dtype=np.int64),
         series_offsets=np.array([0, rows]),

@@ -11,6 +11,7 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows
@@ -106,6 +107,8 @@ def make_arrays(
         known_at=np.repeat(np.arange(total, dtype=np.int32)[:, None], features, axis=1),
         valid=np.ones(total, dtype=bool),
         raw_target=values[:, :targets],
+        filled_target=values[:, :targets],
+        causal_target=-values[:, :targets],
         observed=np.ones((total, targets), dtype=bool),
         timestamps=timestamps,
         series_offsets=np.cumsum([0, *counts]),
@@ -139,10 +142,17 @@ def make_preprocessor(**changes) -> Preprocessor:
         "statics": {},
         "scaler": identity_scaler(1),
         "neutral": (0.0,),
+        "constants": {},
         "reading": Reading(),
         **changes,
     }
     return Preprocessor(**values).identified()
+
+
+def no_limits(series: int = 1, targets: int = 1) -> ForecastLimits:
+    """Limits that change nothing."""
+    bounds = np.tile([-np.inf, np.inf], (targets, 1))
+    return ForecastLimits(bounds, np.full((series + 1, targets), np.nan))
 
 
 def make_all_windows(arrays: AsOfArrays, lookback: int = 5, horizon: int = 2) -> Windows:

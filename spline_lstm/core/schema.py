@@ -194,8 +194,19 @@ TimestampColumn = Annotated[
 ]
 
 
+# Lowest and highest possible value of a target, data units; None: no bound.
+Bounds = tuple[float | None, float | None]
+
+
 class Schema(Element):
-    """The whole covariate schema."""
+    """The whole covariate schema.
+
+    Attributes
+    ----------
+    target_bounds : pair, or target -> pair
+        Lowest and highest possible value of the targets, such as [0, null]: forecasts and their
+        intervals are clipped to it. Observations outside are a warning.
+    """
 
     model_config = pydantic.ConfigDict(title="Covariate schema")
 
@@ -209,7 +220,29 @@ class Schema(Element):
     static_covariates: tuple[StaticCovariate, ...] = ()
     missing_policy: MissingPolicy = MissingPolicy()
     wide: Wide | None = None
+    target_bounds: Bounds | dict[Name, Bounds] | None = None
     table_format: TableFormat = TableFormat()
+
+    @pydantic.model_validator(mode="after")
+    def _bounds_fit(self) -> "Schema":
+        given = self.target_bounds
+        unknown = set(given) - set(self.target_cols) if isinstance(given, dict) else set()
+        if unknown:
+            raise ValueError(
+                f"target_bounds names {', '.join(sorted(unknown))}, which is not in target_cols"
+            )
+        for low, high in self.bounds_of_targets:
+            if low is not None and high is not None and not low < high:
+                raise ValueError(f"target_bounds [{low:g}, {high:g}]: the lower must be smaller")
+        return self
+
+    @property
+    def bounds_of_targets(self) -> tuple[Bounds, ...]:
+        """Lowest and highest possible value of each target, None without a bound."""
+        given = self.target_bounds or (None, None)
+        if not isinstance(given, dict):
+            return (given,) * len(self.target_cols)
+        return tuple(given.get(name, (None, None)) for name in self.target_cols)
 
     @pydantic.model_validator(mode="after")
     def _no_name_twice(self) -> "Schema":

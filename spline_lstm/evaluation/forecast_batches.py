@@ -113,11 +113,22 @@ class TestForecasts:
         windows, history = self.windows, self.windows.history(batch)
         names = tuple(self.series_names[int(index)] for index in batch.series)
         inputs = ModelInputs(
-            batch.X, batch.X_future, batch.X_static, batch.origin_time, names, batch.series
+            batch.X,
+            batch.X_future,
+            batch.X_static,
+            batch.origin_time,
+            names,
+            batch.series,
+            history,
         )
         return TestBatch(
             forecast=forecast_windows(
-                self.model, inputs, windows.target_scaler, self.intervals, windows.step_ns
+                self.model,
+                inputs,
+                windows.target_scaler,
+                self.intervals,
+                windows.step_ns,
+                windows.limits,
             ),
             baselines={name: baseline(batch, history) for name, baseline in self.baselines.items()},
             history=history,
@@ -165,13 +176,12 @@ def last_season(
     rows = batch.origin[:, None] + back
     start = arrays.series_offsets[batch.series][:, None]
     known = (rows >= start) & arrays.valid[np.maximum(rows, start)]
-    values_at = np.maximum(rows, start)[:, :, None], arrays.target_indices
-    scores = np.where(
-        arrays.known_at[values_at] < batch.origin[:, None, None],
-        arrays.scaled[values_at],
-        arrays.causal[values_at],
+    rows = np.maximum(rows, start)
+    values = np.where(
+        arrays.known_at[rows[:, :, None], arrays.target_indices] < batch.origin[:, None, None],
+        arrays.filled_target[rows],
+        arrays.causal_target[rows],
     )
-    values = windows.target_scaler.inverse(scores.astype(np.float64), batch.series)
     season_values = np.where(known[:, :, None], values, history[:, -1:])
     return season_values[:, np.arange(windows.horizon) % season]
 

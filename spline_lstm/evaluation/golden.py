@@ -6,6 +6,7 @@ import numpy as np
 
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.inference.forecast import data_unit_outputs
+from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows
@@ -31,8 +32,13 @@ def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, 
     history, X = _rounded(windows.scaler, batch.X, batch.series)
     future, X_future = _rounded(future_scaler, batch.X_future, batch.series)
     outputs = data_unit_outputs(
-        model, replace(batch, X=X, X_future=X_future), windows.target_scaler, batch.series
+        model,
+        replace(batch, X=X, X_future=X_future),
+        windows.target_scaler,
+        batch.series,
+        history[:, :, windows.arrays.target_indices].astype(np.float64),
     )
+    outputs = Outputs(*(_clipped(windows, values) for values in (outputs.point, outputs.quantiles)))
     arrays = {"history": history, "truth": windows.labels(batch).astype(np.float32)}
     if config.future_features:
         arrays["future"] = future
@@ -42,6 +48,11 @@ def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, 
     if outputs.quantiles is not None:
         arrays["quantiles"] = outputs.quantiles.astype(np.float32)
     return arrays
+
+
+def _clipped(windows: Windows, values: np.ndarray | None) -> np.ndarray | None:
+    # Not `keep`: an exported file does not know which series are constant.
+    return None if values is None else windows.limits.clip(values)
 
 
 def _rounded(scaler: Scaler, z: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

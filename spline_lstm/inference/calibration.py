@@ -75,7 +75,9 @@ def _residuals(
     residuals, series = [], []
     for start in range(0, len(origins), WINDOWS_PER_BATCH):
         batch = windows.gather_origins(origins[start : start + WINDOWS_PER_BATCH])
-        outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series)
-        residuals.append(outputs.point - windows.labels(batch))
+        history = windows.history(batch)
+        outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series, history)
+        point = windows.limits.keep(outputs.point, history, batch.series)
+        residuals.append(point - windows.labels(batch))
         series.append(batch.series)
     return np.concatenate(residuals), np.concatenate(series)

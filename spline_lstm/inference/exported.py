@@ -103,6 +103,7 @@ class ExportedForecaster:
             tuple(metadata["quantiles"]),
             tuple(metadata["targets"]),
             metadata["frequency_ns"],
+            preprocessor.limits,
         )
 
     def outputs(self, inputs: ModelInputs) -> Outputs:

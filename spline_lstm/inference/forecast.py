@@ -3,7 +3,7 @@
 ::
 
     trained network   z-scores --scaler--> data units --+
-    linear forecaster                      data units --+--intervals--> Forecast
+    linear forecaster                      data units --+--limits, intervals--> Forecast
     exported file                          data units --+
 
 Nothing here imports JAX: the command line and services make forecasts of exported files without it.
@@ -28,6 +28,7 @@ from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear_targets import forecast_targets, from_arrays
 from spline_lstm.models.outputs import Outputs, Quantiles, Values
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -46,6 +47,8 @@ class ModelInputs:
     scaler_rows : [windows] int64
         Position of the series in preprocessor.json, and so its row in a per-series scaler and in
         the scales of the intervals; -1 for a series that training did not see.
+    history : [windows, lookback, F_target] float64, data units, never scaled
+        Targets as known before the origin.
     """
 
     X: Float[np.ndarray, "windows lookback features"]
@@ -54,6 +57,7 @@ class ModelInputs:
     origin_time: Int[np.ndarray, " windows"]
     series: tuple[str, ...]
     scaler_rows: Int[np.ndarray, " windows"]
+    history: Float[np.ndarray, "windows lookback targets"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ def forecast_windows(
     target_scaler: Scaler,
     intervals: Intervals | None,
     step_ns: int,
+    limits: ForecastLimits,
 ) -> Forecast:
     """The forecast of a trained model, float64.
 
@@ -146,10 +151,14 @@ def forecast_windows(
         None: a forecast without bounds.
     step_ns : int
         Step of the grid.
+    limits : ForecastLimits
+        What the forecast must keep to.
     """
     config = model.config
-    outputs = data_unit_outputs(model, inputs, target_scaler, inputs.scaler_rows)
-    return make_forecast(outputs, inputs, intervals, config.quantiles, config.targets, step_ns)
+    outputs = data_unit_outputs(model, inputs, target_scaler, inputs.scaler_rows, inputs.history)
+    return make_forecast(
+        outputs, inputs, intervals, config.quantiles, config.targets, step_ns, limits
+    )
 
 
 def data_unit_outputs(
@@ -157,12 +166,14 @@ def data_unit_outputs(
     inputs: NetworkInputs,
     target_scaler: Scaler,
     scaler_rows: Int[np.ndarray, " windows"],
+    history: Float[np.ndarray, "windows lookback targets"],
 ) -> Outputs:
-    """Outputs of a trained model in data units, float64; see `ModelInputs` for `scaler_rows`."""
+    """Outputs of a trained model in data units, float64, before any limit.
+
+    See `ModelInputs` for `scaler_rows`, and for `history`, which a model in closed form reads.
+    """
     config = model.config
     if MODEL_TYPES[config.model_type].closed_form:
-        targets = inputs.X[:, :, list(config.target_indices)].astype(np.float64)
-        history = target_scaler.inverse(targets, scaler_rows)
         forecasters = from_arrays(model.weights, len(config.targets))
         return Outputs(forecast_targets(forecasters, history, scaler_rows))
     scores = model.outputs(
@@ -191,14 +202,24 @@ def make_forecast(
     quantile_levels: tuple[float, ...],
     targets: tuple[str, ...],
     step_ns: int,
+    limits: ForecastLimits,
 ) -> Forecast:
-    """The forecast of outputs in data units; its arrays have the dtype of `outputs.point`."""
+    """The forecast of outputs in data units; its arrays have the dtype of `outputs.point`.
+
+    Point forecast, quantiles and intervals keep to `limits`; the intervals are those around the
+    limited point forecast.
+    """
+
+    def kept(values: Bound) -> Bound:
+        return limits.keep(values, inputs.history, inputs.scaler_rows)
+
+    point, quantiles = kept(outputs.point), outputs.quantiles
+    outputs = Outputs(point, None if quantiles is None else kept(quantiles), outputs.ensemble_std)
     levels, (lower, upper) = _bounds(outputs, inputs.scaler_rows, intervals, quantile_levels)
-    point = outputs.point
     return Forecast(
         point=point,
-        lower=lower.astype(point.dtype, copy=False),
-        upper=upper.astype(point.dtype, copy=False),
+        lower=kept(lower).astype(point.dtype, copy=False),
+        upper=kept(upper).astype(point.dtype, copy=False),
         levels=levels,
         quantiles=outputs.quantiles,
         ensemble_std=outputs.ensemble_std,

@@ -362,6 +362,7 @@ class Forecaster:
             preprocessor.target_scaler,
             self.intervals_,
             preprocessor.frequency_ns,
+            preprocessor.limits,
         )
 
     def _schema_for(self, frame: pd.DataFrame) -> Schema:

@@ -22,7 +22,7 @@ from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_future, gather_inputs
+from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
 
 # Policies of the schema by which an empty cell has a meaning, so that it is not a gap.
 EMPTY_MEANS_SOMETHING = ("zero", "unknown_token")
@@ -100,6 +100,7 @@ def serving_inputs(
         origin_time=origins,
         series=table.series_names,
         scaler_rows=preprocessor.scaler_rows(table.series_names),
+        history=gather_targets(arrays, rows, lookback),
     )
 
 

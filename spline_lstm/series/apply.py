@@ -99,7 +99,8 @@ def apply(
     channels = _Channels.empty(layout.rows, len(features))
     valid = np.ones(layout.rows, dtype=bool)
     training = layout.timestamps < preprocessor.split_instants[0]
-    targets: list[np.ndarray] = []
+    raw: list[np.ndarray] = []
+    targets: list[tuple[np.ndarray, np.ndarray]] = []
     found: dict[str, ColumnQuality] = {}
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in preprocessor.columns:
@@ -108,14 +109,15 @@ def apply(
             if feature.source == name and feature.kind != "calendar":
                 _write(channels, index, feature, forms, table, preprocessor, layout)
         if name in preprocessor.targets:
-            targets.append(forms.raw)
+            raw.append(forms.raw)
+            targets.append((forms.main.filled, forms.main.causal))
             valid &= forms.main.valid
         found[name] = assess_column(
             forms.raw, forms.main, forms.outliers, layout, training, preprocessor.params.max_gap
         )
     _write_calendar(channels, preprocessor, layout)
     return Applied(
-        _arrays(table, preprocessor, layout, features, channels, valid, np.column_stack(targets)),
+        _arrays(table, preprocessor, layout, features, channels, valid, raw, targets),
         found,
     )
 
@@ -325,8 +327,10 @@ def _arrays(
     features: Sequence[Feature],
     channels: _Channels,
     valid: Bool[np.ndarray, " rows"],
-    raw_target: Float[np.ndarray, "rows targets"],
+    raw: Sequence[Float[np.ndarray, " rows"]],
+    targets: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> AsOfArrays:
+    raw_target, limits = np.column_stack(raw), preprocessor.limits
     calendar = np.flatnonzero([item.kind == "calendar" for item in features]).astype(np.int32)
     return AsOfArrays(
         scaled=channels.scaled,
@@ -334,6 +338,8 @@ def _arrays(
         known_at=channels.known_at,
         valid=valid,
         raw_target=raw_target,
+        filled_target=np.column_stack([filled for filled, _ in targets]),
+        causal_target=np.column_stack([causal for _, causal in targets]),
         observed=~np.isnan(raw_target),
         timestamps=layout.timestamps,
         series_offsets=layout.row_offsets,
@@ -343,4 +349,6 @@ def _arrays(
         split_instants=preprocessor.split_instants,
         future_indices=preprocessor.future_indices,
         calendar_indices=calendar,
+        target_bounds=limits.bounds,
+        constants=limits.constants[preprocessor.scaler_rows(table.series_names)],
     )

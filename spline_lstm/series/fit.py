@@ -109,6 +109,7 @@ def fit(
     features = plan_features(columns, schema, params, categories)
     seasons: dict[str, int | None] = {}
     strengths: dict[str, dict[str, float]] = {}
+    constants: dict[str, dict[str, float]] = {}
     groups = len(table.series_names) + 1 if params.scaler_scope == "per_series" else 1
     scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
     # One column at a time, so that memory contains the intermediate forms of one.
@@ -116,6 +117,8 @@ def fit(
         values = column_values(table, name, categories)
         cleaned = without_outliers(values, outliers.get(name), params.outliers)
         on_grid = observed(cleaned, layout)
+        if name in schema.target_cols:
+            constants[name] = fit_constants(split, observed(values, layout))
         if is_cleaned(schema, name) and params.smoothing.method != "off":
             strengths[name] = fit_strengths(split, cleaned, params.smoothing.strength)
         if is_cleaned(schema, name) and params.fill == "seasonal":
@@ -144,6 +147,7 @@ def fit(
         statics=fit_statics(split, params),
         scaler=_scaler(params, scalings),
         neutral=tuple(item.neutral for item in scalings),
+        constants=constants,
         reading=reading,
     ).identified()
 
@@ -169,6 +173,22 @@ def fit_statics(split: TrainingSplit, params: PreprocessParams) -> dict[str, tup
         name: tuple(sorted(text for text in texts if text is not None))
         for name, texts in seen.items()
     }
+
+
+def fit_constants(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> dict[str, float]:
+    """The value of each series, one of several, that was constant in the training split.
+
+    One observation tells nothing: there must be two. `raw` are the observations on the grid.
+    """
+    names, found = split.table.series_names, {}
+    if len(names) == 1:
+        return {}
+    for name, (start, end) in zip(names, itertools.pairwise(split.layout.row_offsets), strict=True):
+        seen = raw[start:end][split.grid_rows[start:end]]
+        seen = seen[~np.isnan(seen)]
+        if len(seen) > 1 and seen.min() == seen.max():
+            found[name] = float(seen[0])
+    return found
 
 
 def fit_strengths(

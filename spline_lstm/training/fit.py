@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from spline_lstm.core.params import Params
+from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model

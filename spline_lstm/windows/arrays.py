@@ -8,10 +8,15 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.artifacts import read_arrays, write_arrays
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.windows.limits import ForecastLimits
 
 
 def _none() -> Int[np.ndarray, " none"]:
     return np.empty(0, dtype=np.int32)
+
+
+def _no_limits() -> Float[np.ndarray, "none none"]:
+    return np.empty((0, 0))
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class AsOfArrays:
         known, -1: always
     valid : [rows] bool: no target has been silent for longer than the gap limit
     raw_target : [rows, F_target] float64, data units, NaN if not observed
+    filled_target, causal_target : [rows, F_target] float64, data units: the targets of `scaled` and
+        `causal` before they were scaled, for forecasts that are computed in data units
     observed : [rows, F_target] bool
     timestamps : [rows] int64, ns since 1970 UTC
     series_offsets : [series + 1] int64: first row of each series, and the end
@@ -38,6 +45,8 @@ class AsOfArrays:
         of the test split if it has one
     future_indices : [F_future] int32: positions of the features that are known in the future
     calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
+    target_bounds : [F_target, 2] float64, constants : [series, F_target] float64, data units: see
+        `ForecastLimits`; empty: none
     """
 
     scaled: Float[np.ndarray, "rows features"]
@@ -45,6 +54,8 @@ class AsOfArrays:
     known_at: Int[np.ndarray, "rows features"]
     valid: Bool[np.ndarray, " rows"]
     raw_target: Float[np.ndarray, "rows targets"]
+    filled_target: Float[np.ndarray, "rows targets"]
+    causal_target: Float[np.ndarray, "rows targets"]
     observed: Bool[np.ndarray, "rows targets"]
     timestamps: Int[np.ndarray, " rows"]
     series_offsets: Int[np.ndarray, " bounds"]
@@ -54,6 +65,8 @@ class AsOfArrays:
     split_instants: Int[np.ndarray, " two_or_three"]
     future_indices: Int[np.ndarray, " future"] = field(default_factory=_none)
     calendar_indices: Int[np.ndarray, " calendar"] = field(default_factory=_none)
+    target_bounds: Float[np.ndarray, "bounded two"] = field(default_factory=_no_limits)
+    constants: Float[np.ndarray, "series bounded"] = field(default_factory=_no_limits)
 
     @property
     def future(self) -> Float[np.ndarray, "rows future"]:
@@ -71,6 +84,18 @@ class AsOfArrays:
         """Index of the series of each row."""
         lengths = np.diff(self.series_offsets)
         return np.repeat(np.arange(len(lengths)), lengths)
+
+    @property
+    def limits(self) -> ForecastLimits:
+        """What every forecast must keep to; `series` is the index of the series."""
+        targets = len(self.target_indices)
+        bounds = np.tile([-np.inf, np.inf], (targets, 1))
+        constants = np.full((len(self.series_offsets), targets), np.nan)
+        if self.target_bounds.size:
+            bounds = self.target_bounds
+        if self.constants.size:
+            constants[:-1] = self.constants
+        return ForecastLimits(bounds, constants)
 
     def save(self, path: Path) -> None:
         """Write all arrays to an .npz file, atomically."""

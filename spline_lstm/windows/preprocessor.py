@@ -20,6 +20,7 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import DynamicCovariate, Schema
 from spline_lstm.core.section import missing_keys
 from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -78,6 +79,8 @@ class Preprocessor:
         Of all features.
     neutral : tuple of float
         z-score of the training mean, per feature: replaces a covariate of which nothing is known.
+    constants : target -> series -> value
+        Targets that were constant in the training split of a series of several.
     reading : Reading
         How raw tables are read.
     run_id : str
@@ -99,6 +102,7 @@ class Preprocessor:
     statics: Mapping[str, tuple[str, ...]]
     scaler: Scaler
     neutral: tuple[float, ...]
+    constants: Mapping[str, Mapping[str, float]]
     reading: Reading
     run_id: str = ""
 
@@ -131,6 +135,7 @@ class Preprocessor:
             "statics": {name: list(texts) for name, texts in self.statics.items()},
             "scaler": self.scaler.to_json(),
             "neutral": list(self.neutral),
+            "constants": {name: dict(each) for name, each in self.constants.items()},
             "reading": self.reading.to_json(),
         }
 
@@ -155,6 +160,7 @@ class Preprocessor:
             statics=_tuples(content["statics"]),
             scaler=Scaler.from_json(content["scaler"]),
             neutral=tuple(content["neutral"]),
+            constants=dict(content["constants"]),
             reading=Reading(**content["reading"]),
             run_id=content["run_id"],
         )
@@ -221,6 +227,17 @@ class Preprocessor:
     def target_scaler(self) -> Scaler:
         """The scaler of the targets."""
         return self.scaler.columns(self.target_indices)
+
+    @property
+    def limits(self) -> ForecastLimits:
+        """What every forecast must keep to; rows as in `scaler_rows`."""
+        bounds = np.array(self.table_schema.bounds_of_targets, dtype=np.float64)
+        constants = np.full((len(self.series) + 1, len(self.targets)), np.nan)
+        rows = {name: row for row, name in enumerate(self.series)}
+        for column, target in enumerate(self.targets):
+            for name, value in self.constants.get(target, {}).items():
+                constants[rows[name], column] = value
+        return ForecastLimits(np.where(np.isnan(bounds), (-np.inf, np.inf), bounds), constants)
 
     @property
     def static_embeddings(self) -> tuple[Embedding, ...]:

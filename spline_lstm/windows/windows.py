@@ -23,6 +23,7 @@ from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
@@ -149,9 +150,13 @@ class Windows:
         )
 
     def history(self, batch: Batch) -> Float[np.ndarray, "windows lookback targets"]:
-        """Targets of the lookback as known before the origin, data units, float64."""
-        targets = batch.X[:, :, self.arrays.target_indices].astype(np.float64)
-        return self.target_scaler.inverse(targets, batch.series)
+        """Targets of the lookback as known before the origin, data units, float64, never scaled."""
+        return gather_targets(self.arrays, batch.origin, self.lookback)
+
+    @property
+    def limits(self) -> ForecastLimits:
+        """What every forecast must keep to, by the index of the series."""
+        return self.arrays.limits
 
     def labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
         """Raw observations of the horizon, data units, NaN if there is none."""
@@ -175,6 +180,16 @@ def gather_future(
     """X_future [windows, horizon, F_future]: features known in the future, of the label rows."""
     rows = origins[:, None] + xp.arange(horizon)
     return scaled[rows[:, :, None], future_indices]
+
+
+def gather_targets(
+    arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
+) -> Float[np.ndarray, "windows lookback targets"]:
+    """Targets before each origin as known there, data units, float64: `gather_inputs` unscaled."""
+    rows = origins[:, None] + np.arange(-lookback, 0)
+    known_at = arrays.known_at[rows[:, :, None], arrays.target_indices]
+    known = known_at < origins[:, None, None]
+    return np.where(known, arrays.filled_target[rows], arrays.causal_target[rows])
 
 
 def scaled_targets(

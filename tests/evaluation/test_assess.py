@@ -47,6 +47,8 @@ def windows():
         known_at=np.arange(400, dtype=np.int32)[:, None],
         valid=np.ones(400, dtype=bool),
         raw_target=np.where(observed, values, np.nan),
+        filled_target=values,
+        causal_target=values,
         observed=observed,
         timestamps=np.tile(rows, 2).astype(np.int64) * HOUR,
         series_offsets=np.array([0, 200, 400]),
@@ -124,8 +126,8 @@ def test_seasonal_naive_takes_what_was_known_at_the_origin_and_nothing_later(win
     arrays = windows.arrays
     known_at = arrays.known_at.copy()
     known_at[130:133, 0] = 155
-    late = replace(arrays, known_at=known_at, causal=np.full_like(arrays.causal, -2.0))
-    # Rows 130 and 131 are known from row 156 on; before, the causal value stands in: 100 - 2 * 50.
+    late = replace(arrays, known_at=known_at, causal_target=np.zeros_like(arrays.causal_target))
+    # Rows 130 and 131 are known from row 156 on; before, the causal value, 0, stands in.
     found = seasonal(replace(windows, arrays=late), [155, 156], 25)
     np.testing.assert_allclose(found, [[0.0, 0.0], [131, 132]], atol=1e-4)
     changed = arrays.scaled.copy()
@@ -283,6 +285,8 @@ def panel():
         known_at=np.full((400, 3), -1, dtype=np.int32),
         valid=np.ones(400, dtype=bool),
         raw_target=values[:, :1],
+        filled_target=values[:, :1],
+        causal_target=values[:, :1],
         observed=np.ones((400, 1), dtype=bool),
         timestamps=np.tile(rows, 2).astype(np.int64) * HOUR,
         series_offsets=np.array([0, 200, 400]),

@@ -14,7 +14,7 @@ from spline_lstm.inference.intervals import (
 )
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.windows.scaling import Scaler
-from tests.builders import HOUR
+from tests.builders import HOUR, no_limits
 
 # Two windows (series a, and one that training did not see), three steps, one target.
 ORIGINS = np.array([10 * HOUR, 20 * HOUR])
@@ -25,6 +25,7 @@ INPUTS = ModelInputs(
     origin_time=ORIGINS,
     series=("a", "new"),
     scaler_rows=np.array([0, -1]),
+    history=np.zeros((2, 4, 1)),
 )
 POINT = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
 # Series a has mean 100 and standard deviation 10; all series together 1000 and 50.
@@ -53,7 +54,9 @@ class FixedNetwork:
 
 
 def forecast_of(outputs, intervals=None, **config):
-    return forecast_windows(FixedNetwork(outputs, **config), INPUTS, SCALER, intervals, HOUR)
+    return forecast_windows(
+        FixedNetwork(outputs, **config), INPUTS, SCALER, intervals, HOUR, no_limits()
+    )
 
 
 def test_forecast_is_in_the_data_units_of_each_series():
@@ -112,7 +115,7 @@ def test_network_gets_only_the_inputs_that_it_reads(future, static):
         future_features=("price",) if future else (),
         static_sizes=(3,) if static else (),
     )
-    forecast_windows(network, INPUTS, SCALER, None, HOUR)
+    forecast_windows(network, INPUTS, SCALER, None, HOUR, no_limits())
     X, X_future, X_static = network.given
     assert X is INPUTS.X
     assert X_future is (INPUTS.X_future if future else None)

@@ -121,6 +121,8 @@ def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
         known_at=np.arange(len(values), dtype=np.int32)[:, None],
         valid=np.ones(len(values), dtype=bool),
         raw_target=values,
+        filled_target=values,
+        causal_target=values,
         observed=np.ones(values.shape, dtype=bool),
         timestamps=hour.astype(np.int64) * HOUR,
         series_offsets=np.cumsum([0, *rows]),
@@ -220,6 +222,8 @@ def panel():
         known_at=np.repeat(np.arange(rows, dtype=np.int32)[:, None], 4, axis=1),
         valid=np.ones(rows, dtype=bool),
         raw_target=values,
+        filled_target=values,
+        causal_target=values,
         observed=np.ones((rows, 1), dtype=bool),
         timestamps=np.tile(np.arange(DAYS * 24, dtype=np.int64) * 3_600_000_000_000, 6),
         series_offsets=np.arange(7) * DAYS * 24,
@@ -313,9 +317,17 @@ def bounds_of(model, windows, batch, intervals):
     """Lower and upper bounds of the windows of a batch."""
     series = tuple(f"series {index}" for index in batch.series)
     inputs = ModelInputs(
-        batch.X, batch.X_future, batch.X_static, batch.origin_time, series, batch.series
+        batch.X,
+        batch.X_future,
+        batch.X_static,
+        batch.origin_time,
+        series,
+        batch.series,
+        windows.history(batch),
     )
-    forecast = forecast_windows(model, inputs, windows.target_scaler, intervals, windows.step_ns)
+    forecast = forecast_windows(
+        model, inputs, windows.target_scaler, intervals, windows.step_ns, windows.limits
+    )
     assert forecast.levels == intervals.levels
     return forecast.lower, forecast.upper
 

@@ -83,7 +83,8 @@ def metrics(folder, name):
 def forecasts(folder, split="test"):
     model, windows = load_model(folder), load_windows(folder)
     batch = windows.gather(split)
-    return data_unit_outputs(model, batch, windows.target_scaler, batch.series).point
+    history = windows.history(batch)
+    return data_unit_outputs(model, batch, windows.target_scaler, batch.series, history).point
 
 
 @pytest.mark.parametrize("scope", ["global", "per_series"])

@@ -63,6 +63,8 @@ def windows_of(values, observed=None):
         known_at=np.arange(rows, dtype=np.int32)[:, None],
         valid=np.ones(rows, dtype=bool),
         raw_target=np.where(observed, values, np.nan).astype(np.float64),
+        filled_target=np.asarray(values, np.float64),
+        causal_target=np.asarray(values, np.float64),
         observed=observed,
         timestamps=np.arange(rows, dtype=np.int64) * 3_600_000_000_000,
         series_offsets=np.array([0, rows]),
