@@ -1,26 +1,28 @@
-"""Stage ingest: a named source to data/raw/series.csv, its bytes unchanged."""
+"""Stage ingest: a named source to data/raw, its bytes unchanged."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from spline_lstm.core.artifacts import sha256_of_file, write_bytes, write_metrics
+from spline_lstm.core.artifacts import sha256_of_file, write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.tables.raw_file import check_dvc_yaml, write_raw
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
 
 def main(folder: Path) -> str:
-    """Write data/raw/series.csv and metrics/ingest.json, unless the table breaks the contract."""
+    """Write data/raw/series.csv (or .parquet) and metrics/ingest.json, unless the table breaks the contract."""
     pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     content = read_source(params.data.source, folder)
+    check_dvc_yaml(pipeline, content, params.data.source)
     try:
         table = read_raw_table(
             content,
@@ -32,8 +34,7 @@ def main(folder: Path) -> str:
         # No later stage runs, so the quality report is written here.
         write_metrics(pipeline.metrics("data"), error.quality)
         raise
-    raw = pipeline.raw
-    write_bytes(raw, content)
+    raw = write_raw(pipeline, content)
     metrics = {
         "source": params.data.source,
         "rows": len(table.timestamps) + table.duplicates,

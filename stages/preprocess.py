@@ -16,6 +16,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
+from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 
 
@@ -27,7 +28,7 @@ def main(folder: Path) -> str:
     pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    raw = pipeline.raw
+    raw = find_raw(pipeline)
     report = pipeline.metrics("data")
     reading = Reading.of(params.data)
     try:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
-from spline_lstm.core.errors import ArtifactError, LeakageError
+from spline_lstm.core.errors import LeakageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.leakage import audit
+from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
 
 DESCRIPTION = """\
@@ -53,9 +54,7 @@ def run(arguments: argparse.Namespace) -> str:
     folder: Path = arguments.folder
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    raw = Pipeline(folder).raw
-    if not raw.is_file():
-        raise ArtifactError(f"{raw} is missing; run `dvc repro` to make it")
+    raw = find_raw(Pipeline(folder))
     table = read_raw_table(
         raw.read_bytes(),
         schema,

@@ -5,15 +5,18 @@ from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
 from spline_lstm.models.types import check_types
+from spline_lstm.tables.raw_file import check_dvc_yaml
 from spline_lstm.tables.sources import read_source
 from spline_lstm.tasks.registry import task_of
 
 DESCRIPTION = """\
 Check the files that you write: params.yaml against its rules, the covariate schema against its
-rules, and that the source of the data can be read. Nothing is run or written. An error names the
-key or the JSON path, the rule, and what to do.
+rules, that the source of the data can be read, and that dvc.yaml names the raw table by its kind,
+CSV or Parquet. Nothing is run or written. An error names the key or the JSON path, the rule, and
+what to do.
 """
 EXAMPLES = """
 python -m spline_lstm check
@@ -33,6 +36,7 @@ def run(arguments: argparse.Namespace) -> str:
     task_of(params)
     check_types(params)
     schema = load_schema(folder / params.data.schema_file)
-    read_source(params.data.source, folder)
+    content = read_source(params.data.source, folder)
+    check_dvc_yaml(Pipeline(folder), content, params.data.source)
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
     return f"{files} are valid; targets: {', '.join(schema.target_cols)}"

@@ -52,9 +52,19 @@ class Pipeline:
         return self.folder / "data/source"
 
     @property
-    def raw(self) -> Path:
-        """The raw table as it came (stage ingest)."""
+    def raw_csv(self) -> Path:
+        """The raw table as it came (stage ingest), of a source of CSV text."""
         return self.folder / "data/raw/series.csv"
+
+    @property
+    def raw_parquet(self) -> Path:
+        """The raw table as it came (stage ingest), of a Parquet file."""
+        return self.folder / "data/raw/series.parquet"
+
+    @property
+    def raw_files(self) -> tuple[Path, Path]:
+        """`raw_csv` and `raw_parquet`, of which a pipeline has one."""
+        return self.raw_csv, self.raw_parquet
 
     @property
     def processed(self) -> Path:

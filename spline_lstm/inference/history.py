@@ -11,10 +11,11 @@ from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.inference.reading import history_frame
+from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.windows.preprocessor import Preprocessor
 
 # Relative to the folder.
-MODEL, HISTORY, RAW = Pipeline().model, Pipeline().history, Pipeline().raw
+MODEL, HISTORY = Pipeline().model, Pipeline().history
 
 
 def check_saved(folder: Path) -> None:
@@ -31,9 +32,13 @@ def read_history(folder: Path, preprocessor: Preprocessor) -> pd.DataFrame:
     if (folder / HISTORY).is_file():
         rows = pd.read_parquet(folder / HISTORY)
         return history_frame(preprocessor, rows, str(folder / HISTORY))
-    if (folder / RAW).is_file():
-        return history_frame(preprocessor, (folder / RAW).read_bytes(), str(folder / RAW))
-    raise ArtifactError(f"{folder} has no history ({HISTORY} or {RAW}); give predict a history")
+    pipeline = Pipeline(folder)
+    if not any(path.is_file() for path in pipeline.raw_files):
+        raise ArtifactError(
+            f"{folder} has no history ({HISTORY} or {Pipeline().raw_csv}); give predict a history"
+        )
+    raw = find_raw(pipeline)
+    return history_frame(preprocessor, raw.read_bytes(), str(raw))
 
 
 def write_history(folder: Path, rows: pd.DataFrame) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.core.schema import Schema
-from spline_lstm.tables.raw_table import RawTable, csv_frame, plain_frame, typed_table
+from spline_lstm.tables.raw_table import RawTable, plain_frame, table_frame, typed_table
 from spline_lstm.windows.preprocessor import Preprocessor
 
 
 def history_frame(
     preprocessor: Preprocessor, source: pd.DataFrame | bytes, where: str
 ) -> pd.DataFrame:
-    """Columns of a history, from a frame in memory or from CSV text, as `read_rows` takes them."""
+    """Columns of a history, from a frame in memory or from a file, as `read_rows` takes them."""
     return _columns_of(source, preprocessor.schema, where)
 
 
@@ -50,5 +50,5 @@ def _columns_of(source: pd.DataFrame | bytes, schema: Schema, where: str) -> pd.
     """The index names the rows: by the lines of a file, or by the positions in a frame."""
     if not isinstance(source, bytes):
         return plain_frame(source, schema, where)
-    frame, lines = csv_frame(source, schema, where)
+    frame, lines, _ = table_frame(source, schema, where)
     return plain_frame(frame, schema, where).set_index(pd.Index(lines))

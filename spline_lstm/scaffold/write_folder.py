@@ -22,6 +22,7 @@ from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.column_roles import Options
 from spline_lstm.scaffold.propose import Proposal
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
+from spline_lstm.tables.parquet import is_parquet, parquet_as_csv
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
@@ -55,12 +56,15 @@ def scaffold(
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = read_source(csv.name, csv.parent)
-    proposal = files.complete(content, str(csv), options)
+    text = parquet_as_csv(content, str(csv)) if is_parquet(content) else content
+    proposal = files.complete(text, str(csv), options)
     source = Path(os.path.relpath(csv.resolve(), folder.resolve())).as_posix()
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(building, name, source, proposal, root, files)
+        write_folder(
+            building, name, source, proposal, root, files, parquet=is_parquet(content)
+        )
         _check_folder(building, content, str(csv))
         building.chmod(0o755)
         building.rename(folder)
@@ -93,6 +97,8 @@ def write_folder(
     proposal: Proposal,
     root: Path,
     files: UserFiles = NO_FILES,
+    *,
+    parquet: bool = False,
 ) -> None:
     """Write params.yaml, dvc.yaml, the schema and .gitignore into an existing folder.
 
@@ -109,6 +115,8 @@ def write_folder(
         Has the dvc.yaml that is the pattern.
     files : UserFiles
         Its schema is written as it is.
+    parquet : bool
+        The source is a Parquet file.
 
     Raises
     ------
@@ -118,6 +126,9 @@ def write_folder(
     values = {**proposal.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
     params = with_values(Params(), values, files.params_file)
     pattern = Pipeline(root).dvc_yaml.read_text(encoding="utf-8")
+    if parquet:
+        csv_name, parquet_name = (path.as_posix() for path in Pipeline().raw_files)
+        pattern = pattern.replace(csv_name, parquet_name)
     schema = dict(proposal.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from spline_lstm.core.schema import TableFormat
 
@@ -19,6 +19,8 @@ ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
 # pandas reads these as the present time.
 NO_TIMESTAMPS = ("now", "today")
 TRUE, FALSE = ("1", "true"), ("0", "false")
+# First year, and the first one after the last: nanoseconds since 1970 fit an int64.
+RANGE = ("1678", "2262")
 EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
 Faults = dict[str, Bool[np.ndarray, " rows"]]
 
@@ -56,60 +58,88 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
             faults["whole"] = ~(
                 np.isnan(numbers) | faults["finite"] | (numbers == np.floor(numbers))
             )
-    return Cells(np.where(faults["finite"], np.nan, numbers), faults)
+    if faults["finite"].any():
+        numbers = np.where(faults["finite"], np.nan, numbers)
+    return Cells(numbers, faults)
 
 
 def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
     """0 and 1, or true and false in any case, as 0.0 and 1.0."""
-    texts = _texts(column, table_format).str.lower().str.removesuffix(".0")
+    codes, distinct = factorized(column)
+    texts = _texts(distinct, table_format)
+    words = texts.str.lower().str.removesuffix(".0")
     values = np.full(len(texts), np.nan)
-    values[texts.isin(TRUE).to_numpy(dtype=bool)] = 1.0
-    values[texts.isin(FALSE).to_numpy(dtype=bool)] = 0.0
-    return Cells(values, {"boolean": np.isnan(values) & texts.notna().to_numpy()})
+    values[words.isin(TRUE).to_numpy(dtype=bool)] = 1.0
+    values[words.isin(FALSE).to_numpy(dtype=bool)] = 0.0
+    wrong = np.isnan(values) & texts.notna().to_numpy()
+    return Cells(np.append(values, np.nan)[codes], {"boolean": np.append(wrong, False)[codes]})
 
 
 def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cells, tuple[str, ...]]:
     """Position of each text among all texts of the column, in sorted order, and these texts."""
-    codes, names = pd.factorize(_texts(column, table_format), sort=True)
-    return Cells(np.where(codes < 0, np.nan, codes).astype(np.float64), {}), tuple(
-        str(name) for name in names
-    )
+    codes, distinct = factorized(column)
+    positions, names = pd.factorize(_texts(distinct, table_format), sort=True)
+    values = np.where(positions < 0, np.nan, positions).astype(np.float64)
+    return Cells(np.append(values, np.nan)[codes], {}), tuple(str(name) for name in names)
 
 
-def parse_timestamps(texts: pd.Series, table_format: TableFormat) -> Cells:
+def factorized(column: pd.Series) -> tuple[Int[np.ndarray, " rows"], pd.Series]:
+    """Position of each cell among the distinct cells, -1 where it is missing, and these cells.
+
+    The distinct cells are in order of appearance. There are few of them in most columns of text, so
+    that reading them takes a small part of the time.
+    """
+    if column.dtype == object:
+        # As texts, because True and 1 are one object to a hash table.
+        column = column.astype("str").mask(column.isna())
+    codes, distinct = pd.factorize(column)
+    return codes, pd.Series(distinct)
+
+
+def parse_timestamps(column: pd.Series, table_format: TableFormat) -> Cells:
     """Timestamps in ns since 1970 UTC, from texts or timestamps; those without a zone are UTC."""
     timestamp_format = table_format.timestamp_format
-    absent = texts.isna().to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(texts):
-        timestamps = (
-            texts.dt.tz_localize("UTC") if texts.dt.tz is None else texts.dt.tz_convert("UTC")
-        )
-        return _within_range(timestamps, absent, {"timestamp_missing": absent})
+    absent = column.isna().to_numpy()
+    if pd.api.types.is_datetime64_any_dtype(column):
+        instants = column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        return _within_range(instants.to_numpy(), absent, {"timestamp_missing": absent})
+    codes, distinct = factorized(column)
+    texts = distinct.astype("str")
     if timestamp_format in EPOCH_UNITS:
-        texts = texts.astype("str").str.replace(table_format.decimal, ".", regex=False)
-        return _epoch_timestamps(texts, EPOCH_UNITS[timestamp_format], absent)
-    texts = texts.astype("str")
-    faults: Faults = {"timestamp_missing": absent}
+        texts = texts.str.replace(table_format.decimal, ".", regex=False)
+        cells = _epoch_timestamps(texts, EPOCH_UNITS[timestamp_format])
+    else:
+        cells = _text_timestamps(texts, timestamp_format)
+    faults = {rule: np.append(mask, False)[codes] for rule, mask in cells.faults.items()}
+    return Cells(np.append(cells.values, 0)[codes], {"timestamp_missing": absent, **faults})
+
+
+def _text_timestamps(texts: pd.Series, timestamp_format: str) -> Cells:
+    """Timestamps of texts in order of appearance, none of them missing."""
+    faults: Faults = {}
     if timestamp_format == "ISO8601":
-        faults["zone"] = _other_zone(texts, absent)
+        # Whether they name a time zone must not differ from the first one.
+        aware = texts.str.contains(ZONE, regex=True).to_numpy(dtype=bool)
+        faults["zone"] = aware != aware[:1]
     try:
-        parsed = pd.to_datetime(
-            texts.mask(absent), format=timestamp_format, errors="coerce", utc=True
-        )
+        parsed = pd.to_datetime(texts, format=timestamp_format, errors="coerce", utc=True)
     except (ValueError, OverflowError):
         # An invalid pattern, or a year beyond any unit: no timestamp can be read.
         parsed = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     faults["timestamp"] = (
         parsed.isna() | texts.str.strip().str.lower().isin(NO_TIMESTAMPS)
-    ).to_numpy(dtype=bool) & ~absent
-    return _within_range(parsed, faults["timestamp"] | absent, faults)
+    ).to_numpy(dtype=bool)
+    return _within_range(parsed.dt.tz_localize(None).to_numpy(), faults["timestamp"], faults)
 
 
-def _within_range(parsed: pd.Series, unread: np.ndarray, faults: Faults) -> Cells:
-    """Timestamps in ns, those that are `unread` or do not fit an int64 as zero."""
-    faults["timestamp_range"] = ~unread & ~parsed.dt.year.between(1678, 2261).to_numpy()
-    parsed = parsed.mask(faults["timestamp_range"] | unread, pd.Timestamp(0, tz="UTC"))
-    return Cells(parsed.dt.as_unit("ns").astype("int64").to_numpy(), faults)
+def _within_range(instants: np.ndarray, unread: np.ndarray, faults: Faults) -> Cells:
+    """Instants in ns, those that are `unread` or do not fit an int64 as zero."""
+    low, high = (np.datetime64(year).astype(instants.dtype) for year in RANGE)
+    outside = ~((instants >= low) & (instants < high))
+    faults["timestamp_range"] = outside & ~unread
+    if (outside | unread).any():
+        instants = np.where(outside | unread, np.datetime64(0, "s").astype(instants.dtype), instants)
+    return Cells(instants.astype("datetime64[ns]").view(np.int64), faults)
 
 
 def _texts(column: pd.Series, table_format: TableFormat) -> pd.Series:
@@ -118,13 +148,7 @@ def _texts(column: pd.Series, table_format: TableFormat) -> pd.Series:
     return texts.mask(texts.isin(["", *table_format.missing_markers]) | column.isna())
 
 
-def _other_zone(texts: pd.Series, absent: np.ndarray) -> Bool[np.ndarray, " rows"]:
-    """Rows that differ from the first one in whether they name a time zone."""
-    aware = texts.str.contains(ZONE, regex=True).to_numpy(dtype=bool)
-    return (aware != aware[int(np.argmin(absent))]) & ~absent
-
-
-def _epoch_timestamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cells:
+def _epoch_timestamps(texts: pd.Series, unit_ns: int) -> Cells:
     numbers = pd.to_numeric(texts, errors="coerce")
     values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.abs(values) < np.iinfo(np.int64).max / unit_ns)
@@ -133,7 +157,7 @@ def _epoch_timestamps(texts: pd.Series, unit_ns: int, absent: np.ndarray) -> Cel
     fractional = np.flatnonzero(~bad & (values != whole))
     # Ten digits before the point leave a float too few after it: these are read from the text.
     timestamps[fractional] = [_exact_ns(texts.iloc[row], unit_ns) for row in fractional]
-    return Cells(timestamps, {"timestamp_missing": absent, "epoch": bad & ~absent})
+    return Cells(timestamps, {"epoch": bad})
 
 
 def _exact_ns(text: str, unit_ns: int) -> int:

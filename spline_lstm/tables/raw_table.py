@@ -1,6 +1,7 @@
-"""The raw table: CSV text to typed columns, checked against the data contract.
+"""The raw table: CSV text or Parquet to typed columns, checked against the data contract.
 
-Row numbers in messages are lines of the file, the header being line 1.
+Row numbers in messages are lines of the file, the header being line 1; rows of a Parquet file are
+counted in the same way, so that the first one is row 2.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.tables.contract import check_header, check_order, raise_violations
 from spline_lstm.tables.csv_text import parse_csv, plain_lines, read_header, read_lines
+from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
 from spline_lstm.tables.parsing import (
     Cells,
     any_fault,
+    factorized,
     parse_booleans,
     parse_categories,
     parse_numbers,
@@ -90,7 +93,7 @@ def read_raw_table(
     Parameters
     ----------
     content : bytes
-        CSV text, UTF-8 (a byte order mark is allowed).
+        CSV text, UTF-8 (a byte order mark is allowed), or a Parquet file.
     schema : Schema
     where : str
         Name of the file in error messages.
@@ -100,12 +103,46 @@ def read_raw_table(
     Raises
     ------
     DataContractError
-        The text is not a table, or breaks rules of the contract: one line for each.
+        The content is not a table, or breaks rules of the contract: one line for each.
     MissingCovariateError
         A required covariate is not among the columns.
     """
-    frame, lines = csv_frame(content, schema, where)
-    return typed_table(frame, schema, where=where, reading=reading, lines=lines)
+    frame, lines, unknown = table_frame(content, schema, where)
+    return typed_table(
+        frame,
+        schema,
+        where=where,
+        reading=reading,
+        lines=lines,
+        unknown=unknown,
+    )
+
+
+def table_frame(
+    content: bytes, schema: Schema, where: str
+) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"], tuple[str, ...]]:
+    """The columns that the schema names, the row number of each row, and the other columns' names.
+
+    Parameters and errors are those of `read_raw_table`.
+    """
+    if is_parquet(content):
+        header = parquet_header(content, where)
+        check_header(header, schema, where)
+        chosen = [name for name in header if name in named_columns(schema)]
+        frame = parquet_frame(content, where, chosen)
+        lines = np.arange(2, len(frame) + 2, dtype=np.int64)
+    else:
+        frame, lines = csv_frame(content, schema, where)
+        header = [str(name) for name in frame.columns]
+        frame = frame[[name for name in header if name in named_columns(schema)]]
+    return frame, lines, tuple(name for name in header if name not in frame.columns)
+
+
+def named_columns(schema: Schema) -> set[str]:
+    """Columns of the raw table that a schema names."""
+    covariates = (*schema.dynamic_covariates, *schema.static_covariates)
+    names = (schema.timestamp_col, schema.series_col, *schema.target_cols)
+    return {name for name in names if name is not None} | {item.name for item in covariates}
 
 
 def csv_frame(
@@ -149,11 +186,7 @@ def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
         raise DataContractError(
             f"{where}: the frame has no rows; it must have one row per timestamp"
         )
-    named = {
-        *needed,
-        *schema.target_cols,
-        *(c.name for c in (*schema.dynamic_covariates, *schema.static_covariates)),
-    }
+    named = named_columns(schema)
     return frame[[name for name in frame.columns if name in named]].reset_index(drop=True)
 
 
@@ -164,8 +197,9 @@ def typed_table(
     where: str,
     reading: Reading = AS_WRITTEN,
     lines: Int[np.ndarray, " rows"] | None = None,
+    unknown: Sequence[str] = (),
 ) -> RawTable:
-    """The raw table from the frame of `csv_frame` or `plain_frame`.
+    """The raw table from the frame of `table_frame` or `plain_frame`.
 
     Other parameters and errors are those of `read_raw_table`.
 
@@ -173,6 +207,8 @@ def typed_table(
     ----------
     lines : [rows] int64
         Numbers of the rows in messages; by default they are counted from 0.
+    unknown
+        Names of columns that the schema does not name.
     """
     lines = np.arange(len(frame), dtype=np.int64) if lines is None else lines
     columns = (
@@ -206,7 +242,6 @@ def typed_table(
     discrete = np.array([_is_discrete(schema, name) for name in columns])
     values = np.column_stack([column.values for column in cells])[order]
     merged = merge_duplicates(sorted_timestamps, values, sorted_keys, reading.duplicates, discrete)
-    named = {schema.timestamp_col, schema.series_col, *columns, *statics}
     return RawTable(
         timestamps=merged[0],
         values=merged[1],
@@ -214,7 +249,7 @@ def typed_table(
         series_offsets=np.searchsorted(merged[2], np.arange(len(names) + 1)).astype(np.int64),
         series_names=names,
         duplicates=len(frame) - len(merged[0]),
-        unknown_columns=tuple(str(name) for name in frame.columns if name not in named),
+        unknown_columns=tuple(unknown),
         categories=categories,
         statics=statics,
     )
@@ -259,10 +294,12 @@ def _series_keys(
     """Series of each row, names of the series in sorted order, and rows without a key."""
     if schema.series_col is None:
         return np.zeros(len(frame), dtype=np.int64), ("",), {}
-    column = frame[schema.series_col]
-    keys, names = pd.factorize(column.astype("str").mask(column.isna()), sort=True)
-    cells = Cells(keys.astype(np.int64), {"series": column.isna().to_numpy()})
-    return cells.values, tuple(str(name) for name in names), {schema.series_col: cells}
+    codes, distinct = factorized(frame[schema.series_col])
+    # Sorted as texts; cells that read alike, such as 1 and "1", are one series.
+    positions, names = pd.factorize(distinct.astype("str"), sort=True)
+    keys = np.append(positions, -1)[codes].astype(np.int64, copy=False)
+    cells = Cells(keys, {"series": codes < 0})
+    return keys, tuple(str(name) for name in names), {schema.series_col: cells}
 
 
 def _statics(

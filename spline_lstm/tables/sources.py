@@ -1,14 +1,13 @@
 """Named sources of raw tables: embedded data sets and the user's own files."""
 
 import gzip
-import io
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.tables.parquet import is_parquet, parquet_header
 from spline_lstm.tables.synthetic import stores
 
 # Name in params.yaml -> (package, file inside it). Nothing of these files is committed here.
@@ -17,14 +16,11 @@ EMBEDDED = {"bokeh_sampledata/CGM": ("bokeh_sampledata", "_data/CGM.csv.gz")}
 # Name in params.yaml -> table made by a formula, the same bytes on every machine.
 SYNTHETIC = {"synthetic/stores": stores}
 
-PARQUET_MAGIC = b"PAR1"
-
 
 def read_source(source: str, folder: Path) -> bytes:
-    """Bytes of the raw table as CSV text.
+    """Bytes of the raw table: the file as it is, Parquet or CSV text.
 
-    CSV files and embedded sets are not changed; a Parquet file or a synthetic table becomes CSV,
-    with timestamps in ISO 8601 and floats in their shortest exact form.
+    A synthetic table becomes CSV text, with floats in their shortest exact form.
 
     Parameters
     ----------
@@ -56,31 +52,12 @@ def read_source(source: str, folder: Path) -> bytes:
         raise DataContractError(
             f"{path}: the file is empty; it must have a header line and one row per timestamp"
         )
-    return _parquet_to_csv(path, content) if content[:4] == PARQUET_MAGIC else content
-
-
-def _parquet_to_csv(path: Path, content: bytes) -> bytes:
-    try:
-        frame = pd.read_parquet(io.BytesIO(content))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataContractError(
-            f"{path}: not a readable Parquet file ({error}); write it again"
-        ) from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    return _to_csv(frame)
+    if is_parquet(content):
+        parquet_header(content, str(path))
+    return content
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:
-    timestamps = frame.select_dtypes(include=["datetime", "datetimetz"])
-    exact = {
-        # strftime has no nanoseconds.
-        name: column.map(lambda timestamp: timestamp.isoformat(), na_action="ignore")
-        for name, column in timestamps.items()
-        if (column.dt.nanosecond.fillna(0) != 0).any()
-    }
-    return (
-        frame.assign(**{str(name): column for name, column in exact.items()})
-        .to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z")
-        .encode("utf-8")
-    )
+    return frame.to_csv(
+        index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z"
+    ).encode("utf-8")
