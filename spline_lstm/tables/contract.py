@@ -5,7 +5,7 @@ checked in `spline_lstm.tables.cell_checks`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +142,7 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
 def check_order(
     timestamps: Int[np.ndarray, " rows"],
     keys: Int[np.ndarray, " rows"],
-    lines: Int[np.ndarray, " rows"],
+    lines_of: Callable[[Int[np.ndarray, " some"]], Int[np.ndarray, " some"]],
     *,
     duplicates_allowed: bool,
 ) -> list[Violation]:
@@ -151,7 +151,7 @@ def check_order(
     Parameters
     ----------
     timestamps, keys : [rows] ns and series of each row, rows of a series together
-    lines : [rows] lines of the file
+    lines_of : lines of the file of some rows
     """
     same_series = np.diff(keys) == 0
     # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
@@ -167,7 +167,7 @@ def check_order(
         )
         found.append(
             Violation(
-                "order", "", tuple(lines[backwards[:MAX_ROWS]].tolist()), len(backwards), text
+                "order", "", tuple(lines_of(backwards[:MAX_ROWS]).tolist()), len(backwards), text
             )
         )
     if len(twice) and not duplicates_allowed:
@@ -176,7 +176,7 @@ def check_order(
             "remove a row or set data.duplicates to first, last or mean"
         )
         found.append(
-            Violation("twice", "", tuple(lines[twice[:MAX_ROWS]].tolist()), len(twice), text)
+            Violation("twice", "", tuple(lines_of(twice[:MAX_ROWS]).tolist()), len(twice), text)
         )
     return found
 
