@@ -44,7 +44,9 @@ def make_panel(series: int, rows: int) -> pa.Table:
     keys = np.repeat([f"store_{number:05d}" for number in range(series)], rows)
     return pa.table(
         {
-            "time": pa.array(np.tile(start + HOUR_NS * np.arange(rows), series), pa.timestamp("ns")),
+            "time": pa.array(
+                np.tile(start + HOUR_NS * np.arange(rows), series), pa.timestamp("ns")
+            ),
             "store": pa.array(keys),
             "sales": pa.array(values, mask=rng.random(len(values)) < 0.01),
         }
@@ -93,7 +95,7 @@ def _prepared(folder: Path, series: int, rows: int, kind: str) -> int:
 
 def main() -> None:
     """Print one line per stage."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Seconds and memory of ingest and preprocess.")
     parser.add_argument("--series", type=int, default=4_000, metavar="N")
     parser.add_argument("--rows", type=int, default=1_000, metavar="N", help="of each series")
     parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")

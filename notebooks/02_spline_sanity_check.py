@@ -33,12 +33,14 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.series.gaps import worst_gaps
 from spline_lstm.series.plots import plot_spline
 from spline_lstm.series.preprocess import preprocess
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.core.reading import Reading
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
 folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))
-params, raw = load_params(folder), folder / "data/raw/series.csv"
+params, raw = load_params(folder), find_raw(Pipeline(folder))
 schema = load_schema(folder / params.data.schema_file)
 table = read_raw_table(
     raw.read_bytes(), schema, where=str(raw), reading=Reading.of(params.data)

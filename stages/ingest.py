@@ -17,7 +17,7 @@ from spline_lstm.tables.sources import read_source
 
 
 def main(folder: Path) -> str:
-    """Write data/raw/series.csv (or .parquet) and metrics/ingest.json, unless the table breaks the contract."""
+    """Write the raw table and metrics/ingest.json, unless the table breaks the contract."""
     pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)

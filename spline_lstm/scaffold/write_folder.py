@@ -62,9 +62,7 @@ def scaffold(
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(
-            building, name, source, proposal, root, files, parquet=is_parquet(content)
-        )
+        write_folder(building, name, source, proposal, root, files, parquet=is_parquet(content))
         _check_folder(building, content, str(csv))
         building.chmod(0o755)
         building.rename(folder)
@@ -126,9 +124,9 @@ def write_folder(
     values = {**proposal.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
     params = with_values(Params(), values, files.params_file)
     pattern = Pipeline(root).dvc_yaml.read_text(encoding="utf-8")
-    if parquet:
-        csv_name, parquet_name = (path.as_posix() for path in Pipeline().raw_files)
-        pattern = pattern.replace(csv_name, parquet_name)
+    # The raw table is called by its kind; the root may have the other one.
+    csv, columns = (path.as_posix() for path in Pipeline().raw_files)
+    pattern = pattern.replace(csv, columns) if parquet else pattern.replace(columns, csv)
     schema = dict(proposal.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spline_lstm.core.errors import DataContractError, shorten
@@ -73,9 +72,7 @@ def parquet_frame(content: bytes, where: str, columns: Sequence[str]) -> pd.Data
         plain = pa.table({name: _plain(table[stored[name]]) for name in columns})
         del table
         # Each column is given back once it is converted: two tables would be in memory.
-        frame = plain.to_pandas(
-            split_blocks=True, self_destruct=True, types_mapper=NULLABLE.get
-        )
+        frame = plain.to_pandas(split_blocks=True, self_destruct=True, types_mapper=NULLABLE.get)
     if frame.empty:
         raise DataContractError(
             f"{where}: the file has no rows; it must have one row per timestamp"
@@ -130,5 +127,5 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
         return column.cast(pa.float64())
     if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
-        return _plain(pc.dictionary_decode(column))
+        return _plain(column.cast(kind.value_type))
     return column

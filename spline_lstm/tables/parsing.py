@@ -101,7 +101,9 @@ def parse_timestamps(column: pd.Series, table_format: TableFormat) -> Cells:
     timestamp_format = table_format.timestamp_format
     absent = column.isna().to_numpy()
     if pd.api.types.is_datetime64_any_dtype(column):
-        instants = column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        instants = (
+            column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        )
         return _within_range(instants.to_numpy(), absent, {"timestamp_missing": absent})
     codes, distinct = factorized(column)
     texts = distinct.astype("str")
@@ -138,7 +140,9 @@ def _within_range(instants: np.ndarray, unread: np.ndarray, faults: Faults) -> C
     outside = ~((instants >= low) & (instants < high))
     faults["timestamp_range"] = outside & ~unread
     if (outside | unread).any():
-        instants = np.where(outside | unread, np.datetime64(0, "s").astype(instants.dtype), instants)
+        instants = np.where(
+            outside | unread, np.datetime64(0, "s").astype(instants.dtype), instants
+        )
     return Cells(instants.astype("datetime64[ns]").view(np.int64), faults)
 
 

@@ -141,8 +141,9 @@ def table_frame(
 def named_columns(schema: Schema) -> set[str]:
     """Columns of the raw table that a schema names."""
     covariates = (*schema.dynamic_covariates, *schema.static_covariates)
-    names = (schema.timestamp_col, schema.series_col, *schema.target_cols)
-    return {name for name in names if name is not None} | {item.name for item in covariates}
+    names = {*schema.timestamp_cols, *schema.target_cols, *(item.name for item in covariates)}
+    names |= set(schema.wide.columns) if schema.wide else set()
+    return names if schema.series_col is None else {*names, schema.series_col}
 
 
 def csv_frame(

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.pipeline.conftest import Clone, clone_environment
@@ -83,6 +85,42 @@ def test_bad_table_ends_ingest_with_one_line_and_leaves_outputs_alone(folder, ca
     assert done.stderr.startswith(f"{code} ")
     assert part in done.stderr
     assert {name: (folder.folder / name).read_bytes() for name in kept} == kept
+
+
+def with_parquet(folder):
+    times = pd.date_range("2024-01-01", periods=400, freq="5min")
+    frame = pd.DataFrame({"datetime": times, "glucose": np.arange(400.0), "isig": 1.0})
+    frame.to_parquet(folder.folder / "data/source/own.bin")
+    folder.edit("params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.bin"))
+    return frame
+
+
+def test_a_parquet_source_stays_parquet_up_to_the_arrays(folder):
+    frame = with_parquet(folder)
+    assert folder.stage("ingest").returncode == 0
+    raw = folder.folder / "data/raw/series.parquet"
+    assert raw.read_bytes() == (folder.folder / "data/source/own.bin").read_bytes()
+    assert [path.name for path in raw.parent.iterdir()] == ["series.parquet"]
+    assert folder.stage("preprocess").returncode == 0
+    with np.load(folder.folder / "data/processed/processed.npz") as arrays:
+        np.testing.assert_array_equal(arrays["raw_target"][:, 0], frame["glucose"])
+        np.testing.assert_array_equal(
+            arrays["timestamps"], frame["datetime"].astype("datetime64[ns]").astype("int64")
+        )
+
+
+def test_a_dvc_yaml_for_csv_and_a_parquet_source_are_named_by_ingest_and_check(folder):
+    with_parquet(folder)
+    shutil.copy(ROOT / "dvc.yaml", folder.folder)
+    check = [sys.executable, "-m", "spline_lstm", "check", str(folder.folder)]
+    checked = subprocess.run(check, cwd=ROOT, capture_output=True, text=True)
+    for done in (folder.stage("ingest"), checked):
+        assert (done.returncode, len(done.stderr.splitlines())) == (15, 1)
+        assert "the raw table is data/raw/series.csv there (3 places)" in done.stderr
+        assert "write data/raw/series.parquet in each place" in done.stderr
+    assert not (folder.folder / "data/raw").exists()
+    folder.edit("dvc.yaml", ("data/raw/series.csv", "data/raw/series.parquet"))
+    assert folder.stage("ingest").returncode == 0
 
 
 def with_own_table(folder, rows, *edits):

@@ -731,7 +731,21 @@ def test_parquet_is_read_as_the_ingest_stage_reads_it(root):
         root / "t.parquet"
     )
     scaffold("mine", root / "t.parquet", Options(), root)
-    assert load_params(root / "pipelines/mine").preprocess.frequency == "1h"
+    folder = root / "pipelines/mine"
+    assert load_params(folder).preprocess.frequency == "1h"
+    for name, count in (("dvc.yaml", 3), (".gitignore", 1)):
+        text = (folder / name).read_text()
+        assert text.count("data/raw/series.parquet") == count
+        assert "series.csv" not in text
+
+
+def test_a_csv_file_gets_its_name_in_dvc_yaml_although_the_root_reads_parquet(root):
+    mutate_text(root / "dvc.yaml", "data/raw/series.csv", "data/raw/series.parquet")
+    (root / "table.csv").write_bytes(csv_of())
+    scaffold("mine", root / "table.csv", Options(), root)
+    text = (root / "pipelines/mine/dvc.yaml").read_text()
+    assert "data/raw/series.csv" in text
+    assert "series.parquet" not in text
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ä", "x" * 65, ".hidden"])
