@@ -73,15 +73,16 @@ def write_pipeline(folder: Path, series: int, rows: int, kind: str) -> int:
     return panel.nbytes
 
 
-def run(stage: str, folder: Path) -> tuple[float, int]:
-    """Seconds of a stage in a process of its own, and the peak of its memory in bytes."""
+def run(stage: str, folder: Path) -> tuple[float, float, int]:
+    """Seconds, CPU seconds and the peak of memory in bytes of a stage in a process of its own."""
     start = time.perf_counter()
     command = [sys.executable, "-m", f"stages.{stage}", str(folder)]
     process = os.spawnv(os.P_NOWAIT, sys.executable, command)
     _, status, usage = os.wait4(process, 0)
     if status != 0:
         sys.exit(f"stage {stage} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    seconds = time.perf_counter() - start
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def _prepared(folder: Path, series: int, rows: int, kind: str) -> int:
@@ -105,12 +106,16 @@ def main() -> None:
         for folder, series in ((one, 1), (panel, given.series)):
             size = _prepared(folder, series, given.rows, given.format)
         print(f"{given.series} series of {given.rows} rows, {size / 1e6:.0f} MB of raw columns")
-        print(f"{'stage':12s} {'seconds':>8s} {'MB':>8s} {'memory / raw columns':>21s}")
+        print(
+            f"{'stage':12s} {'seconds':>8s} {'CPU s':>6s} {'MB':>6s} {'memory / raw columns':>21s}"
+        )
         for stage in STAGES:
-            before = run(stage, one)[1]
-            seconds, peak = run(stage, panel)
+            before = run(stage, one)[-1]
+            seconds, cpu, peak = run(stage, panel)
             memory = peak - before
-            print(f"{stage:12s} {seconds:8.1f} {memory / 1e6:8.0f} {memory / size:21.2f}")
+            print(
+                f"{stage:12s} {seconds:8.1f} {cpu:6.1f} {memory / 1e6:6.0f} {memory / size:21.2f}"
+            )
 
 
 if __name__ == "__main__":
