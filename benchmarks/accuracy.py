@@ -58,8 +58,8 @@ def measure(csv: Path, recipe: str, seed: int) -> dict[str, object]:
     return {
         "recipe": recipe,
         "seed": seed,
-        "best_epoch": trained.best_epoch,
-        "epochs": len(trained.history),
+        "best_epoch": trained.best_losses.epoch,
+        "epochs": trained.history[-1].epoch,
         "validation_loss": round(trained.best_losses.validation_loss, 5),
         **errors_on_test(SavedModel(config, "", "", trained.best), windows),
         "train_s": round(wall, 1),

@@ -55,7 +55,8 @@ def ours(case: dict[str, Any]) -> Peer:
 
     configure_threads(case["threads"])
     configure_compilation_cache(Path())
-    from spline_lstm.training.loop import make_epoch, make_optimizer, start
+    from spline_lstm.training.budget import budget_of
+    from spline_lstm.training.loop import make_optimizer, make_steps, start
     from spline_lstm.training.losses import forecast_loss
 
     found = as_of_windows(case)
@@ -85,13 +86,14 @@ def ours(case: dict[str, Any]) -> Peer:
         "ensemble_size": 1,
     }
     params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
-    optimizer = make_optimizer(params, steps_per_epoch=1)
+    budget = budget_of(params, len(found.splits["train"]))
+    optimizer, per_epoch = make_optimizer(params, budget), budget.steps_per_epoch
     state = start(config, optimizer, 0)
-    run = make_epoch(config, optimizer, params, found, forecast_loss(config, found, params))
+    run = make_steps(config, optimizer, params, found, forecast_loss(config, found, params))
 
     def epoch(number: int) -> float:
         nonlocal state
-        state, figures = run(state, number, 1.0)
+        state, figures = run(state, range((number - 1) * per_epoch, number * per_epoch), 1.0)
         return float(np.asarray(figures)[1])
 
     return epoch

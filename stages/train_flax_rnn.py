@@ -11,7 +11,7 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.tasks.registry import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
-from spline_lstm.training.loop import Epoch, EpochClock, Trained, training_curve
+from spline_lstm.training.loop import Evaluation, Stopwatch, Trained, steps_of, training_curve
 from spline_lstm.training.model import train_model
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
@@ -21,7 +21,8 @@ def main(folder: Path, *, resume: bool = False) -> str:
     """Write models/rnn/, plots/training.csv, metrics/train.json and metrics/train_time.json.
 
     A run that diverges leaves only its training curve. A run that was killed continues after its
-    last epoch when it is started again; `resume` (``--resume``) requires that there is such a run.
+    last evaluation when it is started again; `resume` (``--resume``) requires that there is such a
+    run.
     """
     pipeline = Pipeline(folder)
     params = load_params(folder)
@@ -36,28 +37,29 @@ def main(folder: Path, *, resume: bool = False) -> str:
     # A run that diverges must not leave the model of an earlier one.
     for path in outputs(pipeline):
         path.unlink(missing_ok=True)
-    history: list[Epoch] = []
-    clock = EpochClock()
+    history: list[Evaluation] = []
+    stopwatch = Stopwatch()
 
-    def on_epoch(epoch: Epoch) -> None:
-        history.append(epoch)
-        clock.tick()
+    def on_evaluation(evaluation: Evaluation) -> None:
+        history.append(evaluation)
+        stopwatch.tick()
 
     make_loss = load_part(params, "loss")
     try:
         trained = train_model(
-            config, windows, params.train, on_epoch, checkpoint, history.extend, make_loss
+            config, windows, params.train, on_evaluation, checkpoint, history.extend, make_loss
         )
     finally:
         write_text(pipeline.plots / "training.csv", training_curve(history))
     weights = {"best": trained.best, "last": trained.last}
     run_id = save_model(folder, config, **weights, preprocessor_run_id=preprocessor.run_id)
     write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))
-    write_metrics(pipeline.metrics("train_time"), clock.times())
+    write_metrics(pipeline.metrics("train_time"), stopwatch.times())
     count, best = len(windows.splits["train"]), trained.best_losses
+    steps = steps_of(trained.history)
+    course = f"best step {best.step} of {steps}" if steps else "solved"
     return (
-        f"{count} windows, {config.title} on {device_name()}: "
-        f"best epoch {best.epoch} of {len(trained.history)}, "
+        f"{count} windows, {config.title} on {device_name()}: {course}, "
         f"validation loss {best.validation_loss:.5f}"
     )
 
@@ -80,8 +82,10 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "model_type": params.model.type,
         "feature_mode": params.preprocess.feature_mode,
         "seed": params.train.seed,
-        "epochs": len(trained.history),
-        "best_epoch": trained.best_epoch,
+        "steps": steps_of(trained.history),
+        "best_step": best.step,
+        "epochs": trained.history[-1].epoch,
+        "best_epoch": best.epoch,
         "train_loss": best.train_loss,
         "validation_loss": best.validation_loss,
         "overfitting_warning": best.validation_loss

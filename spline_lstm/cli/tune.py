@@ -105,6 +105,6 @@ def line_of(trial: Trial) -> str:
     """One progress line."""
     choice = ", ".join(f"{key.split('.')[1]} {value}" for key, value in trial.choice.values.items())
     return (
-        f"trial {trial.number} {trial.state} after {len(trial.losses)} epochs: "
+        f"trial {trial.number} {trial.state} after {len(trial.losses)} evaluations: "
         f"{trial.loss:.6g} ({choice})"
     )

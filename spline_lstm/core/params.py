@@ -30,6 +30,7 @@ from spline_lstm.core.section import (
     Section,
     Seed,
     TypeName,
+    check_one_form,
     flattened,
     missing_keys,
 )
@@ -82,11 +83,18 @@ class TuneParams(Section):
     startup_trials: Count = 6
     """random trials (the first one takes the params as they are) before the sampler learns from
     them and trials are cut short"""
-    warmup_epochs: Count = 1
-    """epochs that every trial gets before it can be cut short"""
+    warmup_epochs: Count | None = 1
+    """epochs that every trial gets before it can be cut short; null: see warmup_steps"""
+    warmup_steps: Count | None = None
+    """instead of warmup_epochs, the same in steps"""
     max_cost: Annotated[float, Field(ge=1.0)] = 4.0
     """largest arithmetic per window of a trial, as a multiple of the present params or the
     catalog's defaults"""
+
+    @pydantic.model_validator(mode="after")
+    def _one_warm_up(self) -> "TuneParams":
+        check_one_form(self, "warmup_epochs", "warmup_steps")
+        return self
 
 
 class Params(Section):

@@ -15,6 +15,7 @@ from spline_lstm.core.section import (
     Seed,
     Share,
     TypeName,
+    check_one_form,
 )
 
 
@@ -81,27 +82,43 @@ class TrainParams(Section):
     """bce: weight of the label 1, or balanced (negatives per positive in the training split)"""
     batch_size: Count = 64
     """windows per step"""
-    max_epochs: Count = 6
-    """most passes over the training windows"""
-    patience: Count = 3
-    """epochs without improvement of the validation loss before training stops"""
+    max_epochs: Count | None = 6
+    """most passes over the training windows; null: max_steps is the limit"""
+    max_steps: Count | None = None
+    """instead of max_epochs, most steps (updates of the weights); null: max_epochs is the limit"""
+    min_steps: Count | None = None
+    """fewest steps: a limit in epochs is raised to them, and patience does not end the training
+    before; null: none"""
+    eval_steps: Count | None = None
+    """steps between two evaluations of the validation loss (a divisor of max_steps compiles once);
+    null: an epoch and at least a 40th of min_steps, or with max_steps a 40th of them"""
+    patience: Count | None = 3
+    """epochs without improvement of the validation loss before training stops; null: see
+    patience_evaluations"""
+    patience_evaluations: Count | None = None
+    """instead of patience, evaluations without improvement; null with patience null: never stop
+    early"""
     min_delta: NotNegative = 0.0
     """smallest decrease of the validation loss that counts as improvement"""
     learning_rate: Positive = 0.004
     """step size of AdamW"""
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
-    """course of the step size: constant | cosine (one epoch of warm-up, then down to 1 % at
-    max_epochs) | plateau"""
+    schedule: Literal["constant", "cosine", "stable", "plateau"] = "cosine"
+    """course of the step size: constant | cosine (warm-up, then down to 1 % at the last step) |
+    stable (warm-up, constant, then evenly down to 1 % in the last fifth) | plateau"""
+    warmup_steps: Rows | None = None
+    """steps in which the step size rises from 1 % to learning_rate; null: for cosine and stable an
+    epoch, or with max_steps a 20th of them, at most half of all steps, else 0"""
     plateau_factor: Share = 0.5
-    """plateau: factor on the step size after plateau_patience epochs without improvement, 0 to 1"""
+    """plateau: factor on the step size after plateau_patience evaluations without improvement, 0 to
+    1"""
     plateau_patience: Count = 2
-    """plateau: epochs without improvement before the step size falls"""
+    """plateau: evaluations without improvement before the step size falls"""
     weight_decay: NotNegative = 0.0001
     """decoupled weight decay of AdamW, 0: none"""
     clip_norm: Positive = 1.0
     """largest global norm of a gradient; larger ones are scaled down to it"""
     overfitting_ratio: Annotated[float, Field(gt=1.0)] = 1.5
-    """validation loss / training loss at the best epoch above which the run is marked as
+    """validation loss / training loss at the best evaluation above which the run is marked as
     overfitting"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """arithmetic of the network: float32 | bfloat16 (faster on accelerators; weights stay
@@ -111,6 +128,18 @@ class TrainParams(Section):
     threads: Count = 2
     """threads of the XLA thread pool; the weights depend neither on it nor on the core count of the
     machine"""
+
+    @pydantic.model_validator(mode="after")
+    def _one_budget(self) -> "TrainParams":
+        check_one_form(self, "max_epochs", "max_steps")
+        if self.patience is not None or self.patience_evaluations is not None:
+            check_one_form(self, "patience", "patience_evaluations")
+        limit, fewest = self.max_steps, self.min_steps
+        if limit is not None and (fewest or 0) > limit:
+            raise ValueError(f"min_steps {fewest} must be at most max_steps {limit}")
+        if limit is not None and (self.warmup_steps or 0) >= limit:
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be below max_steps {limit}")
+        return self
 
 
 class EvaluateParams(Section):
@@ -199,7 +228,10 @@ class BacktestParams(Section):
     """rows between two forecast origins; null: as window.stride. 4 quarters the cost, and
     neighbours differ little"""
     max_epochs: Count | None = 4
-    """most passes over the training windows of a fold; null: as train.max_epochs"""
+    """most passes over the training windows of a fold, at least train.min_steps; null: max_steps,
+    or if that is null, too, as the section train has it"""
+    max_steps: Count | None = None
+    """instead of max_epochs, most steps of a fold"""
     executor: Literal["local"] = "local"
     """how folds run: local (processes of this machine)"""
     workers: Count = 2
@@ -207,6 +239,8 @@ class BacktestParams(Section):
 
     @pydantic.model_validator(mode="after")
     def _training_split_remains(self) -> "BacktestParams":
+        if self.max_epochs is not None or self.max_steps is not None:
+            check_one_form(self, "max_epochs", "max_steps")
         if self.folds * self.test >= 1.0:
             raise ValueError(
                 "folds * test must be below 1, so that the first fold has data to train on"

@@ -108,7 +108,7 @@ class Pipeline:
 
     @property
     def last_weights(self) -> Path:
-        """Weights after the last epoch."""
+        """Weights after the last step."""
         return self.folder / "models/rnn/last.safetensors"
 
     @property

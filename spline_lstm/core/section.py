@@ -31,6 +31,18 @@ class Section(pydantic.BaseModel):
     )
 
 
+def check_one_form(section: Section, first: str, second: str) -> None:
+    """Raise ValueError unless exactly one of two keys that say the same has a value."""
+    one, other = getattr(section, first), getattr(section, second)
+    if one is not None and other is not None:
+        raise ValueError(
+            f"{first} {one} and {second} {other} exclude each other: keep one, set the other to "
+            "null"
+        )
+    if one is None and other is None:
+        raise ValueError(f"{first} and {second} are both null: set one of them")
+
+
 def subsection(field: FieldInfo) -> type[Section] | None:
     """The model of a key that is a section; None for a plain key."""
     kind = field.annotation

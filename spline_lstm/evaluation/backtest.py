@@ -40,6 +40,7 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.series.grid import lay_out, split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.training.fit import Fit, fit_table
+from spline_lstm.training.loop import steps_of
 from spline_lstm.windows.scaling import Scaler
 
 
@@ -80,7 +81,8 @@ class FoldResult:
     scaler : Scaler
         Of the targets, all series together.
     windows : number of windows of each split
-    best_epoch, epochs : int
+    best_step, steps : int
+        Steps of the best weights and of the whole training.
     """
 
     fold: Fold
@@ -89,8 +91,8 @@ class FoldResult:
     intervals: Intervals
     scaler: Scaler
     windows: Mapping[str, int]
-    best_epoch: int
-    epochs: int
+    best_step: int
+    steps: int
 
 
 def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
@@ -172,7 +174,7 @@ def make_folds(
 
     >>> params = BacktestParams(
     ...     strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
-    ...     max_epochs=None, executor="local", workers=1,
+    ...     max_epochs=None, max_steps=None, executor="local", workers=1,
     ... )
     >>> make_folds(np.arange(10), 1, params)
     [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]
@@ -196,13 +198,28 @@ def fold_params(params: Params) -> Params:
     changes = params.backtest
     embargo = params.window.embargo if changes.embargo is None else changes.embargo
     window = {"stride": changes.stride or params.window.stride, "embargo": embargo}
-    train = {"max_epochs": changes.max_epochs or params.train.max_epochs}
     return params.model_copy(
         update={
             "window": params.window.model_copy(update=window),
-            "train": params.train.model_copy(update=train),
+            "train": params.train.model_copy(update=_fold_budget(params)),
         }
     )
+
+
+def _fold_budget(params: Params) -> dict[str, int | None]:
+    """The limits of a fold's training that differ from those of `params.train`."""
+    epochs, steps, fewest = (
+        params.backtest.max_epochs,
+        params.backtest.max_steps,
+        params.train.min_steps,
+    )
+    if steps is not None:
+        return {
+            "max_epochs": None,
+            "max_steps": steps,
+            "min_steps": None if fewest is None else min(fewest, steps),
+        }
+    return {} if epochs is None else {"max_epochs": epochs, "max_steps": None}
 
 
 def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
@@ -233,8 +250,8 @@ def run_fold(job: FoldJob) -> FoldResult:
         intervals=intervals,
         scaler=fit.windows.target_scaler.overall,
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
-        best_epoch=fit.trained.best_epoch,
-        epochs=len(fit.trained.history),
+        best_step=fit.trained.best_losses.step,
+        steps=steps_of(fit.trained.history),
     )
 
 
@@ -275,8 +292,8 @@ def backtest_content(
             "test_start": iso_timestamp(result.fold.test),
             "test_end": iso_timestamp(result.fold.end),
             **{f"{split}_windows": count for split, count in result.windows.items()},
-            "best_epoch": result.best_epoch,
-            "epochs": result.epochs,
+            "best_step": result.best_step,
+            "steps": result.steps,
             **_numbers(_scores(result.sums, result, targets), result.coverage, result, targets),
         }
         for number, result in enumerate(results, start=1)

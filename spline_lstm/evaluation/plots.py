@@ -278,26 +278,26 @@ def coverage_figure(intervals: Sequence[Mapping[str, Any]]) -> Figure:
 
 @house_style()
 def training_figure(curve: pd.DataFrame, *, loss: str) -> Figure:
-    """Training and validation loss by epoch, with the best epoch marked.
+    """Training and validation loss by step, with the best evaluation marked.
 
     Parameters
     ----------
     curve : pd.DataFrame
-        plots/training.csv: columns epoch, train_loss, validation_loss.
+        plots/training.csv: columns step, train_loss, validation_loss.
     loss : str
         Name of the loss with its unit, for the axis.
     """
-    epochs, validation = curve["epoch"].to_numpy(), curve["validation_loss"].to_numpy(np.float64)
+    steps, validation = curve["step"].to_numpy(), curve["validation_loss"].to_numpy(np.float64)
     figure = Figure(figsize=(7.5, 4.3))
     axis = figure.subplots()
-    _draw_line(axis, epochs, curve["train_loss"], color=GREY, linewidth=1.8, label="training")
-    _draw_line(axis, epochs, validation, color=BLUE, linewidth=2.2, label="validation")
+    _draw_line(axis, steps, curve["train_loss"], color=GREY, linewidth=1.8, label="training")
+    _draw_line(axis, steps, validation, color=BLUE, linewidth=2.2, label="validation")
     if np.isfinite(validation).any():
         best = int(np.nanargmin(validation))
-        label = f"best epoch {epochs[best]:g}: {number(float(validation[best]))}"
+        label = f"best step {steps[best]:g}: {number(float(validation[best]))}"
         ring = {"markersize": 11, "markerfacecolor": "none", "color": ORANGE, "label": label}
-        axis.plot(epochs[best], validation[best], "o", **ring)
-    axis.set(xlabel="epoch", ylabel=loss)
+        axis.plot(steps[best], validation[best], "o", **ring)
+    axis.set(xlabel="step", ylabel=loss)
     axis.legend(loc="upper right")
     figure.suptitle("Training and validation loss")
     return figure

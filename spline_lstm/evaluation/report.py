@@ -245,11 +245,12 @@ def _training(outputs: StageOutputs) -> list[Block]:
     train, params = outputs.train, outputs.params["train"]
     limit = f"validation loss above {params['overfitting_ratio']:g} times the training loss"
     facts = {
+        "steps": train["steps"],
+        "best step": train["best_step"],
         "epochs": train["epochs"],
-        "best epoch": train["best_epoch"],
-        "training loss at the best epoch": train["train_loss"],
-        "validation loss at the best epoch": train["validation_loss"],
+        "training loss at the best step": train["train_loss"],
+        "validation loss at the best step": train["validation_loss"],
         f"overfitted ({limit})": train["overfitting_warning"],
     }
     figure = training_figure(outputs.curve, loss=f"{params['loss']} of z-scores")
-    return [Facts(facts), Picture("Training and validation loss by epoch", figure, "training")]
+    return [Facts(facts), Picture("Training and validation loss by step", figure, "training")]

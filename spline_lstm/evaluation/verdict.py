@@ -75,8 +75,8 @@ def _overfitted(train: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"The model is overfitted: validation loss {number(train.get('validation_loss'))} against "
-        f"training loss {number(train.get('train_loss'))} at the best epoch "
-        f"({number(train.get('best_epoch'))})."
+        f"training loss {number(train.get('train_loss'))} at the best step "
+        f"({number(train.get('best_step'))})."
     ]
 
 

@@ -57,7 +57,7 @@ class Record:
     revision : commit of the experiment
     cells : column -> value, all of `COLUMNS` but notes
     baselines : name -> column -> value, the columns of `SCORES`
-    validation_loss : of the best epoch
+    validation_loss : of the best evaluation
     """
 
     run: Run

@@ -32,7 +32,7 @@ from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.training.fit import fit_table
-from spline_lstm.training.loop import Epoch
+from spline_lstm.training.loop import Evaluation
 from spline_lstm.windows.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class Forecaster:
     model_ : SavedModel
     intervals_ : Intervals
         None if a loaded folder has none.
-    training_ : list of Epoch
-        Record of each epoch of the training; empty after `load`.
+    training_ : list of Evaluation
+        Record of each evaluation of the training; empty after `load`.
     history_ : DataFrame
         The rows that `predict` continues.
 
@@ -102,7 +102,7 @@ class Forecaster:
     preprocessor_: Preprocessor
     model_: SavedModel
     intervals_: Intervals | None
-    training_: list[Epoch]
+    training_: list[Evaluation]
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class Forecaster:
         table = read_frame(frame, schema, self.params)
         params = self._params_for(table, schema)
         configure_threads(params.train.threads)
-        history: list[Epoch] = []
+        history: list[Evaluation] = []
         fit = fit_table(
             table,
             schema,
@@ -195,7 +195,7 @@ class Forecaster:
             where="frame",
             instants=split_instants_of(table, params),
             needed=("train", "validation"),
-            on_epoch=history.append,
+            on_evaluation=history.append,
         )
         self.schema_, self.params_, self.training_ = schema, params, history
         self.preprocessor_ = fit.preprocessed.preprocessor

@@ -222,7 +222,7 @@ def load_model(folder: Path | str = ".") -> SavedModel:
 
 
 def load_last_weights(folder: Path) -> dict[str, np.ndarray]:
-    """The weights of the last epoch of a pipeline folder; forecasts use those of the best epoch.
+    """The weights after the last step, of a pipeline folder; forecasts use the best ones.
 
     Raises
     ------

@@ -75,6 +75,42 @@ def pad_to_batches(
     return padded.reshape(-1, size), weight.reshape(-1, size)
 
 
+class Batches(NamedTuple):
+    """The batches of consecutive steps.
+
+    Attributes
+    ----------
+    epoch : from 1
+    number : of the batch in its epoch, from 0
+    rows : forecast origins; a member axis only for an ensemble
+    weight : 0 for a window that only fills up the last batch of an epoch
+    """
+
+    epoch: Int[np.ndarray, " steps"]
+    number: Int[np.ndarray, " steps"]
+    rows: Int[np.ndarray, "steps *members size"]
+    weight: Float[np.ndarray, "steps size"]
+
+
+def batches_of_steps(
+    origins: Int[np.ndarray, " windows"],
+    params: TrainParams,
+    members: int,
+    steps: range,
+) -> Batches:
+    """Batches of some steps of a training, numbered from 0.
+
+    Every epoch has its own order of the windows, wherever evaluations interrupt it.
+    """
+    per_epoch = -(-len(origins) // params.batch_size)
+    first, last = steps[0] // per_epoch, steps[-1] // per_epoch
+    parts = [shuffled(origins, params, members, epoch + 1) for epoch in range(first, last + 1)]
+    rows, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    kept = slice(steps[0] - first * per_epoch, steps[-1] - first * per_epoch + 1)
+    epoch, number = np.divmod(np.array(steps, dtype=np.int32), np.int32(per_epoch))
+    return Batches(epoch + 1, number, rows[kept], weight[kept])
+
+
 def shuffled(
     origins: Int[np.ndarray, " windows"], params: TrainParams, members: int, epoch: int
 ) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:

@@ -13,7 +13,7 @@ from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.training.loop import Epoch, Trained
+from spline_lstm.training.loop import Evaluation, Trained
 from spline_lstm.training.model import train_model
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
 
@@ -36,7 +36,7 @@ def fit_table(
     where: str,
     instants: Int[np.ndarray, " two"] | None = None,
     needed: Sequence[str] = SPLITS,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Fit:
     """Fit every constant and the model on the training split of a table, from scratch.
 
@@ -51,7 +51,7 @@ def fit_table(
         Start of the validation and of the test split; by default from `params.preprocess.split`.
     needed : sequence of str
         Splits that must have a window.
-    on_epoch : callable
+    on_evaluation : callable
         See `train_model`.
 
     Raises
@@ -69,7 +69,7 @@ def fit_table(
     )
     windows = make_windows(result.arrays, result.preprocessor.scaler, params.window, needed)
     config = model_config(params, windows, result.preprocessor)
-    trained = train_model(config, windows, params.train, on_epoch)
+    trained = train_model(config, windows, params.train, on_evaluation)
     return Fit(
         result, windows, trained, new_model(config, trained.best, result.preprocessor.run_id)
     )

@@ -1,4 +1,4 @@
-"""Fit the linear forecaster of each target on the windows of the pipeline: no epochs, no seed.
+"""Fit the linear forecaster of each target on the windows of the pipeline: no steps, no seed.
 
 A forecast reads only the lookback of a window. So the designs are those of
 `linear_designs.candidates` whose rows lie inside it, and the seasons those that fit into it.
@@ -19,19 +19,19 @@ from spline_lstm.models.linear_fit import fit_linear
 from spline_lstm.models.linear_moments import Series
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
 from spline_lstm.models.seasons import find_seasons
-from spline_lstm.training.loop import Epoch, Trained, check_finite
+from spline_lstm.training.loop import Evaluation, Trained, check_finite
 from spline_lstm.windows.windows import Windows
 
 WINDOWS_PER_BATCH = 8192
 
 
-def train_linear(windows: Windows, on_epoch: Callable[[Epoch], None]) -> Trained:
-    """Fit all targets; the history has one epoch, whose losses are those of the fitted model.
+def train_linear(windows: Windows, on_evaluation: Callable[[Evaluation], None]) -> Trained:
+    """Fit all targets; the history has one evaluation, of the fitted model, after no step.
 
     Parameters
     ----------
     windows : Windows
-    on_epoch : callable
+    on_evaluation : callable
         Called once.
 
     Raises
@@ -41,16 +41,16 @@ def train_linear(windows: Windows, on_epoch: Callable[[Epoch], None]) -> Trained
     """
     forecasters = [fit_target(windows, index) for index in range(len(windows.target_names))]
     losses = (mean_squared_error(forecasters, windows, name) for name in ("train", "validation"))
-    epoch = Epoch(1, *losses, gradient_norm=0.0)
-    on_epoch(epoch)
-    check_finite(epoch)
+    evaluation = Evaluation(0, 0.0, *losses, gradient_norm=0.0)
+    on_evaluation(evaluation)
+    check_finite(evaluation)
     arrays = to_arrays(forecasters)
     members = [
         {"target": target, "member": name, "weight": weight}
         for target, forecaster in zip(windows.target_names, forecasters, strict=True)
         for name, weight in forecaster.members
     ]
-    return Trained(arrays, arrays, [epoch], 1, {"members": members})
+    return Trained(arrays, arrays, [evaluation], 1, {"members": members})
 
 
 def fit_target(windows: Windows, index: int) -> LinearForecaster:

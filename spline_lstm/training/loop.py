@@ -1,9 +1,10 @@
-"""Training: one compiled program per epoch, early stopping, best and last weights.
+"""Training: one compiled program per evaluation, early stopping, best and last weights.
 
-The series stays on the device; a step gathers its windows there by index. An epoch is one compiled
-program (`lax.scan` over the batches, then the validation loss) with one transfer to the host: its
-losses. A checkpoint adds the weights and moments. The members of an ensemble are mapped over inside
-that program, and several devices share each batch.
+The series stays on the device; a step gathers its windows there by index. The steps up to the next
+evaluation and that evaluation are one compiled program (`lax.scan` over the batches, then the
+validation loss) with one transfer to the host: its losses. A checkpoint adds the weights and
+moments. The members of an ensemble are mapped over inside that program, and several devices share
+each batch.
 """
 
 import dataclasses
@@ -26,16 +27,17 @@ from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.registry import build, structure, to_arrays
 from spline_lstm.models.sharding import Sharding
+from spline_lstm.training.budget import Budget, budget_of
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import (
     Series,
+    batches_of_steps,
     gather,
     pad_to_batches,
-    shuffled,
     to_device,
 )
 from spline_lstm.training.losses import Loss, MakeLoss, forecast_loss, loss_sum
-from spline_lstm.training.optimizers import best_epoch, make_optimizer, rate_factor
+from spline_lstm.training.optimizers import best_evaluation, make_optimizer, rate_factor
 from spline_lstm.windows.windows import Windows
 
 # Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
@@ -47,25 +49,28 @@ CPU_SEQUENCES = 32
 
 
 class TrainState(NamedTuple):
-    """What passes from epoch to epoch; leaves of an ensemble have a leading member axis."""
+    """What passes from step to step; leaves of an ensemble have a leading member axis."""
 
     weights: Any
     optimizer: optax.OptState
 
 
 @dataclasses.dataclass(frozen=True)
-class Epoch:
-    """Losses of one epoch.
+class Evaluation:
+    """One measurement of the losses; the first one of a training is number 1.
 
     Attributes
     ----------
-    epoch : from 1
-    train_loss : mean over all training labels, each with the weights of its step
+    step : steps so far
+    epoch : passes over the training windows so far
+    train_loss : mean over the training labels since the evaluation before, each with the weights of
+        its step
     validation_loss : mean over all validation labels; of the mean forecast of an ensemble
-    gradient_norm : largest global norm of a step's gradient, before clipping
+    gradient_norm : largest global norm of a step's gradient since then, before clipping
     """
 
-    epoch: int
+    step: int
+    epoch: float
     train_loss: float
     validation_loss: float
     gradient_norm: float
@@ -78,32 +83,32 @@ class Trained:
     Attributes
     ----------
     best, last : dict of name -> float32 array
-        Weights of the epoch with the lowest validation loss, and of the last epoch.
-    history : list of Epoch
-    best_epoch : int, from 1
+        Weights of the evaluation with the lowest validation loss, and of the last one.
+    history : list of Evaluation
+    best_evaluation : int, from 1
     details : dict
         More content for metrics/train.json.
     """
 
     best: dict[str, np.ndarray]
     last: dict[str, np.ndarray]
-    history: list[Epoch]
-    best_epoch: int
+    history: list[Evaluation]
+    best_evaluation: int
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def best_losses(self) -> Epoch:
-        """Losses of the best epoch."""
-        return self.history[self.best_epoch - 1]
+    def best_losses(self) -> Evaluation:
+        """The evaluation of the best weights."""
+        return self.history[self.best_evaluation - 1]
 
 
 def train(
     config: ModelConfig,
     windows: Windows,
     params: TrainParams,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
     checkpoint: Checkpoint | None = None,
-    on_restore: Callable[[list[Epoch]], None] = lambda history: None,
+    on_restore: Callable[[list[Evaluation]], None] = lambda history: None,
     make_loss: MakeLoss = forecast_loss,
 ) -> Trained:
     """Train a forecaster on the training windows, watching the validation windows.
@@ -113,13 +118,13 @@ def train(
     config : ModelConfig
     windows : Windows
     params : TrainParams
-    on_epoch : callable
-        Called with the losses of each epoch, before they are checked to be finite.
+    on_evaluation : callable
+        Called with the losses of each evaluation, before they are checked to be finite.
     checkpoint : Checkpoint, optional
-        Written after each epoch, removed at the end. If a killed run left one, the training resumes
-        after its last epoch and ends with the same bytes as an uninterrupted one.
+        Written after each evaluation, removed at the end. If a killed run left one, the training
+        resumes after its last evaluation and ends with the same bytes as an uninterrupted one.
     on_restore : callable
-        Called with the losses of the epochs of such a run.
+        Called with the evaluations of such a run.
     make_loss : callable
         Makes the loss from config, windows and params, before anything else.
 
@@ -131,61 +136,70 @@ def train(
         A loss or a gradient is no longer finite.
     """
     loss = make_loss(config, windows, params)
-    optimizer = make_optimizer(
-        params, steps_per_epoch=-(-len(windows.splits["train"]) // params.batch_size)
-    )
+    budget = budget_of(params, len(windows.splits["train"]))
+    optimizer = make_optimizer(params, budget)
     state = start(config, optimizer, params.seed)
-    run_epoch = make_epoch(config, optimizer, params, windows, loss)
-    history: list[Epoch] = []
+    run_steps = make_steps(config, optimizer, params, windows, loss)
+    history: list[Evaluation] = []
     best: dict[str, np.ndarray] = {}
     if checkpoint is not None and (saved := checkpoint.read()) is not None:
         state, best, history = restore(state, *saved)
         on_restore(history)
+    done = steps_of(history)
     with tqdm(
-        total=params.max_epochs, initial=len(history), desc="training", unit="epoch", disable=None
+        total=budget.max_steps, initial=done, desc="training", unit="step", disable=None
     ) as bar:
-        while not finished(history, params):
+        while not finished(history, budget, params.min_delta):
             factor = rate_factor([item.validation_loss for item in history], params)
-            state, losses = run_epoch(state, len(history) + 1, factor)
-            history.append(Epoch(len(history) + 1, *np.asarray(losses).tolist()))
-            on_epoch(history[-1])
+            steps = range(done, done + budget.next_interval(done))
+            state, losses = run_steps(state, steps, factor)
+            done = steps.stop
+            history.append(Evaluation(done, budget.epochs(done), *np.asarray(losses).tolist()))
+            on_evaluation(history[-1])
             check_finite(history[-1])
-            if best_epoch([item.validation_loss for item in history]) == len(history):
+            if best_evaluation([item.validation_loss for item in history]) == len(history):
                 best = to_arrays(state.weights)
             if checkpoint is not None:
                 checkpoint.write(*snapshot(state, best, history))
-            bar.update()
+            bar.update(len(steps))
     if checkpoint is not None:
         checkpoint.clear()
-    found = best_epoch([item.validation_loss for item in history])
+    found = best_evaluation([item.validation_loss for item in history])
     return Trained(best, to_arrays(state.weights), history, found)
 
 
-def finished(history: Sequence[Epoch], params: TrainParams) -> bool:
-    """True after `max_epochs` epochs, or `patience` epochs without improvement."""
-    best = best_epoch([item.validation_loss for item in history], params.min_delta)
-    return len(history) >= params.max_epochs or len(history) - best >= params.patience
+def steps_of(history: Sequence[Evaluation]) -> int:
+    """Steps so far."""
+    return history[-1].step if history else 0
 
 
-def training_curve(history: Sequence[Epoch]) -> str:
-    """CSV text: epoch, train_loss, validation_loss, gradient_norm."""
-    names = [field.name for field in dataclasses.fields(Epoch)]
+def finished(history: Sequence[Evaluation], budget: Budget, min_delta: float) -> bool:
+    """True after `max_steps`, or after `min_steps` and `patience` evaluations of no improvement."""
+    done = steps_of(history)
+    waited = len(history) - best_evaluation([item.validation_loss for item in history], min_delta)
+    patient = budget.patience is None or waited < budget.patience
+    return done >= budget.max_steps or (done >= budget.min_steps and not patient)
+
+
+def training_curve(history: Sequence[Evaluation]) -> str:
+    """CSV text: step, epoch, train_loss, validation_loss, gradient_norm; a row per evaluation."""
+    names = [field.name for field in dataclasses.fields(Evaluation)]
     rows = [",".join(f"{value:.8g}" for value in dataclasses.astuple(item)) for item in history]
     return "\n".join([",".join(names), *rows]) + "\n"
 
 
-def check_finite(last: Epoch) -> None:
-    """Raise DivergedError if a loss or the gradient norm of an epoch is not finite."""
+def check_finite(last: Evaluation) -> None:
+    """Raise DivergedError if a loss or the gradient norm of an evaluation is not finite."""
     if not all(math.isfinite(value) for value in dataclasses.astuple(last)):
         raise DivergedError(
-            f"epoch {last.epoch}: the training loss is {last.train_loss:g}, the validation loss "
+            f"step {last.step}: the training loss is {last.train_loss:g}, the validation loss "
             f"{last.validation_loss:g} and the largest gradient norm {last.gradient_norm:g}; all "
             "must be finite. Lower train.learning_rate or train.clip_norm"
         )
 
 
 def snapshot(
-    state: TrainState, best: dict[str, np.ndarray], history: Sequence[Epoch]
+    state: TrainState, best: dict[str, np.ndarray], history: Sequence[Evaluation]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Content of a checkpoint: arrays by name, and the history."""
     arrays = {
@@ -197,7 +211,7 @@ def snapshot(
 
 def restore(
     state: TrainState, arrays: dict[str, np.ndarray], progress: dict[str, Any]
-) -> tuple[TrainState, dict[str, np.ndarray], list[Epoch]]:
+) -> tuple[TrainState, dict[str, np.ndarray], list[Evaluation]]:
     """Undo `snapshot`; `state` has the structure of the result."""
     leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
     best = {
@@ -205,7 +219,7 @@ def restore(
         for name, value in arrays.items()
         if name.startswith("best.")
     }
-    history = [Epoch(*item) for item in progress["history"]]
+    history = [Evaluation(*item) for item in progress["history"]]
     return (
         jax.tree.unflatten(jax.tree.structure(state), leaves),
         dict(sorted(best.items())),
@@ -236,16 +250,17 @@ def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) ->
     return function if members == 1 else jax.vmap(function, in_axes=in_axes)
 
 
-def make_epoch(
+def make_steps(
     config: ModelConfig,
     optimizer: optax.GradientTransformation,
     params: TrainParams,
     windows: Windows,
     loss: Loss,
-) -> Callable[[TrainState, int, float], tuple[TrainState, Float[Array, " three"]]]:
-    """Compile an epoch: ``run(state, number, rate factor) -> state, losses``.
+) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " three"]]]:
+    """Compile steps and an evaluation: ``run(state, steps, rate factor) -> state, losses``.
 
-    The losses are [train loss, validation loss, gradient norm].
+    Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
+    validation loss, gradient norm].
     """
     graph, _ = structure(config)
     members = config.ensemble_size
@@ -282,14 +297,16 @@ def make_epoch(
     def step(
         state: TrainState,
         series: Series,
-        index: Array,
+        epoch: Array,
+        number: Array,
         origins: Int[Array, " batch"],
         weight: Float[Array, " batch"],
         key: PRNGKeyArray,
         factor: Array,
     ) -> tuple[TrainState, tuple[Array, Array, Array]]:
         # A key for each window: what is dropped depends neither on chunks nor on devices.
-        keys = jax.random.split(jax.random.fold_in(key, index), len(origins))
+        key = jax.random.fold_in(jax.random.fold_in(key, epoch), number)
+        keys = jax.random.split(key, len(origins))
         (total, count), gradient = sums((state.weights, series), (origins, weight, keys))
         gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
@@ -313,32 +330,31 @@ def make_epoch(
         return loss_sum(loss, mean, gathered.y, gathered.observed * weight[:, None])
 
     @jax.jit
-    def epoch(
+    def steps_and_evaluation(
         state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array
     ) -> Any:
         def body(state: TrainState, batch: Any) -> Any:
-            steps = each_member(step, members, in_axes=(0, None, None, 0, None, 0, None))
-            index, origins, weight = batch
-            return steps(state, series, index, origins, weight, keys, factor)
+            update = each_member(step, members, in_axes=(0, None, None, None, 0, None, 0, None))
+            return update(state, series, *batch, keys, factor)
 
-        state, (losses, labels, norms) = lax.scan(
-            body, state, (jnp.arange(len(batches[0])), *batches)
-        )
+        state, (losses, labels, norms) = lax.scan(body, state, batches)
         totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
         train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
         return state, jnp.stack([train_loss, totals.sum() / counts.sum(), norms.max()])
 
-    def run(state: TrainState, number: int, factor: float) -> tuple[TrainState, Array]:
-        batches = shuffled(windows.splits["train"], params, members, number)
-        key = member_keys(members, params.seed)
-        keys = each_member(jax.random.fold_in, members, in_axes=(0, None))(key, number)
-        placed = tuple(sharding.place(array, array.ndim - 1) for array in batches)
-        return epoch(
+    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
+        epoch, number, *batches = batches_of_steps(windows.splits["train"], params, members, steps)
+        placed = (
+            sharding.place(epoch),
+            sharding.place(number),
+            *(sharding.place(array, array.ndim - 1) for array in batches),
+        )
+        return steps_and_evaluation(
             jax.tree.map(sharding.place, state),
             series,
             placed,
             validation,
-            keys,
+            member_keys(members, params.seed),
             jnp.float32(factor),
         )
 
@@ -359,25 +375,25 @@ def chunk_size(config: ModelConfig, share: int) -> int:
     return size if 2 * size > limit else share
 
 
-class EpochClock:
-    """Wall-clock times of a training, from its construction; call `tick` after each epoch."""
+class Stopwatch:
+    """Wall-clock times of a training, from its construction; call `tick` at each evaluation."""
 
     def __init__(self) -> None:
         self._instants = [time.perf_counter()]
 
     def tick(self) -> None:
-        """An epoch has ended."""
+        """An evaluation has ended."""
         self._instants.append(time.perf_counter())
 
     def times(self) -> dict[str, float]:
-        """Content of metrics/train_time.json: seconds of the training and of epochs.
+        """Content of metrics/train_time.json: seconds of the training and up to an evaluation.
 
-        The first epoch includes the compilation; of the later ones it is the median. A resumed
+        The first one includes the compilation; of the later ones it is the median. A resumed
         training counts only its own time.
         """
-        epochs = np.diff(self._instants)
+        seconds = np.diff(self._instants)
         return {
-            "train_seconds": float(epochs.sum()),
-            "first_epoch_seconds": float(epochs[0]),
-            "epoch_seconds": float(np.median(epochs[1:] if len(epochs) > 1 else epochs)),
+            "train_seconds": float(seconds.sum()),
+            "first_evaluation_seconds": float(seconds[0]),
+            "evaluation_seconds": float(np.median(seconds[1:] if len(seconds) > 1 else seconds)),
         }

@@ -7,7 +7,7 @@ from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.linear import train_linear
-from spline_lstm.training.loop import Epoch, MakeLoss, Trained, train
+from spline_lstm.training.loop import Evaluation, MakeLoss, Trained, train
 from spline_lstm.training.losses import forecast_loss
 from spline_lstm.windows.windows import Windows
 
@@ -16,9 +16,9 @@ def train_model(
     config: ModelConfig,
     windows: Windows,
     params: TrainParams,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
     checkpoint: Checkpoint | None = None,
-    on_restore: Callable[[list[Epoch]], None] = lambda history: None,
+    on_restore: Callable[[list[Evaluation]], None] = lambda history: None,
     make_loss: MakeLoss = forecast_loss,
 ) -> Trained:
     """Train a network, or solve a model in closed form.
@@ -27,5 +27,5 @@ def train_model(
     solved at once: it leaves no checkpoint, and of `params` nothing matters.
     """
     if MODEL_TYPES[config.model_type].closed_form:
-        return train_linear(windows, on_epoch)
-    return train(config, windows, params, on_epoch, checkpoint, on_restore, make_loss)
+        return train_linear(windows, on_evaluation)
+    return train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss)

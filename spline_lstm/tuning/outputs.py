@@ -18,7 +18,7 @@ from spline_lstm.tuning.search import Trial, best_of
 
 TABLE, PLOT, PATCH = TUNING_FILES
 SETTINGS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
-COLUMNS = ("trial", "state", "epochs", "best_epoch", "validation_loss", *SETTINGS)
+COLUMNS = ("trial", "state", "evaluations", "best_evaluation", "validation_loss", *SETTINGS)
 
 
 def write(folder: Path, name: str, trials: list[Trial]) -> bool:
@@ -51,12 +51,12 @@ def table_text(trials: list[Trial]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     for trial in trials:
-        epoch = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
+        best = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
         loss = f"{trial.loss:.6g}" if trial.losses else ""
         settings = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
         values = [settings[name] for name in SETTINGS]
         texts = [str(value).lower() if isinstance(value, bool) else value for value in values]
-        writer.writerow([trial.number, trial.state, len(trial.losses), epoch, loss, *texts])
+        writer.writerow([trial.number, trial.state, len(trial.losses), best, loss, *texts])
     return stream.getvalue()
 
 
@@ -103,7 +103,7 @@ def figure_of(trials: list[Trial]) -> Figure:
     axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="present params")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
-    axes.set_ylabel("validation loss of the best epoch")
+    axes.set_ylabel("lowest validation loss")
     axes.set_title("Hyperparameter search")
     axes.legend()
     return figure

@@ -19,7 +19,8 @@ from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
 from spline_lstm.core.errors import DivergedError, ParamsError
 from spline_lstm.core.params import Params
 from spline_lstm.models.config import ModelConfig, model_config
-from spline_lstm.training.loop import Epoch, train
+from spline_lstm.training.budget import budget_of
+from spline_lstm.training.loop import Evaluation, train
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.space import (
     choice_in,
@@ -49,7 +50,7 @@ class Trial:
     number : from 0; 0 are the present params
     choice : values of the settings
     state : complete, pruned or diverged
-    losses : validation loss of each epoch
+    losses : validation loss of each evaluation
     """
 
     number: int
@@ -59,7 +60,7 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """Validation loss of the best epoch; infinite without one."""
+        """Lowest validation loss; infinite without one."""
         return min(self.losses, default=math.inf)
 
 
@@ -181,12 +182,21 @@ def open_study(problem: Problem, database: Path) -> optuna.Study:
         load_if_exists=True,
         direction="minimize",
         pruner=optuna.pruners.MedianPruner(
-            n_startup_trials=tune.startup_trials, n_warmup_steps=tune.warmup_epochs
+            n_startup_trials=tune.startup_trials, n_warmup_steps=warmup_steps(problem)
         ),
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def warmup_steps(problem: Problem) -> int:
+    """Steps that every trial gets before it can be cut short."""
+    tune = problem.params.tune
+    if tune.warmup_steps is not None:
+        return tune.warmup_steps
+    windows = len(problem.windows.splits["train"])
+    return (tune.warmup_epochs or 0) * budget_of(problem.params.train, windows).steps_per_epoch
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -212,20 +222,19 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
     """Train with given values; the sampler learns from them as the nearest draw of its ranges."""
     params = params_with(problem.params, choice)
     assert params is not None
-    losses: list[float] = []
-    train(
-        problem.config(params),
-        problem.windows,
-        params.train,
-        lambda epoch: losses.append(epoch.validation_loss),
-    )
+    trained = train(problem.config(params), problem.windows, params.train)
+    losses = {item.step: item.validation_loss for item in trained.history}
     study.add_trial(
         create_trial(
-            value=min(losses),
+            value=min(losses.values()),
             params=nearest_draw(choice, problem.ranges),
             distributions=distributions(problem.ranges),
-            intermediate_values=dict(enumerate(losses, start=1)),
-            user_attrs={STATE: "complete", CHOICE: choice.model_dump_json(), LOSSES: losses},
+            intermediate_values=losses,
+            user_attrs={
+                STATE: "complete",
+                CHOICE: choice.model_dump_json(),
+                LOSSES: [*losses.values()],
+            },
         )
     )
 
@@ -246,7 +255,7 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         if params is not None and cost(problem.config(params)) <= limit:
             run_trial(study, trial, problem, params, choice)
             return
-        # Pruned before its first epoch: the worst result for the sampler, so that it avoids these
+        # Pruned before its first step: the worst result for the sampler, so that it avoids these
         # values.
         trial.set_user_attr(STATE, REFUSED)
         study.tell(trial, state=TrialState.PRUNED)
@@ -264,19 +273,20 @@ def draw_seed(seed: int, number: int) -> int:
 def run_trial(
     study: optuna.Study, trial: optuna.Trial, problem: Problem, params: Params, choice: Choice
 ) -> None:
-    """Train, report each epoch, stop when the median of earlier trials was better."""
+    """Train, report each evaluation, stop when the median of earlier trials was better."""
     losses: list[float] = []
+    limit = budget_of(params.train, len(problem.windows.splits["train"])).max_steps
 
-    def on_epoch(epoch: Epoch) -> None:
-        if not math.isfinite(epoch.validation_loss):
+    def on_evaluation(evaluation: Evaluation) -> None:
+        if not math.isfinite(evaluation.validation_loss):
             return
-        losses.append(epoch.validation_loss)
-        trial.report(epoch.validation_loss, epoch.epoch)
-        if trial.should_prune() and epoch.epoch < params.train.max_epochs:
+        losses.append(evaluation.validation_loss)
+        trial.report(evaluation.validation_loss, evaluation.step)
+        if trial.should_prune() and evaluation.step < limit:
             raise optuna.TrialPruned
 
     try:
-        train(problem.config(params), problem.windows, params.train, on_epoch)
+        train(problem.config(params), problem.windows, params.train, on_evaluation)
         state, told = "complete", TrialState.COMPLETE
     except optuna.TrialPruned:
         state, told = "pruned", TrialState.PRUNED

@@ -54,8 +54,8 @@ def residuals(values):
     return residuals_figure(*tables, target="glucose", unit="mg/dL", bias=bias)
 
 
-def training(epoch, train, validation):
-    curve = {"epoch": epoch, "train_loss": train, "validation_loss": validation}
+def training(step, train, validation):
+    curve = {"step": step, "train_loss": train, "validation_loss": validation}
     return training_figure(pd.DataFrame(curve), loss="MSE (z-scores)")
 
 
@@ -169,7 +169,7 @@ def test_thin_residuals_are_drawn_without_a_warning(values, tmp_path):
 @pytest.mark.parametrize(
     "losses",
     [([1], [0.5], [0.6]), ([1, 2], [0.5, np.nan], [0.6, np.nan]), ([1], [np.nan], [np.nan])],
-    ids=["one epoch", "diverged", "diverged at once"],
+    ids=["one evaluation", "diverged", "diverged at once"],
 )
 def test_short_and_diverged_trainings_are_drawn(losses, tmp_path):
     assert len(files_of(training(*losses), tmp_path)[0]) > 5000

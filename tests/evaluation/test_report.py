@@ -40,7 +40,7 @@ def part(coverage, n=100, **name):
     return {**name, "n": n, "coverage": float(coverage)}
 
 
-TRAIN = {"overfitting_warning": False, "train_loss": 0.05, "validation_loss": 0.09, "best_epoch": 7}
+TRAIN = {"overfitting_warning": False, "train_loss": 0.05, "validation_loss": 0.09, "best_step": 7}
 LOSING = SCORES | {"beats_baselines": False, "loses_to": ["moving_average"], "rmse": 4.25}
 
 

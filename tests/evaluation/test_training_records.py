@@ -11,7 +11,7 @@ from spline_lstm.core.errors import ArtifactError, DivergedError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.models.jax_setup import configure_compilation_cache
-from spline_lstm.training.loop import Epoch, Trained
+from spline_lstm.training.loop import Evaluation, Trained
 from stages import train_flax_rnn
 from tests.builders import ROOT
 
@@ -39,13 +39,13 @@ def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, mo
 
     ticks = []
 
-    def kill_in_epoch_two(clock):
+    def kill_at_the_second(clock):
         ticks.append(clock)
         if len(ticks) == 2:
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(train_flax_rnn.EpochClock, "tick", kill_in_epoch_two)
+        patched.setattr(train_flax_rnn.Stopwatch, "tick", kill_at_the_second)
         with pytest.raises(KilledError):
             train_flax_rnn.main(tmp_path)
     assert not (tmp_path / "models/rnn/best.safetensors").exists()
@@ -74,11 +74,11 @@ def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_for
 
 
 @pytest.mark.parametrize(("validation_loss", "expected"), [(0.149, False), (0.151, True)])
-def test_a_gap_beyond_the_ratio_at_the_best_epoch_is_recorded(validation_loss, expected):
+def test_a_gap_beyond_the_ratio_at_the_best_evaluation_is_recorded(validation_loss, expected):
     params = load_params(ROOT)
     assert params.train.overfitting_ratio == 1.5
-    best = Epoch(1, 0.1, validation_loss, 1.0)
+    best = Evaluation(8, 1.0, 0.1, validation_loss, 1.0)
     trained = Trained(
-        {}, {}, [best, replace(best, epoch=2, train_loss=0.01, validation_loss=0.2)], 1
+        {}, {}, [best, replace(best, step=16, epoch=2.0, train_loss=0.01, validation_loss=0.2)], 1
     )
     assert train_flax_rnn.train_metrics(trained, params, "r")["overfitting_warning"] is expected

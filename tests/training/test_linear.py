@@ -118,9 +118,9 @@ def test_the_season_of_the_lookback_is_found_and_the_kernel_has_its_rows(folder)
     assert any("24" in name for name, _ in fitted.members)
 
 
-def test_training_writes_one_epoch_and_the_members(folder):
+def test_training_writes_one_evaluation_and_the_members(folder):
     content = metrics(folder, "train")
-    assert (content["model_type"], content["epochs"], content["best_epoch"]) == ("linear", 1, 1)
+    assert (content["model_type"], content["steps"], content["best_step"]) == ("linear", 0, 0)
     assert {item["target"] for item in content["members"]} == {"load", "heat"}
     weights = [item["weight"] for item in content["members"] if item["target"] == "heat"]
     assert sum(weights) == pytest.approx(1.0)

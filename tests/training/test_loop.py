@@ -112,8 +112,8 @@ def test_best_and_last_weights_differ_when_validation_worsens():
         windows_of(rng.normal(size=400)),
         PARAMS.model_copy(update={"max_epochs": 40, "patience": 3}),
     )
-    losses = [epoch.validation_loss for epoch in trained.history]
-    assert trained.best_epoch == 1 + int(np.argmin(losses)) < len(losses)
+    losses = [item.validation_loss for item in trained.history]
+    assert trained.best_evaluation == 1 + int(np.argmin(losses)) < len(losses)
     assert not same_weights(trained.best, trained.last)
 
 
@@ -124,7 +124,7 @@ def test_training_stops_after_patience_epochs_without_improvement():
         windows_of(rng.normal(size=400)),
         PARAMS.model_copy(update={"max_epochs": 200, "patience": 2}),
     )
-    assert len(trained.history) == trained.best_epoch + 2 < 200
+    assert len(trained.history) == trained.best_evaluation + 2 < 200
 
 
 def test_unobserved_labels_do_not_reach_the_weights():
@@ -155,7 +155,7 @@ def test_validation_loss_is_the_mean_over_all_observed_labels():
 
 def test_diverged_training_ends_with_its_error_and_reports_the_epochs():
     history = []
-    with pytest.raises(DivergedError, match=r"epoch 1: .*all must be finite"):
+    with pytest.raises(DivergedError, match=r"step 8: .*all must be finite"):
         train(
             CONFIG,
             windows_of(np.full(400, 1e30) * (1 + np.arange(400))),
@@ -172,11 +172,11 @@ def test_batches_hold_every_window_once_with_weight(count, size):
     assert weight.sum() == count
 
 
-def test_curve_has_a_line_per_epoch():
+def test_curve_has_a_line_per_evaluation():
     trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 2}))
     lines = training_curve(trained.history).splitlines()
-    assert lines[0] == "epoch,train_loss,validation_loss,gradient_norm"
-    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    assert lines[0] == "step,epoch,train_loss,validation_loss,gradient_norm"
+    assert [line.split(",")[0] for line in lines[1:]] == ["8", "16"]
 
 
 def test_weight_decay_shrinks_the_weights():
@@ -189,18 +189,27 @@ class KilledError(Exception):
     """Stands for the signal that ends a run."""
 
 
-@pytest.mark.parametrize("ensemble_size", [1, 2])
-def test_a_killed_training_goes_on_to_the_bytes_of_an_unbroken_one(tmp_path, ensemble_size):
+STEPS = {"max_epochs": None, "max_steps": 26, "eval_steps": 5}
+
+
+@pytest.mark.parametrize(
+    ("ensemble_size", "budget", "interval"), [(1, {}, 8), (2, {}, 8), (1, STEPS, 5)]
+)
+def test_a_killed_training_goes_on_to_the_bytes_of_an_unbroken_one(
+    tmp_path, ensemble_size, budget, interval
+):
     config = dataclasses.replace(CONFIG, dropout=0.3, ensemble_size=ensemble_size)
-    params = PARAMS.model_copy(update={"schedule": "cosine", "ensemble_size": ensemble_size})
+    params = PARAMS.model_copy(
+        update={"schedule": "cosine", "ensemble_size": ensemble_size} | budget
+    )
     checkpoint = Checkpoint(tmp_path, "run")
 
-    def kill_in_epoch_three(epoch):
-        if epoch.epoch == 3:
+    def kill_at_the_third(evaluation):
+        if evaluation.step == 3 * interval:
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(config, SINE, params, kill_in_epoch_three, checkpoint)
+        train(config, SINE, params, kill_at_the_third, checkpoint)
     lived, restored = [], []
     resumed = train(config, SINE, params, lived.append, checkpoint, on_restore=restored.extend)
     unbroken = train(config, SINE, params)
@@ -344,9 +353,9 @@ def test_best_weights_have_the_lowest_loss_whatever_min_delta_says():
     trained = train(
         CONFIG, SINE, PARAMS.model_copy(update={"min_delta": 0.5, "max_epochs": 8, "patience": 8})
     )
-    losses = [epoch.validation_loss for epoch in trained.history]
+    losses = [item.validation_loss for item in trained.history]
     assert losses[0] - min(losses) < 0.5
-    assert trained.best_epoch == 1 + int(np.argmin(losses)) > 1
+    assert trained.best_evaluation == 1 + int(np.argmin(losses)) > 1
 
 
 def test_min_delta_ends_a_training_that_improves_too_little():
@@ -379,3 +388,19 @@ def test_labels_beside_0_and_1_are_refused_for_the_loss_bce():
         DataContractError, match=r"target y is 0\.5 at 1970-01-01T07:00:00.*labels 0 and 1"
     ):
         train(config, windows_of(labels), params)
+
+
+def test_evaluations_do_not_change_the_course_of_a_training():
+    config = dataclasses.replace(CONFIG, dropout=0.3)
+    by_epochs = train(config, SINE, PARAMS.model_copy(update={"max_epochs": 3}))
+    steps = by_epochs.history[-1].step
+    by_steps = train(
+        config,
+        SINE,
+        PARAMS.model_copy(update={"max_epochs": None, "max_steps": steps, "eval_steps": 5}),
+    )
+    assert same_weights(by_steps.last, by_epochs.last)
+    found = [item.step for item in by_steps.history]
+    assert found == [*range(5, steps, 5), steps]
+    assert by_steps.history[-1].validation_loss == by_epochs.history[-1].validation_loss
+    assert by_steps.history[-1].epoch == 3.0

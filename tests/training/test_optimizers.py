@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
-from spline_lstm.training.optimizers import best_epoch, learning_rate, rate_factor
+from spline_lstm.training.budget import budget_of
+from spline_lstm.training.optimizers import best_evaluation, learning_rate, rate_factor
 from tests.training.test_loop import PARAMS
 
 PLATEAU = PARAMS.model_copy(
@@ -24,20 +26,34 @@ def test_step_size_falls_after_each_wait_without_improvement(losses, factor):
 
 
 def test_improvement_below_min_delta_does_not_count():
-    assert best_epoch([1.0, 0.95, 0.85, 0.8], min_delta=0.1) == 3
+    assert best_evaluation([1.0, 0.95, 0.85, 0.8], min_delta=0.1) == 3
     assert rate_factor(
         [1.0, 0.95, 0.92], PLATEAU.model_copy(update={"min_delta": 0.1})
     ) == pytest.approx(0.1)
 
 
+def rates(steps, **changes):
+    """The step sizes of a training of 100 steps at the learning rate 1."""
+    changes = {"max_epochs": None, "max_steps": 100, "learning_rate": 1.0} | changes
+    params = PARAMS.model_copy(update=changes)
+    rate = learning_rate(params, budget_of(params, 640))
+    return [float(rate(step)) if callable(rate) else rate for step in steps]
+
+
 def test_cosine_schedule_warms_up_for_an_epoch_and_ends_near_zero():
-    rate = learning_rate(
-        PARAMS.model_copy(update={"schedule": "cosine", "learning_rate": 1.0}), steps_per_epoch=10
-    )
-    assert rate(0) < 0.02
-    assert float(rate(10)) == pytest.approx(1.0)
-    assert float(rate(40)) == pytest.approx(0.01)
+    epochs = {"max_epochs": 4, "max_steps": None, "batch_size": 64}
+    found = rates([0, 10, 40], schedule="cosine", **epochs)
+    np.testing.assert_allclose(found, [0.01, 1.0, 0.01], rtol=1e-6)
+
+
+def test_stable_schedule_rises_stays_and_falls_in_the_last_fifth():
+    found = rates([0, 2, 5, 50, 80, 90, 100], schedule="stable")
+    np.testing.assert_allclose(found, [0.01, 0.406, 1, 1, 1, 0.505, 0.01], rtol=1e-5)
+    assert rates([95, 100], schedule="stable", warmup_steps=95) == pytest.approx([1.0, 0.01])
 
 
 def test_constant_schedule_is_the_learning_rate():
-    assert learning_rate(PARAMS, 10) == PARAMS.learning_rate
+    assert learning_rate(PARAMS, budget_of(PARAMS, 640)) == PARAMS.learning_rate
+    assert rates([0, 10, 20, 99], schedule="constant", warmup_steps=20) == pytest.approx(
+        [0.01, 0.505, 1.0, 1.0]
+    )
