@@ -2,50 +2,44 @@
 
 Each regression of `linear_designs`, on the natural scale and on that of logarithms, is fitted in
 closed form at several penalties. What validation cannot tell from the best is averaged, for no
-single choice is safe on few windows (Timmermann 2006, "Forecast combinations", Handbook of Economic
-Forecasting 1, 135-196). The naive forecasts are members too: with few validation windows they are
-averaged like the others, with many they get what `stack` finds that they add.
-
-Measured on 75 series with at most 9 horizons of validation, RMSE over that of the best simple
-baseline in hindsight, geometric mean over seven families: one standard error as the limit at any
-number of windows 1.024, the ratio of errors with few windows 1.021, and the naive members 1.019.
+single choice is safe (Timmermann 2006, "Forecast combinations", Handbook of Economic Forecasting 1,
+135-196). With many validation windows the naive forecasts get what `stack` finds that they add;
+with few, `linear_few` averages them and exponential smoothing with the regressions.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.linear_designs import Design, candidates
+from spline_lstm.models.linear_few import (
+    FOLDS,
+    MIN_SHARPNESS,
+    SHARPNESS,
+    TINY,
+    WEIGHT_GRAIN,
+    Candidate,
+    average_few,
+)
 from spline_lstm.models.linear_members import (
     STRENGTHS,
     Member,
     Problem,
+    Share,
     judge,
     matrix,
+    smoothed,
     unfitted,
 )
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale
+from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
 from spline_lstm.models.stack import fit_stack
 
-# Validation windows of fewer horizons give no standard error; there, a ratio of errors decides.
+# Validation windows of fewer horizons give no standard error.
 ENOUGH_BLOCKS = 10
-MAX_RATIO = 2.0
-# Exponent of the weights: per horizon of validation windows, and at least.
-SHARPNESS = 0.125
-MIN_SHARPNESS = 1.0
 MIN_WEIGHT = 0.01
-WEIGHT_GRAIN = 2.0**-16
-TINY = 1e-12
-
-
-class Share(NamedTuple):
-    """A member, and its weight in the average."""
-
-    member: Member
-    weight: float
 
 
 def fit_linear(
@@ -60,6 +54,7 @@ def fit_linear(
     strengths: Sequence[float] = STRENGTHS,
     logs: bool = True,
     naives: bool = True,
+    folds: int = FOLDS,
 ) -> LinearForecaster:
     """Fit a linear forecaster.
 
@@ -81,7 +76,10 @@ def fit_linear(
     logs : bool
         Also try logarithms, if all training values are above 0.
     naives : bool
-        The naive forecasts are members too.
+        The naive forecasts are members too; with few validation windows exponential smoothing also.
+    folds : int
+        Parts of the training windows that are left out in turn, with few validation windows; 0: the
+        training windows do not judge.
 
     Raises
     ------
@@ -95,6 +93,12 @@ def fit_linear(
     every = candidates(horizon, lookback, seasons, longest)
     tried = every if designs is None else list(designs)
     problems = _problems(series, train, validation, tried, [0, *seasons], horizon, logs)
+    if len(validation) // horizon < ENOUGH_BLOCKS:
+        parts = _left_out(problems, train, tried, folds)
+        few = _candidates(problems, parts, tried, seasons, strengths, naives)
+        if not few:
+            raise ValueError(f"{len(train)} training windows are too few for a regression")
+        return fold(average_few(few, horizon), problems)
     members = [
         min(forms, key=lambda member: member.error)
         for k, problem in enumerate(problems)
@@ -104,9 +108,100 @@ def fit_linear(
     simple = [unfitted(season, 0, problems[0]) for season in (0, *seasons)] if naives else []
     if not members + simple:
         raise ValueError(f"{len(train)} training windows are too few for a regression")
-    if not members or len(validation) // horizon < ENOUGH_BLOCKS:
-        return fold(average(members + simple, horizon), problems)
+    if not members:
+        return fold(average(simple, horizon), problems)
     return _stacked(average(members, horizon), simple, problems, series, validation)
+
+
+def _left_out(
+    problems: Sequence[Problem],
+    train: Int[np.ndarray, " n"],
+    designs: Sequence[Design],
+    folds: int,
+) -> list[list[Problem]]:
+    """The problems [folds][scales] with a part of the training windows as validation windows.
+
+    The fits see no window whose labels overlap those of the part. Windows that a design cannot
+    read are in no part.
+    """
+    first, horizon = problems[0], problems[0].horizon
+    series = first.rows.series
+    depth = max(design.depth(horizon) for design in designs)
+    deep = train[train - series.offsets[series.of(train)] >= depth]
+    parts = np.array_split(deep, folds) if folds and len(deep) >= 2 * folds else []
+    return [
+        [
+            Problem.of(
+                problem.rows,
+                train[(train <= part[0] - horizon) | (train >= part[-1] + horizon)],
+                part,
+                [*problem.moments, depth],
+                problem.spread,
+                horizon,
+            )
+            for problem in problems
+        ]
+        for part in parts
+    ]
+
+
+def _candidates(
+    problems: Sequence[Problem],
+    parts: Sequence[Sequence[Problem]],
+    designs: Sequence[Design],
+    seasons: Sequence[int],
+    strengths: Sequence[float],
+    naives: bool,
+) -> list[Candidate]:
+    """Regressions and smoothing on each scale, the naive forecasts, and what speaks for each."""
+    horizon = problems[0].horizon
+    limit = max(design.depth(horizon) for design in designs)
+    models = [
+        {s: m for s in (0, *seasons) if (m := fit_smoothing(problem.rows, s, horizon, limit))}
+        for problem in problems
+    ]
+    seasonal = _evidence(models[0])
+    found = []
+    for k, problem in enumerate(problems):
+        for design in designs:
+            prior = seasonal if design.season else 1.0
+            judges = [judge(design, k, part[k], strengths) for part in parts]
+            found.append(
+                _candidate(_kind(design), prior, judge(design, k, problem, strengths), judges)
+            )
+        for season, model in models[k].items() if naives else ():
+            judges = [[smoothed(model, k, part[k])] for part in parts]
+            prior = seasonal if season else 1.0 - seasonal
+            found.append(_candidate(_smooth(season), prior, [smoothed(model, k, problem)], judges))
+    for season in (0, *seasons) if naives else ():
+        judges = [[unfitted(season, 0, part[0])] for part in parts]
+        prior = seasonal if season else 1.0 - seasonal
+        found.append(_candidate(_smooth(season), prior, [unfitted(season, 0, problems[0])], judges))
+    return [candidate for candidate in found if candidate.forms]
+
+
+def _candidate(
+    kind: str, prior: float, forms: list[Member], judges: Sequence[list[Member]]
+) -> Candidate:
+    complete = judges and all(judges)
+    earlier = np.concatenate([[m.errors for m in each] for each in judges], 1) if complete else None
+    return Candidate(kind, prior, forms, earlier)
+
+
+def _kind(design: Design) -> str:
+    return "differences" if design.season else "blocks" if design.blocks else "rows"
+
+
+def _smooth(season: int) -> str:
+    return "seasonal smoothing" if season else "smoothing"
+
+
+def _evidence(models: dict[int, Smoothing]) -> float:
+    """For seasonal models: the best of them against smoothing without a season; 0 to 1."""
+    seasonal = [model for season, model in models.items() if season]
+    if not seasonal or 0 not in models:
+        return 1.0 if seasonal else 0.0
+    return support(min(seasonal, key=lambda model: model.criterion), models[0])
 
 
 def _problems(
@@ -158,28 +253,21 @@ def standard_error(gains: Float[np.ndarray, " windows"], horizon: int) -> float:
 
 
 def average(members: Sequence[Member], horizon: int) -> list[Share]:
-    """Members that may be the best, with weights by their errors."""
+    """Members that may be the best, with weights by their errors, of many validation windows."""
     best = min(members, key=lambda member: member.error)
-    blocks = len(best.errors) // horizon
-    kept = [m for m in members if _may_be_best(m, best, blocks, horizon)]
-    ratios = np.array([_ratio(member, best) for member in kept])
-    weights = ratios ** -max(SHARPNESS * blocks, MIN_SHARPNESS)
+    kept = [m for m in members if _may_be_best(m, best, horizon)]
+    ratios = np.array([(m.error + TINY) / (best.error + TINY) for m in kept])
+    weights = ratios ** -max(SHARPNESS * (len(best.errors) // horizon), MIN_SHARPNESS)
     weights[weights < MIN_WEIGHT * weights.max()] = 0.0
     weights = np.round(weights / weights.sum() / WEIGHT_GRAIN) * WEIGHT_GRAIN
     weights /= weights.sum()
     return [Share(m, float(w)) for m, w in zip(kept, weights, strict=True) if w > 0]
 
 
-def _may_be_best(member: Member, best: Member, blocks: int, horizon: int) -> bool:
-    """Whether chance may have made it worse than the best: one standard error, of enough blocks."""
-    if blocks < ENOUGH_BLOCKS:
-        return _ratio(member, best) <= MAX_RATIO
+def _may_be_best(member: Member, best: Member, horizon: int) -> bool:
+    """Whether chance, one standard error, may have made it worse than the best."""
     gains = best.errors - member.errors
     return bool(gains.mean() >= -standard_error(gains, horizon))
-
-
-def _ratio(member: Member, best: Member) -> float:
-    return (member.error + TINY) / (best.error + TINY)
 
 
 def fold(chosen: Sequence[Share], problems: Sequence[Problem]) -> LinearForecaster:

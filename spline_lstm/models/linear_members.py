@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from spline_lstm.models.exact import rounded, solve_spd
 from spline_lstm.models.linear import LOG_CAP
 from spline_lstm.models.linear_designs import Design, Terms, extend
 from spline_lstm.models.linear_moments import Moments, Rows, moments
+from spline_lstm.models.linear_smoothing import Smoothing
 
 STRENGTHS = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -33,7 +35,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Member:
-    """A regression in one form, on one scale.
+    """A regression in one form, or exponential smoothing, on one scale.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class Member:
         series
     """
 
-    design: Design
+    design: Design | Smoothing
     scale: int
     form: Form
     errors: Float[np.ndarray, " windows"]
@@ -60,9 +62,16 @@ class Member:
     @property
     def name(self) -> str:
         """For logs and reports, without the scale."""
-        if self.fitted:
+        if self.fitted or isinstance(self.design, Smoothing):
             return self.design.name
         return f"seasonal naive {self.design.season}" if self.design.season else "naive"
+
+
+class Share(NamedTuple):
+    """A member, and its weight in an average."""
+
+    member: Member
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -209,9 +218,19 @@ def unfitted(season: int, scale: int, problem: Problem) -> Member:
     return Member(design, scale, form, problem.errors(scores)[:, 0])
 
 
+def smoothed(model: Smoothing, scale: int, problem: Problem) -> Member:
+    """Exponential smoothing; its form says that no label was fitted."""
+    weights = model.weights(problem.horizon)
+    rows = problem.windows[:, -2 - model.lookback : -2] * problem.rows.grid
+    errors = problem.errors(np.tensordot(rows, weights, 1)[..., None])[:, 0]
+    return Member(model, scale, Form(0, False, np.inf), errors)
+
+
 def matrix(member: Member, problem: Problem, depth: int) -> Float[np.ndarray, "extended horizon"]:
     """The member as weights of the z-scores of the last `depth` rows, of 1 and of 0."""
     design, grid, horizon = member.design, problem.rows.grid, problem.horizon
+    if isinstance(design, Smoothing):
+        return np.pad(design.weights(horizon), ((depth - design.lookback, 2), (0, 0)))
     columns, anchor = design.columns(horizon), design.anchors(horizon)[member.form.anchor]
     folded = anchor.fold(np.eye(horizon), depth)
     if not member.fitted:

@@ -1,0 +1,109 @@
+"""Average the members of a linear forecaster where validation is short.
+
+Fewer than ten horizons of validation windows give no standard error, and the best of fifty members
+is best by luck. So their weights come from three sources:
+
+- a prior: an equal share for each kind of member (regressions on the last rows, on those and the
+  season before, on seasonal differences, and smoothing with the naive forecasts), within which
+  the seasonal ones count by the evidence for the season (see `linear_smoothing.support`);
+- the validation windows;
+- the training windows, each forecast by fits that saw neither it nor its neighbours (Racine 2000,
+  "Consistent cross-validatory model-selection for dependent data", Journal of Econometrics 99,
+  39-61), at a third of the weight: they are older.
+
+Half of the average is by the validation windows alone and half by both: the first follows what has
+changed, the second has more to go by, and neither is better everywhere.
+
+Measured on 133 short pieces of the development series and simulations, at most nine horizons of
+validation, RMSE over that of the best simple baseline in hindsight, geometric mean over eight
+families: one standard error or a ratio of errors on validation alone 1.019, with the prior 1.000,
+the training windows instead of validation alone .986, half of each .988; above 1.02: 38, 38, 35
+and 31 % of the pieces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from spline_lstm.models.linear_members import Member, Share
+
+FOLDS = 5
+# Weight of a training window against one of validation.
+EARLIER = 1 / 3
+# A member may be this much worse than the best: ratio of mean squared errors.
+MAX_RATIO = 2.0
+# Exponent of the weights: per horizon of windows, and at least.
+SHARPNESS = 0.125
+MIN_SHARPNESS = 1.0
+MIN_WEIGHT = 0.005
+WEIGHT_GRAIN = 2.0**-16
+TINY = 1e-12
+# A kind that the evidence excludes keeps a trace, in case there is no other.
+MIN_PRIOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A member in all its forms, of which one will be chosen.
+
+    Attributes
+    ----------
+    kind : str
+    prior : float, share of the kind
+    forms : of the member
+    earlier : [forms, windows] errors on training windows, as `Member.errors`; nothing if there are
+        too few
+    """
+
+    kind: str
+    prior: float
+    forms: Sequence[Member]
+    earlier: Float[np.ndarray, "forms windows"] | None = None
+
+
+def average_few(candidates: Sequence[Candidate], horizon: int) -> list[Share]:
+    """Members with weights: half by validation alone, half by the training windows too."""
+    weights: dict[int, float] = {}
+    members: dict[int, Member] = {}
+    for share_of_earlier in (0.0, EARLIER):
+        for member, weight in _opinion(candidates, horizon, share_of_earlier):
+            members[id(member)] = member
+            weights[id(member)] = weights.get(id(member), 0.0) + weight / 2
+    whole = np.array(list(weights.values()))
+    whole = np.round(whole / whole.sum() / WEIGHT_GRAIN) * WEIGHT_GRAIN
+    shares = zip(members.values(), whole / whole.sum(), strict=True)
+    return [Share(member, float(weight)) for member, weight in shares if weight > 0]
+
+
+def _opinion(candidates: Sequence[Candidate], horizon: int, earlier: float) -> list[Share]:
+    errors = [_errors(candidate, earlier) for candidate in candidates]
+    chosen = [int(np.argmin(each)) for each in errors]
+    least = np.array([each[k] for each, k in zip(errors, chosen, strict=True)]) + TINY
+    kinds = [candidate.kind for candidate in candidates]
+    prior = np.array([max(c.prior, MIN_PRIOR) / kinds.count(c.kind) for c in candidates])
+    possible = prior * np.array([kinds.count(kind) for kind in kinds]) > MIN_PRIOR
+    ratio = least / (least[possible] if possible.any() else least).min()
+    windows = len(candidates[0].forms[0].errors)
+    if earlier:
+        windows += max(0 if c.earlier is None else c.earlier.shape[1] for c in candidates)
+    sharpness = max(SHARPNESS * windows / horizon, MIN_SHARPNESS)
+    weight = np.where(ratio <= MAX_RATIO, prior * ratio**-sharpness, 0.0)
+    weight[weight < MIN_WEIGHT * weight.max()] = 0.0
+    weight /= weight.sum()
+    return [
+        Share(candidate.forms[k], float(w))
+        for candidate, k, w in zip(candidates, chosen, weight, strict=True)
+        if w > 0
+    ]
+
+
+def _errors(candidate: Candidate, earlier: float) -> Float[np.ndarray, " forms"]:
+    """Mean squared error of each form."""
+    total = np.array([member.errors.sum() for member in candidate.forms])
+    count = float(len(candidate.forms[0].errors))
+    if earlier and candidate.earlier is not None:
+        total = total + earlier * candidate.earlier.sum(axis=1)
+        count += earlier * candidate.earlier.shape[1]
+    return total / count

@@ -1,0 +1,147 @@
+"""Exponential smoothing as a linear forecast of one window: few parameters for few rows.
+
+The models of Box and Jenkins (1970, "Time Series Analysis", chapter 9) whose forecasts are those of
+simple exponential smoothing, without a season, and of seasonal smoothing with a trend ("airline
+model")::
+
+    (1 - B) y_t = (1 - a B) e_t                                 season 0
+    (1 - B)(1 - B^S) y_t = (1 - a B)(1 - b B^S) e_t             season S
+
+B is the shift by one row. The one or two parameters are those of least squared innovations e over
+all training rows; no label of a window is needed, so a hundred rows suffice. The forecast is the
+best linear one from the rows of a window alone, in closed form: the differenced series is a moving
+average, whose covariances are known (Brockwell and Davis 1991, "Time Series: Theory and Methods",
+section 5.1).
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.signal import lfilter
+
+from spline_lstm.models.exact import rounded, solve_spd
+from spline_lstm.models.linear_moments import Rows
+
+PARAMETERS = (0.0, 0.3, 0.5, 0.7, 0.85)
+# Rows that a forecast reads: without a season, and in seasons (a horizon is added).
+ROWS_WITHOUT_SEASON = 60
+SEASONS = 4
+MIN_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """One fitted model.
+
+    Attributes
+    ----------
+    season : int, rows, 0 without
+    smoothing, seasonal_smoothing : float, a and b
+    lookback : int, rows that a forecast reads
+    criterion : float
+        Corrected information criterion of the training rows (Hurvich and Tsai 1989, Biometrika 76,
+        297-307), smaller is better.
+    """
+
+    season: int
+    smoothing: float
+    seasonal_smoothing: float
+    lookback: int
+    criterion: float
+
+    def depth(self, horizon: int) -> int:
+        """Rows before the origin that it reads."""
+        del horizon
+        return self.lookback
+
+    @property
+    def name(self) -> str:
+        """For logs and reports."""
+        return f"smoothing {self.season}" if self.season else "smoothing"
+
+    def weights(self, horizon: int) -> Float[np.ndarray, "lookback horizon"]:
+        """Weights of the rows, oldest first; the same bytes on every CPU."""
+        difference, average = _polynomials(self.season, self.smoothing, self.seasonal_smoothing)
+        lost = len(difference) - 1
+        known = self.lookback - lost
+        covariances = np.zeros(known + horizon)
+        for lag in range(min(len(average), len(covariances))):
+            covariances[lag] = float(np.sum(average[: len(average) - lag] * average[lag:]))
+        rows = np.arange(known + horizon)
+        matrix = covariances[np.abs(rows[:, None] - rows)]
+        future = rounded(solve_spd(matrix[:known, :known], matrix[:known, known:]))
+        # From differences back to rows: y_t is its difference less what else is in it.
+        values = np.zeros((self.lookback + horizon, self.lookback))
+        values[: self.lookback] = np.eye(self.lookback)
+        for lag, sign in enumerate(difference):
+            values[self.lookback :, lost - lag : self.lookback - lag] += sign * future.T
+        for step in range(self.lookback, self.lookback + horizon):
+            for lag in np.flatnonzero(difference[1:]) + 1:
+                values[step] -= difference[lag] * values[step - lag]
+        return values[self.lookback :].T
+
+
+def fit_smoothing(rows: Rows, season: int, horizon: int, limit: int) -> Smoothing | None:
+    """The model of least squared innovations; nothing with too few rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        All series share the parameters.
+    season : int, rows, 0: without
+    horizon : int, rows
+    limit : int
+        Most rows that a forecast may read.
+    """
+    lookback = min(limit, SEASONS * season + horizon + 1 if season else ROWS_WITHOUT_SEASON)
+    parts = [part for part in _training_parts(rows) if len(part) >= 2 * season + MIN_ROWS]
+    if not parts or lookback < season + 3:
+        return None
+    seasonal = PARAMETERS if season else (0.0,)
+    sums = {
+        pair: sum(_squares(part, season, *pair) for part in parts)
+        for pair in itertools.product(PARAMETERS, seasonal)
+    }
+    best = min(sums, key=lambda pair: sums[pair])
+    count = sum(len(part) for part in parts)
+    used = count - len(parts) * (season + 1)
+    free = 3 if season else 2
+    criterion = count * np.log(max(sums[best], np.finfo(float).tiny) / used)
+    criterion += 2 * free + 2 * free * (free + 1) / max(count - free - 1, 1)
+    return Smoothing(season, *best, lookback, float(criterion))
+
+
+def support(seasonal: Smoothing, plain: Smoothing) -> float:
+    """Weight of evidence for the season, 0 to 1: Akaike weights of the two models.
+
+    Burnham and Anderson 2002, "Model Selection and Multimodel Inference", section 2.9.
+    """
+    return float(1 / (1 + np.exp(np.clip((seasonal.criterion - plain.criterion) / 2, -50, 50))))
+
+
+def _polynomials(season: int, smoothing: float, seasonal: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the differences and of the moving average, by lag."""
+    difference, average = np.array([1.0, -1.0]), np.array([1.0, -smoothing])
+    if not season:
+        return difference, average
+    shift = np.zeros(season + 1)
+    shift[[0, season]] = 1.0, -1.0
+    seasonal_average = np.zeros(season + 1)
+    seasonal_average[[0, season]] = 1.0, -seasonal
+    return np.convolve(difference, shift), np.convolve(average, seasonal_average)
+
+
+def _squares(part: np.ndarray, season: int, smoothing: float, seasonal: float) -> float:
+    difference, average = _polynomials(season, smoothing, seasonal)
+    innovations = lfilter([1.0], average, np.convolve(part, difference, mode="valid"))
+    return float(np.sum(np.square(innovations)))
+
+
+def _training_parts(rows: Rows) -> list[np.ndarray]:
+    """Filled z-scores of the training rows of each series."""
+    return [
+        rows.scores[start:end][rows.series.training[start:end]] * rows.grid
+        for start, end in itertools.pairwise(rows.series.offsets.tolist())
+    ]

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from spline_lstm.models.linear_moments import Rows, Series, fit_scale
+from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
+
+HORIZON = 5
+
+
+def rows_of(values, offsets=None):
+    offsets = np.array([0, len(values)] if offsets is None else offsets)
+    series = Series(np.asarray(values, float), offsets, np.ones(len(values), dtype=bool))
+    return Rows.of(series, fit_scale(series, log=False))
+
+
+def airline(rows, a, b, season=4, seed=0):
+    """(1 - B)(1 - B^S) y = (1 - a B)(1 - b B^S) e, by the recursion of its definition."""
+    noise = np.random.default_rng(seed).normal(size=rows)
+    values = np.zeros(rows)
+    for t in range(season + 1, rows):
+        past = values[t - 1] + values[t - season] - values[t - season - 1]
+        moved = noise[t] - a * noise[t - 1] - b * noise[t - season] + a * b * noise[t - season - 1]
+        values[t] = past + moved
+    return values
+
+
+@pytest.mark.parametrize("a", [0.3, 0.7])
+def test_without_a_season_it_is_simple_exponential_smoothing(a):
+    weights = Smoothing(0, a, 0.0, 60, 0.0).weights(HORIZON)
+    level = (1 - a) * a ** np.arange(59, -1, -1.0)
+    assert np.allclose(weights, level[:, None], atol=1e-6)
+
+
+def test_without_moving_averages_it_is_the_naive_forecast_and_its_seasonal_form():
+    window = np.random.default_rng(1).normal(size=12)
+    assert np.allclose(window @ Smoothing(0, 0.0, 0.0, 12, 0.0).weights(3), window[-1])
+    drifting = window[-4:-1] + window[-1] - window[-5]
+    assert np.allclose(window @ Smoothing(4, 0.0, 0.0, 12, 0.0).weights(3), drifting)
+
+
+def test_it_is_the_projection_on_the_window():
+    """By simulation: no other weights of the same rows have a smaller error."""
+    season, a, b, lookback = 4, 0.5, 0.3, 14
+    weights = Smoothing(season, a, b, lookback, 0.0).weights(HORIZON)
+    values = airline(60_000, a, b)
+    origins = np.arange(100, len(values) - HORIZON)
+    windows = values[origins[:, None] + np.arange(-lookback, 0)]
+    errors = values[origins[:, None] + np.arange(HORIZON)] - windows @ weights
+    difference = windows[:, 1:] - windows[:, :-1]
+    known = difference[:, season:] - difference[:, :-season]
+    correlation = (known - known.mean(0)).T @ (errors - errors.mean(0)) / len(errors)
+    assert np.abs(correlation).max() < 0.04 * known.std() * errors.std()
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.7), (0.7, 0.3)])
+def test_the_parameters_of_a_long_series_are_found(a, b):
+    model = fit_smoothing(rows_of(airline(4000, a, b)), 4, HORIZON, 100)
+    assert model is not None
+    assert (model.smoothing, model.seasonal_smoothing) == (a, b)
+    assert model.lookback == 4 * 4 + HORIZON + 1
+
+
+def test_the_evidence_tells_a_season_from_none():
+    season = rows_of(airline(120, 0.5, 0.5, season=12))
+    walk = rows_of(np.cumsum(np.random.default_rng(3).normal(size=120)))
+    found = [
+        support(fit_smoothing(rows, 12, HORIZON, 99), fit_smoothing(rows, 0, HORIZON, 99))
+        for rows in (season, walk)
+    ]
+    assert found[0] > 0.99
+    assert found[1] < 0.01
+
+
+def test_series_share_parameters_and_short_ones_are_left_out():
+    one, other = airline(500, 0.5, 0.3, seed=1), airline(500, 0.5, 0.3, seed=2)
+    panel = rows_of(np.concatenate([one, other, np.ones(7)]), [0, 500, 1000, 1007])
+    model = fit_smoothing(panel, 4, HORIZON, 99)
+    assert model is not None
+    assert (model.smoothing, model.seasonal_smoothing) == (0.5, 0.3)
+
+
+def test_too_few_rows_or_too_short_a_window_give_nothing():
+    assert fit_smoothing(rows_of(airline(17, 0.5, 0.3)), 4, HORIZON, 99) is None
+    assert fit_smoothing(rows_of(airline(90, 0.5, 0.3)), 4, HORIZON, 6) is None
