@@ -11,7 +11,7 @@ import nbclient
 import nbformat
 import pytest
 
-from spline_lstm.scaffold.column_roles import Options
+from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.write_folder import scaffold
 from tests.builders import ROOT
 from tests.small_pipeline import make_small_pipeline

@@ -3,22 +3,27 @@
 import argparse
 from pathlib import Path
 
-from spline_lstm.scaffold.column_roles import Options
+from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import SEPARATORS
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import scaffold
 
 DESCRIPTION = """\
 Look at a CSV or Parquet file and write a pipeline for it: pipelines/NAME with params.yaml, the
-schema of the columns, and dvc.yaml. What was found is printed with the reason. What the file
-leaves open is an error that names the option to give.
+schema of the columns, dvc.yaml and a copy of the file. What was found is printed with the reason.
+What the file leaves open is an error that names the option to give. docs/your-data.md shows what
+tables look like and what init makes of them.
 """
 EXAMPLES = """
 python -m spline_lstm init demand --csv demand.csv
 python -m spline_lstm init demand --csv demand.csv --target sold --series store --frequency 1h
+python -m spline_lstm init bikes --csv hour.csv --timestamp dteday+hr --target cnt
+python -m spline_lstm init rates --csv rates.csv --layout wide --frequency B --holidays NYSE
+python -m spline_lstm init load --csv load.csv --time-zone Europe/Berlin
 python -m spline_lstm init etth1 --csv ETTh1.csv --params pipelines/ett/ot-24.yaml \\
     --schema pipelines/ett/ot.json
 """
+FOUND = "(default: found in the file)"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -43,48 +48,124 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="take the schema from this file (default: proposed from the data)",
     )
     command.add_argument(
-        "--timestamp", metavar="COL", help="column of the timestamps (default: found in the file)"
+        "--no-copy",
+        action="store_true",
+        help="leave the file where it is (default: copy it into the pipeline folder if it has at "
+        "most 50 MB, so that experiments in temporary copies have it)",
     )
-    command.add_argument(
+    _add_columns(command.add_argument_group("columns"))
+    _add_clock(command.add_argument_group("clock: which timestamps are the rows of the grid"))
+    _add_text(command.add_argument_group("text of a CSV file"))
+
+
+def _add_columns(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--timestamp",
+        metavar="COL[+COL...]",
+        help="column of the timestamps, or several that are one together: dteday+hr, "
+        f"year+month+day+hour; none: the rows are counted {FOUND}",
+    )
+    group.add_argument(
         "--target",
         metavar="COL",
         action="append",
         default=[],
-        help="column to forecast; repeatable (default: found in the file)",
+        help=f"column to forecast; repeatable {FOUND}",
     )
-    command.add_argument(
-        "--series",
-        metavar="COL",
-        help="column that identifies the series (default: found in the file)",
+    group.add_argument("--series", metavar="COL", help=f"column that identifies the series {FOUND}")
+    group.add_argument(
+        "--layout",
+        choices=("long", "wide"),
+        help="long: a row is one series at one time; wide: each column with numbers (or each "
+        "--target) is a series (default: long; init asks where both are possible)",
     )
-    command.add_argument(
+    group.add_argument(
+        "--duplicates",
+        choices=("error", "copies", "first", "last", "mean", "sum"),
+        help="rows of one series with one timestamp (default: copies for exact copies; init asks "
+        "if rows contradict each other)",
+    )
+    group.add_argument(
+        "--max-missing",
+        type=float,
+        metavar="SHARE",
+        help="highest share of grid rows without a target, 0 to 1 (default: a step above the share "
+        "in the file, and beyond 0.5 init asks)",
+    )
+
+
+def _add_clock(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--frequency",
         metavar="F",
-        help="step of the regular grid: 5min, 1h, 1D (default: found in the timestamps)",
+        help="step of the grid: a duration (5min, 1h), a calendar unit (D, W-SUN, B, MS, ME, "
+        "QS-OCT, YE), observed (the dates that occur) or index 10 (whole numbers) (default: found "
+        "in the timestamps)",
     )
-    command.add_argument(
+    group.add_argument(
+        "--time-zone",
+        metavar="ZONE",
+        help="zone of timestamps without an offset, and of the days: Europe/Berlin, +01:00 "
+        "(default: UTC; init asks where an hour occurs twice)",
+    )
+    group.add_argument(
+        "--ambiguous-hour",
+        choices=("order", "earlier", "later"),
+        help="which instant an hour is that occurs twice when clocks are set back (default: order, "
+        "that of the rows)",
+    )
+    group.add_argument(
+        "--holidays",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="closed days of business days: NYSE, US, DE-BY, 2024-12-24; repeatable (default: a "
+        "calendar that closes exactly the days that are absent, if there is one)",
+    )
+    group.add_argument(
+        "--week-mask",
+        metavar="DAYS",
+        help="open weekdays of business days, such as Mon-Sat (default: found in the timestamps)",
+    )
+
+
+def _add_text(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--timestamp-format",
         metavar="FORM",
-        help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, ... (default: found in the file)",
+        help="ISO8601, %%d/%%m/%%Y %%H:%%M, unix_s, unix_ms, index, ...; of several columns with a "
+        f"blank between them {FOUND}",
     )
-    command.add_argument(
+    group.add_argument(
         "--separator",
         metavar="C",
         choices=tuple(SEPARATORS),
-        help="character between columns (default: found in the file)",
+        help=f"character between columns {FOUND}",
     )
-    command.add_argument(
-        "--decimal",
-        metavar="C",
-        choices=(".", ","),
-        help="decimal mark (default: found in the file)",
+    group.add_argument("--decimal", metavar="C", choices=(".", ","), help=f"decimal mark {FOUND}")
+    group.add_argument(
+        "--thousands", metavar="C", help=f"mark between groups of digits: 1.234,56 {FOUND}"
     )
-    command.add_argument(
+    group.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="windows-1252, utf-16, ... (default: by the byte order mark, or UTF-8)",
+    )
+    group.add_argument(
+        "--skip-lines", type=int, metavar="N", help="lines before the header (default: 0)"
+    )
+    group.add_argument(
+        "--unit-row",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help=f"the row below the header has units, no data {FOUND}",
+    )
+    group.add_argument(
         "--missing",
         metavar="TEXT",
         action="append",
         default=[],
-        help="text or number that means missing; repeatable (default: found in the file)",
+        help=f"text or number that means missing; repeatable {FOUND}",
     )
 
 
@@ -94,11 +175,23 @@ def run(arguments: argparse.Namespace) -> str:
         timestamp=arguments.timestamp,
         targets=tuple(arguments.target),
         series=arguments.series,
+        layout=arguments.layout,
         frequency=arguments.frequency,
+        time_zone=arguments.time_zone,
+        ambiguous_hour=arguments.ambiguous_hour,
+        holidays=tuple(arguments.holidays),
+        week_mask=arguments.week_mask,
         timestamp_format=arguments.timestamp_format,
         separator=arguments.separator,
         decimal=arguments.decimal,
+        thousands=arguments.thousands,
+        encoding=arguments.encoding,
+        skip_lines=arguments.skip_lines,
+        unit_row=arguments.unit_row,
         missing=tuple(arguments.missing),
+        duplicates=arguments.duplicates,
+        max_missing=arguments.max_missing,
     )
     files = UserFiles.read(arguments.params, arguments.schema)
-    return scaffold(arguments.name, arguments.csv, options, Path(), files)
+    copy = not arguments.no_copy
+    return scaffold(arguments.name, arguments.csv, options, Path(), files, copy=copy)

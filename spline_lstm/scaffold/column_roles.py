@@ -3,52 +3,33 @@
 What the file leaves open is an error that names the candidates and the option to give.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.errors import UsageError, shorten
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.time_zones import WallClockProblem, find_repeated_hour
 from spline_lstm.scaffold.column_types import Column
-from spline_lstm.scaffold.read_text import TextTable
+from spline_lstm.scaffold.instants import instants_of, wall_clock_error
+from spline_lstm.scaffold.layouts import FEWEST_SERIES, Wide, wide_layout
+from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.series_keys import FEW, repeated, series_candidates
-from spline_lstm.scaffold.timestamp_formats import (
-    TimestampForm,
-    first_unread,
-    is_clock,
-    timestamp_forms,
+from spline_lstm.scaffold.table import Table
+from spline_lstm.scaffold.timestamp_columns import (
+    Timestamps,
+    find_timestamps,
+    list_names,
+    numbered_within,
 )
 
 MAX_CATEGORIES = 50
-MAX_LISTED = 12
 CONSTANT = "never changes"
+COUNTS = "counts the rows"
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user said; None and () leave it to the file.
-
-    Attributes
-    ----------
-    timestamp, series : names of columns
-    targets : names of columns
-    frequency : a fixed duration, as in pandas
-    timestamp_format : ISO8601, a strftime pattern, unix_s or unix_ms
-    separator, decimal : one character each
-    missing : texts that mean "missing"
-    """
-
-    timestamp: str | None = None
-    targets: tuple[str, ...] = ()
-    series: str | None = None
-    frequency: str | None = None
-    timestamp_format: str | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,29 +38,56 @@ class Roles:
 
     Attributes
     ----------
-    timestamp, form : column of the timestamps, and how they are written
-    timestamps : [rows] int64 ns
+    timestamps : the columns of the timestamps, and how they are written
+    zone : time zone of the dates, as far as it is known
+    instants : [rows] ns since 1970 UTC, or whole numbers of an index
     series : column of the series key, or None
     keys : [rows] index of the series
+    names : names of the series
+    wide : the columns that are series, or None
     targets : columns to forecast
     covariates : columns that change over time
     statics : columns that are the same in all rows of a series
     left_out : column -> why it is not used
     """
 
-    timestamp: str
-    form: str
-    timestamps: Int[np.ndarray, " rows"]
+    timestamps: Timestamps
+    zone: str | None
+    instants: Int[np.ndarray, " rows"]
     series: str | None
     keys: Int[np.ndarray, " rows"]
+    names: tuple[str, ...]
+    wide: Wide | None = None
     targets: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     statics: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """The targets of all series: one row per series and timestamp, as the stages see them.
+
+    Attributes
+    ----------
+    instants : [rows] ns since 1970 UTC, or whole numbers of an index
+    keys : [rows] index of the series
+    names : names of the series
+    targets : name -> [rows] values, NaN where missing
+    """
+
+    instants: Int[np.ndarray, " rows"]
+    keys: Int[np.ndarray, " rows"]
+    names: tuple[str, ...]
+    targets: Mapping[str, Float[np.ndarray, " rows"]]
+
+    def observed(self, name: str) -> Bool[np.ndarray, " rows"]:
+        """Rows with a value of a target."""
+        return ~np.isnan(self.targets[name])
+
+
 def choose_roles(
-    table: TextTable, columns: Mapping[str, Column], options: Options, where: str
+    table: Table, columns: Mapping[str, Column], options: Options, where: str
 ) -> Roles:
     """Give each column its role.
 
@@ -88,32 +96,45 @@ def choose_roles(
     UsageError
         More than one column fits a role, or none; the message names them and the option to give.
     """
-    for name in (options.timestamp, options.series, *options.targets):
+    for name in (options.series, *options.targets):
         if name is not None and name not in columns:
-            raise UsageError(f"{where} has no column {name!r}; its columns: {_list(columns)}")
-    timestamp, form, others = _timestamp_column(table, options, where)
-    left_out = dict.fromkeys(others, "also contains timestamps")
+            raise UsageError(f"{where} has no column {name!r}; its columns: {list_names(columns)}")
+    timestamps = find_timestamps(columns, options, where)
+    left_out = dict.fromkeys(timestamps.others, "also contains timestamps")
     left_out |= {name: why for name, column in columns.items() if (why := _useless(column))}
-    used = (timestamp, options.series, *options.targets)
+    used = (*timestamps.columns, options.series, *options.targets)
     free = [name for name in columns if name not in left_out and name not in used]
-    series, keys = _series(table, columns, form.timestamps, free, options, where)
+    if options.layout == "wide":
+        return _wide_roles(table, columns, timestamps, options, where)
+    series, keys, names = _series(table, columns, timestamps, free, options, where)
+    instants, zone = instants_of(timestamps, keys, table, options, where)
     free = [name for name in free if name != series]
+    counters = [name for name in free if counts_rows(columns[name])]
+    if options.targets or any(columns[name].is_number for name in set(free) - set(counters)):
+        left_out |= dict.fromkeys(counters, COUNTS)
+        free = [name for name in free if name not in counters]
     constant = [name for name, why in left_out.items() if why == CONSTANT and name not in used]
-    targets = options.targets or (_target(columns, free, constant, where),)
+    targets = options.targets or (
+        _target(columns, free, constant, where, may_be_wide=series is None and not options.layout),
+    )
     for name in targets:
         _check_target(columns[name], where)
     free = [name for name in free if name not in targets]
-    statics = [name for name in free if series and _is_static(table.cells[name], keys)]
+    statics = [name for name in free if series and _is_static(columns[name].codes, keys)]
     covariates = [name for name in free if name not in statics]
-    for name in [*covariates, *statics]:
-        if columns[name].kind == "text" and columns[name].distinct > MAX_CATEGORIES:
-            left_out[name] = f"{columns[name].distinct} different texts"
+    left_out |= {
+        name: f"{columns[name].distinct} different texts"
+        for name in (*covariates, *statics)
+        if columns[name].kind == "text" and columns[name].distinct > MAX_CATEGORIES
+    }
     return Roles(
-        timestamp,
-        form.form,
-        form.timestamps,
+        timestamps,
+        zone,
+        instants if timestamps.columns else numbered_within(keys),
         series,
         keys,
+        names,
+        None,
         tuple(targets),
         tuple(name for name in covariates if name not in left_out),
         tuple(name for name in statics if name not in left_out and columns[name].kind == "text"),
@@ -126,10 +147,24 @@ def choose_roles(
     )
 
 
-def _list(names: Iterable[str]) -> str:
-    listed = [shorten(name) for name in names]
-    more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
-    return ", ".join(listed[:MAX_LISTED] + more)
+def panel_of(roles: Roles, columns: Mapping[str, Column]) -> Panel:
+    """The targets as one row per series and timestamp, a wide table one column after the other."""
+    if roles.wide is None:
+        targets = {name: _numbers(columns[name]) for name in roles.targets}
+        return Panel(roles.instants, roles.keys, roles.names, targets)
+    names = roles.wide.columns
+    values = np.concatenate([_numbers(columns[name]) for name in names])
+    keys = np.repeat(np.arange(len(names)), len(roles.instants))
+    kept = ~np.isnan(values)
+    instants = np.tile(roles.instants, len(names))
+    return Panel(instants[kept], keys[kept], names, {roles.wide.value: values[kept]})
+
+
+def _numbers(column: Column) -> np.ndarray:
+    """Numbers of a target; of texts such as true and false, a value for each cell."""
+    if column.kind == "boolean" and np.isnan(column.numbers).all():
+        return np.where(column.cells == "", np.nan, 0.0)
+    return column.numbers
 
 
 def _useless(column: Column) -> str | None:
@@ -138,153 +173,134 @@ def _useless(column: Column) -> str | None:
     if column.distinct == 1:
         return CONSTANT
     name = column.name.lower()
-    if (name in ROW_NUMBER_NAMES or name.startswith("unnamed")) and column.kind == "int":
-        return "counts the rows" if np.all(np.diff(column.numbers) == 1) else None
-    return None
+    is_named = name in ROW_NUMBER_NAMES or name.startswith("unnamed")
+    return COUNTS if is_named and counts_rows(column) else None
 
 
-def _timestamp_column(
-    table: TextTable, options: Options, where: str
-) -> tuple[str, TimestampForm, list[str]]:
-    """Column, form, and the other columns with timestamps."""
-    found = {
-        str(name): forms for name in table.cells if (forms := timestamp_forms(table.cells[name]))
-    }
-    if options.timestamp is None and len(found) != 1:
-        raise UsageError(_no_single_timestamp_column(table, found, where))
-    name = options.timestamp or next(iter(found))
-    if name.startswith("Unnamed:"):
+def counts_rows(column: Column) -> bool:
+    """True for whole numbers that increase by one from row to row."""
+    return column.kind == "int" and bool(np.all(np.diff(column.numbers) == 1))
+
+
+def _wide_roles(
+    table: Table,
+    columns: Mapping[str, Column],
+    timestamps: Timestamps,
+    options: Options,
+    where: str,
+) -> Roles:
+    if options.series is not None:
         raise UsageError(
-            f"{where}: the column of the timestamps has no name; name it in line 1, such as "
-            "timestamp"
+            f"--series {options.series} names a column of keys, but with --layout wide each column "
+            "is a series; leave one of them out"
         )
-    others = [each for each in found if each != name]
-    if options.timestamp_format:
-        return name, _declared_form(table.cells[name], options.timestamp_format, where), others
-    forms = found.get(name, [])
-    if len(forms) == 1:
-        _check_clock(table, name, forms[0], where)
-        return name, forms[0], others
-    if forms:
-        raise UsageError(
-            f"{where}: the timestamps in {name!r}, such as {table.cells[name].iloc[0]!r}, read as "
-            f"{' or as '.join(each.form for each in forms)}; choose one with --timestamp-format"
-        )
-    raise UsageError(f"{where}: {_unread(table.cells[name], name)}")
-
-
-def _no_single_timestamp_column(
-    table: TextTable, found: Mapping[str, list[TimestampForm]], where: str
-) -> str:
-    if found:
-        return f"{where}: {_list(found)} contain timestamps; choose one with --timestamp"
-    broken = next((str(name) for name in table.cells if first_unread(table.cells[name])), None)
-    if broken is not None:
-        return f"{where}: {_unread(table.cells[broken], broken)}"
-    return (
-        f"{where}: no column contains timestamps of a known form (columns: "
-        f"{_list(map(str, table.cells))}); give them with --timestamp and --timestamp-format"
+    wide, left_out = wide_layout(columns, timestamps, options, where)
+    single = np.zeros(len(table.cells), dtype=np.int64)
+    instants, zone = instants_of(timestamps, single, table, options, where)
+    return Roles(
+        timestamps,
+        zone,
+        instants,
+        wide.series,
+        single,
+        wide.columns,
+        wide,
+        (wide.value,),
+        left_out=left_out,
     )
-
-
-def _unread(column: pd.Series, name: str) -> str:
-    bad = first_unread(column)
-    if bad is None:
-        return (
-            f"column {name!r} contains {column.iloc[0]!r}, not a timestamp of a known form; give "
-            "the form with --timestamp-format"
-        )
-    row, text = bad
-    what = f"{text!r}, which is not a timestamp like the others" if text else "no timestamp"
-    return f"column {name!r} has in data row {row + 1} {what}; fix or remove the row"
-
-
-def _declared_form(column: pd.Series, form: str, where: str) -> TimestampForm:
-    found = timestamp_forms(column, (form,))
-    if not found:
-        name = str(column.name)
-        raise UsageError(
-            f"{where}: not every timestamp in {name!r} has the form {form}; change "
-            "--timestamp-format"
-        )
-    return found[0]
-
-
-def _check_clock(table: TextTable, name: str, form: TimestampForm, where: str) -> None:
-    """A date beside a time of day: the reader takes one column of timestamps."""
-    clocks = [str(other) for other in table.cells if is_clock(table.cells[other])]
-    if clocks and repeated(form.timestamps) and np.all(form.timestamps % (86_400 * 10**9) == 0):
-        raise UsageError(
-            f"{where}: the date is in {name!r} and the time of day in {clocks[0]!r}; write both "
-            "into one column"
-        )
 
 
 def _series(
-    table: TextTable,
+    table: Table,
     columns: Mapping[str, Column],
-    timestamps: np.ndarray,
+    timestamps: Timestamps,
     free: Sequence[str],
     options: Options,
     where: str,
-) -> tuple[str | None, np.ndarray]:
+) -> tuple[str | None, np.ndarray, tuple[str, ...]]:
+    """Column of the key, series of each row, and names of the series."""
     if options.series is not None:
-        if (table.cells[options.series] == "").any():
-            raise UsageError(
-                f"{where}: rows without a series key in {options.series!r}; fill them in"
-            )
-        return options.series, pd.factorize(table.cells[options.series], sort=True)[0]
-    none = np.zeros(len(timestamps), dtype=np.int64)
-    again = repeated(timestamps)
+        return _keyed(columns[options.series], where)
+    instants = timestamps.found.timestamps
+    one = (None, np.zeros(len(instants), dtype=np.int64), ("",))
+    again = repeated(instants)
     if not again:
-        return None, none
-    keyed = [
-        name
+        return one
+    keyed = {
+        name: columns[name]
         for name in free
-        if columns[name].kind in ("text", "int", "boolean") and not columns[name].missing
-    ]
-    single, pairs = series_candidates(
-        timestamps, {name: table.cells[name] for name in keyed if name not in options.targets}
-    )
+        if columns[name].kind in ("text", "int", "boolean")
+        and not columns[name].missing
+        and name not in options.targets
+    }
+    single, pairs = series_candidates(instants, keyed)
     if len(single) == 1:
-        return single[0], pd.factorize(table.cells[single[0]], sort=True)[0]
+        return _keyed(columns[single[0]], where)
     if single:
         raise UsageError(
-            f"{where}: {_list(single)} could identify the series; choose one with --series"
+            f"{where}: {list_names(single)} could identify the series; choose one with --series"
         )
-    if again <= FEW * len(timestamps):
-        return None, none
+    if again <= FEW * len(instants) or options.duplicates or options.time_zone:
+        return one
+    hour = _repeated_hour(timestamps, options)
+    if hour is not None:
+        raise wall_clock_error(hour, table, where)
     if pairs:
-        one, two = pairs[0]
+        first, second = pairs[0]
         raise UsageError(
-            f"{where}: {one!r} and {two!r} together identify a series; write both into one column "
-            "and give it as --series"
+            f"{where}: {first!r} and {second!r} together identify a series; write both into one "
+            "column and give it as --series"
         )
     raise UsageError(
-        f"{where}: {again} of {len(timestamps)} rows repeat a timestamp, and no column identifies "
-        "the series; name the key with --series or remove the rows"
+        f"{where}: {again} of {len(instants)} rows repeat a timestamp, and no column identifies "
+        "the series; name the key with --series, remove the rows, or say what becomes of them with "
+        "--duplicates"
     )
+
+
+def _repeated_hour(timestamps: Timestamps, options: Options) -> WallClockProblem | None:
+    found = timestamps.found
+    if options.time_zone or found.offsets or found.is_index:
+        return None
+    return find_repeated_hour(found.timestamps)
+
+
+def _keyed(column: Column, where: str) -> tuple[str, np.ndarray, tuple[str, ...]]:
+    if (column.cells == "").any() or column.cells.isna().any():
+        raise UsageError(f"{where}: rows without a series key in {column.name!r}; fill them in")
+    keys, names = pd.factorize(column.cells, sort=True)
+    return column.name, keys.astype(np.int64), tuple(str(name) for name in names)
 
 
 def _target(
-    columns: Mapping[str, Column], free: Sequence[str], constant: Sequence[str], where: str
+    columns: Mapping[str, Column],
+    free: Sequence[str],
+    constant: Sequence[str],
+    where: str,
+    *,
+    may_be_wide: bool,
 ) -> str:
     candidates = [name for name in free if columns[name].is_number]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
+        first, second = map(shlex.quote, candidates[:2])
+        ways = f"--target {first} (one column; the others are covariates)"
+        if may_be_wide and len(candidates) >= FEWEST_SERIES:
+            ways += f", --target {first} --target {second} ... (several of one series) or --layout "
+            ways += "wide (each column is a series)"
         raise UsageError(
-            f"{where}: {_list(candidates)} contain numbers; choose what to forecast with --target"
+            f"{where}: {list_names(candidates)} contain numbers; choose what to forecast: {ways}"
         )
     constants = [name for name in constant if columns[name].is_number]
     if constants:
         raise UsageError(
-            f"{where}: the numbers in {_list(constants)} are constant, so there is nothing to "
+            f"{where}: the numbers in {list_names(constants)} are constant, so there is nothing to "
             "forecast; give a file with a column whose numbers change"
         )
     raise UsageError(
-        f"{where}: no column contains numbers to forecast (columns: {_list(columns)}); name one "
-        "with --target"
+        f"{where}: no column contains numbers to forecast (columns: {list_names(columns)}); name "
+        "one with --target"
     )
 
 
@@ -302,5 +318,8 @@ def _check_target(column: Column, where: str) -> None:
         )
 
 
-def _is_static(column: pd.Series, keys: np.ndarray) -> bool:
-    return int(column.groupby(keys).nunique().max()) == 1
+def _is_static(codes: np.ndarray, keys: np.ndarray) -> bool:
+    """True if all rows of each series have one value."""
+    first = np.zeros(keys.max() + 1, dtype=np.int64)
+    first[keys[::-1]] = codes[::-1]
+    return bool((codes == first[keys]).all())

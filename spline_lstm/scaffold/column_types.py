@@ -1,35 +1,16 @@
-"""Types of the columns of a table of texts: numbers, booleans, categories; texts for "missing"."""
+"""Types of the columns of an unknown table: numbers, booleans, categories; texts for "missing"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from spline_lstm.scaffold.read_text import COMMA_NUMBER, DOT_NUMBER, FULL_SHARE
+from spline_lstm.scaffold.table import FULL_SHARE, MARKERS, Marks, Table
 
-# Texts that mean "no value" wherever they appear among numbers.
-MARKERS = frozenset(
-    {
-        "na",
-        "n/a",
-        "#n/a",
-        "#na",
-        "n.a.",
-        "nan",
-        "-nan",
-        "null",
-        "nil",
-        "none",
-        "missing",
-        "-",
-        "--",
-        "?",
-        ".",
-        "*",
-    }
-)
 # Numbers that mean "no value" in many files; only the owner of a file knows whether they do there.
 SENTINELS = (
     -99.0,
@@ -47,6 +28,7 @@ SENTINELS = (
     99999.0,
 )
 BOOLEANS = ({"0", "1"}, {"true", "false"})
+MAX_WHOLE = 1e15
 Kind = Literal["empty", "float", "int", "boolean", "text"]
 
 
@@ -56,17 +38,17 @@ class Column:
 
     Attributes
     ----------
-    name : str
+    cells : the column as it was read
     kind : str
     numbers : [rows] float64, NaN if the cell has no number
     markers : known texts for "missing" found among the cells
     oddities : other texts among numbers
     sentinels : texts of numbers that often mean "missing" and are far from all others
-    distinct : number of different values
+    distinct : number of different values; of numbers 2 stands for any number beyond 1
     missing : number of cells without a value
     """
 
-    name: str
+    cells: pd.Series
     kind: Kind
     numbers: Float[np.ndarray, " rows"]
     markers: tuple[str, ...] = ()
@@ -76,28 +58,50 @@ class Column:
     missing: int = 0
 
     @property
+    def name(self) -> str:
+        """Name of the column."""
+        return str(self.cells.name)
+
+    @property
     def is_number(self) -> bool:
         """True for numbers that may be forecast."""
         return self.kind in ("float", "int")
 
+    @cached_property
+    def codes(self) -> Int[np.ndarray, " rows"]:
+        """Position of each cell's value among the values of the column, in sorted order."""
+        return pd.factorize(self.cells, sort=True)[0].astype(np.int64)
 
-def examine(column: pd.Series, decimal: str, declared: tuple[str, ...] = ()) -> Column:
+    @cached_property
+    def whole(self) -> Int[np.ndarray, " rows"] | None:
+        """The cells as whole numbers, if all of them are."""
+        if self.kind not in ("int", "boolean") or self.missing or np.isnan(self.numbers).any():
+            return None
+        return self.numbers.astype(np.int64)
+
+
+def examine_all(table: Table, declared: tuple[str, ...] = ()) -> dict[str, Column]:
+    """The content of each column by its name; see `examine`."""
+    look = examine if table.is_text else _examine_typed
+    return {str(name): look(table.cells[name], table.marks, declared) for name in table.cells}
+
+
+def examine(column: pd.Series, marks: Marks = Marks(), declared: tuple[str, ...] = ()) -> Column:  # noqa: B008
     """Find out what a column of texts contains.
 
     Parameters
     ----------
     column : pd.Series
         Texts without blanks around them.
-    decimal : str
-        Decimal mark.
+    marks : Marks
+        Decimal and thousands marks.
     declared : tuple of str
         Texts that mean "missing", as the user said; then no other text is questioned.
 
-    >>> found = examine(pd.Series(["1.5", "nil", "2.5", "3.5"]), ".")
+    >>> found = examine(pd.Series(["1.5", "nil", "2.5", "3.5"]))
     >>> found.kind, found.markers
     ('float', ('nil',))
     """
-    name = str(column.name)
     counts = column[column != ""].value_counts()
     texts = counts.index.to_series().astype("str")
     is_marker = texts.str.lower().isin(MARKERS) | texts.isin(declared)
@@ -105,54 +109,97 @@ def examine(column: pd.Series, decimal: str, declared: tuple[str, ...] = ()) -> 
     missing = int((column == "").sum() + marked.sum())
     markers = tuple(sorted(str(text) for text in marked.index))
     if values.empty:
-        return Column(name, "empty", _nothing(column), markers, missing=missing)
+        return Column(column, "empty", _nothing(column), markers, missing=missing)
     if {str(text).lower() for text in values.index} in BOOLEANS:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        return Column(name, "boolean", numbers, markers, distinct=2, missing=missing)
-    pattern = COMMA_NUMBER if decimal == "," else DOT_NUMBER
-    fits = values.index.to_series().astype("str").str.fullmatch(pattern).to_numpy(dtype=bool)
+        return Column(column, "boolean", numbers, markers, distinct=2, missing=missing)
+    fits = values.index.to_series().astype("str").str.fullmatch(marks.number).to_numpy(dtype=bool)
     if values[fits].sum() < FULL_SHARE * values.sum():
         return Column(
-            name, "text", _nothing(column), markers, distinct=len(values), missing=missing
+            column, "text", _nothing(column), markers, distinct=len(values), missing=missing
         )
-    numbers = pd.to_numeric(
-        column.where(~column.isin(declared)).str.replace(decimal, ".", regex=False), errors="coerce"
-    ).to_numpy(dtype=np.float64, na_value=np.nan)
+    plain = marks.plain(column.where(~column.isin(declared)))
+    numbers = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    plain = marks.plain(values.index[fits].to_series().astype("str"))
+    suspicious = plain[pd.to_numeric(plain, errors="coerce").isin(SENTINELS)]
     return Column(
-        name,
-        "int" if _all_whole(values.index[fits]) else "float",
+        column,
+        "int" if _all_whole(plain) else "float",
         numbers,
         markers,
         oddities=tuple(sorted(str(text) for text in values.index[~fits])),
-        sentinels=() if declared else _sentinels(values.index[fits], decimal, numbers),
-        distinct=int(fits.sum()),
+        sentinels=_sentinels(
+            {} if declared else {str(text): float(number) for text, number in suspicious.items()},
+            numbers,
+        ),
+        distinct=min(int(fits.sum()), 2),
         missing=missing,
     )
+
+
+def _examine_typed(column: pd.Series, marks: Marks, declared: tuple[str, ...]) -> Column:
+    """Find out what a column with a type contains."""
+    if pd.api.types.is_bool_dtype(column):
+        return _typed_numbers(column, "boolean", declared)
+    if pd.api.types.is_numeric_dtype(column):
+        kind = "int" if pd.api.types.is_integer_dtype(column) else "float"
+        return _typed_numbers(column, kind, declared)
+    missing = int(column.isna().sum())
+    if missing == len(column):
+        return Column(column, "empty", _nothing(column), missing=missing)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return Column(column, "text", _nothing(column), distinct=2, missing=missing)
+    distinct = int(column.nunique())
+    # Texts of numbers in Parquet are texts: its types say so.
+    return Column(column, "text", _nothing(column), distinct=distinct, missing=missing)
+
+
+def _typed_numbers(column: pd.Series, kind: Kind, declared: tuple[str, ...]) -> Column:
+    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = np.where(np.isinf(numbers), np.nan, numbers)
+    absent = np.isnan(numbers)
+    if absent.all():
+        return Column(column, "empty", numbers, missing=len(numbers))
+    low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
+    if kind == "float" and absent.any() and _is_whole(numbers[~absent]):
+        # Whole numbers with gaps are floats in a frame.
+        kind = "int"
+    if kind == "int" and (low, high) == (0.0, 1.0):
+        kind = "boolean"
+    questioned = () if declared or kind == "boolean" else SENTINELS
+    suspicious = {f"{each:g}": each for each in questioned if each in (low, high)}
+    return Column(
+        column,
+        kind,
+        numbers,
+        sentinels=_sentinels(suspicious, numbers),
+        distinct=1 if low == high else 2,
+        missing=int(absent.sum()),
+    )
+
+
+def _is_whole(numbers: np.ndarray) -> bool:
+    return bool(np.all(numbers == np.floor(numbers)) and np.all(np.abs(numbers) < MAX_WHOLE))
 
 
 def _nothing(column: pd.Series) -> np.ndarray:
     return np.full(len(column), np.nan)
 
 
-def _all_whole(texts: pd.Index) -> bool:
-    return bool(texts.to_series().astype("str").str.fullmatch(r"[+-]?\d{1,15}").all())
+def _all_whole(texts: pd.Series) -> bool:
+    return bool(texts.str.fullmatch(r"[+-]?\d{1,15}").all())
 
 
-def _sentinels(texts: pd.Index, decimal: str, numbers: np.ndarray) -> tuple[str, ...]:
-    """Suspicious numbers further away from the others than these reach among themselves."""
-    candidates = {
-        str(text) for text in texts if float(str(text).replace(decimal, ".")) in SENTINELS
-    }
-    suspicious = np.isin(numbers, SENTINELS)
-    others = numbers[~suspicious & ~np.isnan(numbers)]
+def _sentinels(texts: Mapping[str, float], numbers: np.ndarray) -> tuple[str, ...]:
+    """Texts of those suspicious numbers that are further away from the others than these reach."""
+    if not texts:
+        return ()
+    others = numbers[~np.isin(numbers, SENTINELS) & ~np.isnan(numbers)]
     if not len(others):
         return ()
     low, high = float(others.min()), float(others.max())
     reach = high - low
-    kept = (
-        text
-        for text in candidates
-        if not low - reach <= float(text.replace(decimal, ".")) <= high + reach
+    return tuple(
+        sorted(text for text, number in texts.items() if not low - reach <= number <= high + reach)
     )
-    return tuple(sorted(kept))

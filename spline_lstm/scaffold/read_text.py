@@ -1,96 +1,109 @@
-"""The text of an unknown file: separator, header and cells, all of them still text.
+"""The text of an unknown file: encoding, header, separator, marks and cells, all still text.
 
 What cannot be decided ends with a UsageError that names the candidates and the option to give.
 """
 
 import csv
 import io
-import itertools
-import re
 import warnings
-from dataclasses import dataclass
 
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from spline_lstm.core.errors import UsageError, shorten
+from spline_lstm.scaffold.number_marks import find_marks
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.table import DATUM, FULL_SHARE, MARKERS, Marks, Table, TextLayout
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 LOOKED_AT = 200
-FULL_SHARE = 0.9
-# Common in data and rare in a header: a number, or a date.
-DATUM = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
-DOT_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-COMMA_NUMBER = DOT_NUMBER.replace(r"\.", ",")
-THOUSANDS = r"[+-]?\d{1,3}(?:,\d{3})+"
+# Codecs of spreadsheets; one byte is one character, so that each of them reads any file.
+ONE_BYTE = ("windows-1252", "cp850", "mac-roman")
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """A table of texts.
-
-    Attributes
-    ----------
-    cells : columns of text without blanks around it, "" where the cell is empty
-    separator, decimal : one character each
-    """
-
-    cells: pd.DataFrame
-    separator: str
-    decimal: str
-
-
-def read_text_table(
-    content: bytes, where: str, *, separator: str | None, decimal: str | None
-) -> TextTable:
+def read_text_table(content: bytes, where: str, options: Options = Options()) -> Table:  # noqa: B008
     """Split CSV text into cells.
 
     Parameters
     ----------
     content : bytes
-        UTF-8, with or without byte order mark.
+        The file.
     where : str
         Name of the file in messages.
-    separator, decimal : str or None
-        What the user said; None: look.
+    options : Options
+        What they leave open is looked for.
 
     Raises
     ------
     UsageError
-        The file is not UTF-8 text, not a table with a header, or its separator or decimal mark is
-        ambiguous.
+        The bytes are not text of a known encoding or not a table with a header, or the separator, a
+        mark or the header is ambiguous.
     """
-    lines = _first_lines(_decoded(content, where))
-    chosen = separator or _separator(lines, where)
-    header = next(csv.reader(lines, delimiter=chosen))
-    _check_header(header, where)
-    cells = _split(content, chosen, where)
-    return TextTable(cells, chosen, decimal or _decimal(cells, chosen, where))
+    encoding, text = _decoded(content, where, options.encoding)
+    skipped = options.skip_lines or 0
+    lines = text.splitlines(keepends=True)[skipped:]
+    first = [line for line in lines[:LOOKED_AT] if line.strip()]
+    separator = options.separator or _separator(lines[:LOOKED_AT], where, skipped)
+    _check_header(first, separator, where, skipped)
+    cells = _split("".join(lines), separator, where)
+    has_units = _has_unit_row(cells) if options.unit_row is None else options.unit_row
+    cells = cells.iloc[1:].reset_index(drop=True) if has_units else cells
+    if cells.empty:
+        raise UsageError(f"{where}: no rows below the header; a table needs one row per timestamp")
+    marks = find_marks(cells, separator, where, Marks(options.decimal, options.thousands))
+    layout = TextLayout(separator, encoding, skipped, unit_row=has_units)
+    return Table(cells, marks, layout)
 
 
-def _decoded(content: bytes, where: str) -> str:
+def _decoded(content: bytes, where: str, encoding: str | None) -> tuple[str, str]:
+    """Name of the encoding, and the text."""
+    if encoding is not None:
+        return encoding, _decode_as(content, where, encoding)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UsageError(
-            f"{where} is UTF-16 text; the stages read UTF-8: iconv -f UTF-16 -t UTF-8 {where} > "
-            "FILE"
-        )
+        return "utf-16", _decode_as(content, where, "utf-16")
     if b"\0" in content:
-        raise UsageError(f"{where} is binary; give a CSV or Parquet file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
         raise UsageError(
-            f"{where} line {line} is not UTF-8 text; convert it, such as "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {where} > FILE"
-        ) from None
+            f"{where} is binary; give a CSV or Parquet file, or the encoding of its text with "
+            "--encoding, such as utf-16-le"
+        )
+    try:
+        return "utf-8", content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(_other_encodings(content, where, error.start)) from None
 
 
-def _first_lines(text: str) -> list[str]:
-    return [line for line in itertools.islice(io.StringIO(text), LOOKED_AT) if line.strip()]
+def _decode_as(content: bytes, where: str, encoding: str) -> str:
+    try:
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except LookupError:
+        raise UsageError(f"--encoding {encoding}: there is no encoding of this name") from None
+    except (UnicodeDecodeError, ValueError):
+        raise UsageError(f"{where} is not {encoding} text; give its --encoding") from None
+    if "\0" in text:
+        raise UsageError(f"{where} is binary; give a CSV or Parquet file, or another --encoding")
+    return text
 
 
-def _separator(lines: list[str], where: str) -> str:
+def _other_encodings(content: bytes, where: str, start: int) -> str:
+    """The question which encoding a file has, with what each of them reads."""
+    line = content[:start].count(b"\n") + 1
+    begin = content.rfind(b"\n", 0, start) + 1
+    end = content.find(b"\n", start)
+    raw = content[max(begin, start - 12) : min(start + 12, end if end >= 0 else len(content))]
+    read = {name: shorten(raw.decode(name).strip()) for name in ONE_BYTE if _is_readable(raw, name)}
+    ways = " or ".join(f"--encoding {name} (reads {text})" for name, text in read.items())
+    return f"{where} line {line} is not UTF-8 text; give {ways or '--encoding'}"
+
+
+def _is_readable(raw: bytes, encoding: str) -> bool:
+    try:
+        return raw.decode(encoding).strip().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _separator(all_lines: list[str], where: str, skipped: int) -> str:
+    lines = [line for line in all_lines if line.strip()]
     if len(lines) < 2:
         raise UsageError(
             f"{where} has {len(lines)} line; a table needs a header and one row per timestamp"
@@ -103,16 +116,26 @@ def _separator(lines: list[str], where: str) -> str:
             f"{where}: the columns may be separated by "
             f"{' or '.join(SEPARATORS[mark] for mark in found)}; choose one with --separator"
         )
+    raise UsageError(f"{where}{_no_separator(all_lines, lines, skipped)}")
+
+
+def _no_separator(all_lines: list[str], lines: list[str], skipped: int) -> str:
+    """Why no separator fits: lines before the header, an odd row, or one column only."""
+    for start in range(1, min(len(lines) - 2, LOOKED_AT // 2)):
+        if any(_fits(lines[start:], mark) for mark in SEPARATORS):
+            header = shorten(lines[start].strip())
+            above = skipped + all_lines.index(lines[start])
+            return (
+                f" line {skipped + 1} ({shorten(lines[0].strip())}) is not like the rows below; if "
+                f"{header} is the header, add --skip-lines {above}"
+            )
     counts = {mark: _widths(lines, mark) for mark in SEPARATORS}
     widths = max(counts.values(), key=lambda each: each[0] if each else 0)
     odd = next((row for row, width in enumerate(widths) if width != widths[0]), 0)
     if not widths or widths[0] < 2 or not odd:
-        raise UsageError(
-            f"{where}: no separator (comma, semicolon, tab or bar) in the header; write it as a "
-            "CSV file"
-        )
-    raise UsageError(
-        f"{where} line {odd + 1} has {widths[odd]} cells, line 1 has {widths[0]}; "
+        return ": no separator (comma, semicolon, tab or bar) in the header; write it as a CSV file"
+    return (
+        f" line {skipped + odd + 1} has {widths[odd]} cells, line {skipped + 1} has {widths[0]}; "
         "the first line must be the header, and each row needs as many cells"
     )
 
@@ -132,70 +155,58 @@ def _fits(lines: list[str], separator: str) -> bool:
     return max(widths) == widths[0] and widths.count(widths[0]) >= FULL_SHARE * len(widths)
 
 
-def _check_header(header: list[str], where: str) -> None:
+def _check_header(lines: list[str], separator: str, where: str, skipped: int) -> None:
+    header, *rows = csv.reader(lines, delimiter=separator)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(
             f"{where}: column {twice[0]!r} appears twice in the header; rename one of them"
         )
-    data = [name for name in header if DATUM.fullmatch(name.strip())]
-    if 2 * len(data) >= len(header):
+    data = [
+        name.strip()
+        for name, *cells in zip(header, *rows[:9], strict=False)
+        if all(not cell.strip() or DATUM.fullmatch(cell.strip()) for cell in cells)
+    ]
+    if data and all(DATUM.fullmatch(name) for name in data):
         raise UsageError(
-            f"{where}: line 1 looks like data ({shorten(data[0])}), not like a header; add the "
-            "names"
+            f"{where}: line {skipped + 1} looks like data ({shorten(data[0])}), not like a header; "
+            "add the names"
         )
 
 
-def _split(content: bytes, separator: str, where: str) -> pd.DataFrame:
+def _split(text: str, separator: str, where: str) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
             frame = pd.read_csv(
-                io.BytesIO(content),
+                io.StringIO(text),
                 sep=separator,
                 dtype="str",
                 keep_default_na=False,
                 index_col=False,
-                encoding="utf-8-sig",
             )
     except (ParserError, ParserWarning, EmptyDataError, ValueError) as error:
         raise UsageError(
             f"{where}: not a CSV table ({error}); each row needs as many cells as the header"
         ) from None
-    if frame.empty:
-        raise UsageError(f"{where}: no rows below the header; a table needs one row per timestamp")
     return frame.apply(lambda column: column.fillna("").str.strip())
 
 
-def _decimal(cells: pd.DataFrame, separator: str, where: str) -> str:
-    dotted = [str(name) for name in cells if _is_written(cells[name], DOT_NUMBER, ".")]
-    with_comma = {
-        str(name): cells[name] for name in cells if _is_written(cells[name], COMMA_NUMBER, ",")
-    }
-    if not with_comma:
-        return "."
-    thousands = all(
-        column[column.str.contains(",")].str.fullmatch(THOUSANDS).all()
-        for column in with_comma.values()
-    )
-    if dotted or thousands or separator == ",":
-        first = next(iter(with_comma))
-        example = with_comma[first][with_comma[first].str.contains(",")].iloc[0]
-        raise UsageError(
-            f"{where}: the comma in column {first!r} ({example}) may be a decimal mark or separate "
-            "thousands"
-            + (f", while {dotted[0]!r} has a point" if dotted else "")
-            + "; give --decimal , or --decimal . (columns with thousands separators are left out)"
-        )
-    return ","
-
-
-def _is_written(column: pd.Series, pattern: str, mark: str) -> bool:
-    """Whether nearly all cells are numbers of this form, and some contain the mark."""
-    texts = column[column != ""]
-    fits = texts.str.fullmatch(pattern)
-    return (
-        bool(len(texts))
-        and fits.mean() >= FULL_SHARE
-        and bool((fits & texts.str.contains(mark, regex=False)).any())
+def _has_unit_row(cells: pd.DataFrame) -> bool:
+    """True if the first row has words where the rows below have numbers or dates."""
+    if len(cells) < 3:
+        return False
+    first, below = cells.iloc[0], cells.iloc[1:LOOKED_AT]
+    typed = [
+        str(name)
+        for name in cells
+        if below[name].str.fullmatch(DATUM).sum() >= FULL_SHARE * max((below[name] != "").sum(), 1)
+    ]
+    words = [str(first[name]) for name in typed if first[name]]
+    return bool(
+        words
+        and not any(DATUM.fullmatch(word) or word.lower() in MARKERS for word in words)
+        # A single odd cell is a fault of that cell.
+        and len(words) >= min(2, len(typed))
+        and len(words) > len(typed) / 2
     )

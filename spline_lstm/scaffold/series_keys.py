@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from spline_lstm.core.timestamps import within_series
+from spline_lstm.scaffold.column_types import Column
 
 # Share of repeated timestamps that may remain within the series.
 FEW = 0.01
@@ -17,32 +17,42 @@ def repeated(
     timestamps: Int[np.ndarray, " rows"], keys: Int[np.ndarray, " rows"] | None = None
 ) -> int:
     """Rows that repeat the timestamp of an earlier row, of the same series if `keys` are given."""
+    if _is_increasing(timestamps, keys):
+        return 0
     frame = pd.DataFrame(
         {"timestamp": timestamps} if keys is None else {"timestamp": timestamps, "key": keys}
     )
     return int(frame.duplicated().sum())
 
 
+def _is_increasing(timestamps: np.ndarray, keys: np.ndarray | None) -> bool:
+    """True if the rows of each series are together and in order: then none repeats."""
+    step = np.diff(timestamps) > 0
+    if keys is None:
+        return bool(step.all())
+    change = np.diff(keys)
+    return bool((change >= 0).all() and (step | (change > 0)).all())
+
+
 def series_candidates(
-    timestamps: Int[np.ndarray, " rows"], columns: Mapping[str, pd.Series]
+    timestamps: Int[np.ndarray, " rows"], columns: Mapping[str, Column]
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Columns, or else pairs of columns, that could identify the series.
 
     A key makes nearly every timestamp unique within its series and has far fewer values than there
-    are rows.
+    are rows. It repeats the same timestamps; a part of a timestamp partitions them.
 
     Parameters
     ----------
     timestamps : np.ndarray
         [rows] int64 ns.
     columns : mapping
-        Name -> texts or whole numbers.
+        Name -> column of texts or whole numbers.
     """
     before = repeated(timestamps)
-    codes = {name: pd.factorize(column)[0] for name, column in columns.items()}
     few = {
         name: code
-        for name, code in codes.items()
+        for name, code in ((name, column.codes) for name, column in columns.items())
         if 2 <= code.max(initial=0) + 1 <= max(2, len(timestamps) // 3)
     }
 
@@ -66,6 +76,15 @@ def _is_steady(timestamps: np.ndarray, code: np.ndarray) -> bool:
     return len(steps) > 0 and bool(
         (steps <= 2 * np.median(steps)).mean() >= 0.5 and _pace(timestamps, steps) <= 4
     )
+
+
+def within_series(
+    timestamps: Int[np.ndarray, " rows"], keys: Int[np.ndarray, " rows"]
+) -> Int[np.ndarray, " steps"]:
+    """Positive distances between consecutive timestamps of the same series."""
+    order = np.lexsort((timestamps, keys)) if not _is_increasing(timestamps, keys) else slice(None)
+    steps = np.diff(timestamps[order])
+    return steps[(np.diff(keys[order]) == 0) & (steps > 0)]
 
 
 def _pace(timestamps: np.ndarray, steps: np.ndarray) -> float:

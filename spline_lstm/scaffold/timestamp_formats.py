@@ -55,42 +55,115 @@ NAME_HINT = re.compile(
 # 1980 to 2100: numbers of other columns are seldom in this range.
 EPOCH_RANGE = (315_532_800, 4_102_444_800)
 SAMPLE = 500
+INDEX = "index"
+DAY_NS = 86_400 * 10**9
+OFFSET = r"(?:[tT :].*?)([zZ]|[+-]\d{2}(?::?\d{2})?)\s*$"
 
 
 class TimestampForm(NamedTuple):
-    """A value of table_format.timestamp_format, and the timestamps it reads, ns since 1970 UTC."""
+    """A value of table_format.timestamp_format, and the timestamps that it reads.
+
+    Attributes
+    ----------
+    form : str
+    timestamps : [rows] int64
+        ns since 1970 UTC (of texts without an offset, as if the wall clock were UTC), or the whole
+        numbers of an index.
+    offsets : the different offsets from UTC of the texts; () without any
+    zone : time zone that the column itself declares
+    """
 
     form: str
     timestamps: Int[np.ndarray, " rows"]
+    offsets: tuple[str, ...] = ()
+    zone: str | None = None
+
+    @property
+    def is_index(self) -> bool:
+        """True for whole numbers instead of instants."""
+        return self.form == INDEX
 
 
 def timestamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> list[TimestampForm]:
     """Forms that read every cell, each with different timestamps.
 
-    More than one form means that day and month are ambiguous.
+    More than one form means that day and month are ambiguous, or that whole numbers may be unix
+    time or an index.
 
     Parameters
     ----------
     column : pd.Series
-        Text, "" where empty.
+        Text, "" where empty; or timestamps.
     forms : sequence of str or None
         Those to try; None: all that look plausible.
 
     >>> [found.form for found in timestamp_forms(pd.Series(["03/04/2021", "03/05/2021"]))]
     ['%d/%m/%Y', '%m/%d/%Y']
     """
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _typed_form(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _forms_of_categories(column, forms)
+    if not isinstance(column.dtype, pd.StringDtype):
+        if not pd.api.types.is_integer_dtype(column) or (forms is None and not _may_be(column)):
+            return []
+        column = column.astype("str")
     found: list[TimestampForm] = []
     for form in _plausible(column) if forms is None else forms:
-        cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
-        if not any_fault([cells]) and not any(
-            np.array_equal(cells.values, each.timestamps) for each in found
+        read = _index(column) if form == INDEX else _instants(column, form)
+        if read is not None and not any(
+            np.array_equal(read.timestamps, each.timestamps) for each in found
         ):
-            found.append(TimestampForm(form, cells.values))
+            found.append(read)
     return found
+
+
+def _forms_of_categories(column: pd.Series, forms: Sequence[str] | None) -> list[TimestampForm]:
+    """Forms of texts that are stored once each."""
+    texts = pd.Series(column.cat.categories.astype("str"), name=column.name)
+    if forms is None and not _plausible(texts):
+        return []
+    return timestamp_forms(column.astype("str").fillna(""), forms)
+
+
+def _may_be(column: pd.Series) -> bool:
+    """Whether whole numbers may be timestamps: by their name, or because they increase."""
+    return bool(NAME_HINT.search(str(column.name)) or column.is_monotonic_increasing)
+
+
+def _typed_form(column: pd.Series) -> list[TimestampForm]:
+    cells = parse_timestamps(column, TableFormat())
+    if any_fault([cells]):
+        return []
+    zone = getattr(column.dtype, "tz", None)
+    offsets = () if zone is None else ("Z",)
+    name = None if zone is None or str(zone) == "UTC" else str(zone)
+    return [TimestampForm("ISO8601", cells.values, offsets, name)]
+
+
+def _instants(column: pd.Series, form: str) -> TimestampForm | None:
+    cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
+    if any_fault([cells]):
+        return None
+    offsets: tuple[str, ...] = ()
+    if form in EPOCH_UNITS:
+        offsets = ("Z",)
+    elif form == "ISO8601" or "%z" in form:
+        found = column.str.extract(OFFSET, expand=False).dropna().str.upper().unique()
+        offsets = tuple(sorted(map(str, found)))
+    return TimestampForm(form, cells.values, offsets)
+
+
+def _index(column: pd.Series) -> TimestampForm | None:
+    if not column.str.fullmatch(r"[+-]?\d{1,18}").all():
+        return None
+    return TimestampForm(INDEX, column.astype("int64").to_numpy())
 
 
 def first_unread(column: pd.Series) -> tuple[int, str] | None:
     """Position and text of the first cell that is not a timestamp, if most cells are; else None."""
+    if not isinstance(column.dtype, pd.StringDtype):
+        return None
     filled = column[column != ""]
     for form in _plausible(filled.head(1)) if len(filled) else ():
         cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
@@ -103,7 +176,9 @@ def first_unread(column: pd.Series) -> tuple[int, str] | None:
 
 def is_clock(column: pd.Series) -> bool:
     """True if every cell is a time of day without a date."""
-    return bool(column.str.fullmatch(CLOCK).all())
+    return isinstance(column.dtype, pd.StringDtype) and all(
+        bool(some.str.fullmatch(CLOCK).all()) for some in (column.head(SAMPLE), column)
+    )
 
 
 def _plausible(column: pd.Series) -> list[str]:
@@ -130,7 +205,8 @@ def _numeric_forms(column: pd.Series, texts: list[str]) -> list[str]:
         and bool(np.all(np.diff(pd.to_numeric(column, errors="coerce")) >= 0))
         and len(texts) > 2
     )
-    if not (NAME_HINT.search(str(column.name)) or rises):
+    is_named = bool(NAME_HINT.search(str(column.name)))
+    if not (is_named or rises):
         return []
     low, high = EPOCH_RANGE
     forms = [
@@ -142,11 +218,10 @@ def _numeric_forms(column: pd.Series, texts: list[str]) -> list[str]:
     digits = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
     if len(lengths) == 1 and "19" <= texts[0][:2] <= "20" and (form := digits.get(lengths.pop())):
         forms += [form] if _reads(texts, form) else []
-    if NAME_HINT.search(str(column.name)) and all(
-        re.fullmatch(r"(19|20)\d{2}", text) for text in texts
-    ):
+    if is_named and all(re.fullmatch(r"(19|20)\d{2}", text) for text in texts):
         forms.append("%Y")
-    return forms
+    # Without a name that tells, whole numbers in this range may as well count the rows.
+    return forms if is_named or not forms else [*forms, INDEX]
 
 
 def _may_read(text: str, form: str) -> bool:

@@ -8,10 +8,22 @@ from typing import Any
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import parse_overlay
 from spline_lstm.core.schema import Schema, parse_schema
-from spline_lstm.scaffold.column_roles import Options
+from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
 from spline_lstm.scaffold.propose import Proposal, propose
+from spline_lstm.scaffold.read_table import read_table
+from spline_lstm.scaffold.summary import decisions
 from spline_lstm.tables.contract import check_header
-from spline_lstm.tables.csv_text import plain_lines, read_header
+
+# Keys of params.yaml that say what an option of `init` says.
+OPTION_OF = {
+    "preprocess.frequency": "frequency",
+    "preprocess.holidays": "holidays",
+    "preprocess.week_mask": "week_mask",
+    "preprocess.max_missing": "max_missing",
+    "data.time_zone": "time_zone",
+    "data.ambiguous_hour": "ambiguous_hour",
+    "data.duplicates": "duplicates",
+}
 
 
 @dataclass(frozen=True)
@@ -56,29 +68,42 @@ class UserFiles:
             found = replace(found, schema=text, decisions=decisions)
         return found
 
-    def complete(self, content: bytes, where: str, options: Options) -> Proposal:
-        """What the table proposes, with the values of the overlay.
+    def complete(
+        self, content: bytes, where: str, options: Options
+    ) -> tuple[Proposal, Mapping[str, str]]:
+        """What the table proposes with the values of the overlay, and the decisions to show.
 
         Raises
         ------
         UsageError, DataContractError, MissingCovariateError
             The table leaves something open, or does not fit the schema.
         """
-        if self.schema is not None:
-            schema = parse_schema(self.schema, where)
-            header = read_header(plain_lines(content, where), schema.table_format)
-            check_header(header, schema, where)
+        schema = None if self.schema is None else parse_schema(self.schema, where)
+        if schema is not None:
             options = options_of(schema, options)
+        options = self._with_overlay(options)
+        table = read_table(content, where, options)
+        if schema is not None:
+            check_header(list(map(str, table.cells)), schema, where)
+        proposal = propose(table, where, options, self.overlay)
+        return proposal, {**decisions(proposal), **self.decisions}
+
+    def _with_overlay(self, options: Options) -> Options:
+        """The options, with what the overlay says about reading the table and its clock."""
         frequency = self.overlay.get("preprocess.frequency")
         if options.frequency is not None and frequency not in (None, options.frequency):
             raise UsageError(
                 f"--frequency {options.frequency}, but {self.params_file} has "
                 f"preprocess.frequency: {frequency}; leave one of them out"
             )
-        if isinstance(frequency, str):
-            options = replace(options, frequency=frequency)
-        proposal = propose(content, where, options, self.overlay)
-        return replace(proposal, decisions={**proposal.decisions, **self.decisions})
+        given = {
+            name: self.overlay[key]
+            for key, name in OPTION_OF.items()
+            if self.overlay.get(key) is not None and not getattr(options, name)
+        }
+        if "holidays" in given:
+            given["holidays"] = tuple(given["holidays"])
+        return replace(options, **given)
 
 
 NO_FILES = UserFiles()
@@ -87,16 +112,28 @@ NO_FILES = UserFiles()
 def options_of(schema: Schema, options: Options) -> Options:
     """The options, with what a schema declares in place of what they leave open."""
     table = schema.table_format
+    wide = schema.wide
     return replace(
         options,
-        timestamp=schema.timestamp_col,
-        targets=schema.target_cols,
-        series=schema.series_col,
-        timestamp_format=options.timestamp_format or table.timestamp_format,
+        timestamp="+".join(schema.timestamp_cols) or NO_TIMESTAMP,
+        targets=schema.target_cols if wide is None else wide.columns,
+        series=schema.series_col if wide is None else None,
+        layout="long" if wide is None else "wide",
+        timestamp_format=options.timestamp_format or _declared_form(schema),
         separator=options.separator or table.separator,
         decimal=options.decimal or table.decimal,
+        thousands=options.thousands or table.thousands,
+        encoding=options.encoding or (None if table.encoding == "utf-8" else table.encoding),
+        skip_lines=table.skip_lines if options.skip_lines is None else options.skip_lines,
+        unit_row=table.unit_row if options.unit_row is None else options.unit_row,
         missing=options.missing or table.missing_markers,
     )
+
+
+def _declared_form(schema: Schema) -> str | None:
+    """The form of the timestamps; of a composed one only a pattern says how to read it."""
+    form = schema.table_format.timestamp_format
+    return None if len(schema.timestamp_cols) != 1 and "%" not in form else form
 
 
 def _read_text(path: Path, option: str) -> str:

@@ -19,10 +19,12 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
-from spline_lstm.scaffold.column_roles import Options
+from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.propose import Proposal
+from spline_lstm.scaffold.source_file import SourceFile
+from spline_lstm.scaffold.summary import questions
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
-from spline_lstm.tables.parquet import is_parquet, parquet_as_csv
+from spline_lstm.tables.parquet import is_parquet
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
@@ -35,9 +37,18 @@ EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
 def scaffold(
-    name: str, csv: Path, options: Options, root: Path, files: UserFiles = NO_FILES
+    name: str,
+    csv: Path,
+    options: Options,
+    root: Path,
+    files: UserFiles = NO_FILES,
+    *,
+    copy: bool = True,
 ) -> str:
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
+
+    With `copy`, a file that is not too large becomes part of the folder, so that experiments in
+    temporary copies of the repository have it.
 
     Raises
     ------
@@ -55,20 +66,22 @@ def scaffold(
         raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
-    content = read_source(csv.name, csv.parent)
-    text = parquet_as_csv(content, str(csv)) if is_parquet(content) else content
-    proposal = files.complete(text, str(csv), options)
-    source = Path(os.path.relpath(csv.resolve(), folder.resolve())).as_posix()
+    content = csv.read_bytes()
+    proposal, decisions = files.complete(content, str(csv), options)
+    source = SourceFile.of(csv, folder, root, copy=copy)
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(building, name, source, proposal, root, files, parquet=is_parquet(content))
-        _check_folder(building, content, str(csv))
+        parquet = is_parquet(content)
+        write_folder(building, name, source.source, proposal, root, files, parquet=parquet)
+        source.write(building)
+        _check_folder(building, str(csv))
         building.chmod(0o755)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return _summary(folder.relative_to(root), csv, proposal, outside=not _is_inside(csv, root))
+    remarks = [*questions(proposal), *source.remarks()]
+    return _summary(folder.relative_to(root), csv, decisions, remarks, source)
 
 
 def _check_target(name: str, folder: Path, root: Path) -> None:
@@ -227,28 +240,25 @@ def cached_outputs(pattern: str) -> list[str]:
     return [path for stage in stages for path in stage.get("outs", []) if isinstance(path, str)]
 
 
-def _check_folder(folder: Path, content: bytes, where: str) -> None:
+def _check_folder(folder: Path, where: str) -> None:
     """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
+    content = read_source(params.data.source, folder)
     read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
 
 
-def _is_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve())
-
-
-def _summary(folder: Path, csv: Path, proposal: Proposal, *, outside: bool) -> str:
-    width = max(map(len, proposal.decisions))
+def _summary(
+    folder: Path,
+    csv: Path,
+    decisions: Mapping[str, str],
+    remarks: Sequence[str],
+    source: SourceFile,
+) -> str:
+    decisions = {**decisions, "source": source.text()}
+    width = max(map(len, decisions))
     lines = [f"{folder.as_posix()} is ready for {csv}:"]
-    lines += [f"  {what:<{width}}  {text}" for what, text in proposal.decisions.items()]
-    remarks: Sequence[str] = proposal.questions
-    if outside:
-        remarks = [
-            *remarks,
-            "the file is outside the repository, so experiments in temporary copies cannot find "
-            f"it: copy it to {SOURCE_FOLDER}/ to run them",
-        ]
+    lines += [f"  {what:<{width}}  {text}" for what, text in decisions.items()]
     if remarks:
         lines += ["Check:", *(f"  - {text}" for text in remarks)]
     lines += [

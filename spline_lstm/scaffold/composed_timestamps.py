@@ -1,0 +1,174 @@
+"""Timestamps composed from several columns: a date and an hour; year, month, day and hour."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.scaffold.column_types import Column
+from spline_lstm.scaffold.series_keys import repeated
+from spline_lstm.scaffold.timestamp_formats import (
+    DATES,
+    DAY_NS,
+    TIMES,
+    TimestampForm,
+    is_clock,
+    timestamp_forms,
+)
+
+# Directive -> names of a column with such numbers, and their range.
+PARTS = {
+    "%Y": (re.compile(r"years?|yr|yyyy|jahr|ann[eé]e|a[nñ]o", re.IGNORECASE), (1678, 2261)),
+    "%m": (re.compile(r"months?|mnth|mon|mm|mo|monat|mois|mes", re.IGNORECASE), (1, 12)),
+    "%d": (re.compile(r"days?|dd|dom|mday|tag|jour|d[ií]a", re.IGNORECASE), (1, 31)),
+    "%H": (re.compile(r"hours?|hr|hrs|hh|h|stunde|heure|hora", re.IGNORECASE), (0, 23)),
+    "%M": (re.compile(r"minutes?|mins?|mi", re.IGNORECASE), (0, 59)),
+    "%S": (re.compile(r"seconds?|secs?|ss", re.IGNORECASE), (0, 59)),
+}
+DIRECTIVES = tuple(PARTS)
+MONTH_NAMES = ("%b", "%B")
+HOURS = 24
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Columns that may be one timestamp together; `is_sure` unless they have another reading."""
+
+    columns: tuple[str, ...]
+    is_sure: bool = True
+
+
+def join(cells: Sequence[pd.Series]) -> pd.Series:
+    """The texts of each row with a blank between them, as the raw table is read."""
+    if len(cells) == 1:
+        return cells[0]
+    joined = cells[0].astype("str")
+    for each in cells[1:]:
+        joined = joined.str.cat(each.astype("str"), sep=" ")
+    return joined.rename("+".join(str(each.name) for each in cells))
+
+
+def compositions(
+    columns: Mapping[str, Column], found: Mapping[str, Sequence[TimestampForm]]
+) -> list[Composition]:
+    """The ways to compose a timestamp that a table suggests.
+
+    Parameters
+    ----------
+    columns : mapping
+        All columns.
+    found : mapping
+        Columns that contain timestamps by themselves, and their forms.
+    """
+    dates = [
+        name for name, forms in found.items() if not _is_year(forms) and _are_repeated_dates(forms)
+    ]
+    if dates:
+        clocks = [name for name, column in columns.items() if is_clock(column.cells)]
+        parts = [(name,) for name in clocks] or _hour_parts(columns)
+        sure = [Composition((date, *part)) for date in dates for part in parts]
+        return sure or _doubtful(columns, dates)
+    # A year reads as a timestamp, too, but with a month beside it it is a part of one.
+    return _numbered(columns) if all(_is_year(forms) for forms in found.values()) else []
+
+
+def _are_repeated_dates(forms: Sequence[TimestampForm]) -> bool:
+    first = forms[0].timestamps
+    return not forms[0].is_index and bool(np.all(first % DAY_NS == 0) and repeated(first))
+
+
+def _is_year(forms: Sequence[TimestampForm]) -> bool:
+    return [form.form for form in forms] == ["%Y"]
+
+
+def _hour_parts(columns: Mapping[str, Column]) -> list[tuple[str, ...]]:
+    """Columns of hours and finer parts, by their names and numbers."""
+    named = [_by_name(columns, directive) for directive in ("%H", "%M", "%S")]
+    taken = [name for name in itertools.takewhile(lambda name: name is not None, named) if name]
+    return [tuple(taken)] if taken else []
+
+
+def _doubtful(columns: Mapping[str, Column], dates: Sequence[str]) -> list[Composition]:
+    """Dates beside exactly the numbers 0 to 23: hours, or names of series."""
+    hours = [
+        name
+        for name, column in columns.items()
+        if column.whole is not None
+        and np.array_equal(np.unique(column.whole), np.arange(HOURS))
+        # A covariate is not different in each row of a day.
+        and not repeated(_serial(columns[dates[0]].codes, column.whole))
+    ]
+    return [Composition((dates[0], name), is_sure=False) for name in hours[:1]]
+
+
+def _serial(dates: np.ndarray, hours: np.ndarray) -> np.ndarray:
+    return dates * HOURS + hours
+
+
+def _numbered(columns: Mapping[str, Column]) -> list[Composition]:
+    """Year, month and finer parts in columns of their own."""
+    named = [_by_name(columns, directive) for directive in DIRECTIVES]
+    taken = [name for name in itertools.takewhile(lambda name: name is not None, named) if name]
+    return [Composition(tuple(taken))] if len(taken) > 1 else []
+
+
+def _by_name(columns: Mapping[str, Column], directive: str) -> str | None:
+    names, (low, high) = PARTS[directive]
+    for name, column in columns.items():
+        if not names.fullmatch(name.strip()):
+            continue
+        whole = column.whole
+        if whole is not None and low <= whole.min() and whole.max() <= high:
+            return name
+        if directive == "%m" and _month_form(column) is not None:
+            return name
+    return None
+
+
+def _month_form(column: Column) -> str | None:
+    """%b for Jan, %B for January."""
+    if column.kind != "text" or column.missing or column.distinct > len(DIRECTIVES) * 2:
+        return None
+    texts = pd.Series(column.cells.unique())
+    for form in MONTH_NAMES:
+        if pd.to_datetime(texts, format=form, errors="coerce").notna().all():
+            return form
+    return None
+
+
+def forms_of_parts(columns: Sequence[Column]) -> list[str]:
+    """Forms that may read the joined texts of some columns."""
+    expected = 0
+    parts: list[Sequence[str]] = []
+    for column in columns:
+        forms, expected = _part_forms(column, expected)
+        parts.append(forms)
+    return [" ".join(chosen) for chosen in itertools.product(*parts)]
+
+
+def _part_forms(column: Column, expected: int) -> tuple[Sequence[str], int]:
+    """Forms of one part, and the number of the directive that comes next."""
+    hour = DIRECTIVES.index("%H")
+    if is_clock(column.cells):
+        return [time for time in TIMES if time], len(DIRECTIVES)
+    month = _month_form(column)
+    if month is not None:
+        return [month], DIRECTIVES.index("%d")
+    if column.whole is not None and column.kind != "boolean":
+        named = [
+            place
+            for place, (names, _) in enumerate(PARTS.values())
+            if names.fullmatch(column.name.strip())
+        ]
+        place = named[0] if named else min(expected, len(DIRECTIVES) - 1)
+        is_date = not named and expected == 0 and column.whole.max() > PARTS["%Y"][1][1]
+        return (["%Y%m%d"], hour) if is_date else ([DIRECTIVES[place]], place + 1)
+    known = [form.form for form in timestamp_forms(column.cells)]
+    return [*(form for form in known if form != "ISO8601"), *_iso_dates(known)] or DATES, hour
+
+
+def _iso_dates(forms: Sequence[str]) -> tuple[str, ...]:
+    return ("%Y-%m-%d",) if "ISO8601" in forms else ()

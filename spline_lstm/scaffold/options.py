@@ -1,0 +1,54 @@
+"""What the user says to `init` on the command line."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Value of --timestamp for tables without timestamps.
+NO_TIMESTAMP = "none"
+Layout = Literal["long", "wide"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user said; None and () leave it to the file.
+
+    Attributes
+    ----------
+    timestamp : name of a column, names of several joined by ``+``, or ``none``
+    series : name of a column
+    targets : names of columns
+    layout : long (a row has one series) or wide (a column has one series)
+    frequency : a clock as in `core.clock_params.parse_clock`
+    time_zone : zone of timestamps without an offset, and of the dates
+    ambiguous_hour : how an hour that occurs twice is read
+    holidays : calendars of the package holidays, and dates
+    week_mask : open weekdays, such as Mon-Sat
+    timestamp_format : ISO8601, a strftime pattern, unix_s, unix_ms or index
+    separator, decimal, thousands : one character each
+    encoding : name of a codec of Python
+    skip_lines : lines before the header
+    unit_row : True if the row under the header is not data
+    missing : texts that mean "missing"
+    duplicates : what becomes of rows of one series with one timestamp
+    max_missing : highest share of the grid without an observed target
+    """
+
+    timestamp: str | None = None
+    targets: tuple[str, ...] = ()
+    series: str | None = None
+    layout: Layout | None = None
+    frequency: str | None = None
+    time_zone: str | None = None
+    ambiguous_hour: Literal["order", "earlier", "later"] | None = None
+    holidays: tuple[str, ...] = ()
+    week_mask: str | None = None
+    timestamp_format: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    skip_lines: int | None = None
+    unit_row: bool | None = None
+    missing: tuple[str, ...] = ()
+    duplicates: str | None = None
+    max_missing: float | None = None

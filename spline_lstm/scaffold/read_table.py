@@ -1,0 +1,22 @@
+"""An unknown file as a table: CSV by its text, Parquet by its types."""
+
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.read_text import read_text_table
+from spline_lstm.scaffold.table import Marks, Table
+from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
+
+
+def read_table(content: bytes, where: str, options: Options = Options()) -> Table:  # noqa: B008
+    """The columns of a CSV or Parquet file.
+
+    Raises
+    ------
+    UsageError
+        The file leaves open how its text is to be read.
+    DataContractError
+        A Parquet file is damaged or has no rows.
+    """
+    if not is_parquet(content):
+        return read_text_table(content, where, options)
+    frame = parquet_frame(content, where, parquet_header(content, where))
+    return Table(frame, Marks("."), None)

@@ -1,0 +1,163 @@
+"""What `init` says: each decision with its reason, and what the owner of the data should check."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from spline_lstm.core.cadences import describe
+from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
+from spline_lstm.scaffold.timestamp_columns import list_names
+
+MARKS = {"\t": "tab", " ": "blank", "\u00a0": "no-break space", "\u202f": "narrow no-break space"}
+
+
+def decisions(proposal: Proposal) -> dict[str, str]:
+    """What -> what was decided, and why."""
+    found, values = proposal.found, proposal.values
+    roles = found.roles
+    made = {
+        "table": _table(found),
+        "timestamps": _timestamps(found),
+        "series": _series(found),
+        "targets": ", ".join(map(repr, roles.targets)),
+        "covariates": ", ".join(
+            f"{name!r} ({found.columns[name].kind})" for name in roles.covariates
+        )
+        or "none",
+    }
+    if roles.statics:
+        made["static"] = ", ".join(map(repr, roles.statics))
+    if roles.left_out:
+        made["left out"] = ", ".join(f"{name!r} ({why})" for name, why in roles.left_out.items())
+    made["clock"] = _clock(found, values)
+    made["season"] = f"{values['evaluate.season']} rows ({found.season})"
+    made["windows"] = (
+        f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
+    )
+    return made
+
+
+def questions(proposal: Proposal) -> tuple[str, ...]:
+    """What the owner of the data should check."""
+    found, values = proposal.found, proposal.values
+    asked = [*_rows(found, values), *_clock_questions(found), *_lengths(found, values)]
+    if found.roles.covariates:
+        asked.append(
+            "no covariate is marked as known_future: mark those that are planned in advance in the "
+            "schema"
+        )
+    if found.roles.statics:
+        asked.append("static covariates become learned vectors: see dim in the schema")
+    if any(not found.columns[name].is_number for name in found.roles.targets if not _wide(found)):
+        asked.append("a target contains only 0 and 1: the forecast is a number, not a class")
+    return tuple(asked)
+
+
+def _wide(found: Found) -> bool:
+    return found.roles.wide is not None
+
+
+def _table(found: Found) -> str:
+    rows = f"{len(found.table.cells)} rows"
+    layout, marks = found.table.layout, found.table.marks
+    if layout is None:
+        return f"{rows} of Parquet, with its types"
+    parts = [
+        rows,
+        f"separator {MARKS.get(layout.separator, layout.separator)}",
+        f"decimal mark {marks.decimal}",
+    ]
+    if marks.thousands:
+        parts.append(f"thousands mark {MARKS.get(marks.thousands, marks.thousands)}")
+    if layout.encoding != "utf-8":
+        parts.append(f"encoding {layout.encoding}")
+    if layout.skip_lines:
+        parts.append(f"{layout.skip_lines} lines before the header")
+    if layout.unit_row:
+        parts.append("a row of units below the header")
+    parts.append(f"missing: {', '.join(map(repr, ['', *found.markers]))}")
+    return ", ".join(parts)
+
+
+def _timestamps(found: Found) -> str:
+    clock = found.clock.clock
+    first, last = (clock.text_of(each) for each in found.extent.span)
+    if not found.roles.timestamps.columns:
+        return f"none: the rows of a series are counted, {first} to {last}"
+    found_in = found.roles.timestamps
+    columns = " and ".join(map(repr, found_in.columns))
+    zone = "" if clock.kind == "index" else f", time zone {found.roles.zone or 'UTC'}"
+    return f"{columns} as {found_in.found.form}, {first} to {last}{zone}"
+
+
+def _series(found: Found) -> str:
+    roles = found.roles
+    if roles.wide is not None:
+        return f"a column for each: {list_names(roles.wide.columns)}"
+    return f"{roles.series!r}, {len(roles.names)} series" if roles.series else "one"
+
+
+def _clock(found: Found, values: Mapping[str, Any]) -> str:
+    extent = found.extent
+    text = str(values["preprocess.frequency"])
+    described = describe(found.clock.clock)
+    text = described if described.startswith(text) else text
+    absences = found.clock.absences.text()
+    note = found.clock.clock.note()
+    return (
+        f"{text} ({found.clock.reason}); {extent.absent:.1%} of {extent.grid_rows} grid rows "
+        "without a target" + (f"; {absences}" if absences else "") + (f"; {note}" if note else "")
+    )
+
+
+def _rows(found: Found, values: Mapping[str, Any]) -> list[str]:
+    asked = []
+    policy = values["data.duplicates"]
+    if found.repeats.copies:
+        asked.append(
+            f"{found.repeats.copies} rows are exact copies of an earlier row of their series: "
+            f"data.duplicates is {policy}"
+        )
+    if found.repeats.contradictions:
+        asked.append(
+            f"{found.repeats.contradictions} rows contradict an earlier row of their series: "
+            f"data.duplicates is {policy}"
+        )
+    if is_unsorted(found.roles):
+        sort = str(values["data.sort"]).lower()
+        asked.append(f"rows are not in chronological order: data.sort is {sort}")
+    if found.extent.absent > 0.25:
+        asked.append(
+            f"{found.extent.absent:.0%} of the grid is missing: preprocess.max_missing is "
+            f"{values['preprocess.max_missing']}"
+        )
+    return asked
+
+
+def _clock_questions(found: Found) -> list[str]:
+    offsets = found.roles.timestamps.found.offsets
+    if len(offsets) > 1 and found.roles.zone is None:
+        return [
+            f"the timestamps have the offsets {' and '.join(offsets)}; their forecasts are in UTC "
+            "unless you name the zone with --time-zone"
+        ]
+    return []
+
+
+def _lengths(found: Found, values: Mapping[str, Any]) -> list[str]:
+    """Series that are too short for a window, and those without a value."""
+    if found.roles.series is None:
+        return []
+    needed = int(values["window.lookback"]) + int(values["window.horizon"])
+    lengths = found.extent.lengths
+    short = np.flatnonzero((lengths > 0) & (lengths < needed))
+    empty = np.flatnonzero(lengths == 0)
+    asked = []
+    if len(short):
+        names = list_names(f"{found.roles.names[key]} ({lengths[key]})" for key in short)
+        asked.append(f"series with fewer rows than the {needed} of a window: {names}")
+    if len(empty):
+        names = list_names(found.roles.names[key] for key in empty)
+        asked.append(f"series without values: {names}")
+    return asked

@@ -1,0 +1,149 @@
+"""Params and a schema that the user brings to `init`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spline_lstm.__main__ import main
+from spline_lstm.core.params import (
+    Params,
+    load_overlay,
+    load_params,
+    parse_params,
+    with_values,
+)
+from spline_lstm.core.schema import load_schema
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.propose import propose
+from spline_lstm.scaffold.read_table import read_table
+from tests.scaffold.tables import (
+    WAVE,
+    csv_of,
+    look,
+    mutate_text,
+)
+from tools.import_closure import ROOT
+
+OVERLAY = """# Every second hour.
+data:
+  source: elsewhere.csv
+preprocess:
+  frequency: 2h
+window:
+  lookback: 12
+"""
+
+
+def recipe(root: Path, schema: dict | None = None) -> list[str]:
+    """Files for --params and --schema of init beside the root, and the options that name them."""
+    (root / "recipe.yaml").write_text(OVERLAY)
+    content = schema or {"version": 1, "timestamp_col": "time", "target_cols": ["z"]}
+    (root / "recipe.json").write_text(json.dumps(content))
+    return ["--params", "recipe.yaml", "--schema", "recipe.json"]
+
+
+@pytest.mark.parametrize("with_schema", [True, False])
+def test_init_merges_an_overlay_over_what_the_file_proposes(with_schema, root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    files = recipe(root) if with_schema else [*recipe(root)[:2], "--target", "z"]
+    assert main(["init", "mine", "--csv", "t.csv", *files]) == 0
+    printed = capsys.readouterr().out
+    assert "3 keys as in recipe.yaml" in printed
+    assert "lookback 12" in printed
+    folder = root / "pipelines/mine"
+    proposed = propose(
+        read_table((root / "t.csv").read_bytes(), "t.csv"),
+        "t.csv",
+        Options(targets=("z",), frequency="2h"),
+    )
+    values = {
+        **proposed.values,
+        "preprocess.frequency": "2h",
+        "window.lookback": 12,
+        "data.source": "data/source/t.csv",
+        "data.schema_file": "schema.json",
+    }
+    assert load_params(folder) == with_values(Params(), values, "test")
+    assert load_schema(folder / "schema.json").target_cols == ("z",)
+    if with_schema:
+        assert (folder / "schema.json").read_text() == (root / "recipe.json").read_text()
+
+
+def test_a_complete_file_is_an_overlay_that_leaves_nothing_to_propose(root, monkeypatch):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    (root / "full.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    mutate_text(root / "full.yaml", "frequency: 5min", "frequency: 1h")
+    assert main(["init", "mine", "--csv", "t.csv", "--params", "full.yaml"]) == 0
+    expected = parse_params((root / "full.yaml").read_text(), "full.yaml")
+    found = load_params(root / "pipelines/mine")
+    assert found.model_copy(update={"data": expected.data}) == expected
+
+
+def test_the_recipes_say_every_value_that_init_would_propose():
+    proposed = look(csv_of()).values.keys()
+    for path in sorted(ROOT.glob("pipelines/ett/*.yaml")):
+        assert proposed <= load_overlay(path).keys(), path.name
+
+
+def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root)[2:]]) == 0
+    folder = root / "pipelines/mine"
+    assert load_params(folder).preprocess.frequency == "1h"
+    assert load_schema(folder / "schema.json").target_cols == ("z",)
+
+
+def test_init_reads_a_table_as_the_given_schema_declares(root, monkeypatch):
+    monkeypatch.chdir(root)
+    content = csv_of(separator=";", decimal=",", form="%d.%m.%Y %H:%M")
+    (root / "t.csv").write_bytes(content.replace(b"10,0000", b"weg", 1))
+    schema = {
+        "version": 1,
+        "timestamp_col": "time",
+        "target_cols": ["y"],
+        "table_format": {
+            "separator": ";",
+            "decimal": ",",
+            "timestamp_format": "%d.%m.%Y %H:%M",
+            "missing_markers": ["weg"],
+        },
+    }
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root, schema)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda root: (root / "recipe.yaml").unlink(), 2),
+        (lambda root: mutate_text(root / "recipe.yaml", "lookback: 12", "lookback: 0"), 10),
+        (lambda root: mutate_text(root / "recipe.yaml", "lookback", "loopback"), 10),
+        (lambda root: mutate_text(root / "recipe.json", "target_cols", "targets"), 11),
+        (lambda root: mutate_text(root / "recipe.json", '"z"', '"absent"'), 12),
+    ],
+    ids=["no file", "value", "unknown key", "schema", "table"],
+)
+def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(
+    change, code, root, monkeypatch, capsys
+):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE))
+    options = recipe(root)
+    change(root)
+    assert main(["init", "mine", "--csv", "t.csv", *options]) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    if code == 10:
+        assert "recipe.yaml: window.lo" in error
+    assert not list(root.glob("pipelines/*"))
+
+
+def test_a_frequency_that_contradicts_the_overlay_is_refused(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    options = [*recipe(root)[:2], "--frequency", "3h"]
+    assert main(["init", "mine", "--csv", "t.csv", *options]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
