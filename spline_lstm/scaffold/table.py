@@ -91,9 +91,10 @@ class Table:
         return self.layout is not None
 
     def line_of(self, row: int) -> int:
-        """Line of the file in which a row starts, as far as no cell spans lines."""
+        """Line of the file in which a row starts, as far as no cell has line breaks."""
         if self.layout is None:
-            return row
+            # As in its CSV form.
+            return row + 2
         return row + 2 + self.layout.skip_lines + self.layout.unit_row
 
     def format_content(self) -> dict[str, Any]:

@@ -80,25 +80,6 @@ def parquet_frame(content: bytes, where: str, columns: Sequence[str]) -> pd.Data
     return frame
 
 
-def parquet_as_csv(content: bytes, where: str) -> bytes:
-    """The table as CSV text: timestamps in ISO 8601, floats in their shortest exact form.
-
-    Errors are those of `parquet_frame`.
-    """
-    frame = parquet_frame(content, where, parquet_header(content, where))
-    timestamps = frame.select_dtypes(include=["datetime", "datetimetz"])
-    exact = {
-        # strftime has no nanoseconds.
-        str(name): column.map(lambda timestamp: timestamp.isoformat(), na_action="ignore")
-        for name, column in timestamps.items()
-        if (column.dt.nanosecond.fillna(0) != 0).any()
-    }
-    text = frame.assign(**exact).to_csv(
-        index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z"
-    )
-    return text.encode("utf-8")
-
-
 @contextmanager
 def _refused(where: str) -> Iterator[None]:
     """Errors of the reader as one message; damaged files raise many kinds of them."""
