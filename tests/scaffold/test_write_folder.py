@@ -32,6 +32,7 @@ from tests.scaffold.tables import (
     HOURS,
     WAVE,
     csv_of,
+    mutate_text,
 )
 from tools.import_closure import ROOT, import_closure
 
