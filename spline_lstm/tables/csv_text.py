@@ -27,7 +27,8 @@ def plain_lines(content: bytes, where: str) -> bytes:
             f"{where}: the file is binary, not CSV text; export it as UTF-8 CSV or as Parquet"
         )
     try:
-        content.decode("utf-8")
+        if not content.isascii():
+            content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = len(content[: error.start].splitlines() or [b""]) + (
             content[: error.start][-1:] in (b"\n", b"\r")

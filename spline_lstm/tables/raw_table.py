@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
+from spline_lstm.tables.arrow_csv import arrow_frame
 from spline_lstm.tables.contract import check_header, check_order, raise_violations
 from spline_lstm.tables.csv_text import parse_csv, plain_lines, read_header, read_lines
 from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
@@ -132,9 +133,7 @@ def table_frame(
         frame = parquet_frame(content, where, chosen)
         lines = np.arange(2, len(frame) + 2, dtype=np.int64)
     else:
-        frame, lines = csv_frame(content, schema, where)
-        header = [str(name) for name in frame.columns]
-        frame = frame[[name for name in header if name in named_columns(schema)]]
+        frame, lines, header = csv_frame(content, schema, where)
     return frame, lines, tuple(name for name in header if name not in frame.columns)
 
 
@@ -148,8 +147,11 @@ def named_columns(schema: Schema) -> set[str]:
 
 def csv_frame(
     content: bytes, schema: Schema, where: str
-) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"]]:
-    """The columns of CSV text, and the line of each row; errors as in `read_raw_table`."""
+) -> tuple[pd.DataFrame, Int[np.ndarray, " rows"], list[str]]:
+    """The named columns of CSV text, the line of each row, and the header.
+
+    Errors are those of `read_raw_table`.
+    """
     content = plain_lines(content, where)
     header = read_header(content, schema.table_format)
     if not header:
@@ -158,10 +160,14 @@ def csv_frame(
         )
     check_header(header, schema, where)
     lines = read_lines(content, schema.table_format, len(header), where)
-    frame = parse_csv(content, schema.table_format, where, _text_columns(schema, header))
-    return frame, lines if len(lines) == len(frame) else np.arange(
-        2, len(frame) + 2, dtype=np.int64
-    )
+    texts, named = _text_columns(schema, header), named_columns(schema)
+    columns = [name for name in header if name in named]
+    frame = arrow_frame(content, schema.table_format, columns, texts)
+    if frame is None or len(frame) != len(lines):
+        frame = parse_csv(content, schema.table_format, where, texts)[columns]
+    if len(lines) != len(frame):
+        lines = np.arange(2, len(frame) + 2, dtype=np.int64)
+    return frame, lines, header
 
 
 def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
