@@ -44,7 +44,9 @@ def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:
     data = params.data
     table = read_raw_table(csv.read_bytes(), schema, where=str(csv), reading=Reading.of(data))
     result = preprocess(table, schema, params.preprocess, where=str(csv))
-    windows = make_windows(result.arrays, result.preprocessor.scaler, params.window)
+    windows = make_windows(
+        result.arrays, result.preprocessor.scaler, result.preprocessor.clock, params.window
+    )
     return windows, model_config(params, windows, result.preprocessor)
 
 

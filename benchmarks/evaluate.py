@@ -26,6 +26,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import EvaluateParams, WindowParams
 from spline_lstm.evaluation.assess import assess, evaluation_content
 from spline_lstm.inference.calibration import calibrate
@@ -89,7 +90,8 @@ def make_series(test_windows: int) -> Windows:
     params = WindowParams(
         lookback=LOOKBACK, horizon=HORIZON, stride=1, embargo=None, materialize=False
     )
-    return make_windows(arrays, Scaler("standard", np.array([10.0]), np.array([2.3])), params)
+    scaler = Scaler("standard", np.array([10.0]), np.array([2.3]))
+    return make_windows(arrays, scaler, Clock("fixed", step=HOUR_NS), params)
 
 
 def make_model(network: str) -> SavedModel:

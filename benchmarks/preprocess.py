@@ -71,7 +71,7 @@ def window_memory(lookback: int) -> float:
     arrays = preprocess(make_table(1, 100_000), SCHEMA, hourly_params(), where="table")
     params = WindowParams(lookback=lookback, horizon=6, stride=1, embargo=None, materialize=False)
     tracemalloc.start()
-    make_windows(arrays.arrays, arrays.preprocessor.scaler, params)
+    make_windows(arrays.arrays, arrays.preprocessor.scaler, arrays.preprocessor.clock, params)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak / 1e6

@@ -101,6 +101,7 @@ def ours(case: dict[str, Any]) -> Peer:
 
 def as_of_windows(case: dict[str, Any]) -> Any:
     """The rows as the stages of this project hand them to training."""
+    from spline_lstm.core.clock import Clock
     from spline_lstm.windows.arrays import AsOfArrays
     from spline_lstm.windows.scaling import Scaler
     from spline_lstm.windows.windows import Windows
@@ -128,6 +129,7 @@ def as_of_windows(case: dict[str, Any]) -> Any:
     return Windows(
         arrays,
         Scaler("none", np.zeros(features), np.ones(features)),
+        Clock("index", step=1),
         lookback,
         HORIZON,
         origins,

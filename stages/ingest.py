@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from spline_lstm.core.artifacts import sha256_of_file, write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
@@ -39,8 +37,8 @@ def main(folder: Path) -> str:
         "source": params.data.source,
         "rows": len(table.timestamps) + table.duplicates,
         "columns": [*table.columns, *table.unknown_columns],
-        "first_timestamp": pd.Timestamp(int(table.timestamps.min())).isoformat(),
-        "last_timestamp": pd.Timestamp(int(table.timestamps.max())).isoformat(),
+        "first_timestamp": params.clock.text_of(int(table.timestamps.min())),
+        "last_timestamp": params.clock.text_of(int(table.timestamps.max())),
         "sha256": sha256_of_file(raw),
     }
     write_metrics(pipeline.metrics("ingest"), metrics)

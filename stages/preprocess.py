@@ -44,28 +44,30 @@ def main(folder: Path) -> str:
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of "
-        f"{params.preprocess.frequency} out, {filled} cells filled, features "
+        f"{result.preprocessor.clock.frequency} out, {filled} cells filled, features "
         f"{', '.join(result.preprocessor.features)}; "
         f"{warning_lines(result.quality)}"
     )
 
 
 def warning_lines(quality: Mapping[str, Any]) -> str:
-    """Number of the warnings, and a line for each kind of them."""
+    """Number of the warnings, a line for each kind of them, and what the clock has to say."""
     count, kinds = len(quality["warnings"]), quality["warning_summary"]
     lines = "".join(f"\nWARNING: {text}" for text in kinds)
-    return f"{plural(count, 'warning')} in metrics/data.json{lines}"
+    note = f"\n{quality['clock_note']}" if quality["clock_note"] else ""
+    return f"{plural(count, 'warning')} in metrics/data.json{lines}{note}"
 
 
 def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
     """Write the plots spline, missing and splits, and the tables that DVC draws."""
+    clock = result.preprocessor.clock
     gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
-    missing = missing_table(table, result.arrays)
-    for name, content in (("spline", spline_table(gaps)), ("missing", missing)):
+    missing = missing_table(table, result.arrays, clock)
+    for name, content in (("spline", spline_table(gaps, clock)), ("missing", missing)):
         write_plot_table(folder / f"{name}.csv", content)
-    plot_spline(folder / "spline.png", gaps)
+    plot_spline(folder / "spline.png", gaps, clock)
     plot_missing(folder / "missing.png", missing)
-    plot_splits(folder / "splits.png", result.arrays)
+    plot_splits(folder / "splits.png", result.arrays, clock)
 
 
 if __name__ == "__main__":

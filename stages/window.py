@@ -16,8 +16,9 @@ def main(folder: Path) -> str:
     pipeline = Pipeline(folder)
     params = load_params(folder)
     arrays = AsOfArrays.load(pipeline.processed)
-    scaler = Preprocessor.load(pipeline.preprocessor).scaler
-    windows = load_part(params, "windows")(arrays, scaler, params.window)
+    fitted = Preprocessor.load(pipeline.preprocessor)
+    make_windows = load_part(params, "windows")
+    windows = make_windows(arrays, fitted.scaler, fitted.clock, params.window)
     save_windows(pipeline.windows, windows, materialize=params.window.materialize)
     counts = ", ".join(f"{len(origins)} {name}" for name, origins in windows.splits.items())
     return f"{len(arrays.timestamps)} rows in, windows out: {counts}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
 from spline_lstm.core.reading import Reading
@@ -19,6 +20,7 @@ from spline_lstm.windows.windows import Windows
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3_600_000_000_000
 START = 1_577_836_800_000_000_000  # 2020-01-01 00:00 UTC
+HOURLY = Clock("fixed", anchor=START, step=HOUR)
 
 
 def make_schema(**changes) -> Schema:
@@ -133,7 +135,7 @@ def make_preprocessor(**changes) -> Preprocessor:
         "features": ("y",),
         "target_indices": np.array([0], dtype=np.int32),
         "future_indices": np.array([], dtype=np.int32),
-        "anchor_ns": START,
+        "clock": HOURLY,
         "split_instants": START + HOUR * np.array([70, 85]),
         "series": ("",),
         "seasons": {},
@@ -160,7 +162,7 @@ def make_all_windows(arrays: AsOfArrays, lookback: int = 5, horizon: int = 2) ->
     origins = np.arange(lookback, len(arrays.timestamps) - horizon + 1)
     scaler = identity_scaler(len(arrays.feature_names))
     return Windows(
-        arrays, scaler, lookback, horizon, origins, np.zeros(len(origins), dtype=np.uint8)
+        arrays, scaler, HOURLY, lookback, horizon, origins, np.zeros(len(origins), dtype=np.uint8)
     )
 
 

@@ -18,6 +18,7 @@ from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
 from tests.builders import (
     HOUR,
+    HOURLY,
     ROOT,
     START,
     hours,
@@ -38,7 +39,13 @@ def test_thirty_rows_of_three_features_give_24_windows():
     )
     origins = find_origins(result.arrays, 5, 2)
     windows = Windows(
-        result.arrays, result.preprocessor.scaler, 5, 2, origins, np.zeros(len(origins), np.uint8)
+        result.arrays,
+        result.preprocessor.scaler,
+        HOURLY,
+        5,
+        2,
+        origins,
+        np.zeros(len(origins), np.uint8),
     )
     batch = windows.gather("train")
     assert batch.X.shape == (24, 5, 3)
@@ -60,7 +67,10 @@ def test_known_future_and_static_inputs_are_those_of_the_raw_table():
     table, params = panel(), preprocess_params()
     result = preprocess(table, SCHEMA, params, where="panel")
     windows = make_windows(
-        result.arrays, result.preprocessor.scaler, make_window_params(lookback=12, horizon=4)
+        result.arrays,
+        result.preprocessor.scaler,
+        HOURLY,
+        make_window_params(lookback=12, horizon=4),
     )
     batch = windows.gather("test")
     assert windows.future_names == ("promo", "hour_sin", "is_holiday")
@@ -85,7 +95,7 @@ def test_scaling_per_series_uses_the_training_rows_of_each_and_is_undone_exactly
     for series in range(3):
         rows = (arrays.row_series == series) & (arrays.timestamps < arrays.split_instants[0])
         assert scaler.center[series, 0] == pytest.approx(np.nanmean(arrays.raw_target[rows]))
-    windows = make_windows(arrays, scaler, make_window_params())
+    windows = make_windows(arrays, scaler, HOURLY, make_window_params())
     batch = windows.gather("validation")
     truth = arrays.raw_target[batch.origin[:, None] + np.arange(2)].reshape(len(batch.y), -1)
     undone = windows.to_data_units(batch.y, batch.series).reshape(truth.shape)
@@ -123,7 +133,9 @@ def test_a_third_date_ends_the_test_part():
         START + 144 * HOUR,
         START + 175 * HOUR,
     ]
-    windows = make_windows(result.arrays, result.preprocessor.scaler, make_window_params(embargo=0))
+    windows = make_windows(
+        result.arrays, result.preprocessor.scaler, HOURLY, make_window_params(embargo=0)
+    )
     labels = windows.splits["test"][:, None] + np.arange(windows.horizon)
     timestamps = result.arrays.timestamps[labels]
     # Two series, the horizon inside the part: all windows of its 31 rows and none behind them.

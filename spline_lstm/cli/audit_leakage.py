@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
+from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import LeakageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
-from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
@@ -61,11 +61,13 @@ def run(arguments: argparse.Namespace) -> str:
         where=str(raw),
         reading=Reading.of(params.data),
     )
+    clock = bind(params.clock, table.timestamps)
     result = audit(
         table,
         schema,
         params.preprocess,
         params.window,
+        clock=clock,
         origins=arguments.origins,
         seed=arguments.seed,
     )
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace) -> str:
         raise LeakageError(
             f"{raw}: {len(result.differences)} of the windows compared ({compared}) changed with "
             f"the data after their origin; first {first.split} window at "
-            f"{iso_timestamp(first.instant)} {first.series}: "
+            f"{clock.text_of(first.instant)} {first.series}: "
             f"{', '.join(first.features)} ({first.change}). "
             "Report this as a defect, with params.yaml and the schema"
         )

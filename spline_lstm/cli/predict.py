@@ -1,13 +1,15 @@
 """Command predict: forecasts from raw history with an exported file, without JAX or TensorFlow."""
 
 import argparse
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, UsageError
-from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.inference.frames import forecast_frame
 from spline_lstm.tables.sources import read_source
@@ -16,8 +18,8 @@ MODEL_SUFFIXES = (".onnx", ".tflite")
 
 DESCRIPTION = """\
 Forecast the rows that follow a table of raw history, with an exported file. The output is CSV:
-series, timestamp, the forecast of each target and the bounds of its prediction intervals. Needs
-neither JAX nor TensorFlow.
+series, timestamp (in the time zone of the pipeline), the forecast of each target and the bounds of
+its prediction intervals. Needs neither JAX nor TensorFlow.
 """
 EXAMPLES = """
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv
@@ -67,9 +69,15 @@ def run(arguments: argparse.Namespace) -> str:
         where=str(arguments.history),
         where_future=str(arguments.future),
     )
-    table = forecast_frame(forecast)
+    clock = forecaster.preprocessor.clock
+    table = forecast_frame(forecast, clock)
     # A float32 has seven digits; the eighth would be noise.
-    text = table.set_index(_texts_of(table.index)).to_csv(lineterminator="\n", float_format="%.7g")
+    text = table.set_index(_texts_of(table.index, clock)).to_csv(
+        lineterminator="\n", float_format="%.7g"
+    )
+    if clock.note():
+        # Not in the CSV, which may be read from the standard output.
+        sys.stderr.write(f"note: {clock.note()}\n")
     if arguments.output is None:
         return text.rstrip("\n")
     write_text(arguments.output, text)
@@ -97,10 +105,12 @@ def _preprocessor_of(model: Path) -> Path:
     return path
 
 
-def _texts_of(index: pd.Index) -> pd.MultiIndex:
-    """Series and timestamps in ISO 8601."""
-    rows = [(series, iso_timestamp(timestamp.as_unit("ns").value)) for series, timestamp in index]
-    return pd.MultiIndex.from_tuples(rows, names=index.names)
+def _texts_of(index: pd.Index, clock: Clock) -> pd.MultiIndex:
+    """Series, and timestamps as the clock writes them."""
+    times = index.get_level_values("timestamp")
+    numbers = times if clock.kind == "index" else pd.DatetimeIndex(times).as_unit("ns").asi8
+    texts = clock.texts_of(np.asarray(numbers, dtype=np.int64))
+    return pd.MultiIndex.from_arrays([index.get_level_values("series"), texts], names=index.names)
 
 
 def _content(path: Path) -> bytes:

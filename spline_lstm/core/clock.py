@@ -99,8 +99,16 @@ class Clock:
         >>> Clock("index", anchor=100, step=10).rows_of(np.array([90, 105])).tolist()
         [-1.0, 0.5]
         """
+        if self.step:
+            # In one division, which rounds once.
+            return (timestamps - self.anchor) / self.step
         rows, after, length = self.locate(timestamps)
         return rows + after / length
+
+    def first_rows(self, timestamps: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """The first row at or after each timestamp."""
+        rows, after, _ = self.locate(timestamps)
+        return rows + (after > 0)
 
     def nearest(self, timestamps: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """The row that is nearest to each timestamp, the later of two equally near ones."""
@@ -131,8 +139,8 @@ class Clock:
         """Instants of all rows from `start` to `end`, both included if they are rows."""
         if end < start:
             return np.zeros(0, dtype=np.int64)
-        rows, after, _ = self.locate(np.array([start, end], dtype=np.int64))
-        return self.timestamps_of(np.arange(rows[0] + (after[0] > 0), rows[1] + 1))
+        ends = np.array([start, end], dtype=np.int64)
+        return self.timestamps_of(np.arange(self.first_rows(ends)[0], self.locate(ends)[0][1] + 1))
 
     def next(self, timestamp: int, n: int) -> Int[np.ndarray, " n"]:
         """Instants of the first `n` rows after a timestamp, itself not included."""
@@ -262,6 +270,10 @@ class Clock:
             return ""
         rule = self._outside.frequency
         return f"the grid is the dates that occur in the data; after them it follows {rule}"
+
+    def texts_of(self, timestamps: Int[np.ndarray, " n"]) -> list[str]:
+        """Timestamps as `text_of` writes them."""
+        return [self.text_of(timestamp) for timestamp in timestamps.tolist()]
 
     def to_pandas(self, timestamps: Int[np.ndarray, " n"]) -> pd.Index:
         """Timestamps in the time zone of the clock (UTC without one); whole numbers of an index."""

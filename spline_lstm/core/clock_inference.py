@@ -94,6 +94,13 @@ def observe(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> Clock:
     return replace(clock, anchor=int(dates[0]), dates=tuple(dates.tolist()), rule=rule)
 
 
+def bind(clock: Clock, timestamps: Int[np.ndarray, " rows"]) -> Clock:
+    """The clock of params.yaml with row 0 at the first timestamp, or at the first date observed."""
+    if clock.kind == "observed":
+        return observe(timestamps, clock)
+    return clock.anchored(int(timestamps.min()))
+
+
 def _infer_index(numbers: np.ndarray, keys: np.ndarray) -> Inference:
     step = find_index_step(numbers, keys)
     if step is None:

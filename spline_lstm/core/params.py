@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params_data import DataParams, PreprocessParams, WindowParams
 from spline_lstm.core.params_errors import as_json, check_known, describe, describe_missing
@@ -132,6 +133,20 @@ class Params(Section):
                 "preprocess.scaler to none"
             )
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _zone_fits_the_clock(self) -> "Params":
+        if self.clock.kind == "index" and self.data.time_zone is not None:
+            raise ValueError(
+                f"preprocess.frequency {self.preprocess.frequency} counts rows, which have no time "
+                f"zone; set data.time_zone to null instead of {self.data.time_zone}"
+            )
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the pipeline in its time zone, not yet bound to data."""
+        return self.preprocess.clock(self.data.time_zone)
 
 
 def load_params(folder: Path) -> Params:

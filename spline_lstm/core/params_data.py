@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.clock_params import parse_clock
+from spline_lstm.core.open_days import parse_closed, parse_week_mask
 from spline_lstm.core.section import Count, Positive, Rows, Section, Share
 from spline_lstm.core.time_zones import parse_zone
-from spline_lstm.core.timestamps import parse_frequency, parse_instant
+from spline_lstm.core.timestamps import parse_instant
 
 
 class DataParams(Section):
@@ -26,7 +29,8 @@ class DataParams(Section):
     """rows of one series with the same timestamp: error | copies (exact copies are dropped, other
     rows are an error) | first | last | mean | sum"""
     time_zone: str | None = None
-    """time zone of timestamps that are written without one, such as Europe/Berlin; null: UTC"""
+    """time zone of timestamps that are written without one, in which days are counted and
+    timestamps are given to people, such as Europe/Berlin; null: UTC"""
     ambiguous_hour: Literal["order", "earlier", "later"] = "order"
     """the hour that occurs twice when clocks are set back: order (the order of the rows tells which
     of the two it is) | earlier | later"""
@@ -66,16 +70,18 @@ class SplitParams(Section):
     """share of the training split, 0 to 1"""
     validation: Share = 0.15
     """share of the validation split, 0 to 1"""
-    dates: Annotated[tuple[str, ...], Field(min_length=2, max_length=3)] | None = None
-    """instead of shares, the start of the validation and of the test split, UTC:
-    [2024-03-01, 2024-05-01 06:00]; a third instant ends the test split, and rows from then on are
-    in no split; null: shares"""
+    dates: Annotated[tuple[str | int, ...], Field(min_length=2, max_length=3)] | None = None
+    """instead of shares, the start of the validation and of the test split, in data.time_zone:
+    [2024-03-01, 2024-05-01 06:00], or numbers of an index: [5000, 6000]; a third one ends the test
+    split, and rows from then on are in no split; null: shares"""
 
     @pydantic.field_validator("dates")
     @classmethod
-    def _in_order(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _in_order(cls, value: tuple[str | int, ...] | None) -> tuple[str | int, ...] | None:
         if value is not None:
-            instants = [parse_instant(text) for text in value]
+            if len({type(each) for each in value}) > 1:
+                raise ValueError("must be all dates, or all whole numbers of an index")
+            instants = [each if isinstance(each, int) else parse_instant(each) for each in value]
             if any(earlier >= later for earlier, later in pairwise(instants)):
                 raise ValueError(
                     "the validation split must start before the test split, and that before its end"
@@ -109,7 +115,15 @@ class PreprocessParams(Section):
     """univariate: only the targets; multivariate: targets, dynamic covariates and calendar
     features"""
     frequency: str = "5min"
-    """step of the regular grid, a fixed duration as in pandas: 5min, 1h, 1D"""
+    """the clock, whose instants are the rows of the grid: a duration (5min, 1h) | D, W-SUN, MS, ME,
+    QS-OCT, YE, ... (calendar units of pandas) | B (business days) | observed (the dates of the
+    data) | index 10 (whole numbers); docs/data-contract.md"""
+    holidays: tuple[str, ...] = ()
+    """days on which nothing happens, of frequency B: calendars of the package holidays (NYSE, US,
+    DE-BY) and dates (2024-12-24)"""
+    week_mask: str | None = None
+    """open days of the week, of frequency B: Mon-Sat, Sun Mon Tue Wed Thu; null: those of the first
+    calendar in holidays, or Mon-Fri"""
     snap: Annotated[float, Field(ge=0.0, le=0.5)] = 0.5
     """a timestamp at most this far from a grid row is that row's observation, in steps, 0 to 0.5;
     others only shape the spline"""
@@ -117,8 +131,8 @@ class PreprocessParams(Section):
     """inside gaps: linear | pchip | akima | cubic (overshoots) | seasonal (profile of the season,
     and pchip of the rest)"""
     season: Annotated[int, Field(ge=2)] | None = None
-    """steps in one season, for fill: seasonal; null: a day or a week, found per column in the
-    training split"""
+    """rows in one season, for fill: seasonal; null: a day, a week or a year, found per column in
+    the training split"""
     max_gap: Rows = 6
     """longest gap that is filled, in steps; longer gaps stay missing and no window crosses them"""
     was_missing: bool = False
@@ -142,9 +156,39 @@ class PreprocessParams(Section):
 
     @pydantic.field_validator("frequency")
     @classmethod
-    def _fixed_frequency(cls, value: str) -> str:
-        parse_frequency(value)
+    def _is_clock(cls, value: str) -> str:
+        parse_clock(value)
         return value
+
+    @pydantic.field_validator("holidays")
+    @classmethod
+    def _known_holidays(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_closed(value)
+        return value
+
+    @pydantic.field_validator("week_mask")
+    @classmethod
+    def _known_weekdays(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_week_mask(value)
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _dates_fit_the_clock(self) -> "PreprocessParams":
+        is_index = self.clock().kind == "index"
+        if self.split.dates is not None and isinstance(self.split.dates[0], int) != is_index:
+            wanted = "whole numbers such as 5000" if is_index else "dates such as 2024-03-01"
+            raise ValueError(
+                f"with preprocess.frequency {self.frequency}, preprocess.split.dates must be "
+                f"{wanted}"
+            )
+        return self
+
+    def clock(self, zone: str | None = None) -> Clock:
+        """The clock of these params in a time zone, not yet bound to data."""
+        return parse_clock(
+            self.frequency, zone=zone, holidays=self.holidays, week_mask=self.week_mask
+        )
 
 
 class WindowParams(Section):

@@ -1,7 +1,8 @@
 """Timestamps, durations and the step between timestamps.
 
 params.yaml writes durations as in pandas (5min, 1h, 1D) and instants as 2024-03-01 or
-2024-03-01 06:00, in UTC. In memory both are nanoseconds, instants since 1970.
+2024-03-01 06:00, in the time zone of the pipeline. In memory both are nanoseconds, instants since
+1970.
 """
 
 import warnings
@@ -77,8 +78,10 @@ def parse_frequency(text: str) -> int:
     return int(step.as_unit("ns").value)
 
 
-def parse_instant(text: str) -> int:
-    """Nanoseconds since 1970 UTC; a text without a time zone is UTC.
+def parse_instant(text: str, zone: str | None = None) -> int:
+    """Nanoseconds since 1970 UTC; a text without an offset is in `zone`, by default UTC.
+
+    Of an hour that occurs twice it is the first; one that does not occur ends where it would.
 
     Raises
     ------
@@ -92,7 +95,10 @@ def parse_instant(text: str) -> int:
         # Words like `now` would mean a different instant in each run.
         instant = pd.Timestamp(text) if text[:4].isdecimal() else pd.NaT
         if isinstance(instant, pd.Timestamp):
-            instant = instant.tz_localize("UTC") if instant.tz is None else instant
+            if instant.tz is None:
+                instant = instant.tz_localize(
+                    zone or "UTC", ambiguous=True, nonexistent="shift_forward"
+                )
             return int(instant.as_unit("ns").value)
     except (ValueError, OverflowError):
         pass

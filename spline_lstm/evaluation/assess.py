@@ -20,7 +20,7 @@ from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
-from spline_lstm.evaluation.tables import iso_timestamp, residual_summary
+from spline_lstm.evaluation.tables import residual_summary
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.windows import SPLITS, Windows
@@ -187,19 +187,18 @@ def evaluation_content(
 
 
 def split_records(windows: Windows) -> list[dict[str, Any]]:
-    """Windows of each split, and its first and last forecast row (ISO 8601, UTC)."""
-    timestamps = windows.arrays.timestamps
-    reach = (windows.horizon - 1) * windows.step_ns
+    """Windows of each split, and its first and last forecast row (see `Clock.text_of`)."""
+    timestamps, clock = windows.arrays.timestamps, windows.clock
     records = []
     for name in SPLITS:
         origins = windows.splits[name]
-        first, last = int(timestamps[origins].min()), int(timestamps[origins].max()) + reach
+        first, last = timestamps[origins].min(), timestamps[origins + windows.horizon - 1].max()
         records.append(
             {
                 "split": name,
                 "windows": len(origins),
-                "first": iso_timestamp(first),
-                "last": iso_timestamp(last),
+                "first": clock.text_of(int(first)),
+                "last": clock.text_of(int(last)),
             }
         )
     return records

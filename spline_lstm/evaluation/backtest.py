@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import SplineLstmError, prefixed
 from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.timestamps import iso_timestamp, parse_frequency
 from spline_lstm.evaluation.assess import percentage_floor, season_scales
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
@@ -46,7 +46,7 @@ from spline_lstm.windows.scaling import Scaler
 
 @dataclass(frozen=True)
 class Fold:
-    """Instants of a fold, ns since 1970 UTC: start and end of its data, and of its later splits."""
+    """Instants of a fold: start and end of its data, and starts of its later splits."""
 
     start: int
     validation: int
@@ -56,13 +56,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """What a process needs to run one fold; `series` are the names in the whole table."""
+    """What a process needs to run one fold; `series` and `clock` are those of the whole table."""
 
     fold: Fold
     number: int
     table: RawTable
     schema: Schema
     params: Params
+    clock: Clock
     series: tuple[str, ...]
     cache: Path
 
@@ -74,6 +75,7 @@ class FoldResult:
     Attributes
     ----------
     fold : Fold
+    clock : Clock
     sums : ScoreSums
         Of the model and the baselines on the test split; series numbered as in the whole table.
     coverage : CoverageSums
@@ -86,6 +88,7 @@ class FoldResult:
     """
 
     fold: Fold
+    clock: Clock
     sums: ScoreSums
     coverage: CoverageSums
     intervals: Intervals
@@ -144,14 +147,14 @@ def forecast_backtest(
 
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
     """The folds, each with only its own rows of the table; parameters as in `backtest`."""
-    step = parse_frequency(params.preprocess.frequency)
-    layout = lay_out(table, step, params.preprocess.snap)
-    timestamps = layout.timestamps
+    clock = bind(params.clock, table.timestamps)
+    layout = lay_out(table, clock, params.preprocess.snap)
+    end = layout.end_row
     if params.preprocess.split.dates is not None:
         # Rows after the third date belong to none of the splits: no fold may see them either.
-        _, _, *end = split_instants(layout, params.preprocess.split)
-        timestamps = timestamps[timestamps < end[0]] if end else timestamps
-    folds = make_folds(timestamps, step, params.backtest)
+        ends = split_instants(layout, params.preprocess.split)[2:]
+        end = min([end, *clock.first_rows(ends).tolist()])
+    folds = make_folds(clock, layout.first_row, end, params.backtest)
     own = fold_params(params)
     return [
         FoldJob(
@@ -160,6 +163,7 @@ def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> l
             rows_of(table, _rows_in(table, fold)),
             schema,
             own,
+            clock,
             table.series_names,
             cache,
         )
@@ -167,20 +171,17 @@ def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> l
     ]
 
 
-def make_folds(
-    timestamps: Int[np.ndarray, " rows"], step: int, params: BacktestParams
-) -> list[Fold]:
-    """Folds over the time span of a grid.
+def make_folds(clock: Clock, first_row: int, end_row: int, params: BacktestParams) -> list[Fold]:
+    """Folds over rows of a clock, the last one not included.
 
     >>> params = BacktestParams(
     ...     strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
     ...     max_epochs=None, max_steps=None, executor="local", workers=1,
     ... )
-    >>> make_folds(np.arange(10), 1, params)
+    >>> make_folds(Clock("index", step=1), 0, 10, params)
     [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]
     """
-    origin = int(timestamps.min())
-    count = (int(timestamps.max()) - origin) // step + 1
+    count = end_row - first_row
     length = round(params.test * count)
     first = count - params.folds * length
     folds = []
@@ -188,8 +189,8 @@ def make_folds(
         test = first + number * length
         start = number * length if params.strategy == "rolling" else 0
         validation = test - round(params.validation * (test - start))
-        rows = (start, validation, test, test + length)
-        folds.append(Fold(*(origin + row * step for row in rows)))
+        rows = first_row + np.array([start, validation, test, test + length])
+        folds.append(Fold(*clock.timestamps_of(rows).tolist()))
     return folds
 
 
@@ -238,13 +239,21 @@ def run_fold(job: FoldJob) -> FoldResult:
     configure_compilation_cache(job.cache)
     instants = np.array([job.fold.validation, job.fold.test], dtype=np.int64)
     try:
-        fit = fit_table(job.table, job.schema, job.params, where="its rows", instants=instants)
+        fit = fit_table(
+            job.table,
+            job.schema,
+            job.params,
+            where="its rows",
+            clock=job.clock,
+            instants=instants,
+        )
     except SplineLstmError as error:
         raise prefixed(error, f"backtest fold {job.number}") from error
     intervals = calibrate(fit.model, fit.windows, job.params.evaluate)
     sums, coverage = _score(fit, intervals, job)
     return FoldResult(
         fold=job.fold,
+        clock=job.clock,
         sums=sums,
         coverage=coverage,
         intervals=intervals,
@@ -289,8 +298,8 @@ def backtest_content(
     folds = [
         {
             "fold": str(number),
-            "test_start": iso_timestamp(result.fold.test),
-            "test_end": iso_timestamp(result.fold.end),
+            "test_start": result.clock.text_of(result.fold.test),
+            "test_end": result.clock.text_of(result.fold.end),
             **{f"{split}_windows": count for split, count in result.windows.items()},
             "best_step": result.best_step,
             "steps": result.steps,

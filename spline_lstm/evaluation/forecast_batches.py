@@ -10,8 +10,10 @@ from typing import Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.core.time_zones import HOUR_NS, local_times
 from spline_lstm.evaluation.baselines import drift, moving_average, naive, seasonal_naive
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.ridge import Sample, fit_ridge
@@ -23,7 +25,6 @@ from spline_lstm.windows.windows import Batch, Windows
 WINDOWS_PER_BATCH = 8192
 # Ridge has few weights: it gains nothing from more windows, which would only take memory.
 RIDGE_WINDOWS = 50_000
-HOUR_NS = 3_600_000_000_000
 
 Baseline = Callable[[Batch, Float[np.ndarray, "windows lookback targets"]], Values]
 
@@ -40,6 +41,8 @@ class TestBatch:
     history : [windows, lookback, targets] as known before the origin
     y_true : [windows, horizon, targets] NaN if not observed
     series : [windows] int64, index of the series
+    clock : Clock
+        Whose rows are forecast.
     """
 
     __test__ = False
@@ -49,6 +52,7 @@ class TestBatch:
     history: Float[np.ndarray, "windows lookback targets"]
     y_true: Values
     series: Int[np.ndarray, " windows"]
+    clock: Clock
 
     @property
     def forecasts(self) -> dict[str, Values]:
@@ -62,8 +66,12 @@ class TestBatch:
 
     @property
     def hour(self) -> Int[np.ndarray, "windows horizon"]:
-        """Hour of the day (UTC) of each forecast row."""
-        return self.forecast.timestamps // HOUR_NS % 24
+        """Hour of the day, in the zone of the clock, of each forecast row; 0 on an index."""
+        timestamps = self.forecast.timestamps
+        if self.clock.kind == "index":
+            return np.zeros_like(timestamps)
+        walls = local_times(timestamps.reshape(-1), self.clock.zone)
+        return walls.reshape(timestamps.shape) // HOUR_NS % 24
 
 
 @dataclass(frozen=True)
@@ -112,28 +120,25 @@ class TestForecasts:
     def _forecast(self, batch: Batch) -> TestBatch:
         windows, history = self.windows, self.windows.history(batch)
         names = tuple(self.series_names[int(index)] for index in batch.series)
+        rows = batch.origin[:, None] + np.arange(windows.horizon)
         inputs = ModelInputs(
             batch.X,
             batch.X_future,
             batch.X_static,
-            batch.origin_time,
+            windows.arrays.timestamps[rows],
             names,
             batch.series,
             history,
         )
         return TestBatch(
             forecast=forecast_windows(
-                self.model,
-                inputs,
-                windows.target_scaler,
-                self.intervals,
-                windows.step_ns,
-                windows.limits,
+                self.model, inputs, windows.target_scaler, self.intervals, windows.limits
             ),
             baselines={name: baseline(batch, history) for name, baseline in self.baselines.items()},
             history=history,
             y_true=windows.labels(batch),
             series=batch.series,
+            clock=windows.clock,
         )
 
 

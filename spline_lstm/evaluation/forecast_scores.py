@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.evaluation.assess import Assessment, assess, evaluation_content
 from spline_lstm.evaluation.tables import write_tables
@@ -25,14 +26,14 @@ class ForecastScores:
         For models/intervals.json, without the id of the model.
     assessment : Assessment
         What the tables of the plots are made from.
-    step_ns : int
-        Length of one step, ns.
+    clock : Clock
+        Whose rows were forecast.
     """
 
     content: dict[str, Any]
     intervals: dict[str, Any]
     assessment: Assessment
-    step_ns: int
+    clock: Clock
 
 
 def forecast_scores(
@@ -50,7 +51,7 @@ def forecast_scores(
     )
     several = series_names if len(series_names) > 1 else None
     content = evaluation_content(result, windows, several)
-    return ForecastScores(content, intervals.to_json(), result, windows.step_ns)
+    return ForecastScores(content, intervals.to_json(), result, windows.clock)
 
 
 def forecast_tables(folder: Path, scores: ForecastScores) -> None:
@@ -61,5 +62,5 @@ def forecast_tables(folder: Path, scores: ForecastScores) -> None:
         examples=result.examples,
         residuals=result.residuals,
         sums=result.sums,
-        frequency_ns=scores.step_ns,
+        clock=scores.clock,
     )

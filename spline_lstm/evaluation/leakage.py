@@ -12,7 +12,8 @@ the origin, or an outlier just before it. Half of the origins are drawn from suc
 Windows of the validation and the test split are compared with constants (scaling, categories,
 seasons, smoothing) fitted again on the changed table: no change after the training split may reach
 them. Those of the training split use the constants of the whole training split, by design, so these
-are kept.
+are kept. So is the clock: which rows a calendar has is known ahead, and the dates of an observed
+clock are declared to be.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Int
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.series.apply import (
     apply,
     column_values,
@@ -54,7 +56,7 @@ class Difference:
     Attributes
     ----------
     split, series, change : str
-    instant : int, ns since 1970 UTC of the origin
+    instant : int, of the origin
     features : names of the inputs that differ
     """
 
@@ -79,6 +81,7 @@ def audit(
     params: PreprocessParams,
     window: WindowParams,
     *,
+    clock: Clock | None = None,
     origins: int,
     seed: int = 0,
 ) -> Audit:
@@ -88,12 +91,14 @@ def audit(
     ----------
     table, schema, params, window
         As the stages take them.
+    clock : Clock
+        Bound to the table; by default that of `params`, without a time zone.
     origins : int
         Instants per split, see `draw_instants`; all series with a window there are compared.
     seed : int
         Seed of the draw and of the changes.
     """
-    preprocessor, arrays = build(table, schema, params)
+    preprocessor, arrays = build(table, schema, params, clock=clock)
     return compare(table, arrays, preprocessor, window, rebuilder(preprocessor), origins, seed)
 
 
@@ -102,11 +107,13 @@ def build(
     schema: Schema,
     params: PreprocessParams,
     *,
+    clock: Clock | None = None,
     instants: Int[np.ndarray, " two_or_three"] | None = None,
     until: int | None = None,
 ) -> tuple[Preprocessor, AsOfArrays]:
-    """Fit the constants on a table and build its arrays; arguments as in `fit` and `lay_out`."""
-    layout = lay_out(table, parse_frequency(params.frequency), params.snap, until=until)
+    """Fit the constants on a table and build its arrays; arguments as in `audit` and `fit`."""
+    clock = clock or bind(params.clock(), table.timestamps)
+    layout = lay_out(table, clock, params.snap, until=until)
     outliers = find_outliers(table, schema, params)
     preprocessor = fit(table, schema, params, layout, instants=instants, outliers=outliers)
     return preprocessor, apply(table, preprocessor, layout=layout, outliers=outliers).arrays
@@ -119,8 +126,8 @@ def rebuilder(preprocessor: Preprocessor) -> Rebuild:
     def rebuild(table: RawTable, split: str, until: int) -> AsOfArrays:
         if split == "train":
             return apply(table, preprocessor, until=until).arrays
-        instants = preprocessor.split_instants
-        return build(table, schema, params, instants=instants, until=until)[1]
+        instants, clock = preprocessor.split_instants, preprocessor.clock
+        return build(table, schema, params, clock=clock, instants=instants, until=until)[1]
 
     return rebuild
 
@@ -136,7 +143,8 @@ def compare(
 ) -> Audit:
     """Compare the windows of `arrays` with those that `rebuild` makes of changed tables."""
     rng = np.random.default_rng(seed)
-    windows = make_windows(arrays, preprocessor.scaler, window)
+    clock = preprocessor.clock
+    windows = make_windows(arrays, preprocessor.scaler, clock, window)
     exposed = exposed_rows(table, preprocessor)
     compared: dict[str, int] = dict.fromkeys(map(str, SPLITS), 0)
     differences: list[Difference] = []
@@ -149,7 +157,7 @@ def compare(
             other = rebuild(changed, split, instant)
             for row in rows[arrays.timestamps[rows] == instant].tolist():
                 name = table.series_names[arrays.row_series[row]]
-                other_row = _row_of(other, changed, name, instant)
+                other_row = _row_of(other, changed, name, instant, clock)
                 features = _differing(arrays, row, other, other_row, window, change)
                 compared[split] += 1
                 if features:
@@ -186,7 +194,7 @@ def draw_instants(
 
     Parameters
     ----------
-    timestamps : [windows] int64, ns
+    timestamps : [windows] int64
         Origins of the windows of one split, of all series.
     exposed : [windows] bool
         See `exposed_rows`.
@@ -210,7 +218,7 @@ def perturb(
     Parameters
     ----------
     table : RawTable
-    instant : int, ns
+    instant : int
     change : str
         ``values``: other values, missing values and outliers at the same timestamps, except in the
         columns known in the future; ``deleted``: no row is left; ``moved``: other values at other
@@ -255,11 +263,11 @@ def _is_known_future(schema: Schema, name: str) -> bool:
     return covariate is not None and covariate.known_future
 
 
-def _row_of(arrays: AsOfArrays, table: RawTable, series: str, instant: int) -> int:
+def _row_of(arrays: AsOfArrays, table: RawTable, series: str, instant: int, clock: Clock) -> int:
     """Row of an instant in the grid of a series; it may be the one after its last row."""
     begin = int(arrays.series_offsets[table.series_names.index(series)])
-    step = int(arrays.timestamps[begin + 1] - arrays.timestamps[begin])
-    return begin + (instant - int(arrays.timestamps[begin])) // step
+    first, row = clock.locate(np.array([arrays.timestamps[begin], instant]))[0]
+    return begin + int(row - first)
 
 
 def _differing(

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.formatting import number, plain
+from spline_lstm.core.time_zones import UTC
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.metrics import PERCENTILES
 from spline_lstm.reporting.style import (
@@ -40,9 +42,7 @@ TIME_UNITS = (
 
 
 @house_style()
-def forecasts_figure(
-    table: pd.DataFrame, *, target: str, frequency_ns: int, unit: str = UNIT
-) -> Figure:
+def forecasts_figure(table: pd.DataFrame, *, target: str, clock: Clock, unit: str = UNIT) -> Figure:
     """Each example in a panel: history, truth, forecast with its intervals, and naive forecast.
 
     Parameters
@@ -51,8 +51,8 @@ def forecasts_figure(
         `tables.forecast_table` of one or more examples (plots/forecast.csv).
     target, unit : str
         Name and unit on the axis.
-    frequency_ns : int
-        Length of one step.
+    clock : Clock
+        Whose steps the time axis counts.
     """
     examples = [example for _, example in table.groupby("example", sort=False)]
     columns = min(len(examples), 3)
@@ -60,7 +60,7 @@ def forecasts_figure(
     figure = Figure(figsize=(4.3 * columns, 3.3 * rows + 0.6))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, example in zip(axes, examples, strict=False):
-        _draw_example(axis, example, frequency_ns)
+        _draw_example(axis, example, clock)
     for axis in axes[len(examples) :]:
         axis.set_visible(False)
     for axis in axes[::columns]:
@@ -70,9 +70,16 @@ def forecasts_figure(
     return figure
 
 
-def _draw_example(axis: Axes, table: pd.DataFrame, frequency_ns: int) -> None:
-    size, name = next((each for each in TIME_UNITS if frequency_ns >= each[0]), (1, "ns"))
-    step = frequency_ns / size
+def _time_unit(clock: Clock) -> tuple[float, str]:
+    """Length of one step on the time axis, and what it counts."""
+    if clock.kind == "fixed":
+        size, name = next((each for each in TIME_UNITS if clock.step >= each[0]), (1, "ns"))
+        return clock.step / size, name
+    return (clock.step if clock.kind == "index" else 1), f"step: {clock.step_name}"
+
+
+def _draw_example(axis: Axes, table: pd.DataFrame, clock: Clock) -> None:
+    step, name = _time_unit(clock)
     is_ahead = table["step"].to_numpy() > 0
     time = (table["step"].to_numpy(np.float64) - 1) * step
     past, ahead = time[~is_ahead], time[is_ahead]
@@ -100,11 +107,18 @@ def _draw_example(axis: Axes, table: pd.DataFrame, frequency_ns: int) -> None:
 def _example_title(table: pd.DataFrame) -> str:
     first, rmse = table.iloc[0], example_rmse(table)
     error = "" if np.isnan(rmse) else f", RMSE {rmse:.3g}"
-    origin = pd.Timestamp(first["origin"]).strftime("%Y-%m-%d %H:%M")
+    origin = _origin_text(first["origin"])
     # Read from a file, the name of the only series is NaN.
     named = isinstance(first["series"], str) and first["series"]
     series = f"series {first['series']}, " if named else ""
-    return f"{first['example'].capitalize()} window{error}\n{series}origin {origin} UTC"
+    return f"{first['example'].capitalize()} window{error}\n{series}origin {origin}"
+
+
+def _origin_text(origin: Any) -> str:
+    """The timestamp as `Clock.text_of` wrote it, to the minute."""
+    if not isinstance(origin, str):
+        return str(origin)
+    return f"{origin[:16].replace('T', ' ')} {'UTC' if origin.endswith('Z') else origin[-6:]}"
 
 
 def example_rmse(table: pd.DataFrame) -> float:
@@ -218,12 +232,12 @@ def _draw_ratio(axis: Axes, steps: np.ndarray, skill: Sequence[float | None]) ->
 
 
 @house_style()
-def hour_figure(table: pd.DataFrame, *, unit: str = UNIT) -> Figure:
+def hour_figure(table: pd.DataFrame, *, zone: str = UTC, unit: str = UNIT) -> Figure:
     """RMSE at each hour of the day, the model against the baselines (plots/hours.csv)."""
     figure = Figure(figsize=(7.5, 4.3))
     axis = figure.subplots()
     _draw_errors(axis, table, "hour")
-    axis.set(xlabel="hour of the day (UTC)", ylabel=f"RMSE ({unit})")
+    axis.set(xlabel=f"hour of the day ({zone})", ylabel=f"RMSE ({unit})")
     figure.suptitle("Error by hour of the day")
     return figure
 

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.time_zones import UTC
 from spline_lstm.evaluation.forecast_batches import TestBatch
 from spline_lstm.inference.intervals import level_name
 
-UTC = pa.timestamp("ns", tz="UTC")
 # Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking
 # for repetitions among them takes five times as long as writing them.
 REPEATED: Any = ["series", "step", "target"]
@@ -52,9 +53,9 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
     timestamp = np.repeat(forecast.timestamps.reshape(-1), targets)
     content = {
         "series": _words(np.repeat(batch.series, horizon * targets), series_names),
-        "origin": pa.array(origin.view("datetime64[ns]"), UTC),
+        "origin": _times(origin, batch.clock),
         "step": pa.array(step.astype(np.int32)),
-        "timestamp": pa.array(timestamp.view("datetime64[ns]"), UTC),
+        "timestamp": _times(timestamp, batch.clock),
         "y_true": pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
         "y_pred": _floats(forecast.point),
         "target": _words(np.tile(np.arange(targets), count * horizon), forecast.targets),
@@ -66,6 +67,13 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
     if forecast.ensemble_std is not None:
         content["ensemble_std"] = _floats(forecast.ensemble_std)
     return pa.table(content)
+
+
+def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
+    """Instants that readers show in the zone of the clock, or the numbers of an index."""
+    if clock.kind == "index":
+        return pa.array(timestamps)
+    return pa.array(timestamps.view("datetime64[ns]"), pa.timestamp("ns", tz=clock.zone or UTC))
 
 
 def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:

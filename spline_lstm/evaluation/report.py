@@ -6,7 +6,6 @@ from typing import Any
 
 from spline_lstm.core.formatting import plain
 from spline_lstm.core.sampling import evenly_spaced
-from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
     drift_section,
@@ -95,7 +94,7 @@ def _key_numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forecast(outputs: StageOutputs) -> list[Block]:
-    model, rows = outputs.model, f"rows of {outputs.params['preprocess']['frequency']}"
+    model, rows = outputs.model, f"rows of {outputs.clock.frequency}"
     facts = {
         "targets": model["targets"],
         "features": model["features"],
@@ -103,7 +102,8 @@ def _forecast(outputs: StageOutputs) -> list[Block]:
         "horizon": f"{model['horizon']} {rows}",
         "test windows": outputs.scores["n_windows"],
     }
-    return [Facts(facts)]
+    note = outputs.quality["clock_note"]
+    return [Facts(facts), *([Text(note.capitalize() + ".")] if note else [])]
 
 
 def _baselines(scores: Mapping[str, Any]) -> list[Block]:
@@ -121,8 +121,7 @@ def _baselines(scores: Mapping[str, Any]) -> list[Block]:
 
 def _examples(outputs: StageOutputs) -> list[Block]:
     target = outputs.model["targets"][0]
-    frequency = parse_frequency(outputs.params["preprocess"]["frequency"])
-    figure = forecasts_figure(outputs.forecasts, target=target, frequency_ns=frequency)
+    figure = forecasts_figure(outputs.forecasts, target=target, clock=outputs.clock)
     caption = (
         f"Forecasts of {target} in the best, the median and the worst test window by RMSE; the "
         "history is what was known at the origin"
@@ -198,10 +197,10 @@ def _hours(outputs: StageOutputs) -> list[Block]:
     hours = outputs.scores.get("hours", {})
     if not hours:
         return []
-    caption = "RMSE of the model and the baselines at each hour of the day"
+    caption, zone = "RMSE of the model and the baselines at each hour of the day", outputs.zone
     return [
-        Text("Hour (UTC) of the moment that was forecast."),
-        Picture(caption, hour_figure(outputs.by_hour), "hours", has_png=False),
+        Text(f"Hour ({zone}) of the moment that was forecast."),
+        Picture(caption, hour_figure(outputs.by_hour, zone=zone), "hours", has_png=False),
         _metrics_table("hour", hours),
     ]
 

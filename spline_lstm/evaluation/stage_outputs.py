@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.core.artifacts import read_json
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.time_zones import UTC
 from spline_lstm.evaluation.scores import from_records
 
 # The sections that decide the forecasts, and the packages that decide their bits.
@@ -30,6 +32,8 @@ class StageOutputs:
     by_step, by_hour, forecasts, residuals, residual_steps, curve
         plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv, training.csv
     params : params.yaml, section -> key -> value
+    clock : Clock
+        Of the pipeline, not bound to data.
     versions : package -> version
     """
 
@@ -45,13 +49,19 @@ class StageOutputs:
     residual_steps: pd.DataFrame
     curve: pd.DataFrame
     params: Mapping[str, Mapping[str, Any]]
+    clock: Clock
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def zone(self) -> str:
+        """Time zone in which timestamps are given."""
+        return self.clock.zone or UTC
 
 
 def read_outputs(folder: Path) -> StageOutputs:
     """What the other stages wrote into the folder."""
     pipeline = Pipeline(folder)
-    plots = pipeline.plots
+    plots, params = pipeline.plots, load_params(folder)
     return StageOutputs(
         model=read_json(pipeline.model),
         scores=from_records(read_json(pipeline.metrics("evaluate"))),
@@ -66,6 +76,7 @@ def read_outputs(folder: Path) -> StageOutputs:
         residuals=pd.read_csv(plots / "residuals.csv"),
         residual_steps=pd.read_csv(plots / "residual_steps.csv"),
         curve=pd.read_csv(plots / "training.csv"),
-        params=load_params(folder).model_dump(mode="json", include=SECTIONS),
+        params=params.model_dump(mode="json", include=SECTIONS),
+        clock=params.clock,
         versions={name: version(name) for name in PACKAGES},
     )

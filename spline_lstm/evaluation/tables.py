@@ -10,8 +10,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.plot_tables import write_plot_table
-from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.error_sums import ScoreSums
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.metrics import PERCENTILES
@@ -32,6 +32,8 @@ COLUMNS = (
 # The lines of an example.
 LINES = ("history", "y_true", "y_pred", "naive")
 CENTRAL = (0.005, 0.995)
+# Rows as they are numbered.
+ROWS = Clock("index", step=1)
 
 
 def write_tables(
@@ -40,7 +42,7 @@ def write_tables(
     examples: Sequence[Example],
     residuals: Float[np.ndarray, "windows horizon targets"],
     sums: ScoreSums,
-    frequency_ns: int,
+    clock: Clock,
 ) -> None:
     """Write examples, forecast, residuals, residual_steps, horizon and hours as CSV files."""
     tables = {
@@ -53,22 +55,23 @@ def write_tables(
     for name, table in tables.items():
         write_plot_table(folder / name, table)
     # DVC does not draw this one: a missing value is an empty cell.
-    forecasts = forecast_table(examples, frequency_ns)
+    forecasts = forecast_table(examples, clock)
     text = forecasts.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_text(folder / "forecast.csv", text)
 
 
-def forecast_table(examples: Sequence[Example], frequency_ns: int) -> pd.DataFrame:
-    """One row per example and step, data units, timestamps as ISO 8601 in UTC.
+def forecast_table(examples: Sequence[Example], clock: Clock) -> pd.DataFrame:
+    """One row per example and step, data units, timestamps as texts (see `Clock.text_of`).
 
     Returns
     -------
     pd.DataFrame
         Columns `COLUMNS`, then the lower and upper bound of each level of the intervals;
-        `timestamp` is ``origin + (step - 1) * frequency``. Steps up to 0 have the `history` as it
-        was known at the origin, steps from 1 everything else; `y_true` is NaN if not observed.
+        `timestamp` is that of row ``step - 1`` after the origin. Steps up to 0 have the `history`
+        as it was known at the origin, steps from 1 everything else; `y_true` is NaN if not
+        observed.
     """
-    tables = [_example_rows(example, frequency_ns) for example in examples]
+    tables = [_example_rows(example, clock) for example in examples]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -81,9 +84,7 @@ def example_table(examples: Sequence[Example]) -> pd.DataFrame:
         Columns step (as in `forecast_table`) and, for each example, ``best_history``,
         ``best_y_true``, ``best_y_pred``, ``best_naive``; data units, NaN if a line has no value.
     """
-    rows = forecast_table(examples, frequency_ns=0).pivot(
-        index="step", columns="example", values=list(LINES)
-    )
+    rows = forecast_table(examples, ROWS).pivot(index="step", columns="example", values=list(LINES))
     return pd.DataFrame(
         {
             f"{example.label}_{line}": rows[line, example.label]
@@ -93,9 +94,10 @@ def example_table(examples: Sequence[Example]) -> pd.DataFrame:
     ).reset_index()
 
 
-def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
+def _example_rows(example: Example, clock: Clock) -> pd.DataFrame:
     history, horizon = example.shown_history, len(example.y_pred)
     steps = np.arange(1 - len(history), horizon + 1)
+    origin = clock.locate(np.array([example.origin_time], dtype=np.int64))[0]
 
     def ahead(values: np.ndarray) -> np.ndarray:
         return np.concatenate([np.full(len(history), np.nan), values])
@@ -103,9 +105,9 @@ def _example_rows(example: Example, frequency_ns: int) -> pd.DataFrame:
     content = (
         example.label,
         example.series,
-        iso_timestamp(example.origin_time),
+        clock.text_of(example.origin_time),
         steps,
-        [iso_timestamp(example.origin_time + int(step - 1) * frequency_ns) for step in steps],
+        clock.texts_of(clock.timestamps_of(origin + steps - 1)),
         np.concatenate([history, np.full(horizon, np.nan)]),
         ahead(example.y_true),
         ahead(example.y_pred),

@@ -15,8 +15,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from spline_lstm.core.artifacts import content_id, read_json
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.time_zones import UTC
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.linear_targets import array_shapes
@@ -47,7 +49,7 @@ class EdgeSpec:
     ----------
     config : ModelConfig
     run_id, preprocessor_run_id : content ids of the model and of its preprocessor
-    frequency_ns : step of the grid
+    clock : whose rows are forecast
     center, scale : [F_total] float64, data units; z = (x - center) / scale
     weights : name -> float32 array, as in best.safetensors; with a leading member axis in an
         ensemble; of a model in closed form those of `linear_targets`
@@ -58,7 +60,7 @@ class EdgeSpec:
     config: ModelConfig
     run_id: str
     preprocessor_run_id: str
-    frequency_ns: int
+    clock: Clock
     center: Float[np.ndarray, " features"]
     scale: Float[np.ndarray, " features"]
     weights: Mapping[str, np.ndarray]
@@ -102,7 +104,9 @@ class EdgeSpec:
             "quantiles": list(config.quantiles),
             "lookback": config.lookback,
             "horizon": config.horizon,
-            "frequency_ns": self.frequency_ns,
+            "frequency": self.clock.frequency,
+            "time_zone": self.clock.zone or UTC,
+            "clock": self.clock.to_json(),
             "inputs": {name: axes[name] for name in input_shapes(config)},
             "outputs": {name: axes[name] for name in output_shapes(config)},
         }
@@ -201,7 +205,7 @@ def load_spec(folder: Path) -> EdgeSpec:
         config,
         run_id,
         trained_with,
-        preprocessor.frequency_ns,
+        preprocessor.clock,
         center,
         scale,
         weights,

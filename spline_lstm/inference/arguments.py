@@ -10,16 +10,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from spline_lstm.core.clock_inference import bind, infer_clock
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
-from spline_lstm.core.timestamps import (
-    find_cadence,
-    frequency_text,
-    parse_frequency,
-    within_series,
-)
 from spline_lstm.inference.sklearn_api import check_columns
 from spline_lstm.series.grid import lay_out
 from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
@@ -179,12 +174,12 @@ def inferred_params(
     given : Params or mapping
         As in `params_of`.
     frequency : str, optional
-        The argument of the caller; by default the step of the timestamps, unless `given` sets it.
+        The argument of the caller; by default what the timestamps follow, unless `given` sets it.
     """
     if isinstance(given, Params):
         return {"preprocess.frequency": frequency}
     if frequency is None and "preprocess.frequency" not in (given or {}):
-        frequency = frequency_of(table)
+        frequency = frequency_of(table, (given or {}).get("data.time_zone"))
     multivariate = (
         schema.dynamic_covariates or schema.static_covariates or schema.calendar_features.enabled
     )
@@ -194,27 +189,25 @@ def inferred_params(
     }
 
 
-def frequency_of(table: RawTable) -> str:
-    """The step between the timestamps of a table.
+def frequency_of(table: RawTable, zone: str | None) -> str:
+    """The clock that the timestamps of a table follow, as `parse_clock` reads it.
 
     Raises
     ------
     DataContractError
-        The timestamps have no fixed step.
+        They follow none, several series differ, or several clocks fit.
     """
-    cadence = find_cadence(within_series(table.timestamps, table.series))
-    if cadence is None or cadence.step is None:
-        raise DataContractError(
-            "frame: the timestamps have no fixed step; set frequency, such as 5min, 1h or 1D"
-        )
-    return frequency_text(cadence.step)
+    found = infer_clock(table.timestamps, table.series, zone=zone, names=table.series_names)
+    if found.clock is None:
+        problem = found.problem.replace("preprocess.frequency", "frequency")
+        raise DataContractError(f"frame: {problem}")
+    return found.clock.frequency
 
 
 def split_instants_of(table: RawTable, params: Params) -> Int[np.ndarray, " two"]:
-    """Start of the validation split and end of the data, ns: the test split is empty."""
-    step = parse_frequency(params.preprocess.frequency)
-    grids = lay_out(table, step, params.preprocess.snap).grids
-    start = min(grid.start for grid in grids)
-    end = max(grid.start + step * grid.rows for grid in grids)
-    rows = round((1 - params.preprocess.split.validation) * ((end - start) // step))
-    return np.array([start + rows * step, end], dtype=np.int64)
+    """Start of the validation split and end of the data: the test split is empty."""
+    clock = bind(params.clock, table.timestamps)
+    layout = lay_out(table, clock, params.preprocess.snap)
+    start, end = layout.first_row, layout.end_row
+    rows = round((1 - params.preprocess.split.validation) * (end - start))
+    return clock.timestamps_of(np.array([start + rows, end], dtype=np.int64))

@@ -102,7 +102,6 @@ class ExportedForecaster:
             self.intervals,
             tuple(metadata["quantiles"]),
             tuple(metadata["targets"]),
-            metadata["frequency_ns"],
             preprocessor.limits,
         )
 

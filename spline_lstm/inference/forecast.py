@@ -41,7 +41,7 @@ class ModelInputs:
     X : [windows, lookback, F_total] float32, z-scores
     X_future : [windows, horizon, F_future] float32, z-scores
     X_static : [windows, n_static] int32: ids, 0: unknown
-    origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
+    timestamps : [windows, horizon] int64, instants of the rows to forecast
     series : tuple of str
         Name of the series of each window.
     scaler_rows : [windows] int64
@@ -54,7 +54,7 @@ class ModelInputs:
     X: Float[np.ndarray, "windows lookback features"]
     X_future: Float[np.ndarray, "windows horizon future"]
     X_static: Int[np.ndarray, "windows statics"]
-    origin_time: Int[np.ndarray, " windows"]
+    timestamps: Int[np.ndarray, "windows horizon"]
     series: tuple[str, ...]
     scaler_rows: Int[np.ndarray, " windows"]
     history: Float[np.ndarray, "windows lookback targets"]
@@ -75,7 +75,7 @@ class Forecast:
         Of a quantile network, increasing; None for other models.
     ensemble_std : [windows, horizon, targets]
         Standard deviation of the members of an ensemble; None for a single network.
-    timestamps : [windows, horizon] int64, ns since 1970 UTC
+    timestamps : [windows, horizon] int64, instants of the rows that were forecast
     series : tuple of str
         Name of the series of each window.
     targets : tuple of str
@@ -136,7 +136,6 @@ def forecast_windows(
     inputs: ModelInputs,
     target_scaler: Scaler,
     intervals: Intervals | None,
-    step_ns: int,
     limits: ForecastLimits,
 ) -> Forecast:
     """The forecast of a trained model, float64.
@@ -149,16 +148,12 @@ def forecast_windows(
         Of the targets.
     intervals : Intervals
         None: a forecast without bounds.
-    step_ns : int
-        Step of the grid.
     limits : ForecastLimits
         What the forecast must keep to.
     """
     config = model.config
     outputs = data_unit_outputs(model, inputs, target_scaler, inputs.scaler_rows, inputs.history)
-    return make_forecast(
-        outputs, inputs, intervals, config.quantiles, config.targets, step_ns, limits
-    )
+    return make_forecast(outputs, inputs, intervals, config.quantiles, config.targets, limits)
 
 
 def data_unit_outputs(
@@ -201,7 +196,6 @@ def make_forecast(
     intervals: Intervals | None,
     quantile_levels: tuple[float, ...],
     targets: tuple[str, ...],
-    step_ns: int,
     limits: ForecastLimits,
 ) -> Forecast:
     """The forecast of outputs in data units; its arrays have the dtype of `outputs.point`.
@@ -223,7 +217,7 @@ def make_forecast(
         levels=levels,
         quantiles=outputs.quantiles,
         ensemble_std=outputs.ensemble_std,
-        timestamps=inputs.origin_time[:, None] + step_ns * np.arange(point.shape[1]),
+        timestamps=inputs.timestamps,
         series=inputs.series,
         targets=targets,
     )

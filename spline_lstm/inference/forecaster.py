@@ -218,7 +218,7 @@ class Forecaster:
             have the time zone of the history, and UTC if the history has them as text.
         """
         rows = self._rows(history)
-        table = forecast_frame(self._forecast(rows, future))
+        table = forecast_frame(self._forecast(rows, future), self.preprocessor_.clock)
         return in_zone_of(table, rows[self.preprocessor_.schema.timestamp_col])
 
     def forecast(
@@ -357,12 +357,7 @@ class Forecaster:
             preprocessor, rows, lookback=config.lookback, horizon=config.horizon, future=future
         )
         return forecast_windows(
-            self.model_,
-            inputs,
-            preprocessor.target_scaler,
-            self.intervals_,
-            preprocessor.frequency_ns,
-            preprocessor.limits,
+            self.model_, inputs, preprocessor.target_scaler, self.intervals_, preprocessor.limits
         )
 
     def _schema_for(self, frame: pd.DataFrame) -> Schema:

@@ -3,25 +3,32 @@
 import numpy as np
 import pandas as pd
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.inference.forecast import Forecast
 from spline_lstm.inference.intervals import level_name
 
 
-def forecast_frame(forecast: Forecast) -> pd.DataFrame:
+def forecast_frame(forecast: Forecast, clock: Clock) -> pd.DataFrame:
     """One row per window and step.
+
+    Parameters
+    ----------
+    forecast : Forecast
+    clock : Clock
+        Whose rows were forecast.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by `series` and `timestamp` (UTC); columns of each target: its forecast under its
-        own name, ``<target>_lower_80`` and ``<target>_upper_80`` for each level, and for an
-        ensemble ``<target>_ensemble_std``; data units.
+        Indexed by `series` and `timestamp`, in the zone of the clock; columns of each target: its
+        forecast under its own name, ``<target>_lower_80`` and ``<target>_upper_80`` for each level,
+        and for an ensemble ``<target>_ensemble_std``; data units.
     """
     horizon = forecast.timestamps.shape[1]
     index = pd.MultiIndex.from_arrays(
         [
             np.repeat(np.array(forecast.series, dtype=object), horizon),
-            pd.to_datetime(forecast.timestamps.ravel(), utc=True),
+            clock.to_pandas(forecast.timestamps.ravel()),
         ],
         names=["series", "timestamp"],
     )

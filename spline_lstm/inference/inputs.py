@@ -1,6 +1,6 @@
 """Raw history to the inputs of a model, with the code and the constants of preprocessing.
 
-The forecast origin of a series is the first row of the grid after its last timestamp: a window at
+The forecast origin of a series is the first row of the clock after its last timestamp: a window at
 row t knows what has a timestamp before the instant of row t, so all of the history is used and
 nothing after it is needed. Raw data cut at the origin of a window therefore give that window again,
 bit for bit.
@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, TooLittleDataError
-from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.inference.reading import check_future, read_rows
-from spline_lstm.series.apply import apply, layout_of
-from spline_lstm.series.grid import Layout, gap_length, on_grid
+from spline_lstm.series.apply import apply
+from spline_lstm.series.grid import Layout, gap_length, lay_out, on_grid
 from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
@@ -69,7 +69,10 @@ def serving_inputs(
         `preprocess.max_gap` in it.
     """
     past = read_rows(preprocessor, history, where)
-    origins = _origins(past, preprocessor)
+    # Rows ahead may have dates of their own; an observed clock follows its rule there.
+    clock = preprocessor.clock.extended(past.timestamps)
+    first_rows = _origin_rows(past, clock)
+    origins = clock.timestamps_of(first_rows)
     table = past
     if future is not None:
         ahead = _rows_ahead(past, origins, future, preprocessor)
@@ -79,36 +82,32 @@ def serving_inputs(
         table = read_rows(
             preprocessor, pd.concat([history, ahead]), f"{where} with the rows of {where_future}"
         )
-    step, params = preprocessor.frequency_ns, preprocessor.params
-    until = int(origins.max()) + horizon * step
-    layout = layout_of(table, preprocessor, until)
+    params = preprocessor.params
+    until = int(clock.timestamps_of(first_rows.max() + np.array([horizon]))[0])
+    layout = lay_out(table, clock, params.snap, until=until)
     arrays = apply(table, preprocessor, layout=layout).arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
         raise DataContractError(
             f"{where} gives other features than preprocessor.json; use the files of one run"
         )
-    rows = (
-        arrays.series_offsets[:-1]
-        + (origins - arrays.timestamps[arrays.series_offsets[:-1]]) // step
-    )
-    _check_history(arrays, rows, table.series_names, lookback, params.max_gap, where)
+    begins = np.array([grid.first_row for grid in layout.grids], dtype=np.int64)
+    rows = layout.row_offsets[:-1] + first_rows - begins
+    _check_history(arrays, rows, table.series_names, lookback, clock, params.max_gap, where)
     _check_future(table, layout, rows, horizon, preprocessor, where)
     return ModelInputs(
         X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, rows, lookback),
         X_future=gather_future(arrays.scaled, rows, horizon, arrays.future_indices),
         X_static=arrays.static_ids,
-        origin_time=origins,
+        timestamps=layout.timestamps[rows[:, None] + np.arange(horizon)],
         series=table.series_names,
         scaler_rows=preprocessor.scaler_rows(table.series_names),
         history=gather_targets(arrays, rows, lookback),
     )
 
 
-def _origins(table: RawTable, preprocessor: Preprocessor) -> Int[np.ndarray, " series"]:
-    """Instant of the first grid row after the last timestamp of each series."""
-    anchor, step = preprocessor.anchor_ns, preprocessor.frequency_ns
-    last = table.timestamps[table.series_offsets[1:] - 1]
-    return anchor + ((last - anchor) // step + 1) * step
+def _origin_rows(table: RawTable, clock: Clock) -> Int[np.ndarray, " series"]:
+    """First row of the clock after the last timestamp of each series."""
+    return clock.locate(table.timestamps[table.series_offsets[1:] - 1])[0] + 1
 
 
 def _rows_ahead(
@@ -134,6 +133,7 @@ def _check_history(
     rows: np.ndarray,
     series: tuple[str, ...],
     lookback: int,
+    clock: Clock,
     max_gap: int,
     where: str,
 ) -> None:
@@ -150,7 +150,7 @@ def _check_history(
             else ""
         )
         if missing:
-            origin = iso_timestamp(int(arrays.timestamps[row]))
+            origin = clock.text_of(int(arrays.timestamps[row]))
             found.append(
                 f"{_of(where, name)}: {missing} of the {lookback} rows before {origin} are missing"
                 f"{gap}; give more rows of history, without such a gap"
@@ -185,8 +185,8 @@ def _check_future(
             preprocessor.params.max_gap,
         )
         for index in np.flatnonzero(unknown.any(axis=1)):
-            timestamps = layout.timestamps[ahead[index][unknown[index]]].tolist()
-            named = ", ".join(iso_timestamp(timestamp) for timestamp in timestamps[:MAX_NAMED])
+            timestamps = layout.timestamps[ahead[index][unknown[index]]]
+            named = ", ".join(layout.clock.texts_of(timestamps[:MAX_NAMED]))
             more = f" and {len(timestamps) - MAX_NAMED} more" if len(timestamps) > MAX_NAMED else ""
             found.append(
                 f"{_of(where, table.series_names[index])}: {item.name!r} is a known-future column, "

@@ -123,14 +123,12 @@ def apply(
 
 
 def layout_of(table: RawTable, preprocessor: Preprocessor, until: int | None = None) -> Layout:
-    """The grid of a table by the step and the anchor of a preprocessor; `until` as in `apply`."""
-    return lay_out(
-        table,
-        preprocessor.frequency_ns,
-        preprocessor.params.snap,
-        anchor=preprocessor.anchor_ns,
-        until=until,
-    )
+    """The grid of a table by the clock of a preprocessor; `until` as in `apply`.
+
+    Dates that an observed clock has not seen yet become rows.
+    """
+    clock = preprocessor.clock.extended(table.timestamps)
+    return lay_out(table, clock, preprocessor.params.snap, until=until)
 
 
 def column_forms(
@@ -210,8 +208,8 @@ def without_outliers(
 
 
 def grid_times(table: RawTable, layout: Layout) -> TableColumn:
-    """Steps from the anchor to each row of the table."""
-    return (table.timestamps - layout.anchor) / layout.step
+    """Steps from row 0 of the clock to each row of the table."""
+    return layout.clock.rows_of(table.timestamps)
 
 
 def smooth(
@@ -305,7 +303,9 @@ def _write_calendar(channels: _Channels, preprocessor: Preprocessor, layout: Lay
     names = calendar_names(preprocessor.table_schema, preprocessor.params)
     if names:
         first = channels.scaled.shape[1] - len(names)
-        values = calendar_features(layout.timestamps, names, calendar.country, calendar.subdivision)
+        values = calendar_features(
+            layout.timestamps, names, calendar.country, calendar.subdivision, layout.clock.zone
+        )
         channels.scaled[:, first:] = channels.causal[:, first:] = values
         channels.known_at[:, first:] = np.arange(layout.rows)[:, None]
 

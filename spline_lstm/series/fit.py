@@ -33,10 +33,6 @@ from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler, center_and_scale
 
-DAY_NS = 86_400_000_000_000
-# Days in the seasons that are looked for.
-SEASON_DAYS = (1, 7)
-
 
 @dataclass(frozen=True)
 class TrainingSplit:
@@ -138,7 +134,7 @@ def fit(
             item.kind == "value" and item.source in schema.target_cols for item in features
         ),
         future_indices=_positions(item.known_future for item in features),
-        anchor_ns=layout.anchor,
+        clock=layout.clock,
         split_instants=instants,
         series=table.series_names,
         seasons=seasons,
@@ -243,8 +239,8 @@ def find_season(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> int | 
     longest = int(np.argmax(counts))
     rows = slice(offsets[longest], offsets[longest + 1])
     values = raw[rows][training[rows]]
-    candidates = [days * DAY_NS // split.layout.step for days in SEASON_DAYS]
-    return detect_season(values, ~np.isnan(values), candidates)
+    candidates = split.layout.clock.seasons().values()
+    return detect_season(values, ~np.isnan(values), [*candidates])
 
 
 def fit_scaling(

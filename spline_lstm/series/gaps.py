@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.plot_tables import plot_times
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 
@@ -25,7 +27,7 @@ class Gap:
     Attributes
     ----------
     series, target : str
-    timestamps : [n] int64, ns since 1970 UTC
+    timestamps : [n] int64, instants of the rows
     raw : [n] float64, NaN if not observed
     filled : [n] float64, two-sided, NaN if left missing
     causal : [n] float64, replaces `filled` until that is known
@@ -130,7 +132,7 @@ def _gap(
     )
 
 
-def spline_table(gaps: Sequence[Gap]) -> pd.DataFrame:
+def spline_table(gaps: Sequence[Gap], clock: Clock) -> pd.DataFrame:
     """All rows of the gaps: gap (from 1), series, target, timestamp, row, and the four values.
 
     The values are raw, filled, causal and smoothed. `row` counts all rows from 1; before each gap
@@ -142,9 +144,7 @@ def spline_table(gaps: Sequence[Gap]) -> pd.DataFrame:
                 "gap": number,
                 "series": item.series,
                 "target": item.target,
-                "timestamp": pd.to_datetime(item.timestamps, unit="ns").strftime(
-                    "%Y-%m-%dT%H:%M:%S"
-                ),
+                "timestamp": plot_times(clock, item.timestamps),
                 "raw": item.raw,
                 "filled": item.filled,
                 "causal": item.causal,

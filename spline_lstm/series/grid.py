@@ -1,8 +1,9 @@
-"""The regular grid: observations of one column as as-of arrays.
+"""The grid: observations of one column as as-of arrays.
 
-Row i of the grid is the instant ``start + i * step`` and stands for the time up to row i + 1. A
-forecast origin t is a row; *known before t* are the observations with a timestamp before the
-instant of row t. Three arrays say what is known of a row:
+The rows of the grid are those of a clock; a row stands for the time from its instant up to that of
+the next row. Times between two rows count in elapsed shares of that step. A forecast origin t is a
+row; *known before t* are the observations with a timestamp before the instant of row t. Three
+arrays say what is known of a row:
 
 ``filled``    the observation, or the spline value inside a gap (it needs later observations)
 ``known_at``  the first row at which ``filled`` can be computed: it may be used if known_at < t
@@ -11,10 +12,13 @@ instant of row t. Three arrays say what is known of a row:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params_data import SplitParams
 from spline_lstm.core.timestamps import parse_instant
 from spline_lstm.series.spline import interpolate, known_rows
@@ -27,23 +31,28 @@ TICKS = 2.0**28
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular grid.
+    """Consecutive rows of a clock, for one series.
 
     Attributes
     ----------
-    start : int, ns since 1970 UTC of row 0
-    step : int, ns between rows
+    clock : Clock
+    first_row : int, row of the clock
     rows : int
     """
 
-    start: int
-    step: int
+    clock: Clock
+    first_row: int
     rows: int
 
     @property
+    def end_row(self) -> int:
+        """Row of the clock after the last one."""
+        return self.first_row + self.rows
+
+    @property
     def timestamps(self) -> Int[np.ndarray, " rows"]:
-        """Instants of all rows, ns since 1970 UTC."""
-        return self.start + self.step * np.arange(self.rows, dtype=np.int64)
+        """Instants of all rows."""
+        return self.clock.timestamps_of(np.arange(self.first_row, self.end_row, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -85,21 +94,29 @@ class Column:
     valid: Bool[np.ndarray, " rows"]
 
 
-def make_grid(
-    timestamps: Int[np.ndarray, " observations"], anchor: int, step: int, until: int | None = None
-) -> Grid:
-    """The smallest grid through `anchor` whose rows cover `timestamps`, each in its nearest row.
+def make_grids(
+    timestamps: Int[np.ndarray, " observations"],
+    series_offsets: Int[np.ndarray, " bounds"],
+    clock: Clock,
+    until: int | None = None,
+) -> tuple[Grid, ...]:
+    """The smallest grid for each series whose rows cover its timestamps, each in its nearest row.
 
-    With `until` (ns) the grid ends no earlier than with the last row before that instant, so that
-    a forecast can be made there although the latest observations are missing.
+    Parameters
+    ----------
+    timestamps : [observations] increasing within each series
+    series_offsets : [series + 1] first observation of each series, and the end
+    clock : Clock
+    until : int, ns
+        The grids end no earlier than with the last row before this instant, so that a forecast can
+        be made there although the latest observations are missing.
     """
-    first, last = (
-        (int(timestamp) - anchor + step // 2) // step
-        for timestamp in (timestamps.min(), timestamps.max())
-    )
+    first = clock.nearest(timestamps[series_offsets[:-1]])
+    end = clock.nearest(timestamps[series_offsets[1:] - 1]) + 1
     if until is not None:
-        last = max(last, (until - anchor - 1) // step)
-    return Grid(start=anchor + first * step, step=step, rows=last - first + 1)
+        end = np.maximum(end, clock.first_rows(np.array([until], dtype=np.int64)))
+    bounds = zip(first.tolist(), end.tolist(), strict=True)
+    return tuple(Grid(clock, begin, stop - begin) for begin, stop in bounds)
 
 
 def place(timestamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> Placed:
@@ -108,16 +125,14 @@ def place(timestamps: Int[np.ndarray, " observations"], grid: Grid, snap: float)
     Of several timestamps near one row the nearest stands for it (the earlier of two equally near
     ones); the others stay off the grid and only shape the spline.
     """
-    return _place(
-        timestamps - grid.start, np.zeros(len(timestamps), dtype=np.int64), grid.step, snap
-    )
+    shift = np.full(len(timestamps), -grid.first_row, dtype=np.int64)
+    return _place(timestamps, shift, grid.clock, snap)
 
 
-def _place(offset: np.ndarray, base: np.ndarray, step: int, snap: float) -> Placed:
-    """Place timestamps that lie `offset` ns after row `base`, the first of their series."""
-    seen = offset // step
-    after = offset - seen * step
-    seen += base
+def _place(timestamps: np.ndarray, shift: np.ndarray, clock: Clock, snap: float) -> Placed:
+    """Place timestamps on rows of the clock, each counted `shift` rows later."""
+    seen, after, step = clock.locate(timestamps)
+    seen = seen + shift
     late = 2 * after >= step
     row = seen + late
     # From whole nanoseconds, so that a timestamp is equally near on both sides of a row.
@@ -148,7 +163,7 @@ def place_panel(
     ----------
     timestamps : [observations] increasing within each series
     series : [observations] index of the series, increasing
-    grids : one per series, of one step
+    grids : one per series, of one clock
     row_offsets : [series + 1] first grid row of each series, and the end
     snap : as in `place`
 
@@ -157,27 +172,27 @@ def place_panel(
     Placed
         In rows of all series together.
     """
-    starts = np.array([grid.start for grid in grids], dtype=np.int64)
+    first_rows = np.array([grid.first_row for grid in grids], dtype=np.int64)
     base = row_offsets[series]
-    placed = _place(timestamps - starts[series], base, grids[0].step, snap)
+    placed = _place(timestamps, base - first_rows[series], grids[0].clock, snap)
     # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
     return Placed(placed.times, placed.snapped, np.maximum(placed.seen, base), placed.settled)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """All series on grids of one step and one anchor.
+    """All series on grids of one clock.
 
     Attributes
     ----------
-    anchor : int, ns
+    clock : Clock
     grids : one per series
     row_offsets : [series + 1] int64, first grid row of each series, and the end
     observation_timestamps, observation_series : [observations] int64, of the raw table
     snap : float, steps
     """
 
-    anchor: int
+    clock: Clock
     grids: tuple[Grid, ...]
     row_offsets: Int[np.ndarray, " bounds"]
     observation_timestamps: Int[np.ndarray, " observations"]
@@ -198,49 +213,62 @@ class Layout:
         ]
 
     @property
-    def step(self) -> int:
-        """Length of one step, ns."""
-        return self.grids[0].step
-
-    @property
     def rows(self) -> int:
         """Number of grid rows, of all series together."""
         return int(self.row_offsets[-1])
 
     @property
+    def first_row(self) -> int:
+        """First row of the clock that a series has."""
+        return min(grid.first_row for grid in self.grids)
+
+    @property
+    def end_row(self) -> int:
+        """Row of the clock after the last one that a series has."""
+        return max(grid.end_row for grid in self.grids)
+
+    @cached_property
     def timestamps(self) -> Int[np.ndarray, " rows"]:
-        """Instants of all rows, ns since 1970 UTC."""
-        return np.concatenate([grid.timestamps for grid in self.grids])
+        """Instants of all rows."""
+        first_rows = np.array([grid.first_row for grid in self.grids], dtype=np.int64)
+        shift = np.repeat(first_rows - self.row_offsets[:-1], np.diff(self.row_offsets))
+        return self.clock.timestamps_of(np.arange(self.rows, dtype=np.int64) + shift)
 
 
-def lay_out(
-    table: RawTable, step: int, snap: float, *, anchor: int | None = None, until: int | None = None
-) -> Layout:
-    """Put a table on grids of `step` ns through `anchor`, by default the first timestamp."""
-    anchor = int(table.timestamps.min()) if anchor is None else anchor
-    bounds = zip(table.series_offsets[:-1], table.series_offsets[1:], strict=True)
-    grids = tuple(
-        make_grid(table.timestamps[begin:end], anchor, step, until) for begin, end in bounds
-    )
+def lay_out(table: RawTable, clock: Clock, snap: float, *, until: int | None = None) -> Layout:
+    """Put a table on grids of a clock that is bound to data; `until` as in `make_grids`.
+
+    Raises
+    ------
+    DataContractError
+        A timestamp is at the very end of the years that a calendar covers.
+    """
+    try:
+        grids = make_grids(table.timestamps, table.series_offsets, clock, until)
+    except ValueError as error:
+        raise DataContractError(f"{error}; remove the rows outside") from None
     row_offsets = np.cumsum([0, *(grid.rows for grid in grids)]).astype(np.int64)
-    return Layout(anchor, grids, row_offsets, table.timestamps, table.series, snap)
+    return Layout(clock, grids, row_offsets, table.timestamps, table.series, snap)
 
 
 def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two_or_three"]:
-    """Starts (ns) of the validation and the test split, and its end if a third date sets it.
+    """Starts of the validation and the test split, and its end if a third date sets it.
 
     They are the same in every series, on the grid.
 
     A date between two rows counts as the later one: observations of training rows lie before it.
     """
-    step, anchor = layout.step, layout.anchor
+    clock = layout.clock
     if params.dates is not None:
-        rows = [-((anchor - parse_instant(text)) // step) for text in params.dates]
-        return np.array([anchor + row * step for row in rows], dtype=np.int64)
-    start = min(grid.start for grid in layout.grids)
-    count = (max(grid.start + step * grid.rows for grid in layout.grids) - start) // step
+        wanted = [
+            each if isinstance(each, int) else parse_instant(each, clock.zone)
+            for each in params.dates
+        ]
+        return clock.timestamps_of(clock.first_rows(np.array(wanted, dtype=np.int64)))
+    start, count = layout.first_row, layout.end_row - layout.first_row
     shares = (params.train, params.train + params.validation)
-    return np.array([start + round(share * count) * step for share in shares], dtype=np.int64)
+    rows = [start + round(share * count) for share in shares]
+    return clock.timestamps_of(np.array(rows, dtype=np.int64))
 
 
 def on_grid(

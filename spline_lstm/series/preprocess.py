@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.clock_inference import bind
+from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.series.apply import apply, find_outliers
+from spline_lstm.series.features import calendar_names
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.quality import check_size, check_targets, quality_report
@@ -43,6 +46,7 @@ def preprocess(
     params: PreprocessParams,
     *,
     where: str,
+    clock: Clock | None = None,
     reading: Reading = AS_WRITTEN,
     instants: Int[np.ndarray, " two"] | None = None,
 ) -> Preprocessed:
@@ -55,9 +59,11 @@ def preprocess(
     params : PreprocessParams
     where : str
         Name of the raw table in error messages.
+    clock : Clock
+        Bound to the table; by default that of `params`, in the time zone of `reading`.
     reading : Reading
         How the table was read, so that serving reads history the same way.
-    instants : [2] int64, ns
+    instants : [2] int64
         Starts of the validation and the test split; by default as `params.split` says.
 
     Raises
@@ -65,10 +71,14 @@ def preprocess(
     DataContractError
         Too few rows, too many missing, a gap that is too long, a constant target, or a cadence that
         does not fit the grid; every rule that is broken, with the quality report.
+    SchemaError
+        Calendar features of an index, which has no calendar.
     TooLittleDataError
         See `fit`.
     """
-    layout = lay_out(table, parse_frequency(params.frequency), params.snap)
+    clock = clock or bind(params.clock(reading.time_zone), table.timestamps)
+    check_calendar(clock, schema, params)
+    layout = lay_out(table, clock, params.snap)
     check_size(table, layout, params, where)
     outliers = find_outliers(table, schema, params)
     preprocessor = fit(
@@ -84,3 +94,14 @@ def preprocess(
     quality = quality_report(table, layout, applied.arrays, applied.columns, params)
     check_targets(applied.columns, schema, params, where, quality)
     return Preprocessed(applied.arrays, preprocessor, quality)
+
+
+def check_calendar(clock: Clock, schema: Schema, params: PreprocessParams) -> None:
+    """Raise SchemaError if calendar features are asked of whole numbers."""
+    names = calendar_names(schema, params)
+    if clock.kind == "index" and names:
+        raise SchemaError(
+            f"preprocess.frequency {clock.frequency} counts rows, which have no calendar, but the "
+            f"schema has the calendar features {', '.join(names)}; set calendar_features.enabled "
+            "to false, or bring timestamps"
+        )

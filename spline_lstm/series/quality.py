@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.series.data_warnings import UNKNOWN, DataWarning, summarise_warnings
@@ -99,10 +100,11 @@ def quality_report(
     warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
     rows = np.diff(layout.row_offsets)
     return {
-        **_overview(table),
+        **_overview(table, layout.clock),
+        "clock_note": layout.clock.note(),
         "grid_rows": layout.rows,
         "duplicates_merged": table.duplicates,
-        "off_grid_timestamps": _off_grid(table, layout.step),
+        "off_grid_timestamps": _off_grid(table, layout.clock),
         "outliers": int(sum(found.outliers.sum() for found in columns.values())),
         "unknown_columns": list(table.unknown_columns),
         "columns": [_column_row(name, found, layout.rows) for name, found in columns.items()],
@@ -113,13 +115,13 @@ def quality_report(
     }
 
 
-def _overview(table: RawTable) -> dict[str, Any]:
+def _overview(table: RawTable, clock: Clock) -> dict[str, Any]:
     return {
         "rows": len(table.timestamps) + table.duplicates,
         "series": len(table.series_names),
-        "first_timestamp": pd.Timestamp(int(table.timestamps.min())).isoformat(),
-        "last_timestamp": pd.Timestamp(int(table.timestamps.max())).isoformat(),
-        "median_step": median_step(table),
+        "first_timestamp": clock.text_of(int(table.timestamps.min())),
+        "last_timestamp": clock.text_of(int(table.timestamps.max())),
+        "median_step": median_step(table, clock),
     }
 
 
@@ -174,18 +176,21 @@ def _sample(rows: np.ndarray) -> np.ndarray:
     return rows[:: -(-len(rows) // DRIFT_ROWS)] if len(rows) > DRIFT_ROWS else rows
 
 
-def _off_grid(table: RawTable, step: int) -> int:
-    """Timestamps whose distance to the timestamp before is not a whole number of steps."""
-    steps = np.diff(table.timestamps)
-    within = np.ones(len(steps), dtype=bool)
+def _off_grid(table: RawTable, clock: Clock) -> int:
+    """Timestamps that lie elsewhere in their step than the timestamp before in its own."""
+    _, after, _ = clock.locate(table.timestamps)
+    within = np.ones(max(len(after) - 1, 0), dtype=bool)
     within[table.series_offsets[1:-1] - 1] = False
-    return int(((steps % step != 0) & within).sum())
+    return int(((np.diff(after) != 0) & within).sum())
 
 
-def median_step(table: RawTable) -> str:
+def median_step(table: RawTable, clock: Clock) -> str:
     """The cadence found: the median distance of neighbouring timestamps, as text."""
     steps = np.diff(table.timestamps)
-    return str(pd.Timedelta(int(np.median(steps[steps > 0])))) if (steps > 0).any() else "undefined"
+    if not (steps > 0).any():
+        return "undefined"
+    median = int(np.median(steps[steps > 0]))
+    return str(median) if clock.kind == "index" else str(pd.Timedelta(median))
 
 
 def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where: str) -> None:
@@ -206,11 +211,12 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         len(table.timestamps) < (1 - params.max_missing) * layout.rows
         or layout.rows >= np.iinfo(np.int32).max
     ):
+        median = median_step(table, layout.clock)
         text = (
             f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of "
             f"data: more than preprocess.max_missing = {params.max_missing:g} would be missing; "
-            f"the median step of the table is {median_step(table)}: set preprocess.frequency to "
-            "the cadence of the data, or raise the limit"
+            f"the median step of the table is {median}: set preprocess.frequency to the cadence of "
+            "the data, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
     for index, name in enumerate(table.columns):
@@ -220,7 +226,7 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
     if int(table.timestamps.max()) - int(table.timestamps.min()) > LONGEST_SPAN_NS:
         text = "the timestamps span more than 290 years; fix those outside, or split the table"
         raise_violations([_violation("span", "", text)], where, {})
-    raise_violations(found, where, _overview(table))
+    raise_violations(found, where, _overview(table, layout.clock))
 
 
 def check_targets(

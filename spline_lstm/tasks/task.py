@@ -24,7 +24,7 @@ class Task:
     ----------
     windows : str
         Stage window: what a label is and which split a row belongs to.
-        ``(arrays, scaler, params.window) -> Windows``.
+        ``(arrays, scaler, clock, params.window) -> Windows``.
     loss : str
         Stage train-flax-rnn. ``(config, windows, params.train) -> Loss``; raises DataContractError
         for labels that the loss cannot take.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import Params
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
@@ -34,6 +35,7 @@ def fit_table(
     params: Params,
     *,
     where: str,
+    clock: Clock | None = None,
     instants: Int[np.ndarray, " two"] | None = None,
     needed: Sequence[str] = SPLITS,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
@@ -47,7 +49,9 @@ def fit_table(
     schema, params
     where : str
         Name of the table in messages.
-    instants : [2] int64, ns
+    clock : Clock
+        Bound to data; see `preprocess`.
+    instants : [2] int64
         Start of the validation and of the test split; by default from `params.preprocess.split`.
     needed : sequence of str
         Splits that must have a window.
@@ -64,10 +68,12 @@ def fit_table(
         schema,
         params.preprocess,
         where=where,
+        clock=clock,
         reading=Reading.of(params.data),
         instants=instants,
     )
-    windows = make_windows(result.arrays, result.preprocessor.scaler, params.window, needed)
+    scaler, clock = result.preprocessor.scaler, result.preprocessor.clock
+    windows = make_windows(result.arrays, scaler, clock, params.window, needed)
     config = model_config(params, windows, result.preprocessor)
     trained = train_model(config, windows, params.train, on_evaluation)
     return Fit(

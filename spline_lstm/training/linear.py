@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int
 
-from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.linear_designs import candidates
@@ -86,8 +85,8 @@ def series_of(windows: Windows, index: int) -> Series:
 
 
 def seasons_within(series: Series, windows: Windows) -> tuple[int, ...]:
-    """Natural seasons of the step that the series follow and the lookback covers, rows."""
-    natural = Clock("fixed", step=windows.step_ns).seasons().values()
+    """Natural seasons of the clock that the series follow and the lookback covers, rows."""
+    natural = windows.clock.seasons().values()
     training = [series.values[rows][series.training[rows]] for rows in _rows_of(series)]
     return find_seasons(training, [season for season in natural if season <= windows.lookback])
 

@@ -36,12 +36,12 @@ class AsOfArrays:
     filled_target, causal_target : [rows, F_target] float64, data units: the targets of `scaled` and
         `causal` before they were scaled, for forecasts that are computed in data units
     observed : [rows, F_target] bool
-    timestamps : [rows] int64, ns since 1970 UTC
+    timestamps : [rows] int64, instants of the rows (see `spline_lstm.core.clock`)
     series_offsets : [series + 1] int64: first row of each series, and the end
     static_ids : [series, n_static] int32, 0: unknown
     feature_names : [F_total] text: targets, dynamic covariates, added channels, calendar features
     target_indices : [F_target] int32: positions of the targets among the features
-    split_instants : [2 or 3] int64, ns: starts of the validation and the test split, then the end
+    split_instants : [2 or 3] int64: starts of the validation and the test split, then the end
         of the test split if it has one
     future_indices : [F_future] int32: positions of the features that are known in the future
     calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
@@ -72,12 +72,6 @@ class AsOfArrays:
     def future(self) -> Float[np.ndarray, "rows future"]:
         """Features that are known in the future, z-scores, never NaN."""
         return self.scaled[:, self.future_indices]
-
-    @property
-    def step_ns(self) -> int:
-        """Length of one step, ns, read off a series with more than one row."""
-        begin = self.series_offsets[np.argmax(np.diff(self.series_offsets) > 1)]
-        return int(self.timestamps[begin + 1] - self.timestamps[begin])
 
     @property
     def row_series(self) -> Int[np.ndarray, " rows"]:

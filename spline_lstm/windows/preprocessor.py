@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Int
 
 from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import DynamicCovariate, Schema
 from spline_lstm.core.section import missing_keys
-from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
 
@@ -61,9 +61,9 @@ class Preprocessor:
         Columns of X, in order.
     target_indices, future_indices : int32
         Positions in X of the targets and of the features that are known in the future.
-    anchor_ns : int
-        Instant of one grid row.
-    split_instants : [2 or 3] int64, ns
+    clock : Clock
+        Whose rows are those of the grid.
+    split_instants : [2 or 3] int64
         Starts of the validation and the test split, then the end of the test split if it has one.
     series : tuple of str
         Names of the series, in the order of the rows of a per-series scaler.
@@ -93,7 +93,7 @@ class Preprocessor:
     features: tuple[str, ...]
     target_indices: Int[np.ndarray, " targets"]
     future_indices: Int[np.ndarray, " future"]
-    anchor_ns: int
+    clock: Clock
     split_instants: Int[np.ndarray, " two_or_three"]
     series: tuple[str, ...]
     seasons: Mapping[str, int | None]
@@ -124,10 +124,9 @@ class Preprocessor:
             "future_indices": self.future_indices.tolist(),
             "statics_embedded": [item.to_json() for item in self.static_embeddings],
             "features_embedded": [item.to_json() for item in self.feature_embeddings],
-            "frequency_ns": self.frequency_ns,
             "params": self.params.model_dump(mode="json"),
-            "anchor_ns": self.anchor_ns,
-            "split_instants_ns": self.split_instants.tolist(),
+            "clock": self.clock.to_json(),
+            "split_instants": self.split_instants.tolist(),
             "series": list(self.series),
             "seasons": dict(self.seasons),
             "strengths": {name: dict(each) for name, each in self.strengths.items()},
@@ -151,8 +150,8 @@ class Preprocessor:
             features=tuple(content["features"]),
             target_indices=np.array(content["target_indices"], dtype=np.int32),
             future_indices=np.array(content["future_indices"], dtype=np.int32),
-            anchor_ns=content["anchor_ns"],
-            split_instants=np.array(content["split_instants_ns"], dtype=np.int64),
+            clock=Clock.from_json(content["clock"]),
+            split_instants=np.array(content["split_instants"], dtype=np.int64),
             series=tuple(content["series"]),
             seasons=dict(content["seasons"]),
             strengths=dict(content["strengths"]),
@@ -217,11 +216,6 @@ class Preprocessor:
     def targets(self) -> tuple[str, ...]:
         """Names of the columns of a forecast, in order."""
         return self.table_schema.target_cols
-
-    @property
-    def frequency_ns(self) -> int:
-        """Step of the grid, ns."""
-        return parse_frequency(self.params.frequency)
 
     @property
     def target_scaler(self) -> Scaler:

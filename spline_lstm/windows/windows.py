@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.artifacts import content_id, read_arrays, write_arrays
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
 from spline_lstm.core.pipeline import Pipeline
@@ -39,7 +40,7 @@ class Batch:
     X : [windows, lookback, F_total] float32, z-scores
     y : [windows, horizon * F_target] float32, z-scores, step by step; 0 if not observed
     mask : [windows, horizon * F_target] bool, True if `y` was observed
-    origin_time : [windows] int64, ns since 1970 UTC of the first forecast row
+    origin_time : [windows] int64, instant of the first forecast row
     series : [windows] int64, index of the series
     origin : [windows] int64, row of the first forecast row
     X_future : [windows, horizon, F_future] float32, z-scores: features known in the future
@@ -65,6 +66,8 @@ class Windows:
     arrays : AsOfArrays
     scaler : Scaler
         Of all features, in their order.
+    clock : Clock
+        Whose rows are those of the arrays.
     lookback, horizon : int, rows
     origins : [windows] int64, rows, increasing within a series
     split : [windows] uint8, index into `SPLITS`
@@ -72,6 +75,7 @@ class Windows:
 
     arrays: AsOfArrays
     scaler: Scaler
+    clock: Clock
     lookback: int
     horizon: int
     origins: Int[np.ndarray, " windows"]
@@ -91,11 +95,6 @@ class Windows:
     def target_names(self) -> tuple[str, ...]:
         """Names of the targets, in order."""
         return tuple(self.feature_names[index] for index in self.arrays.target_indices)
-
-    @property
-    def step_ns(self) -> int:
-        """Length of one step, ns."""
-        return self.arrays.step_ns
 
     @property
     def target_scaler(self) -> Scaler:
@@ -203,7 +202,11 @@ def scaled_targets(
 
 
 def make_windows(
-    arrays: AsOfArrays, scaler: Scaler, params: WindowParams, needed: Sequence[str] = SPLITS
+    arrays: AsOfArrays,
+    scaler: Scaler,
+    clock: Clock,
+    params: WindowParams,
+    needed: Sequence[str] = SPLITS,
 ) -> Windows:
     """Find all origins whose inputs are known and at least one of whose labels was observed.
 
@@ -213,10 +216,16 @@ def make_windows(
         One of the `needed` splits has no window.
     """
     origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
-    split = _split_of(arrays, origins, params)
+    split = _split_of(arrays, clock, origins, params)
     kept = split >= 0
     windows = Windows(
-        arrays, scaler, params.lookback, params.horizon, origins[kept], split[kept].astype(np.uint8)
+        arrays,
+        scaler,
+        clock,
+        params.lookback,
+        params.horizon,
+        origins[kept],
+        split[kept].astype(np.uint8),
     )
     for name, rows in windows.splits.items():
         if name in needed and len(rows) == 0:
@@ -250,15 +259,18 @@ def find_origins(
     return origins[complete & labelled]
 
 
-def _split_of(arrays: AsOfArrays, origins: np.ndarray, params: WindowParams) -> np.ndarray:
+def _split_of(
+    arrays: AsOfArrays, clock: Clock, origins: np.ndarray, params: WindowParams
+) -> np.ndarray:
     """Index of the split with all labels of each origin, -1 in an embargo or across a boundary."""
-    step = arrays.step_ns
     embargo = params.horizon if params.embargo is None else params.embargo
-    first = arrays.timestamps[origins]
-    last = first + (params.horizon - 1) * step
+    # In rows of the clock, which all series share.
+    first = clock.locate(arrays.timestamps[origins])[0]
+    last = first + params.horizon - 1
+    bounds = clock.first_rows(arrays.split_instants)
     split = np.full(len(origins), -1, dtype=np.int8)
-    begins = (np.iinfo(np.int64).min, *(arrays.split_instants[:2] + embargo * step))
-    ends = (*arrays.split_instants, np.iinfo(np.int64).max)[: len(SPLITS)]
+    begins = (np.iinfo(np.int64).min, *(bounds[:2] + embargo))
+    ends = (*bounds, np.iinfo(np.int64).max)[: len(SPLITS)]
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         split[(first >= begin) & (last < end)] = index
     return split
@@ -299,13 +311,13 @@ def load_windows(folder: Path | str = ".") -> Windows:
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     stored = read_arrays(pipeline.windows)
     try:
-        scaler = preprocessor.scaler
+        scaler, clock = preprocessor.scaler, preprocessor.clock
         together = stored["source_id"] == _source_id(arrays, scaler)
         together &= tuple(map(str, arrays.feature_names)) == preprocessor.features
         lookback, horizon = int(stored["lookback"]), int(stored["horizon"])
         origins = stored["origins"]
         within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
-        windows = Windows(arrays, scaler, lookback, horizon, origins, stored["split"])
+        windows = Windows(arrays, scaler, clock, lookback, horizon, origins, stored["split"])
     except (KeyError, ValueError, TypeError) as error:
         raise ArtifactError(f"{folder}: windows.npz lacks {error}; run `dvc repro`") from None
     if not together or not within.all():

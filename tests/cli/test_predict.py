@@ -17,7 +17,7 @@ from spline_lstm.core.params_data import OutliersParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import plain_frame, typed_table
-from tests.builders import HOUR, ROOT, START, make_preprocess_params, make_schema
+from tests.builders import HOUR, HOURLY, ROOT, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON, ROWS = 4, 3, 60
 SCHEMA = make_schema(
@@ -81,7 +81,9 @@ def write_model(path, preprocessor):
         "quantiles": [],
         "lookback": LOOKBACK,
         "horizon": HORIZON,
-        "frequency_ns": HOUR,
+        "frequency": "1h",
+        "time_zone": "UTC",
+        "clock": HOURLY.to_json(),
         "inputs": {"history": "", "future": ""},
         "outputs": {"forecast": ""},
     }

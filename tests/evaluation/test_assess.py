@@ -17,6 +17,7 @@ from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
+from tests.builders import HOURLY
 
 HOUR = 3_600_000_000_000
 PARAMS = EvaluateParams(season=24, moving_average=3, interval_levels=(50.0, 80.0))
@@ -58,7 +59,7 @@ def windows():
         split_instants=np.array([140, 170]) * HOUR,
     )
     params = WindowParams(lookback=6, horizon=2, stride=1, embargo=None, materialize=False)
-    return make_windows(arrays, scaler, params)
+    return make_windows(arrays, scaler, HOURLY, params)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_baselines_know_only_rows_before_the_origin(windows):
 
 def test_with_a_lookback_of_one_row_only_seasonal_naive_differs_from_the_last_value(windows):
     params = WindowParams(lookback=1, horizon=2, stride=1, embargo=None, materialize=False)
-    short = make_windows(windows.arrays, windows.scaler, params)
+    short = make_windows(windows.arrays, windows.scaler, HOURLY, params)
     batch = short.gather("test")
     last = (short.arrays.timestamps[batch.origin] / HOUR - 1 + 100 * batch.series)[
         :, None
@@ -297,7 +298,7 @@ def panel():
         future_indices=np.array([1, 2], dtype=np.int32),
     )
     params = WindowParams(lookback=6, horizon=2, stride=1, embargo=None, materialize=False)
-    return make_windows(arrays, scaler, params)
+    return make_windows(arrays, scaler, HOURLY, params)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.core.clock_params import parse_clock
 from spline_lstm.evaluation.plots import (
     coverage_figure,
     forecasts_figure,
@@ -25,7 +26,7 @@ from spline_lstm.evaluation.tables import (
     residual_step_table,
 )
 from spline_lstm.reporting.style import save_png, svg_element
-from tests.evaluation.test_tables import EXAMPLE, MINUTE
+from tests.evaluation.test_tables import EXAMPLE, FIVE_MINUTES
 
 RESIDUALS = np.random.default_rng(0).normal(size=(200, 3))
 STEPS = horizon_table(
@@ -42,10 +43,10 @@ INTERVALS = [
 ]
 
 
-def examples(example, count=1, frequency_ns=5 * MINUTE):
+def examples(example, count=1, clock=FIVE_MINUTES):
     made = [replace(example, label=f"{rank}.") for rank in range(count)]
-    table = forecast_table(made, frequency_ns)
-    return forecasts_figure(table, target="glucose", frequency_ns=frequency_ns)
+    table = forecast_table(made, clock)
+    return forecasts_figure(table, target="glucose", clock=clock)
 
 
 def residuals(values):
@@ -147,9 +148,13 @@ def test_any_number_of_examples_is_drawn(count, tmp_path):
     assert chunks_of(png)[0][0] == "IHDR"
 
 
-@pytest.mark.parametrize("frequency_ns", [1, 24 * 60 * MINUTE])
-def test_steps_of_any_length_are_drawn(frequency_ns, tmp_path):
-    assert len(files_of(examples(EXAMPLE, frequency_ns=frequency_ns), tmp_path)[0]) > 5000
+@pytest.mark.parametrize("frequency", ["1ns", "1D", "MS", "B", "index 10"])
+def test_steps_of_any_clock_are_drawn(frequency, tmp_path):
+    clock = parse_clock(frequency)
+    example = EXAMPLE
+    if clock.kind == "index":
+        example = replace(example, origin_time=100)
+    assert len(files_of(examples(example, clock=clock), tmp_path)[0]) > 5000
 
 
 def test_an_example_without_any_observed_label_is_drawn(tmp_path):

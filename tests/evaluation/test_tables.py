@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import (
     example_table,
@@ -15,6 +16,7 @@ from spline_lstm.evaluation.tables import (
 )
 
 MINUTE = 60 * 10**9
+FIVE_MINUTES = Clock("fixed", step=5 * MINUTE)
 NOON = 1_269_432_000 * 10**9  # 2010-03-24 12:00 UTC
 EXAMPLE = Example(
     label="best",
@@ -28,7 +30,7 @@ EXAMPLE = Example(
 
 
 def test_forecast_table_has_one_row_per_step_of_history_and_forecast():
-    table = forecast_table([EXAMPLE, EXAMPLE], 5 * MINUTE)
+    table = forecast_table([EXAMPLE, EXAMPLE], FIVE_MINUTES)
     assert table["step"].tolist() == [-2, -1, 0, 1, 2] * 2
     assert table["origin"].unique().tolist() == ["2010-03-24T12:00:00Z"]
     assert table["timestamp"].tolist()[2:5] == [
@@ -44,7 +46,7 @@ def test_forecast_table_has_one_row_per_step_of_history_and_forecast():
 
 def test_forecast_table_holds_the_bounds_of_each_level():
     bounds = np.array([[[3.0, 4.0], [4.0, 5.0]], [[2.0, 3.0], [5.0, 6.0]]])
-    table = forecast_table([replace(EXAMPLE, levels=(80.0, 95.0), bounds=bounds)], MINUTE)
+    table = forecast_table([replace(EXAMPLE, levels=(80.0, 95.0), bounds=bounds)], FIVE_MINUTES)
     ahead = table[table["step"] > 0]
     assert ahead[["lower_80", "upper_80", "lower_95", "upper_95"]].to_numpy().tolist() == [
         [3, 4, 2, 5],
@@ -87,8 +89,8 @@ def test_summary_of_residuals_skips_what_was_not_observed():
 
 
 def test_forecast_table_of_nothing_keeps_its_columns():
-    assert list(forecast_table([], MINUTE).columns) == list(
-        forecast_table([EXAMPLE], MINUTE).columns
+    assert list(forecast_table([], FIVE_MINUTES).columns) == list(
+        forecast_table([EXAMPLE], FIVE_MINUTES).columns
     )
 
 

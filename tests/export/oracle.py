@@ -14,6 +14,7 @@ from spline_lstm.core.artifacts import (
     write_bytes,
     write_json,
 )
+from spline_lstm.core.clock import Clock
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.config import ModelConfig, weight_shapes
@@ -22,6 +23,7 @@ from tests.builders import make_preprocess_params, make_preprocessor, make_schem
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+CLOCK = Clock("fixed", step=300_000_000_000)
 # Arguments of `make_spec`: every model type, number of features and normalisation in every pair.
 UNIVARIATE, MULTIVARIATE = (1, (0,)), (8, (0, 1))
 PAIRS = [
@@ -152,7 +154,7 @@ def make_spec(
         f"static {index}": tuple(f"text {row}" for row in range(1, size))
         for index, size in enumerate(config.static_sizes)
     }
-    return with_run_ids(EdgeSpec(config, "", "", 300_000_000_000, center, scale, weights, statics))
+    return with_run_ids(EdgeSpec(config, "", "", CLOCK, center, scale, weights, statics))
 
 
 def with_run_ids(spec):
@@ -169,6 +171,7 @@ def preprocessor_content(spec):
     preprocessor = make_preprocessor(
         table_schema=make_schema(target_cols=list(config.targets)),
         params=make_preprocess_params(frequency="5min"),
+        clock=spec.clock,
         columns=features,
         features=features,
         target_indices=np.array(config.target_indices, dtype=np.int32),

@@ -2,6 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.export.sessions import open_session, read_metadata
 from tests.export.oracle import forward, make_history, make_inputs, make_option, make_spec
@@ -113,7 +114,9 @@ def test_file_says_what_to_feed_it_and_where_it_comes_from(exported, tmp_path, s
         "quantiles": [],
         "lookback": 5,
         "horizon": 3,
-        "frequency_ns": 300_000_000_000,
+        "frequency": "5min",
+        "time_zone": "UTC",
+        "clock": Clock("fixed", step=300_000_000_000).to_json(),
         "inputs": {"history": "[batch, lookback, features] float32, data units"},
         "outputs": {"forecast": "[batch, horizon, targets] float32, data units"},
     }

@@ -34,7 +34,7 @@ def test_folder_gives_back_what_was_written(tmp_path, model_type):
 
 def test_model_behind_another_preprocessor_is_refused(tmp_path):
     write_folder(tmp_path, make_spec())
-    edit(tmp_path / "models/preprocessor.json", frequency_ns=1)
+    edit(tmp_path / "models/preprocessor.json", neutral=[1.0])
     with pytest.raises(ArtifactError, match="was trained with preprocessor") as error:
         load_spec(tmp_path)
     assert error.value.exit_code == 15

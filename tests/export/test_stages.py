@@ -113,7 +113,7 @@ def test_export_refuses_golden_windows_of_another_model(folder):
 
 def test_export_of_artefacts_that_do_not_belong_together_ends_with_15(folder):
     path = folder / "models/preprocessor.json"
-    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "frequency_ns": 1})))
+    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "neutral": [1.0]})))
     process = run("-m", "stages.export", folder)
     assert process.returncode == 15
     assert process.stderr.startswith("15 artefacts: ")
@@ -164,7 +164,7 @@ def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder)
 
 def test_benchmark_refuses_files_exported_behind_another_preprocessor(folder):
     path = folder / "models/preprocessor.json"
-    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "frequency_ns": 1})))
+    path.write_text(json.dumps(with_run_id({**json.loads(path.read_text()), "neutral": [1.0]})))
     process = run("-m", "stages.benchmark", folder)
     assert process.returncode == 15
     assert "was exported with preprocessor" in process.stderr

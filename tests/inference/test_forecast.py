@@ -14,15 +14,15 @@ from spline_lstm.inference.intervals import (
 )
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.windows.scaling import Scaler
-from tests.builders import HOUR, no_limits
+from tests.builders import HOUR, HOURLY, no_limits
 
 # Two windows (series a, and one that training did not see), three steps, one target.
-ORIGINS = np.array([10 * HOUR, 20 * HOUR])
+AHEAD = HOUR * np.array([[10, 11, 12], [20, 21, 22]])
 INPUTS = ModelInputs(
     X=np.zeros((2, 4, 1), np.float32),
     X_future=np.zeros((2, 3, 1), np.float32),
     X_static=np.zeros((2, 1), np.int32),
-    origin_time=ORIGINS,
+    timestamps=AHEAD,
     series=("a", "new"),
     scaler_rows=np.array([0, -1]),
     history=np.zeros((2, 4, 1)),
@@ -54,9 +54,7 @@ class FixedNetwork:
 
 
 def forecast_of(outputs, intervals=None, **config):
-    return forecast_windows(
-        FixedNetwork(outputs, **config), INPUTS, SCALER, intervals, HOUR, no_limits()
-    )
+    return forecast_windows(FixedNetwork(outputs, **config), INPUTS, SCALER, intervals, no_limits())
 
 
 def test_forecast_is_in_the_data_units_of_each_series():
@@ -115,7 +113,7 @@ def test_network_gets_only_the_inputs_that_it_reads(future, static):
         future_features=("price",) if future else (),
         static_sizes=(3,) if static else (),
     )
-    forecast_windows(network, INPUTS, SCALER, None, HOUR, no_limits())
+    forecast_windows(network, INPUTS, SCALER, None, no_limits())
     X, X_future, X_static = network.given
     assert X is INPUTS.X
     assert X_future is (INPUTS.X_future if future else None)
@@ -125,7 +123,7 @@ def test_network_gets_only_the_inputs_that_it_reads(future, static):
 def test_frame_has_a_row_per_series_and_step():
     intervals = Intervals("split conformal", (80.0, 97.5), np.ones((2, 3, 1)), np.full((3, 1), 99))
     std = np.full((2, 3, 1), 0.5, np.float32)
-    frame = forecast_frame(forecast_of(Outputs(POINT, ensemble_std=std), intervals))
+    frame = forecast_frame(forecast_of(Outputs(POINT, ensemble_std=std), intervals), HOURLY)
     assert list(frame.columns) == [
         "y",
         "y_lower_80",
@@ -149,6 +147,6 @@ def test_frame_has_a_row_per_series_and_step():
 def test_frame_takes_the_time_zone_of_the_history(zone):
     history = pd.Series(pd.to_datetime([0], utc=True))
     history = history.dt.tz_convert(zone) if zone else history.dt.tz_localize(None)
-    frame = in_zone_of(forecast_frame(forecast_of(Outputs(POINT))), history)
+    frame = in_zone_of(forecast_frame(forecast_of(Outputs(POINT)), HOURLY), history)
     first = frame.index.get_level_values(1)[0]
     assert first == pd.Timestamp(10 * HOUR, tz="UTC").tz_convert(zone)

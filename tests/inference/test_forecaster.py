@@ -158,7 +158,7 @@ def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_p
         spline_lstm.Forecaster.load(folder)
     path = folder / "models/preprocessor.json"
     content = json.loads((pipeline / "models/preprocessor.json").read_text())
-    content["frequency_ns"] += 1
+    content["neutral"] = [1.0]
     write_json(path, content)
     with pytest.raises(ArtifactError, match="was changed after it was written"):
         spline_lstm.Forecaster.load(folder)

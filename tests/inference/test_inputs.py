@@ -142,7 +142,7 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(options, seed
             continue
         inputs = served(preprocessor, history, frame[~before & own])
         assert inputs.series == (shop,)
-        assert inputs.origin_time.tolist() == [int(arrays.timestamps[row])]
+        assert inputs.timestamps[:, 0].tolist() == [int(arrays.timestamps[row])]
         origin = np.array([row])
         X = gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, origin, LOOKBACK)
         X_future = gather_future(arrays.scaled, origin, HORIZON, arrays.future_indices)
@@ -184,7 +184,7 @@ def test_the_origin_is_the_first_grid_row_after_the_last_timestamp(shop):
     for late, origin in ((0, 41), (20, 41), (40, 41)):
         history = frame[:41].copy()
         history.loc[40, "time"] += pd.Timedelta(minutes=late)
-        assert served(shop, history, frame).origin_time.tolist() == [START + origin * HOUR]
+        assert served(shop, history, frame).timestamps[:, 0].tolist() == [START + origin * HOUR]
 
 
 def test_frames_with_text_timestamps_or_an_index_give_the_same_inputs(shop):

@@ -32,7 +32,7 @@ from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import Windows, find_origins, make_windows
-from tests.builders import HOUR, ROOT, make_preprocessor, make_window_params
+from tests.builders import HOUR, HOURLY, ROOT, make_preprocessor, make_window_params
 
 LEVELS = (80.0, 95.0)
 
@@ -131,7 +131,7 @@ def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
         target_indices=np.array([0], dtype=np.int32),
         split_instants=np.array([1500, 2250]) * HOUR,
     )
-    return make_windows(arrays, scaler, make_window_params(lookback=4, horizon=2))
+    return make_windows(arrays, scaler, HOURLY, make_window_params(lookback=4, horizon=2))
 
 
 @pytest.mark.parametrize("scope", ["global", "per_series"])
@@ -237,6 +237,7 @@ def panel():
     return Windows(
         arrays,
         Scaler("standard", center, scale),
+        HOURLY,
         LOOKBACK,
         HORIZON,
         origins,
@@ -256,7 +257,13 @@ def with_weeks(windows, seed):
     split = np.array([0, 0, 1, 2])[week[last]].astype(np.uint8)
     kept = first == last
     return Windows(
-        windows.arrays, windows.scaler, LOOKBACK, HORIZON, windows.origins[kept], split[kept]
+        windows.arrays,
+        windows.scaler,
+        HOURLY,
+        LOOKBACK,
+        HORIZON,
+        windows.origins[kept],
+        split[kept],
     )
 
 
@@ -316,18 +323,17 @@ PARAMS = EvaluateParams(season=24, moving_average=6, interval_levels=LEVELS)
 def bounds_of(model, windows, batch, intervals):
     """Lower and upper bounds of the windows of a batch."""
     series = tuple(f"series {index}" for index in batch.series)
+    ahead = batch.origin_time[:, None] + HOURLY.step * np.arange(windows.horizon)
     inputs = ModelInputs(
         batch.X,
         batch.X_future,
         batch.X_static,
-        batch.origin_time,
+        ahead,
         series,
         batch.series,
         windows.history(batch),
     )
-    forecast = forecast_windows(
-        model, inputs, windows.target_scaler, intervals, windows.step_ns, windows.limits
-    )
+    forecast = forecast_windows(model, inputs, windows.target_scaler, intervals, windows.limits)
     assert forecast.levels == intervals.levels
     return forecast.lower, forecast.upper
 

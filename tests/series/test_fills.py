@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.series.fills import ALWAYS, fill_seasonal, hold, hold_then_zero, known_future, zero
 from spline_lstm.series.grid import NEVER, Grid, fill_column, place
 
@@ -16,7 +17,9 @@ NAN = np.nan
 def whole(values):
     """Placement of one observation per row, and the row offsets of one series."""
     rows = len(values)
-    return place(np.arange(rows, dtype=np.int64), Grid(0, 1, rows), 0.5), np.array([0, rows])
+    return place(
+        np.arange(rows, dtype=np.int64), Grid(Clock("fixed", step=1), 0, rows), 0.5
+    ), np.array([0, rows])
 
 
 def pchip(values, max_gap=6):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grid, place, place_panel
+from spline_lstm.core.clock import Clock
+from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grids, place, place_panel
 from spline_lstm.series.spline import RIGHT_NEIGHBOURS
 from spline_lstm.windows.windows import gather_inputs
 
@@ -20,10 +21,26 @@ VALUE = st.one_of(
 )
 
 
+def grid_of(start: int, step: int, rows: int) -> Grid:
+    """The rows from `start` on, `step` apart."""
+    return Grid(Clock("fixed", anchor=start, step=step), 0, rows)
+
+
+def make_grid(timestamps: np.ndarray, anchor: int, step: int) -> Grid:
+    """The grid of one series."""
+    clock = Clock("fixed", anchor=anchor, step=step)
+    return make_grids(timestamps, np.array([0, len(timestamps)]), clock)[0]
+
+
+def start_of(grid: Grid) -> int:
+    """Instant of the first row."""
+    return int(grid.timestamps[0])
+
+
 def on_rows(values: list[float], *, method: str = "linear", max_gap: int = 6) -> Column:
     """A column with one value per row, NaN where there is none."""
     timestamps = STEP * np.arange(len(values))
-    placed = place(timestamps, Grid(0, STEP, len(values)), 0.5)
+    placed = place(timestamps, grid_of(0, STEP, len(values)), 0.5)
     return fill_column(
         placed, np.array(values, dtype=np.float64), len(values), method=method, max_gap=max_gap
     )
@@ -35,7 +52,7 @@ def on_rows(values: list[float], *, method: str = "linear", max_gap: int = 6) ->
 @given(TIMESTAMPS, st.integers(-1000, 1000), st.integers(1, 50))
 def test_a_grid_passes_through_its_anchor_and_ends_in_the_nearest_rows(timestamps, anchor, step):
     grid = make_grid(timestamps, anchor, step)
-    assert (grid.start - anchor) % step == 0
+    assert (start_of(grid) - anchor) % step == 0
     assert len(grid.timestamps) == grid.rows
     assert abs(2 * (grid.timestamps[0] - timestamps.min())) <= step
     assert abs(2 * (grid.timestamps[-1] - timestamps.max())) <= step
@@ -43,7 +60,7 @@ def test_a_grid_passes_through_its_anchor_and_ends_in_the_nearest_rows(timestamp
 
 
 def test_a_timestamp_halfway_between_two_rows_belongs_to_the_later_one():
-    assert make_grid(np.array([15, 25]), 0, STEP) == Grid(20, STEP, 2)
+    assert make_grid(np.array([15, 25]), 0, STEP).timestamps.tolist() == [20, 30]
 
 
 @given(st.integers(1, 10**15), st.integers(0, 9000))
@@ -61,12 +78,13 @@ def place_by_the_rules(
     """The docstring of `place` in exact arithmetic; `tenths` is ten times the snap."""
     times, snapped = [], []
     for timestamp in timestamps.tolist():
-        offset = Fraction(timestamp - grid.start, grid.step)
+        offset = Fraction(timestamp - start_of(grid), grid.clock.step)
         row = (offset + Fraction(1, 2)).__floor__()
         rivals = [
-            (abs(Fraction(other - grid.start, grid.step) - row), other)
+            (abs(Fraction(other - start_of(grid), grid.clock.step) - row), other)
             for other in timestamps.tolist()
-            if (Fraction(other - grid.start, grid.step) + Fraction(1, 2)).__floor__() == row
+            if (Fraction(other - start_of(grid), grid.clock.step) + Fraction(1, 2)).__floor__()
+            == row
         ]
         wins = 10 * abs(offset - row) <= tenths and min(rivals)[1] == timestamp
         times.append(Fraction(row) if wins else offset)
@@ -84,7 +102,7 @@ def test_timestamps_are_placed_by_the_rules(timestamps, tenths, unit):
     assert placed.snapped.tolist() == snapped
     np.testing.assert_allclose(placed.times, [float(time) for time in times], rtol=0, atol=1e-8)
     assert placed.seen.tolist() == [
-        (timestamp - grid.start) // grid.step for timestamp in timestamps.tolist()
+        (timestamp - start_of(grid)) // grid.clock.step for timestamp in timestamps.tolist()
     ]
 
 
@@ -96,20 +114,20 @@ def test_the_snap_reaches_equally_far_on_both_sides_of_a_row(tenths):
         for timestamp in (before, after):
             if tenths == 5 and timestamp == after:
                 continue  # halfway belongs to the next row
-            assert place(np.array([timestamp]), Grid(0, step, 3), tenths / 10).snapped.tolist() == [
-                True
-            ]
+            assert place(
+                np.array([timestamp]), grid_of(0, step, 3), tenths / 10
+            ).snapped.tolist() == [True]
 
 
 def test_the_nearest_of_several_timestamps_stands_for_the_row():
-    placed = place(np.array([7, 9, 12, 20]), Grid(0, STEP, 3), 0.5)
+    placed = place(np.array([7, 9, 12, 20]), grid_of(0, STEP, 3), 0.5)
     assert placed.snapped.tolist() == [False, True, False, True]
     np.testing.assert_allclose(placed.times, [0.7, 1.0, 1.2, 2.0])
 
 
 @pytest.mark.parametrize("distance", [1, 2, 3, 4])
 def test_of_two_equally_near_timestamps_the_earlier_stands_for_the_row(distance):
-    placed = place(np.array([STEP - distance, STEP + distance]), Grid(0, STEP, 3), 0.5)
+    placed = place(np.array([STEP - distance, STEP + distance]), grid_of(0, STEP, 3), 0.5)
     assert placed.snapped.tolist() == [True, False]
 
 
@@ -172,7 +190,7 @@ def test_an_observation_that_comes_early_counts_for_its_row_too():
     """A timestamp 3 tenths before row 1 stands for it: with no gap allowed, both rows are valid."""
     timestamps = np.array([0, 7, 20])
     column = fill_column(
-        place(timestamps, Grid(0, STEP, 3), 0.5), np.arange(3.0), 3, method="linear", max_gap=0
+        place(timestamps, grid_of(0, STEP, 3), 0.5), np.arange(3.0), 3, method="linear", max_gap=0
     )
     np.testing.assert_array_equal(column.raw, [0, 1, 2])
     assert column.valid.tolist() == [True, True, True]
@@ -198,7 +216,11 @@ def test_observations_off_the_grid_shape_the_spline_in_time():
     """f(x) = x at 0, 0.4 (off the grid), 3 and 4: linear at rows 1 and 2 gives 1 and 2."""
     timestamps = np.array([0, 4, 30, 40])
     column = fill_column(
-        place(timestamps, Grid(0, STEP, 5), 0.1), timestamps / STEP, 5, method="linear", max_gap=3
+        place(timestamps, grid_of(0, STEP, 5), 0.1),
+        timestamps / STEP,
+        5,
+        method="linear",
+        max_gap=3,
     )
     np.testing.assert_allclose(column.filled, [0, 1, 2, 3, 4])
     np.testing.assert_array_equal(column.raw, [0, np.nan, np.nan, 3, 4])
@@ -216,7 +238,7 @@ def test_the_held_value_is_the_last_observation_before_the_next_row(timestamps, 
         place(timestamps, grid, snap), values, grid.rows, method="linear", max_gap=2
     )
     for row in range(grid.rows):
-        seen = (timestamps < grid.start + (row + 1) * STEP) & ~np.isnan(values)
+        seen = (timestamps < start_of(grid) + (row + 1) * STEP) & ~np.isnan(values)
         expected = values[seen][-1] if seen.any() else np.nan
         np.testing.assert_array_equal(column.causal[row], expected)
 
@@ -316,7 +338,7 @@ def pasts_and_futures(draw):
     """Two raw columns that agree before the instant of row `origin` and differ from there on."""
     timestamps = draw(TIMESTAMPS)
     anchor = int(timestamps[0]) - draw(st.integers(0, 25))
-    start = make_grid(timestamps, anchor, STEP).start
+    start = start_of(make_grid(timestamps, anchor, STEP))
     origin = draw(st.integers(1, 31))
     instant = start + origin * STEP
     # Timestamps just before the instant may stand for the row at it, unless nearer ones follow.
@@ -353,7 +375,11 @@ def test_a_timestamp_that_may_lose_its_row_to_a_later_one_is_no_neighbour_before
     found = []
     for part in (timestamps, later):
         column = fill_column(
-            place(part, Grid(0, STEP, last + 1), 0.5), part**2.0, last + 1, method=method, max_gap=3
+            place(part, grid_of(0, STEP, last + 1), 0.5),
+            part**2.0,
+            last + 1,
+            method=method,
+            max_gap=3,
         )
         found.append(inputs_before(column, last))
     assert found[0].tobytes() == found[1].tobytes()
@@ -373,9 +399,9 @@ def test_nothing_at_or_after_an_origin_changes_a_bit_before_it(case, snap, metho
         )
         seen.append((grid, column))
     (grid, column), (other_grid, other) = seen
-    if other_grid.start != grid.start:
+    if start_of(other_grid) != start_of(grid):
         assert (
-            tables[0][0][0] >= grid.start + origin * STEP
+            tables[0][0][0] >= start_of(grid) + origin * STEP
         )  # the series had not begun before the origin
         return
     rows = min(origin, grid.rows, other_grid.rows)

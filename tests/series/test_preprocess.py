@@ -15,6 +15,7 @@ from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import gather_inputs, make_windows
 from tests.builders import (
     HOUR,
+    HOURLY,
     START,
     hours,
     make_preprocess_params,
@@ -575,6 +576,7 @@ def make_windows_without_error(result: Preprocessed):
         return make_windows(
             type(arrays)(**{**vars(arrays), "observed": padded, "valid": valid}),
             scaler,
+            HOURLY,
             make_window_params(),
         )
     except TooLittleDataError:

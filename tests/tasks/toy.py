@@ -4,10 +4,10 @@ from spline_lstm.training.losses import forecast_loss
 from spline_lstm.windows.windows import make_windows
 
 
-def half_windows(arrays, scaler, params):
+def half_windows(arrays, scaler, clock, params):
     """The windows of the forecast with twice the stride."""
     stride = {"stride": 2 * params.stride}
-    return make_windows(arrays, scaler, params.model_copy(update=stride))
+    return make_windows(arrays, scaler, clock, params.model_copy(update=stride))
 
 
 def half_loss(config, windows, params):

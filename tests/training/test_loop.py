@@ -19,6 +19,7 @@ from spline_lstm.training.loop import chunk_size, train, training_curve
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
+from tests.builders import HOURLY
 
 PARAMS = TrainParams(
     seed=1,
@@ -77,6 +78,7 @@ def windows_of(values, observed=None):
     return make_windows(
         arrays,
         scaler,
+        HOURLY,
         WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False),
     )
 

@@ -24,7 +24,7 @@ from spline_lstm.tuning.search import (
     without_test,
 )
 from spline_lstm.windows.windows import SPLITS, Windows
-from tests.builders import ROOT, identity_scaler, make_arrays, make_preprocessor
+from tests.builders import HOURLY, ROOT, identity_scaler, make_arrays, make_preprocessor
 from tools.import_closure import import_closure
 
 ROWS, LOOKBACK, HORIZON = 80, 5, 2
@@ -60,7 +60,13 @@ def make_windows(test_value=None) -> Windows:
     split = np.where((split == 2) & (origins < 68), 9, split)
     kept = split != 9
     return Windows(
-        arrays, identity_scaler(1), LOOKBACK, HORIZON, origins[kept], split[kept].astype(np.uint8)
+        arrays,
+        identity_scaler(1),
+        HOURLY,
+        LOOKBACK,
+        HORIZON,
+        origins[kept],
+        split[kept].astype(np.uint8),
     )
 
 

@@ -22,6 +22,7 @@ from spline_lstm.windows.windows import (
 )
 from tests.builders import (
     HOUR,
+    HOURLY,
     hours,
     identity_scaler,
     make_all_windows,
@@ -45,7 +46,7 @@ def one_split(arrays: AsOfArrays) -> AsOfArrays:
 
 def origins_of(arrays: AsOfArrays, **params) -> list[int]:
     return make_windows(
-        arrays, identity_scaler(len(arrays.feature_names)), make_window_params(**params)
+        arrays, identity_scaler(len(arrays.feature_names)), HOURLY, make_window_params(**params)
     ).origins.tolist()
 
 
@@ -109,7 +110,7 @@ def test_gathering_agrees_with_a_loop_over_windows_rows_and_features(seed, lookb
     arrays = random_arrays(seed)
     scaler = Scaler("standard", np.array([0.5, -1.0, 2.0]), np.array([2.0, 0.25, 1.0]))
     windows = make_all_windows(arrays, lookback, horizon)
-    windows = Windows(arrays, scaler, lookback, horizon, windows.origins, windows.split)
+    windows = Windows(arrays, scaler, HOURLY, lookback, horizon, windows.origins, windows.split)
     batch = windows.gather("train")
     for index, origin in enumerate(windows.origins):
         for step in range(lookback):
@@ -161,7 +162,7 @@ def test_labels_are_scaled_with_the_constants_of_their_series():
     arrays = make_arrays(series_rows=(20, 12), features=1)
     scaler = Scaler("standard", np.array([[0.0], [200.0], [0.0]]), np.array([[1.0], [10.0], [1.0]]))
     windows = make_all_windows(arrays)
-    windows = Windows(arrays, scaler, 5, 2, windows.origins, windows.split)
+    windows = Windows(arrays, scaler, HOURLY, 5, 2, windows.origins, windows.split)
     batch = windows.gather_origins(np.array([5, 25]))
     assert batch.y.tolist() == [[50.0, 60.0], [5.0, 6.0]]
     assert windows.to_data_units(batch.y, batch.series)[:, :, 0].tolist() == [
@@ -191,7 +192,7 @@ def test_labels_in_data_units_are_the_raw_observations():
     scaler = Scaler("standard", np.array([120.0, -1e6, 0.0]), np.array([35.0, 1e-3, 1.0]))
     windows = make_all_windows(arrays)
     windows = Windows(
-        arrays, scaler, windows.lookback, windows.horizon, windows.origins, windows.split
+        arrays, scaler, HOURLY, windows.lookback, windows.horizon, windows.origins, windows.split
     )
     batch = windows.gather("train")
     units = windows.to_data_units(batch.y)
@@ -208,7 +209,7 @@ def test_labels_in_data_units_are_the_raw_observations():
 def test_the_scaler_of_the_targets_follows_their_positions():
     arrays = changed(make_arrays(features=3, targets=2), target_indices=np.array([2, 0]))
     scaler = Scaler("standard", np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
-    windows = Windows(arrays, scaler, 5, 2, np.arange(5, 29), np.zeros(24, dtype=np.uint8))
+    windows = Windows(arrays, scaler, HOURLY, 5, 2, np.arange(5, 29), np.zeros(24, dtype=np.uint8))
     assert windows.target_scaler.center.tolist() == [3.0, 1.0]
     assert windows.target_names == ("f2", "f0")
     assert windows.feature_names == ("f0", "f1", "f2")
@@ -241,6 +242,7 @@ def test_no_window_crosses_a_hole():
     windows = make_windows(
         result.arrays,
         result.preprocessor.scaler,
+        HOURLY,
         make_window_params(lookback=24),
     )
     origins = windows.origins
@@ -268,7 +270,7 @@ def test_windows_without_one_observed_label_are_left_out():
 
 def test_no_window_reaches_into_another_series():
     arrays = make_arrays(series_rows=(40, 25, 6, 40))
-    windows = make_windows(arrays, identity_scaler(3), make_window_params())
+    windows = make_windows(arrays, identity_scaler(3), HOURLY, make_window_params())
     starts = arrays.series_offsets[windows.gather_origins(windows.origins).series]
     ends = arrays.series_offsets[windows.gather_origins(windows.origins).series + 1]
     assert (windows.origins - 5 >= starts).all()
@@ -281,8 +283,8 @@ def test_a_series_of_a_single_row_disturbs_no_other(rows):
     late = hours(60)[30]
     single = np.concatenate([np.full(count, count == 1) for count in rows])
     arrays.timestamps[single] = late
-    alone = make_windows(make_arrays(rows=60), identity_scaler(3), make_window_params())
-    windows = make_windows(arrays, identity_scaler(3), make_window_params())
+    alone = make_windows(make_arrays(rows=60), identity_scaler(3), HOURLY, make_window_params())
+    windows = make_windows(arrays, identity_scaler(3), HOURLY, make_window_params())
     assert {name: len(origins) for name, origins in windows.splits.items()} == {
         name: len(origins) for name, origins in alone.splits.items()
     }
@@ -304,7 +306,7 @@ def test_no_label_stands_within_the_embargo_of_another_split(
 ):
     arrays = make_arrays(series_rows=rows)
     params = make_window_params(lookback=lookback, horizon=horizon, stride=stride, embargo=embargo)
-    windows = make_windows(arrays, identity_scaler(3), params)
+    windows = make_windows(arrays, identity_scaler(3), HOURLY, params)
     distance = horizon if embargo is None else embargo
     ahead = HOUR * np.arange(horizon)
     labels = {
@@ -322,7 +324,7 @@ def test_no_label_stands_within_the_embargo_of_another_split(
 @pytest.mark.parametrize("embargo", [0, 3, None])
 def test_no_label_of_validation_or_test_is_an_input_of_an_earlier_split(embargo):
     windows = make_windows(
-        make_arrays(rows=100), identity_scaler(3), make_window_params(embargo=embargo)
+        make_arrays(rows=100), identity_scaler(3), HOURLY, make_window_params(embargo=embargo)
     )
     inputs = {
         name: set((origins[:, None] + np.arange(-5, 0)).ravel())
@@ -339,7 +341,9 @@ def test_no_label_of_validation_or_test_is_an_input_of_an_earlier_split(embargo)
 
 
 def test_with_an_embargo_of_the_lookback_no_training_label_is_an_input_of_validation():
-    windows = make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(embargo=5))
+    windows = make_windows(
+        make_arrays(rows=100), identity_scaler(3), HOURLY, make_window_params(embargo=5)
+    )
     rows = {
         name: set((origins[:, None] + np.arange(-5, 2)).ravel())
         for name, origins in windows.splits.items()
@@ -353,6 +357,7 @@ def test_the_embargo_is_the_horizon_unless_it_is_given():
         make_windows(
             make_arrays(rows=100),
             identity_scaler(3),
+            HOURLY,
             make_window_params(horizon=3, embargo=embargo),
         ).origins
         for embargo in (None, 3, 0)
@@ -363,14 +368,14 @@ def test_the_embargo_is_the_horizon_unless_it_is_given():
 
 def test_without_an_embargo_just_the_windows_across_a_boundary_are_left_out():
     windows = make_windows(
-        make_arrays(rows=100), identity_scaler(3), make_window_params(horizon=3, embargo=0)
+        make_arrays(rows=100), identity_scaler(3), HOURLY, make_window_params(horizon=3, embargo=0)
     )
     assert sorted(set(range(5, 98)) - set(windows.origins.tolist())) == [68, 69, 83, 84]
 
 
 def test_several_series_are_split_at_the_same_instants():
     arrays = make_arrays(series_rows=(90, 80))
-    windows = make_windows(arrays, identity_scaler(3), make_window_params())
+    windows = make_windows(arrays, identity_scaler(3), HOURLY, make_window_params())
     for origins in windows.splits.values():
         batch = windows.gather_origins(origins)
         firsts = [batch.origin_time[batch.series == index].min() for index in (0, 1)]
@@ -388,14 +393,16 @@ def test_several_series_are_split_at_the_same_instants():
 )
 def test_a_part_without_a_window_is_an_error_that_names_it(part, params):
     with pytest.raises(TooLittleDataError, match=f"the {part} split has no window"):
-        make_windows(make_arrays(rows=100), identity_scaler(3), make_window_params(**params))
+        make_windows(
+            make_arrays(rows=100), identity_scaler(3), HOURLY, make_window_params(**params)
+        )
 
 
 def test_a_test_part_that_begins_with_a_hole_up_to_its_end_is_an_error():
     arrays = make_arrays(rows=100)
     arrays.valid[80:] = False
     with pytest.raises(TooLittleDataError, match="the test split has no window"):
-        make_windows(arrays, identity_scaler(3), make_window_params(embargo=0))
+        make_windows(arrays, identity_scaler(3), HOURLY, make_window_params(embargo=0))
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -409,7 +416,7 @@ def folder(tmp_path):
     result = preprocess(table, make_schema(), make_preprocess_params(), where="raw.csv")
     result.arrays.save(tmp_path / "data/processed/processed.npz")
     result.preprocessor.save(tmp_path / "models/preprocessor.json")
-    windows = make_windows(result.arrays, result.preprocessor.scaler, make_window_params())
+    windows = make_windows(result.arrays, result.preprocessor.scaler, HOURLY, make_window_params())
     save_windows(tmp_path / "data/processed/windows.npz", windows, materialize=False)
     return tmp_path
 
@@ -423,7 +430,7 @@ def rewrite(path, **parts) -> None:
 def test_windows_come_back_from_their_files(folder):
     windows = load_windows(folder)
     assert (windows.lookback, windows.horizon) == (5, 2)
-    fresh = make_windows(windows.arrays, windows.scaler, make_window_params())
+    fresh = make_windows(windows.arrays, windows.scaler, HOURLY, make_window_params())
     assert windows.origins.tobytes() == fresh.origins.tobytes()
     assert windows.split.tobytes() == fresh.split.tobytes()
     for name in SPLITS:
