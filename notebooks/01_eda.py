@@ -27,7 +27,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image
 
-from spline_lstm.core.timestamps import parse_frequency
 from spline_lstm.core.params import load_params
 from spline_lstm.core.schema import load_schema
 from spline_lstm.series.plots import missing_table, plot_missing, plot_splits
@@ -54,8 +53,9 @@ pictures = Path(tempfile.mkdtemp())
 
 # %%
 values = pd.DataFrame(table.values, columns=list(table.columns))
-timestamps = pd.to_datetime(table.timestamps)
-print(f"{len(values)} rows, {len(table.series_names)} series, {timestamps.min()} to {timestamps.max()} UTC")
+clock = result.preprocessor.clock
+first, last = (clock.text_of(int(each)) for each in (table.timestamps.min(), table.timestamps.max()))
+print(f"{len(values)} rows, {len(table.series_names)} series, {first} to {last}")
 print(f"{table.duplicates} rows merged into another row of their timestamp")
 values.describe().T.round(4)
 
@@ -64,7 +64,7 @@ values.describe().T.round(4)
 # whole numbers above 1 are gaps, others are timestamps off the grid.
 
 # %%
-steps = np.diff(table.timestamps) / parse_frequency(params.preprocess.frequency)
+steps = np.diff(clock.rows_of(table.timestamps))
 within = np.diff(table.series) == 0
 pd.Series(steps[within].round(2)).value_counts(normalize=True).head(10).rename("share of the steps")
 
@@ -72,7 +72,7 @@ pd.Series(steps[within].round(2)).value_counts(normalize=True).head(10).rename("
 # ## What is missing, and when
 
 # %%
-plot_missing(pictures / "missing.png", missing_table(table, result.arrays))
+plot_missing(pictures / "missing.png", missing_table(table, result.arrays, clock))
 Image(pictures / "missing.png")
 
 # %%
@@ -84,7 +84,7 @@ pd.DataFrame(result.quality["columns"])
 # A model learns from the training split, stops by the validation split and is scored on the test split.
 
 # %%
-plot_splits(pictures / "splits.png", result.arrays)
+plot_splits(pictures / "splits.png", result.arrays, clock)
 Image(pictures / "splits.png")
 
 # %% [markdown]

@@ -57,7 +57,8 @@ pictures = Path(tempfile.mkdtemp())
 # inside the gap may know. On an orange background the gap is longer than `max_gap` and stays missing.
 
 # %%
-plot_spline(pictures / "spline.png", worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names))
+gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
+plot_spline(pictures / "spline.png", gaps, result.preprocessor.clock)
 Image(pictures / "spline.png")
 
 # %% [markdown]

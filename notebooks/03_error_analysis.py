@@ -34,6 +34,8 @@ from spline_lstm.evaluation.plots import forecasts_figure, residuals_figure, ste
 from spline_lstm.evaluation.tables import forecast_table, horizon_table, residual_histogram, residual_step_table
 from spline_lstm.reporting.style import save_png
 from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.windows.preprocessor import Preprocessor
 
 here = Path.cwd() if Path("params.yaml").is_file() else Path.cwd().parent
 folder = Path(os.environ.get("SPLINE_LSTM_FOLDER", here))
@@ -153,17 +155,19 @@ window = seen.groupby(["series", "origin"])["error"].agg(lambda errors: np.sqrt(
 worst = window.sort_values(ascending=False).head(3)
 lookback = load_params(folder).window.lookback
 observed = seen.drop_duplicates(["series", "timestamp"]).set_index(["series", "timestamp"])["y_true"].sort_index()
-frequency = (table["timestamp"] - table["origin"])[table["step"] == 2].iloc[0] if table["step"].max() > 1 else pd.Timedelta("1D")
+clock = Preprocessor.load(Pipeline(folder).preprocessor).clock
 examples = []
 for rank, (series, origin) in enumerate(worst.index, start=1):
     here = table[(table["series"] == series) & (table["origin"] == origin) & (table["target"] == target)]
-    past = pd.date_range(end=origin - frequency, periods=lookback, freq=frequency)
+    instant = int(np.int64(origin if clock.kind == "index" else origin.as_unit("ns").value))
+    row = clock.locate(np.array([instant]))[0]
+    past = clock.to_pandas(clock.timestamps_of(row + np.arange(-lookback, 0)))
     bounds = [[here[f"{side}_{level_name(level)}"] for side in ("lower", "upper")] for level in levels]
     examples.append(
         Example(
             label=f"{rank}. worst",
             series=series,
-            origin_time=origin.as_unit("ns").value,
+            origin_time=instant,
             history=observed.loc[series].reindex(past).to_numpy(),
             y_true=here["y_true"].to_numpy(),
             y_pred=here["y_pred"].to_numpy(),
@@ -172,7 +176,6 @@ for rank, (series, origin) in enumerate(worst.index, start=1):
             bounds=np.array(bounds, dtype=float).reshape(len(levels), 2, len(here)),
         )
     )
-frequency_ns = frequency.as_unit("ns").value
-figure = forecasts_figure(forecast_table(examples, frequency_ns), target=target, frequency_ns=frequency_ns)
+figure = forecasts_figure(forecast_table(examples, clock), target=target, clock=clock)
 save_png(figure, pictures / "worst.png")
 Image(pictures / "worst.png")

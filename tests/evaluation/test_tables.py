@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import (
     example_table,
     forecast_table,
     horizon_table,
     hour_table,
-    iso_timestamp,
     residual_histogram,
     residual_summary,
 )

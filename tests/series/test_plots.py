@@ -11,6 +11,7 @@ from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import (
     HOUR,
+    HOURLY,
     START,
     hours,
     make_arrays,
@@ -98,13 +99,13 @@ def test_a_smoothed_channel_is_shown_where_there_is_one():
     )
     item = gaps_of({"": [20]}, smoothing=smoothing)[0]
     assert item.smoothed is not None
-    assert "smoothed" in spline_table([item])
+    assert "smoothed" in spline_table([item], HOURLY)
     assert gaps_of({"": [20]})[0].smoothed is None
 
 
 def test_the_table_of_gaps_numbers_them_and_keeps_missing_cells_empty():
     stretches = gaps_of({"": [20, 21, 90]})
-    table = spline_table(stretches)
+    table = spline_table(stretches, HOURLY)
     assert table["gap"].unique().tolist() == [1, 2]
     assert table["timestamp"].iloc[0] == "2020-01-01T08:00:00"
     # Between two gaps the lines break off.
@@ -117,7 +118,7 @@ def test_the_table_of_gaps_numbers_them_and_keeps_missing_cells_empty():
 
 def test_shares_of_missing_rows_add_up_to_the_missing_rows():
     raw, arrays, _, _ = prepared({"": [*range(20, 23), *range(120, 130)]})
-    found = missing_table(raw, arrays, bins=7)
+    found = missing_table(raw, arrays, HOURLY, bins=7)
     assert len(found) == 7
     assert (found["missing"] * found["rows"]).sum() == pytest.approx(13)
     assert found["rows"].sum() == SIZE
@@ -127,7 +128,7 @@ def test_missing_rows_are_found_where_they_are_in_each_column():
     values = np.column_stack([np.arange(100.0), np.arange(100.0)])
     values[50:60, 1] = np.nan
     table = make_table({"": (hours(100), values)}, columns=("y", "x"))
-    found = missing_table(table, make_arrays(rows=100, features=2), bins=10)
+    found = missing_table(table, make_arrays(rows=100, features=2), HOURLY, bins=10)
     shares = found.pivot_table(index="timestamp", columns="column", values="missing")
     assert shares["y"].max() == 0
     assert shares["x"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -138,7 +139,7 @@ def test_times_in_which_no_series_runs_are_left_out():
     arrays = make_arrays(features=1, series_rows=(10, 10))
     arrays = replace(arrays, timestamps=timestamps)
     table = make_table({"a": (timestamps[:10], np.zeros(10)), "b": (timestamps[10:], np.zeros(10))})
-    found = missing_table(table, arrays, bins=10)
+    found = missing_table(table, arrays, HOURLY, bins=10)
     assert found["timestamp"].tolist() == ["2020-01-01T00:00:00", "2020-01-04T18:00:00"]
     assert found["day"].tolist() == [0, 3.75]
     assert found["missing"].tolist() == [0, 0]
@@ -146,9 +147,9 @@ def test_times_in_which_no_series_runs_are_left_out():
 
 RAW, ARRAYS, SCALER, NAMES = prepared({"a": [*range(20, 25), *range(60, 80)], "b": [3, 4]})
 PLOTS = {
-    "spline": lambda path: plot_spline(path, worst_gaps(ARRAYS, SCALER, NAMES)),
-    "missing": lambda path: plot_missing(path, missing_table(RAW, ARRAYS)),
-    "splits": lambda path: plot_splits(path, ARRAYS),
+    "spline": lambda path: plot_spline(path, worst_gaps(ARRAYS, SCALER, NAMES), HOURLY),
+    "missing": lambda path: plot_missing(path, missing_table(RAW, ARRAYS, HOURLY)),
+    "splits": lambda path: plot_splits(path, ARRAYS, HOURLY),
 }
 
 
@@ -165,8 +166,8 @@ def test_the_same_data_give_the_same_bytes_whatever_the_user_has_set(name, tmp_p
 
 def test_other_data_give_other_pictures(tmp_path):
     _, arrays, scaler, names = prepared({"": [5]})
-    plot_spline(tmp_path / "a.png", worst_gaps(arrays, scaler, names))
-    plot_spline(tmp_path / "b.png", worst_gaps(ARRAYS, SCALER, NAMES))
+    plot_spline(tmp_path / "a.png", worst_gaps(arrays, scaler, names), HOURLY)
+    plot_spline(tmp_path / "b.png", worst_gaps(ARRAYS, SCALER, NAMES), HOURLY)
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
@@ -177,9 +178,9 @@ def test_thin_data_are_drawn_without_a_warning(tmp_path):
     )
     ended = replace(arrays, split_instants=arrays.timestamps[[2, 3, 5]])
     for index, each in enumerate((arrays, unobserved, ended)):
-        plot_splits(tmp_path / f"{index}.png", each)
+        plot_splits(tmp_path / f"{index}.png", each, HOURLY)
         scaler = Scaler("none", np.zeros(2), np.ones(2))
-        plot_spline(tmp_path / f"gap{index}.png", worst_gaps(each, scaler, [""]))
+        plot_spline(tmp_path / f"gap{index}.png", worst_gaps(each, scaler, [""]), HOURLY)
     one = pd.DataFrame(
         {"timestamp": ["2020-01-01"], "column": ["y"], "missing": [0.0], "rows": [1]}
     )
