@@ -30,9 +30,10 @@ class ModelParams(Section):
     """units of each recurrent layer, bottom to top"""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """share of units dropped between layers and before the head while training, 0 to below 1"""
-    normalization: Literal["none", "last", "revin"] = "last"
+    normalization: Literal["none", "last", "revin", "robust"] = "last"
     """per window: none | last (subtract the last target value) | revin (subtract the mean, divide
-    by the standard deviation)"""
+    by the standard deviation) | robust (the same with median and median absolute deviation, which
+    spikes do not move)"""
     segment: Count = 4
     """rows of the lookback that enter the cell together, through a linear layer; 1: the classical
     network, row by row"""

@@ -28,7 +28,7 @@ from spline_lstm.windows.preprocessor import Preprocessor
 # Options of a ModelConfig that are words, and the values that the exported graphs compute; see
 # `ModelType.exported` for the type of the model.
 WORDS = {
-    "normalization": ("none", "last", "revin"),
+    "normalization": ("none", "last", "revin", "robust"),
     "decoder": ("dense", "segments"),
     "channels": ("mixed", "independent"),
     "output": ("value", "probability"),
@@ -37,7 +37,7 @@ COMPUTED = {
     *WORDS, "model_type", "hidden", "dropout", "lookback", "horizon", "features", "targets",
     "target_indices", "segment", "bidirectional", "layer_norm", "quantiles", "ensemble_size",
     "future_features", "static_sizes", "static_dims",
-    "categories", "category_sizes", "category_dims",
+    "categories", "category_sizes", "category_dims", "mask_indices",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from spline_lstm.export.tf_recurrence import (
     read_layers,
     unrolled,
 )
-from spline_lstm.models.config import LAYER_NORM_EPSILON, ModelConfig
+from spline_lstm.models.config import LAYER_NORM_EPSILON, UNSEEN_PENALTY, ModelConfig
 from spline_lstm.models.types import MODEL_TYPES
 
 Weights = Mapping[str, Tensor]
@@ -51,6 +51,7 @@ def network(
     -------
     [batch, horizon, F_target, levels]
     """
+    observed = tf.gather(z, config.mask_indices, axis=2) if config.mask_indices else None
     vector = None if static is None else _static_vector(tf, config, weights, static)
     z = _embedded(tf, config, weights, z, config.features)
     future = (
@@ -65,7 +66,8 @@ def network(
         queries = _last(tf, config, states)
     contexts = tf.transpose(queries, [1, 0, 2])
     if MODEL_TYPES[config.model_type].attention:
-        contexts = _attend(tf, weights, tf.transpose(states, [1, 0, 2]), contexts)
+        seen = None if observed is None else _seen(tf, config, observed)
+        contexts = _attend(tf, weights, tf.transpose(states, [1, 0, 2]), contexts, seen)
     if future is not None and config.decoder == "dense":
         contexts = tf.concat(
             [contexts, tf.reshape(future, [-1, 1, future.shape[1] * future.shape[2]])], axis=2
@@ -151,11 +153,25 @@ def _join_channels(tf: Any, config: ModelConfig, outputs: Tensor) -> Tensor:
 def _steps(tf: Any, config: ModelConfig, weights: Weights, z: Tensor) -> Tensor:
     """Rows, or embedded segments of rows: [steps, batch, width]."""
     if config.segment > 1:
-        spare = -config.lookback % config.segment
-        z = tf.concat([*[z[:, :1]] * spare, z], axis=1) if spare else z
+        z = _filled_up(tf, config, z)
         z = tf.reshape(z, [-1, z.shape[1] // config.segment, config.segment * z.shape[2]])
         z = tf.nn.relu(dense(tf, z, weights["embedding.kernel"], weights["embedding.bias"]))
     return tf.transpose(z, [1, 0, 2])
+
+
+def _filled_up(tf: Any, config: ModelConfig, z: Tensor) -> Tensor:
+    """Whole segments of rows: the oldest row is repeated to fill the first one."""
+    spare = -config.lookback % config.segment
+    return tf.concat([*[z[:, :1]] * spare, z], axis=1) if spare else z
+
+
+def _seen(tf: Any, config: ModelConfig, observed: Tensor) -> Tensor:
+    """1 for a step, a row or a segment, in which a target was observed, else 0: [batch, steps]."""
+    if config.channels == "independent":
+        observed = tf.reshape(tf.transpose(observed, [0, 2, 1]), [-1, config.lookback, 1])
+    rows = _filled_up(tf, config, observed)
+    steps = rows.shape[1] // config.segment
+    return tf.reduce_max(tf.reshape(rows, [-1, steps, config.segment * rows.shape[2]]), axis=2)
 
 
 def _encode(
@@ -228,7 +244,9 @@ def _last(tf: Any, config: ModelConfig, states: Tensor) -> Tensor:
     return tf.concat([states[-1:, :, :units], states[:1, :, units:]], axis=2)
 
 
-def _attend(tf: Any, weights: Weights, states: Tensor, queries: Tensor) -> Tensor:
+def _attend(
+    tf: Any, weights: Weights, states: Tensor, queries: Tensor, seen: Tensor | None
+) -> Tensor:
     """Attention over all states, concatenated with the queries: [batch, segments, 2 * units].
 
     Additive attention (Bahdanau et al., ICLR 2015): score_t = v . tanh(h_t K + b + query Q).
@@ -237,6 +255,7 @@ def _attend(tf: Any, weights: Weights, states: Tensor, queries: Tensor) -> Tenso
     ----------
     states : [batch, steps, units]
     queries : [batch, segments, units]
+    seen : [batch, steps] 0 for a step that counts only if all are so; None: all count
     """
     (_, steps, units), segments = states.shape, queries.shape[1]
     keys = dense(tf, states, weights["attention.key_kernel"], weights["attention.key_bias"])
@@ -244,7 +263,10 @@ def _attend(tf: Any, weights: Weights, states: Tensor, queries: Tensor) -> Tenso
     summed = tf.expand_dims(keys, 1) + tf.reshape(asked, [-1, segments, 1, units])
     score_kernel = tf.reshape(weights["attention.score_kernel"], [units, 1])
     scores = tf.matmul(tf.reshape(tf.tanh(summed), [-1, units]), score_kernel)
-    attention = tf.nn.softmax(tf.reshape(scores, [-1, segments, steps]))
+    scores = tf.reshape(scores, [-1, segments, steps])
+    if seen is not None:
+        scores = scores - tf.expand_dims((1.0 - seen) * np.float32(UNSEEN_PENALTY), 1)
+    attention = tf.nn.softmax(scores)
     return tf.concat([tf.matmul(attention, states), queries], axis=2)
 
 

@@ -13,8 +13,10 @@ and the level of a window is added back in data units::
     last            d of the last row    x of the last row       1
     revin           mean of d            mean of d + center32    sqrt(mean(z0^2) + 1e-5),
                                                                  z0 = (d - shift) / scale
+    robust          median of d          median of d + center32  max(median(abs(z0)) / 0.674, 0.1)
 
-Features other than targets are scaled as with ``none``.
+With masks among the features, mean and median are those of the observed entries. Features other
+than targets are scaled as with ``none``.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ from jaxtyping import Float
 
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_recurrence import Tensor
-from spline_lstm.models.config import VARIANCE_FLOOR
+from spline_lstm.export.tf_statistics import counted, mean, median
+from spline_lstm.models.config import MAD_OF_NORMAL, ROBUST_FLOOR, VARIANCE_FLOOR
 
 
 @dataclass(frozen=True)
@@ -70,16 +73,24 @@ def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetL
     if spec.config.normalization == "last":
         z = (centered - _of_targets_or(spec, centered[:, -1:, :], rest)) * per_scale
         return z, TargetLevels(_targets(tf, spec, history[:, -1:, :]), target_scale)
-    mean = tf.reduce_mean(centered, axis=1, keepdims=True)
-    z = (centered - _of_targets_or(spec, mean, rest)) * per_scale
-    variance = tf.reduce_mean(z * z, axis=1, keepdims=True)
-    window_std = tf.sqrt(
-        _of_targets_or(spec, variance + np.float32(VARIANCE_FLOOR), np.ones_like(rest))
-    )
-    levels = TargetLevels(
-        _targets(tf, spec, mean + center), _targets(tf, spec, window_std) * target_scale
-    )
-    return z / window_std, levels
+    masks = list(spec.config.mask_indices)
+    counts = counted(tf, tf.gather(history, masks, axis=2)) if masks else None
+    of_targets = _targets(tf, spec, centered)
+    robust = spec.config.normalization == "robust"
+    shift = (median if robust else mean)(tf, of_targets, counts)
+    scores = (of_targets - shift) * per_scale[targets]
+    window_std = _window_std(tf, scores, counts, robust=robust)
+    z = (centered - _of_targets_or(spec, _placed(tf, spec, shift), rest)) * per_scale
+    divisor = _of_targets_or(spec, _placed(tf, spec, window_std), np.ones_like(rest))
+    return z / divisor, TargetLevels(shift + center[targets], window_std * target_scale)
+
+
+def _window_std(tf: Any, scores: Tensor, counts: Tensor | None, *, robust: bool) -> Tensor:
+    """Scale [batch, 1, F_target] of the targets around the middle of their window, z-scores."""
+    if robust:
+        deviation = median(tf, tf.abs(scores), counts) * np.float32(1 / MAD_OF_NORMAL)
+        return tf.maximum(deviation, np.float32(ROBUST_FLOOR))
+    return tf.sqrt(mean(tf, scores * scores, counts) + np.float32(VARIANCE_FLOOR))
 
 
 def scale_future(spec: EdgeSpec, future: Tensor) -> Tensor:
@@ -115,8 +126,17 @@ def _of_targets_or(spec: EdgeSpec, of_window: Tensor, otherwise: np.ndarray) -> 
     return of_window * is_target + otherwise * (1 - is_target)
 
 
+def _placed(tf: Any, spec: EdgeSpec, of_targets: Tensor) -> Tensor:
+    """[batch, 1, F_target] at the places of the targets in [batch, 1, F_total]."""
+    indices, features = spec.config.target_indices, range(len(spec.config.features))
+    if indices == tuple(features):
+        return of_targets
+    places = [indices.index(feature) if feature in indices else 0 for feature in features]
+    return tf.gather(of_targets, places, axis=2)
+
+
 def _targets(tf: Any, spec: EdgeSpec, of_features: Tensor) -> Tensor:
-    """The targets of [batch, 1, F_total]."""
+    """The targets of [batch, rows, F_total]."""
     indices = spec.config.target_indices
     everything = indices == tuple(range(len(spec.config.features)))
     return of_features if everything else tf.gather(of_features, indices, axis=2)

@@ -22,6 +22,12 @@ CHANNEL_DIM = 16
 LAYER_NORM_EPSILON = 1e-5
 # Keeps the normalization of a constant window finite.
 VARIANCE_FLOOR = 1e-5
+# Smallest scale of a window under robust normalization, z-scores, and the median absolute deviation
+# of a normal distribution in standard deviations.
+ROBUST_FLOOR = 0.1
+MAD_OF_NORMAL = 0.6744897501960817
+# What attention subtracts from the score of a step without an observation.
+UNSEEN_PENALTY = 1e4
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class ModelConfig:
     model_type : name of an entry of `MODEL_TYPES`
     hidden : units of each layer, bottom to top
     dropout : share of units dropped between layers and before the head while training
-    normalization : none, last or revin
+    normalization : none, last, revin or robust
     lookback, horizon : rows
     features : names of the features of X, in order
     targets : names of the targets, in order
@@ -53,6 +59,8 @@ class ModelConfig:
     categories : names of the features that contain category ids and enter through an embedding
     category_sizes, category_dims : rows (the unknown token included) and width of each of these
         embeddings
+    mask_indices : position of the mask of each target among the features (1: observed); none: every
+        value counts as observed
     """
 
     model_type: str
@@ -78,6 +86,7 @@ class ModelConfig:
     categories: tuple[str, ...] = ()
     category_sizes: tuple[int, ...] = ()
     category_dims: tuple[int, ...] = ()
+    mask_indices: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.models.config import LAYER_NORM_EPSILON
+from spline_lstm.models.config import LAYER_NORM_EPSILON, UNSEEN_PENALTY
 from spline_lstm.models.recurrent import GRUState, LSTMState, gru, lstm
 
 # Share of ids that training replaces by the unknown token, so that its row is learned, too.
@@ -106,14 +106,19 @@ class Attention(nnx.Module):
         self.score_kernel = nnx.Param(_uniform(of_score, (units,), units))
 
     def __call__(
-        self, states: Float[Array, "time batch units"], query: Float[Array, "steps batch units"]
+        self,
+        states: Float[Array, "time batch units"],
+        query: Float[Array, "steps batch units"],
+        seen: Float[Array, "time batch"] | None = None,
     ) -> Float[Array, "steps batch units"]:
-        """Context of each query."""
+        """Context of each query; states of which `seen` is 0 count only if all are so."""
         keys = states @ self.key_kernel[...] + self.key_bias[...]
         scores = (
             jnp.tanh(keys[None] + (query @ self.query_kernel[...])[:, None])
             @ self.score_kernel[...]
         )
+        if seen is not None:
+            scores -= UNSEEN_PENALTY * (1 - seen).astype(scores.dtype)
         return jnp.einsum("stb,tbu->sbu", jax.nn.softmax(scores, axis=1), states)
 
 

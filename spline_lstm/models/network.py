@@ -90,6 +90,7 @@ class RecurrentNetwork(nnx.Module):
             None if future is None else future.shape,
             None if static is None else static.shape,
         )
+        observed = x[:, :, jnp.array(config.mask_indices)] if config.mask_indices else None
         vector = self._static_vector(static, x.shape[0], keys)
         x = self._embedded(x, config.features, keys)
         future = None if future is None else self._embedded(future, config.future_features, keys)
@@ -97,12 +98,18 @@ class RecurrentNetwork(nnx.Module):
         if config.is_independent:
             x, future, vector = split_channels(x, future, vector, self.channel.table[...], indices)
             keys = None if keys is None else split_keys(keys, len(indices))
+            observed = None if observed is None else one_by_one(observed)
             indices = (0,)
-        x, window = normalize(x, indices, config.normalization)
+        x, window = normalize(x, indices, config.normalization, observed)
         dtype = self.head.kernel.dtype
         states, finals = self._run(self._steps(x.astype(dtype)), vector, keys=keys)
         contexts = self._contexts(
-            states, finals, vector, None if future is None else future.astype(dtype), keys
+            states,
+            finals,
+            vector,
+            None if future is None else future.astype(dtype),
+            None if observed is None else self._seen(observed),
+            keys,
         )
         forecast = jnp.swapaxes(self.head(contexts), 0, 1)
         forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(
@@ -123,10 +130,12 @@ class RecurrentNetwork(nnx.Module):
         self,
         states: Sequence3,
         query: Float[Array, "segments batch units"],
+        seen: Float[Array, "time batch"] | None,
     ) -> Float[Array, "segments batch context"]:
         """What the head sees: of all states of the top layer, and of the queries.
 
-        The query is the last state, or one per segment of the horizon, decoded from it.
+        The query is the last state, or one per segment of the horizon, decoded from it. `seen` is 0
+        for a step in which no target was observed.
         """
         return query
 
@@ -153,11 +162,20 @@ class RecurrentNetwork(nnx.Module):
         ]
         return jnp.concatenate([values[..., jnp.array(others, dtype=jnp.int32)], *vectors], axis=-1)
 
+    def _filled_up(self, x: Array) -> Array:
+        """Whole segments of rows: the oldest row is repeated to fill the first one."""
+        spare = -x.shape[1] % self.config.segment
+        return jnp.concatenate([*[x[:, :1]] * spare, x], axis=1)
+
+    def _seen(self, observed: Float[Array, "batch lookback targets"]) -> Float[Array, "time batch"]:
+        """1 for a step, a row or a segment, in which a target was observed, else 0."""
+        rows = self._filled_up(observed)
+        return rows.reshape(len(rows), -1, self.config.segment * rows.shape[2]).max(axis=2).T
+
     def _steps(self, x: Array) -> Sequence3:
-        """Rows, or embedded segments of rows; the oldest row is repeated to fill the first one."""
+        """Rows, or embedded segments of rows."""
         if self.config.segment > 1:
-            spare = -x.shape[1] % self.config.segment
-            x = jnp.concatenate([*[x[:, :1]] * spare, x], axis=1)
+            x = self._filled_up(x)
             x = jax.nn.relu(self.embedding(x.reshape(len(x), -1, self.config.segment * x.shape[2])))
         return jnp.swapaxes(x, 0, 1)
 
@@ -194,6 +212,7 @@ class RecurrentNetwork(nnx.Module):
         finals: list[tuple[Array, ...]],
         vector: Array,
         future: Array | None,
+        seen: Array | None,
         keys: PRNGKeyArray | None,
     ) -> Float[Array, "segments batch context"]:
         """What the head sees for each segment of the horizon; a dense decoder has one."""
@@ -204,7 +223,7 @@ class RecurrentNetwork(nnx.Module):
             else self._last(states)
         )
         context = dropout(
-            self.read(states, query), config.dropout, keys=fold_each(keys, len(config.hidden))
+            self.read(states, query, seen), config.dropout, keys=fold_each(keys, len(config.hidden))
         )
         if future is not None and config.decoder == "dense":
             context = jnp.concatenate([context, future.reshape(1, len(future), -1)], axis=-1)
@@ -309,10 +328,13 @@ class AttentionLSTMNetwork(RecurrentNetwork):
         return 2 * units
 
     def read(
-        self, states: Sequence3, query: Float[Array, "segments batch units"]
+        self,
+        states: Sequence3,
+        query: Float[Array, "segments batch units"],
+        seen: Float[Array, "time batch"] | None,
     ) -> Float[Array, "segments batch two_units"]:
         """Context of each query, and the query."""
-        return jnp.concatenate([self.attention(states, query), query], axis=-1)
+        return jnp.concatenate([self.attention(states, query, seen), query], axis=-1)
 
 
 def split_channels(
@@ -331,18 +353,23 @@ def split_channels(
     A row of `table` joins the vector of each window, so that the network can distinguish the
     targets.
     """
-    batch, lookback, features = x.shape
+    batch, _, features = x.shape
     channels = len(target_indices)
     others = np.setdiff1d(np.arange(features), target_indices)
-    targets = jnp.moveaxis(x[:, :, np.array(target_indices)], 2, 1).reshape(
-        batch * channels, lookback, 1
-    )
+    targets = one_by_one(x[:, :, np.array(target_indices)])
     x = jnp.concatenate([targets, jnp.repeat(x[:, :, others], channels, axis=0)], axis=-1)
     future = None if future is None else jnp.repeat(future, channels, axis=0)
     vector = jnp.concatenate(
         [jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1
     )
     return x, future, vector
+
+
+def one_by_one(
+    values: Float[Array, "batch lookback targets"],
+) -> Float[Array, "channels lookback 1"]:
+    """The targets of each window as windows of one target, one after another."""
+    return jnp.moveaxis(values, 2, 1).reshape(-1, values.shape[1], 1)
 
 
 def split_keys(keys: PRNGKeyArray, channels: int) -> PRNGKeyArray:

@@ -17,7 +17,7 @@ PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05
 
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-Normalization = Literal["none", "last", "revin"]
+Normalization = Literal["none", "last", "revin", "robust"]
 
 
 class Choice(Section):

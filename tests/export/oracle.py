@@ -93,6 +93,13 @@ OPTIONS = {
     "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
     "only quantiles": {**QUANTILES, "normalization": "none"},
     "ensemble": {"ensemble_size": 3, "model_type": "gru", **QUANTILES, "layer_norm": True},
+    "robust": {"normalization": "robust", "lookback": 6},
+    "masks": {"mask_indices": (3, 1), "normalization": "robust", "model_type": "attention_lstm"},
+    "masks of channels": {
+        **SEGMENTS, **INDEPENDENT, "mask_indices": (1, 3), "normalization": "robust",
+        "model_type": "attention_lstm", "lookback": 7,
+    },
+    "masks and moments": {"mask_indices": (3, 1), "normalization": "revin", "model_type": "gru"},
     "attending ensemble": {
         "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True,
         "normalization": "revin",
@@ -103,7 +110,7 @@ OPTIONS = {
 # Their conversion covers each option in both formats; converting the others is slow.
 QUICK = {
     "covariates", "gru decoder", "independent decoder", "gru both ways", "probability",
-    "attending ensemble", "only quantiles", "categories of channels",
+    "attending ensemble", "only quantiles", "categories of channels", "robust", "masks of channels",
 }  # fmt: skip
 CONVERTED = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS
@@ -150,6 +157,7 @@ def make_spec(
     scale = np.exp(random.uniform(0, 4, features))
     for name in config.categories:
         center[names.index(name)], scale[names.index(name)] = 0.0, 1.0
+    center[list(config.mask_indices)], scale[list(config.mask_indices)] = 0.0, 1.0
     statics = {
         f"static {index}": tuple(f"text {row}" for row in range(1, size))
         for index, size in enumerate(config.static_sizes)
@@ -189,6 +197,10 @@ def make_history(spec, windows):
     """[windows, lookback, F_total] float32, data units, a few scales around the centers."""
     random = np.random.default_rng(1)
     z = random.normal(0, 1.5, (windows, spec.config.lookback, len(spec.config.features)))
+    masks = list(spec.config.mask_indices)
+    # Among the windows are some without any observation of a target, and of all targets.
+    z[:, :, masks] = z[:, :, masks] > 0.5
+    z[::5, :, masks[:1]] = z[::7, :, masks] = 0.0
     return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(
         np.float32
     )
@@ -287,17 +299,28 @@ def network(config, weights, z, future, static):
         ids = np.array([row if 0 <= row < size else 0 for row in static[:, index]])
         vectors.append(weights[f"static.{index}.table"][ids])
     vector = np.concatenate(vectors, axis=1)
+    observed = np.ones((*z.shape[:2], len(indices)), bool)
+    if config.mask_indices:
+        observed = z[:, :, list(config.mask_indices)] > 0.5
     z = embedded(config, weights, z, config.features)
     future = None if future is None else embedded(config, weights, future, config.future_features)
     if config.channels == "mixed":
-        return one_network(config, weights, z, indices, future, vector)
+        return one_network(config, weights, z, indices, future, vector, observed)
     others = [index for index in range(z.shape[2]) if index not in indices]
     forecasts = []
     for channel, index in enumerate(indices):
         name = np.tile(weights["channel.table"][channel], (len(z), 1))
         told_apart = np.concatenate([vector, name], axis=1)
         forecasts.append(
-            one_network(config, weights, z[:, :, [index, *others]], [0], future, told_apart)
+            one_network(
+                config,
+                weights,
+                z[:, :, [index, *others]],
+                [0],
+                future,
+                told_apart,
+                observed[:, :, [channel]],
+            )
         )
     return np.concatenate(forecasts, axis=2)
 
@@ -316,9 +339,9 @@ def embedded(config, weights, values, names):
     return np.concatenate(parts, axis=2)
 
 
-def one_network(config, weights, z, indices, future, vector):
+def one_network(config, weights, z, indices, future, vector, observed):
     """The network on the features of `z`, whose targets are at `indices`."""
-    shift, window_std = window_scale(z[:, :, indices], config.normalization)
+    shift, window_std = window_scale(z[:, :, indices], config.normalization, observed)
     z = z.copy()
     z[:, :, indices] = (z[:, :, indices] - shift) / window_std
     if config.segment > 1:
@@ -326,7 +349,7 @@ def one_network(config, weights, z, indices, future, vector):
         z = z.reshape(len(z), -1, config.segment * z.shape[2])
         z = np.maximum(z @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
     states, finals = encode(config, weights, z, vector)
-    parts = queries(config, weights, states, finals, future, vector)
+    parts = queries(config, weights, states, finals, future, vector, seen_steps(config, observed))
     if future is not None and config.decoder == "dense":
         parts = [np.concatenate([parts[0], future.reshape(len(z), -1)], axis=1)]
     outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
@@ -336,7 +359,14 @@ def one_network(config, weights, z, indices, future, vector):
     return sigmoid(outputs) if config.output == "probability" else outputs
 
 
-def queries(config, weights, states, finals, future, vector):
+def seen_steps(config, observed):
+    """Whether a target was observed in each step; all if none was."""
+    filled = np.pad(observed, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
+    seen = filled.reshape(len(filled), -1, config.segment * filled.shape[2]).any(axis=2)
+    return seen | ~seen.any(axis=1, keepdims=True)
+
+
+def queries(config, weights, states, finals, future, vector, seen):
     """What the head sees of the states, per segment of the horizon."""
     if config.decoder == "dense":
         units = config.hidden[-1]
@@ -354,7 +384,7 @@ def queries(config, weights, states, finals, future, vector):
                 )
             found.append(encode(config, weights, step[:, np.newaxis], vector, finals)[0][:, 0])
     if config.model_type == "attention_lstm":
-        found = [attention(states, query, layer_of(weights, "attention")) for query in found]
+        found = [attention(states, query, layer_of(weights, "attention"), seen) for query in found]
     return found
 
 
@@ -385,15 +415,35 @@ def layer_of(weights, prefix):
     }
 
 
-def window_scale(targets, normalization):
+def window_scale(targets, normalization, observed):
     last = targets[:, -1:]
+    if normalization in ("revin", "robust") and not observed.all():
+        return observed_scale(targets, normalization, observed)
     if normalization == "last":
         return last, np.ones_like(last)
     if normalization == "revin":
         return targets.mean(axis=1, keepdims=True), np.sqrt(
             targets.var(axis=1, keepdims=True) + 1e-5
         )
+    if normalization == "robust":
+        middle = np.median(targets, axis=1, keepdims=True)
+        deviation = np.median(np.abs(targets - middle), axis=1, keepdims=True)
+        return middle, np.maximum(deviation / 0.6744897501960817, 0.1)
     return np.zeros_like(last), np.ones_like(last)
+
+
+def observed_scale(targets, normalization, observed):
+    """Each window and target by itself, of its observed entries; of all if it has none."""
+    shift, scale = np.zeros_like(targets[:, :1]), np.ones_like(targets[:, :1])
+    for window in range(len(targets)):
+        for column in range(targets.shape[2]):
+            seen = observed[window, :, column]
+            values = targets[window, seen if seen.any() else slice(None), column]
+            one = window_scale(
+                values[None, :, None], normalization, np.ones((1, len(values), 1), bool)
+            )
+            shift[window, 0, column], scale[window, 0, column] = (part.item() for part in one)
+    return shift, scale
 
 
 def lstm(x, layer, initial=None):
@@ -422,11 +472,12 @@ def gru(x, layer, initial=None):
     return np.stack(states, axis=1), (h,)
 
 
-def attention(states, query, weights):
+def attention(states, query, weights, seen):
     keys = states @ weights["key_kernel"] + weights["key_bias"]
     asked = query @ weights["query_kernel"]
     scores = np.tanh(keys + asked[:, np.newaxis]) @ weights["score_kernel"]
-    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    shares = np.exp(scores) * seen
+    shares /= shares.sum(axis=1, keepdims=True)
     return np.concatenate([np.einsum("bt,btu->bu", shares, states), query], axis=1)
 
 

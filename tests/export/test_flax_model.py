@@ -49,7 +49,7 @@ def assert_close(spec, found, expected):
         np.testing.assert_allclose(found[name] / scale, value / scale, atol=2e-5)
 
 
-@pytest.mark.parametrize("normalization", ["none", "last", "revin"])
+@pytest.mark.parametrize("normalization", ["none", "last", "revin", "robust"])
 @pytest.mark.parametrize("model_type", NETWORKS)
 def test_formulas_of_the_export_are_those_of_the_flax_model(model_type, normalization):
     spec = make_spec(model_type, *MULTIVARIATE, normalization)

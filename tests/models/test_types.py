@@ -37,7 +37,7 @@ def test_entry_has_its_defaults_options_and_colour(name):
     assert ModelParams.model_validate(entry.defaults.model_dump()) == entry.defaults
     choices = {"normalization", "decoder", "channels", "bidirectional", "layer_norm"}
     assert set(entry.options) == choices
-    assert entry.options["normalization"] == ("none", "last", "revin")
+    assert entry.options["normalization"] == ("none", "last", "revin", "robust")
     assert entry.allowed.keys() <= choices
     assert re.fullmatch("#[0-9a-f]{6}", entry.colour)
     # What tuning starts from goes with the type.
