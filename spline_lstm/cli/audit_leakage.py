@@ -7,6 +7,7 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import LeakageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
@@ -16,10 +17,10 @@ from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
 
 DESCRIPTION = """\
-Draw forecast origins, change all data at and after each of them, build the windows again and
-compare them bit by bit: a window that differs has seen the future. Half of the origins are drawn
-from rows that follow a filled gap or a replaced outlier, where a leak would show. Ends with code 19
-if a window differs.
+Draw forecast origins, change all data at and after each of them (of a covariate with a delay, from
+as many rows earlier on), build the windows again and compare them bit by bit: a window that differs
+has seen the future. Half of the origins are drawn from rows that follow a filled gap or a replaced
+outlier, where a leak would show. Ends with code 19 if a window differs.
 """
 EXAMPLES = """
 python -m spline_lstm audit-leakage --origins 20
@@ -81,4 +82,6 @@ def run(arguments: argparse.Namespace) -> str:
             f"{', '.join(first.features)} ({first.change}). "
             "Report this as a defect, with params.yaml and the schema"
         )
-    return f"windows compared bit by bit: {compared}; 0 differ"
+    late = [f"{item.name} by {plural(item.delay, 'row')}" for item in schema.delayed]
+    remark = f"; known late: {', '.join(late)}" if late else ""
+    return f"windows compared bit by bit: {compared}; 0 differ{remark}"

@@ -59,6 +59,9 @@ class DynamicCovariate(Element):
         A table without the column is refused (exit code 13); otherwise the column is left out.
     known_future : bool
         The column is known in advance for the whole horizon, such as a planned promotion.
+    delay : int
+        Rows after which a value becomes known, such as 1 for a figure of this month that is
+        published next month; a forecast sees it only from then on.
     missing : str
         How a missing value is replaced, if not by `missing_policy`.
     """
@@ -69,6 +72,7 @@ class DynamicCovariate(Element):
     dim: Annotated[int, Field(ge=1)] | None = None
     required: bool = True
     known_future: bool = False
+    delay: Annotated[int, Field(ge=0)] = 0
     missing: DynamicPolicy | None = None
 
     @property
@@ -85,6 +89,11 @@ class DynamicCovariate(Element):
         if (self.coding == "embedding") != (self.dim is not None):
             raise ValueError(
                 "dim belongs to the encoding embedding, and only to it; add or remove it"
+            )
+        if self.known_future and self.delay:
+            raise ValueError(
+                "known_future (known before its row) and delay (known after it) exclude each "
+                "other; remove one"
             )
         if self.missing == "unknown_token" and self.dtype != "categorical":
             raise ValueError(
@@ -312,6 +321,16 @@ class Schema(Element):
     def covariate(self, name: str) -> DynamicCovariate | None:
         """The dynamic covariate of that name; None for other columns."""
         return next((item for item in self.dynamic_covariates if item.name == name), None)
+
+    def delay(self, name: str) -> int:
+        """Rows after which a value of a column becomes known."""
+        covariate = self.covariate(name)
+        return covariate.delay if covariate else 0
+
+    @property
+    def delayed(self) -> tuple[DynamicCovariate, ...]:
+        """The covariates that become known late."""
+        return tuple(item for item in self.dynamic_covariates if item.delay)
 
 
 def json_schema() -> str:

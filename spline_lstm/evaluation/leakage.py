@@ -1,6 +1,7 @@
 """Does a window know the future? Change everything from its origin on, build it again, compare.
 
-A forecast at instant t may use what was observed before t. So the raw table is changed from t on
+A forecast at instant t may use what was observed before t, and of a covariate with a delay what
+was observed as many rows before t. So the raw table is changed from there on
 (values, missing values, rows deleted, timestamps moved, outliers), the arrays are built from it as
 in the pipeline, and the inputs of every window with origin t must be equal in every bit. Covariates
 that are declared as known in the future are the one exception; the first kind of change keeps them
@@ -153,7 +154,8 @@ def compare(
         instants = draw_instants(arrays.timestamps[rows], exposed[rows], origins, rng)
         for number, instant in enumerate(instants.tolist()):
             change = CHANGES[number % len(CHANGES)]
-            changed = perturb(table, instant, change, known, rng)
+            since = first_unknown(table.columns, preprocessor, instant)
+            changed = perturb(table, instant, change, known, rng, since)
             other = rebuild(changed, split, instant)
             for row in rows[arrays.timestamps[rows] == instant].tolist():
                 name = table.series_names[arrays.row_series[row]]
@@ -212,6 +214,7 @@ def perturb(
     change: str,
     known: Bool[np.ndarray, " columns"],
     rng: np.random.Generator,
+    since: Int[np.ndarray, " columns"] | None = None,
 ) -> RawTable:
     """The table with everything at and after `instant` replaced.
 
@@ -226,8 +229,14 @@ def perturb(
     known : [columns] bool
         Columns that are known in the future.
     rng : source of the new values
+    since : [columns] int64
+        Instant from which on the values of each column are replaced, for columns that become known
+        late; by default `instant`.
     """
     after = table.timestamps >= instant
+    late = np.zeros((1, len(known)), dtype=bool)
+    if since is not None:
+        late = (table.timestamps[:, None] >= since) & ~after[:, None]
     values, timestamps = table.values.copy(), table.timestamps.copy()
     free = ~known if change == "values" else np.ones(len(known), dtype=bool)
     noise = rng.normal(size=values.shape) * OUTLIER ** rng.random(values.shape)
@@ -238,13 +247,28 @@ def perturb(
             noise[:, column] = rng.integers(0, len(table.categories[name]), len(values))
         elif np.isin(seen[~np.isnan(seen)], (0.0, 1.0)).all():
             noise[:, column] = rng.integers(0, 2, len(values))
-    values = np.where(after[:, None] & free, noise, values)
+    values = np.where((after[:, None] & free) | late, noise, values)
     kept = ~after
+    if change == "deleted":
+        values = np.where(late, np.nan, values)
     if change == "values":
         kept = np.ones(len(after), dtype=bool)
     if change == "moved":
         timestamps, kept = _moved(table, instant, after, rng)
     return rows_of(replace(table, timestamps=timestamps, values=values), kept)
+
+
+def first_unknown(
+    columns: Sequence[str], preprocessor: Preprocessor, instant: int
+) -> Int[np.ndarray, " columns"]:
+    """The first timestamp of each column that is unknown at a forecast origin.
+
+    It is the origin, or earlier by the delay of the column.
+    """
+    schema = preprocessor.table_schema
+    delays = np.array([schema.delay(name) for name in columns], dtype=np.int64)
+    row = preprocessor.clock.locate(np.array([instant], dtype=np.int64))[0]
+    return preprocessor.clock.timestamps_of(row - delays)
 
 
 def _moved(

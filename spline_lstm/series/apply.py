@@ -16,6 +16,7 @@ from spline_lstm.core.schema import Schema
 from spline_lstm.series.calendar import calendar_features
 from spline_lstm.series.features import (
     Feature,
+    apply_delay,
     apply_policy,
     calendar_names,
     category_ids,
@@ -239,12 +240,14 @@ def _fill(preprocessor: Preprocessor, layout: Layout, name: str, values: TableCo
     placed, present = layout.place(values)
     season = preprocessor.seasons.get(name)
     if season is not None:
-        return fill_seasonal(
+        column = fill_seasonal(
             placed, present, rows, season=season, max_gap=max_gap, row_offsets=offsets
         )
+        return apply_delay(column, schema, name, offsets)
     method = "pchip" if params.fill == "seasonal" else params.fill
     column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
-    return apply_policy(column, schema, name, offsets)
+    column = apply_policy(column, schema, name, offsets)
+    return apply_delay(column, schema, name, offsets)
 
 
 @dataclass(frozen=True)

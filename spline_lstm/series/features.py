@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spline_lstm.core.params import PreprocessParams
-from spline_lstm.core.schema import Schema
+from spline_lstm.core.schema import DynamicCovariate, Schema
 from spline_lstm.series import fills
 from spline_lstm.series.grid import Column
 
@@ -123,16 +123,37 @@ def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndar
     covariate = schema.covariate(name)
     if covariate is None:
         return column
-    policy = covariate.missing or schema.missing_policy.dynamic_covariates
-    if policy == "interpolate" and covariate.coding == "scaled":
+    policy = _policy(covariate, schema)
+    if policy == "interpolate":
         filled = column
-    elif policy == "zero" or (policy == "unknown_token" and covariate.dtype == "categorical"):
+    elif policy == "zero":
         filled = fills.zero(column)
-    elif policy == "ffill_bfill_then_zero" and not covariate.known_future:
+    elif policy == "ffill_bfill_then_zero":
         filled = fills.hold_then_zero(column)
     else:
         filled = fills.hold(column)
     return fills.known_future(filled, row_offsets) if covariate.known_future else filled
+
+
+def apply_delay(column: Column, schema: Schema, name: str, row_offsets: np.ndarray) -> Column:
+    """A filled column as it becomes known: `delay` rows late, if the schema says so."""
+    covariate = schema.covariate(name)
+    if covariate is None or not covariate.delay:
+        return column
+    means_zero = _policy(covariate, schema) in ("zero", "ffill_bfill_then_zero")
+    return fills.delayed(column, covariate.delay, row_offsets, 0.0 if means_zero else np.nan)
+
+
+def _policy(covariate: DynamicCovariate, schema: Schema) -> str:
+    """What replaces a missing value: interpolate, zero, ffill_bfill_then_zero or ffill."""
+    policy = covariate.missing or schema.missing_policy.dynamic_covariates
+    if policy == "interpolate" and covariate.coding == "scaled":
+        return policy
+    if policy == "zero" or (policy == "unknown_token" and covariate.dtype == "categorical"):
+        return "zero"
+    if policy == "ffill_bfill_then_zero" and not covariate.known_future:
+        return policy
+    return "ffill"
 
 
 def feature_column(column: Column, feature: Feature) -> Column:

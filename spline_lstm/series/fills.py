@@ -1,4 +1,4 @@
-"""Other ways to fill a column than a spline: a seasonal profile, holding, zero, or knowing ahead.
+"""Other ways to fill a column than a spline: seasons, holding, zero, knowing ahead or late.
 
 All of them keep the as-of contract of `spline_lstm.series.grid`: ``filled`` may be used from the
 row after ``known_at`` on, and nothing that is observed after ``known_at`` changes it.
@@ -133,6 +133,33 @@ def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Col
     filled = np.concatenate([_held_back(filled[begin:end]) for begin, end in bounds])
     known_at = np.full(len(filled), ALWAYS, dtype=np.int32)
     return Column(column.raw, filled, filled, known_at, ~np.isnan(filled))
+
+
+def delayed(
+    column: Column, rows: int, row_offsets: Int[np.ndarray, " bounds"], nothing: float
+) -> Column:
+    """A column whose values become known `rows` rows late; until then the last known one is held.
+
+    Parameters
+    ----------
+    column : Column
+    rows : int
+        Delay.
+    row_offsets : [series + 1] int64
+    nothing : float
+        The causal value before anything is known; NaN: there is none.
+    """
+    known_at = np.minimum(column.known_at.astype(np.int64) + rows, NEVER).astype(np.int32)
+    causal = _later(column.causal, rows, row_offsets, nothing)
+    valid = _later(column.valid, rows, row_offsets, not np.isnan(nothing))
+    return Column(column.raw, column.filled, causal, known_at, valid)
+
+
+def _later(values: np.ndarray, rows: int, row_offsets: np.ndarray, first: float) -> np.ndarray:
+    """Each value `rows` rows later in its series; `first` before the first one."""
+    moved = np.roll(values, rows)
+    moved[np.arange(len(values)) - np.repeat(row_offsets[:-1], np.diff(row_offsets)) < rows] = first
+    return moved
 
 
 def _held_back(values: np.ndarray) -> np.ndarray:

@@ -43,19 +43,30 @@ class TrainingSplit:
     table : RawTable
         All rows: the values of training rows do not depend on later ones.
     layout : Layout
+    end : int, ns, instant after the last row
     table_rows : [table_rows] bool
     grid_rows : [rows] bool
     """
 
     table: RawTable
     layout: Layout
+    end: int
     table_rows: Bool[np.ndarray, " table_rows"]
     grid_rows: Bool[np.ndarray, " rows"]
 
     @classmethod
     def before(cls, instant: int, table: RawTable, layout: Layout) -> "TrainingSplit":
-        """All rows before an instant, ns."""
-        return cls(table, layout, table.timestamps < instant, layout.timestamps < instant)
+        """All rows before an instant."""
+        rows = table.timestamps < instant, layout.timestamps < instant
+        return cls(table, layout, instant, *rows)
+
+    def known_at_end(self, delay: int) -> "TrainingSplit":
+        """What of a column with a delay is known when the split ends: all but its last rows."""
+        if not delay:
+            return self
+        clock = self.layout.clock
+        end = clock.first_rows(np.array([self.end], dtype=np.int64)) - delay
+        return self.before(int(clock.timestamps_of(end)[0]), self.table, self.layout)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,10 @@ def fit(
     outliers = find_outliers(table, schema, params) if outliers is None else outliers
     split = TrainingSplit.before(int(instants[0]), table, layout)
     columns = used_columns(table.columns, schema, params)
-    categories = fit_categories(split, columns)
+    splits = {name: split.known_at_end(schema.delay(name)) for name in columns}
+    categories = {
+        name: fit_categories(splits[name], name) for name in columns if name in table.categories
+    }
     features = plan_features(columns, schema, params, categories)
     seasons: dict[str, int | None] = {}
     strengths: dict[str, dict[str, float]] = {}
@@ -110,21 +124,21 @@ def fit(
     scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in columns:
-        values = column_values(table, name, categories)
+        own, values = splits[name], column_values(table, name, categories)
         cleaned = without_outliers(values, outliers.get(name), params.outliers)
         on_grid = observed(cleaned, layout)
         if name in schema.target_cols:
-            constants[name] = fit_constants(split, observed(values, layout))
+            constants[name] = fit_constants(own, observed(values, layout))
         if is_cleaned(schema, name) and params.smoothing.method != "off":
-            strengths[name] = fit_strengths(split, cleaned, params.smoothing.strength)
+            strengths[name] = fit_strengths(own, cleaned, params.smoothing.strength)
         if is_cleaned(schema, name) and params.fill == "seasonal":
             filled = on_grid
             if params.smoothing.method == "replace":
-                filled = observed(_smoothed(split, cleaned, strengths[name]), layout)
-            seasons[name] = params.season or find_season(split, filled)
+                filled = observed(_smoothed(own, cleaned, strengths[name]), layout)
+            seasons[name] = params.season or find_season(own, filled)
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
-                scalings[index] = fit_scaling(split, on_grid, feature, params.scaler, groups)
+                scalings[index] = fit_scaling(own, on_grid, feature, params.scaler, groups)
     return Preprocessor(
         table_schema=schema,
         params=params,
@@ -148,14 +162,12 @@ def fit(
     ).identified()
 
 
-def fit_categories(split: TrainingSplit, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Texts of each categorical column in the training split, in sorted order."""
-    table, fitted = split.table, {}
-    for name in (item for item in columns if item in table.categories):
-        seen = table.values[split.table_rows, table.columns.index(name)]
-        codes = np.unique(seen[~np.isnan(seen)]).astype(np.int64)
-        fitted[name] = tuple(table.categories[name][code] for code in codes)
-    return fitted
+def fit_categories(split: TrainingSplit, name: str) -> tuple[str, ...]:
+    """Texts of a categorical column in the training split, in sorted order."""
+    table = split.table
+    seen = table.values[split.table_rows, table.columns.index(name)]
+    codes = np.unique(seen[~np.isnan(seen)]).astype(np.int64)
+    return tuple(table.categories[name][code] for code in codes)
 
 
 def fit_statics(split: TrainingSplit, params: PreprocessParams) -> dict[str, tuple[str, ...]]:

@@ -326,3 +326,11 @@ def test_a_renamed_key_names_the_new_one():
     message = refusal(changed(dynamic_covariates=[covariate]))
     path = "$.dynamic_covariates[0].known_ahead"
     assert f"{path}: this key is now called known_future; rename it" in message
+
+
+def test_what_is_known_in_the_future_has_no_delay():
+    covariate = {"name": "x", "known_future": True, "delay": 1}
+    assert "exclude each other" in refusal(changed(dynamic_covariates=[covariate]))
+    assert "$.dynamic_covariates[0].delay" in refusal(
+        changed(dynamic_covariates=[{"name": "x", "delay": -1}])
+    )

@@ -21,6 +21,8 @@ from spline_lstm.evaluation.leakage import (
     perturb,
     rebuilder,
 )
+from spline_lstm.series import fills
+from spline_lstm.series.fit import TrainingSplit
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.synthetic import stores
 from tests.builders import hours, make_preprocess_params, make_schema, make_table
@@ -108,6 +110,49 @@ def test_no_window_changes_with_any_method(changes):
     result = audit(panel(), SCHEMA, preprocess_params(**changes), WINDOW, origins=6)
     assert min(result.compared.values()) >= 6
     assert result.differences == ()
+
+
+DELAYED = SCHEMA.model_copy(
+    update={
+        "dynamic_covariates": tuple(
+            item.model_copy(update={"delay": {"temp": 3, "sensor": 30, "sky": 1}.get(item.name, 0)})
+            for item in SCHEMA.dynamic_covariates
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"fill": "pchip", "scaler_scope": "global", "scaler": "robust"}],
+    ids=["everything", "pchip"],
+)
+def test_no_window_changes_with_what_is_published_late(changes):
+    result = audit(panel(), DELAYED, preprocess_params(**changes), WINDOW, origins=20)
+    assert min(result.compared.values()) >= 20
+    assert result.differences == ()
+
+
+def test_values_that_are_used_before_they_are_published_are_caught(monkeypatch):
+    monkeypatch.setattr(fills, "delayed", lambda column, *_: column)
+    result = audit(panel(), DELAYED, preprocess_params(), WINDOW, origins=6)
+    found = {name for difference in result.differences for name in difference.features}
+    assert {"temp", "sensor", "temp_smooth", "sensor_smooth"} <= found
+    assert not {name for name in found if name.startswith(("demand", "promo", "hour"))}
+    assert len(result.differences) == sum(result.compared.values())
+
+
+def test_constants_of_what_is_published_late_are_caught_if_they_know_too_much(monkeypatch):
+    monkeypatch.setattr(TrainingSplit, "known_at_end", lambda self, delay: self)
+    window = WINDOW.model_copy(update={"embargo": 0})
+    params = preprocess_params(scaler_scope="global")
+    table = panel()
+    preprocessor, arrays = build(table, DELAYED, params)
+    result = compare(table, arrays, preprocessor, window, rebuilder(preprocessor), 200, 0)
+    assert {difference.split for difference in result.differences} == {"validation"}
+    assert {name.removesuffix("_smooth") for name in result.differences[0].features} <= {
+        *("temp", "sensor", "sky=rain", "sky=sun")
+    }
 
 
 def test_a_planted_two_sided_smoother_is_caught():

@@ -39,6 +39,17 @@ SCHEMA = make_schema(
 )
 
 
+DELAYS = {"temp": 2, "kind": 1, "weather": 3}
+DELAYED = SCHEMA.model_copy(
+    update={
+        "dynamic_covariates": tuple(
+            item.model_copy(update={"delay": DELAYS.get(item.name, 0)})
+            for item in SCHEMA.dynamic_covariates
+        )
+    }
+)
+
+
 def raw_frame(seed: int, rows: int = 130, jitter: float = 0.0) -> pd.DataFrame:
     """Three shops: a daily course, noise, missing values and rows.
 
@@ -121,10 +132,13 @@ OPTIONS = {
     seed=st.integers(0, 99),
     jitter=st.sampled_from([0.0, 0.9]),
     place=st.floats(0.3, 1.0),
+    late=st.booleans(),
 )
-def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(options, seed, jitter, place):
+def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(
+    options, seed, jitter, place, late
+):
     frame = raw_frame(seed, jitter=jitter)
-    result, preprocessor, table = preprocessed(frame, **options)
+    result, preprocessor, table = preprocessed(frame, DELAYED if late else SCHEMA, **options)
     arrays = result.arrays
     candidates = find_origins(arrays, LOOKBACK, HORIZON)
     instant = int(arrays.timestamps[candidates[int(place * (len(candidates) - 1))]])
@@ -140,6 +154,12 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(options, seed
         row = begin + (last - int(arrays.timestamps[begin])) // HOUR + 1
         if row not in candidates:
             continue
+        if late:
+            # What is published late is not in the file yet.
+            times = history["time"].astype("datetime64[ns]").astype("int64")
+            for name, delay in DELAYS.items():
+                unknown = times >= int(arrays.timestamps[row]) - delay * HOUR
+                history = history.assign(**{name: history[name].mask(unknown)})
         inputs = served(preprocessor, history, frame[~before & own])
         assert inputs.series == (shop,)
         assert inputs.timestamps[:, 0].tolist() == [int(arrays.timestamps[row])]

@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.series.fills import ALWAYS, fill_seasonal, hold, hold_then_zero, known_future, zero
+from spline_lstm.series.fills import (
+    ALWAYS,
+    delayed,
+    fill_seasonal,
+    hold,
+    hold_then_zero,
+    known_future,
+    zero,
+)
 from spline_lstm.series.grid import NEVER, Grid, fill_column, place
 
 DATA = Path(os.environ.get("SPLINE_LSTM_DATA", Path(__file__).parents[2] / "../shared/data"))
@@ -116,3 +124,56 @@ def test_policies_by_hand():
     ahead = known_future(hold(column), np.array([0, 5]))
     np.testing.assert_array_equal(ahead.filled, [4, 4, 4, 4, 8])
     assert (ahead.known_at == ALWAYS).all()
+
+
+def known_at_origin(column, origin):
+    """What an origin sees of each earlier row: the contract of the module, row by row."""
+    return np.array(
+        [
+            column.filled[row] if column.known_at[row] < origin else column.causal[row]
+            for row in range(origin)
+        ]
+    )
+
+
+@pytest.mark.parametrize("delay", [1, 3, 40])
+@pytest.mark.parametrize("fill", ["pchip", "seasonal", "hold", "hold_then_zero", "zero"])
+def test_a_delayed_column_shows_what_was_known_the_delay_earlier(fill, delay):
+    rng = np.random.default_rng(delay)
+    values = np.where(rng.random(30) < 0.3, NAN, rng.normal(size=30).round(2))
+    plain = {
+        "pchip": pchip,
+        "seasonal": lambda each: seasonal(each, season=4, max_gap=6),
+        "hold": lambda each: hold(pchip(each)),
+        "hold_then_zero": lambda each: hold_then_zero(pchip(each)),
+        "zero": lambda each: zero(pchip(each)),
+    }[fill](values)
+    nothing = 0.0 if fill in ("zero", "hold_then_zero") else NAN
+    late = delayed(plain, delay, np.array([0, 30]), nothing)
+    np.testing.assert_array_equal(late.raw, plain.raw)
+    for origin in range(1, 30):
+        seen = known_at_origin(late, origin)
+        # Final is what an origin as many rows earlier knew to be final; all else is held.
+        final = np.flatnonzero(plain.known_at[:origin] < origin - delay)
+        np.testing.assert_array_equal(
+            seen[final], known_at_origin(plain, max(origin - delay, 0))[final]
+        )
+        held = np.array([plain.causal[i - delay] if i >= delay else nothing for i in range(origin)])
+        open_yet = np.setdiff1d(np.arange(origin), final)
+        np.testing.assert_array_equal(seen[open_yet], held[open_yet])
+
+
+def test_a_delay_does_not_reach_into_the_next_series():
+    values = np.arange(8.0)
+    placed, _ = whole(values)
+    offsets = np.array([0, 5, 8])
+    column = fill_column(placed, values, 8, method="pchip", max_gap=6, row_offsets=offsets)
+    late = delayed(column, 2, offsets, NAN)
+    np.testing.assert_array_equal(late.causal, [NAN, NAN, 0, 1, 2, NAN, NAN, 5])
+    np.testing.assert_array_equal(late.valid, [0, 0, 1, 1, 1, 0, 0, 1])
+    np.testing.assert_array_equal(late.known_at, np.arange(8) + 2)
+
+
+def test_what_is_never_known_stays_so_with_a_delay():
+    late = delayed(pchip([1.0, *[NAN] * 9, 2.0], max_gap=3), 2, np.array([0, 11]), NAN)
+    assert (late.known_at[1:10] == NEVER).all()
