@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.core.params import PreprocessParams, WindowParams, load_params
-from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.core.schema import Schema
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.windows import make_windows

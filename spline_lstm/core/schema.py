@@ -9,164 +9,20 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import lazy_loader
 import pydantic
 from pydantic import Discriminator, Field, Tag
 
+from spline_lstm.core.covariates import (
+    CalendarFeatures,
+    DynamicCovariate,
+    MissingPolicy,
+    StaticCovariate,
+)
 from spline_lstm.core.errors import SchemaError, shorten
 from spline_lstm.core.table_format import INDEX, Element, Name, TableFormat
 
-# Few schemas use holidays, and the package takes a quarter of a second to load.
-holidays: Any = lazy_loader.load("holidays")
-
-CalendarFeature = Literal[
-    "hour_sin",
-    "hour_cos",
-    "dow_sin",
-    "dow_cos",
-    "doy_sin",
-    "doy_cos",
-    "month_sin",
-    "month_cos",
-    "is_holiday",
-]
-DynamicPolicy = Literal["interpolate", "ffill", "ffill_bfill_then_zero", "zero", "unknown_token"]
-# The first encoding of each dtype is its default.
-ENCODINGS = {
-    "float": ("scaled",),
-    "int": ("scaled",),
-    "boolean": ("binary",),
-    "categorical": ("one_hot", "embedding"),
-}
-
-
 # Keys of older schemas -> what they are called now.
 RENAMED = {"known_ahead": "known_future"}
-
-
-class DynamicCovariate(Element):
-    """A column that changes over time.
-
-    Attributes
-    ----------
-    dtype : str
-        ``float``, ``int``, ``boolean`` (0, 1, true, false) or ``categorical`` (any text).
-    encoding : str
-        ``scaled`` (numbers; default), ``binary`` (booleans; default), ``one_hot`` (categories;
-        default) or ``embedding`` (categories as ids, 0 being the unknown token, for a learned
-        vector of `dim` numbers).
-    required : bool
-        A table without the column is refused (exit code 13); otherwise the column is left out.
-    known_future : bool
-        The column is known in advance for the whole horizon, such as a planned promotion.
-    delay : int
-        Rows after which a value becomes known, such as 1 for a figure of this month that is
-        published next month; a forecast sees it only from then on.
-    missing : str
-        How a missing value is replaced, if not by `missing_policy`.
-    """
-
-    name: Name
-    dtype: Literal["float", "int", "boolean", "categorical"] = "float"
-    encoding: Literal["scaled", "binary", "one_hot", "embedding"] | None = None
-    dim: Annotated[int, Field(ge=1)] | None = None
-    required: bool = True
-    known_future: bool = False
-    delay: Annotated[int, Field(ge=0)] = 0
-    missing: DynamicPolicy | None = None
-
-    @property
-    def coding(self) -> str:
-        """The encoding, or the default of the dtype."""
-        return self.encoding or ENCODINGS[self.dtype][0]
-
-    @pydantic.model_validator(mode="after")
-    def _encoding_fits(self) -> "DynamicCovariate":
-        if self.coding not in ENCODINGS[self.dtype]:
-            raise ValueError(
-                f"a {self.dtype} column is encoded as {' or '.join(ENCODINGS[self.dtype])}"
-            )
-        if (self.coding == "embedding") != (self.dim is not None):
-            raise ValueError(
-                "dim belongs to the encoding embedding, and only to it; add or remove it"
-            )
-        if self.known_future and self.delay:
-            raise ValueError(
-                "known_future (known before its row) and delay (known after it) exclude each "
-                "other; remove one"
-            )
-        if self.missing == "unknown_token" and self.dtype != "categorical":
-            raise ValueError(
-                "only a categorical column has an unknown token; choose another policy"
-            )
-        return self
-
-
-class CalendarFeatures(Element):
-    """Functions of only the timestamp, known for any time.
-
-    Attributes
-    ----------
-    country, subdivision : str
-        Whose public holidays `is_holiday` marks, as in the package holidays: DE and BY, US and CA.
-    """
-
-    enabled: bool = False
-    features: tuple[CalendarFeature, ...] = ()
-    country: Name | None = None
-    subdivision: Name | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _country_is_known(self) -> "CalendarFeatures":
-        if "is_holiday" in self.features and self.country is None:
-            raise ValueError(
-                "is_holiday needs the country whose holidays count; add country, such as DE"
-            )
-        known = holidays.list_supported_countries() if self.country else {}
-        if self.country is not None and self.country not in known:
-            raise ValueError(
-                f"the package holidays knows no country {self.country!r}; write its two-letter code"
-            )
-        if self.country is not None and self.subdivision not in (None, *known[self.country]):
-            raise ValueError(
-                f"{self.country} has no subdivision {self.subdivision!r} in the package holidays"
-            )
-        return self
-
-
-class StaticCovariate(Element):
-    """A property of a whole series, such as its region; the series key itself may be one.
-
-    It becomes an id per series, 0 being the unknown token, for a learned vector of `dim` numbers.
-    """
-
-    name: Name
-    dtype: Literal["categorical"] = "categorical"
-    encoding: Literal["embedding"] = "embedding"
-    dim: Annotated[int, Field(ge=1)]
-    required: bool = True
-
-
-class MissingPolicy(Element):
-    """How missing values are replaced.
-
-    Attributes
-    ----------
-    target : str
-        ``interpolate``: `preprocess.fill` of params.yaml, up to `preprocess.max_gap`.
-    dynamic_covariates : str
-        ``interpolate`` (numbers by `preprocess.fill`; booleans and categories keep their last
-        value), ``ffill`` (the last value), ``zero``, ``ffill_bfill_then_zero`` (the last value, and
-        zero before the first one; a column that is known in advance takes its first value there
-        instead) or ``unknown_token`` (categories: the unknown one; other columns keep their last
-        value).
-    static_covariates : str
-        ``unknown_token``.
-    """
-
-    target: Literal["interpolate"] = "interpolate"
-    dynamic_covariates: DynamicPolicy = "interpolate"
-    static_covariates: Literal["unknown_token"] = "unknown_token"
 
 
 class Wide(Element):

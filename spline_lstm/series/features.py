@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.core.params import PreprocessParams
-from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.core.schema import Schema
 from spline_lstm.series import fills
 from spline_lstm.series.grid import Column
 

@@ -15,10 +15,11 @@ from jaxtyping import Int
 
 from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import Reading
-from spline_lstm.core.schema import DynamicCovariate, Schema
+from spline_lstm.core.schema import Schema
 from spline_lstm.core.section import missing_keys
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
