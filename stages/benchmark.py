@@ -20,11 +20,14 @@ def main(folder: Path) -> str:
     params, files = load_params(folder), exported_files(load_params(folder).export.variants)
     golden = load_golden(pipeline.golden)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
+    target_scale = golden.target_scale(
+        preprocessor.target_indices.tolist(), preprocessor.target_scaler.overall.scale
+    )
     reports = {
         key: measure_file(
             pipeline.exported / name,
             golden,
-            preprocessor.target_scaler.scale,
+            target_scale,
             params.benchmark,
             quantized=variant is not None,
         )

@@ -16,7 +16,7 @@ from spline_lstm.export.export_all import export_all
 from spline_lstm.export.formats import ExportedModel, conversion
 from spline_lstm.export.golden import Golden, answers, differences, load_golden
 from spline_lstm.export.sessions import session_of
-from spline_lstm.export.spec import EdgeSpec, input_shapes, load_spec, output_shapes
+from spline_lstm.export.spec import EdgeSpec, load_spec, output_shapes
 
 
 def main(folder: Path) -> str:
@@ -58,7 +58,7 @@ def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
     """The golden windows; ArtifactError if their shapes are not those of the model."""
     path = Pipeline(folder).golden
     golden = load_golden(path)
-    expected = {**input_shapes(spec.config), **output_shapes(spec.config)}
+    expected = {**spec.inputs, **output_shapes(spec.config)}
     found = {name: value.shape[1:] for name, value in {**golden.inputs, **golden.outputs}.items()}
     if found != expected:
         raise ArtifactError(
@@ -76,7 +76,8 @@ def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec
         raise ExportError(
             f"{name} forecasts values that are not finite for golden windows; retrain the model"
         )
-    distances = differences(answered, golden, spec.target_scale)
+    target_scale = golden.target_scale(spec.config.target_indices, spec.target_scale)
+    distances = differences(answered, golden, target_scale)
     return {
         "bytes": len(model.content),
         "sha256": hashlib.sha256(model.content).hexdigest(),

@@ -11,7 +11,7 @@ from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.inference.exported import ExportedForecaster
-from spline_lstm.inference.frames import forecast_frame
+from spline_lstm.inference.frames import forecast_texts
 from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
@@ -70,11 +70,8 @@ def run(arguments: argparse.Namespace) -> str:
         where_future=str(arguments.future),
     )
     clock = forecaster.preprocessor.clock
-    table = forecast_frame(forecast, clock)
-    # A float32 has seven digits; the eighth would be noise.
-    text = table.set_index(_texts_of(table.index, clock)).to_csv(
-        lineterminator="\n", float_format="%.7g"
-    )
+    table = forecast_texts(forecast, clock, forecaster.scales_of(forecast.series))
+    text = table.set_index(_texts_of(table.index, clock)).to_csv(lineterminator="\n")
     if clock.note():
         # Not in the CSV, which may be read from the standard output.
         sys.stderr.write(f"note: {clock.note()}\n")

@@ -175,7 +175,6 @@ def evaluation_content(
         result.sums,
         targets=windows.target_names,
         scale=scaler.scale,
-        center=scaler.center,
         series=series,
     )
     return {

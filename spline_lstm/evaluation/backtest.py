@@ -323,7 +323,7 @@ def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict
 
 
 def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
-    return finish(sums, targets=targets, scale=result.scaler.scale, center=result.scaler.center)
+    return finish(sums, targets=targets, scale=result.scaler.scale)
 
 
 def _numbers(

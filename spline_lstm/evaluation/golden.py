@@ -3,20 +3,22 @@
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.inference.forecast import data_unit_outputs
-from spline_lstm.models.outputs import Outputs
+from spline_lstm.models.fed_scaling import fed_scaling
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows
+from spline_lstm.windows.fed_scaling import CENTER
+from spline_lstm.windows.windows import Batch, Windows
 
 
 def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, np.ndarray]:
     """Evenly spaced test windows with the model's forecasts.
 
     The forecasts are those of the inputs as stored, rounded to float32 in data units, because an
-    exported file gets nothing else.
+    exported file gets nothing else. Data units are less the center of the window if the file is
+    fed its scaling.
 
     Returns
     -------
@@ -25,37 +27,54 @@ def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, 
         float32, data units, `truth` NaN if not observed. If the model has them also
         future [windows, horizon, F_future] float32, data units, static [windows, n_static] int32,
         ids, and quantiles [windows, horizon, F_target, levels] float32, data units, increasing.
+        The scaling that the file is fed, if any (`FedScaling.inputs`), float32.
     """
     config, origins = model.config, windows.splits["test"]
     batch = windows.gather_origins(origins[evenly_spaced(len(origins), count)])
-    future_scaler = windows.scaler.columns(windows.arrays.future_indices)
-    history, X = _rounded(windows.scaler, batch.X, batch.series)
-    future, X_future = _rounded(future_scaler, batch.X_future, batch.series)
-    outputs = data_unit_outputs(
-        model,
-        replace(batch, X=X, X_future=X_future),
-        windows.target_scaler,
-        batch.series,
-        history[:, :, windows.arrays.target_indices].astype(np.float64),
-    )
-    outputs = Outputs(*(_clipped(windows, values) for values in (outputs.point, outputs.quantiles)))
-    arrays = {"history": history, "truth": windows.labels(batch).astype(np.float32)}
-    if config.future_features:
-        arrays["future"] = future
+    fed = fed_scaling(config, model.weights, windows.scaler)
+    scaling = {} if fed is None else fed.of(batch.series)
+    features = np.zeros((len(batch.series), len(config.features)))
+    centers = scaling.get(CENTER, features)[:, None]
+    target_centers = centers[:, :, windows.arrays.target_indices]
+    arrays, batch = _rounded(windows, batch, centers)
+    history = arrays["history"][:, :, windows.arrays.target_indices] + target_centers
+    outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series, history)
+
+    def stored(values: Float[np.ndarray, "windows horizon targets"], centers: np.ndarray):
+        # Not `keep`: an exported file does not know which series are constant.
+        return (windows.limits.clip(values) - centers).astype(np.float32)
+
+    arrays["truth"] = (windows.labels(batch) - target_centers).astype(np.float32)
+    arrays["forecast"] = stored(outputs.point, target_centers)
+    if outputs.quantiles is not None:
+        arrays["quantiles"] = stored(outputs.quantiles, target_centers[..., None])
+    if not config.future_features:
+        del arrays["future"]
     if config.static_sizes:
         arrays["static"] = batch.X_static
-    arrays["forecast"] = outputs.point.astype(np.float32)
-    if outputs.quantiles is not None:
-        arrays["quantiles"] = outputs.quantiles.astype(np.float32)
+    if fed is not None:
+        bounded = bool(np.isfinite(windows.limits.bounds).any())
+        arrays |= {name: scaling[name].astype(np.float32) for name in fed.inputs(bounded=bounded)}
     return arrays
 
 
-def _clipped(windows: Windows, values: np.ndarray | None) -> np.ndarray | None:
-    # Not `keep`: an exported file does not know which series are constant.
-    return None if values is None else windows.limits.clip(values)
-
-
-def _rounded(scaler: Scaler, z: np.ndarray, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs in data units, float32, and what the network reads of them, z-scores."""
-    values = scaler.inverse(z.astype(np.float64), series).astype(np.float32)
-    return values, scaler.transform(values.astype(np.float64), series).astype(np.float32)
+def _rounded(
+    windows: Windows, batch: Batch, centers: Float[np.ndarray, "windows 1 features"]
+) -> tuple[dict[str, np.ndarray], Batch]:
+    """History and future as a file is fed them, and the z-scores that the network reads then."""
+    future_indices = windows.arrays.future_indices
+    arrays, scores = {}, {}
+    for name, key, scaler, center in (
+        ("history", "X", windows.scaler, centers),
+        (
+            "future",
+            "X_future",
+            windows.scaler.columns(future_indices),
+            centers[:, :, future_indices],
+        ),
+    ):
+        values = scaler.inverse(getattr(batch, key).astype(np.float64), batch.series)
+        arrays[name] = (values - center).astype(np.float32)
+        again = arrays[name].astype(np.float64) + center
+        scores[key] = scaler.transform(again, batch.series).astype(np.float32)
+    return arrays, replace(batch, **scores)

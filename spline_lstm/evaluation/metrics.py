@@ -26,8 +26,9 @@ NAMES = {
 
 # Percentiles of the residuals that are listed.
 PERCENTILES = (5, 25, 50, 75, 95)
-# Share of the mean absolute value below which the difference of two seasons is rounding.
-REPEATED = 1e-9
+# Share of the mean absolute value below which the difference of two seasons is rounding of float64:
+# far below that of a meter at 5e10 that moves by some units (1e-10).
+REPEATED = 1e-13
 
 
 def mae(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:

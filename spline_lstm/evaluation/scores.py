@@ -27,9 +27,9 @@ from spline_lstm.evaluation.error_sums import (
     sum_errors,
 )
 
-# A baseline is computed from float32 z-scores: an RMSE below this share of the distance of the
-# values from the scaler's center is rounding, and a ratio to it says nothing.
-ROUNDING = float(np.finfo(np.float32).eps)
+# An RMSE of a baseline below this share of the size of the values is rounding, and a ratio to it
+# says nothing. Far above the rounding of sums in float64, far below what data resolve.
+ROUNDING = 1e-13
 # Squared deviation, relative to the squared mean, below which values differ only by rounding.
 CONSTANT = 1e-24
 # Detail of the scores -> key that names its records in metrics/evaluate.json.
@@ -47,7 +47,6 @@ def finish(
     *,
     targets: Sequence[str],
     scale: PerTarget,
-    center: PerTarget | float = 0.0,
     series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Metrics of everything summed, as plain nested content for JSON; NaN if nothing counts.
@@ -59,9 +58,6 @@ def finish(
         [targets] names.
     scale : np.ndarray
         [targets] the scaler's scale: one z-score in data units.
-    center : np.ndarray
-        [targets] the scaler's center, data units: the farther values are from it, the coarser are
-        z-scores.
     series : sequence of str, optional
         [series] names; with it the content has the key `series`.
 
@@ -77,35 +73,32 @@ def finish(
         `best_baseline`.
     """
     every = slice(None)
-    center = np.broadcast_to(center, np.shape(scale))
     metrics = {
         name: _metrics(sums.truth.series, errors.series, scale)
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
     content = (
-        model
-        | _verdict(model, metrics, _rounding(sums.truth.series, center))
-        | {"n_windows": sums.windows}
+        model | _verdict(model, metrics, _rounding(sums.truth.series)) | {"n_windows": sums.windows}
     )
     content["horizon"] = {
-        str(step + 1): _group(sums, "step", (slice(step, step + 1), every), scale, center)
+        str(step + 1): _group(sums, "step", (slice(step, step + 1), every), scale)
         for step in range(len(sums.truth.step.count))
     }
     content["targets"] = {
-        name: _group(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1], center[k : k + 1])
+        name: _group(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1])
         for k, name in enumerate(targets)
     }
     content["baselines"] = metrics
     if series is not None:
         content["series"] = {
-            name: _group(sums, "series", (slice(k, k + 1), every), scale, center)
+            name: _group(sums, "series", (slice(k, k + 1), every), scale)
             for k, name in enumerate(series)
         }
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
         content["hours"] = {
-            str(h): _group(sums, "hour", (slice(h, h + 1), every), scale, center) for h in hours
+            str(h): _group(sums, "hour", (slice(h, h + 1), every), scale) for h in hours
         }
     return content
 
@@ -118,7 +111,6 @@ def score(
     epsilon: PerTarget,
     targets: Sequence[str],
     scale: PerTarget,
-    center: PerTarget | float = 0.0,
     season_scale: Float[np.ndarray, "series targets"],
     series: Int[np.ndarray, " windows"] | None = None,
     hour: Int[np.ndarray, "windows horizon"] | None = None,
@@ -134,7 +126,7 @@ def score(
         series=series,
         hour=hour,
     )
-    return finish(sums, targets=targets, scale=scale, center=center, series=series_names)
+    return finish(sums, targets=targets, scale=scale, series=series_names)
 
 
 def rmse_by_step(sums: ScoreSums) -> dict[str, Float[np.ndarray, " horizon"]]:
@@ -156,7 +148,7 @@ def _rmse(sums: ScoreSums, kind: str) -> dict[str, np.ndarray]:
 
 
 def _group(
-    sums: ScoreSums, kind: str, index: tuple[slice, slice], scale: np.ndarray, center: np.ndarray
+    sums: ScoreSums, kind: str, index: tuple[slice, slice], scale: np.ndarray
 ) -> dict[str, Any]:
     """The model's metrics over some steps, series or hours and targets (`index`), and its skill."""
     truth = getattr(sums.truth, kind)[index]
@@ -165,7 +157,7 @@ def _group(
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
-    verdict = _verdict(model, metrics, _rounding(truth, center))
+    verdict = _verdict(model, metrics, _rounding(truth))
     return model | {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
 
 
@@ -201,9 +193,9 @@ def _deviation(truth: TruthSums) -> float:
     return deviation if deviation > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
 
 
-def _rounding(truth: TruthSums, center: np.ndarray) -> float:
-    """RMSE, data units, below which a baseline is perfect but for the rounding of its inputs."""
-    squares = truth.count * (truth.mean - center) ** 2 + truth.deviation
+def _rounding(truth: TruthSums) -> float:
+    """RMSE, data units, below which a baseline is perfect but for rounding."""
+    squares = truth.count * truth.mean**2 + truth.deviation
     return ROUNDING * math.sqrt(float(_ratio(squares.sum(), truth.count.sum())))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int8
 
 from spline_lstm.core.errors import ExportError
+from spline_lstm.windows.fed_scaling import CENTER, LOG_CENTER, LOG_FLOOR, LOG_SCALE, SCALE
 
 # Inputs: always the history; known-future features and static ids if the model reads them.
 HISTORY, FUTURE, STATIC = "history", "future", "static"
@@ -23,6 +24,7 @@ INPUT_TYPES = {
     HISTORY: np.dtype(np.float32),
     FUTURE: np.dtype(np.float32),
     STATIC: np.dtype(np.int32),
+    **dict.fromkeys((CENTER, SCALE, LOG_CENTER, LOG_SCALE, LOG_FLOOR), np.dtype(np.float32)),
 }
 # Formats of the float32 files and of their variants.
 FORMATS = ("onnx", "tflite")

@@ -92,7 +92,7 @@ class FileReport:
 def measure_file(
     path: Path,
     golden: Golden,
-    target_scale: Float[np.ndarray, " targets"],
+    target_scale: Float[np.ndarray, "... targets"],
     params: BenchmarkParams,
     *,
     quantized: bool = False,
@@ -103,7 +103,7 @@ def measure_file(
     ----------
     path : Path
     golden : Golden
-    target_scale : [targets] float64, data units per z-score
+    target_scale : [targets] or [windows, 1, targets], data units per z-score
     params : BenchmarkParams
     quantized : bool
         Judge by the limits of files in fewer bits.

@@ -1,6 +1,6 @@
 """Golden windows: inputs and forecasts of the trained model, the reference of exported files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.artifacts import read_arrays
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES
 from spline_lstm.export.sessions import Answer
 
 # Windows in one batch: more would only measure the memory of the machine.
@@ -28,6 +28,10 @@ class Golden:
     future : [windows, horizon, F_future] float32, data units; None without known-future features
     static : [windows, n_static] int32, ids; None without static covariates
     quantiles : [windows, horizon, F_target, levels] float32, data units; None without quantiles
+    center, scale : [windows, F_total] float32, data units; None if the file is not fed them
+    log_center, log_scale, log_floor : [windows, F_target] float32; the same
+
+    Data units are those of the file: less its center if it is fed its scaling (`fed_scaling`).
     """
 
     history: Float[np.ndarray, "windows lookback features"]
@@ -36,11 +40,25 @@ class Golden:
     future: Float[np.ndarray, "windows horizon future_features"] | None = None
     static: Int[np.ndarray, "windows statics"] | None = None
     quantiles: Float[np.ndarray, "windows horizon targets levels"] | None = None
+    center: Float[np.ndarray, "windows features"] | None = None
+    scale: Float[np.ndarray, "windows features"] | None = None
+    log_center: Float[np.ndarray, "windows targets"] | None = None
+    log_scale: Float[np.ndarray, "windows targets"] | None = None
+    log_floor: Float[np.ndarray, "windows targets"] | None = None
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
         """Inputs of an exported file by name."""
-        return _present({HISTORY: self.history, FUTURE: self.future, STATIC: self.static})
+        return _present({name: getattr(self, name) for name in INPUT_TYPES})
+
+    def target_scale(
+        self, indices: Sequence[int], overall: Float[np.ndarray, " targets"]
+    ) -> Float[np.ndarray, "... targets"]:
+        """Data units per z-score of each target: of each window, or `overall`.
+
+        `indices` are the positions of the targets among the features.
+        """
+        return overall if self.scale is None else self.scale[:, None, list(indices)]
 
     @property
     def outputs(self) -> dict[str, np.ndarray]:
@@ -144,7 +162,9 @@ def answers(
 
 
 def differences(
-    answered: Mapping[str, np.ndarray], golden: Golden, target_scale: Float[np.ndarray, " targets"]
+    answered: Mapping[str, np.ndarray],
+    golden: Golden,
+    target_scale: Float[np.ndarray, "... targets"],
 ) -> dict[str, np.ndarray]:
     """Distance of each output to that of the trained model, in z-scores, float64."""
     return {
@@ -154,7 +174,7 @@ def differences(
 
 
 def rounding_steps(
-    golden: Golden, target_scale: Float[np.ndarray, " targets"]
+    golden: Golden, target_scale: Float[np.ndarray, "... targets"]
 ) -> dict[str, Float[np.ndarray, "windows horizon targets ..."]]:
     """Gap between each answer and the next float32 number, in z-scores: no file can resolve less.
 
@@ -170,13 +190,13 @@ def rounding_steps(
 
 def _per(target_scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The scale of the targets, with a quantile axis if `reference` has one."""
-    return target_scale if reference.ndim == 3 else target_scale[:, np.newaxis]
+    return target_scale if reference.ndim == 3 else target_scale[..., np.newaxis]
 
 
 def rmse_increase(
     answered: Float[np.ndarray, "... windows horizon targets"],
     golden: Golden,
-    target_scale: Float[np.ndarray, " targets"],
+    target_scale: Float[np.ndarray, "... targets"],
 ) -> float:
     """rmse(answers) / rmse(forecasts) - 1 against the observed truth, errors in z-scores.
 

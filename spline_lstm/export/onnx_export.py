@@ -29,7 +29,7 @@ from spline_lstm.export.formats import (
     quantize,
 )
 from spline_lstm.export.onnx_canonical import order_onnx
-from spline_lstm.export.spec import EdgeSpec, input_shapes, output_shapes
+from spline_lstm.export.spec import EdgeSpec, output_shapes
 from spline_lstm.export.tf_import import load_tensorflow, load_tf2onnx
 from spline_lstm.export.tf_twin import build_twin
 from spline_lstm.models.types import MODEL_TYPES
@@ -87,7 +87,7 @@ def _describe(model: onnx.ModelProto, spec: EdgeSpec) -> None:
     """Name graph, inputs and outputs, free the batch axis, and add the metadata."""
     graph = model.graph
     graph.name, graph.doc_string = "spline_lstm", ""
-    _declare(graph.input, input_shapes(spec.config))
+    _declare(graph.input, spec.inputs)
     _declare(graph.output, output_shapes(spec.config))
     versions = [entry for entry in model.opset_import if entry.domain == ""]
     del model.opset_import[:]

@@ -39,9 +39,10 @@ class Session:
 
     Attributes
     ----------
-    answer : inputs by name to outputs by name, data units
-        Inputs are history, and future and static if the model reads them; outputs are forecast,
-        and quantiles if the model has them. Raises ValueError or TypeError for other inputs.
+    answer : inputs by name to outputs by name
+        Inputs are history, future and static if the model reads them, and the scaling if the file
+        is fed it; outputs are forecast, and quantiles if the model has them. Raises ValueError or
+        TypeError for other inputs.
     """
 
     answer: Answer
@@ -51,9 +52,10 @@ class Session:
         history: Float[np.ndarray, "batch lookback features"],
         future: Float[np.ndarray, "batch horizon future_features"] | None = None,
         static: Int[np.ndarray, "batch statics"] | None = None,
+        **scaling: Float[np.ndarray, "batch columns"],
     ) -> Float[np.ndarray, "batch horizon targets"]:
-        """Point forecast, float32, data units."""
-        given = {HISTORY: history, FUTURE: future, STATIC: static}
+        """Point forecast, float32, data units (less center, if the file is fed its `scaling`)."""
+        given = {HISTORY: history, FUTURE: future, STATIC: static, **scaling}
         return self.answer({name: value for name, value in given.items() if value is not None})[
             FORECAST
         ]

@@ -19,10 +19,23 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.time_zones import UTC
-from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.formats import (
+    CENTER,
+    FORECAST,
+    FUTURE,
+    HISTORY,
+    LOG_CENTER,
+    LOG_FLOOR,
+    LOG_SCALE,
+    QUANTILES,
+    SCALE,
+    STATIC,
+)
 from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.fed_scaling import fed_scaling
 from spline_lstm.models.linear_targets import array_shapes
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.preprocessor import Preprocessor
 
 # Options of a ModelConfig that are words, and the values that the exported graphs compute; see
@@ -55,6 +68,8 @@ class EdgeSpec:
         ensemble; of a model in closed form those of `linear_targets`
     statics : static covariate -> texts of the ids 1, 2, ...; id 0 is unknown
     categories : categorical feature -> the same
+    fed : scaling that the file is fed with each window; None: `center` and `scale` are inside it
+    bounds : [F_target, 2] float64, data units, -inf and inf without a bound; None: no bounds at all
     """
 
     config: ModelConfig
@@ -66,6 +81,8 @@ class EdgeSpec:
     weights: Mapping[str, np.ndarray]
     statics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fed: FedScaling | None = None
+    bounds: Float[np.ndarray, "targets 2"] | None = None
 
     def members(self) -> list[dict[str, np.ndarray]]:
         """Weights of each member of the ensemble, one without an ensemble."""
@@ -77,6 +94,16 @@ class EdgeSpec:
         ]
 
     @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one window of each input of the file, in their order."""
+        shapes = input_shapes(self.config)
+        return (
+            shapes
+            if self.fed is None
+            else shapes | self.fed.inputs(bounded=self.bounds is not None)
+        )
+
+    @property
     def target_scale(self) -> Float[np.ndarray, " targets"]:
         """Data units per z-score of each target."""
         return self.scale[list(self.config.target_indices)]
@@ -84,12 +111,18 @@ class EdgeSpec:
     def metadata(self) -> dict[str, Any]:
         """What a user of an exported file must know to feed it; the same in every format."""
         config = self.config
+        units = "data units" if self.fed is None else "data units less center"
         axes = {
-            HISTORY: "[batch, lookback, features] float32, data units",
-            FUTURE: "[batch, horizon, future_features] float32, data units",
+            HISTORY: f"[batch, lookback, features] float32, {units}",
+            FUTURE: f"[batch, horizon, future_features] float32, {units}",
             STATIC: "[batch, statics] int32, ids; 0 is unknown",
-            FORECAST: "[batch, horizon, targets] float32, data units",
-            QUANTILES: "[batch, horizon, targets, quantiles] float32, data units, increasing",
+            CENTER: "[batch, features] float32, data units",
+            SCALE: "[batch, features] float32, data units",
+            LOG_CENTER: "[batch, targets] float32, logarithms",
+            LOG_SCALE: "[batch, targets] float32, logarithms",
+            LOG_FLOOR: "[batch, targets] float32, data units",
+            FORECAST: f"[batch, horizon, targets] float32, {units}",
+            QUANTILES: f"[batch, horizon, targets, quantiles] float32, {units}, increasing",
         }
         return {
             "run_id": self.run_id,
@@ -107,7 +140,9 @@ class EdgeSpec:
             "frequency": self.clock.frequency,
             "time_zone": self.clock.zone or UTC,
             "clock": self.clock.to_json(),
-            "inputs": {name: axes[name] for name in input_shapes(config)},
+            "scaling": None if self.fed is None else self.fed.to_json(),
+            "bounds": None if self.bounds is None else _nullable(self.bounds),
+            "inputs": {name: axes[name] for name in self.inputs},
             "outputs": {name: axes[name] for name in output_shapes(config)},
         }
 
@@ -143,8 +178,12 @@ def check_exportable(config: ModelConfig) -> None:
         )
 
 
+def _nullable(bounds: Float[np.ndarray, "targets 2"]) -> list[list[float | None]]:
+    return [[float(side) if np.isfinite(side) else None for side in pair] for pair in bounds]
+
+
 def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of one window of each input, in their order; the batch axis comes before it.
+    """Shape of one window of the inputs but the scaling, in their order, without the batch axis.
 
     history [lookback, F_total], future [horizon, F_future], static [n_static].
     """
@@ -170,14 +209,13 @@ def load_spec(folder: Path) -> EdgeSpec:
     ArtifactError
         A file is missing or damaged, or weights, config and preprocessor do not belong together.
     ExportError
-        An option of the model or of its scaler has no exported form.
+        An option of the model has no exported form.
     """
     path, constants = Pipeline(folder).model, Pipeline(folder).preprocessor
     content, preprocessor = read_json(path), Preprocessor.load(constants)
     try:
         config = ModelConfig.from_json(content)
         run_id, trained_with = content["run_id"], content["preprocessor_run_id"]
-        center, scale = global_scaling(preprocessor, constants)
     except KeyError as error:
         raise ArtifactError(f"{path} lacks {error}; run `dvc repro`") from None
     features = preprocessor.features
@@ -201,35 +239,20 @@ def load_spec(folder: Path) -> EdgeSpec:
     weights = _read_weights(
         weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
     )
+    bounds, overall = preprocessor.limits.bounds, preprocessor.scaler.overall
     return EdgeSpec(
         config,
         run_id,
         trained_with,
         preprocessor.clock,
-        center,
-        scale,
+        overall.center,
+        overall.scale,
         weights,
         statics,
         categories,
+        fed_scaling(config, weights, preprocessor.scaler, preprocessor.series),
+        bounds if np.isfinite(bounds).any() else None,
     )
-
-
-def global_scaling(
-    preprocessor: Preprocessor, path: Path
-) -> tuple[Float[np.ndarray, " features"], Float[np.ndarray, " features"]]:
-    """Center and scale of all features, float64, data units.
-
-    Raises
-    ------
-    ExportError
-        Each series has its own scaling, but an exported file does not know the series of a window.
-    """
-    if preprocessor.scaler.per_series:
-        raise ExportError(
-            f"{path} was fitted with preprocess.scaler_scope per_series, but an exported file "
-            "scales every history alike; set preprocess.scaler_scope to global and train again"
-        )
-    return preprocessor.scaler.center, preprocessor.scaler.scale
 
 
 def _read_weights(

@@ -8,40 +8,103 @@ that a large center costs no digits and weights in fewer bits only meet differen
                                     of logarithms:     exp(center + scale min(z, LOG_CAP)),
                                                        rows: log(max(rows, floor))
 
-An exported file does not know the series of a window: the constants are those of all series.
+The constants are those of all series; a file that is fed its scaling (`fed_scaling`) reads those of
+the window, and rows less the center.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from spline_lstm.export.formats import FORECAST
+from spline_lstm.export.formats import (
+    CENTER,
+    FORECAST,
+    HISTORY,
+    LOG_CENTER,
+    LOG_FLOOR,
+    LOG_SCALE,
+    SCALE,
+)
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_scaling import split_center
-from spline_lstm.models.linear import LOG_CAP, LinearForecaster
+from spline_lstm.models.linear import LOG_CAP, LinearForecaster, Scale
 from spline_lstm.models.linear_targets import from_arrays
 
 
-def linear_function(tf: Any, spec: EdgeSpec) -> Callable[[Tensor], dict[str, Tensor]]:
-    """The history [batch, lookback, F_total] to the forecast [batch, horizon, F_target]."""
+@dataclass(frozen=True)
+class _Constants:
+    """Of one scale and the windows of a batch, [1] or [batch, 1].
+
+    Attributes
+    ----------
+    center, rest : see `split_center`; the center is 0 if the rows come without it
+    size : data units (or logarithms) per z-score
+    floor : smallest value whose logarithm is taken, data units
+    offset : what the rows lack, data units; None: nothing
+    """
+
+    center: Tensor
+    rest: Tensor
+    size: Tensor
+    floor: Tensor
+    offset: Tensor | None
+
+
+def linear_function(tf: Any, spec: EdgeSpec) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+    """Inputs of the file by name to the forecast [batch, horizon, F_target]."""
     indices = spec.config.target_indices
     forecasters = from_arrays(spec.weights, len(indices))
 
-    def forecast(history: Tensor) -> dict[str, Tensor]:
-        each = [
-            _of_target(tf, forecaster, history[:, :, index])
-            for index, forecaster in zip(indices, forecasters, strict=True)
-        ]
+    def forecast(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        each = []
+        for target, (index, forecaster) in enumerate(zip(indices, forecasters, strict=True)):
+            fed = None if spec.fed is None else _of_windows(given, index, target)
+            each.append(_of_target(tf, forecaster, given[HISTORY][:, :, index], fed))
         return {FORECAST: tf.stack(each, axis=2)}
 
     return forecast
 
 
-def _of_target(tf: Any, forecaster: LinearForecaster, rows: Tensor) -> Tensor:
+def _of_windows(
+    given: Mapping[str, Tensor], index: int, target: int
+) -> Callable[[bool], _Constants]:
+    """Constants of a target as the file is fed them, of the natural or the logarithmic scale."""
+
+    def column(name: str, position: int) -> Tensor:
+        return given[name][:, position, None]
+
+    def constants(log: bool) -> _Constants:
+        zero = np.zeros(1, np.float32)
+        if not log:
+            return _Constants(zero, zero, column(SCALE, index), zero, None)
+        center, size, floor = (column(name, target) for name in (LOG_CENTER, LOG_SCALE, LOG_FLOOR))
+        return _Constants(center, zero, size, floor, column(CENTER, index))
+
+    return constants
+
+
+def _of_all_series(scale: Scale) -> _Constants:
+    center, rest = split_center(scale.center[-1:])
+    size, floor = scale.scale[-1:].astype(np.float32), np.float32(scale.floor[-1])
+    return _Constants(center, rest, size, floor, None)
+
+
+def _of_target(
+    tf: Any,
+    forecaster: LinearForecaster,
+    rows: Tensor,
+    fed: Callable[[bool], _Constants] | None,
+) -> Tensor:
     """Rows [batch, lookback] to the forecast [batch, horizon]."""
-    parts = [_on_scale(tf, forecaster, index, rows) for index in range(len(forecaster.scales))]
+    parts = [
+        _on_scale(
+            tf, forecaster, index, rows, _of_all_series(scale) if fed is None else fed(scale.log)
+        )
+        for index, scale in enumerate(forecaster.scales)
+    ]
     shares = forecaster.share.astype(np.float32)
     total = parts[0] * shares[0]
     for part, share in zip(parts[1:], shares[1:], strict=True):
@@ -49,20 +112,23 @@ def _of_target(tf: Any, forecaster: LinearForecaster, rows: Tensor) -> Tensor:
     return total
 
 
-def _on_scale(tf: Any, forecaster: LinearForecaster, index: int, rows: Tensor) -> Tensor:
-    scale, kernel = forecaster.scales[index], forecaster.kernel[index].copy()
+def _on_scale(
+    tf: Any, forecaster: LinearForecaster, index: int, rows: Tensor, of: _Constants
+) -> Tensor:
+    log, kernel = forecaster.scales[index].log, forecaster.kernel[index].copy()
     sums = kernel.sum(axis=0)
     # The last row's difference to itself is 0.
     kernel[-1] = 0.0
-    center, rest = split_center(scale.center[-1:])
-    size = scale.scale[-1:].astype(np.float32)
-    if scale.log:
-        rows = tf.math.log(tf.maximum(rows, np.float32(scale.floor[-1])))
+    size = of.size
+    if log:
+        whole = rows if of.offset is None else rows + of.offset
+        rows = tf.math.log(tf.maximum(whole, of.floor))
     last = rows[:, -1:]
-    level = (last - center) / size - rest / size
+    level = (last - of.center) / size - of.rest / size
     differences = tf.matmul((rows - last) / size, kernel.astype(np.float32))
     intercept = forecaster.intercept[index].astype(np.float32)
-    if not scale.log:
+    if not log:
         return last + (differences + level * (sums - 1.0).astype(np.float32) + intercept) * size
     z = differences + level * sums.astype(np.float32) + intercept
-    return tf.exp(tf.minimum(z, np.float32(LOG_CAP)) * size + scale.center[-1:].astype(np.float32))
+    values = tf.exp(tf.minimum(z, np.float32(LOG_CAP)) * size + of.center)
+    return values if of.offset is None else values - of.offset

@@ -16,15 +16,18 @@ and the level of a window is added back in data units::
     robust          median of d          median of d + center32  max(median(abs(z0)) / 0.674, 0.1)
 
 With masks among the features, mean and median are those of the observed entries. Features other
-than targets are scaled as with ``none``.
+than targets are scaled as with ``none``. A file that is fed its scaling (`fed_scaling`) has the
+level removed already: ``d`` is its input, center32 and shift are 0.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.export.formats import CENTER, FUTURE, HISTORY, SCALE
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_statistics import counted, mean, median
@@ -49,27 +52,61 @@ class TargetLevels:
         return TargetLevels(self.level[..., None], self.scale[..., None])
 
 
-def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetLevels]:
+@dataclass(frozen=True)
+class _Constants:
+    """Scaling of the history.
+
+    Attributes
+    ----------
+    center, rest : [F_total], see `split_center`; None and zeros if the history comes without level
+    per_scale : [F_total] or [batch, 1, F_total], 1 / scale
+    target_scale, target_per_scale : [F_target] or [batch, 1, F_target], the same of the targets
+    """
+
+    center: np.ndarray | None
+    rest: np.ndarray
+    per_scale: Tensor
+    target_scale: Tensor
+    target_per_scale: Tensor
+
+
+def _constants(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> _Constants:
+    if spec.fed is None:
+        center, rest = split_center(spec.center)
+        per_scale = (1 / spec.scale).astype(np.float32)
+        scale = spec.target_scale.astype(np.float32)
+        of_targets = per_scale[list(spec.config.target_indices)]
+        return _Constants(center, rest, per_scale, scale, of_targets)
+    scale = given[SCALE][:, None, :]
+    rest = np.zeros(len(spec.config.features), np.float32)
+    of_targets = _targets(tf, spec, scale)
+    return _Constants(None, rest, 1.0 / scale, of_targets, 1.0 / of_targets)
+
+
+def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Tensor, TargetLevels]:
     """Raw history to the inputs of the network.
 
     Parameters
     ----------
     tf : the module tensorflow
-    history : [batch, lookback, F_total], data units
+    given : inputs of the file by name
+        The history [batch, lookback, F_total] is in data units.
 
     Returns
     -------
     z : [batch, lookback, F_total]
     levels : TargetLevels
     """
-    targets = list(spec.config.target_indices)
-    center, rest = split_center(spec.center)
-    target_scale = spec.target_scale.astype(np.float32)
-    per_scale = (1 / spec.scale).astype(np.float32)
-    centered = history - center
+    history, constants = given[HISTORY], _constants(tf, spec, given)
+    center, rest, per_scale = constants.center, constants.rest, constants.per_scale
+    target_scale = constants.target_scale
+    centered = history if center is None else history - center
     if spec.config.normalization == "none":
+        if center is None:
+            return centered * per_scale, TargetLevels(_no_level(spec), target_scale)
+        level = center[list(spec.config.target_indices)]
         # In z-scores, because a converter would merge two subtractions in data units into one.
-        return centered * per_scale - rest * per_scale, TargetLevels(center[targets], target_scale)
+        return centered * per_scale - rest * per_scale, TargetLevels(level, target_scale)
     if spec.config.normalization == "last":
         z = (centered - _of_targets_or(spec, centered[:, -1:, :], rest)) * per_scale
         return z, TargetLevels(_targets(tf, spec, history[:, -1:, :]), target_scale)
@@ -78,11 +115,12 @@ def normalize(tf: Any, spec: EdgeSpec, history: Tensor) -> tuple[Tensor, TargetL
     of_targets = _targets(tf, spec, centered)
     robust = spec.config.normalization == "robust"
     shift = (median if robust else mean)(tf, of_targets, counts)
-    scores = (of_targets - shift) * per_scale[targets]
+    scores = (of_targets - shift) * constants.target_per_scale
     window_std = _window_std(tf, scores, counts, robust=robust)
     z = (centered - _of_targets_or(spec, _placed(tf, spec, shift), rest)) * per_scale
     divisor = _of_targets_or(spec, _placed(tf, spec, window_std), np.ones_like(rest))
-    return z / divisor, TargetLevels(shift + center[targets], window_std * target_scale)
+    level = shift if center is None else shift + center[list(spec.config.target_indices)]
+    return z / divisor, TargetLevels(level, window_std * target_scale)
 
 
 def _window_std(tf: Any, scores: Tensor, counts: Tensor | None, *, robust: bool) -> Tensor:
@@ -93,9 +131,14 @@ def _window_std(tf: Any, scores: Tensor, counts: Tensor | None, *, robust: bool)
     return tf.sqrt(mean(tf, scores * scores, counts) + np.float32(VARIANCE_FLOOR))
 
 
-def scale_future(spec: EdgeSpec, future: Tensor) -> Tensor:
-    """Known-future features [batch, horizon, F_future], data units, to z-scores."""
+def scale_future(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> Tensor | None:
+    """Known-future features [batch, horizon, F_future] to z-scores, if the model reads any."""
+    if FUTURE not in given:
+        return None
+    future = given[FUTURE]
     indices = [spec.config.features.index(name) for name in spec.config.future_features]
+    if spec.fed is not None:
+        return future / tf.gather(given[SCALE], indices, axis=1)[:, None, :]
     center, rest = split_center(spec.center[indices])
     per_scale = (1 / spec.scale[indices]).astype(np.float32)
     return (future - center) * per_scale - rest * per_scale
@@ -104,6 +147,23 @@ def scale_future(spec: EdgeSpec, future: Tensor) -> Tensor:
 def denormalize(outputs: Tensor, levels: TargetLevels) -> Tensor:
     """Outputs of the network [batch, horizon, F_target] to data units."""
     return outputs * levels.scale + levels.level
+
+
+def clipped(tf: Any, spec: EdgeSpec, values: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """Forecasts [batch, horizon, F_target] or quantiles, inside the bounds of the targets."""
+    if spec.bounds is None:
+        return values
+    for side, limit in zip(spec.bounds.T.astype(np.float32), (tf.maximum, tf.minimum), strict=True):
+        if np.isfinite(side).any():
+            bound: Tensor = side[None, None]
+            if spec.fed is not None:
+                bound = bound - _targets(tf, spec, given[CENTER][:, None, :])
+            values = limit(values, bound if len(values.shape) == 3 else bound[..., None])
+    return values
+
+
+def _no_level(spec: EdgeSpec) -> np.ndarray:
+    return np.zeros(len(spec.config.targets), np.float32)
 
 
 def split_center(center: Float[np.ndarray, " features"]) -> tuple[np.ndarray, np.ndarray]:

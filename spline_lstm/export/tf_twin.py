@@ -2,7 +2,8 @@
 
 ::
 
-    history --normalize--> network of each member --mean--> denormalize --> forecast, quantiles
+    history --normalize--> network of each member --mean--> denormalize, clip --> forecast,
+                                                                                  quantiles
     future  --scale------>
     static  ------------->
 """
@@ -10,12 +11,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, INPUT_TYPES, QUANTILES, STATIC
-from spline_lstm.export.spec import EdgeSpec, input_shapes
+from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES, STATIC
+from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
 from spline_lstm.export.tf_recurrence import Tensor, prepared
-from spline_lstm.export.tf_scaling import TargetLevels, denormalize, normalize, scale_future
+from spline_lstm.export.tf_scaling import (
+    TargetLevels,
+    clipped,
+    denormalize,
+    normalize,
+    scale_future,
+)
 from spline_lstm.models.types import MODEL_TYPES
 
 
@@ -30,8 +37,8 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
 
     Returns
     -------
-    ``tf.Module`` with the ``tf.function`` `forecast`: the inputs of `shapes.input_shapes` to a
-    dict of the outputs of `shapes.output_shapes`, data units
+    ``tf.Module`` with the ``tf.function`` `forecast`: the inputs of `EdgeSpec.inputs` to a dict of
+    the outputs of `spec.output_shapes`
     """
     module = tf.Module()
     if MODEL_TYPES[spec.config.model_type].closed_form:
@@ -45,19 +52,27 @@ def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
         }
         for member in spec.members()
     ]
-    names = tuple(input_shapes(spec.config))
     members = [dict(member) for member in module.members]
-    return _finished(tf, module, spec, _forecast(tf, spec, members, names, unroll))
+    return _finished(tf, module, spec, _forecast(tf, spec, members, unroll))
 
 
 def _finished(
-    tf: Any, module: Any, spec: EdgeSpec, function: Callable[..., dict[str, Tensor]]
+    tf: Any,
+    module: Any,
+    spec: EdgeSpec,
+    function: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
 ) -> Any:
+    names = tuple(spec.inputs)
+
+    def forecast(*inputs: Tensor) -> dict[str, Tensor]:
+        given = dict(zip(names, inputs, strict=True))
+        return {name: clipped(tf, spec, value, given) for name, value in function(given).items()}
+
     signature = [
         tf.TensorSpec([None, *shape], INPUT_TYPES[name], name=name)
-        for name, shape in input_shapes(spec.config).items()
+        for name, shape in spec.inputs.items()
     ]
-    module.forecast = tf.function(function, input_signature=signature, autograph=False)
+    module.forecast = tf.function(forecast, input_signature=signature, autograph=False)
     return module
 
 
@@ -65,15 +80,13 @@ def _forecast(
     tf: Any,
     spec: EdgeSpec,
     members: Sequence[Mapping[str, Any]],
-    names: tuple[str, ...],
     unroll: bool,
-) -> Callable[..., dict[str, Tensor]]:
+) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
     config = spec.config
 
-    def forecast(*inputs: Tensor) -> dict[str, Tensor]:
-        given = dict(zip(names, inputs, strict=True))
-        z, levels = normalize(tf, spec, given[HISTORY])
-        future = scale_future(spec, given[FUTURE]) if FUTURE in given else None
+    def forecast(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        z, levels = normalize(tf, spec, given)
+        future = scale_future(tf, spec, given)
         outputs = []
         for member in members:
             # Read before the loop: tf2onnx finds the weights of a GRU only as inputs of the loop.

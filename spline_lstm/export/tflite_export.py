@@ -25,7 +25,7 @@ from spline_lstm.export.formats import (
     is_large,
     quantize,
 )
-from spline_lstm.export.spec import EdgeSpec, input_shapes, output_shapes
+from spline_lstm.export.spec import EdgeSpec, output_shapes
 from spline_lstm.export.tf_import import load_tensorflow
 from spline_lstm.export.tf_twin import build_twin
 from spline_lstm.export.tflite_canonical import count_operators, order_tflite, pack, unpack
@@ -82,7 +82,7 @@ def _rename(model: Any, spec: EdgeSpec) -> None:
     ((graph,), (signature,)) = model.subgraphs, model.signatureDefs
     for tensor in graph.tensors:
         tensor.name = None
-    graph.inputs = _named(graph, signature.inputs, list(input_shapes(spec.config)))
+    graph.inputs = _named(graph, signature.inputs, list(spec.inputs))
     graph.outputs = _named(graph, signature.outputs, list(output_shapes(spec.config)))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,13 +11,14 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.formats import CENTER, FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.export.sessions import Session, open_session, read_metadata
 from spline_lstm.inference.forecast import Forecast, ModelInputs, make_forecast
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import Intervals, load_intervals
 from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.models.outputs import Outputs
+from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
@@ -28,7 +30,8 @@ class ExportedForecaster:
     Attributes
     ----------
     session : Session
-        The loaded file; it reads and answers data units.
+        The loaded file; it reads and answers data units, or data units less the center of the
+        series, if it is fed its scaling.
     metadata : mapping
         See `EdgeSpec.metadata`.
     preprocessor : Preprocessor
@@ -72,7 +75,9 @@ class ExportedForecaster:
         where: str = "history",
         where_future: str = "future",
     ) -> Forecast:
-        """Forecast the horizon of each series after its last row; float32.
+        """Forecast the horizon of each series after its last row.
+
+        float32 as the file answers; float64 if it is fed its scaling.
 
         Parameters
         ----------
@@ -106,13 +111,49 @@ class ExportedForecaster:
         )
 
     def outputs(self, inputs: ModelInputs) -> Outputs:
-        """Outputs of the file, data units, float32; it scales its inputs itself."""
+        """Outputs of the file, data units.
+
+        float32, or float64 if the file is fed its scaling: levels are removed and added back here.
+        """
+        fed = self._fed
+        if fed is None:
+            return self._answer(inputs, {}, np.zeros((1, 1, len(self.preprocessor.features))))
+        scaling = fed.of(inputs.scaler_rows)
+        center = scaling[CENTER][:, None]
+        answered = self._answer(inputs, scaling, center)
+        level = center[:, :, self.preprocessor.target_indices]
+        quantiles = answered.quantiles
+        return Outputs(
+            answered.point + level, None if quantiles is None else quantiles + level[..., None]
+        )
+
+    def scales_of(self, series: tuple[str, ...]) -> Float[np.ndarray, "series targets"]:
+        """Data units per z-score of the targets of each series."""
+        scaler = self.preprocessor.target_scaler
+        rows = self.preprocessor.scaler_rows(series)
+        return scaler.scale[rows] if scaler.per_series else np.tile(scaler.scale, (len(rows), 1))
+
+    @cached_property
+    def _fed(self) -> FedScaling | None:
+        content = self.metadata.get("scaling")
+        return None if content is None else FedScaling.from_json(content)
+
+    def _answer(
+        self,
+        inputs: ModelInputs,
+        scaling: Mapping[str, Float[np.ndarray, "windows columns"]],
+        center: Float[np.ndarray, "_ 1 features"],
+    ) -> Outputs:
+        """Outputs as the file gives them, from inputs less `center`."""
         scaler, rows = self.preprocessor.scaler, inputs.scaler_rows
-        future_scaler = scaler.columns(self.preprocessor.future_indices)
+        future = self.preprocessor.future_indices
         given = {
-            HISTORY: _data_units(scaler, inputs.X, rows),
-            FUTURE: _data_units(future_scaler, inputs.X_future, rows),
+            HISTORY: _data_units(scaler, inputs.X, rows, center),
+            FUTURE: _data_units(
+                scaler.columns(future), inputs.X_future, rows, center[:, :, future]
+            ),
             STATIC: inputs.X_static,
+            **{name: values.astype(np.float32) for name, values in scaling.items()},
         }
         answered = self.session.answer(
             {name: value for name, value in given.items() if name in self.metadata["inputs"]}
@@ -134,6 +175,9 @@ def check_together(
 
 
 def _data_units(
-    scaler: Scaler, scores: Float[np.ndarray, "windows rows columns"], rows: Int[np.ndarray, " n"]
+    scaler: Scaler,
+    scores: Float[np.ndarray, "windows rows columns"],
+    rows: Int[np.ndarray, " n"],
+    center: Float[np.ndarray, "_ 1 columns"],
 ) -> Float[np.ndarray, "windows rows columns"]:
-    return scaler.inverse(scores.astype(np.float64), rows).astype(np.float32)
+    return (scaler.inverse(scores.astype(np.float64), rows) - center).astype(np.float32)

@@ -40,6 +40,8 @@ from spline_lstm.models.stack import fit_stack
 # Validation windows of fewer horizons give no standard error.
 ENOUGH_BLOCKS = 10
 MIN_WEIGHT = 0.01
+# Standard deviation of the logarithms from which on they are another scale than the natural one.
+MIN_LOG_SCALE = 2.0**-8
 
 
 def fit_linear(
@@ -74,7 +76,7 @@ def fit_linear(
     strengths : sequence of float
         Penalties to try.
     logs : bool
-        Also try logarithms, if all training values are above 0.
+        Also try logarithms, if all training values are above 0 and vary by at least 0.4 %.
     naives : bool
         The naive forecasts are members too; with few validation windows exponential smoothing also.
     folds : int
@@ -215,8 +217,12 @@ def _problems(
 ) -> list[Problem]:
     depths = [design.depth(horizon) for design in designs]
     depths += [Design(1, season=season).depth(horizon) for season in seasons]
-    positive = logs and bool(np.nanmin(series.values[series.training]) > 0)
-    scales = [fit_scale(series, log) for log in ([False, True] if positive else [False])]
+    scales = [fit_scale(series, log=False)]
+    if logs and bool(np.nanmin(series.values[series.training]) > 0):
+        logarithmic = fit_scale(series, log=True)
+        # Of values that vary by less, logarithms are the natural scale but for lost digits.
+        if (logarithmic.scale >= MIN_LOG_SCALE).all():
+            scales.append(logarithmic)
     spread = scales[0].scale
     rows = [Rows.of(series, scale) for scale in scales]
     return [Problem.of(r, train, validation, depths, spread, horizon) for r in rows]

@@ -72,10 +72,11 @@ def fit_scale(series: Series, log: bool) -> Scale:
 
 
 def _constants(values: np.ndarray, log: bool) -> tuple[float, float, float]:
-    if not log:
-        return float(values.mean()), float(values.std()) or 1.0, -np.inf
-    logs = np.log(values)
-    return float(logs.mean()), float(logs.std()) or 1.0, float(values.min()) / 2
+    scores, floor = (np.log(values), float(values.min()) / 2) if log else (values, -np.inf)
+    if scores.min() == scores.max():
+        # Their mean may be off by its rounding, and the standard deviation be nothing else.
+        return float(scores[0]), 1.0, floor
+    return float(scores.mean()), float(scores.std()), floor
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from spline_lstm.core.artifacts import with_run_id
+from spline_lstm.core.artifacts import content_id, with_run_id, write_json
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.export.spec import check_exportable, load_spec
 from spline_lstm.models.config import ModelConfig
-from tests.export.oracle import OPTIONS, ROOT, make_option, make_spec, with_run_ids, write_folder
+from tests.export.oracle import (
+    OPTIONS,
+    ROOT,
+    make_option,
+    make_spec,
+    preprocessor_content,
+    with_run_ids,
+    write_folder,
+)
 
 
 def edit(path, **changes):
@@ -118,20 +126,32 @@ def test_option_younger_than_the_export_is_refused_unless_it_has_its_default():
         check_exportable(replace(config, heads=4))
 
 
-def test_scaling_of_each_series_is_refused(tmp_path):
-    write_folder(tmp_path, make_spec())
-    edit(
-        tmp_path / "models/preprocessor.json",
-        scaler={
-            "kind": "standard",
-            "center": [[100.0], [90.0], [95.0]],
-            "scale": [[1.0], [2.0], [3.0]],
-        },
+def test_scaling_of_each_series_is_fed_and_in_the_metadata(tmp_path):
+    spec = make_spec()
+    center, scale = [[100.0], [90.0], [95.0]], [[1.0], [2.0], [3.0]]
+    preprocessor = with_run_id(
+        {
+            **preprocessor_content(spec),
+            "series": ["a", "b"],
+            "scaler": {"kind": "standard", "center": center, "scale": scale},
+        }
     )
-    with pytest.raises(
-        ExportError, match=r"scaler_scope per_series.*set preprocess\.scaler_scope to global"
-    ):
-        load_spec(tmp_path)
+    write_folder(tmp_path, spec)
+    write_json(tmp_path / "models/preprocessor.json", preprocessor)
+    run_id = content_id(preprocessor["run_id"], spec.config.to_json(), save(dict(spec.weights)))
+    identity = {"run_id": run_id, "preprocessor_run_id": preprocessor["run_id"]}
+    write_json(tmp_path / "models/rnn/model.json", {**identity, **spec.config.to_json()})
+    loaded = load_spec(tmp_path)
+    assert loaded.inputs == {"history": (5, 1), "scale": (1,)}
+    found = json.loads(loaded.metadata_text())
+    assert found["scaling"] == {"series": ["a", "b"], "inputs": {"center": center, "scale": scale}}
+    assert found["inputs"]["history"].endswith("data units less center")
+    # A file that clips needs the level, too.
+    assert list(replace(loaded, bounds=np.array([[0.0, np.inf]])).inputs) == [
+        "history",
+        "center",
+        "scale",
+    ]
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -195,16 +195,3 @@ def test_without_variants_the_float32_files_alone_are_made_and_judged(folder):
         for key, value in metrics(folder, "latency.json").items()
         if isinstance(value, dict)
     )
-
-
-def test_scaling_per_series_ends_with_17_before_anything_is_written(folder):
-    previous = {name: (folder / name).read_bytes() for name in EXPORTED}
-    path = folder / "models/preprocessor.json"
-    content = json.loads(path.read_text())
-    content["scaler"] = {"kind": "standard", "center": [[0.0] * 8] * 3, "scale": [[1.0] * 8] * 3}
-    path.write_text(json.dumps(with_run_id(content)))
-    process = run("-m", "stages.export", folder)
-    assert process.returncode == 17
-    assert process.stderr.startswith("17 export: ")
-    assert "preprocess.scaler_scope" in process.stderr
-    assert {name: (folder / name).read_bytes() for name in EXPORTED} == previous

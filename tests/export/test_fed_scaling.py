@@ -1,0 +1,174 @@
+"""Files without constants of scaling inside: fed with each window, in ONNX and TFLite."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spline_lstm.export.sessions import session_of
+from spline_lstm.models.fed_scaling import fed_scaling
+from spline_lstm.models.linear import LinearForecaster, Scale
+from spline_lstm.models.linear_targets import to_arrays
+from spline_lstm.windows.fed_scaling import FedScaling
+from spline_lstm.windows.scaling import Scaler
+from tests.export.oracle import forward_all, make_inputs, make_option, make_spec
+
+SUFFIXES = (".onnx", ".tflite")
+WINDOWS = 17
+# Of two series, and one of all; levels that float32 cannot resolve.
+LEVELS = np.array([5e10, 1e-7, 1e3])[:, None]
+SIZES = np.array([35.0, 7e-9, 1e2])[:, None]
+ROWS = np.arange(WINDOWS) % 3 - 1
+
+
+def fed(spec, bounds=None):
+    """The model with scales of three rows instead of constants, and its z-scored twin."""
+    factors = np.exp(np.random.default_rng(5).uniform(0, 1, (3, len(spec.config.features))))
+    scale = SIZES * factors
+    center = np.tile(LEVELS, (1, scale.shape[1]))
+    for name in spec.config.categories:
+        index = spec.config.features.index(name)
+        center[:, index], scale[:, index] = 0.0, 1.0
+    scaling = FedScaling(("meter", "trace"), {"center": center, "scale": scale})
+    ones = np.ones(scale.shape[1])
+    standard = replace(spec, center=0 * ones, scale=ones)
+    return replace(spec, fed=scaling, bounds=bounds), standard
+
+
+def fed_inputs(spec, z, scaling):
+    """z-scores by input name as the file is fed them, float32."""
+    known = [spec.config.features.index(name) for name in spec.config.future_features]
+    sizes = {"history": scaling["scale"], "future": scaling["scale"][:, known]}
+    given = {
+        name: value * sizes[name][:, None] if name in sizes else value for name, value in z.items()
+    }
+    given |= {name: value for name, value in scaling.items() if name in spec.inputs}
+    return {
+        name: value.astype(np.int32 if name == "static" else np.float32)
+        for name, value in given.items()
+    }
+
+
+MODELS = {
+    "none": make_spec("lstm", 3, (1, 0), "none"),
+    "revin": make_spec("gru", 2, (0,), "revin"),
+    "covariates": make_option("covariates"),
+    "quantiles": make_option("only quantiles"),
+}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", MODELS)
+def test_fed_file_agrees_with_the_formulas_in_z_scores(wide_exports, name, suffix):
+    spec, standard = fed(MODELS[name])
+    z = make_inputs(standard, WINDOWS)
+    scaling = spec.fed.of(ROWS)
+    session = session_of(wide_exports(suffix, spec).content, suffix)
+    given = fed_inputs(spec, z, scaling)
+    found, expected = session.answer(given), forward_all(standard, **z)
+    targets = scaling["scale"][:, None, list(spec.config.target_indices)]
+    for key, value in expected.items():
+        scale = targets if value.ndim == 3 else targets[..., None]
+        assert np.abs(found[key] / scale - value).max() < 1e-5
+    assert "center" not in spec.inputs
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["none", "quantiles"])
+def test_fed_file_clips_in_data_units(wide_exports, name, suffix):
+    targets = len(MODELS[name].config.targets)
+    # Below the level of every series, in the middle of the forecasts of the third.
+    bounds = np.array([[1e3, np.inf], [-np.inf, 1e3 + 50.0]])[:targets]
+    spec, standard = fed(MODELS[name], bounds)
+    z = make_inputs(standard, 6)
+    rows = np.full(6, -1)
+    scaling = spec.fed.of(rows)
+    found = session_of(wide_exports(suffix, spec).content, suffix).answer(
+        fed_inputs(spec, z, scaling)
+    )
+    size = scaling["scale"][:, None, list(spec.config.target_indices)]
+    for key, value in forward_all(standard, **z).items():
+        scale = size if value.ndim == 3 else size[..., None]
+        low, high = (side if value.ndim == 3 else side[:, None] for side in bounds.T)
+        expected = np.clip(value * scale + 1e3, low, high)
+        assert ((expected == low) | (expected == high)).any()
+        np.testing.assert_allclose(found[key] + 1e3, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_with_constants_inside_clips_too(wide_exports, suffix):
+    spec = make_spec("lstm", 1, (0,), "last", level=(3.0,))
+    spec = replace(spec, bounds=np.array([[0.0, 10.0]]))
+    inputs = make_inputs(spec, 40)
+    found = session_of(wide_exports(suffix, spec).content, suffix).answer(inputs)["forecast"]
+    expected = forward_all(spec, **inputs)["forecast"]
+    assert (expected < 0).any()
+    assert (expected > 10).any()
+    assert (found >= 0).all()
+    assert (found <= 10).all()
+    np.testing.assert_allclose(found, expected.clip(0, 10), atol=1e-4)
+    assert json.loads(spec.metadata_text())["bounds"] == [[0.0, 10.0]]
+
+
+def linear_spec(log):
+    """Two targets of two series; on the natural scale, and with `log` also on the logarithmic."""
+    random = np.random.default_rng(7)
+    config = replace(make_spec("lstm", 2, (0, 1)).config, model_type="linear", hidden=())
+    centers = np.array([1e4, 5e10, 3e3]) if log else np.array([5e10, 1e-7, 2.0])
+    sizes = centers * 0.05 if log else np.array([35.0, 7e-9, 1.0])
+    natural = Scale(False, centers, sizes, np.full(3, -np.inf))
+    logs = Scale(True, np.log(centers), np.full(3, 0.05), centers / 2)
+    scales = (natural, logs) if log else (natural,)
+    shape = (len(scales), config.lookback, config.horizon)
+    forecasters = [
+        LinearForecaster(
+            scales,
+            random.normal(0, 0.3, shape),
+            random.normal(0, 0.3, (len(scales), config.horizon)),
+            np.full(len(scales), 1 / len(scales)),
+        )
+        for _ in range(2)
+    ]
+    scaler = Scaler("standard", np.tile(centers[:, None], 2), np.tile(sizes[:, None], 2))
+    weights = to_arrays(forecasters)
+    scaling = fed_scaling(config, weights, scaler, ("a", "b"))
+    spec = replace(make_spec("lstm", 2, (0, 1)), config=config, weights=weights, fed=scaling)
+    return spec, forecasters
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("log", [False, True])
+def test_linear_file_uses_the_constants_of_each_series(wide_exports, log, suffix):
+    spec, forecasters = linear_spec(log)
+    assert ("log_center" in spec.inputs, "center" in spec.inputs) == (log, log)
+    scaling = spec.fed.of(ROWS)
+    z = np.random.default_rng(1).normal(size=(WINDOWS, spec.config.lookback, 2))
+    found = session_of(wide_exports(suffix, spec).content, suffix).answer(
+        fed_inputs(spec, {"history": z}, scaling)
+    )["forecast"]
+    history = z * scaling["scale"][:, None] + scaling["center"][:, None]
+    expected = np.stack(
+        [f.predict(history[:, :, k], ROWS) for k, f in enumerate(forecasters)], axis=2
+    )
+    off = (found + scaling["center"][:, None] - expected) / scaling["scale"][:, None]
+    # Logarithms of float32 have a relative error of 1e-7, here a fiftieth of a scale each.
+    assert np.abs(off).max() < (1e-4 if log else 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "inside"),
+    [([100.0, 1e6], [50.0, 1e3], True), ([100.0, 5e10], [50.0, 35.0], False)],
+)
+def test_levels_beyond_float32_are_fed(center, scale, inside):
+    spec = make_spec("lstm", 2, (0, 1))
+    found = fed_scaling(
+        spec.config, spec.weights, Scaler("standard", np.array(center), np.array(scale))
+    )
+    assert (found is None) == inside
+    if found is not None:
+        # One row for all, whatever the series.
+        assert found.of(np.array([3, -1]))["center"].tolist() == [center, center]
+        assert FedScaling.from_json(json.loads(json.dumps(found.to_json()))).tables[
+            "scale"
+        ].tolist() == [scale]
