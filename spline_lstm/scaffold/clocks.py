@@ -15,6 +15,7 @@ from spline_lstm.scaffold.closed_days import NONE_ABSENT, Absences, explain_abse
 from spline_lstm.scaffold.column_roles import Panel, Roles
 from spline_lstm.scaffold.instants import zones_of_days
 from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.timestamp_formats import INDEX
 
 SHOWN_SERIES = 3
 
@@ -58,11 +59,13 @@ def find_clock(roles: Roles, panel: Panel, options: Options, where: str) -> Foun
     """
     first = int(panel.instants.min())
     if options.frequency is not None:
-        clock = _parse(options.frequency, roles, options, options.week_mask)
-        clock = clock.anchored(first)
-        clock = observe(panel.instants, clock) if clock.kind == "observed" else clock
-        _check_kind(clock, roles, options, where)
-        return FoundClock(clock, "as given")
+        _check_kind(roles, options, where)
+        # The step of an index may be left to its numbers.
+        if options.frequency != INDEX:
+            clock = _parse(options.frequency, roles, options, options.week_mask)
+            is_observed = clock.kind == "observed"
+            clock = observe(panel.instants, clock) if is_observed else clock.anchored(first)
+            return FoundClock(clock, "as given")
     found = infer_clock(
         panel.instants,
         panel.keys,
@@ -97,13 +100,17 @@ def _parse(text: str, roles: Roles, options: Options, week_mask: str | None) -> 
         raise UsageError(f"{' '.join(given)}: {error}") from None
 
 
-def _check_kind(clock: Clock, roles: Roles, options: Options, where: str) -> None:
-    if (clock.kind == "index") != roles.timestamps.found.is_index:
-        what = "whole numbers" if roles.timestamps.found.is_index else "dates"
+def _check_kind(roles: Roles, options: Options, where: str) -> None:
+    is_index = roles.timestamps.found.is_index
+    if str(options.frequency).startswith(INDEX) != is_index:
+        what, better = (
+            ("whole numbers", "index")
+            if is_index
+            else ("timestamps", "a duration or a calendar unit")
+        )
         raise UsageError(
             f"{where}: {roles.timestamps.label!r} has {what}, which --frequency "
-            f"{options.frequency} does not count; give "
-            + ("index" if roles.timestamps.found.is_index else "a duration or a calendar unit")
+            f"{options.frequency} does not count; give {better}"
         )
 
 
@@ -155,5 +162,8 @@ def _members(members: tuple[int, ...], panel: Panel) -> str:
 
 def rows_of(clock: Clock, panel: Panel) -> np.ndarray:
     """[rows] row of the clock at each timestamp."""
+    if clock.step:
+        return clock.nearest(panel.instants)
+    # Of a panel few instants are different, and those of a calendar take time to locate.
     instants, places = np.unique(panel.instants, return_inverse=True)
     return clock.nearest(instants)[places]

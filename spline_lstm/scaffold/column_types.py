@@ -157,7 +157,8 @@ def _examine_typed(column: pd.Series, marks: Marks, declared: tuple[str, ...]) -
 
 def _typed_numbers(column: pd.Series, kind: Kind, declared: tuple[str, ...]) -> Column:
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.where(np.isinf(numbers), np.nan, numbers)
+    infinite = np.isinf(numbers)
+    numbers = np.where(infinite, np.nan, numbers) if infinite.any() else numbers
     absent = np.isnan(numbers)
     if absent.all():
         return Column(column, "empty", numbers, missing=len(numbers))

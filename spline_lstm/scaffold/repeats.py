@@ -78,7 +78,7 @@ def _question(
 ) -> str:
     name = next(name for name in used if not _equal(columns[name], pair))
     cells = columns[name].cells
-    values = " and ".join(str(cells.iloc[row]) for row in pair)
+    values = " and ".join(_text(cells.iloc[row]) for row in pair)
     lines = " and ".join(str(table.line_of(row)) for row in pair)
     at = " ".join(str(columns[column].cells.iloc[pair[0]]) for column in roles.timestamps.columns)
     of = f"series {roles.names[roles.keys[pair[0]]]!r} " if roles.series and not roles.wide else ""
@@ -88,6 +88,10 @@ def _question(
         f"({found.contradictions} rows contradict an earlier one{copies}); say what counts with "
         "--duplicates first, last, mean or sum"
     )
+
+
+def _text(cell: object) -> str:
+    return "no value" if cell == "" or pd.isna(cell) else str(cell)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _equal(column: Column, pair: tuple[int, int]) -> bool:

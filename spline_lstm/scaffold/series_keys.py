@@ -10,7 +10,7 @@ from jaxtyping import Int
 from spline_lstm.scaffold.column_types import Column
 
 # Share of repeated timestamps that may remain within the series.
-FEW = 0.01
+FEW = 0.05
 
 
 def repeated(
@@ -56,7 +56,12 @@ def series_candidates(
         if 2 <= code.max(initial=0) + 1 <= max(2, len(timestamps) // 3)
     }
 
+    different = len(timestamps) - before
+
     def resolves(code: np.ndarray) -> bool:
+        # Each series has at most as many rows as there are different timestamps.
+        if len(timestamps) - different * (int(code.max()) + 1) > FEW * before:
+            return False
         return repeated(timestamps, code) <= FEW * before and _is_steady(timestamps, code)
 
     single = [name for name, code in few.items() if resolves(code)]

@@ -1,6 +1,7 @@
 """What `init` says: each decision with its reason, and what the owner of the data should check."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,30 @@ from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
 
 MARKS = {"\t": "tab", " ": "blank", "\u00a0": "no-break space", "\u202f": "narrow no-break space"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `init` writes and says; the table that it was made from is not kept.
+
+    Attributes
+    ----------
+    schema : content of the covariate schema
+    values : dotted key of params.yaml -> value
+    decisions : what -> what was decided, and why
+    questions : what the owner of the data should check
+    """
+
+    schema: Mapping[str, Any]
+    values: Mapping[str, Any]
+    decisions: Mapping[str, str]
+    questions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, proposal: Proposal, more: Mapping[str, str]) -> "Plan":
+        """The plan of a proposal, with `more` decisions."""
+        said = {**decisions(proposal), **more}
+        return cls(proposal.schema, proposal.values, said, questions(proposal))
 
 
 def decisions(proposal: Proposal) -> dict[str, str]:

@@ -9,9 +9,9 @@ from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import parse_overlay
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
-from spline_lstm.scaffold.propose import Proposal, propose
+from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_table import read_table
-from spline_lstm.scaffold.summary import decisions
+from spline_lstm.scaffold.summary import Plan
 from spline_lstm.tables.contract import check_header
 
 # Keys of params.yaml that say what an option of `init` says.
@@ -68,10 +68,8 @@ class UserFiles:
             found = replace(found, schema=text, decisions=decisions)
         return found
 
-    def complete(
-        self, content: bytes, where: str, options: Options
-    ) -> tuple[Proposal, Mapping[str, str]]:
-        """What the table proposes with the values of the overlay, and the decisions to show.
+    def complete(self, content: bytes, where: str, options: Options) -> Plan:
+        """What the table proposes, with the values of the overlay.
 
         Raises
         ------
@@ -85,8 +83,7 @@ class UserFiles:
         table = read_table(content, where, options)
         if schema is not None:
             check_header(list(map(str, table.cells)), schema, where)
-        proposal = propose(table, where, options, self.overlay)
-        return proposal, {**decisions(proposal), **self.decisions}
+        return Plan.of(propose(table, where, options, self.overlay), self.decisions)
 
     def _with_overlay(self, options: Options) -> Options:
         """The options, with what the overlay says about reading the table and its clock."""

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.propose import Proposal
 from spline_lstm.scaffold.source_file import SourceFile
-from spline_lstm.scaffold.summary import questions
+from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
 from spline_lstm.tables.parquet import is_parquet
 from spline_lstm.tables.raw_table import read_raw_table
@@ -67,21 +66,21 @@ def scaffold(
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = csv.read_bytes()
-    proposal, decisions = files.complete(content, str(csv), options)
+    plan = files.complete(content, str(csv), options)
+    parquet = is_parquet(content)
+    del content
     source = SourceFile.of(csv, folder, root, copy=copy)
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        parquet = is_parquet(content)
-        write_folder(building, name, source.source, proposal, root, files, parquet=parquet)
+        write_folder(building, name, source.source, plan, root, files, parquet=parquet)
         source.write(building)
         _check_folder(building, str(csv))
         building.chmod(0o755)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    remarks = [*questions(proposal), *source.remarks()]
-    return _summary(folder.relative_to(root), csv, decisions, remarks, source)
+    return _summary(folder.relative_to(root), csv, plan, source)
 
 
 def _check_target(name: str, folder: Path, root: Path) -> None:
@@ -105,7 +104,7 @@ def write_folder(
     folder: Path,
     name: str,
     source: str,
-    proposal: Proposal,
+    plan: Plan,
     root: Path,
     files: UserFiles = NO_FILES,
     *,
@@ -121,7 +120,7 @@ def write_folder(
         Name of the pipeline, part of the paths in dvc.yaml.
     source : str
         data.source, relative to the pipeline folder.
-    proposal : Proposal
+    plan : Plan
     root : Path
         Has the dvc.yaml that is the pattern.
     files : UserFiles
@@ -134,13 +133,13 @@ def write_folder(
     ParamsError
         A value of the overlay breaks its rule.
     """
-    values = {**proposal.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
+    values = {**plan.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
     params = with_values(Params(), values, files.params_file)
     pattern = Pipeline(root).dvc_yaml.read_text(encoding="utf-8")
     # The raw table is called by its kind; the root may have the other one.
     csv, columns = (path.as_posix() for path in Pipeline().raw_files)
     pattern = pattern.replace(csv, columns) if parquet else pattern.replace(columns, csv)
-    schema = dict(proposal.schema)
+    schema = dict(plan.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
     texts = {
@@ -248,14 +247,9 @@ def _check_folder(folder: Path, where: str) -> None:
     read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
 
 
-def _summary(
-    folder: Path,
-    csv: Path,
-    decisions: Mapping[str, str],
-    remarks: Sequence[str],
-    source: SourceFile,
-) -> str:
-    decisions = {**decisions, "source": source.text()}
+def _summary(folder: Path, csv: Path, plan: Plan, source: SourceFile) -> str:
+    decisions = {**plan.decisions, "source": source.text()}
+    remarks = [*plan.questions, *source.remarks()]
     width = max(map(len, decisions))
     lines = [f"{folder.as_posix()} is ready for {csv}:"]
     lines += [f"  {what:<{width}}  {text}" for what, text in decisions.items()]

@@ -1,0 +1,418 @@
+"""Tables as real files have them: composed timestamps, wide tables, clocks, zones, copies."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spline_lstm.core.clock_params import parse_clock
+from spline_lstm.core.open_days import closed_days
+from tests.scaffold.tables import HOURS, WAVE, asked, csv_of, decided, look, refused
+
+DAYS = pd.date_range("2022-01-01", periods=400, freq="D")
+WEEK = 20 + 5 * np.sin(np.arange(400) * 2 * np.pi / 7)
+
+
+def table(separator: str = ",", **columns) -> bytes:
+    frame = pd.DataFrame(columns)
+    return frame.to_csv(index=False, sep=separator, float_format="%.4f").encode()
+
+
+def between(first: str, last: str, **clock) -> pd.DatetimeIndex:
+    """All rows of a clock of business days."""
+    bounds = (pd.Timestamp(text).as_unit("ns").value for text in (first, last))
+    return pd.DatetimeIndex(parse_clock("B", **clock).range(*bounds).view("datetime64[ns]"))
+
+
+def dates(index: pd.DatetimeIndex, **columns) -> bytes:
+    values = columns or {"y": 5 + np.sin(np.arange(len(index)) * 2 * np.pi / 5)}
+    return csv_of(index, form="%Y-%m-%d", **values)
+
+
+# --- composed timestamps ---
+
+
+def test_a_date_beside_an_hour_is_one_timestamp_and_no_series_key():
+    kept = np.delete(np.arange(400), [7, 120, 121])
+    content = table(
+        dteday=HOURS.strftime("%Y-%m-%d")[kept],
+        mnth=HOURS.month[kept],
+        hr=HOURS.hour[kept],
+        temp=np.round(np.cos(kept), 3),
+        cnt=WAVE[kept],
+    )
+    found = look(content, targets=("cnt",))
+    assert found.schema["timestamp_col"] == ["dteday", "hr"]
+    assert found.schema["table_format"]["timestamp_format"] == "%Y-%m-%d %H"
+    assert "series_col" not in found.schema
+    assert [each["name"] for each in found.schema["dynamic_covariates"]] == ["temp"]
+    assert found.values["preprocess.frequency"] == "1h"
+    assert found.found.extent.grid_rows == 400
+    again = look(content, targets=("cnt",), timestamp="dteday+hr")
+    assert again.schema == found.schema
+
+
+def test_numbers_0_to_23_under_another_name_are_asked_about_with_both_readings():
+    content = table(day=HOURS[:384].strftime("%Y-%m-%d"), slot=HOURS.hour[:384], y=WAVE[:384])
+    message = refused(content)
+    assert "--timestamp day+slot (one timestamp)" in message
+    assert "--timestamp day --series slot (one series for each 'slot')" in message
+    assert look(content, timestamp="day+slot").values["preprocess.frequency"] == "1h"
+
+
+def test_a_store_number_from_0_to_23_is_a_key_if_the_user_says_so():
+    days = pd.date_range("2022-01-01", periods=60, freq="D")
+    content = table(
+        day=np.repeat(days.strftime("%Y-%m-%d"), 24),
+        store=np.tile(np.arange(24), 60),
+        y=np.random.default_rng(0).normal(size=1440),
+    )
+    found = look(content, timestamp="day", series="store")
+    assert found.schema["series_col"] == "store"
+    assert found.values["preprocess.frequency"] == "1D"
+
+
+def test_more_keys_than_hours_are_no_hours():
+    days = pd.date_range("2022-01-01", periods=60, freq="D")
+    content = table(
+        day=np.repeat(days.strftime("%Y-%m-%d"), 30),
+        store=np.tile(np.arange(30), 60),
+        y=np.random.default_rng(0).normal(size=1800),
+    )
+    assert look(content).schema["series_col"] == "store"
+
+
+@pytest.mark.parametrize("months", [HOURS.month, HOURS.strftime("%b")])
+def test_year_month_day_and_hour_are_one_timestamp(months):
+    content = table(
+        No=np.arange(1, 401),
+        year=HOURS.year,
+        month=months,
+        day=HOURS.day,
+        hour=HOURS.hour,
+        pm=WAVE,
+        wind=np.cos(np.arange(400)),
+    )
+    found = look(content, targets=("pm",))
+    assert found.schema["timestamp_col"] == ["year", "month", "day", "hour"]
+    assert "'No' (counts the rows)" in decided(content, targets=("pm",))["left out"]
+    form = "%b" if months[0] == "Jan" else "%m"
+    assert found.schema["table_format"]["timestamp_format"] == f"%Y {form} %d %H"
+    assert found.found.extent.span[0] == HOURS[0].as_unit("ns").value
+
+
+@pytest.mark.parametrize(("clock", "form"), [("%H:%M:%S", "%H:%M:%S"), ("%I:%M %p", "%I:%M %p")])
+def test_a_date_beside_a_time_of_day_is_one_timestamp(clock, form):
+    content = table(";", Date=HOURS.strftime("%d/%m/%Y"), Time=HOURS.strftime(clock), power=WAVE)
+    found = look(content)
+    assert found.schema["timestamp_col"] == ["Date", "Time"]
+    assert found.schema["table_format"]["timestamp_format"] == f"%d/%m/%Y {form}"
+
+
+def test_a_panel_with_hours_gets_both_a_composed_timestamp_and_its_key():
+    content = table(
+        site=np.repeat(["a", "b"], 400),
+        day=np.tile(HOURS.strftime("%Y-%m-%d"), 2),
+        hour=np.tile(HOURS.hour, 2),
+        y=np.tile(WAVE, 2),
+    )
+    found = look(content)
+    assert found.schema["timestamp_col"] == ["day", "hour"]
+    assert found.schema["series_col"] == "site"
+
+
+def test_an_hour_beside_complete_timestamps_is_a_covariate():
+    found = look(csv_of(hour=HOURS.hour, y=WAVE), targets=("y",))
+    assert found.schema["timestamp_col"] == "time"
+    assert [each["name"] for each in found.schema["dynamic_covariates"]] == ["hour"]
+
+
+# --- index ---
+
+
+def test_whole_numbers_that_count_are_an_index_with_its_step():
+    found = look(table(step=10 * np.arange(500), value=np.sin(np.arange(500) / 2)))
+    assert found.schema["table_format"]["timestamp_format"] == "index"
+    assert found.schema["calendar_features"] == {"enabled": False, "features": []}
+    assert found.values["preprocess.frequency"] == "index 10"
+    assert found.values["evaluate.season"] == 1
+
+
+def test_gaps_of_an_index_are_found():
+    kept = np.delete(np.arange(500), [*range(100, 107), 300])
+    found = look(table(step=kept, value=np.sin(kept / 2)))
+    assert found.values["preprocess.frequency"] == "index 1"
+    assert found.found.extent.absent == pytest.approx(8 / 500)
+
+
+def test_without_timestamps_the_user_is_asked_and_rows_can_be_counted():
+    content = table(y=WAVE, z=np.cos(np.arange(400)))
+    assert "--timestamp none" in refused(content, targets=("y",))
+    found = look(content, targets=("y",), timestamp="none")
+    assert found.schema["timestamp_col"] is None
+    assert found.values["preprocess.frequency"] == "index 1"
+
+
+def test_numbers_that_may_be_unix_time_or_an_index_are_asked_about():
+    content = table(x=1_700_000_000 + 60 * np.arange(400), y=WAVE)
+    message = refused(content)
+    assert "unix_s (2023-11-14 22:13)" in message
+    assert "index (counted from 1700000000)" in message
+    assert look(content, timestamp_format="unix_s").values["preprocess.frequency"] == "1min"
+
+
+# --- wide tables ---
+
+
+def test_columns_of_numbers_are_asked_about_and_wide_makes_each_a_series():
+    rates = {name: WEEK * (k + 1) for k, name in enumerate(("USD", "GBP", "JPY"))}
+    rates["JPY"] = np.where(np.arange(400) < 100, np.nan, rates["JPY"])
+    content = dates(DAYS, **rates, none="", fixed=7)
+    message = refused(content)
+    for way in ("--target USD (", "--target USD --target GBP ...", "--layout wide"):
+        assert way in message
+    found = look(content, layout="wide")
+    columns = ["USD", "GBP", "JPY", "none", "fixed"]
+    assert found.schema["wide"] == {"columns": columns, "value": "value", "series": "series"}
+    assert found.schema["target_cols"] == ["value"]
+    assert found.schema["series_col"] == "series"
+    # The blanks before the first value are no gap.
+    assert found.found.extent.absent == 0
+    assert found.found.extent.grid_rows == 3 * 400 + 300
+    assert "without values: 'none'" in asked(content, layout="wide")
+
+
+def test_targets_of_a_wide_table_are_its_series_and_the_rest_is_left_out():
+    content = dates(DAYS, a=WEEK, b=2 * WEEK, c=3 * WEEK)
+    options = {"layout": "wide", "targets": ("a", "c")}
+    assert look(content, **options).schema["wide"]["columns"] == ["a", "c"]
+    assert "'b' (not among the --target columns)" in decided(content, **options)["left out"]
+
+
+def test_wide_names_do_not_collide_with_columns():
+    found = look(dates(DAYS, value=WEEK, other=WEEK + 1), layout="wide")
+    assert found.schema["wide"]["value"] == "value_"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"series": "a"}, "leave one of them out"),
+        ({"targets": ("a",)}, "2 columns"),
+        ({"targets": ("a", "word")}, "'word' contains text"),
+    ],
+)
+def test_a_wide_layout_that_does_not_fit_is_refused(options, words):
+    content = dates(DAYS, a=WEEK, b=WEEK + 1, word="x")
+    assert words in refused(content, layout="wide", **options)
+
+
+# --- clocks ---
+
+
+def test_names_of_columns_may_be_numbers():
+    content = dates(DAYS, **{str(k): WEEK + k for k in range(4)})
+    found = look(content, layout="wide")
+    assert found.schema["wide"]["columns"] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "season"),
+    [("ME", 12), ("MS", 12), ("QE-DEC", 4), ("QS-JAN", 4), ("W-SUN", 52), ("YE-DEC", 1)],
+)
+def test_calendar_units_are_found_and_their_season_follows(frequency, season):
+    index = pd.date_range("1960-01-03", periods=200, freq=frequency)
+    found = look(dates(index, y=np.sin(np.arange(200) * 2 * np.pi / max(season, 2))))
+    assert found.values["preprocess.frequency"] == frequency
+    assert found.values["evaluate.season"] == season
+    assert found.found.extent.absent == 0
+
+
+def test_holidays_are_named_as_the_only_absent_days():
+    index = pd.bdate_range("2019-01-01", "2022-12-30")
+    absent = index[[5, 200, 411, 700, 903, 990]]
+    content = dates(index.difference(absent))
+    found = look(content)
+    assert found.values["preprocess.frequency"] == "B"
+    assert found.values["evaluate.season"] == 5
+    assert "preprocess.holidays" not in found.values
+    clock = decided(content)["clock"]
+    assert f"the only absent days are 6 of {len(index)} open days (0.6%: 2019-01-08" in clock
+
+
+def test_a_calendar_is_proposed_if_exactly_its_holidays_are_absent():
+    index = between("2019-01-02", "2022-12-30", holidays="NYSE")
+    assert look(dates(index)).values["preprocess.holidays"] == ["NYSE"]
+    # One more absent day, and it is proved no more.
+    found = look(dates(index.delete(77)))
+    assert "preprocess.holidays" not in found.values
+    given = look(dates(index.delete(77)), holidays=("NYSE",))
+    assert given.values["preprocess.holidays"] == ["NYSE"]
+    assert given.found.extent.absent == pytest.approx(1 / len(index))
+
+
+def test_the_proposed_calendar_closes_no_day_with_a_row():
+    index = between("2019-01-02", "2022-12-30", holidays="NYSE")
+    closed, _ = closed_days(("NYSE",), 2019, 2022)
+    assert not np.isin(index.to_numpy().astype("datetime64[D]"), closed).any()
+
+
+def test_a_week_of_six_days_is_found_and_another_can_be_given():
+    found = look(dates(between("2020-01-01", "2021-06-30", week_mask="Mon-Sat")))
+    assert found.values["preprocess.week_mask"] == "Mon Tue Wed Thu Fri Sat"
+    assert found.values["evaluate.season"] == 6
+    given = look(dates(DAYS), week_mask="Mon-Sat", max_missing=0.5)
+    assert given.values["preprocess.frequency"] == "B"
+    assert given.values["preprocess.week_mask"] == "Mon Tue Wed Thu Fri Sat"
+
+
+def test_holidays_without_days_are_refused():
+    assert "leave them out" in refused(csv_of(), holidays=("NYSE",))
+    assert "neither a date" in refused(dates(DAYS), holidays=("Mars",))
+
+
+def test_series_of_different_cadences_are_refused_with_the_cadence_of_each():
+    parts = {"hourly": ("h", 300), "daily": ("D", 100), "monthly": ("MS", 60)}
+    frames = [
+        pd.DataFrame(
+            {"id": name, "t": pd.date_range("2020-01-01", periods=count, freq=step), "y": 1.0}
+        )
+        for name, (step, count) in parts.items()
+    ]
+    frame = pd.concat(frames).assign(y=lambda all_rows: np.sin(np.arange(len(all_rows))))
+    message = refused(frame.to_csv(index=False, date_format="%Y-%m-%d %H:%M").encode())
+    for text in ("1h: hourly", "1D: daily", "MS: monthly", "one pipeline for each"):
+        assert text in message
+
+
+def test_a_grid_that_is_mostly_empty_needs_the_word_of_the_user():
+    content = dates(pd.date_range("2020-01-05", periods=60, freq="W-SUN"))
+    message = refused(content, frequency="D")
+    assert "86% of the 414 rows of the grid 1D have no target" in message
+    assert "--max-missing 0.9" in message
+    assert look(content, frequency="D", max_missing=0.9).values["preprocess.max_missing"] == 0.9
+
+
+def test_dates_without_a_rule_are_asked_about_and_may_be_the_grid():
+    rng = np.random.default_rng(0)
+    index = pd.DatetimeIndex(DAYS[np.sort(rng.choice(400, 150, replace=False))])
+    message = refused(dates(index))
+    assert "--frequency 'observed" in message
+    found = look(dates(index), frequency="observed D")
+    assert found.values["preprocess.frequency"] == "observed 1D"
+    assert found.found.extent.absent == 0
+    assert (
+        "the grid is the dates that occur" in decided(dates(index), frequency="observed D")["clock"]
+    )
+
+
+@pytest.mark.parametrize("frequency", ["index 2", "index"])
+def test_an_index_is_no_clock_of_dates(frequency):
+    assert "does not count" in refused(csv_of(), frequency=frequency)
+    assert "does not count" in refused(table(step=np.arange(400), y=WAVE), frequency="1h")
+
+
+# --- time zones ---
+
+BERLIN = pd.date_range("2023-10-20", periods=400, freq="h", tz="Europe/Berlin")
+
+
+def test_a_repeated_hour_without_a_zone_names_both_lines_and_the_option():
+    content = csv_of(BERLIN)
+    lines = content.decode().splitlines()
+    # Line 1 is the header.
+    both = [row + 1 for row, line in enumerate(lines) if line.startswith("2023-10-29 02:00")]
+    message = refused(content)
+    assert f"lines {both[0]} and {both[1]}: 2023-10-29 02:00 occurs twice" in message
+    assert "--time-zone" in message
+    found = look(content, time_zone="Europe/Berlin")
+    assert found.values["data.time_zone"] == "Europe/Berlin"
+    assert found.values["data.duplicates"] == "error"
+    assert found.found.extent.absent == 0
+    np.testing.assert_array_equal(found.found.panel.instants, BERLIN.as_unit("ns").asi8)
+
+
+def test_an_hour_that_does_not_exist_is_named():
+    content = csv_of(pd.date_range("2023-03-20", periods=400, freq="h"))
+    message = refused(content, time_zone="Europe/Berlin")
+    assert "2023-03-26 02:00 does not exist in Europe/Berlin" in message
+
+
+def test_local_midnights_with_offsets_are_days_of_the_zone():
+    midnights = pd.date_range("2022-01-01", periods=400, freq="D", tz="Europe/Berlin")
+    texts = [timestamp.isoformat() for timestamp in midnights]
+    content = table(day=texts, y=WEEK)
+    assert "--time-zone Europe/Berlin" in refused(content)
+    found = look(content, time_zone="Europe/Berlin")
+    assert found.values["preprocess.frequency"] == "D"
+    assert found.values["evaluate.season"] == 7
+    assert found.found.extent.absent == 0
+    ahead = found.found.clock.clock.next(int(midnights[-1].as_unit("ns").value), 400)
+    expected = pd.date_range(midnights[-1], periods=401, freq="D")[1:]
+    np.testing.assert_array_equal(ahead, expected.as_unit("ns").asi8)
+
+
+def test_one_offset_in_all_rows_is_the_zone():
+    texts = HOURS.strftime("%Y-%m-%dT%H:%M:%S+05:30")
+    assert look(table(t=texts, y=WAVE)).values["data.time_zone"] == "+05:30"
+    utc = look(table(t=HOURS.strftime("%Y-%m-%dT%H:%M:%SZ"), y=WAVE))
+    assert "data.time_zone" not in utc.values
+
+
+def test_several_offsets_of_hours_are_remarked():
+    content = table(t=[each.isoformat() for each in BERLIN], y=WAVE)
+    assert "offsets +01:00 and +02:00" in asked(content)
+    assert "offsets" not in asked(content, time_zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"time_zone": "Mars/North"}, "not a time zone"), ({"time_zone": "tzlocal()"}, "not a time")],
+)
+def test_unknown_zones_are_refused(options, words):
+    assert words in refused(csv_of(), **options)
+
+
+def test_whole_numbers_have_no_zone():
+    assert "no time zone" in refused(table(step=np.arange(400), y=WAVE), time_zone="UTC")
+
+
+# --- copies and contradictions ---
+
+
+def panel(*more: tuple[str, int, float]) -> bytes:
+    rows = [(name, day, WEEK[day]) for name in ("north", "west") for day in range(100)]
+    frame = pd.DataFrame([*rows, *more], columns=["region", "day", "visits"])
+    frame = frame.sort_values(["region", "day"], kind="stable")
+    return table(
+        region=frame["region"], date=DAYS[frame["day"]].strftime("%Y-%m-%d"), visits=frame["visits"]
+    )
+
+
+def test_exact_copies_are_told_from_contradictions():
+    copies = panel(("north", 10, WEEK[10]), ("west", 11, WEEK[11]))
+    assert look(copies).values["data.duplicates"] == "copies"
+    assert "2 rows are exact copies" in asked(copies)
+    message = refused(panel(("north", 10, WEEK[10]), ("west", 50, WEEK[50] + 7)))
+    for text in (
+        "lines 153 and 154",
+        "series 'west'",
+        "2022-02-20",
+        "1 rows contradict",
+        "beside 1 exact copies",
+        "--duplicates",
+    ):
+        assert text in message
+
+
+@pytest.mark.parametrize("policy", ["first", "last", "mean", "sum"])
+def test_a_declared_policy_answers_for_contradictions(policy):
+    content = panel(("west", 50, WEEK[50] + 7))
+    assert look(content, duplicates=policy).values["data.duplicates"] == policy
+    assert "1 rows contradict" in asked(content, duplicates=policy)
+
+
+def test_two_missing_values_are_equal():
+    (row,) = [line for line in panel().splitlines() if line.startswith(b"north,2022-01-05")]
+    blank = b"north,2022-01-05,"
+    assert look(panel().replace(row, blank + b"\n" + blank)).found.repeats.copies == 1
+    assert "no value and 17.83" in refused(panel().replace(row, blank + b"\n" + row))
