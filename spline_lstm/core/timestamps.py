@@ -1,4 +1,4 @@
-"""Timestamps, durations and the step between timestamps.
+"""Timestamps and durations.
 
 params.yaml writes durations as in pandas (5min, 1h, 1D) and instants as 2024-03-01 or
 2024-03-01 06:00, in the time zone of the pipeline. In memory both are nanoseconds, instants since
@@ -6,51 +6,8 @@ params.yaml writes durations as in pandas (5min, 1h, 1D) and instants as 2024-03
 """
 
 import warnings
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Int
-
-# Nanoseconds per unit, as `frequency_text` writes them.
-NS = {
-    "D": 86_400 * 10**9,
-    "h": 3_600 * 10**9,
-    "min": 60 * 10**9,
-    "s": 10**9,
-    "ms": 10**6,
-    "us": 10**3,
-    "ns": 1,
-}
-DAY = NS["D"]
-YEAR = round(365.2425 * DAY)
-# Steps at which clocks and calendars tick, in seconds.
-USUAL_STEPS = np.array(
-    [1, 2, 5, 10, 15, 20, 30]
-    + [60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)]
-    + [3600 * hours for hours in (1, 2, 3, 4, 6, 8, 12, 24, 48, 168)]
-)
-# Distances within this share of each other count as the same.
-SIMILAR = 0.1
-# Share of the distances that must agree on a step.
-MODE_SHARE = 0.6
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How far apart the timestamps of a series are.
-
-    Attributes
-    ----------
-    step : ns, or None if the distances do not follow a fixed step
-    median, mode : ns
-    mode_share : share of the distances that equal the mode
-    """
-
-    step: int | None
-    median: int
-    mode: int
-    mode_share: float
 
 
 def parse_frequency(text: str) -> int:
@@ -115,52 +72,3 @@ def iso_timestamp(ns: int) -> str:
     '2010-03-24T09:51:00Z'
     """
     return pd.Timestamp(ns, unit="ns").isoformat() + "Z"
-
-
-def within_series(
-    timestamps: Int[np.ndarray, " rows"], keys: Int[np.ndarray, " rows"]
-) -> Int[np.ndarray, " steps"]:
-    """Positive distances between consecutive timestamps of the same series, ns."""
-    order = np.lexsort((timestamps, keys))
-    steps = np.diff(timestamps[order])
-    return steps[(np.diff(keys[order]) == 0) & (steps > 0)]
-
-
-def find_cadence(steps: Int[np.ndarray, " steps"]) -> Cadence | None:
-    """The fixed step that the distances follow; None without distances.
-
-    The most frequent distance is the step if most distances agree with it. If timestamps jitter, it
-    is the usual step nearest to the median: 5 minutes for 299 to 301 seconds.
-
-    >>> find_cadence(np.array([3600, 3600, 7200, 3600]) * 10**9).step // 10**9
-    3600
-    """
-    if not len(steps):
-        return None
-    values, counts = np.unique(steps, return_counts=True)
-    mode, share = int(values[np.argmax(counts)]), float(counts.max() / len(steps))
-    median = int(np.median(steps))
-    step = (
-        mode
-        if share >= MODE_SHARE and abs(mode - median) <= SIMILAR * median
-        else _near(steps, median)
-    )
-    return Cadence(step, median, mode, share)
-
-
-def _near(steps: np.ndarray, median: int) -> int | None:
-    if np.mean(np.abs(steps - median) <= SIMILAR * median) < MODE_SHARE:
-        return None
-    usual = USUAL_STEPS * NS["s"]
-    nearest = int(usual[np.argmin(np.abs(usual - median))])
-    return nearest if abs(nearest - median) <= SIMILAR / 2 * median else None
-
-
-def frequency_text(step: int) -> str:
-    """A duration in the largest unit that divides it, as params.yaml writes it.
-
-    >>> frequency_text(300_000_000_000), frequency_text(86_400_000_000_000)
-    ('5min', '1D')
-    """
-    unit, size = next((unit, size) for unit, size in NS.items() if step % size == 0)
-    return f"{step // size}{unit}"
