@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from spline_lstm.core.covariates import (
     CalendarFeatures,
@@ -19,44 +19,18 @@ from spline_lstm.core.covariates import (
     StaticCovariate,
 )
 from spline_lstm.core.errors import SchemaError, shorten
-from spline_lstm.core.table_format import INDEX, Element, Name, TableFormat
+from spline_lstm.core.table_format import (
+    INDEX,
+    TIMESTAMP_KINDS,
+    Element,
+    Name,
+    TableFormat,
+    TimestampColumn,
+    Wide,
+)
 
 # Keys of older schemas -> what they are called now.
 RENAMED = {"known_ahead": "known_future"}
-
-
-class Wide(Element):
-    """A table with a column for each series; reading turns it into one row per series and time.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        The columns, one per series; a series is called like its column.
-    value : str
-        Name of the target that they contain; `target_cols` is this one name.
-    series : str
-        Name of the series key; `series_col` is this name.
-    """
-
-    columns: Annotated[tuple[Name, ...], Field(min_length=1)]
-    value: Name
-    series: Name
-
-
-def _timestamp_kind(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return TIMESTAMP_KINDS[1]
-    return TIMESTAMP_KINDS[2] if value is None else TIMESTAMP_KINDS[0]
-
-
-TIMESTAMP_KINDS = ("timestamp in one column", "composed timestamp", "row number")
-# One column, several columns that are one timestamp together, or the number of the row.
-TimestampColumn = Annotated[
-    Annotated[Name, Tag(TIMESTAMP_KINDS[0])]
-    | Annotated[tuple[Name, ...], Field(min_length=2), Tag(TIMESTAMP_KINDS[1])]
-    | Annotated[None, Tag(TIMESTAMP_KINDS[2])],
-    Discriminator(_timestamp_kind),
-]
 
 
 # Lowest and highest possible value of a target, data units; None: no bound.
@@ -154,6 +128,11 @@ class Schema(Element):
             raise ValueError(f"target_cols must be [{self.wide.value!r}], the value of wide")
         if self.series_col != self.wide.series:
             raise ValueError(f"series_col must be {self.wide.series!r}, the series of wide")
+        if self.timestamp_col is None and any(c.known_future for c in self.dynamic_covariates):
+            raise ValueError(
+                "future rows of a wide table need timestamps, so known_future covariates do, too; "
+                "name the timestamp_col"
+            )
         other = [item.name for item in self.static_covariates if item.name != self.series_col]
         if other:
             raise ValueError(
@@ -173,6 +152,31 @@ class Schema(Element):
     def is_indexed(self) -> bool:
         """Whole numbers take the place of instants: those of the file, or row numbers."""
         return self.timestamp_col is None or self.table_format.timestamp_format == INDEX
+
+    @property
+    def long(self) -> "Schema":
+        """The schema of the table that reading makes of a wide one; any other schema is its own."""
+        if self.wide is None:
+            return self
+        form = INDEX if self.is_indexed else "ISO8601"
+        table_format = self.table_format.model_copy(update={"timestamp_format": form})
+        return self.model_copy(
+            update={
+                "timestamp_col": self.melted_timestamp,
+                "wide": None,
+                "table_format": table_format,
+            }
+        )
+
+    @property
+    def melted_timestamp(self) -> str:
+        """Name of the timestamp in the rows of a wide table."""
+        return "+".join(self.timestamp_cols) or "row number"
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Columns of dynamic and then of static covariates."""
+        return tuple(item.name for item in (*self.dynamic_covariates, *self.static_covariates))
 
     def covariate(self, name: str) -> DynamicCovariate | None:
         """The dynamic covariate of that name; None for other columns."""

@@ -1,11 +1,11 @@
-"""How the text of a file is to be read: the part `table_format` of the covariate schema."""
+"""The covariate schema on the form of a file: its text, its layout, its timestamps."""
 
 import codecs
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import pydantic
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 Name = Annotated[str, Field(min_length=1)]
 Mark = Annotated[str, Field(min_length=1, max_length=1)]
@@ -87,8 +87,46 @@ class TableFormat(Element):
     def _marks_differ(self) -> "TableFormat":
         if self.separator == self.decimal:
             raise ValueError("separator and decimal must differ")
-        if self.thousands in (self.separator, self.decimal):
-            raise ValueError("thousands must differ from separator and decimal")
+        # Cells in quotes may have the separator in them: "1,234".
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal must differ")
         if self.thousands is not None and (self.thousands.isalnum() or self.thousands in "+-"):
             raise ValueError("thousands must not be a digit, a letter or a sign")
         return self
+
+
+class Wide(Element):
+    """A table with a column for each series; reading turns it into one row per series and time.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns, one per series; a series is called like its column.
+    value : str
+        Name of the target that they contain; `target_cols` is this one name.
+    series : str
+        Name of the series key; `series_col` is this name.
+    """
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)]
+    value: Name
+    series: Name
+
+
+# Which kind of value `timestamp_col` has; these never are in a message.
+TIMESTAMP_KINDS = ("timestamp in one column", "composed timestamp", "row number")
+
+
+def _timestamp_kind(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return TIMESTAMP_KINDS[1]
+    return TIMESTAMP_KINDS[2] if value is None else TIMESTAMP_KINDS[0]
+
+
+# One column, several columns that are one timestamp together, or the number of the row.
+TimestampColumn = Annotated[
+    Annotated[Name, Tag(TIMESTAMP_KINDS[0])]
+    | Annotated[tuple[Name, ...], Field(min_length=2), Tag(TIMESTAMP_KINDS[1])]
+    | Annotated[None, Tag(TIMESTAMP_KINDS[2])],
+    Discriminator(_timestamp_kind),
+]

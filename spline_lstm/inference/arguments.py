@@ -17,7 +17,8 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.inference.sklearn_api import check_columns
 from spline_lstm.series.grid import lay_out
-from spline_lstm.tables.raw_table import RawTable, plain_frame, typed_table
+from spline_lstm.tables.frames import plain_frame
+from spline_lstm.tables.raw_table import RawTable, typed_table
 
 # A column of up to this many texts gets a feature for each text; more texts get a learned vector.
 MAX_ONE_HOT = 8
@@ -155,7 +156,9 @@ def read_frame(
             raise
         name = "" if schema.series_col else "name the column of the series: series=..., or "
         advice = f"; {name}set params={{'data.duplicates': 'last'}}"
-        repeated = [item["rule"] == "twice" for item in error.quality["violations"]]
+        repeated = [
+            item["rule"] in ("copies", "contradictions") for item in error.quality["violations"]
+        ]
         lines = (line + advice * once for line, once in zip(error.lines, repeated, strict=True))
         raise DataContractError(*lines, quality=error.quality) from None
 

@@ -219,7 +219,10 @@ class Forecaster:
         """
         rows = self._rows(history)
         table = forecast_frame(self._forecast(rows, future), self.preprocessor_.clock)
-        return in_zone_of(table, rows[self.preprocessor_.schema.timestamp_col])
+        schema = self.preprocessor_.source_schema
+        if schema.wide is not None or not isinstance(schema.timestamp_col, str):
+            return table
+        return in_zone_of(table, rows[schema.timestamp_col])
 
     def forecast(
         self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
@@ -324,9 +327,9 @@ class Forecaster:
             configure_threads(params.train.threads)
         model = load_model(folder)
         preprocessor = Preprocessor.load(Pipeline(folder).preprocessor)
-        forecaster = cls(schema=preprocessor.schema, params=params)
+        forecaster = cls(schema=preprocessor.source_schema, params=params)
         forecaster.schema_, forecaster.params_, forecaster.training_ = (
-            preprocessor.schema,
+            preprocessor.source_schema,
             params,
             [],
         )

@@ -18,8 +18,8 @@ from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.inference.reading import check_future, read_rows
 from spline_lstm.series.apply import apply
 from spline_lstm.series.grid import Layout, gap_length, lay_out, on_grid
-from spline_lstm.tables.parsing import parse_timestamps
 from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.tables.timestamp_columns import in_time_zone, read_timestamps
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
@@ -118,14 +118,26 @@ def _rows_ahead(
 ) -> pd.DataFrame:
     """The rows of `future` at and after the origins; rows of other series are left out."""
     schema = preprocessor.schema
-    cells = parse_timestamps(future[schema.timestamp_col], schema.table_format)
+    if schema.timestamp_col is None:
+        # Rows without a timestamp continue those of the history.
+        return future
     starts = dict(zip(past.series_names, origins.tolist(), strict=True))
     keys = (
         [""] * len(future) if schema.series_col is None else future[schema.series_col].astype("str")
     )
     start = np.array([starts.get(key, np.iinfo(np.int64).max) for key in keys], dtype=np.int64)
+    codes = pd.factorize(np.array(keys, dtype=object))[0]
+    timestamps = read_timestamps(future, schema, codes, "future")
+    faulty = np.zeros(len(future), dtype=bool)
+    for mask in (mask for rules in timestamps.faults.values() for mask in rules.values()):
+        faulty |= mask
+    instants = (
+        timestamps.values
+        if faulty.any()
+        else in_time_zone(timestamps, codes, preprocessor.reading)[0]
+    )
     # Unreadable timestamps are kept, so that reading reports them.
-    return future[(cells.values >= start) | np.any([*cells.faults.values()], axis=0)]
+    return future[(instants >= start) | faulty]
 
 
 def _check_history(

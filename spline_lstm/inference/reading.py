@@ -3,27 +3,70 @@
 Errors are those of `read_raw_table`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from spline_lstm.core.schema import Schema
-from spline_lstm.tables.raw_table import RawTable, plain_frame, table_frame, typed_table
+from spline_lstm.core.table_format import Wide
+from spline_lstm.tables.frames import plain_frame, table_frame
+from spline_lstm.tables.raw_table import RawTable, typed_table
+from spline_lstm.tables.wide import LongFrame, melt, spread
 from spline_lstm.windows.preprocessor import Preprocessor
 
 
 def history_frame(
     preprocessor: Preprocessor, source: pd.DataFrame | bytes, where: str
 ) -> pd.DataFrame:
-    """Columns of a history, from a frame in memory or from a file, as `read_rows` takes them."""
-    return _columns_of(source, preprocessor.schema, where)
+    """Columns of a history, from a frame in memory or from a file, as `read_rows` takes them.
+
+    The layout is that of the schema; of a wide one a frame may also be what this function gave.
+    """
+    schema, wide = preprocessor.source_schema, preprocessor.source_schema.wide
+    if wide is None:
+        return _columns_of(source, schema, where)
+    if not isinstance(source, bytes) and wide.series in source.columns:
+        return _columns_of(source, preprocessor.schema, where)
+    return _melted(melt, preprocessor, _columns_of(source, schema, where), schema, wide, where)
 
 
 def future_frame(
     preprocessor: Preprocessor, source: pd.DataFrame | bytes, where: str
 ) -> pd.DataFrame:
-    """Of future rows: timestamps, series keys and the columns that are known in the future."""
-    schema = preprocessor.known_schema.model_copy(update={"target_cols": ()})
-    return _columns_of(source, schema, where)
+    """Of future rows: timestamps, series keys and the columns that are known in the future.
+
+    In a wide layout the series share these rows.
+    """
+    wide = preprocessor.source_schema.wide
+    if wide is None:
+        schema = preprocessor.known_schema.model_copy(update={"target_cols": ()})
+        return _columns_of(source, schema, where)
+    shared = preprocessor.source_schema.model_copy(
+        update={
+            "wide": None,
+            "series_col": None,
+            "target_cols": (),
+            "static_covariates": (),
+            "dynamic_covariates": preprocessor.known_future,
+        }
+    )
+    return _melted(spread, preprocessor, _columns_of(source, shared, where), shared, wide, where)
+
+
+def _melted(
+    of_wide: Callable[..., LongFrame],
+    preprocessor: Preprocessor,
+    frame: pd.DataFrame,
+    schema: Schema,
+    wide: Wide,
+    where: str,
+) -> pd.DataFrame:
+    """Rows of a wide table by `melt` or `spread`, named as `_columns_of` names them."""
+    lines = frame.index.to_numpy(dtype=np.int64)
+    rows = frame.reset_index(drop=True)
+    long = of_wide(rows, schema, wide, lines, preprocessor.reading, where)
+    return long.frame.set_index(pd.Index(long.lines))
 
 
 def check_future(preprocessor: Preprocessor, frame: pd.DataFrame, where: str) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, UsageError, shorten
 from spline_lstm.core.schema import Schema
+from spline_lstm.tables.contract import needed_columns
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -38,12 +39,8 @@ def check_columns(frame: pd.DataFrame, schema: Schema, where: str) -> None:
     ]
     there = shorten(", ".join(present), 400).strip("'")
     # plain_frame names the timestamps in the index.
-    named_by_index = [schema.timestamp_col] if isinstance(frame.index, pd.DatetimeIndex) else []
-    keys = [
-        schema.timestamp_col,
-        *([schema.series_col] if schema.series_col else []),
-        *schema.target_cols,
-    ]
+    named_by_index = schema.timestamp_cols if isinstance(frame.index, pd.DatetimeIndex) else ()
+    keys = needed_columns(schema)
     required = [
         item.name
         for item in (*schema.dynamic_covariates, *schema.static_covariates)

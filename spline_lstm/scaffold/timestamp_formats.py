@@ -133,7 +133,7 @@ def _may_be(column: pd.Series) -> bool:
 
 def _typed_form(column: pd.Series) -> list[TimestampForm]:
     cells = parse_timestamps(column, TableFormat())
-    if any_fault([cells]):
+    if any_fault([cells.faults]):
         return []
     zone = getattr(column.dtype, "tz", None)
     offsets = () if zone is None else ("Z",)
@@ -143,7 +143,7 @@ def _typed_form(column: pd.Series) -> list[TimestampForm]:
 
 def _instants(column: pd.Series, form: str) -> TimestampForm | None:
     cells = parse_timestamps(column.mask(column == ""), TableFormat(timestamp_format=form))
-    if any_fault([cells]):
+    if any_fault([cells.faults]):
         return None
     offsets: tuple[str, ...] = ()
     if form in EPOCH_UNITS:
@@ -233,6 +233,5 @@ def _may_read(text: str, form: str) -> bool:
 
 
 def _reads(texts: list[str], form: str) -> bool:
-    return not any_fault(
-        [parse_timestamps(pd.Series(texts, dtype="str"), TableFormat(timestamp_format=form))]
-    )
+    column = pd.Series(texts, dtype="str")
+    return not any_fault([parse_timestamps(column, TableFormat(timestamp_format=form)).faults])

@@ -104,6 +104,8 @@ def quality_report(
         "clock_note": layout.clock.note(),
         "grid_rows": layout.rows,
         "duplicates_merged": table.duplicates,
+        "duplicate_copies": table.copies,
+        "duplicate_contradictions": table.duplicates - table.copies,
         "off_grid_timestamps": _off_grid(table, layout.clock),
         "outliers": int(sum(found.outliers.sum() for found in columns.values())),
         "unknown_columns": list(table.unknown_columns),

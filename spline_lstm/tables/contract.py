@@ -4,13 +4,11 @@ Every broken rule of a column becomes one line. Row numbers are lines of the fil
 checked in `spline_lstm.tables.cell_checks`.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, shorten
@@ -19,6 +17,8 @@ from spline_lstm.core.schema import Schema
 MAX_VIOLATIONS = 20
 MAX_ROWS = 20
 ROWS_IN_LINE = 5
+SEPARATOR_ADVICE = "fix the schema or table_format.separator"
+SKIP_ADVICE = "row {} has it: set table_format.skip_lines of the schema to {}"
 
 # Rule -> what is wrong and what to do; `{column}`, `{cell}` and `{form}` are filled in.
 RULES = {
@@ -30,8 +30,14 @@ RULES = {
     "1678 and 2261",
     "epoch": "the timestamp is not a number of the declared unix time; fix it",
     "series": "the series key {column!r} is missing; add it",
+    "index": "the timestamp {cell} is not a whole number; table_format.timestamp_format index "
+    "counts with whole numbers, fix it",
+    "part": "column {column!r} contains {cell}, which is not {form}; fix the cell, or declare "
+    "table_format.timestamp_format, a pattern for the columns of the timestamp together",
+    "month_end": "column {column!r} contains {cell}, a day that its month does not have; fix it",
     "number": "column {column!r} contains {cell}, which is not a number; "
     "fix the cell, or declare the text in table_format.missing_markers of the schema",
+    "marks": "column {column!r} contains {cell}, which is not a number; set {form}",
     "finite": "column {column!r} is infinite; values must be finite or missing",
     "whole": "column {column!r} contains {cell}, which is not a whole number; fix the cell or "
     "declare the dtype float",
@@ -96,8 +102,23 @@ def raise_violations(
     raise DataContractError(*(item.line(where) for item in listed), quality=report)
 
 
-def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
+def needed_columns(schema: Schema) -> list[str]:
+    """Columns without which a table of the schema cannot be read: timestamps, series, targets."""
+    if schema.wide is not None:
+        return [*schema.timestamp_cols, *schema.wide.columns]
+    series = [schema.series_col] if schema.series_col else []
+    return [*schema.timestamp_cols, *schema.target_cols, *series]
+
+
+def check_header(
+    names: Sequence[str],
+    schema: Schema,
+    where: str,
+    advice: str = SEPARATOR_ADVICE,
+) -> None:
     """Check that all columns that the schema needs are there, and none appears twice.
+
+    A column that is missing is reported with the `advice`.
 
     Raises
     ------
@@ -112,19 +133,14 @@ def check_header(names: Sequence[str], schema: Schema, where: str) -> None:
         Violation("twice", name, (1,), 1, f"column {name!r} appears twice; remove or rename one")
         for name in twice
     ]
-    needed = [
-        schema.timestamp_col,
-        *schema.target_cols,
-        *([schema.series_col] if schema.series_col else []),
-    ]
+    needed = needed_columns(schema)
     found += [
         Violation(
             "absent",
             name,
             (),
             1,
-            f"column {name!r} of the schema is not in the table (columns: {present}); "
-            "fix the schema or table_format.separator",
+            f"column {name!r} of the schema is not in the table (columns: {present}); {advice}",
         )
         for name in needed
         if name not in names
@@ -143,43 +159,25 @@ def check_order(
     timestamps: Int[np.ndarray, " rows"],
     keys: Int[np.ndarray, " rows"],
     lines_of: Callable[[Int[np.ndarray, " some"]], Int[np.ndarray, " some"]],
-    *,
-    duplicates_allowed: bool,
+    text_of: Callable[[int], str],
 ) -> list[Violation]:
-    """Check that timestamps increase within a series, and none repeats unless that is allowed.
+    """Check that timestamps do not decrease within a series.
 
     Parameters
     ----------
-    timestamps, keys : [rows] ns and series of each row, rows of a series together
+    timestamps, keys : [rows] int64, timestamp and series of each row, rows of a series together
     lines_of : lines of the file of some rows
+    text_of : a timestamp as text
     """
-    same_series = np.diff(keys) == 0
     # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
-    backwards = np.flatnonzero(same_series & (timestamps[1:] < timestamps[:-1])) + 1
-    twice = np.flatnonzero(same_series & (timestamps[1:] == timestamps[:-1])) + 1
-    found = []
-    if len(backwards):
-        at = backwards[0]
-        text = (
-            f"timestamp {_text(int(timestamps[at]))} is earlier than "
-            f"{_text(int(timestamps[at - 1]))} before it; timestamps must increase within a "
-            "series. Sort the file or set data.sort: true"
-        )
-        found.append(
-            Violation(
-                "order", "", tuple(lines_of(backwards[:MAX_ROWS]).tolist()), len(backwards), text
-            )
-        )
-    if len(twice) and not duplicates_allowed:
-        text = (
-            f"timestamp {_text(int(timestamps[twice[0]]))} appears twice in its series; "
-            "remove a row or set data.duplicates to first, last or mean"
-        )
-        found.append(
-            Violation("twice", "", tuple(lines_of(twice[:MAX_ROWS]).tolist()), len(twice), text)
-        )
-    return found
-
-
-def _text(timestamp: int) -> str:
-    return re.sub(r"(:\d\d)\.?0*$", r"\1", str(pd.Timestamp(int(timestamp))))
+    backwards = np.flatnonzero((np.diff(keys) == 0) & (timestamps[1:] < timestamps[:-1])) + 1
+    if not len(backwards):
+        return []
+    at = backwards[0]
+    text = (
+        f"timestamp {text_of(int(timestamps[at]))} is earlier than "
+        f"{text_of(int(timestamps[at - 1]))} before it; timestamps must increase within a series. "
+        "Sort the file or set data.sort: true"
+    )
+    lines = tuple(lines_of(backwards[:MAX_ROWS]).tolist())
+    return [Violation("order", "", lines, len(backwards), text)]

@@ -11,33 +11,41 @@ from jaxtyping import Int
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from spline_lstm.core.errors import DataContractError, shorten
-from spline_lstm.core.schema import TableFormat
+from spline_lstm.core.table_format import TableFormat
+from spline_lstm.tables.encodings import utf8_text
+
+# Lines among which the header is looked for.
+HEADER_LINES = 50
 
 
-def plain_lines(content: bytes, where: str) -> bytes:
-    """The text with Unix line ends and without a byte order mark.
+def plain_lines(content: bytes, table_format: TableFormat, where: str) -> bytes:
+    """The lines of the table in UTF-8: the header, and the rows below it.
+
+    Lines that are not part of the table (`table_format.skip_lines`, `unit_row`) are blank, so that
+    all others keep their number.
 
     Raises
     ------
     DataContractError
-        The bytes are not text.
+        The bytes are not text of the declared encoding.
     """
-    if b"\0" in content:
-        raise DataContractError(
-            f"{where}: the file is binary, not CSV text; export it as UTF-8 CSV or as Parquet"
-        )
-    try:
-        if not content.isascii():
-            content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = len(content[: error.start].splitlines() or [b""]) + (
-            content[: error.start][-1:] in (b"\n", b"\r")
-        )
-        raise DataContractError(
-            f"{where} row {line}: not UTF-8 text; export the file as UTF-8 CSV"
-        ) from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
+    text = utf8_text(content, table_format, where)
+    end = _end_of_lines(text, 0, table_format.skip_lines)
+    text = b"\n" * text.count(b"\n", 0, end) + text[end:]
+    if not table_format.unit_row:
+        return text
+    header = _end_of_lines(text, len(text) - len(text.lstrip()), 1)
+    units = _end_of_lines(text, header, 1)
+    return text[:header] + b"\n" * text.count(b"\n", header, units) + text[units:]
+
+
+def _end_of_lines(text: bytes, start: int, count: int) -> int:
+    """Where the `count` lines from `start` end; the end of the text if it has fewer."""
+    for _ in range(count):
+        start = text.find(b"\n", start) + 1
+        if not start:
+            return len(text)
+    return start
 
 
 def read_header(content: bytes, table_format: TableFormat) -> list[str]:
@@ -47,6 +55,14 @@ def read_header(content: bytes, table_format: TableFormat) -> list[str]:
         return next(csv.reader(text, delimiter=table_format.separator), [])
     except csv.Error:
         return []
+
+
+def header_line(content: bytes, table_format: TableFormat, needed: Sequence[str]) -> int | None:
+    """Line of the file among the first ones whose cells have all of these names."""
+    for number, line in zip(range(1, HEADER_LINES + 1), io.BytesIO(content), strict=False):
+        if set(needed) <= set(read_header(line, table_format)):
+            return number
+    return None
 
 
 def read_lines(

@@ -4,7 +4,7 @@ Every parser returns its values together with the faults: rule -> rows that brea
 says is in `spline_lstm.tables.contract`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from spline_lstm.core.schema import TableFormat
+from spline_lstm.core.table_format import INDEX, TableFormat
+from spline_lstm.tables.number_marks import number_pattern
 
 # The day of 2020-01-01 looks like an offset: one counts only after a time.
 ZONE = r"(?:[zZ]|[tT :].*[+-]\d{2}(?::?\d{2})?)\s*$"
@@ -22,6 +23,7 @@ TRUE, FALSE = ("1", "true"), ("0", "false")
 # First year, and the first one after the last: nanoseconds since 1970 fit an int64.
 RANGE = ("1678", "2262")
 EPOCH_UNITS = {"unix_s": 10**9, "unix_ms": 10**6}
+LARGEST_INDEX = 2**53
 Faults = dict[str, Bool[np.ndarray, " rows"]]
 
 
@@ -42,13 +44,9 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     """Numbers; with `whole` only integers."""
     faults: Faults = {}
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
-        texts = _texts(column, table_format)
-        if table_format.decimal != ".":
-            # A point is then not a decimal mark: 1.500 may well be fifteen hundred.
-            texts = texts.str.replace(".", "?", regex=False).str.replace(
-                table_format.decimal, ".", regex=False
-            )
-        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+        texts = cell_texts(column, table_format)
+        plain = _plain_numbers(texts, table_format)
+        numbers = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64)
         faults["number"] = np.isnan(numbers) & texts.notna().to_numpy()
     else:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -63,10 +61,24 @@ def parse_numbers(column: pd.Series, table_format: TableFormat, *, whole: bool =
     return Cells(numbers, faults)
 
 
+def _plain_numbers(texts: pd.Series, table_format: TableFormat) -> pd.Series:
+    """Numbers with a decimal point and without marks between groups of digits."""
+    decimal, thousands = table_format.decimal, table_format.thousands
+    if thousands is not None:
+        grouped = texts.str.contains(thousands, regex=False, na=False)
+        # 1.23 is not a number whose thousands have points, and never 123.
+        fits = texts.str.fullmatch(number_pattern(decimal, thousands), na=False)
+        texts = texts.str.replace(thousands, "", regex=False).mask(grouped & ~fits, "?")
+    if decimal != ".":
+        # A point is then not a decimal mark: 1.500 may well be fifteen hundred.
+        texts = texts.str.replace(".", "?", regex=False).str.replace(decimal, ".", regex=False)
+    return texts
+
+
 def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
     """0 and 1, or true and false in any case, as 0.0 and 1.0."""
     codes, distinct = factorized(column)
-    texts = _texts(distinct, table_format)
+    texts = cell_texts(distinct, table_format)
     words = texts.str.lower().str.removesuffix(".0")
     values = np.full(len(texts), np.nan)
     values[words.isin(TRUE).to_numpy(dtype=bool)] = 1.0
@@ -78,7 +90,7 @@ def parse_booleans(column: pd.Series, table_format: TableFormat) -> Cells:
 def parse_categories(column: pd.Series, table_format: TableFormat) -> tuple[Cells, tuple[str, ...]]:
     """Position of each text among all texts of the column, in sorted order, and these texts."""
     codes, distinct = factorized(column)
-    positions, names = pd.factorize(_texts(distinct, table_format), sort=True)
+    positions, names = pd.factorize(cell_texts(distinct, table_format), sort=True)
     values = np.where(positions < 0, np.nan, positions).astype(np.float64)
     return Cells(np.append(values, np.nan)[codes], {}), tuple(str(name) for name in names)
 
@@ -97,10 +109,13 @@ def factorized(column: pd.Series) -> tuple[Int[np.ndarray, " rows"], pd.Series]:
 
 
 def parse_timestamps(column: pd.Series, table_format: TableFormat) -> Cells:
-    """Timestamps in ns since 1970 UTC, from texts or timestamps; those without a zone are UTC."""
+    """Timestamps in ns since 1970 UTC, from texts or timestamps; those without a zone are UTC.
+
+    Of the form ``index`` they are whole numbers.
+    """
     timestamp_format = table_format.timestamp_format
     absent = column.isna().to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(column):
+    if pd.api.types.is_datetime64_any_dtype(column) and timestamp_format != INDEX:
         instants = (
             column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
         )
@@ -110,6 +125,8 @@ def parse_timestamps(column: pd.Series, table_format: TableFormat) -> Cells:
     if timestamp_format in EPOCH_UNITS:
         texts = texts.str.replace(table_format.decimal, ".", regex=False)
         cells = _epoch_timestamps(texts, EPOCH_UNITS[timestamp_format])
+    elif timestamp_format == INDEX:
+        cells = _index_numbers(texts)
     else:
         cells = _text_timestamps(texts, timestamp_format)
     faults = {rule: np.append(mask, False)[codes] for rule, mask in cells.faults.items()}
@@ -146,10 +163,18 @@ def _within_range(instants: np.ndarray, unread: np.ndarray, faults: Faults) -> C
     return Cells(instants.astype("datetime64[ns]").view(np.int64), faults)
 
 
-def _texts(column: pd.Series, table_format: TableFormat) -> pd.Series:
+def cell_texts(column: pd.Series, table_format: TableFormat) -> pd.Series:
     """Cells as text without blanks around them, missing ones as NaN."""
     texts = column.astype("str").str.strip()
     return texts.mask(texts.isin(["", *table_format.missing_markers]) | column.isna())
+
+
+def _index_numbers(texts: pd.Series) -> Cells:
+    """Whole numbers up to 2^53, which a float has exactly."""
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(invalid="ignore"):
+        good = (numbers == np.floor(numbers)) & (np.abs(numbers) <= LARGEST_INDEX)
+    return Cells(np.where(good, numbers, 0).astype(np.int64), {"index": ~good})
 
 
 def _epoch_timestamps(texts: pd.Series, unit_ns: int) -> Cells:
@@ -168,6 +193,6 @@ def _exact_ns(text: str, unit_ns: int) -> int:
     return int(Decimal(text.strip()) * unit_ns)
 
 
-def any_fault(cells: Sequence[Cells]) -> bool:
+def any_fault(faults: Iterable[Faults]) -> bool:
     """True if a cell of any of the columns breaks a rule."""
-    return any(mask.any() for column in cells for mask in column.faults.values())
+    return any(mask.any() for rules in faults for mask in rules.values())

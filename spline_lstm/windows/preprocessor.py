@@ -190,7 +190,15 @@ class Preprocessor:
 
     @cached_property
     def schema(self) -> Schema:
-        """Schema of the columns that the model reads: all are required, others are ignored."""
+        """Schema of the rows that the model reads, in long layout; see `source_schema`."""
+        return self.source_schema.long
+
+    @cached_property
+    def source_schema(self) -> Schema:
+        """Schema of the columns that the model reads, in the layout of their file.
+
+        All of them are required, and others are ignored.
+        """
         whole, required = self.table_schema, {"required": True}
         dynamic = (item for item in whole.dynamic_covariates if item.name in self.columns)
         static = (item for item in whole.static_covariates if item.name in self.statics)

@@ -16,7 +16,8 @@ from spline_lstm.core.artifacts import with_run_id, write_json
 from spline_lstm.core.params_data import OutliersParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.series.preprocess import preprocess
-from spline_lstm.tables.raw_table import plain_frame, typed_table
+from spline_lstm.tables.frames import plain_frame
+from spline_lstm.tables.raw_table import typed_table
 from tests.builders import HOUR, HOURLY, ROOT, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON, ROWS = 4, 3, 60

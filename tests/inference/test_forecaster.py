@@ -318,7 +318,7 @@ def test_the_step_is_found_in_the_timestamps_and_the_zone_is_kept(fitted):
         where="",
         reading=Reading(sort=True, duplicates="last"),
     )
-    assert frequency_of(table) == "15min"
+    assert frequency_of(table, None) == "15min"
     frame = shops(ROWS + HORIZON)
     frame["time"] = frame["time"].dt.tz_localize("UTC").dt.tz_convert("CET")
     forecast = fitted.predict(

@@ -13,7 +13,8 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.series.preprocess import preprocess
-from spline_lstm.tables.raw_table import plain_frame, typed_table
+from spline_lstm.tables.frames import plain_frame
+from spline_lstm.tables.raw_table import typed_table
 from spline_lstm.windows.windows import find_origins, gather_future, gather_inputs
 from tests.builders import HOUR, START, make_preprocess_params, make_schema
 

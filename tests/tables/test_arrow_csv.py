@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.core.table_format import TableFormat
-from spline_lstm.tables import raw_table
+from spline_lstm.tables import frames
 from spline_lstm.tables.arrow_csv import arrow_frame
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from tests.builders import make_schema
@@ -86,7 +86,7 @@ def test_it_reads_what_pandas_reads(data):
         },
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw_table, "arrow_frame", lambda *_: None)
+        patch.setattr(frames, "arrow_frame", lambda *_: None)
         expected = outcome(content, **schema)
     assert same(outcome(content, **schema), expected)
 

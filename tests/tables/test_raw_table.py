@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, MissingCovariateError, SplineLstmError
 from spline_lstm.core.reading import Reading
-from spline_lstm.tables.raw_table import RawTable, merge_duplicates, read_raw_table
+from spline_lstm.tables.duplicates import merge_duplicates
+from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from tests.builders import HOUR, hours, make_schema, mutate
 
 GOOD = "time,y\n2020-01-01 00:00,1\n2020-01-01 01:00,\n2020-01-01 02:00,-2.5e-3\n"
@@ -522,7 +523,7 @@ def test_a_required_covariate_that_is_not_there_has_its_own_error():
         b"time,y",
         b"\xef\xbb\xbf",
         b"time,y\n\0\0",
-        GOOD.encode("utf-16"),
+        GOOD.encode("utf-16-le"),
         b"\x1f\x8b\x08\0\0",
         b'time,y\n"2020-01-01,1\n',
         b"\x89PNG\r\n\x1a\n\0",
