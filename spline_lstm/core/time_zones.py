@@ -175,7 +175,7 @@ def _ambiguous(walls: np.ndarray, rows: np.ndarray, zone: str, changes: int) -> 
         wall,
         f"{wall} is in the hour that occurs twice in {zone} when clocks are set back, and {reason};"
         " the order of the rows does not tell which of the two it is; write offsets such as +01:00 "
-        "in the file",
+        "in the file, or set data.ambiguous_hour to earlier or later",
     )
 
 

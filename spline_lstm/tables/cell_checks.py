@@ -44,6 +44,7 @@ def check_cells(
     units = _unit_row(frame, faults, forms, table_format)
     if units is not None:
         faults = {name: _below_first(rules) for name, rules in faults.items()}
+    faults = {name: _one_reason(frame[name], rules) for name, rules in faults.items()}
     found = [
         violation
         for name, rule in _broken(frame, faults)
@@ -111,6 +112,20 @@ def _unit_row(
 
 def _has_digit(cell: object) -> bool:
     return isinstance(cell, str) and any(character.isdigit() for character in cell)
+
+
+def _one_reason(column: pd.Series, rules: Faults) -> Faults:
+    """The rules with whole numbers that are no timestamps named once, whatever year they look like.
+
+    0, 10 and 4990 are one mistake: they are an index.
+    """
+    unread, outside = rules.get("timestamp"), rules.get("timestamp_range")
+    if unread is None or outside is None or not (unread.any() and outside.any()):
+        return rules
+    whole = column.astype("str").str.strip().str.fullmatch(WHOLE_NUMBER.pattern)
+    if not whole.to_numpy(dtype=bool)[unread | outside].all():
+        return rules
+    return rules | {"timestamp": unread | outside, "timestamp_range": np.zeros_like(outside)}
 
 
 def _below_first(rules: Faults) -> Faults:
