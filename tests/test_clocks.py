@@ -14,6 +14,7 @@ from spline_lstm.core.clock_params import parse_clock
 from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params_data import SplitParams
 from spline_lstm.core.reading import Reading
+from spline_lstm.core.schema import Schema
 from spline_lstm.evaluation.leakage import audit, build
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import history_frame
@@ -42,6 +43,13 @@ CLOCKS = [
     ("observed", BERLIN, ()),
     ("index 10", None, ()),
 ]
+
+
+def schema_of(frequency: str, **changes) -> Schema:
+    """Column `time`, target `y`; whole numbers if the frequency counts them."""
+    if frequency.startswith("index"):
+        changes["table_format"] = {"timestamp_format": "index"}
+    return make_schema(**changes)
 
 
 def instants_of(frequency: str, start: str, rows: int, zone: str | None = None) -> np.ndarray:
@@ -141,17 +149,30 @@ def test_observed_dates_are_rows_and_a_rule_follows_them():
 def test_an_index_counts_in_its_step_and_has_gaps_but_no_calendar():
     numbers = 100 + 10 * np.delete(np.arange(200), [50, 51, 120])
     params = make_preprocess_params(frequency="index 10")
-    made = preprocess(one_series(numbers), make_schema(), params, where="table")
+    made = preprocess(one_series(numbers), schema_of("index 10"), params, where="table")
     assert made.arrays.timestamps.tolist() == list(range(100, 2100, 10))
     assert np.flatnonzero(~made.arrays.observed[:, 0]).tolist() == [50, 51, 120]
     assert made.quality["median_step"] == "10"
     assert (made.quality["first_timestamp"], made.quality["last_timestamp"]) == ("100", "2090")
-    schema = make_schema(calendar_features={"enabled": True, "features": ["hour_sin"]})
+    schema = schema_of("index 10", calendar_features={"enabled": True, "features": ["hour_sin"]})
     with pytest.raises(SchemaError, match="counts rows, which have no calendar"):
         preprocess(
             one_series(numbers),
             schema,
             params.model_copy(update={"feature_mode": "multivariate"}),
+            where="table",
+        )
+
+
+def test_a_clock_of_instants_needs_instants_and_an_index_whole_numbers():
+    numbers = make_preprocess_params(frequency="index 10")
+    with pytest.raises(SchemaError, match="are instants, but preprocess.frequency is index 10"):
+        preprocess(one_series(np.arange(0, 999, 10)), make_schema(), numbers, where="table")
+    with pytest.raises(SchemaError, match="are whole numbers, but preprocess.frequency is 1h"):
+        preprocess(
+            one_series(np.arange(0, 999, 10)),
+            schema_of("index"),
+            make_preprocess_params(),
             where="table",
         )
 
@@ -162,7 +183,7 @@ def test_an_index_counts_in_its_step_and_has_gaps_but_no_calendar():
 def made_of(table: RawTable, frequency: str, zone: str | None, **params) -> Preprocessed:
     return preprocess(
         table,
-        make_schema(),
+        schema_of(frequency),
         make_preprocess_params(frequency=frequency, **params),
         where="table",
         reading=Reading(time_zone=zone),
@@ -263,7 +284,7 @@ def test_no_window_knows_the_future_on_any_clock(case, fill):
         frequency=frequency, holidays=closed, fill=fill, season=7 if fill == "seasonal" else None
     )
     clock = bind(params.clock(zone), table.timestamps)
-    schema = make_schema(series_col="s")
+    schema = schema_of(frequency, series_col="s")
     result = audit(
         table, schema, params, make_window_params(), clock=clock, origins=3, seed=len(table.values)
     )
@@ -277,7 +298,7 @@ def test_rows_of_any_clock_are_windows_and_history_gives_them_again(case):
     table, frequency, zone, closed = case
     params = make_preprocess_params(frequency=frequency, holidays=closed)
     clock = bind(params.clock(zone), table.timestamps)
-    schema = make_schema(series_col="s")
+    schema = schema_of(frequency, series_col="s")
     fitted, arrays = build(table, schema, params, clock=clock)
     assert Clock.from_json(json.loads(json.dumps(clock.to_json()))) == clock
     windows = make_windows(arrays, fitted.scaler, clock, make_window_params(), needed=())

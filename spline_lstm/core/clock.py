@@ -245,7 +245,7 @@ class Clock:
         if self.kind == "index":
             return {}
         if self.kind == "observed":
-            return self._outside.seasons()
+            return {} if self.rule is None else self.rule.seasons()
         lengths = {"day": DAY_NS, "week": 7 * DAY_NS, "year": YEAR_NS}
         if self.calendar is not None:
             del lengths["day"]
@@ -273,7 +273,10 @@ class Clock:
 
     def texts_of(self, timestamps: Int[np.ndarray, " n"]) -> list[str]:
         """Timestamps as `text_of` writes them."""
-        return [self.text_of(timestamp) for timestamp in timestamps.tolist()]
+        # Series of a panel share theirs.
+        different, which = np.unique(timestamps, return_inverse=True)
+        texts = [self.text_of(timestamp) for timestamp in different.tolist()]
+        return [texts[index] for index in which.tolist()]
 
     def to_pandas(self, timestamps: Int[np.ndarray, " n"]) -> pd.Index:
         """Timestamps in the time zone of the clock (UTC without one); whole numbers of an index."""

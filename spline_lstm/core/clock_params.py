@@ -12,7 +12,7 @@ from spline_lstm.core.calendars import OPEN_DAY_UNITS, UNITS, Calendar, first_ti
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.open_days import WORKING_WEEK, parse_closed, parse_week_mask, weekend_of
 from spline_lstm.core.time_zones import DAY_NS, UTC, parse_zone
-from spline_lstm.core.timestamps import parse_frequency
+from spline_lstm.core.timestamps import parse_duration
 
 RULE = (
     "must be a fixed, positive duration such as 5min, 1h or 1D, a calendar unit such as D, W-SUN, "
@@ -79,7 +79,7 @@ def _parse(text: str, zone: str | None) -> Clock:
     calendar = _calendar(text, zone or UTC)
     if calendar is not None:
         return Clock("calendar", anchor=first_tick(calendar), zone=zone, calendar=calendar)
-    # A number without a unit may be nanoseconds or an index; parse_frequency refuses it.
+    # A number without a unit may be nanoseconds or an index; parse_duration refuses it.
     return Clock("fixed", step=_duration(text), zone=zone)
 
 
@@ -116,7 +116,7 @@ def _offset(text: str) -> Any:
 
 def _duration(text: str) -> int:
     try:
-        return parse_frequency(text)
+        return parse_duration(text)
     except ValueError:
         raise ValueError(RULE) from None
 

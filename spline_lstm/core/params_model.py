@@ -146,9 +146,9 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     """Stage evaluate: metrics, baselines and prediction intervals."""
 
-    season: Count = 288
+    season: Count | None = 288
     """rows in one season, for the seasonal naive forecast and the scale of MASE (288 rows of 5
-    minutes: one day)"""
+    minutes: one day); null: the shortest season of the clock, such as 12 months or 24 hours"""
     moving_average: Count = 6
     """rows that the moving-average baseline averages"""
     interval_levels: tuple[Percent, ...] = (80.0, 95.0)

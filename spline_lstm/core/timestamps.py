@@ -1,8 +1,7 @@
-"""Timestamps and durations.
+"""Durations and instants as params.yaml writes them.
 
-params.yaml writes durations as in pandas (5min, 1h, 1D) and instants as 2024-03-01 or
-2024-03-01 06:00, in the time zone of the pipeline. In memory both are nanoseconds, instants since
-1970.
+Durations are written as in pandas (5min, 1h, 1D) and instants as 2024-03-01 or 2024-03-01 06:00, in
+the time zone of the pipeline. In memory both are nanoseconds, instants since 1970.
 """
 
 import warnings
@@ -10,15 +9,15 @@ import warnings
 import pandas as pd
 
 
-def parse_frequency(text: str) -> int:
-    """Length of one step in nanoseconds.
+def parse_duration(text: str) -> int:
+    """A duration in nanoseconds.
 
     Raises
     ------
     ValueError
         `text` is not a fixed, positive duration (a month has no fixed length).
 
-    >>> parse_frequency("5min")
+    >>> parse_duration("5min")
     300000000000
     """
     has_unit = any(character.isalpha() for character in text)
@@ -26,19 +25,19 @@ def parse_frequency(text: str) -> int:
         with warnings.catch_warnings():
             # Older spellings of a unit (1H) work; their warning would not help a user.
             warnings.simplefilter("ignore")
-            step = pd.Timedelta(text)
+            length = pd.Timedelta(text)
     except (ValueError, OverflowError):
-        step = pd.NaT
+        length = pd.NaT
     # pandas would read a bare number as nanoseconds.
-    if not has_unit or not isinstance(step, pd.Timedelta) or step <= pd.Timedelta(0):
+    if not has_unit or not isinstance(length, pd.Timedelta) or length <= pd.Timedelta(0):
         raise ValueError("must be a fixed, positive duration such as 5min, 1h or 1D")
-    return int(step.as_unit("ns").value)
+    return int(length.as_unit("ns").value)
 
 
 def parse_instant(text: str, zone: str | None = None) -> int:
     """Nanoseconds since 1970 UTC; a text without an offset is in `zone`, by default UTC.
 
-    Of an hour that occurs twice it is the first; one that does not occur ends where it would.
+    Of an hour that occurs twice the first counts; of one that is left out, its end.
 
     Raises
     ------
@@ -63,12 +62,3 @@ def parse_instant(text: str, zone: str | None = None) -> int:
         "must be a date such as 2024-03-01 or a timestamp such as 2024-03-01 06:00, from 1678 to "
         "2261"
     )
-
-
-def iso_timestamp(ns: int) -> str:
-    """A timestamp as ISO 8601 in UTC.
-
-    >>> iso_timestamp(1_269_424_260_000_000_000)
-    '2010-03-24T09:51:00Z'
-    """
-    return pd.Timestamp(ns, unit="ns").isoformat() + "Z"

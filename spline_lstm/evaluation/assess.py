@@ -16,7 +16,7 @@ from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
-from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts
+from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
@@ -123,7 +123,7 @@ class BatchCollector:
         self._windows, self._n_series = windows, n_series
         self._epsilon, self._season_scale = (
             percentage_floor(windows),
-            season_scales(windows, params.season),
+            season_scales(windows, season_rows(windows, params)),
         )
         self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
         self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True

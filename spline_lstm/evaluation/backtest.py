@@ -32,7 +32,7 @@ from spline_lstm.core.schema import Schema
 from spline_lstm.evaluation.assess import percentage_floor, season_scales
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
-from spline_lstm.evaluation.forecast_batches import TestForecasts
+from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
 from spline_lstm.evaluation.scores import finish, rmse_by_step
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.inference.intervals import Intervals
@@ -269,7 +269,7 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
     # A series may be absent from a fold; sums are laid out for those of the whole table.
     numbers = np.array([job.series.index(name) for name in job.table.series_names])
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
-    scales[numbers] = season_scales(windows, params.season)
+    scales[numbers] = season_scales(windows, season_rows(windows, params))
     sums, coverage = [], []
     forecasts = TestForecasts.fit(fit.model, windows, params, intervals, job.table.series_names)
     for batch in forecasts:

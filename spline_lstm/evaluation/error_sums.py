@@ -28,7 +28,7 @@ Sums = TypeVar("Sums")
 
 @dataclass(frozen=True)
 class Grouped(Generic[Sums]):
-    """The same sums over each step, each series and each hour of the day (UTC).
+    """The same sums over each step, each series and each hour of the day.
 
     Attributes
     ----------

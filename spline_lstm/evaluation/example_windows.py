@@ -21,7 +21,7 @@ class Example:
     series : str
         Name of the series.
     origin_time : int
-        ns since 1970 UTC of the first forecast row.
+        Instant of the first forecast row.
     history : [lookback] float, oldest row first
     y_true : [horizon] float, NaN if not observed
     y_pred : [horizon] float

@@ -149,17 +149,21 @@ def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseli
     """
     horizon = windows.horizon
     train, validation = (_sample(windows, split) for split in ("train", "validation"))
+    season = season_rows(windows, params)
     average_over = min(params.moving_average, windows.lookback)
     ridge = fit_ridge(train, validation)
     return {
         "naive": lambda batch, history: naive(history, horizon),
-        "seasonal_naive": lambda batch, history: last_season(
-            windows, batch, history, params.season
-        ),
+        "seasonal_naive": lambda batch, history: last_season(windows, batch, history, season),
         "moving_average": lambda batch, history: moving_average(history, horizon, average_over),
         "drift": lambda batch, history: drift(history, horizon),
         "ridge": lambda batch, history: ridge.predict(history),
     }
+
+
+def season_rows(windows: Windows, params: EvaluateParams) -> int:
+    """Rows in one season: of the params, or the shortest one of the clock."""
+    return params.season or windows.clock.season
 
 
 def last_season(

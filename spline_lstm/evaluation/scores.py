@@ -68,7 +68,7 @@ def finish(
         best baseline (NaN if that is perfect but for rounding), `best_baseline` (by RMSE; None if
         nothing counts), `beats_baselines` (its RMSE is below that of every baseline), `loses_to`
         (names of the others), `n_windows`, and nested `horizon` (step from 1), `targets`,
-        `baselines`, `series`, `hours` (hour of the day, UTC; left out if all values have the same
+        `baselines`, `series`, `hours` (hour of the day; left out if all values have the same
         hour). Each step, target, series and hour has the model's metrics, `skill` and
         `best_baseline`.
     """
@@ -135,7 +135,7 @@ def rmse_by_step(sums: ScoreSums) -> dict[str, Float[np.ndarray, " horizon"]]:
 
 
 def rmse_by_hour(sums: ScoreSums) -> dict[str, Float[np.ndarray, "24"]]:
-    """RMSE at each hour of the day (UTC), [24] float64, of all forecasts; NaN if nothing counts."""
+    """RMSE at each hour of the day, [24] float64, of all forecasts; NaN if nothing counts."""
     return _rmse(sums, "hour")
 
 

@@ -160,7 +160,7 @@ def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.
 
 
 def hour_table(hour_rmse: Mapping[str, Float[np.ndarray, "24"]]) -> pd.DataFrame:
-    """RMSE at each hour of the day that occurs: columns hour (UTC) and one per forecast."""
+    """RMSE at each hour of the day that occurs: columns hour and one per forecast."""
     table = pd.DataFrame(
         {name: np.asarray(values, dtype=np.float64) for name, values in hour_rmse.items()}
     )

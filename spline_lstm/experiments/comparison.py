@@ -108,7 +108,9 @@ def collect(
     errors = read_errors(pipeline, cache_folder(pipeline), records, names)
     candidates = candidates_of(records)
     best = best_candidate(candidates).name
-    wanted = params.compare.block or -(-params.evaluate.season // params.window.stride)
+    wanted = params.compare.block or -(
+        -(params.evaluate.season or params.clock.season) // params.window.stride
+    )
     block = block_length(len(errors.counts), wanted)
     blocks = draw_blocks(
         len(errors.counts), block, params.compare.repetitions, params.compare.bootstrap_seed

@@ -15,6 +15,7 @@ from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.core.time_zones import UTC, parse_zone
 from spline_lstm.inference.sklearn_api import check_columns
 from spline_lstm.series.grid import lay_out
 from spline_lstm.tables.frames import plain_frame
@@ -168,6 +169,7 @@ def inferred_params(
     schema: Schema,
     given: Params | Mapping[str, Any] | None,
     frequency: str | None,
+    zone: str | None = None,
 ) -> dict[str, Any]:
     """Params that follow from the data, by dotted key; nothing is inferred if `given` is complete.
 
@@ -178,21 +180,35 @@ def inferred_params(
         As in `params_of`.
     frequency : str, optional
         The argument of the caller; by default what the timestamps follow, unless `given` sets it.
+    zone : str, optional
+        Time zone of the timestamps, see `zone_of`; what `given` sets counts more.
     """
     if isinstance(given, Params):
         return {"preprocess.frequency": frequency}
+    zone = (given or {}).get("data.time_zone", zone)
     if frequency is None and "preprocess.frequency" not in (given or {}):
-        frequency = frequency_of(table, (given or {}).get("data.time_zone"))
+        frequency = frequency_of(table, zone, index=schema.is_indexed)
     multivariate = (
         schema.dynamic_covariates or schema.static_covariates or schema.calendar_features.enabled
     )
     return {
+        "data.time_zone": zone,
         "preprocess.frequency": frequency,
         "preprocess.feature_mode": "multivariate" if multivariate else None,
     }
 
 
-def frequency_of(table: RawTable, zone: str | None) -> str:
+def zone_of(frame: pd.DataFrame, schema: Schema) -> str | None:
+    """Time zone of the timestamps of a frame; None if they are naive, texts, numbers or in UTC."""
+    names = [name for name in schema.timestamp_cols if name in frame.columns]
+    column = frame[names[0]] if names else frame.index.to_frame().get(schema.timestamp_col)
+    zone = getattr(getattr(column, "dt", None), "tz", None)
+    # An offset is written UTC+01:00.
+    text = str(zone).removeprefix(UTC)
+    return None if zone is None or not text else parse_zone(text)
+
+
+def frequency_of(table: RawTable, zone: str | None, *, index: bool = False) -> str:
     """The clock that the timestamps of a table follow, as `parse_clock` reads it.
 
     Raises
@@ -200,7 +216,9 @@ def frequency_of(table: RawTable, zone: str | None) -> str:
     DataContractError
         They follow none, several series differ, or several clocks fit.
     """
-    found = infer_clock(table.timestamps, table.series, zone=zone, names=table.series_names)
+    found = infer_clock(
+        table.timestamps, table.series, zone=zone, index=index, names=table.series_names
+    )
     if found.clock is None:
         problem = found.problem.replace("preprocess.frequency", "frequency")
         raise DataContractError(f"frame: {problem}")

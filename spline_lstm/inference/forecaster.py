@@ -19,6 +19,7 @@ from spline_lstm.inference.arguments import (
     read_frame,
     schema_of,
     split_instants_of,
+    zone_of,
 )
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.inference.forecast import Forecast, forecast_windows
@@ -54,7 +55,8 @@ class Forecaster:
     series : str, optional
         Column that identifies the series.
     frequency : str, optional
-        Step of the regular grid: 5min, 1h, 1D; by default inferred from the timestamps.
+        The clock of the rows: 5min, 1h, D, B, MS, ...; by default inferred from the timestamps,
+        in their time zone.
     horizon, lookback : int, optional
         Rows to forecast (6), rows that a forecast looks back on (24).
     covariates, known_future, static : sequences of str
@@ -185,7 +187,7 @@ class Forecaster:
         check_type(frame, "fit")
         schema = self.schema or self._schema_for(frame)
         table = read_frame(frame, schema, self.params)
-        params = self._params_for(table, schema)
+        params = self._params_for(table, schema, zone_of(frame, schema))
         configure_threads(params.train.threads)
         history: list[Evaluation] = []
         fit = fit_table(
@@ -379,11 +381,11 @@ class Forecaster:
             calendar=self.calendar,
         )
 
-    def _params_for(self, table: RawTable, schema: Schema) -> Params:
+    def _params_for(self, table: RawTable, schema: Schema, zone: str | None) -> Params:
         return params_of(
             self.params,
             {
-                **inferred_params(table, schema, self.params, self.frequency),
+                **inferred_params(table, schema, self.params, self.frequency, zone),
                 "preprocess.split.validation": self.validation,
                 "window.horizon": self.horizon,
                 "window.lookback": self.lookback,

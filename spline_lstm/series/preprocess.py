@@ -72,12 +72,12 @@ def preprocess(
         Too few rows, too many missing, a gap that is too long, a constant target, or a cadence that
         does not fit the grid; every rule that is broken, with the quality report.
     SchemaError
-        Calendar features of an index, which has no calendar.
+        An index where the schema has instants or calendar features, or the other way round.
     TooLittleDataError
         See `fit`.
     """
     clock = clock or bind(params.clock(reading.time_zone), table.timestamps)
-    check_calendar(clock, schema, params)
+    check_clock(clock, schema, params)
     layout = lay_out(table, clock, params.snap)
     check_size(table, layout, params, where)
     outliers = find_outliers(table, schema, params)
@@ -96,8 +96,15 @@ def preprocess(
     return Preprocessed(applied.arrays, preprocessor, quality)
 
 
-def check_calendar(clock: Clock, schema: Schema, params: PreprocessParams) -> None:
-    """Raise SchemaError if calendar features are asked of whole numbers."""
+def check_clock(clock: Clock, schema: Schema, params: PreprocessParams) -> None:
+    """Raise SchemaError unless clock and schema both have instants, or both whole numbers."""
+    if (clock.kind == "index") != schema.is_indexed:
+        found, example = ("whole numbers", "index 10") if schema.is_indexed else ("instants", "1h")
+        raise SchemaError(
+            f"the timestamps of the schema are {found}, but preprocess.frequency is "
+            f"{clock.frequency}; set it to the step of the data, such as {example}, or correct "
+            "table_format.timestamp_format"
+        )
     names = calendar_names(schema, params)
     if clock.kind == "index" and names:
         raise SchemaError(

@@ -101,7 +101,7 @@ def check_labels(windows: Windows) -> None:
     wrong = arrays.observed & (arrays.raw_target != 0.0) & (arrays.raw_target != 1.0)
     if wrong.any():
         row, target = (int(index) for index in np.argwhere(wrong)[0])
-        timestamp = np.datetime64(int(arrays.timestamps[row]), "ns").astype("datetime64[s]")
+        timestamp = windows.clock.text_of(int(arrays.timestamps[row]))
         raise DataContractError(
             f"target {windows.target_names[target]} is {arrays.raw_target[row, target]:g} at "
             f"{timestamp}, but train.loss bce needs labels 0 and 1; use such a target, or set "

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.core.timestamps import parse_frequency, parse_instant
+from spline_lstm.core.timestamps import parse_duration, parse_instant
 
 UNITS = {
     "ns": 1,
@@ -20,11 +20,11 @@ UNITS = {
 
 @given(st.integers(1, 10_000), st.sampled_from(sorted(UNITS)))
 def test_a_number_and_a_unit_give_their_product(number, unit):
-    assert parse_frequency(f"{number}{unit}") == number * UNITS[unit]
+    assert parse_duration(f"{number}{unit}") == number * UNITS[unit]
 
 
 def test_units_may_be_combined():
-    assert parse_frequency("1h30min") == 90 * UNITS["min"]
+    assert parse_duration("1h30min") == 90 * UNITS["min"]
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_units_may_be_combined():
 )
 def test_what_is_no_positive_duration_is_a_value_error(text):
     with pytest.raises(ValueError, match="fixed, positive duration"):
-        parse_frequency(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["5", "300000000000"])
 def test_a_number_without_a_unit_is_a_value_error(text):
     with pytest.raises(ValueError, match="fixed, positive duration"):
-        parse_frequency(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_old_spellings_of_pandas_cause_no_warning(text):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with suppress(ValueError):
-            assert parse_frequency(text) > 0
+            assert parse_duration(text) > 0
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_a_value_error(text):
     message = "a fixed, positive duration"
     try:
-        assert parse_frequency(text) > 0
+        assert parse_duration(text) > 0
     except ValueError as error:
         message = str(error)
     assert "fixed, positive duration" in message
@@ -87,6 +87,20 @@ def test_any_text_is_a_duration_or_a_value_error(text):
 )
 def test_an_instant_is_utc_unless_it_names_a_zone(text, hours):
     assert parse_instant(text) == hours * UNITS["h"]
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-07-01", "2024-06-30 22:00"),
+        ("2024-07-01 00:00+00:00", "2024-07-01"),
+        # Clocks are set back at 03:00 and an hour occurs twice; set forward, one does not occur.
+        ("2024-10-27 02:30", "2024-10-27 00:30"),
+        ("2024-03-31 02:30", "2024-03-31 01:00"),
+    ],
+)
+def test_an_instant_without_an_offset_is_on_the_wall_clock_of_the_zone(text, instant):
+    assert parse_instant(text, "Europe/Berlin") == parse_instant(instant)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from spline_lstm.evaluation.backtest import (
     run_fold,
 )
 from spline_lstm.inference.arguments import params_of
-from tests.builders import HOUR, ROOT, START, hours, make_schema, make_table
+from tests.builders import HOUR, HOURLY, ROOT, START, hours, make_schema, make_table
 
 SCHEMA = make_schema(series_col="shop")
 ROWS, TEST = 200, 20
@@ -81,7 +81,7 @@ def results():
 def test_folds_walk_to_the_end_of_the_data_without_overlap(rows, count, share, strategy):
     params = backtest_params(folds=count, test=share, strategy=strategy)
     timestamps = hours(rows)
-    folds = make_folds(timestamps, HOUR, params)
+    folds = make_folds(HOURLY, 0, rows, params)
     length = round(share * rows) * HOUR
     assert len(folds) == count
     assert folds[-1].end == timestamps[-1] + HOUR

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.core.timestamps import iso_timestamp
 from spline_lstm.evaluation.example_windows import Example
 from spline_lstm.evaluation.tables import (
     example_table,
@@ -95,7 +94,7 @@ def test_forecast_table_of_nothing_keeps_its_columns():
 
 
 def test_timestamps_keep_fractions_of_a_second():
-    assert iso_timestamp(NOON + 250 * 10**6) == "2010-03-24T12:00:00.250000Z"
+    assert FIVE_MINUTES.text_of(NOON + 250 * 10**6) == "2010-03-24T12:00:00.250000Z"
 
 
 def test_histogram_counts_the_central_residuals_in_equal_bins():

@@ -13,13 +13,23 @@ from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import rows_of
 from tests.evaluation.test_leakage import SCHEMA, panel, preprocess_params
 
-PER_ROW = ("scaled", "causal", "valid", "raw_target", "observed", "timestamps")
+PER_ROW = (
+    "scaled",
+    "causal",
+    "valid",
+    "raw_target",
+    "filled_target",
+    "causal_target",
+    "observed",
+    "timestamps",
+)
 WHOLE = (
     "feature_names",
     "target_indices",
     "split_instants",
     "future_indices",
     "calendar_indices",
+    "target_bounds",
 )
 
 
@@ -38,7 +48,7 @@ def test_each_series_alone_has_the_arrays_that_it_has_in_the_panel(changes):
     # As another process would get it.
     preprocessor = pickle.loads(pickle.dumps(made.preprocessor))
     assert {item.name for item in fields(made.arrays)} == {
-        *PER_ROW, *WHOLE, "known_at", "series_offsets", "static_ids"
+        *PER_ROW, *WHOLE, "known_at", "series_offsets", "static_ids", "constants"
     }  # fmt: skip
     for index, name in enumerate(table.series_names):
         own = apply(rows_of(table, table.series == index), preprocessor).arrays
@@ -52,6 +62,7 @@ def test_each_series_alone_has_the_arrays_that_it_has_in_the_panel(changes):
         shifted = np.where((known < 0) | (known == NEVER), known, known - start)
         np.testing.assert_array_equal(own.known_at, shifted)
         np.testing.assert_array_equal(own.static_ids[0], made.arrays.static_ids[index])
+        np.testing.assert_array_equal(own.constants, made.arrays.constants[index : index + 1])
 
 
 def test_fitting_does_not_look_at_rows_after_the_training_split():

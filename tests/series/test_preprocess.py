@@ -370,8 +370,8 @@ def test_the_quality_report_counts_what_can_be_counted_by_hand():
     assert result.quality["series"] == 1
     assert result.quality["median_step"] == "0 days 01:00:00"
     assert result.quality["off_grid_timestamps"] == 2
-    assert result.quality["first_timestamp"] == "2020-01-01T00:00:00"
-    assert result.quality["last_timestamp"] == "2020-01-05T03:00:00"
+    assert result.quality["first_timestamp"] == "2020-01-01T00:00:00Z"
+    assert result.quality["last_timestamp"] == "2020-01-05T03:00:00Z"
 
 
 def test_preprocessor_and_report_are_plain_json():
