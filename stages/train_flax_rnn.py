@@ -11,8 +11,9 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.tasks.registry import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
-from spline_lstm.training.loop import Evaluation, Stopwatch, Trained, steps_of, training_curve
+from spline_lstm.training.loop import Evaluation, Trained, steps_of, training_curve
 from spline_lstm.training.model import train_model
+from spline_lstm.training.stopwatch import Stopwatch
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
@@ -58,9 +59,10 @@ def main(folder: Path, *, resume: bool = False) -> str:
     count, best = len(windows.splits["train"]), trained.best_losses
     steps = steps_of(trained.history)
     course = f"best step {best.step} of {steps}" if steps else "solved"
+    verdict = f"; {trained.details['network']['sentence']}" if "network" in trained.details else ""
     return (
         f"{count} windows, {config.title} on {device_name()}: {course}, "
-        f"validation loss {best.validation_loss:.5f}"
+        f"validation loss {best.validation_loss:.5f}{verdict}"
     )
 
 

@@ -143,6 +143,27 @@ class Params(Section):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _skip_fits(self) -> "Params":
+        model, train = self.model, self.train
+        if model.network_lookback is not None and model.network_lookback > self.window.lookback:
+            raise ValueError(
+                f"model.network_lookback {model.network_lookback} must be at most window.lookback "
+                f"{self.window.lookback}"
+            )
+        if train.loss == "bce" and model.linear_skip != "none":
+            raise ValueError(
+                "train.loss bce needs model.linear_skip none: a probability is not a sum"
+            )
+        if train.huber_delta is not None and train.loss != "huber":
+            raise ValueError("train.huber_delta needs train.loss huber; or set it to null")
+        if train.huber_delta == "residual" and model.linear_skip == "none":
+            raise ValueError(
+                "train.huber_delta residual needs model.linear_skip frozen or trained, which has a "
+                "residual; or give a number"
+            )
+        return self
+
     @property
     def clock(self) -> Clock:
         """The clock of the pipeline in its time zone, not yet bound to data."""

@@ -47,6 +47,20 @@ class ModelParams(Section):
     """true: a second cell reads the lookback backwards"""
     layer_norm: bool = False
     """true: the states of each layer are normalised"""
+    network_lookback: Count | None = None
+    """rows of the lookback that the network reads, the last ones; a linear skip and seasonal values
+    reach back over all of it; null: all"""
+    linear_skip: Literal["none", "frozen", "trained"] = "none"
+    """frozen: the network is added to the linear forecast of the lookback (the one of type linear),
+    starts at zero, and counts as far as validation shows that it helps | trained: training also
+    corrects the linear forecast, at 3 % of the learning rate | none: no linear forecast"""
+    seasonal_skip: bool = False
+    """true: the head also sees the last values, the values of one season ago (of each season that
+    the targets follow) and the linear forecast"""
+    stack: Literal["none", "shrunk"] = "none"
+    """shrunk: the forecast is a weighted mean of the linear one, that with the network, the naive
+    one and the seasonal naive ones; the weights leave the linear one as far as validation shows
+    that it helps. It needs a linear_skip | none"""
     quantiles: tuple[Share, ...] = ()
     """quantiles to forecast, increasing, with 0.5 among them (train.loss quantile); []: a point
     forecast"""
@@ -68,6 +82,18 @@ class ModelParams(Section):
                 "decoder segments needs a segment above 1 and bidirectional false; or set decoder "
                 "dense"
             )
+        if self.decoder == "segments" and self.seasonal_skip:
+            raise ValueError("seasonal_skip needs decoder dense; or set seasonal_skip false")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _stack_has_parts(self) -> "ModelParams":
+        if self.stack != "none" and self.linear_skip == "none":
+            raise ValueError("stack shrunk needs linear_skip frozen or trained; or set stack none")
+        if self.stack != "none" and self.quantiles:
+            raise ValueError(
+                "stack shrunk combines point forecasts: set quantiles to [], or stack to none"
+            )
         return self
 
 
@@ -79,6 +105,9 @@ class TrainParams(Section):
     loss: Literal["mse", "mae", "huber", "quantile", "bce"] = "mse"
     """mse | mae | huber | quantile (pinball) in z-scores, or bce for targets 0 and 1; only over
     observed targets"""
+    huber_delta: Positive | Literal["residual"] | None = None
+    """huber: error from which on the loss is linear, z-scores | residual (the root mean square of
+    what the linear skip misses in training); null: 1.0"""
     positive_weight: Positive | Literal["balanced"] = 1.0
     """bce: weight of the label 1, or balanced (negatives per positive in the training split)"""
     batch_size: Count = 64

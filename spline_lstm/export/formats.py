@@ -14,17 +14,26 @@ import numpy as np
 from jaxtyping import Float, Int8
 
 from spline_lstm.core.errors import ExportError
-from spline_lstm.windows.fed_scaling import CENTER, LOG_CENTER, LOG_FLOOR, LOG_SCALE, SCALE
+from spline_lstm.windows.fed_scaling import (
+    CENTER,
+    LINEAR_CENTER,
+    LINEAR_SCALE,
+    LOG_CENTER,
+    LOG_FLOOR,
+    LOG_SCALE,
+    SCALE,
+)
 
 # Inputs: always the history; known-future features and static ids if the model reads them.
 HISTORY, FUTURE, STATIC = "history", "future", "static"
+FED = (CENTER, SCALE, LINEAR_CENTER, LINEAR_SCALE, LOG_CENTER, LOG_SCALE, LOG_FLOOR)
 # Outputs: always the point forecast; the quantiles if the model has them.
 FORECAST, QUANTILES = "forecast", "quantiles"
 INPUT_TYPES = {
     HISTORY: np.dtype(np.float32),
     FUTURE: np.dtype(np.float32),
     STATIC: np.dtype(np.int32),
-    **dict.fromkeys((CENTER, SCALE, LOG_CENTER, LOG_SCALE, LOG_FLOOR), np.dtype(np.float32)),
+    **dict.fromkeys(FED, np.dtype(np.float32)),
 }
 # Formats of the float32 files and of their variants.
 FORMATS = ("onnx", "tflite")

@@ -24,6 +24,8 @@ from spline_lstm.export.formats import (
     FORECAST,
     FUTURE,
     HISTORY,
+    LINEAR_CENTER,
+    LINEAR_SCALE,
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
@@ -31,6 +33,7 @@ from spline_lstm.export.formats import (
     SCALE,
     STATIC,
 )
+from spline_lstm.models.combined import combination_shapes, network_arrays
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.fed_scaling import fed_scaling
 from spline_lstm.models.linear_targets import array_shapes
@@ -45,12 +48,15 @@ WORDS = {
     "decoder": ("dense", "segments"),
     "channels": ("mixed", "independent"),
     "output": ("value", "probability"),
+    "linear_skip": ("none", "frozen", "trained"),
+    "stack": ("none", "shrunk"),
 }
 COMPUTED = {
     *WORDS, "model_type", "hidden", "dropout", "lookback", "horizon", "features", "targets",
     "target_indices", "segment", "bidirectional", "layer_norm", "quantiles", "ensemble_size",
     "future_features", "static_sizes", "static_dims",
     "categories", "category_sizes", "category_dims", "mask_indices",
+    "network_lookback", "seasonal_skip", "seasons",
 }  # fmt: skip
 
 
@@ -65,7 +71,8 @@ class EdgeSpec:
     clock : whose rows are forecast
     center, scale : [F_total] float64, data units; z = (x - center) / scale
     weights : name -> float32 array, as in best.safetensors; with a leading member axis in an
-        ensemble; of a model in closed form those of `linear_targets`
+        ensemble; of a model in closed form those of `linear_targets`, beside a linear part those of
+        `models.combined` too
     statics : static covariate -> texts of the ids 1, 2, ...; id 0 is unknown
     categories : categorical feature -> the same
     fed : scaling that the file is fed with each window; None: `center` and `scale` are inside it
@@ -85,11 +92,12 @@ class EdgeSpec:
     bounds: Float[np.ndarray, "targets 2"] | None = None
 
     def members(self) -> list[dict[str, np.ndarray]]:
-        """Weights of each member of the ensemble, one without an ensemble."""
+        """Weights of each network of the ensemble, one without an ensemble."""
+        weights = network_arrays(self.weights)
         if self.config.ensemble_size == 1:
-            return [dict(self.weights)]
+            return [weights]
         return [
-            {name: value[index] for name, value in self.weights.items()}
+            {name: value[index] for name, value in weights.items()}
             for index in range(self.config.ensemble_size)
         ]
 
@@ -118,6 +126,8 @@ class EdgeSpec:
             STATIC: "[batch, statics] int32, ids; 0 is unknown",
             CENTER: "[batch, features] float32, data units",
             SCALE: "[batch, features] float32, data units",
+            LINEAR_CENTER: "[batch, targets] float32, data units less center",
+            LINEAR_SCALE: "[batch, targets] float32, data units",
             LOG_CENTER: "[batch, targets] float32, logarithms",
             LOG_SCALE: "[batch, targets] float32, logarithms",
             LOG_FLOOR: "[batch, targets] float32, data units",
@@ -268,8 +278,12 @@ def _read_weights(
     if content_id(preprocessor_run_id, config.to_json(), content) != expected_id:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     shapes = {name: value.shape for name, value in weights.items()}
-    closed_form = MODEL_TYPES[config.model_type].closed_form
-    expected = array_shapes(config, weights) if closed_form else weight_shapes(config)
+    if MODEL_TYPES[config.model_type].closed_form:
+        expected = array_shapes(config, weights)
+    elif config.is_combined:
+        expected = combination_shapes(config, weights)
+    else:
+        expected = weight_shapes(config)
     if shapes != expected:
         wrong = sorted(
             name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)

@@ -5,14 +5,14 @@ that a large center costs no digits and weights in fewer bits only meet differen
 
     u = (rows - x) / scale          l = (x - center) / scale
     z = u W + l sum(W) + b          natural scale:     x + scale (z - l)
-                                    of logarithms:     exp(center + scale min(z, LOG_CAP)),
+                                    of logarithms:     x exp(scale (min(z, LOG_CAP) - l)),
                                                        rows: log(max(rows, floor))
 
 The constants are those of all series; a file that is fed its scaling (`fed_scaling`) reads those of
 the window, and rows less the center.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from spline_lstm.export.formats import (
     CENTER,
     FORECAST,
     HISTORY,
+    LINEAR_CENTER,
+    LINEAR_SCALE,
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
@@ -59,13 +61,31 @@ def linear_function(tf: Any, spec: EdgeSpec) -> Callable[[Mapping[str, Tensor]],
     forecasters = from_arrays(spec.weights, len(indices))
 
     def forecast(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        each = []
-        for target, (index, forecaster) in enumerate(zip(indices, forecasters, strict=True)):
-            fed = None if spec.fed is None else _of_windows(given, index, target)
-            each.append(_of_target(tf, forecaster, given[HISTORY][:, :, index], fed))
-        return {FORECAST: tf.stack(each, axis=2)}
+        last = tf.gather(given[HISTORY][:, -1:], indices, axis=2)
+        return {FORECAST: last + linear_changes(tf, spec, forecasters, given)}
 
     return forecast
+
+
+def linear_changes(
+    tf: Any,
+    spec: EdgeSpec,
+    forecasters: Sequence[LinearForecaster],
+    given: Mapping[str, Tensor],
+) -> Tensor:
+    """Forecasts of the targets less their last row, data units: [batch, horizon, F_target].
+
+    Parameters
+    ----------
+    forecasters : of each target
+    given : inputs of the file by name
+    """
+    each = []
+    pairs = zip(spec.config.target_indices, forecasters, strict=True)
+    for target, (index, forecaster) in enumerate(pairs):
+        fed = None if spec.fed is None else _of_windows(given, index, target)
+        each.append(_of_target(tf, forecaster, given[HISTORY][:, :, index], fed))
+    return tf.stack(each, axis=2)
 
 
 def _of_windows(
@@ -78,10 +98,14 @@ def _of_windows(
 
     def constants(log: bool) -> _Constants:
         zero = np.zeros(1, np.float32)
-        if not log:
+        if log:
+            names = (LOG_CENTER, LOG_SCALE, LOG_FLOOR)
+            center, size, floor = (column(name, target) for name in names)
+            return _Constants(center, zero, size, floor, column(CENTER, index))
+        if LINEAR_CENTER not in given:
             return _Constants(zero, zero, column(SCALE, index), zero, None)
-        center, size, floor = (column(name, target) for name in (LOG_CENTER, LOG_SCALE, LOG_FLOOR))
-        return _Constants(center, zero, size, floor, column(CENTER, index))
+        center, size = (column(name, target) for name in (LINEAR_CENTER, LINEAR_SCALE))
+        return _Constants(center, zero, size, zero, None)
 
     return constants
 
@@ -98,7 +122,7 @@ def _of_target(
     rows: Tensor,
     fed: Callable[[bool], _Constants] | None,
 ) -> Tensor:
-    """Rows [batch, lookback] to the forecast [batch, horizon]."""
+    """Rows [batch, lookback] to the forecast less the last row [batch, horizon]."""
     parts = [
         _on_scale(
             tf, forecaster, index, rows, _of_all_series(scale) if fed is None else fed(scale.log)
@@ -120,15 +144,17 @@ def _on_scale(
     # The last row's difference to itself is 0.
     kernel[-1] = 0.0
     size = of.size
+    whole = floored = rows if of.offset is None else rows + of.offset
     if log:
-        whole = rows if of.offset is None else rows + of.offset
-        rows = tf.math.log(tf.maximum(whole, of.floor))
+        floored = tf.maximum(whole, of.floor)
+        rows = tf.math.log(floored)
     last = rows[:, -1:]
     level = (last - of.center) / size - of.rest / size
     differences = tf.matmul((rows - last) / size, kernel.astype(np.float32))
     intercept = forecaster.intercept[index].astype(np.float32)
     if not log:
-        return last + (differences + level * (sums - 1.0).astype(np.float32) + intercept) * size
+        return (differences + level * (sums - 1.0).astype(np.float32) + intercept) * size
     z = differences + level * sums.astype(np.float32) + intercept
-    values = tf.exp(tf.minimum(z, np.float32(LOG_CAP)) * size + of.center)
-    return values if of.offset is None else values - of.offset
+    growth = (tf.minimum(z, np.float32(LOG_CAP)) - level) * size
+    last_whole, last_floored = whole[:, -1:], floored[:, -1:]
+    return last_floored * (tf.exp(growth) - 1.0) + (last_floored - last_whole)

@@ -32,6 +32,7 @@ def network(
     z: Tensor,
     future: Tensor | None,
     static: Tensor | None,
+    skips: Tensor | None = None,
     *,
     unroll: bool,
 ) -> Tensor:
@@ -42,9 +43,11 @@ def network(
     tf : the module tensorflow
     config : ModelConfig
     weights : name -> tensor, made from `tf_recurrence.prepared`
-    z : [batch, lookback, F_total], normalised
+    z : [batch, rows read, F_total], normalised
     future : [batch, horizon, F_future], z-scores; None without future features
     static : [batch, n_static] int32; None without static covariates
+    skips : [batch, width], with independent channels [batch * F_target, width], of
+        `tf_combined.head_inputs`; None without a seasonal skip
     unroll : True for TFLite, False for ONNX
 
     Returns
@@ -72,10 +75,20 @@ def network(
         contexts = tf.concat(
             [contexts, tf.reshape(future, [-1, 1, future.shape[1] * future.shape[2]])], axis=2
         )
+    if skips is not None:
+        seen = tf.concat([contexts, tf.expand_dims(skips, 1)], axis=2)
+        hidden = dense(tf, seen, weights["skips.kernel"], weights["skips.bias"])
+        contexts = tf.concat([contexts, _gelu(tf, hidden)], axis=2)
     outputs = dense(tf, contexts, weights["head.kernel"], weights["head.bias"])
     if config.channels == "independent":
         return _join_channels(tf, config, outputs)
     return tf.reshape(outputs, [-1, config.horizon, len(config.targets), config.levels])
+
+
+def _gelu(tf: Any, x: Tensor) -> Tensor:
+    """The approximation by tanh, as `jax.nn.gelu`, in operators that every converter has."""
+    cubed = x * x * x
+    return 0.5 * x * (1.0 + tf.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + 0.044715 * cubed)))
 
 
 def _static_vector(tf: Any, config: ModelConfig, weights: Weights, static: Tensor) -> Tensor:
@@ -123,7 +136,7 @@ def _split_channels(
     vector: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """Move the targets of a window into the batch axis, each with the non-target features."""
-    channels, lookback = len(config.targets), config.lookback
+    channels, lookback = len(config.targets), config.rows_read
     others = np.setdiff1d(np.arange(z.shape[2]), config.target_indices)
     targets = tf.expand_dims(
         tf.transpose(tf.gather(z, config.target_indices, axis=2), [0, 2, 1]), 3
@@ -161,14 +174,14 @@ def _steps(tf: Any, config: ModelConfig, weights: Weights, z: Tensor) -> Tensor:
 
 def _filled_up(tf: Any, config: ModelConfig, z: Tensor) -> Tensor:
     """Whole segments of rows: the oldest row is repeated to fill the first one."""
-    spare = -config.lookback % config.segment
+    spare = -config.rows_read % config.segment
     return tf.concat([*[z[:, :1]] * spare, z], axis=1) if spare else z
 
 
 def _seen(tf: Any, config: ModelConfig, observed: Tensor) -> Tensor:
     """1 for a step, a row or a segment, in which a target was observed, else 0: [batch, steps]."""
     if config.channels == "independent":
-        observed = tf.reshape(tf.transpose(observed, [0, 2, 1]), [-1, config.lookback, 1])
+        observed = tf.reshape(tf.transpose(observed, [0, 2, 1]), [-1, config.rows_read, 1])
     rows = _filled_up(tf, config, observed)
     steps = rows.shape[1] // config.segment
     return tf.reduce_max(tf.reshape(rows, [-1, steps, config.segment * rows.shape[2]]), axis=2)

@@ -53,7 +53,7 @@ class TargetLevels:
 
 
 @dataclass(frozen=True)
-class _Constants:
+class ScalingConstants:
     """Scaling of the history.
 
     Attributes
@@ -70,17 +70,18 @@ class _Constants:
     target_per_scale: Tensor
 
 
-def _constants(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> _Constants:
+def scaling_constants(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> ScalingConstants:
+    """Of the history, from inside the file or from its inputs."""
     if spec.fed is None:
         center, rest = split_center(spec.center)
         per_scale = (1 / spec.scale).astype(np.float32)
         scale = spec.target_scale.astype(np.float32)
         of_targets = per_scale[list(spec.config.target_indices)]
-        return _Constants(center, rest, per_scale, scale, of_targets)
+        return ScalingConstants(center, rest, per_scale, scale, of_targets)
     scale = given[SCALE][:, None, :]
     rest = np.zeros(len(spec.config.features), np.float32)
-    of_targets = _targets(tf, spec, scale)
-    return _Constants(None, rest, 1.0 / scale, of_targets, 1.0 / of_targets)
+    of_targets = targets_of(tf, spec, scale)
+    return ScalingConstants(None, rest, 1.0 / scale, of_targets, 1.0 / of_targets)
 
 
 def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Tensor, TargetLevels]:
@@ -94,10 +95,12 @@ def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Ten
 
     Returns
     -------
-    z : [batch, lookback, F_total]
+    z : [batch, rows read, F_total]
     levels : TargetLevels
     """
-    history, constants = given[HISTORY], _constants(tf, spec, given)
+    history, constants = given[HISTORY], scaling_constants(tf, spec, given)
+    if spec.config.rows_read < spec.config.lookback:
+        history = history[:, -spec.config.rows_read :]
     center, rest, per_scale = constants.center, constants.rest, constants.per_scale
     target_scale = constants.target_scale
     centered = history if center is None else history - center
@@ -109,10 +112,10 @@ def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Ten
         return centered * per_scale - rest * per_scale, TargetLevels(level, target_scale)
     if spec.config.normalization == "last":
         z = (centered - _of_targets_or(spec, centered[:, -1:, :], rest)) * per_scale
-        return z, TargetLevels(_targets(tf, spec, history[:, -1:, :]), target_scale)
+        return z, TargetLevels(targets_of(tf, spec, history[:, -1:, :]), target_scale)
     masks = list(spec.config.mask_indices)
     counts = counted(tf, tf.gather(history, masks, axis=2)) if masks else None
-    of_targets = _targets(tf, spec, centered)
+    of_targets = targets_of(tf, spec, centered)
     robust = spec.config.normalization == "robust"
     shift = (median if robust else mean)(tf, of_targets, counts)
     scores = (of_targets - shift) * constants.target_per_scale
@@ -157,7 +160,7 @@ def clipped(tf: Any, spec: EdgeSpec, values: Tensor, given: Mapping[str, Tensor]
         if np.isfinite(side).any():
             bound: Tensor = side[None, None]
             if spec.fed is not None:
-                bound = bound - _targets(tf, spec, given[CENTER][:, None, :])
+                bound = bound - targets_of(tf, spec, given[CENTER][:, None, :])
             values = limit(values, bound if len(values.shape) == 3 else bound[..., None])
     return values
 
@@ -195,7 +198,7 @@ def _placed(tf: Any, spec: EdgeSpec, of_targets: Tensor) -> Tensor:
     return tf.gather(of_targets, places, axis=2)
 
 
-def _targets(tf: Any, spec: EdgeSpec, of_features: Tensor) -> Tensor:
+def targets_of(tf: Any, spec: EdgeSpec, of_features: Tensor) -> Tensor:
     """The targets of [batch, rows, F_total]."""
     indices = spec.config.target_indices
     everything = indices == tuple(range(len(spec.config.features)))

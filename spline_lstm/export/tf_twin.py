@@ -6,6 +6,8 @@
                                                                                   quantiles
     future  --scale------>
     static  ------------->
+
+Beside a linear part, `tf_combined` takes the place of the mean and what follows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +15,7 @@ from typing import Any
 
 from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES, STATIC
 from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.tf_combined import addition, combined, read_skips
 from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
 from spline_lstm.export.tf_recurrence import Tensor, prepared
@@ -86,13 +89,20 @@ def _forecast(
 
     def forecast(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         z, levels = normalize(tf, spec, given)
+        skips = read_skips(tf, spec, given)
         future = scale_future(tf, spec, given)
         outputs = []
         for member in members:
             # Read before the loop: tf2onnx finds the weights of a GRU only as inputs of the loop.
             weights = {name: tf.convert_to_tensor(value) for name, value in member.items()}
-            output = network(tf, config, weights, z, future, given.get(STATIC), unroll=unroll)
+            output = network(
+                tf, config, weights, z, future, given.get(STATIC), skips.head, unroll=unroll
+            )
+            if config.is_combined:
+                output = addition(tf, spec, skips, weights, output, levels)
             outputs.append(tf.sigmoid(output) if config.output == "probability" else output)
+        if config.is_combined:
+            return combined(tf, spec, skips, outputs)
         mean = outputs[0] if len(outputs) == 1 else tf.add_n(outputs) * (1 / len(outputs))
         return _in_data_units(tf, spec, mean, levels)
 

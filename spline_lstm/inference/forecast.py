@@ -4,12 +4,13 @@
 
     trained network   z-scores --scaler--> data units --+
     linear forecaster                      data units --+--limits, intervals--> Forecast
+    network beside a linear forecast       data units --+
     exported file                          data units --+
 
 Nothing here imports JAX: the command line and services make forecasts of exported files without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from spline_lstm.inference.intervals import (
     conformal_bounds,
     quantile_bounds,
 )
+from spline_lstm.models.combined import Combination, linear_scores
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear_targets import forecast_targets, from_arrays
 from spline_lstm.models.outputs import Outputs, Quantiles, Values
@@ -106,9 +108,13 @@ class Network(Protocol):
         ...
 
     def outputs(
-        self, X: np.ndarray, X_future: np.ndarray | None = None, X_static: np.ndarray | None = None
+        self,
+        X: np.ndarray,
+        X_future: np.ndarray | None = None,
+        X_static: np.ndarray | None = None,
+        linear: np.ndarray | None = None,
     ) -> Outputs:
-        """Outputs in z-scores."""
+        """Outputs in z-scores; beside the linear forecast `linear`, what is added to it."""
         ...
 
 
@@ -168,26 +174,58 @@ def data_unit_outputs(
     See `ModelInputs` for `scaler_rows`, and for `history`, which a model in closed form reads.
     """
     config = model.config
-    if MODEL_TYPES[config.model_type].closed_form:
+    closed_form = MODEL_TYPES[config.model_type].closed_form
+    if not closed_form and not config.is_combined:
+        return _unscaled(_network_outputs(model, inputs), target_scaler, scaler_rows)
+    if closed_form:
         forecasters = from_arrays(model.weights, len(config.targets))
         return Outputs(forecast_targets(forecasters, history, scaler_rows))
-    scores = model.outputs(
-        inputs.X,
-        inputs.X_future if config.future_features else None,
-        inputs.X_static if config.static_sizes else None,
-    )
+    combination = Combination.of(model.weights, config)
+    linear = combination.linear(history, scaler_rows)
+    scores = linear_scores(linear, target_scaler, scaler_rows)
+    added = _network_outputs(model, inputs, scores)
+
+    def widths(values: Values) -> Values:
+        return target_scaler.widths(values.astype(np.float64), scaler_rows)
+
+    point = combination.combine(history, linear, widths(added.point))
+    quantiles, std = added.quantiles, added.ensemble_std
+    if quantiles is not None:
+        quantiles = _each_level(lambda level: linear + widths(level), quantiles)
+    if std is not None:
+        std = widths(std) * combination.network_weight()
+    return Outputs(point, quantiles, std)
+
+
+def _network_outputs(
+    model: Network, inputs: NetworkInputs, linear: np.ndarray | None = None
+) -> Outputs:
+    config = model.config
+    future = inputs.X_future if config.future_features else None
+    static = inputs.X_static if config.static_sizes else None
+    if linear is None:
+        return model.outputs(inputs.X, future, static)
+    return model.outputs(inputs.X, future, static, linear)
+
+
+def _unscaled(
+    scores: Outputs, target_scaler: Scaler, scaler_rows: Int[np.ndarray, " windows"]
+) -> Outputs:
+    """Outputs in z-scores to data units, float64."""
 
     def data_units(values: Values) -> Values:
         return target_scaler.inverse(values.astype(np.float64), scaler_rows)
 
     quantiles, std = scores.quantiles, scores.ensemble_std
     if quantiles is not None:
-        by_level = [data_units(level) for level in np.moveaxis(quantiles, -1, 0)]
-        quantiles = np.stack(by_level, axis=-1)
+        quantiles = _each_level(data_units, quantiles)
     if std is not None:
-        # A difference has no center: only the scale of the z-scores counts.
-        std = data_units(std) - data_units(np.zeros_like(std))
+        std = target_scaler.widths(std.astype(np.float64), scaler_rows)
     return Outputs(data_units(scores.point), quantiles, std)
+
+
+def _each_level(function: Callable[[Values], Values], quantiles: Quantiles) -> Quantiles:
+    return np.stack([function(level) for level in np.moveaxis(quantiles, -1, 0)], axis=-1)
 
 
 def make_forecast(

@@ -8,6 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from spline_lstm.core.params import Params
+from spline_lstm.models.seasons import window_seasons
 from spline_lstm.models.types import MODEL_TYPES, check_types
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from spline_lstm.windows.windows import Windows
 
 MEDIAN = 0.5
+# z-scores beyond which the differences and levels that a head sees do not grow (`models.skips`).
+DIFFERENCE_CAP, LEVEL_CAP = 10.0, 5.0
+# Units between what the head sees with a seasonal skip and the forecast.
+SKIP_UNITS = 32
 # Width of the embedding that tells independent channels apart.
 CHANNEL_DIM = 16
 # Keeps layer normalization finite.
@@ -61,6 +66,13 @@ class ModelConfig:
         embeddings
     mask_indices : position of the mask of each target among the features (1: observed); none: every
         value counts as observed
+    network_lookback : rows, the last ones of the lookback, that the network reads; None: all
+    linear_skip : none, or frozen or trained: the network is added to a linear forecast of the
+        lookback (`models.combined`)
+    seasonal_skip : the head also sees the last values, those of one season ago and the linear
+        forecast (`models.skips`)
+    seasons : rows of each season that the targets follow, ascending, for seasonal_skip and stack
+    stack : none, or shrunk: a weighted mean with naive forecasts
     """
 
     model_type: str
@@ -87,6 +99,11 @@ class ModelConfig:
     category_sizes: tuple[int, ...] = ()
     category_dims: tuple[int, ...] = ()
     mask_indices: tuple[int, ...] = ()
+    network_lookback: int | None = None
+    linear_skip: str = "none"
+    seasonal_skip: bool = False
+    seasons: tuple[int, ...] = ()
+    stack: str = "none"
 
     @property
     def title(self) -> str:
@@ -122,6 +139,24 @@ class ModelConfig:
     def is_independent(self) -> bool:
         """Whether the network sees one target at a time."""
         return self.channels == "independent"
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether the network is added to a linear forecast."""
+        return self.linear_skip != "none"
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of the lookback that the network reads, the last ones."""
+        return self.network_lookback or self.lookback
+
+    @property
+    def skip_width(self) -> int:
+        """Numbers that the head sees beside the context; see `models.skips`."""
+        if not self.seasonal_skip:
+            return 0
+        forecasts = len(self.seasons) + self.is_combined
+        return self.targets_seen * (1 + self.horizon * forecasts)
 
     @property
     def targets_seen(self) -> int:
@@ -212,6 +247,11 @@ def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor
         categories=tuple(item.name for item in categories),
         category_sizes=tuple(item.size for item in categories),
         category_dims=tuple(item.dim for item in categories),
+        network_lookback=model.network_lookback,
+        linear_skip=model.linear_skip,
+        seasonal_skip=model.seasonal_skip,
+        seasons=window_seasons(windows) if model.seasonal_skip or model.stack != "none" else (),
+        stack=model.stack,
     )
     return _without_network(config) if MODEL_TYPES[model.type].closed_form else config
 
@@ -230,6 +270,11 @@ def _without_network(config: ModelConfig) -> ModelConfig:
         categories=(),
         category_sizes=(),
         category_dims=(),
+        network_lookback=None,
+        linear_skip="none",
+        seasonal_skip=False,
+        seasons=(),
+        stack="none",
     )
 
 
@@ -335,5 +380,11 @@ def _decoder_weights(config: ModelConfig) -> Shapes:
             shapes |= {"future.kernel": (rows * future, width), "future.bias": (width,)}
     else:
         context += rows * future
+    if config.seasonal_skip:
+        shapes["skips.kernel"] = (context + config.skip_width, SKIP_UNITS)
+        shapes["skips.bias"] = (SKIP_UNITS,)
+        context += SKIP_UNITS
+    if config.linear_skip == "trained":
+        shapes["correction.kernel"] = (config.targets_seen, config.lookback, config.horizon)
     outputs = rows * config.targets_seen * config.levels
     return shapes | {"head.kernel": (context, outputs), "head.bias": (outputs,)}

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from spline_lstm.models.combined import Combination
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.linear_targets import from_arrays
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.fed_scaling import (
     CENTER,
+    LINEAR_CENTER,
+    LINEAR_SCALE,
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
@@ -45,7 +48,23 @@ def fed_scaling(
     if MODEL_TYPES[config.model_type].closed_form:
         forecasters = from_arrays(weights, len(config.targets))
         tables = _own_constants(tables, forecasters, config.target_indices)
+    if config.is_combined:
+        parts = Combination.of(weights, config)
+        tables = _beside(tables, list(parts.forecasters), config.target_indices)
     return FedScaling(series if scaler.per_series else (), tables)
+
+
+def _beside(
+    tables: dict[str, Table], forecasters: list[LinearForecaster], indices: tuple[int, ...]
+) -> dict[str, Table]:
+    """The tables of a network, and the constants of the matrices beside it."""
+    columns = list(indices)
+    own = _own_constants(tables, forecasters, indices)
+    linear = {
+        LINEAR_CENTER: own[CENTER][:, columns] - tables[CENTER][:, columns],
+        LINEAR_SCALE: own[SCALE][:, columns],
+    }
+    return tables | linear | {name: own[name] for name in own if name not in tables}
 
 
 def _unresolved(scaler: Scaler) -> bool:

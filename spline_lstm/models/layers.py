@@ -75,6 +75,13 @@ class Dense(nnx.Module):
         return x @ self.kernel[...] + self.bias[...]
 
 
+class Correction(nnx.Module):
+    """A linear map of the rows of each target, zero at the start; see `models.skips.corrected`."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.kernel = nnx.Param(jnp.zeros(shape))
+
+
 class LayerNorm(nnx.Module):
     """Mean 0 and variance 1 over the units, then a learned scale and bias (Ba et al. 2016)."""
 

@@ -35,10 +35,8 @@ from spline_lstm.models.linear_members import (
 )
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale
 from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
-from spline_lstm.models.stack import fit_stack
+from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 
-# Validation windows of fewer horizons give no standard error.
-ENOUGH_BLOCKS = 10
 MIN_WEIGHT = 0.01
 # Standard deviation of the logarithms from which on they are another scale than the natural one.
 MIN_LOG_SCALE = 2.0**-8

@@ -11,6 +11,12 @@ the same final state, are those of SegRNN (Lin et al. 2023). Static embeddings j
 every step. A type of model defines which recurrent layer it stacks, and what its head sees of the
 states.
 
+A network beside a linear forecast (`spline_lstm.models.combined`) starts at zero: its output is
+what the linear forecast misses, in units of what it misses in training. The head of a network with
+a seasonal skip also sees `spline_lstm.models.skips`, through a layer of its own::
+
+    context, skips --linear, gelu--> hidden          head sees context, hidden
+
 With independent channels the network sees one target at a time, with shared weights (Nie et al.,
 ICLR 2023). The channels of a window are adjacent rows of the batch.
 """
@@ -20,13 +26,14 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from spline_lstm.models.config import CHANNEL_DIM, ModelConfig, check_shapes
+from spline_lstm.models.channels import join_channels, per_channel, split_channels, split_keys
+from spline_lstm.models.config import CHANNEL_DIM, SKIP_UNITS, ModelConfig, check_shapes
 from spline_lstm.models.layers import (
     Attention,
+    Correction,
     Dense,
     Embedding,
     GRULayer,
@@ -36,6 +43,7 @@ from spline_lstm.models.layers import (
     fold_each,
 )
 from spline_lstm.models.normalization import WindowScale, denormalize, normalize
+from spline_lstm.models.skips import corrected, head_inputs
 
 # Arrays are [time, batch, width] between the input and the head.
 Sequence3 = Float[Array, "time batch width"]
@@ -66,16 +74,19 @@ class RecurrentNetwork(nnx.Module):
         x: Float[Array, "batch lookback features"],
         future: Float[Array, "batch horizon future_features"] | None = None,
         static: Int[Array, "batch statics"] | None = None,
+        linear: Float[Array, "batch values"] | None = None,
         *,
         keys: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
-        """Forecast; logits if the output is a probability.
+        """Forecast; logits if the output is a probability; an addition beside a linear part.
 
         Parameters
         ----------
         x : [batch, lookback, F_total] float32, z-scores
         future : [batch, horizon, F_future] float32, if the config names future features
         static : [batch, n_static] int32, if the config has static embeddings; 0: unknown
+        linear : [batch, horizon * F_target] float32, z-scores of the linear forecast, if there is
+            one
         keys : [batch] keys, one per window; they turn dropout on
 
         Raises
@@ -98,10 +109,14 @@ class RecurrentNetwork(nnx.Module):
         if config.is_independent:
             x, future, vector = split_channels(x, future, vector, self.channel.table[...], indices)
             keys = None if keys is None else split_keys(keys, len(indices))
-            observed = None if observed is None else one_by_one(observed)
+            observed = None if observed is None else per_channel(observed)
             indices = (0,)
-        x, window = normalize(x, indices, config.normalization, observed)
         dtype = self.head.kernel.dtype
+        targets = x[:, :, jnp.array(indices)]
+        skips = self._skips(targets, linear) if config.seasonal_skip else None
+        read = slice(config.lookback - config.rows_read, None)
+        observed = None if observed is None else observed[:, read]
+        x, window = normalize(x[:, read], indices, config.normalization, observed)
         states, finals = self._run(self._steps(x.astype(dtype)), vector, keys=keys)
         contexts = self._contexts(
             states,
@@ -111,13 +126,18 @@ class RecurrentNetwork(nnx.Module):
             None if observed is None else self._seen(observed),
             keys,
         )
+        if skips is not None:
+            contexts = self._with_skips(contexts, skips.astype(dtype), keys)
         forecast = jnp.swapaxes(self.head(contexts), 0, 1)
         forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(
             jnp.float32
         )
-        forecast = denormalize(
-            forecast, WindowScale(window.shift[..., None], window.scale[..., None])
-        )
+        shift = jnp.zeros_like(window.shift) if config.is_combined else window.shift
+        forecast = denormalize(forecast, WindowScale(shift[..., None], window.scale[..., None]))
+        if config.linear_skip == "trained":
+            forecast += corrected(targets, self.correction.kernel[...].astype(jnp.float32))[
+                ..., None
+            ]
         if config.is_independent:
             forecast = join_channels(forecast, len(config.targets))
         return forecast.reshape(-1, config.outputs)
@@ -138,6 +158,27 @@ class RecurrentNetwork(nnx.Module):
         for a step in which no target was observed.
         """
         return query
+
+    def _skips(
+        self, targets: Float[Array, "batch lookback targets"], linear: Array | None
+    ) -> Float[Array, "batch skips"]:
+        config: ModelConfig = self.config
+        if linear is not None:
+            linear = linear.reshape(-1, config.horizon, len(config.targets))
+            linear = per_channel(linear) if config.is_independent else linear
+        return head_inputs(targets, linear, config)
+
+    def _with_skips(
+        self,
+        contexts: Float[Array, "1 batch context"],
+        skips: Float[Array, "batch skips"],
+        keys: PRNGKeyArray | None,
+    ) -> Float[Array, "1 batch wider"]:
+        """Add what a layer makes of the contexts and the skips."""
+        config: ModelConfig = self.config
+        hidden = jax.nn.gelu(self.skips(jnp.concatenate([contexts, skips[None]], axis=-1)))
+        hidden = dropout(hidden, config.dropout, keys=fold_each(keys, len(config.hidden) + 1))
+        return jnp.concatenate([contexts, hidden], axis=-1)
 
     def _embedded(
         self,
@@ -299,7 +340,17 @@ class RecurrentNetwork(nnx.Module):
                 self.future = Dense(rows * future, config.step_width, key=of_future)
         else:
             context += rows * future
-        self.head = Dense(context, rows * config.targets_seen * config.levels, key=of_head)
+        if config.seasonal_skip:
+            of_skips = jax.random.fold_in(of_head, 1)
+            self.skips = Dense(context + config.skip_width, SKIP_UNITS, key=of_skips)
+            context += SKIP_UNITS
+        outputs = rows * config.targets_seen * config.levels
+        self.head = Dense(context, outputs, key=of_head)
+        if config.is_combined:
+            self.head.kernel = nnx.Param(jnp.zeros((context, outputs)))
+        if config.linear_skip == "trained":
+            shape = (config.targets_seen, config.lookback, config.horizon)
+            self.correction = Correction(shape)
 
 
 class LSTMNetwork(RecurrentNetwork):
@@ -335,51 +386,3 @@ class AttentionLSTMNetwork(RecurrentNetwork):
     ) -> Float[Array, "segments batch two_units"]:
         """Context of each query, and the query."""
         return jnp.concatenate([self.attention(states, query, seen), query], axis=-1)
-
-
-def split_channels(
-    x: Float[Array, "batch lookback features"],
-    future: Float[Array, "batch horizon future_features"] | None,
-    vector: Float[Array, "batch dims"],
-    table: Float[Array, "targets width"],
-    target_indices: tuple[int, ...],
-) -> tuple[
-    Float[Array, "channels lookback kept"],
-    Float[Array, "channels horizon future_features"] | None,
-    Float[Array, "channels all_dims"],
-]:
-    """One window per target: [its target, the features that are not targets].
-
-    A row of `table` joins the vector of each window, so that the network can distinguish the
-    targets.
-    """
-    batch, _, features = x.shape
-    channels = len(target_indices)
-    others = np.setdiff1d(np.arange(features), target_indices)
-    targets = one_by_one(x[:, :, np.array(target_indices)])
-    x = jnp.concatenate([targets, jnp.repeat(x[:, :, others], channels, axis=0)], axis=-1)
-    future = None if future is None else jnp.repeat(future, channels, axis=0)
-    vector = jnp.concatenate(
-        [jnp.repeat(vector, channels, axis=0), jnp.tile(table, (batch, 1))], axis=-1
-    )
-    return x, future, vector
-
-
-def one_by_one(
-    values: Float[Array, "batch lookback targets"],
-) -> Float[Array, "channels lookback 1"]:
-    """The targets of each window as windows of one target, one after another."""
-    return jnp.moveaxis(values, 2, 1).reshape(-1, values.shape[1], 1)
-
-
-def split_keys(keys: PRNGKeyArray, channels: int) -> PRNGKeyArray:
-    """Keys [batch * channels] of the channels, derived from those of the windows [batch]."""
-    return jax.vmap(lambda key: jax.random.split(key, channels))(keys).reshape(-1)
-
-
-def join_channels(
-    forecast: Float[Array, "channels horizon 1 levels"], targets: int
-) -> Float[Array, "batch horizon targets levels"]:
-    """Forecasts of `split_channels` windows, with the targets of a window on one axis again."""
-    channels, horizon, _, levels = forecast.shape
-    return jnp.moveaxis(forecast.reshape(channels // targets, targets, horizon, levels), 1, 2)

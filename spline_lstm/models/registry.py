@@ -26,10 +26,14 @@ class Network(Protocol):
         x: Float[Array, "batch lookback features"],
         future: Float[Array, "batch horizon future_features"] | None = None,
         static: Int[Array, "batch statics"] | None = None,
+        linear: Float[Array, "batch values"] | None = None,
         *,
         keys: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
         """Forecast z-scores, the level fastest; logits if the output is a probability.
+
+        Beside a linear part, whose z-scores are `linear`: what is added to it, in units of
+        `models.combined.Combination.residual_scale`.
 
         `keys` has a key per window while training, and is None otherwise.
         """

@@ -20,6 +20,7 @@ from spline_lstm.core.artifacts import (
 )
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.registry import from_arrays, structure
@@ -42,7 +43,8 @@ class SavedModel:
     preprocessor_run_id : str
         Content id of the preprocessor it was trained with.
     weights : dict of name -> float32 array
-        Of a model in closed form: the arrays of `linear_targets`, float64.
+        Of a model in closed form: the arrays of `linear_targets`, float64. Beside a linear part:
+        those of `models.combined` too.
     """
 
     config: ModelConfig
@@ -72,8 +74,14 @@ class SavedModel:
         Raises
         ------
         ValueError
-            An input is missing or has another shape.
+            An input is missing or has another shape, or the forecasts of the model are in data
+            units.
         """
+        if self.config.is_combined:
+            raise ValueError(
+                "a network beside a linear forecast says what is added to it; use Forecaster, or "
+                "spline_lstm.inference.forecast.data_unit_outputs"
+            )
         return self._point(
             self.predict_members(X, X_future, X_static).mean(axis=0, dtype=np.float32)
         )
@@ -83,13 +91,17 @@ class SavedModel:
         X: Float[np.ndarray, "windows lookback features"],
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
+        linear: Float[np.ndarray, "windows values"] | None = None,
     ) -> Outputs:
         """Everything that the network computes for windows, in one pass; z-scores, float32.
 
         Quantiles are sorted, which makes no pinball loss larger (Chernozhukov et al., Econometrica
-        2010). Parameters and errors are those of `predict`.
+        2010). Beside a linear part it is what the network adds to the linear forecast, whose
+        z-scores [windows, horizon * F_target] are `linear`. Other parameters and errors are those
+        of `predict`.
         """
-        config, members = self.config, self.predict_members(X, X_future, X_static)
+        config = self.config
+        members = self._scaled(self.predict_members(X, X_future, X_static, linear))
         mean = members.mean(axis=0, dtype=np.float32)
         shape = (len(mean), config.horizon, len(config.targets))
         quantiles, std = None, None
@@ -104,10 +116,11 @@ class SavedModel:
         X: Float[np.ndarray, "windows lookback features"],
         X_future: Float[np.ndarray, "windows horizon future_features"] | None = None,
         X_static: Int[np.ndarray, "windows statics"] | None = None,
+        linear: Float[np.ndarray, "windows values"] | None = None,
     ) -> Float[np.ndarray, "members windows all_outputs"]:
         """Outputs of each member [members, windows, horizon * F_target * levels], levels last.
 
-        Parameters and errors are those of `predict`; a model in closed form has no network.
+        Parameters and errors are those of `outputs`; a model in closed form has no network.
         """
         if MODEL_TYPES[self.config.model_type].closed_form:
             raise ValueError(
@@ -119,13 +132,16 @@ class SavedModel:
             inputs.append(np.asarray(X_future, dtype=np.float32))
         if X_static is not None:
             inputs.append(np.asarray(X_static, dtype=np.int32))
+        if linear is not None:
+            inputs.append(np.asarray(linear, dtype=np.float32))
         check_shapes(
             self.config,
             inputs[0].shape,
             None if X_future is None else X_future.shape,
             None if X_static is None else X_static.shape,
         )
-        names = ["x"] + ["future"] * (X_future is not None) + ["static"] * (X_static is not None)
+        optional = {"future": X_future, "static": X_static, "linear": linear}
+        names = ["x", *(name for name, value in optional.items() if value is not None)]
         forecast, weights = _compiled(self.config, tuple(names)), self._weights()
         outputs = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
         for start in range(0, len(inputs[0]), PREDICT_BATCH):
@@ -137,8 +153,15 @@ class SavedModel:
         """Point forecast from raw outputs: the median level."""
         return outputs[..., self.config.median :: self.config.levels]
 
+    def _scaled(self, members: np.ndarray) -> np.ndarray:
+        """Outputs of each member beside a linear part, in z-scores and by its factor."""
+        if not self.config.is_combined:
+            return members
+        scale = np.repeat(self.weights[RESIDUAL_SCALE].reshape(-1), self.config.levels)
+        return members * scale * self.weights[FACTOR][:, None, None]
+
     def _weights(self) -> nnx.State:
-        return from_arrays(structure(self.config)[1], self.weights)
+        return from_arrays(structure(self.config)[1], network_arrays(self.weights))
 
 
 def _padded(values: np.ndarray) -> np.ndarray:

@@ -1,9 +1,15 @@
 """Which of a clock's natural seasons a series follows."""
 
+import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+if TYPE_CHECKING:
+    # Only named: nothing here runs the code of windows.
+    from spline_lstm.windows.windows import Windows
 
 # Autocorrelation that a season needs; and training rows, in seasons.
 MIN_CORRELATION = 0.1
@@ -35,6 +41,28 @@ def find_seasons(
     ordered = sorted({int(season) for season in candidates if season > 1})
     found = [_seasons_of(values, ordered) for values in training]
     return tuple(s for s in ordered if np.mean([s in own for own in found]) > 0.5)
+
+
+def window_seasons(windows: "Windows") -> tuple[int, ...]:
+    """Seasons (rows, ascending) of the targets in the training split that the lookback covers."""
+    arrays = windows.arrays
+    known = arrays.timestamps < arrays.split_instants[0]
+    training = [
+        column[start:end][known[start:end]]
+        for column in arrays.raw_target.T
+        for start, end in itertools.pairwise(arrays.series_offsets.tolist())
+    ]
+    natural = windows.clock.seasons().values()
+    return find_seasons(training, [season for season in natural if season <= windows.lookback])
+
+
+def season_rows(season: int, horizon: int) -> Int[np.ndarray, " horizon"]:
+    """Rows before the origin (-1: the last one) that a seasonal naive forecast repeats.
+
+    >>> season_rows(3, 5).tolist()
+    [-3, -2, -1, -3, -2]
+    """
+    return np.arange(horizon) % season - season
 
 
 def _seasons_of(values: np.ndarray, candidates: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ geometric mean and worst: lam = 1 for all .9931 and 1.071, this rule .991 and 1.
 instead of 10 .994 and 1.08.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -25,6 +25,9 @@ from jaxtyping import Float
 PRIOR = 0.15
 MAX_BLOCKS = 10
 MAX_MEMBERS = 8
+# Validation windows of fewer horizons must pass the guard, with so many parts left out in turn.
+ENOUGH_BLOCKS = 10
+FOLDS = 5
 GRAIN = 2.0**-16
 TINY = 1e-100
 
@@ -88,6 +91,52 @@ def fit_stack(
     inner = solve_simplex(gram + np.diag(penalties * np.diag(gram)), cross.sum(axis=1))
     inner = np.floor(inner / GRAIN + 0.5) * GRAIN
     return Stack(names, np.array([1.0 - inner.sum(), *inner]), np.array([0.0, *penalties]))
+
+
+def fit_guarded_stack(
+    names: tuple[str, ...],
+    forecasts: Float[np.ndarray, "members n horizon"],
+    truth: Float[np.ndarray, "n horizon"],
+    blocks: int,
+) -> Stack:
+    """As `fit_stack`, but windows of few horizons must also show it on windows left out.
+
+    There the stack counts by a factor only: weights from four fifths of the windows, without those
+    that overlap the fifth left out, forecast that fifth; the factor on what they add is that of
+    least squares less its standard error, in [0, 1].
+    """
+    stack = fit_stack(names, forecasts, truth, blocks)
+    if blocks >= ENOUGH_BLOCKS:
+        return stack
+    count, horizon = truth.shape
+    crossed = np.empty_like(truth)
+    for fold in np.array_split(np.arange(count), FOLDS):
+        if not len(fold):
+            continue
+        apart = np.r_[0 : max(fold[0] - horizon, 0), min(fold[-1] + horizon + 1, count) : count]
+        rest = apart if len(apart) >= FOLDS else np.setdiff1d(np.arange(count), fold)
+        part = fit_stack(names, forecasts[:, rest], truth[rest], blocks)
+        crossed[fold] = part.combine(forecasts[:, fold])
+    factor = guarded_factor(truth - forecasts[0], crossed - forecasts[0], horizon)
+    inner = np.floor(factor * stack.weights[1:] / GRAIN + 0.5) * GRAIN
+    return replace(stack, weights=np.array([1.0 - inner.sum(), *inner]))
+
+
+def guarded_factor(
+    missed: Float[np.ndarray, "n horizon"], added: Float[np.ndarray, "n horizon"], horizon: int
+) -> float:
+    """Least squares of `added` on `missed` (NaN: unknown) less its jackknife error, in [0, 1]."""
+    seen = ~np.isnan(missed)
+    score = np.where(seen, missed * added, 0.0).sum(axis=1)
+    size = np.where(seen, added * added, 0.0).sum(axis=1)
+    count = max(2, len(score) // max(horizon, -(-len(score) // 20)))
+    parts = np.array_split(np.arange(len(score)), count)
+    score, size = (np.array([each[part].sum() for part in parts]) for each in (score, size))
+    if size.sum() <= TINY:
+        return 0.0
+    left_out = (score.sum() - score) / np.maximum(size.sum() - size, TINY)
+    error = np.sqrt(left_out.var() * (count - 1))
+    return float(np.clip(score.sum() / size.sum() - error, 0.0, 1.0))
 
 
 def shrinkage(

@@ -11,8 +11,19 @@ from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
 
 
+class LinearTable(NamedTuple):
+    """Linear forecasts beside which a network is trained; see `linear_part.LinearPart`.
+
+    `scale` has an entry for each output of the network.
+    """
+
+    scores: Float[Array, "windows values"]
+    position: Int[Array, " rows"]
+    scale: Float[Array, " outputs"]
+
+
 class Series(NamedTuple):
-    """The as-of arrays on the device; see `AsOfArrays`."""
+    """The as-of arrays on the device; see `AsOfArrays`. `linear`: None without a linear part."""
 
     scaled: Float[Array, "rows features"]
     causal: Float[Array, "rows features"]
@@ -22,17 +33,26 @@ class Series(NamedTuple):
     future: Float[Array, "rows future_features"]
     static_ids: Int[Array, "series statics"]
     series_of_row: Int[Array, " rows"]
+    linear: LinearTable | None = None
+
+    def in_z_scores(self, outputs: Float[Array, "*members batch outputs"]) -> Array:
+        """Outputs of the network as z-scores."""
+        return outputs if self.linear is None else outputs * self.linear.scale
 
 
 class DeviceBatch(NamedTuple):
-    """Windows of one step: inputs (X, X_future, X_static), labels, 1 if the label is observed."""
+    """Windows of one step: inputs, labels, 1 if the label is observed.
 
-    inputs: tuple[Array, Array | None, Array | None]
+    The inputs are X, X_future, X_static and, beside a linear part, its forecasts; then the labels
+    are what these miss.
+    """
+
+    inputs: tuple[Array | None, ...]
     y: Float[Array, "batch outputs"]
     observed: Float[Array, "batch outputs"]
 
 
-def to_device(windows: Windows, config: ModelConfig) -> Series:
+def to_device(windows: Windows, config: ModelConfig, linear: LinearTable | None = None) -> Series:
     """Put the as-of arrays on the device, once."""
     target, observed = scaled_targets(windows)
     arrays = windows.arrays
@@ -46,6 +66,7 @@ def to_device(windows: Windows, config: ModelConfig) -> Series:
         future=jnp.asarray(arrays.future),
         static_ids=jnp.asarray(arrays.static_ids[:, : len(config.static_sizes)], dtype=jnp.int32),
         series_of_row=jnp.asarray(np.repeat(np.arange(len(lengths)), lengths), dtype=jnp.int32),
+        linear=linear,
     )
 
 
@@ -58,11 +79,11 @@ def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -
     future = series.future[rows] if config.future_features else None
     static = series.static_ids[series.series_of_row[origins]] if config.static_sizes else None
     shape = (len(origins), -1)
-    return DeviceBatch(
-        (x, future, static),
-        series.target[rows].reshape(shape),
-        series.observed[rows].reshape(shape),
-    )
+    y, observed = (part[rows].reshape(shape) for part in (series.target, series.observed))
+    if series.linear is None:
+        return DeviceBatch((x, future, static), y, observed)
+    linear = series.linear.scores[series.linear.position[origins]]
+    return DeviceBatch((x, future, static, linear), y - linear, observed)
 
 
 def pad_to_batches(

@@ -44,12 +44,19 @@ def train_linear(windows: Windows, on_evaluation: Callable[[Evaluation], None]) 
     on_evaluation(evaluation)
     check_finite(evaluation)
     arrays = to_arrays(forecasters)
-    members = [
+    members = member_details(forecasters, windows.target_names)
+    return Trained(arrays, arrays, [evaluation], 1, {"members": members})
+
+
+def member_details(
+    forecasters: Sequence[LinearForecaster], targets: Sequence[str]
+) -> list[dict[str, object]]:
+    """What was averaged for each target, for metrics/train.json."""
+    return [
         {"target": target, "member": name, "weight": weight}
-        for target, forecaster in zip(windows.target_names, forecasters, strict=True)
+        for target, forecaster in zip(targets, forecasters, strict=True)
         for name, weight in forecaster.members
     ]
-    return Trained(arrays, arrays, [evaluation], 1, {"members": members})
 
 
 def fit_target(windows: Windows, index: int) -> LinearForecaster:

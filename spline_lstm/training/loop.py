@@ -9,7 +9,6 @@ each batch.
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -36,16 +35,15 @@ from spline_lstm.training.device_windows import (
     pad_to_batches,
     to_device,
 )
-from spline_lstm.training.losses import Loss, MakeLoss, forecast_loss, loss_sum
+from spline_lstm.training.linear_part import LinearPart, slowed
+from spline_lstm.training.losses import MakeLoss, forecast_loss
+from spline_lstm.training.members import chunk_size, each_member, member_keys
+from spline_lstm.training.objective import Objective
 from spline_lstm.training.optimizers import best_evaluation, make_optimizer, rate_factor
 from spline_lstm.windows.windows import Windows
 
 # Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
 VALIDATION_BATCH = 64
-# Sequences that go through the network at once on a CPU core, so that what the backward pass needs
-# of them stays in the cache. Matmuls of this size also stay on one thread, so that the size of the
-# thread pool cannot change how they are summed.
-CPU_SEQUENCES = 32
 
 
 class TrainState(NamedTuple):
@@ -88,6 +86,9 @@ class Trained:
     best_evaluation : int, from 1
     details : dict
         More content for metrics/train.json.
+    start : Evaluation
+        Number 0: the linear forecast alone, the best one if `best_evaluation` is 0; None without a
+        linear part.
     """
 
     best: dict[str, np.ndarray]
@@ -95,10 +96,13 @@ class Trained:
     history: list[Evaluation]
     best_evaluation: int
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start: Evaluation | None = None
 
     @property
     def best_losses(self) -> Evaluation:
         """The evaluation of the best weights."""
+        if self.best_evaluation == 0 and self.start is not None:
+            return self.start
         return self.history[self.best_evaluation - 1]
 
 
@@ -110,6 +114,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     on_restore: Callable[[list[Evaluation]], None] = lambda history: None,
     make_loss: MakeLoss = forecast_loss,
+    part: LinearPart | None = None,
 ) -> Trained:
     """Train a forecaster on the training windows, watching the validation windows.
 
@@ -127,6 +132,9 @@ def train(
         Called with the evaluations of such a run.
     make_loss : callable
         Makes the loss from config, windows and params, before anything else.
+    part : LinearPart
+        The linear forecast beside which the network is trained, if the config has one. The losses
+        of the history are then mean squared errors, or pinball losses.
 
     Raises
     ------
@@ -135,37 +143,45 @@ def train(
     DivergedError
         A loss or a gradient is no longer finite.
     """
-    loss = make_loss(config, windows, params)
+    objective = Objective.of(make_loss(config, windows, params), config, params, part)
     budget = budget_of(params, len(windows.splits["train"]))
-    optimizer = make_optimizer(params, budget)
+    optimizer = slowed(make_optimizer(params, budget), config)
     state = start(config, optimizer, params.seed)
-    run_steps = make_steps(config, optimizer, params, windows, loss)
+    run_steps = make_steps(config, optimizer, params, windows, objective)
     history: list[Evaluation] = []
-    best: dict[str, np.ndarray] = {}
+    best, factor = objective.start(to_arrays(state.weights))
     if checkpoint is not None and (saved := checkpoint.read()) is not None:
-        state, best, history = restore(state, *saved)
+        state, best, factor, history = restore(state, *saved)
         on_restore(history)
     done = steps_of(history)
     with tqdm(
         total=budget.max_steps, initial=done, desc="training", unit="step", disable=None
     ) as bar:
-        while not finished(history, budget, params.min_delta):
-            factor = rate_factor([item.validation_loss for item in history], params)
+        while not finished(history, budget, params.min_delta, objective.start_loss):
+            rate = rate_factor([item.validation_loss for item in history], params)
             steps = range(done, done + budget.next_interval(done))
-            state, losses = run_steps(state, steps, factor)
+            state, losses = run_steps(state, steps, rate)
             done = steps.stop
-            history.append(Evaluation(done, budget.epochs(done), *np.asarray(losses).tolist()))
+            train_loss, norm, *means = np.asarray(losses).tolist()
+            loss, factor = objective.judge(means)
+            history.append(Evaluation(done, budget.epochs(done), train_loss, loss, norm))
             on_evaluation(history[-1])
             check_finite(history[-1])
-            if best_evaluation([item.validation_loss for item in history]) == len(history):
-                best = to_arrays(state.weights)
+            if best_of(history, objective.start_loss) == len(history):
+                best = to_arrays(state.weights) | factor
             if checkpoint is not None:
-                checkpoint.write(*snapshot(state, best, history))
+                checkpoint.write(*snapshot(state, best, factor, history))
             bar.update(len(steps))
     if checkpoint is not None:
         checkpoint.clear()
-    found = best_evaluation([item.validation_loss for item in history])
-    return Trained(best, to_arrays(state.weights), history, found)
+    last = to_arrays(state.weights) | factor
+    alone = part and Evaluation(0, 0.0, part.train_loss, part.validation_loss, 0.0)
+    return Trained(best, last, history, best_of(history, objective.start_loss), start=alone)
+
+
+def best_of(history: Sequence[Evaluation], start: float = math.inf, min_delta: float = 0.0) -> int:
+    """Number of the best evaluation; 0 if none is better than the loss `start` before the first."""
+    return best_evaluation([item.validation_loss for item in history], min_delta, start)
 
 
 def steps_of(history: Sequence[Evaluation]) -> int:
@@ -173,10 +189,12 @@ def steps_of(history: Sequence[Evaluation]) -> int:
     return history[-1].step if history else 0
 
 
-def finished(history: Sequence[Evaluation], budget: Budget, min_delta: float) -> bool:
+def finished(
+    history: Sequence[Evaluation], budget: Budget, min_delta: float, start: float = math.inf
+) -> bool:
     """True after `max_steps`, or after `min_steps` and `patience` evaluations of no improvement."""
     done = steps_of(history)
-    waited = len(history) - best_evaluation([item.validation_loss for item in history], min_delta)
+    waited = len(history) - best_of(history, start, min_delta)
     patient = budget.patience is None or waited < budget.patience
     return done >= budget.max_steps or (done >= budget.min_steps and not patient)
 
@@ -199,30 +217,38 @@ def check_finite(last: Evaluation) -> None:
 
 
 def snapshot(
-    state: TrainState, best: dict[str, np.ndarray], history: Sequence[Evaluation]
+    state: TrainState,
+    best: dict[str, np.ndarray],
+    factor: dict[str, np.ndarray],
+    history: Sequence[Evaluation],
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Content of a checkpoint: arrays by name, and the history."""
     arrays = {
         f"state.{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))
     }
     arrays |= {f"best.{name}": value for name, value in best.items()}
+    arrays |= {f"last.{name}": value for name, value in factor.items()}
     return arrays, {"history": [dataclasses.astuple(item) for item in history]}
 
 
 def restore(
     state: TrainState, arrays: dict[str, np.ndarray], progress: dict[str, Any]
-) -> tuple[TrainState, dict[str, np.ndarray], list[Evaluation]]:
+) -> tuple[TrainState, dict[str, np.ndarray], dict[str, np.ndarray], list[Evaluation]]:
     """Undo `snapshot`; `state` has the structure of the result."""
     leaves = [jnp.asarray(arrays[f"state.{index}"]) for index in range(len(jax.tree.leaves(state)))]
-    best = {
-        name.removeprefix("best."): value
-        for name, value in arrays.items()
-        if name.startswith("best.")
-    }
+    best, last = (
+        {
+            name.removeprefix(start): value
+            for name, value in sorted(arrays.items())
+            if name.startswith(start)
+        }
+        for start in ("best.", "last.")
+    )
     history = [Evaluation(*item) for item in progress["history"]]
     return (
         jax.tree.unflatten(jax.tree.structure(state), leaves),
-        dict(sorted(best.items())),
+        best,
+        last,
         history,
     )
 
@@ -239,33 +265,23 @@ def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: in
     )
 
 
-def member_keys(members: int, seed: int) -> PRNGKeyArray:
-    """Key of each member, from the seeds seed, seed + 1, ...: [members], or a single key."""
-    keys = [jax.random.key(seed + member) for member in range(members)]
-    return keys[0] if members == 1 else jnp.stack(keys)
-
-
-def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) -> Callable[..., Any]:
-    """Map over members; a single network has no member axis, since a batched matmul is slower."""
-    return function if members == 1 else jax.vmap(function, in_axes=in_axes)
-
-
 def make_steps(
     config: ModelConfig,
     optimizer: optax.GradientTransformation,
     params: TrainParams,
     windows: Windows,
-    loss: Loss,
-) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " three"]]]:
+    objective: Objective,
+) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " values"]]]:
     """Compile steps and an evaluation: ``run(state, steps, rate factor) -> state, losses``.
 
     Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
-    validation loss, gradient norm].
+    gradient norm, validation loss]; beside a linear part, what `Objective.judge` takes comes in
+    place of the validation loss.
     """
     graph, _ = structure(config)
     members = config.ensemble_size
     sharding = Sharding(params.batch_size, VALIDATION_BATCH)
-    series = jax.tree.map(sharding.place, to_device(windows, config))
+    series = jax.tree.map(sharding.place, to_device(windows, config, objective.table))
     validation = jax.tree.map(
         lambda array: sharding.place(array, 1),
         pad_to_batches(windows.splits["validation"], VALIDATION_BATCH),
@@ -275,11 +291,11 @@ def make_steps(
 
     def total_loss(
         weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, tuple[Array, Array]]:
         batch = gather(series, origins, config)
         cast = jax.tree.map(lambda value: value.astype(compute), weights)
         output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
-        return loss_sum(loss, output, batch.y, batch.observed * weight[:, None])
+        return objective.of_step(series, output, batch, batch.observed * weight[:, None])
 
     @sharding.sum
     def sums(common: Any, share: Any) -> Any:
@@ -291,8 +307,9 @@ def make_steps(
             return jax.tree.map(jnp.add, sums, slope(weights, series, *windows)), None
 
         chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), share)
-        zero = (jnp.float32(0), jnp.float32(0)), jax.tree.map(jnp.zeros_like, weights)
-        return lax.scan(add, zero, chunks)[0]
+        zero = jnp.float32(0)
+        start = (zero, (zero, zero)), jax.tree.map(jnp.zeros_like, weights)
+        return lax.scan(add, start, chunks)[0]
 
     def step(
         state: TrainState,
@@ -307,8 +324,10 @@ def make_steps(
         # A key for each window: what is dropped depends neither on chunks nor on devices.
         key = jax.random.fold_in(jax.random.fold_in(key, epoch), number)
         keys = jax.random.split(key, len(origins))
-        (total, count), gradient = sums((state.weights, series), (origins, weight, keys))
+        (_, (total, count)), gradient = sums((state.weights, series), (origins, weight, keys))
         gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
+        if (unit := objective.loss.gradient_factor) != 1.0:
+            gradient = jax.tree.map(lambda value: value * unit, gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         updates = jax.tree.map(lambda update: update * factor, updates)
         norm = optax.tree.norm(gradient)
@@ -326,8 +345,8 @@ def make_steps(
         forecast = each_member(
             lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members
         )(weights)
-        mean = forecast if members == 1 else forecast.mean(axis=0)
-        return loss_sum(loss, mean, gathered.y, gathered.observed * weight[:, None])
+        counted = gathered.observed * weight[:, None]
+        return objective.of_validation(series, forecast, gathered, counted)
 
     @jax.jit
     def steps_and_evaluation(
@@ -340,7 +359,8 @@ def make_steps(
         state, (losses, labels, norms) = lax.scan(body, state, batches)
         totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
         train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
-        return state, jnp.stack([train_loss, totals.sum() / counts.sum(), norms.max()])
+        means = (totals.sum(axis=0) / counts.sum()).reshape(-1)
+        return state, jnp.concatenate([jnp.stack([train_loss, norms.max()]), means])
 
     def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
         epoch, number, *batches = batches_of_steps(windows.splits["train"], params, members, steps)
@@ -359,41 +379,3 @@ def make_steps(
         )
 
     return run
-
-
-def chunk_size(config: ModelConfig, share: int) -> int:
-    """Windows of a device's share of a batch that go through the network at once.
-
-    The gradients of the chunks are added up.
-    """
-    sequences = len(config.targets) if config.channels == "independent" else 1
-    limit = max(1, CPU_SEQUENCES // sequences)
-    if jax.default_backend() != "cpu" or share <= limit:
-        return share
-    size = next(size for size in range(limit, 0, -1) if share % size == 0)
-    # A share without a large enough divisor stays whole.
-    return size if 2 * size > limit else share
-
-
-class Stopwatch:
-    """Wall-clock times of a training, from its construction; call `tick` at each evaluation."""
-
-    def __init__(self) -> None:
-        self._instants = [time.perf_counter()]
-
-    def tick(self) -> None:
-        """An evaluation has ended."""
-        self._instants.append(time.perf_counter())
-
-    def times(self) -> dict[str, float]:
-        """Content of metrics/train_time.json: seconds of the training and up to an evaluation.
-
-        The first one includes the compilation; of the later ones it is the median. A resumed
-        training counts only its own time.
-        """
-        seconds = np.diff(self._instants)
-        return {
-            "train_seconds": float(seconds.sum()),
-            "first_evaluation_seconds": float(seconds[0]),
-            "evaluation_seconds": float(np.median(seconds[1:] if len(seconds) > 1 else seconds)),
-        }

@@ -1,7 +1,7 @@
 """Elementwise losses of forecasts, and what they need to know."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ from spline_lstm.windows.windows import Windows, scaled_targets
 HUBER_DELTA = 1.0
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True)
+class Loss:
     """A loss and its constants.
 
     Attributes
@@ -25,20 +26,29 @@ class Loss(NamedTuple):
     kind : mse, mae, huber, quantile or bce
     quantiles : levels, for quantile
     positive_weight : weight of the label 1, for bce
+    delta : error, z-scores, from which on huber is linear
+    unit : z-scores that count as an error of 1 in the gradient: those that a linear part misses
     """
 
     kind: str
     quantiles: tuple[float, ...] = ()
     positive_weight: float = 1.0
+    delta: float = HUBER_DELTA
+    unit: float = 1.0
+
+    @property
+    def gradient_factor(self) -> float:
+        """Turns a gradient into that of the loss of errors in `unit`."""
+        return self.unit ** (-2 if self.kind in {"mse", "huber"} else -1)
 
     def __call__(
         self, output: Float[Array, "batch outputs levels"], y: Float[Array, "batch outputs"]
     ) -> Float[Array, "batch outputs"]:
         """Loss of each label, the mean over the levels.
 
-        With e = output - y: mse e^2; mae abs(e); huber e^2 / 2 up to 1, abs(e) - 1/2 beyond (Huber
-        1964); quantile max((1 - q) e, -q e) (Koenker & Bassett 1978); bce of the logits `output`
-        with labels 0 and 1.
+        With e = output - y: mse e^2; mae abs(e); huber e^2 / 2 up to d = `delta`, d (abs(e) -
+        d / 2) beyond (Huber 1964); quantile max((1 - q) e, -q e) (Koenker & Bassett 1978); bce of
+        the logits `output` with labels 0 and 1.
         """
         error = output - y[..., None]
         if self.kind == "mse":
@@ -46,7 +56,7 @@ class Loss(NamedTuple):
         elif self.kind == "mae":
             loss = jnp.abs(error)
         elif self.kind == "huber":
-            loss = optax.losses.huber_loss(error, delta=HUBER_DELTA)
+            loss = optax.losses.huber_loss(error, delta=self.delta)
         elif self.kind == "quantile":
             levels = jnp.array(self.quantiles)
             loss = jnp.maximum((1 - levels) * error, -levels * error)
@@ -82,7 +92,9 @@ def forecast_loss(config: ModelConfig, windows: Windows, params: TrainParams) ->
     """
     if params.loss == "bce":
         check_labels(windows)
-    return Loss(params.loss, config.quantiles, positive_weight(windows, params.positive_weight))
+    delta = params.huber_delta if isinstance(params.huber_delta, float) else HUBER_DELTA
+    weight = positive_weight(windows, params.positive_weight)
+    return Loss(params.loss, config.quantiles, weight, delta)
 
 
 def positive_weight(windows: Windows, weight: float | str) -> float:

@@ -6,6 +6,7 @@ from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.training.checkpoints import Checkpoint
+from spline_lstm.training.combined import train_combined
 from spline_lstm.training.linear import train_linear
 from spline_lstm.training.loop import Evaluation, MakeLoss, Trained, train
 from spline_lstm.training.losses import forecast_loss
@@ -21,11 +22,15 @@ def train_model(
     on_restore: Callable[[list[Evaluation]], None] = lambda history: None,
     make_loss: MakeLoss = forecast_loss,
 ) -> Trained:
-    """Train a network, or solve a model in closed form.
+    """Train a network, alone or beside a linear forecast, or solve a model in closed form.
 
     Parameters and errors are those of `loop.train` and `linear.train_linear`. A closed form is
     solved at once: it leaves no checkpoint, and of `params` nothing matters.
     """
     if MODEL_TYPES[config.model_type].closed_form:
         return train_linear(windows, on_evaluation)
+    if config.is_combined:
+        return train_combined(
+            config, windows, params, on_evaluation, checkpoint, on_restore, make_loss
+        )
     return train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss)

@@ -50,13 +50,17 @@ def learning_rate(params: TrainParams, budget: Budget) -> optax.ScalarOrSchedule
     return rise if warmup else peak
 
 
-def best_evaluation(losses: Sequence[float], min_delta: float = 0.0) -> int:
+def best_evaluation(
+    losses: Sequence[float], min_delta: float = 0.0, start: float = math.inf
+) -> int:
     """Last one, from 1, that lowered the best loss so far by more than `min_delta`; else 0.
+
+    `start` is the loss before the first evaluation, if it counts.
 
     >>> best_evaluation([5.0, 3.0, 2.9, 4.0], min_delta=0.5)
     2
     """
-    best, found = math.inf, 0
+    best, found = start, 0
     for number, loss in enumerate(losses, start=1):
         if loss < best - min_delta:
             best, found = loss, number

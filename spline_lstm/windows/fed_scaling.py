@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 # Names of the inputs.
 CENTER, SCALE = "center", "scale"
+LINEAR_CENTER, LINEAR_SCALE = "linear_center", "linear_scale"
 LOG_CENTER, LOG_SCALE, LOG_FLOOR = "log_center", "log_scale", "log_floor"
 Table = Float[np.ndarray, "rows columns"]
 
@@ -31,8 +32,9 @@ class FedScaling:
     ----------
     series : names of the series, in the order of the rows; empty: all have the first row
     tables : name of the input -> [series + 1 or 1, columns] float64
-        `center` and `scale`, of all features, data units; with logarithms also `log_center`,
-        `log_scale` and `log_floor`, of the targets. The last row is for an unknown series.
+        `center` and `scale`, of all features, data units. Of the targets, beside a linear forecast
+        also `linear_center` (data units less `center`) and `linear_scale`, and with logarithms
+        `log_center`, `log_scale` and `log_floor`. The last row is for an unknown series.
     """
 
     series: tuple[str, ...]

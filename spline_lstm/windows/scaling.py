@@ -47,6 +47,12 @@ class Scaler:
         """z-scores to data units, computed in float64; `series` as in `transform`."""
         return scores * self._of(self.scale, scores, series) + self._of(self.center, scores, series)
 
+    def widths(
+        self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
+    ) -> Float[np.ndarray, "... columns"]:
+        """Differences of z-scores in data units: they have no center, only the scale counts."""
+        return self.inverse(scores, series) - self.inverse(np.zeros_like(scores), series)
+
     def _of(
         self, constants: np.ndarray, values: np.ndarray, series: np.ndarray | None
     ) -> np.ndarray:

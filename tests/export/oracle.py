@@ -17,7 +17,9 @@ from spline_lstm.core.artifacts import (
 from spline_lstm.core.clock import Clock
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.models.combined import Combination, network_arrays
 from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.linear import LinearForecaster, Scale
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import make_preprocess_params, make_preprocessor, make_schema
 
@@ -58,6 +60,10 @@ CATEGORIES = {
 SEGMENTS = {"lookback": 8, "horizon": 4, "segment": 2}
 QUANTILES = {"quantiles": (0.1, 0.5, 0.9)}
 INDEPENDENT = {"channels": "independent"}
+SKIPS = {
+    "lookback": 9, "network_lookback": 6, "horizon": 4, "segment": 2, "seasons": (3, 7),
+    "linear_skip": "trained", "seasonal_skip": True,
+}  # fmt: skip
 # Keyword arguments of `make_spec`: single options, and options that share code.
 OPTIONS = {
     "future": {"future_features": ("feature 3",)},
@@ -104,6 +110,16 @@ OPTIONS = {
         "ensemble_size": 2, "model_type": "attention_lstm", **INDEPENDENT, "layer_norm": True,
         "normalization": "revin",
     },
+    "network lookback": {
+        "lookback": 8, "network_lookback": 5, "segment": 2, "normalization": "revin",
+    },
+    "seasonal skip": {**SKIPS, "linear_skip": "none", **COVARIATES},
+    "frozen": {"linear_skip": "frozen", **QUANTILES, "normalization": "revin"},
+    "combined": {**SKIPS, "stack": "shrunk", "ensemble_size": 2, "model_type": "attention_lstm"},
+    "combined channels": {
+        **SKIPS, "stack": "shrunk", "model_type": "gru", **INDEPENDENT, "normalization": "none",
+        **COVARIATES,
+    },
 }  # fmt: skip
 
 
@@ -111,6 +127,7 @@ OPTIONS = {
 QUICK = {
     "covariates", "gru decoder", "independent decoder", "gru both ways", "probability",
     "attending ensemble", "only quantiles", "categories of channels", "robust", "masks of channels",
+    "combined", "combined channels",
 }  # fmt: skip
 CONVERTED = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS
@@ -155,6 +172,8 @@ def make_spec(
     }
     center = np.array(level) + random.normal(0, 3, features)
     scale = np.exp(random.uniform(0, 4, features))
+    if config.is_combined:
+        weights |= combination(config, center, scale, random).arrays()
     for name in config.categories:
         center[names.index(name)], scale[names.index(name)] = 0.0, 1.0
     center[list(config.mask_indices)], scale[list(config.mask_indices)] = 0.0, 1.0
@@ -163,6 +182,31 @@ def make_spec(
         for index, size in enumerate(config.static_sizes)
     }
     return with_run_ids(EdgeSpec(config, "", "", CLOCK, center, scale, weights, statics))
+
+
+def combination(config, center, scale, random):
+    """A linear forecaster of two scales for each target, and every kind of weight."""
+    lookback, horizon, indices = config.lookback, config.horizon, list(config.target_indices)
+    forecasters = []
+    for index in indices:
+        of_values = [center[index], scale[index], -np.inf]
+        of_logs = [np.log(abs(center[index])), 0.3, abs(center[index]) / 20]
+        scales = [
+            Scale(log, *(np.full(2, constant) for constant in constants))
+            for log, constants in ((False, of_values), (True, of_logs))
+        ]
+        kernel = random.normal(0, 0.3, (2, lookback, horizon))
+        intercept = random.normal(0, 0.3, (2, horizon))
+        forecasters.append(
+            LinearForecaster(tuple(scales), kernel, intercept, np.array([0.75, 0.25]))
+        )
+    stack = random.uniform(size=(len(indices), 3 + len(config.seasons)))
+    return Combination(
+        tuple(forecasters),
+        random.uniform(0.1, 0.5, (horizon, len(indices))).astype(np.float32),
+        random.uniform(0.2, 1.0, config.ensemble_size).astype(np.float32),
+        None if config.stack == "none" else stack / stack.sum(axis=1, keepdims=True),
+    )
 
 
 def with_run_ids(spec):
@@ -273,25 +317,61 @@ def forward_all(spec, history, future=None, static=None):
     if future is not None:
         known = [config.features.index(name) for name in config.future_features]
         future = (future.astype(np.float64) - spec.center[known]) / spec.scale[known]
-    members = [spec.weights] if config.ensemble_size == 1 else [
-        {name: value[member] for name, value in spec.weights.items()}
+    of_network = network_arrays(spec.weights)
+    members = [of_network] if config.ensemble_size == 1 else [
+        {name: value[member] for name, value in of_network.items()}
         for member in range(config.ensemble_size)
     ]  # fmt: skip
-    mean = np.mean(
-        [network(config, as_float64(member), z, future, static) for member in members], axis=0
-    )
     scale, center = spec.scale[indices][:, None], spec.center[indices][:, None]
+    linear = linear_of(spec, history) if config.is_combined else None
+    seen = None if linear is None else (linear - center[:, 0]) / scale[:, 0]
+    outputs = [network(config, as_float64(m), z, future, static, seen) for m in members]
+    if config.is_combined:
+        return with_linear(spec, history[:, :, indices].astype(np.float64), linear, outputs)
+    mean = np.mean(outputs, axis=0)
     outputs = {"forecast": (mean * scale + center)[..., config.median]}
     if config.quantiles:
         outputs["quantiles"] = np.sort(mean, axis=-1) * scale + center
     return outputs
 
 
+def linear_of(spec, history):
+    """The linear forecast [windows, horizon, targets], data units."""
+    parts = Combination.of(spec.weights, spec.config).forecasters
+    return np.stack(
+        [
+            part.predict(history[:, :, index].astype(np.float64))
+            for part, index in zip(parts, spec.config.target_indices, strict=True)
+        ],
+        axis=2,
+    )
+
+
+def with_linear(spec, targets, linear, outputs):
+    """What the networks add to the linear forecast, and the stack; `targets` in data units."""
+    config, weights = spec.config, spec.weights
+    scale = (spec.target_scale * weights["residual_scale"])[..., None]
+    shares = weights["factor"].astype(np.float64) / len(outputs)
+    added = sum(share * output for share, output in zip(shares, outputs, strict=True)) * scale
+    if config.quantiles:
+        base = linear[..., None]
+        point = linear + added[..., config.median]
+        return {"forecast": point, "quantiles": base + np.sort(added, axis=-1)}
+    network = linear + added[..., 0]
+    if config.stack == "none":
+        return {"forecast": network}
+    members = [linear, network, np.repeat(targets[:, -1:], config.horizon, axis=1)]
+    steps = np.arange(config.horizon)
+    members += [targets[:, -season + steps % season] for season in config.seasons]
+    share = weights["stack.weights"].T
+    return {"forecast": sum(w * member for w, member in zip(share, members, strict=True))}
+
+
 def as_float64(weights):
     return {name: value.astype(np.float64) for name, value in weights.items()}
 
 
-def network(config, weights, z, future, static):
+def network(config, weights, z, future, static, linear=None):
     """One member: z-scores to [windows, horizon, targets, levels], z-scores or probabilities."""
     indices = list(config.target_indices)
     vectors = [np.zeros((len(z), 0))]
@@ -305,7 +385,7 @@ def network(config, weights, z, future, static):
     z = embedded(config, weights, z, config.features)
     future = None if future is None else embedded(config, weights, future, config.future_features)
     if config.channels == "mixed":
-        return one_network(config, weights, z, indices, future, vector, observed)
+        return one_network(config, weights, z, indices, future, vector, observed, linear)
     others = [index for index in range(z.shape[2]) if index not in indices]
     forecasts = []
     for channel, index in enumerate(indices):
@@ -320,6 +400,7 @@ def network(config, weights, z, future, static):
                 future,
                 told_apart,
                 observed[:, :, [channel]],
+                None if linear is None else linear[:, :, [channel]],
             )
         )
     return np.concatenate(forecasts, axis=2)
@@ -339,31 +420,63 @@ def embedded(config, weights, values, names):
     return np.concatenate(parts, axis=2)
 
 
-def one_network(config, weights, z, indices, future, vector, observed):
+def one_network(config, weights, z, indices, future, vector, observed, linear=None):
     """The network on the features of `z`, whose targets are at `indices`."""
+    rows = z[:, :, indices]
+    read = slice(config.lookback - config.rows_read, None)
+    z, observed = z[:, read], observed[:, read]
     shift, window_std = window_scale(z[:, :, indices], config.normalization, observed)
     z = z.copy()
     z[:, :, indices] = (z[:, :, indices] - shift) / window_std
     if config.segment > 1:
-        z = np.pad(z, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
+        z = np.pad(z, [(0, 0), (-config.rows_read % config.segment, 0), (0, 0)], mode="edge")
         z = z.reshape(len(z), -1, config.segment * z.shape[2])
         z = np.maximum(z @ weights["embedding.kernel"] + weights["embedding.bias"], 0)
     states, finals = encode(config, weights, z, vector)
     parts = queries(config, weights, states, finals, future, vector, seen_steps(config, observed))
     if future is not None and config.decoder == "dense":
         parts = [np.concatenate([parts[0], future.reshape(len(z), -1)], axis=1)]
+    if config.seasonal_skip:
+        seen = np.concatenate([parts[0], skips(config, rows, linear)], axis=1)
+        hidden = gelu(seen @ weights["skips.kernel"] + weights["skips.bias"])
+        parts = [np.concatenate([parts[0], hidden], axis=1)]
     outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
     shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
     outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)
-    outputs = outputs * np.expand_dims(window_std, -1) + np.expand_dims(shift, -1)
+    outputs = outputs * np.expand_dims(window_std, -1)
+    if not config.is_combined:
+        outputs = outputs + np.expand_dims(shift, -1)
+    if config.linear_skip == "trained":
+        differences = np.clip(rows - rows[:, -1:], -10, 10)
+        kernel = weights["correction.kernel"]
+        for target in range(len(indices)):
+            outputs[:, :, target] += (differences[:, :, target] @ kernel[target])[..., None]
     return sigmoid(outputs) if config.output == "probability" else outputs
 
 
 def seen_steps(config, observed):
     """Whether a target was observed in each step; all if none was."""
-    filled = np.pad(observed, [(0, 0), (-config.lookback % config.segment, 0), (0, 0)], mode="edge")
+    filled = np.pad(
+        observed, [(0, 0), (-config.rows_read % config.segment, 0), (0, 0)], mode="edge"
+    )
     seen = filled.reshape(len(filled), -1, config.segment * filled.shape[2]).any(axis=2)
     return seen | ~seen.any(axis=1, keepdims=True)
+
+
+def skips(config, rows, linear):
+    """Level, seasonal values and linear forecast of the targets, z-scores."""
+    last = rows[:, -1:]
+    parts = [np.clip(last, -5, 5)]
+    for season in config.seasons:
+        back = [-season + step % season for step in range(config.horizon)]
+        parts.append(np.clip(rows[:, back] - last, -10, 10))
+    if linear is not None:
+        parts.append(np.clip(linear - last, -10, 10))
+    return np.concatenate([part.reshape(len(rows), -1) for part in parts], axis=1)
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def queries(config, weights, states, finals, future, vector, seen):

@@ -1,13 +1,17 @@
 """The reference of these tests and the model that is trained are one and the same network."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from flax import nnx
 
+from spline_lstm.inference.forecast import data_unit_outputs
 from spline_lstm.models.config import weight_shapes
 from spline_lstm.models.registry import structure
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.windows.scaling import Scaler
 from tests.export.oracle import (
     CONVERTED,
     MULTIVARIATE,
@@ -33,6 +37,8 @@ def answer_of_flax(spec, inputs):
         )
     model = SavedModel(config, spec.run_id, spec.preprocessor_run_id, spec.weights)
     given = (z, future, inputs.get("static"))
+    if config.is_combined:
+        return answer_beside_linear(spec, model, inputs, given)
     shape = (len(z), config.horizon, len(targets))
     scale, center = spec.scale[targets], spec.center[targets]
     outputs = {"forecast": model.predict(*given).reshape(shape) * scale + center}
@@ -40,6 +46,17 @@ def answer_of_flax(spec, inputs):
         quantiles = model.outputs(*given).quantiles
         outputs["quantiles"] = quantiles * scale[:, None] + center[:, None]
     return outputs
+
+
+def answer_beside_linear(spec, model, inputs, given):
+    targets = list(spec.config.target_indices)
+    scaler = Scaler("standard", spec.center[targets], spec.scale[targets])
+    history = inputs["history"][:, :, targets].astype(np.float64)
+    windows = SimpleNamespace(X=given[0], X_future=given[1], X_static=given[2])
+    rows = np.zeros(len(history), dtype=np.int64)
+    outputs = data_unit_outputs(model, windows, scaler, rows, history)
+    found = {"forecast": outputs.point, "quantiles": outputs.quantiles}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def assert_close(spec, found, expected):

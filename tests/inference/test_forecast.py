@@ -43,6 +43,7 @@ class FixedNetwork:
             "static_sizes": (),
             "quantiles": (),
             "targets": ("y",),
+            "is_combined": False,
         }
         self.config = SimpleNamespace(**{**defaults, **config})
         self.answer, self.weights = outputs, {}

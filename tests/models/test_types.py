@@ -36,6 +36,7 @@ def test_entry_has_its_defaults_options_and_colour(name):
     assert entry.defaults.type == name
     assert ModelParams.model_validate(entry.defaults.model_dump()) == entry.defaults
     choices = {"normalization", "decoder", "channels", "bidirectional", "layer_norm"}
+    choices |= {"linear_skip", "seasonal_skip", "stack"}
     assert set(entry.options) == choices
     assert entry.options["normalization"] == ("none", "last", "revin", "robust")
     assert entry.allowed.keys() <= choices

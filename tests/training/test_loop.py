@@ -15,7 +15,8 @@ from spline_lstm.models.registry import build
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
-from spline_lstm.training.loop import chunk_size, train, training_curve
+from spline_lstm.training.loop import train, training_curve
+from spline_lstm.training.members import chunk_size
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
@@ -271,9 +272,9 @@ def test_balanced_weights_move_the_mean_probability_to_a_half():
 def test_parts_of_a_batch_add_up_to_its_gradient(monkeypatch):
     observed = np.random.default_rng(0).random((400, 1)) < 0.6
     windows = windows_of(np.sin(np.arange(400) / 4), observed)
-    monkeypatch.setattr("spline_lstm.training.loop.CPU_SEQUENCES", 8)
+    monkeypatch.setattr("spline_lstm.training.members.CPU_SEQUENCES", 8)
     parts = train(CONFIG, windows, PARAMS)
-    monkeypatch.setattr("spline_lstm.training.loop.CPU_SEQUENCES", 32)
+    monkeypatch.setattr("spline_lstm.training.members.CPU_SEQUENCES", 32)
     whole = train(CONFIG, windows, PARAMS)
     for name, value in whole.last.items():
         np.testing.assert_allclose(parts.last[name], value, atol=1e-5)

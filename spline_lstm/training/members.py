@@ -1,0 +1,40 @@
+"""How the members of an ensemble, and the chunks of a batch, go through a network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from spline_lstm.models.config import ModelConfig
+
+# Sequences that go through the network at once on a CPU core, so that what the backward pass needs
+# of them stays in the cache. Matmuls of this size also stay on one thread, so that the size of the
+# thread pool cannot change how they are summed.
+CPU_SEQUENCES = 32
+
+
+def member_keys(members: int, seed: int) -> PRNGKeyArray:
+    """Key of each member, from the seeds seed, seed + 1, ...: [members], or a single key."""
+    keys = [jax.random.key(seed + member) for member in range(members)]
+    return keys[0] if members == 1 else jnp.stack(keys)
+
+
+def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) -> Callable[..., Any]:
+    """Map over members; a single network has no member axis, since a batched matmul is slower."""
+    return function if members == 1 else jax.vmap(function, in_axes=in_axes)
+
+
+def chunk_size(config: ModelConfig, share: int) -> int:
+    """Windows of a device's share of a batch that go through the network at once.
+
+    The gradients of the chunks are added up.
+    """
+    sequences = len(config.targets) if config.channels == "independent" else 1
+    limit = max(1, CPU_SEQUENCES // sequences)
+    if jax.default_backend() != "cpu" or share <= limit:
+        return share
+    size = next(size for size in range(limit, 0, -1) if share % size == 0)
+    # A share without a large enough divisor stays whole.
+    return size if 2 * size > limit else share

@@ -1,0 +1,72 @@
+"""Fit the linear part of a network, and measure what it misses."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from spline_lstm.models.combined import linear_scores
+from spline_lstm.models.linear_targets import forecast_targets
+from spline_lstm.training.linear import fit_target
+from spline_lstm.training.linear_part import LinearPart
+from spline_lstm.windows.windows import Batch, Windows
+
+WINDOWS_PER_BATCH = 8192
+# z-scores: a linear forecast that misses less leaves only rounding to learn.
+MIN_SCALE = 0.02
+
+
+def fit_linear_part(windows: Windows, quantiles: tuple[float, ...]) -> LinearPart:
+    """Fit the linear forecast of each target on the training windows, chosen on validation.
+
+    Raises
+    ------
+    TooLittleDataError
+        See `fit_target`.
+    """
+    forecasters = tuple(fit_target(windows, index) for index in range(len(windows.target_names)))
+    position = np.full(len(windows.arrays.timestamps), -1, dtype=np.int32)
+    scores, errors = [], []
+    count = 0
+    for split in ("train", "validation"):
+        missed = []
+        for batch in windows.batches(split, WINDOWS_PER_BATCH):
+            linear = forecast_targets(forecasters, windows.history(batch), batch.series)
+            scores.append(linear_scores(linear, windows.target_scaler, batch.series))
+            missed.append(_missed(batch, scores[-1]))
+            position[batch.origin] = np.arange(count, count + len(batch.origin))
+            count += len(batch.origin)
+        errors.append(np.concatenate(missed))
+    position[position < 0] = count
+    squares = [np.square(each) for each in errors]
+    of_step, of_all = (_mean(squares[0], axis) for axis in (0, None))
+    shape = (windows.horizon, len(windows.target_names))
+    train_loss, validation_loss = (_loss(each, quantiles) for each in errors)
+    return LinearPart(
+        forecasters,
+        np.concatenate([*scores, np.zeros((1, shape[0] * shape[1]), np.float32)]),
+        position,
+        np.maximum(np.sqrt(of_step), MIN_SCALE).astype(np.float32).reshape(shape),
+        max(float(np.sqrt(of_all)), MIN_SCALE),
+        train_loss,
+        validation_loss,
+        quantiles,
+    )
+
+
+def _missed(batch: Batch, scores: np.ndarray) -> Float[np.ndarray, "windows values"]:
+    """Labels minus forecasts, z-scores, NaN if not observed."""
+    return np.where(batch.mask, batch.y.astype(np.float64) - scores, np.nan)
+
+
+def _mean(values: np.ndarray, axis: int | None) -> Any:
+    """Of the values that are not NaN; 0 without any."""
+    seen = ~np.isnan(values)
+    return np.where(seen, values, 0.0).sum(axis=axis) / np.maximum(seen.sum(axis=axis), 1)
+
+
+def _loss(missed: np.ndarray, quantiles: tuple[float, ...]) -> float:
+    if not quantiles:
+        return float(_mean(np.square(missed), None))
+    each = [np.maximum(level * missed, (level - 1) * missed) for level in quantiles]
+    return float(_mean(np.mean(each, axis=0), None))
