@@ -6,6 +6,7 @@ decimal mark and timestamp format.
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -96,7 +97,7 @@ class Schema(Element):
             self.series_col is not None
         )
         names += list(self.calendar_features.features)
-        twice = {name for name in names if names.count(name) > 1} | {
+        twice = {name for name, count in Counter(names).items() if count > 1} | {
             n for n in statics if statics.count(n) > 1
         }
         if twice:

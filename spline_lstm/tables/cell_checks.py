@@ -115,7 +115,7 @@ def _has_digit(cell: object) -> bool:
 
 
 def _one_reason(column: pd.Series, rules: Faults) -> Faults:
-    """The rules with whole numbers that are no timestamps named once, whatever year they look like.
+    """The rules, with whole numbers that are not timestamps named only once.
 
     0, 10 and 4990 are one mistake: they are an index.
     """

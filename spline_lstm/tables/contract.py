@@ -4,6 +4,7 @@ Every broken rule of a column becomes one line. Row numbers are lines of the fil
 checked in `spline_lstm.tables.cell_checks`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,12 +129,12 @@ def check_header(
         Another column is missing or appears twice.
     """
     present = shorten(", ".join(names), 400).strip("'")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     found = [
         Violation("twice", name, (1,), 1, f"column {name!r} appears twice; remove or rename one")
         for name in twice
     ]
-    needed = needed_columns(schema)
+    needed, there = needed_columns(schema), {*names}
     found += [
         Violation(
             "absent",
@@ -143,7 +144,7 @@ def check_header(
             f"column {name!r} of the schema is not in the table (columns: {present}); {advice}",
         )
         for name in needed
-        if name not in names
+        if name not in there
     ]
     raise_violations(found, where, {})
     covariates = [*schema.dynamic_covariates, *schema.static_covariates]

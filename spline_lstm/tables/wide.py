@@ -15,7 +15,9 @@ from jaxtyping import Bool, Int
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.reading import Reading
-from spline_lstm.core.schema import Schema, Wide
+from spline_lstm.core.schema import Schema
+from spline_lstm.core.table_format import Wide
+from spline_lstm.core.time_zones import UTC
 from spline_lstm.tables.contract import raise_violations
 from spline_lstm.tables.parsing import Faults, any_fault, parse_numbers
 from spline_lstm.tables.timestamp_columns import (
@@ -133,13 +135,16 @@ def _long(
 ) -> pd.DataFrame:
     """Timestamp, series and shared covariates of rows of the table, one per series."""
     times = instants[rows]
+    series_keys = pd.CategoricalDtype(list(wide.columns))
     shared = [item.name for item in schema.dynamic_covariates if item.name in frame.columns]
     return pd.DataFrame(
         {
             schema.melted_timestamp: (
-                times if schema.is_indexed else pd.to_datetime(times, utc=True)
+                times
+                if schema.is_indexed
+                else pd.DatetimeIndex(times.view("datetime64[ns]"), tz=UTC)
             ),
-            wide.series: np.array(wide.columns, dtype=object)[series],
+            wide.series: pd.Categorical.from_codes(series, dtype=series_keys),
             **{name: frame[name].iloc[rows].array for name in shared},
         }
     )
