@@ -12,18 +12,22 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.inference.frames import forecast_texts
+from spline_lstm.inference.future import ABSENT
+from spline_lstm.inference.start import LAST_OBSERVED
 from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
 
 DESCRIPTION = """\
-Forecast the rows that follow a table of raw history, with an exported file. The output is CSV:
+Forecast the rows that follow a table of raw history, with an exported file. The standard error says
+where the forecast starts, unless that is simply the row after the last one. The output is CSV:
 series, timestamp (in the time zone of the pipeline), the forecast of each target and the bounds of
 its prediction intervals. Needs neither JAX nor TensorFlow.
 """
 EXAMPLES = """
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv
 python -m spline_lstm predict models/edge/model.tflite data/raw/series.csv --output forecast.csv
+python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv --from 2010-10-01
 """
 
 
@@ -40,6 +44,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="rows to forecast with their known_future columns, CSV or Parquet (default: none)",
+    )
+    command.add_argument(
+        "--from",
+        dest="start",
+        default=LAST_OBSERVED,
+        metavar="START",
+        help="where the forecast starts: last-observed (after the last observed target of each "
+        "series), end (after its last timestamp), or a timestamp, from which on no target is used",
+    )
+    command.add_argument(
+        "--absent",
+        choices=ABSENT,
+        default=ABSENT[0],
+        help="timestamps and series to forecast that have no known_future row: an error, or as if "
+        "their cells were blank",
     )
     command.add_argument(
         "--output", type=Path, metavar="FILE", help="write the CSV to this file (default: print it)"
@@ -66,15 +85,18 @@ def run(arguments: argparse.Namespace) -> str:
     forecast = forecaster.predict(
         _content(arguments.history),
         _content(arguments.future) if arguments.future else None,
+        start=arguments.start,
+        absent=arguments.absent,
         where=str(arguments.history),
         where_future=str(arguments.future),
     )
     clock = forecaster.preprocessor.clock
     table = forecast_texts(forecast, clock, forecaster.scales_of(forecast.series))
     text = table.set_index(_texts_of(table.index, clock)).to_csv(lineterminator="\n")
-    if clock.note():
-        # Not in the CSV, which may be read from the standard output.
-        sys.stderr.write(f"note: {clock.note()}\n")
+    # Not in the CSV, which may be read from the standard output.
+    remarks = [("warning", text) for text in forecast.warnings]
+    remarks += [("note", text) for text in (*forecast.notes, clock.note()) if text]
+    sys.stderr.writelines(f"{kind}: {text}\n" for kind, text in remarks)
     if arguments.output is None:
         return text.rstrip("\n")
     write_text(arguments.output, text)

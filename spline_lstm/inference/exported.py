@@ -17,6 +17,7 @@ from spline_lstm.inference.forecast import Forecast, ModelInputs, make_forecast
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import Intervals, load_intervals
 from spline_lstm.inference.reading import future_frame, history_frame
+from spline_lstm.inference.start import LAST_OBSERVED, GivenStart
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -72,10 +73,12 @@ class ExportedForecaster:
         history: pd.DataFrame | bytes,
         future: pd.DataFrame | bytes | None = None,
         *,
+        start: GivenStart = LAST_OBSERVED,
+        absent: str = "error",
         where: str = "history",
         where_future: str = "future",
     ) -> Forecast:
-        """Forecast the horizon of each series after its last row.
+        """Forecast the horizon of each series from its origin on.
 
         float32 as the file answers; float64 if it is fed its scaling.
 
@@ -83,12 +86,14 @@ class ExportedForecaster:
         ----------
         history, future : DataFrame or CSV text
             Raw rows, and known-future columns of the rows to forecast; see `serving_inputs`.
+        start, absent
+            Where the forecast starts, and what becomes of absent rows ahead; see `serving_inputs`.
         where, where_future : str
             Names of `history` and `future` in messages.
 
         Raises
         ------
-        DataContractError, MissingCovariateError, TooLittleDataError
+        DataContractError, MissingCovariateError, TooLittleDataError, UsageError
             See `serving_inputs`.
         """
         metadata, preprocessor = self.metadata, self.preprocessor
@@ -98,6 +103,8 @@ class ExportedForecaster:
             lookback=metadata["lookback"],
             horizon=metadata["horizon"],
             future=None if future is None else future_frame(preprocessor, future, where_future),
+            start=start,
+            absent=absent,
             where=where,
             where_future=where_future,
         )

@@ -51,6 +51,8 @@ class ModelInputs:
         the scales of the intervals; -1 for a series that training did not see.
     history : [windows, lookback, F_target] float64, data units, never scaled
         Targets as known before the origin.
+    notes, warnings : tuple of str
+        What a reader of the forecast must know: where it starts, and what was replaced.
     """
 
     X: Float[np.ndarray, "windows lookback features"]
@@ -60,6 +62,8 @@ class ModelInputs:
     series: tuple[str, ...]
     scaler_rows: Int[np.ndarray, " windows"]
     history: Float[np.ndarray, "windows lookback targets"]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Forecast:
     series : tuple of str
         Name of the series of each window.
     targets : tuple of str
+    notes, warnings : tuple of str
+        As in `ModelInputs`.
     """
 
     point: Values
@@ -92,6 +98,8 @@ class Forecast:
     timestamps: Int[np.ndarray, "windows horizon"]
     series: tuple[str, ...]
     targets: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Network(Protocol):
@@ -258,6 +266,8 @@ def make_forecast(
         timestamps=inputs.timestamps,
         series=inputs.series,
         targets=targets,
+        notes=inputs.notes,
+        warnings=inputs.warnings,
     )
 
 

@@ -1,10 +1,10 @@
 """`Forecaster`: fit, predict, save and load, with the code of the pipeline stages."""
 
-import inspect
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -28,7 +28,8 @@ from spline_lstm.inference.history import check_saved, read_history, write_histo
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import Intervals, load_intervals
 from spline_lstm.inference.reading import future_frame, history_frame, read_rows
-from spline_lstm.inference.sklearn_api import check_type, not_fitted, tags
+from spline_lstm.inference.sklearn_api import Estimator, check_type, not_fitted
+from spline_lstm.inference.start import LAST_OBSERVED, GivenStart
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
 from spline_lstm.tables.raw_table import RawTable
@@ -36,11 +37,8 @@ from spline_lstm.training.fit import fit_table
 from spline_lstm.training.loop import Evaluation
 from spline_lstm.windows.preprocessor import Preprocessor
 
-if TYPE_CHECKING:
-    from sklearn.utils import Tags
 
-
-class Forecaster:
+class Forecaster(Estimator):
     """Forecasts of one or many time series from a frame, with prediction intervals.
 
     It follows the conventions of scikit-learn: arguments are stored as given, `fit` sets the
@@ -135,37 +133,6 @@ class Forecaster:
         self.model, self.hidden, self.max_epochs, self.seed = model, hidden, max_epochs, seed
         self.levels, self.validation, self.schema, self.params = levels, validation, schema, params
 
-    @classmethod
-    def _names(cls) -> list[str]:
-        return list(inspect.signature(cls).parameters)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments, as scikit-learn reads them; `deep` changes nothing."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self, **arguments: Any) -> Self:
-        """Change arguments; ValueError for an unknown one."""
-        unknown = set(arguments) - set(self._names())
-        if unknown:
-            raise ValueError(
-                f"a Forecaster has no argument {', '.join(sorted(unknown))}; it has {self._names()}"
-            )
-        for name, value in arguments.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = {
-            name: item.default for name, item in inspect.signature(type(self)).parameters.items()
-        }
-        given = {
-            name: value for name, value in self.get_params().items() if value is not defaults[name]
-        }
-        return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in given.items())})"
-
-    def __sklearn_tags__(self) -> "Tags":
-        return tags()
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "preprocessor_")
 
@@ -207,7 +174,12 @@ class Forecaster:
         return self
 
     def predict(
-        self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
+        self,
+        history: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        *,
+        start: GivenStart = LAST_OBSERVED,
+        absent: str = "error",
     ) -> pd.DataFrame:
         """The result of `forecast` as a table, with the same parameters and errors.
 
@@ -220,16 +192,23 @@ class Forecaster:
             have the time zone of the history, and UTC if the history has them as text.
         """
         rows = self._rows(history)
-        table = forecast_frame(self._forecast(rows, future), self.preprocessor_.clock)
+        table = forecast_frame(
+            self._forecast(rows, future, start, absent), self.preprocessor_.clock
+        )
         schema = self.preprocessor_.source_schema
         if schema.wide is not None or not isinstance(schema.timestamp_col, str):
             return table
         return in_zone_of(table, rows[schema.timestamp_col])
 
     def forecast(
-        self, history: pd.DataFrame | None = None, future: pd.DataFrame | None = None
+        self,
+        history: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        *,
+        start: GivenStart = LAST_OBSERVED,
+        absent: str = "error",
     ) -> Forecast:
-        """Forecast the horizon of each series after its last row.
+        """Forecast the horizon of each series from its origin on.
 
         Parameters
         ----------
@@ -238,6 +217,12 @@ class Forecaster:
             fitted on it.
         future : DataFrame, optional
             Timestamps, series and known-future columns of the rows to forecast.
+        start : str, int or datetime
+            ``last-observed``: after the last observed target of each series; ``end``: after its
+            last timestamp; a timestamp: from there on, and no target from there on is used.
+        absent : str
+            Timestamps and series to forecast without a row in `future`: ``error``, or ``blank``:
+            as if their cells were blank, which the schema's policy of the column fills.
 
         Returns
         -------
@@ -247,11 +232,11 @@ class Forecaster:
         Raises
         ------
         SplineLstmError
-            An argument is not a frame (2), a frame breaks the data contract (12), a column or a
-            known-future value is missing (13), or a series is too short or has too long a gap at
-            its end (14).
+            An argument is not a frame or has none of its values (2), a frame breaks the data
+            contract (12), a column or a known-future value is missing (13), or a series is too
+            short or has too long a gap at its end (14).
         """
-        return self._forecast(self._rows(history), future)
+        return self._forecast(self._rows(history), future, start, absent)
 
     def update(self, frame: pd.DataFrame) -> Self:
         """Append new rows to the history that `predict` continues; nothing is fitted again.
@@ -353,14 +338,24 @@ class Forecaster:
         check_type(history, "predict, history")
         return history_frame(preprocessor, history, "history")
 
-    def _forecast(self, rows: pd.DataFrame, future: pd.DataFrame | None) -> Forecast:
+    def _forecast(
+        self, rows: pd.DataFrame, future: pd.DataFrame | None, start: GivenStart, absent: str
+    ) -> Forecast:
         preprocessor, config = self.preprocessor_, self.model_.config
         if future is not None:
             check_type(future, "predict, future")
             future = future_frame(preprocessor, future, "future")
         inputs = serving_inputs(
-            preprocessor, rows, lookback=config.lookback, horizon=config.horizon, future=future
+            preprocessor,
+            rows,
+            lookback=config.lookback,
+            horizon=config.horizon,
+            future=future,
+            start=start,
+            absent=absent,
         )
+        for text in inputs.warnings:
+            warnings.warn(text, stacklevel=3)
         return forecast_windows(
             self.model_, inputs, preprocessor.target_scaler, self.intervals_, preprocessor.limits
         )

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Int
 
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.table_format import Wide
 from spline_lstm.tables.frames import plain_frame, table_frame
 from spline_lstm.tables.raw_table import RawTable, typed_table
+from spline_lstm.tables.timestamp_columns import in_time_zone, read_timestamps
 from spline_lstm.tables.wide import LongFrame, melt, spread
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -87,6 +89,28 @@ def read_rows(
         reading=preprocessor.reading,
         lines=frame.index.to_numpy(dtype=np.int64),
     )
+
+
+def series_keys(preprocessor: Preprocessor, frame: pd.DataFrame) -> np.ndarray:
+    """Series of each row, as text."""
+    name = preprocessor.schema.series_col
+    if name is None:
+        return np.full(len(frame), "", dtype=object)
+    return frame[name].astype("str").to_numpy(dtype=object)
+
+
+def instants_of(
+    preprocessor: Preprocessor, frame: pd.DataFrame, where: str
+) -> tuple[Int[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
+    """Instant of each row, and the rows whose timestamp cannot be read."""
+    codes = pd.factorize(series_keys(preprocessor, frame))[0]
+    timestamps = read_timestamps(frame, preprocessor.schema, codes, where)
+    unread = np.zeros(len(frame), dtype=bool)
+    for rules in timestamps.faults.values():
+        unread |= np.any([*rules.values()], axis=0)
+    if unread.any():
+        return timestamps.values, unread
+    return in_time_zone(timestamps, codes, preprocessor.reading)[0], unread
 
 
 def _columns_of(source: pd.DataFrame | bytes, schema: Schema, where: str) -> pd.DataFrame:

@@ -4,8 +4,9 @@ scikit-learn itself is not loaded unless the caller has loaded it.
 """
 
 import functools
+import inspect
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -15,6 +16,41 @@ from spline_lstm.tables.contract import needed_columns
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
+
+
+class Estimator:
+    """Arguments of the constructor as scikit-learn reads, changes and shows them."""
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return list(inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments, as scikit-learn reads them; `deep` changes nothing."""
+        return {name: getattr(self, name) for name in self._names()}
+
+    def set_params(self, **arguments: Any) -> Self:
+        """Change arguments; ValueError for an unknown one."""
+        unknown = set(arguments) - set(self._names())
+        if unknown:
+            raise ValueError(
+                f"a Forecaster has no argument {', '.join(sorted(unknown))}; it has {self._names()}"
+            )
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {
+            name: item.default for name, item in inspect.signature(type(self)).parameters.items()
+        }
+        given = {
+            name: value for name, value in self.get_params().items() if value is not defaults[name]
+        }
+        return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def __sklearn_tags__(self) -> "Tags":
+        return tags()
 
 
 def check_type(value: object, where: str) -> None:

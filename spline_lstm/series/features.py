@@ -124,7 +124,7 @@ def apply_policy(column: Column, schema: Schema, name: str, row_offsets: np.ndar
     covariate = schema.covariate(name)
     if covariate is None:
         return column
-    policy = _policy(covariate, schema)
+    policy = missing_policy(covariate, schema)
     if policy == "interpolate":
         filled = column
     elif policy == "zero":
@@ -141,11 +141,11 @@ def apply_delay(column: Column, schema: Schema, name: str, row_offsets: np.ndarr
     covariate = schema.covariate(name)
     if covariate is None or not covariate.delay:
         return column
-    means_zero = _policy(covariate, schema) in ("zero", "ffill_bfill_then_zero")
+    means_zero = missing_policy(covariate, schema) in ("zero", "ffill_bfill_then_zero")
     return fills.delayed(column, covariate.delay, row_offsets, 0.0 if means_zero else np.nan)
 
 
-def _policy(covariate: DynamicCovariate, schema: Schema) -> str:
+def missing_policy(covariate: DynamicCovariate, schema: Schema) -> str:
     """What replaces a missing value: interpolate, zero, ffill_bfill_then_zero or ffill."""
     policy = covariate.missing or schema.missing_policy.dynamic_covariates
     if policy == "interpolate" and covariate.coding == "scaled":

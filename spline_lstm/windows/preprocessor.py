@@ -197,16 +197,13 @@ class Preprocessor:
     def source_schema(self) -> Schema:
         """Schema of the columns that the model reads, in the layout of their file.
 
-        All of them are required, and others are ignored.
+        Others are ignored.
         """
-        whole, required = self.table_schema, {"required": True}
+        whole = self.table_schema
         dynamic = (item for item in whole.dynamic_covariates if item.name in self.columns)
         static = (item for item in whole.static_covariates if item.name in self.statics)
         return whole.model_copy(
-            update={
-                "dynamic_covariates": tuple(item.model_copy(update=required) for item in dynamic),
-                "static_covariates": tuple(item.model_copy(update=required) for item in static),
-            }
+            update={"dynamic_covariates": tuple(dynamic), "static_covariates": tuple(static)}
         )
 
     @property

@@ -134,9 +134,10 @@ OPTIONS = {
     jitter=st.sampled_from([0.0, 0.9]),
     place=st.floats(0.3, 1.0),
     late=st.booleans(),
+    start=st.sampled_from(["end", "last-observed", "timestamp"]),
 )
 def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(
-    options, seed, jitter, place, late
+    options, seed, jitter, place, late, start
 ):
     frame = raw_frame(seed, jitter=jitter)
     result, preprocessor, table = preprocessed(frame, DELAYED if late else SCHEMA, **options)
@@ -148,20 +149,36 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(
     for shop in ("a", "b", "c"):
         own = frame["shop"] == shop
         begin = int(arrays.series_offsets[table.series_names.index(shop)])
-        history = frame[before & own]
+        history, future = frame[before & own], frame[~before & own]
+        if start == "last-observed":
+            history = history[history[["y", "z"]].notna().any(axis=1)]
         if history.empty:
             continue
         last = int(history["time"].astype("datetime64[ns]").astype("int64").max())
         row = begin + (last - int(arrays.timestamps[begin])) // HOUR + 1
+        if start == "timestamp":
+            row = begin + (instant - int(arrays.timestamps[begin])) // HOUR
         if row not in candidates:
             continue
+        times = frame["time"].astype("datetime64[ns]").astype("int64")
+        if start == "last-observed":
+            # Rows without targets follow, as in a file that is filled in later.
+            blank = times > last
+            history = frame.assign(**{name: frame[name].mask(blank) for name in ("y", "z")})[own]
+            future = None
+        if start == "timestamp":
+            history, future = frame[own], None
         if late:
             # What is published late is not in the file yet.
-            times = history["time"].astype("datetime64[ns]").astype("int64")
             for name, delay in DELAYS.items():
                 unknown = times >= int(arrays.timestamps[row]) - delay * HOUR
                 history = history.assign(**{name: history[name].mask(unknown)})
-        inputs = served(preprocessor, history, frame[~before & own])
+        given = pd.Timestamp(instant) if start == "timestamp" else start
+        inputs = served(preprocessor, history, future, start=given, absent="blank")
+        moved = int(history["time"].astype("datetime64[ns]").astype("int64").max()) >= int(
+            arrays.timestamps[row]
+        )
+        assert len(inputs.notes) == int(moved)
         assert inputs.series == (shop,)
         assert inputs.timestamps[:, 0].tolist() == [int(arrays.timestamps[row])]
         origin = np.array([row])

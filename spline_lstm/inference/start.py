@@ -1,0 +1,118 @@
+"""Where a forecast starts: after the last observed target or timestamp, or when asked."""
+
+import datetime
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from spline_lstm.core.clock import Clock
+from spline_lstm.core.errors import TooLittleDataError, UsageError
+from spline_lstm.core.timestamps import parse_instant
+from spline_lstm.tables.raw_table import RawTable
+
+LAST_OBSERVED, END = "last-observed", "end"
+# What a caller may give: one of the two words, a timestamp, or a row of an index clock.
+GivenStart = str | int | datetime.datetime
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Forecast origins.
+
+    Attributes
+    ----------
+    rows : [series] int64, row of the clock that is the first to be forecast
+    notes : what a reader of the forecast must know about them; none if they follow the last row
+    """
+
+    rows: Int[np.ndarray, " series"]
+    notes: tuple[str, ...] = ()
+
+
+def forecast_origins(
+    table: RawTable, targets: int, clock: Clock, start: GivenStart, where: str
+) -> Origins:
+    """The forecast origin of each series of a history.
+
+    Parameters
+    ----------
+    table : RawTable
+        The history; its first `targets` columns are the targets.
+    clock : Clock
+    start
+        ``last-observed``: the row after the last one with an observed target; ``end``: the row
+        after the last timestamp; a timestamp (a whole number on an index): the first row at or
+        after it.
+    where : str
+        Name of the history in messages.
+
+    Raises
+    ------
+    TooLittleDataError
+        A series has no observed target.
+    UsageError
+        `start` is none of these.
+    """
+    ends = clock.locate(table.timestamps[table.series_offsets[1:] - 1])[0] + 1
+    if start == END:
+        return Origins(ends)
+    if start == LAST_OBSERVED:
+        observed = np.logical_or.reduce(~np.isnan(table.values[:, :targets]), axis=1)
+        rows = clock.locate(table.timestamps[_last(observed, table, where)])[0] + 1
+        reason = f"after the last observed target: later rows of {where} have none"
+    else:
+        instant = np.array([instant_of(start, clock)], dtype=np.int64)
+        rows = np.repeat(clock.first_rows(instant), len(ends))
+        reason = f"as asked: of the targets in {where}, none from there on is used"
+    moved = rows != ends
+    note = _note(rows[moved], np.array(table.series_names)[moved], clock, reason)
+    return Origins(rows, (note,) if moved.any() else ())
+
+
+def instant_of(start: GivenStart, clock: Clock) -> int:
+    """The instant of a timestamp, in the time zone of the clock if it names none.
+
+    Raises
+    ------
+    UsageError
+        It is not a timestamp, or not a whole number on an index.
+    """
+    text = start if isinstance(start, str) else str(start)
+    try:
+        return int(text) if clock.kind == "index" else parse_instant(text, clock.zone)
+    except ValueError:
+        form = "a whole number" if clock.kind == "index" else "a timestamp such as 2024-03-01 06:00"
+        raise UsageError(
+            f"a forecast cannot start at {text!r}; give {LAST_OBSERVED}, {END} or {form}"
+        ) from None
+
+
+def _last(
+    observed: Bool[np.ndarray, " rows"], table: RawTable, where: str
+) -> Int[np.ndarray, " series"]:
+    """The last observed row of each series."""
+    numbered = np.where(observed, np.arange(len(observed)), -1)
+    last = np.maximum.reduceat(numbered, table.series_offsets[:-1])
+    empty = [table.series_names[index] for index in np.flatnonzero(last < 0)]
+    if empty:
+        raise TooLittleDataError(
+            *(
+                f"{where}{f', series {name!r}' if name else ''}: no target was observed; give "
+                "rows with values"
+                for name in empty
+            )
+        )
+    return last
+
+
+def _note(rows: np.ndarray, names: np.ndarray, clock: Clock, reason: str) -> str:
+    """Where forecasts start, and why."""
+    texts = clock.texts_of(clock.timestamps_of(rows))
+    if len(set(texts)) == 1:
+        count = "the forecast starts" if len(texts) == 1 else f"{len(texts)} forecasts start"
+        return f"{count} at {texts[0]}, {reason}"
+    named = [f"{name!r} at {text}" for name, text in zip(names, texts, strict=True)]
+    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
+    return f"forecasts start at other rows ({', '.join(named[:MAX_NAMED])}{more}), {reason}"
