@@ -67,8 +67,11 @@ def forecast_origins(
         rows = np.repeat(clock.first_rows(instant), len(ends))
         reason = f"as asked: of the targets in {where}, none from there on is used"
     moved = rows != ends
-    note = _note(rows[moved], np.array(table.series_names)[moved], clock, reason)
-    return Origins(rows, (note,) if moved.any() else ())
+    if not moved.any():
+        return Origins(rows)
+    names = [table.series_names[index] for index in np.flatnonzero(moved)]
+    note = _note(rows[moved], names, clock, reason)
+    return Origins(rows, (note,))
 
 
 def instant_of(start: GivenStart, clock: Clock) -> int:
@@ -107,7 +110,7 @@ def _last(
     return last
 
 
-def _note(rows: np.ndarray, names: np.ndarray, clock: Clock, reason: str) -> str:
+def _note(rows: np.ndarray, names: list[str], clock: Clock, reason: str) -> str:
     """Where forecasts start, and why."""
     texts = clock.texts_of(clock.timestamps_of(rows))
     if len(set(texts)) == 1:

@@ -246,6 +246,55 @@ def test_what_is_wrong_ends_with_its_code_and_one_line_for_each(
     assert all(line.startswith(f"{code} ") for line in captured.err.splitlines())
 
 
+def test_blanks_at_the_end_are_forecast_and_the_start_is_said(folder, capsys):
+    assert predict(folder) == 0
+    expected = capsys.readouterr().out
+    whole = frame()
+    whole.loc[whole["time"] >= pd.Timestamp(START + 50 * HOUR), "y"] = np.nan
+    whole.to_csv(folder / "history.csv", index=False)
+    model, history = folder / "models/edge/model.onnx", folder / "history.csv"
+    # The rows ahead are in the history itself.
+    assert main(["predict", str(model), str(history)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == expected
+    assert captured.err == (
+        "note: 2 forecasts start at 2020-01-03T02:00:00Z, after the last observed target: later "
+        f"rows of {history} have none\n"
+    )
+    assert main(["predict", str(model), str(history), "--from", "end"]) == 14
+    assert "4 of the 4 rows before 2020-01-03T12:00:00Z are missing" in capsys.readouterr().err
+
+
+def test_a_forecast_from_a_timestamp_does_not_use_later_targets(folder, capsys):
+    frame().to_csv(folder / "history.csv", index=False)
+    outputs = []
+    for value in (150.0, -1e6):
+        for name in ("history.csv", "future.csv"):
+            whole = frame()
+            whole.loc[whole["time"] >= pd.Timestamp(START + 45 * HOUR), "y"] = value
+            whole.to_csv(folder / name, index=False)
+        assert predict(folder, "--from", "2020-01-02 21:00") == 0
+        captured = capsys.readouterr()
+        outputs.append(captured.out)
+        assert "as asked: of the targets in" in captured.err
+    # The last y before is 144; the price of hour 45 is 90.
+    assert outputs[0].splitlines()[1] == "a,2020-01-02T21:00:00Z,234,233,235"
+    assert outputs[0] == outputs[1]
+    assert predict(folder, "--from", "yesterday") == 2
+    assert "a forecast cannot start at 'yesterday'" in capsys.readouterr().err
+
+
+def test_absent_rows_ahead_are_an_error_or_blank(folder, capsys):
+    whole = frame().drop(columns="y")
+    whole.drop(index=51).to_csv(folder / "future.csv", index=False)
+    assert predict(folder) == 13
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{folder / 'future.csv'}, series 'a': the row is absent, so 'price' has no" in line
+    assert "value at 2020-01-03T03:00:00Z; give it, or set absent to blank" in line
+    assert predict(folder, "--absent", "blank") == 0
+    assert capsys.readouterr().out.splitlines()[2] == "a,2020-01-03T03:00:00Z,251,249,253"
+
+
 def test_an_output_without_a_folder_is_refused_and_nothing_is_made(folder, capsys):
     assert predict(folder, "--output", folder / "out/forecast.csv") == 2
     assert f"there is no folder {folder / 'out'}" in capsys.readouterr().err

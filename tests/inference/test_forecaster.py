@@ -148,6 +148,17 @@ def test_a_loaded_folder_continues_its_raw_table(pipeline):
     )
     with pytest.raises(MissingCovariateError, match="'promo' is a known-future column"):
         forecaster.predict()
+    # The rows from the start on are rows ahead; their targets do not count.
+    start = pd.Timestamp(START + (ROWS - HORIZON) * HOUR)
+    earlier = forecaster.predict(start=start)
+    whole = shops(ROWS)
+    later = whole["time"] >= start
+    expected = forecaster.predict(*cut(whole, start))
+    assert earlier.to_numpy().tobytes() == expected.to_numpy().tobytes()
+    assert earlier.index.get_level_values("timestamp").min() == start.tz_localize("UTC")
+    blank = whole.assign(demand=whole["demand"].mask(later))
+    pd.testing.assert_frame_equal(forecaster.predict(blank), expected)
+    assert forecaster.forecast(blank).notes[0].startswith("2 forecasts start at")
 
 
 def test_weights_behind_another_preprocessor_are_refused(pipeline, fitted, tmp_path):
