@@ -9,6 +9,7 @@ import pytest
 
 from spline_lstm.core.reading import Reading
 from spline_lstm.inference.forecast import ModelInputs
+from spline_lstm.inference.forecaster import Forecaster
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.series.preprocess import preprocess
@@ -107,3 +108,33 @@ def test_rows_without_timestamps_are_continued_by_the_future():
     ahead = "\n".join(["time,promo", *(f"{row},{row % 3}" for row in range(ROWS, ROWS + HORIZON))])
     indexed = make_schema(dynamic_covariates=PROMO, table_format={"timestamp_format": "index"})
     check_same(inputs, served(fitted(counted, indexed, Reading(), "index 1"), counted, ahead))
+
+
+def test_a_forecaster_fits_updates_and_keeps_a_wide_frame(tmp_path):
+    days = pd.date_range("2024-01-01", periods=90, freq="D")
+    week = 10 + np.tile([0.0, 1, 2, 3, 2, 1, 0], 13)[:90]
+    frame = pd.DataFrame(
+        {"day": days.strftime("%Y-%m-%d"), "north": week, "south": week + 5, "new": np.nan}
+    )
+    frame.loc[30:, "new"] = week[30:]
+    layout = {"columns": ["north", "south", "new"], "value": "y", "series": "region"}
+    schema = make_schema(timestamp_col="day", series_col="region", wide=layout)
+    forecaster = Forecaster(
+        schema=schema,
+        horizon=2,
+        lookback=14,
+        model="linear",
+        params={"data.time_zone": "Europe/Berlin", "preprocess.frequency": "D"},
+    ).fit(frame)
+    forecast = forecaster.predict()
+    zone = ZoneInfo("Europe/Berlin")
+    # The clocks change on the first day.
+    expected = [datetime(2024, 3, 31, tzinfo=zone), datetime(2024, 4, 1, tzinfo=zone)]
+    assert forecast.loc["new"].index.tolist() == expected
+    assert list(dict.fromkeys(forecast.index.get_level_values(0))) == ["new", "north", "south"]
+    forecaster.save(tmp_path)
+    loaded = Forecaster.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.predict(), forecast)
+    pd.testing.assert_frame_equal(loaded.predict(frame), forecast)
+    row = {"day": ["2024-03-31"], "north": [10.0], "south": [15.0], "new": [10.0]}
+    assert loaded.update(pd.DataFrame(row)).predict().loc["north"].index[0] == expected[1]
