@@ -17,7 +17,7 @@ from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_file import find_raw
-from spline_lstm.tables.raw_table import RawTable, read_raw_table
+from spline_lstm.tables.raw_table import read_raw_table
 
 
 def main(folder: Path) -> str:
@@ -33,13 +33,21 @@ def main(folder: Path) -> str:
     reading = Reading.of(params.data)
     try:
         table = read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading)
-        result = preprocess(table, schema, params.preprocess, where=str(raw), reading=reading)
+        result = preprocess(
+            table,
+            schema,
+            params.preprocess,
+            where=str(raw),
+            reading=reading,
+            needed=params.window.rows,
+            short_series=params.data.short_series,
+        )
     except DataContractError as error:
         write_metrics(report, error.quality)
         raise
     result.arrays.save(pipeline.processed)
     result.preprocessor.save(pipeline.preprocessor)
-    draw(pipeline.plots, table, result)
+    draw(pipeline.plots, result)
     write_metrics(report, result.quality)
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
@@ -55,12 +63,14 @@ def warning_lines(quality: Mapping[str, Any]) -> str:
     count, kinds = len(quality["warnings"]), quality["warning_summary"]
     lines = "".join(f"\nWARNING: {text}" for text in kinds)
     note = f"\n{quality['clock_note']}" if quality["clock_note"] else ""
+    if quality["scaler_scope_reason"]:
+        note += f"\nscaler_scope {quality['scaler_scope']}: {quality['scaler_scope_reason']}"
     return f"{plural(count, 'warning')} in metrics/data.json{lines}{note}"
 
 
-def draw(folder: Path, table: RawTable, result: Preprocessed) -> None:
+def draw(folder: Path, result: Preprocessed) -> None:
     """Write the plots spline, missing and splits, and the tables that DVC draws."""
-    clock = result.preprocessor.clock
+    table, clock = result.table, result.preprocessor.clock
     gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
     missing = missing_table(table, result.arrays, clock)
     for name, content in (("spline", spline_table(gaps, clock)), ("missing", missing)):

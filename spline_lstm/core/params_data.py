@@ -28,6 +28,9 @@ class DataParams(Section):
     duplicates: Literal["error", "copies", "first", "last", "mean", "sum"] = "last"
     """rows of one series with the same timestamp: error | copies (exact copies are dropped, other
     rows are an error) | first | last | mean | sum"""
+    short_series: Literal["skip", "error"] = "skip"
+    """a series of several that is shorter than window.lookback + window.horizon, or empty: skip (it
+    is named and left out) | error (so is a series that is constant in the training split)"""
     time_zone: str | None = None
     """time zone of timestamps that are written without one, in which days are counted and
     timestamps are given to people, such as Europe/Berlin; null: UTC"""
@@ -142,8 +145,12 @@ class PreprocessParams(Section):
     scaler: Literal["standard", "minmax", "robust", "none"] = "standard"
     """scaling fitted on observed training rows: standard | minmax | robust (median, quartiles) |
     none"""
-    scaler_scope: Literal["global", "per_series"] = "global"
-    """one scaling for all series, or one each: global | per_series"""
+    scaler_scope: Literal["global", "per_series", "auto"] = "global"
+    """one scaling for all series, or one each: global | per_series | auto (one each if the series
+    differ by more than scaler_scope_ratio in the training split)"""
+    scaler_scope_ratio: Annotated[float, Field(gt=1.0)] = 10.0
+    """auto: ratio of the largest to the smallest standard deviation of a series, or distance of
+    their means in standard deviations of the typical series"""
     max_missing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.3
     """highest share of grid rows without an observed target, 0 to 1; more is an error"""
     longest_gap: Count | None = None
@@ -205,3 +212,8 @@ class WindowParams(Section):
     horizon"""
     materialize: bool = False
     """true: windows.npz also contains X and y of all windows, for other tools"""
+
+    @property
+    def rows(self) -> int:
+        """Rows of a window and its labels."""
+        return self.lookback + self.horizon

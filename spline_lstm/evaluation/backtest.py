@@ -201,6 +201,8 @@ def fold_params(params: Params) -> Params:
     window = {"stride": changes.stride or params.window.stride, "embargo": embargo}
     return params.model_copy(
         update={
+            # The whole table was checked; a series may be short or constant within a fold.
+            "data": params.data.model_copy(update={"short_series": "skip"}),
             "window": params.window.model_copy(update=window),
             "train": params.train.model_copy(update=_fold_budget(params)),
         }
@@ -266,12 +268,14 @@ def run_fold(job: FoldJob) -> FoldResult:
 
 def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, CoverageSums]:
     windows, params = fit.windows, job.params.evaluate
-    # A series may be absent from a fold; sums are laid out for those of the whole table.
-    numbers = np.array([job.series.index(name) for name in job.table.series_names])
+    # A series may be absent from a fold, or too short in it; sums are laid out for those of the
+    # whole table.
+    names = fit.preprocessed.table.series_names
+    numbers = np.array([job.series.index(name) for name in names])
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
     scales[numbers] = season_scales(windows, season_rows(windows, params))
     sums, coverage = [], []
-    forecasts = TestForecasts.fit(fit.model, windows, params, intervals, job.table.series_names)
+    forecasts = TestForecasts.fit(fit.model, windows, params, intervals, names)
     for batch in forecasts:
         series = numbers[batch.series]
         batch_sums = sum_errors(

@@ -37,6 +37,7 @@ from spline_lstm.series.apply import (
 )
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
+from spline_lstm.series.panel import select_series
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -99,6 +100,16 @@ def audit(
     seed : int
         Seed of the draw and of the changes.
     """
+    clock = clock or bind(params.clock(), table.timestamps)
+    table = select_series(
+        table,
+        clock,
+        schema.target_cols,
+        snap=params.snap,
+        needed=window.rows,
+        policy="skip",
+        where="the table",
+    ).table
     preprocessor, arrays = build(table, schema, params, clock=clock)
     return compare(table, arrays, preprocessor, window, rebuilder(preprocessor), origins, seed)
 

@@ -8,6 +8,8 @@ Known-future columns are the exception. Their rows from the origin on are in the
 second table, see `spline_lstm.inference.future`.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
@@ -16,10 +18,11 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import DataContractError, TooLittleDataError, UsageError
 from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.inference.future import ABSENT, check_rows_ahead, join_rows
-from spline_lstm.inference.reading import read_rows
+from spline_lstm.inference.reading import read_rows, series_keys
 from spline_lstm.inference.start import LAST_OBSERVED, GivenStart, forecast_origins
 from spline_lstm.series.apply import apply
 from spline_lstm.series.grid import lay_out
+from spline_lstm.series.panel import ShortSeries, short_series, without
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -70,7 +73,8 @@ def serving_inputs(
         its policy cannot fill, or rows ahead are absent.
     TooLittleDataError
         The history of a series is shorter than the lookback, or has a gap beyond
-        `preprocess.max_gap` in it.
+        `preprocess.max_gap` in it. With `data.short_series` ``skip``, series that are too short are
+        left out with a note as long as there are others.
     UsageError
         `start` or `absent` has none of its values.
     """
@@ -82,6 +86,9 @@ def serving_inputs(
     past = read_rows(preprocessor, history, where)
     # Rows ahead may have dates of their own; an observed clock follows its rule there.
     clock = preprocessor.clock.extended(past.timestamps)
+    short = _left_out(preprocessor, past, clock, lookback)
+    if short:
+        past, history = without(past, short), _rows_without(preprocessor, history, short)
     origins = forecast_origins(past, len(schema.target_cols), clock, start, where)
     instants = clock.timestamps_of(origins.rows)
     begins = dict(zip(past.series_names, instants.tolist(), strict=True))
@@ -110,12 +117,43 @@ def serving_inputs(
         series=table.series_names,
         scaler_rows=preprocessor.scaler_rows(table.series_names),
         history=gather_targets(arrays, rows, lookback),
-        notes=origins.notes,
+        notes=(*origins.notes, *_notes(preprocessor, short, table.series_names, where)),
         warnings=tuple(
             f"{where} has no column {name!r}; its values are replaced by the policy of the schema"
             for name in lacking
         ),
     )
+
+
+def _left_out(
+    preprocessor: Preprocessor, past: RawTable, clock: Clock, lookback: int
+) -> tuple[ShortSeries, ...]:
+    """Series without a forecast, for they are too short, if others remain and the policy is so."""
+    if preprocessor.short_series == "error" or len(past.series_names) == 1:
+        return ()
+    snap = preprocessor.params.snap
+    short = short_series(past, clock, preprocessor.targets, snap=snap, needed=lookback)
+    return short if len(short) < len(past.series_names) else ()
+
+
+def _rows_without(
+    preprocessor: Preprocessor, history: pd.DataFrame, short: Sequence[ShortSeries]
+) -> pd.DataFrame:
+    keys = series_keys(preprocessor, history)
+    return history[~np.isin(keys, [each.name for each in short])]
+
+
+def _notes(
+    preprocessor: Preprocessor, short: Sequence[ShortSeries], series: Sequence[str], where: str
+) -> Iterator[str]:
+    """What to say of series that are too short, here or in training."""
+    yield from (f"{where}: {each}: it has no forecast" for each in short)
+    for name in series:
+        if name in preprocessor.skipped:
+            yield (
+                f"{where}: series {name!r} was too short for training, with "
+                f"{preprocessor.skipped[name]} rows; it is forecast as an unknown series"
+            )
 
 
 def _lacking(preprocessor: Preprocessor, history: pd.DataFrame) -> list[str]:

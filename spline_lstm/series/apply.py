@@ -28,7 +28,8 @@ from spline_lstm.series.features import (
 from spline_lstm.series.fills import fill_seasonal
 from spline_lstm.series.grid import Column, Layout, fill_column, lay_out, on_grid
 from spline_lstm.series.outliers import hampel
-from spline_lstm.series.quality import ColumnQuality, assess_column
+from spline_lstm.series.panel import alive, has_target
+from spline_lstm.series.quality import UNBOUNDED, ColumnQuality, assess_column
 from spline_lstm.series.smoothing import filter_level
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
@@ -100,6 +101,8 @@ def apply(
     channels = _Channels.empty(layout.rows, len(features))
     valid = np.ones(layout.rows, dtype=bool)
     training = layout.timestamps < preprocessor.split_instants[0]
+    targets_alive = alive(layout, has_target(table, preprocessor.targets))
+    bounds = dict(zip(preprocessor.targets, preprocessor.limits.bounds, strict=True))
     raw: list[np.ndarray] = []
     targets: list[tuple[np.ndarray, np.ndarray]] = []
     found: dict[str, ColumnQuality] = {}
@@ -114,7 +117,14 @@ def apply(
             targets.append((forms.main.filled, forms.main.causal))
             valid &= forms.main.valid
         found[name] = assess_column(
-            forms.raw, forms.main, forms.outliers, layout, training, preprocessor.params.max_gap
+            forms.raw,
+            forms.main,
+            forms.outliers,
+            layout,
+            training,
+            preprocessor.params.max_gap,
+            targets_alive,
+            bounds.get(name, UNBOUNDED),
         )
     _write_calendar(channels, preprocessor, layout)
     return Applied(

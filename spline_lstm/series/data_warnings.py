@@ -4,8 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Kind of the warning about columns that the schema does not name.
+# Kinds of warnings: a column that the schema does not name, a series that is left out for it is too
+# short, a constant series, observations outside of the bounds of a target.
 UNKNOWN = "unknown column"
+SHORT, CONSTANT, OUTSIDE = "short series", "constant series", "outside of bounds"
+SEVERAL = {
+    SHORT: "are too short and left out",
+    CONSTANT: "are constant in the training split, and forecast as that as long as they stay",
+}
 MAX_NAMED = 3
 
 
@@ -16,12 +22,15 @@ class DataWarning:
     Attributes
     ----------
     kind : str
-        A statistic of drift, or `UNKNOWN`.
+        A statistic of drift, or one of those above.
     column : str
+        For a warning about a series, its name.
     split : str
         validation or test; empty for a warning about the whole table.
     value, limit : float
         Of drift, see `spline_lstm.series.drift`.
+    text : str
+        What is said; empty: it follows from the others.
     """
 
     kind: str
@@ -29,6 +38,7 @@ class DataWarning:
     split: str = ""
     value: float = math.nan
     limit: float = math.nan
+    text: str = ""
 
     @property
     def excess(self) -> float:
@@ -38,6 +48,8 @@ class DataWarning:
         return max(self.value, 1 / self.value) if self.value else math.inf
 
     def __str__(self) -> str:
+        if self.text:
+            return self.text
         if self.kind == UNKNOWN:
             return f"column {self.column!r} is not in the schema"
         breach = f"exceeds the limit {self.limit:g}"
@@ -61,8 +73,10 @@ def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
 
 
 def _line(kind: str, group: Sequence[DataWarning]) -> str:
-    if len(group) == 1:
-        return str(group[0])
+    if len(group) == 1 or kind == OUTSIDE:
+        return "; ".join(map(str, group))
+    if kind in SEVERAL:
+        return f"{len(group)} series {SEVERAL[kind]}: {_named([w.column for w in group])}"
     if kind == UNKNOWN:
         return f"{len(group)} columns are not in the schema: {_named([w.column for w in group])}"
     worst = max(group, key=lambda warning: warning.excess)

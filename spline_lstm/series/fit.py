@@ -120,7 +120,8 @@ def fit(
     seasons: dict[str, int | None] = {}
     strengths: dict[str, dict[str, float]] = {}
     constants: dict[str, dict[str, float]] = {}
-    groups = len(table.series_names) + 1 if params.scaler_scope == "per_series" else 1
+    groups = 1 if params.scaler_scope == "global" else len(table.series_names) + 1
+    reasons: list[str] = []
     scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in columns:
@@ -129,6 +130,7 @@ def fit(
         on_grid = observed(cleaned, layout)
         if name in schema.target_cols:
             constants[name] = fit_constants(own, observed(values, layout))
+            reasons += difference_of_series(own, on_grid, name, params.scaler_scope_ratio)
         if is_cleaned(schema, name) and params.smoothing.method != "off":
             strengths[name] = fit_strengths(own, cleaned, params.smoothing.strength)
         if is_cleaned(schema, name) and params.fill == "seasonal":
@@ -155,7 +157,7 @@ def fit(
         strengths=strengths,
         categories=categories,
         statics=fit_statics(split, params),
-        scaler=_scaler(params, scalings),
+        scaler=_scaler(params, scalings, reasons),
         neutral=tuple(item.neutral for item in scalings),
         constants=constants,
         reading=reading,
@@ -292,12 +294,54 @@ def fit_scaling(
     return Scaling(center, scale, neutral)
 
 
-def _scaler(params: PreprocessParams, scalings: Sequence[Scaling]) -> Scaler:
+def difference_of_series(
+    split: TrainingSplit, raw: Float[np.ndarray, " rows"], name: str, ratio: float
+) -> list[str]:
+    """What makes one scaling for all series unfit, in words; nothing if it fits.
+
+    Parameters
+    ----------
+    split : TrainingSplit
+    raw : [rows] float64
+        Observations of a target on the grid, NaN if missing.
+    name : str
+        Of the target.
+    ratio : float
+        Limit of the ratio of two standard deviations, and of the distance of two means in standard
+        deviations of the typical (median) series. A constant series has only a mean.
+    """
+    seen = split.grid_rows & ~np.isnan(raw)
+    bounds = itertools.pairwise(split.layout.row_offsets)
+    parts = [raw[start:end][seen[start:end]] for start, end in bounds]
+    parts = [part for part in parts if len(part) > 1]
+    varying = [part for part in parts if part.min() < part.max()]
+    if len(parts) < 2 or not varying:
+        return []
+    means, stds = [part.mean() for part in parts], [part.std() for part in varying]
+    found = []
+    if max(stds) > ratio * min(stds):
+        found.append(
+            f"the standard deviations of {name!r} differ by a factor of {max(stds) / min(stds):.3g}"
+        )
+    if (apart := np.ptp(means) / np.median(stds)) > ratio:
+        found.append(f"the means of {name!r} lie {apart:.3g} typical standard deviations apart")
+    return found
+
+
+def _scaler(
+    params: PreprocessParams, scalings: Sequence[Scaling], reasons: Sequence[str]
+) -> Scaler:
+    """The scaler of the scope of `params`; with ``auto`` one per series if there are `reasons`."""
     center = np.stack([item.center for item in scalings], axis=-1)
     scale = np.stack([item.scale for item in scalings], axis=-1)
-    if params.scaler_scope == "per_series":
-        return Scaler(params.scaler, center, scale)
-    return Scaler(params.scaler, center[0], scale[0])
+    scope, limit, reason = params.scaler_scope, f"{params.scaler_scope_ratio:g}", ""
+    if scope == "auto":
+        scope = "per_series" if reasons else "global"
+        found = f"{', '.join(reasons)} (the limit is {limit})"
+        reason = found if reasons else f"no two series differ by more than the limit {limit}"
+    if scope == "per_series":
+        return Scaler(params.scaler, center, scale, reason)
+    return Scaler(params.scaler, center[-1], scale[-1], reason)
 
 
 def _positions(flags: Iterable[bool]) -> Int[np.ndarray, " chosen"]:

@@ -1,6 +1,6 @@
 """Raw table to as-of arrays: check the data contract, fit, apply, report the quality."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from spline_lstm.series.apply import apply, find_outliers
 from spline_lstm.series.features import calendar_names
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
+from spline_lstm.series.panel import select_series
 from spline_lstm.series.quality import check_size, check_targets, quality_report
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
@@ -33,11 +34,14 @@ class Preprocessed:
         All that turns raw history into X again.
     quality : dict
         The quality report, ready for JSON.
+    table : RawTable
+        Of the series that are long enough.
     """
 
     arrays: AsOfArrays
     preprocessor: Preprocessor
     quality: dict[str, Any]
+    table: RawTable
 
 
 def preprocess(
@@ -49,6 +53,8 @@ def preprocess(
     clock: Clock | None = None,
     reading: Reading = AS_WRITTEN,
     instants: Int[np.ndarray, " two"] | None = None,
+    needed: int = 1,
+    short_series: str = "skip",
 ) -> Preprocessed:
     """Build the as-of arrays of all series, check the contract, report the quality.
 
@@ -65,6 +71,8 @@ def preprocess(
         How the table was read, so that serving reads history the same way.
     instants : [2] int64
         Starts of the validation and the test split; by default as `params.split` says.
+    needed, short_series
+        See `select_series`; with ``error``, a constant series is an error, too.
 
     Raises
     ------
@@ -74,10 +82,20 @@ def preprocess(
     SchemaError
         An index where the schema has instants or calendar features, or the other way round.
     TooLittleDataError
-        See `fit`.
+        See `select_series` and `fit`.
     """
     clock = clock or bind(params.clock(reading.time_zone), table.timestamps)
     check_clock(clock, schema, params)
+    selection = select_series(
+        table,
+        clock,
+        schema.target_cols,
+        snap=params.snap,
+        needed=needed,
+        policy=short_series,
+        where=where,
+    )
+    table = selection.table
     layout = lay_out(table, clock, params.snap)
     check_size(table, layout, params, where)
     outliers = find_outliers(table, schema, params)
@@ -91,9 +109,13 @@ def preprocess(
         reading=reading,
     )
     applied = apply(table, preprocessor, layout=layout, outliers=outliers)
-    quality = quality_report(table, layout, applied.arrays, applied.columns, params)
-    check_targets(applied.columns, schema, params, where, quality)
-    return Preprocessed(applied.arrays, preprocessor, quality)
+    short = selection.short
+    preprocessor = replace(
+        preprocessor, short_series=short_series, skipped={each.name: each.rows for each in short}
+    ).identified()
+    quality = quality_report(table, layout, applied.arrays, applied.columns, preprocessor, short)
+    check_targets(applied.columns, preprocessor, where, quality)
+    return Preprocessed(applied.arrays, preprocessor, quality, table)
 
 
 def check_clock(clock: Clock, schema: Schema, params: PreprocessParams) -> None:

@@ -1,6 +1,6 @@
 """The quality report: the contents of the raw table, what was done to it, and its limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,21 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import PreprocessParams
-from spline_lstm.core.schema import Schema
-from spline_lstm.series.data_warnings import UNKNOWN, DataWarning, summarise_warnings
+from spline_lstm.series.data_warnings import (
+    CONSTANT,
+    OUTSIDE,
+    SHORT,
+    UNKNOWN,
+    DataWarning,
+    summarise_warnings,
+)
 from spline_lstm.series.drift import drift_report, warnings_of
 from spline_lstm.series.grid import Column, Layout
+from spline_lstm.series.panel import MAX_NAMED, ShortSeries
 from spline_lstm.tables.contract import Violation, raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.preprocessor import Preprocessor
 
 # Rows of each split that the drift report samples evenly: its values then differ by some 0.01.
 DRIFT_ROWS = 100_000
@@ -25,6 +33,7 @@ LARGEST = 1e30
 # Distances in ns beyond this do not fit an int64.
 LONGEST_SPAN_NS = 290 * 365 * 86_400_000_000_000
 LATER_SPLITS = ("validation", "test")
+UNBOUNDED = np.array([-np.inf, np.inf])
 
 
 @dataclass(frozen=True)
@@ -33,14 +42,17 @@ class ColumnQuality:
 
     Attributes
     ----------
-    missing : [series] int64, grid rows without an observation
+    rows : [series] int64, grid rows from the first to the last observed target
+    missing : [series] int64, those of them without an observation
     longest_gap : [series] int64, steps
     outliers : [series] int64, flagged observations
     filled : int, grid rows that were filled
     gaps, gaps_beyond : int, gaps, and gaps longer than the limit
-    constant : bool, one value, or none, in the whole training split
+    constant : bool, each series has one value, or none, in the whole training split
+    outside : int, observations beyond the bounds of a target
     """
 
+    rows: Int[np.ndarray, " series"]
     missing: Int[np.ndarray, " series"]
     longest_gap: Int[np.ndarray, " series"]
     outliers: Int[np.ndarray, " series"]
@@ -48,6 +60,7 @@ class ColumnQuality:
     gaps: int
     gaps_beyond: int
     constant: bool
+    outside: int
 
 
 def assess_column(
@@ -57,22 +70,37 @@ def assess_column(
     layout: Layout,
     training: Bool[np.ndarray, " rows"],
     max_gap: int,
+    alive: Bool[np.ndarray, " rows"],
+    bounds: Float[np.ndarray, "2"] = UNBOUNDED,
 ) -> ColumnQuality:
-    """Findings in a column from its observations `raw` on the grid and its filled form."""
-    absent = np.isnan(raw)
+    """Findings in a column from its observations `raw` on the grid and its filled form.
+
+    Blanks before the first and after the last observed target of a series, where `alive` is False,
+    are no gaps.
+    """
+    absent = np.isnan(raw) & alive
     lengths, series = _runs(absent, layout.row_offsets)
     longest = np.zeros(len(layout.grids), dtype=np.int64)
     np.maximum.at(longest, series, lengths)
-    seen = raw[training & ~absent]
     return ColumnQuality(
+        rows=np.add.reduceat(alive.astype(np.int64), layout.row_offsets[:-1]),
         missing=np.add.reduceat(absent.astype(np.int64), layout.row_offsets[:-1]),
         longest_gap=longest,
         outliers=outliers,
         filled=int((absent & ~np.isnan(column.filled)).sum()),
         gaps=len(lengths),
         gaps_beyond=int((lengths > max_gap).sum()),
-        constant=len(seen) == 0 or float(np.ptp(seen)) == 0.0,
+        constant=_constant(np.where(training, raw, np.nan), layout.row_offsets),
+        outside=int(((raw < bounds[0]) | (raw > bounds[1])).sum()),
     )
+
+
+def _constant(raw: np.ndarray, row_offsets: np.ndarray) -> bool:
+    """No series has two different values."""
+    largest, smallest = (
+        function.reduceat(raw, row_offsets[:-1]) for function in (np.fmax, np.fmin)
+    )
+    return not (largest > smallest).any()
 
 
 def _runs(absent: np.ndarray, row_offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,16 +117,28 @@ def quality_report(
     layout: Layout,
     arrays: AsOfArrays,
     columns: Mapping[str, ColumnQuality],
-    params: PreprocessParams,
+    preprocessor: Preprocessor,
+    short: Sequence[ShortSeries] = (),
 ) -> dict[str, Any]:
-    """Everything found, ready for JSON."""
+    """Everything found, ready for JSON; `short` are the series that were left out."""
     drift = _drift(arrays)
-    limits = params.drift.model_dump()
+    limits = preprocessor.params.drift.model_dump()
+    constants = preprocessor.constants
     warnings = [
         warning for split, report in drift.items() for warning in warnings_of(report, limits, split)
     ]
     warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
-    rows = np.diff(layout.row_offsets)
+    warnings += [DataWarning(SHORT, each.name, text=str(each)) for each in short]
+    warnings += [
+        DataWarning(CONSTANT, series, text=_constant_text(series, target, value))
+        for target, found in constants.items()
+        for series, value in found.items()
+    ]
+    warnings += [
+        DataWarning(OUTSIDE, name, text=_outside_text(name, found.outside))
+        for name, found in columns.items()
+        if found.outside
+    ]
     return {
         **_overview(table, layout.clock),
         "clock_note": layout.clock.note(),
@@ -109,8 +149,16 @@ def quality_report(
         "off_grid_timestamps": _off_grid(table, layout.clock),
         "outliers": int(sum(found.outliers.sum() for found in columns.values())),
         "unknown_columns": list(table.unknown_columns),
-        "columns": [_column_row(name, found, layout.rows) for name, found in columns.items()],
-        "per_series": _series_rows(table, rows, columns) if len(rows) > 1 else [],
+        "scaler_scope": "per_series" if preprocessor.scaler.per_series else "global",
+        "scaler_scope_reason": preprocessor.scaler.reason,
+        "skipped_series": [each.to_json() for each in short],
+        "constant_series": [
+            {"series": series, "target": target, "value": value}
+            for target, found in constants.items()
+            for series, value in found.items()
+        ],
+        "columns": [_column_row(name, found) for name, found in columns.items()],
+        "per_series": _series_rows(table, columns) if len(table.series_names) > 1 else [],
         "drift": drift,
         "warnings": [str(warning) for warning in warnings],
         "warning_summary": summarise_warnings(warnings),
@@ -127,10 +175,24 @@ def _overview(table: RawTable, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
+def _constant_text(series: str, target: str, value: float) -> str:
+    return (
+        f"series {series!r}: {target!r} is {value:.10g} in the whole training split, and forecast "
+        "as that as long as it stays"
+    )
+
+
+def _outside_text(name: str, count: int) -> str:
+    return (
+        f"{count} observed values of {name!r} lie outside of target_bounds, which forecasts never "
+        "do; check the values, or widen the bounds in the schema"
+    )
+
+
+def _column_row(name: str, found: ColumnQuality) -> dict[str, Any]:
     return {
         "column": name,
-        "missing_share": float(found.missing.sum() / rows),
+        "missing_share": _share(found.missing.sum(), found.rows.sum()),
         "filled_rows": found.filled,
         "gaps": found.gaps,
         "longest_gap_steps": int(found.longest_gap.max()),
@@ -139,11 +201,10 @@ def _column_row(name: str, found: ColumnQuality, rows: int) -> dict[str, Any]:
     }
 
 
-def _series_rows(
-    table: RawTable, rows: np.ndarray, columns: Mapping[str, ColumnQuality]
-) -> list[dict[str, Any]]:
+def _series_rows(table: RawTable, columns: Mapping[str, ColumnQuality]) -> list[dict[str, Any]]:
     """One record per series; shares and gaps are those of the worst column."""
-    missing = np.max([found.missing for found in columns.values()], axis=0) / rows
+    (rows, *_) = (found.rows for found in columns.values())
+    missing = np.max([found.missing for found in columns.values()], axis=0)
     longest = np.max([found.longest_gap for found in columns.values()], axis=0)
     outliers = np.sum([found.outliers for found in columns.values()], axis=0)
     raw_rows = np.diff(table.series_offsets)
@@ -151,12 +212,16 @@ def _series_rows(
         {
             "series": name,
             "rows": int(raw_rows[index]),
-            "missing_share": float(missing[index]),
+            "missing_share": _share(missing[index], rows[index]),
             "longest_gap_steps": int(longest[index]),
             "outliers": int(outliers[index]),
         }
         for index, name in enumerate(table.series_names)
     ]
+
+
+def _share(part: np.integer, whole: np.integer) -> float:
+    return float(part / whole) if whole else 0.0
 
 
 def _drift(arrays: AsOfArrays) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -233,8 +298,7 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
 
 def check_targets(
     columns: Mapping[str, ColumnQuality],
-    schema: Schema,
-    params: PreprocessParams,
+    preprocessor: Preprocessor,
     where: str,
     quality: Mapping[str, Any],
 ) -> None:
@@ -245,10 +309,10 @@ def check_targets(
     DataContractError
         One line per limit that is broken, with the quality report.
     """
-    found = []
-    for name in schema.target_cols:
+    found, params = [], preprocessor.params
+    for name in preprocessor.targets:
         column = columns[name]
-        missing = float(column.missing.sum() / quality["grid_rows"])
+        missing = _share(column.missing.sum(), column.rows.sum())
         longest = int(column.longest_gap.max())
         if missing > params.max_missing:
             text = (
@@ -267,6 +331,14 @@ def check_targets(
             text = (
                 f"target {name!r} is constant in the training split; nothing can be learned, "
                 "check the column"
+            )
+            found.append(_violation("constant", name, text))
+        constant = list(preprocessor.constants.get(name, ()))
+        if constant and not column.constant and preprocessor.short_series == "error":
+            text = (
+                f"target {name!r} is constant in the training split of the series "
+                f"{', '.join(map(repr, constant[:MAX_NAMED]))}; check them, or set "
+                "data.short_series to skip"
             )
             found.append(_violation("constant", name, text))
     raise_violations(found, where, quality)

@@ -71,6 +71,8 @@ def fit_table(
         clock=clock,
         reading=Reading.of(params.data),
         instants=instants,
+        needed=params.window.rows,
+        short_series=params.data.short_series,
     )
     scaler, clock = result.preprocessor.scaler, result.preprocessor.clock
     windows = make_windows(result.arrays, scaler, clock, params.window, needed)

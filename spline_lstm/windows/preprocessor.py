@@ -5,7 +5,7 @@ the other output of that stage: windows and models read it without the code that
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,10 @@ class Preprocessor:
         Targets that were constant in the training split of a series of several.
     reading : Reading
         How raw tables are read.
+    short_series : str
+        `data.short_series`: with ``skip`` serving leaves out series that are too short, too.
+    skipped : series -> rows from its first to its last observed target
+        Series that were too short for training.
     run_id : str
         Content id of everything above; a model names the preprocessor it was trained with.
     """
@@ -105,6 +109,8 @@ class Preprocessor:
     neutral: tuple[float, ...]
     constants: Mapping[str, Mapping[str, float]]
     reading: Reading
+    short_series: str = "skip"
+    skipped: Mapping[str, int] = field(default_factory=dict)
     run_id: str = ""
 
     def identified(self) -> "Preprocessor":
@@ -137,6 +143,8 @@ class Preprocessor:
             "neutral": list(self.neutral),
             "constants": {name: dict(each) for name, each in self.constants.items()},
             "reading": self.reading.to_json(),
+            "short_series": self.short_series,
+            "skipped": dict(self.skipped),
         }
 
     @classmethod
@@ -162,6 +170,8 @@ class Preprocessor:
             neutral=tuple(content["neutral"]),
             constants=dict(content["constants"]),
             reading=Reading(**content["reading"]),
+            short_series=content["short_series"],
+            skipped=dict(content["skipped"]),
             run_id=content["run_id"],
         )
 

@@ -22,11 +22,14 @@ class Scaler:
     center, scale : float64, data units
         [columns] for all series; [series + 1, columns] per series, the last row being that of all
         series together, for a series without training rows.
+    reason : str
+        Why there is one scaling or one per series, if the data decided.
     """
 
     kind: str
     center: Float[np.ndarray, "... columns"]
     scale: Float[np.ndarray, "... columns"]
+    reason: str = ""
 
     @property
     def per_series(self) -> bool:
@@ -74,12 +77,19 @@ class Scaler:
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for preprocessor.json."""
-        return {"kind": self.kind, "center": self.center.tolist(), "scale": self.scale.tolist()}
+        return {
+            "kind": self.kind,
+            "scope": "per_series" if self.per_series else "global",
+            "reason": self.reason,
+            "center": self.center.tolist(),
+            "scale": self.scale.tolist(),
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Scaler":
         """Read what `to_json` gave."""
-        return cls(content["kind"], np.array(content["center"]), np.array(content["scale"]))
+        center, scale = np.array(content["center"]), np.array(content["scale"])
+        return cls(content["kind"], center, scale, content.get("reason", ""))
 
 
 def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler:

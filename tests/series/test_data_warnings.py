@@ -77,7 +77,8 @@ def test_many_columns_that_drift_give_few_lines_and_the_full_list_stays():
 
 
 def test_one_warning_is_not_called_warnings():
-    quality = {"warnings": ["a"], "warning_summary": ["a"]}
+    rest = {"clock_note": "", "scaler_scope": "global", "scaler_scope_reason": ""}
+    quality = {"warnings": ["a"], "warning_summary": ["a"], **rest}
     assert warning_lines(quality) == "1 warning in metrics/data.json\nWARNING: a"
-    quality = {"warnings": [], "warning_summary": []}
+    quality = {"warnings": [], "warning_summary": [], **rest}
     assert warning_lines(quality) == "0 warnings in metrics/data.json"

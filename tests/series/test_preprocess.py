@@ -166,7 +166,7 @@ def test_two_sensors_that_take_turns_in_one_table_are_both_observed():
     values[1::2, 1] = 5.0 + np.arange(40)
     result = run({"": (timestamps, values)}, WIDE, feature_mode="multivariate")
     assert quality_of(result, "y")["missing_share"] <= 1 / 41
-    assert quality_of(result, "price")["missing_share"] <= 1 / 41
+    assert quality_of(result, "price")["missing_share"] <= 1 / 40
 
 
 # --- several series -------------------------------------------------------------------------------
@@ -214,12 +214,18 @@ def test_the_parts_begin_at_the_same_instants_in_every_series():
     assert result.preprocessor.scaler.center[0] == pytest.approx(seen.mean(), rel=1e-12)
 
 
-def test_a_gap_does_not_run_on_into_the_next_series():
+def test_blanks_at_the_ends_of_a_series_are_no_gaps():
     series = panel()
     series["a"][1][-2:] = np.nan
     series["b"][1][:3] = np.nan
-    quality = quality_of(run(series), "y")
-    assert (quality["gaps"], quality["longest_gap_steps"]) == (2, 3)
+    result = run(series)
+    found = quality_of(result, "y")
+    assert (found["gaps"], found["longest_gap_steps"], found["missing_share"]) == (0, 0, 0.0)
+    assert [row["missing_share"] for row in result.quality["per_series"]] == [0.0, 0.0]
+    assert np.isnan(result.arrays.filled_target[38:43]).all()
+    series["a"][1][30:34] = np.nan
+    found = quality_of(run(series), "y")
+    assert (found["gaps"], found["longest_gap_steps"]) == (1, 4)
 
 
 # --- split and scaler -----------------------------------------------------------------------------
@@ -272,11 +278,12 @@ def test_too_few_rows_are_refused():
 
 def test_too_many_missing_values_are_refused_with_their_share():
     values = wave(100)
-    values[:31] = np.nan
+    # Blanks at the start would be no gap.
+    values[1:32] = np.nan
     assert "31.0% of the grid rows have no 'y'" in refusal(
         {"": (hours(100), values)}, max_missing=0.3
     )
-    values[30] = 1.0
+    values[31] = 1.0
     run({"": (hours(100), values)}, max_missing=0.3)
 
 
