@@ -68,7 +68,9 @@ def compositions(
     ]
     if dates:
         clocks = [name for name, column in columns.items() if is_clock(column.cells)]
-        parts = [(name,) for name in clocks] or _hour_parts(columns)
+        # 0.20 is a time of day, too, but beside a column of hours it is a number.
+        texts = [(name,) for name in clocks if not columns[name].is_number]
+        parts = texts or _hour_parts(columns) or [(name,) for name in clocks]
         sure = [Composition((date, *part)) for date in dates for part in parts]
         return sure or _doubtful(columns, dates)
     # A year reads as a timestamp, too, but with a month beside it it is a part of one.

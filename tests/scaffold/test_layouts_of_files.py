@@ -51,6 +51,17 @@ def test_a_date_beside_an_hour_is_one_timestamp_and_no_series_key():
     assert again.schema == found.schema
 
 
+def test_numbers_that_look_like_times_of_the_day_do_not_take_the_place_of_hours():
+    kept = np.delete(np.arange(400), [7, 120, 121])
+    content = table(
+        dteday=HOURS.strftime("%Y-%m-%d")[kept],
+        hr=HOURS.hour[kept],
+        temp=[f"0.{20 + row % 7}" for row in kept],
+        cnt=WAVE[kept],
+    )
+    assert look(content, targets=("cnt",)).schema["timestamp_col"] == ["dteday", "hr"]
+
+
 def test_numbers_0_to_23_under_another_name_are_asked_about_with_both_readings():
     content = table(day=HOURS[:384].strftime("%Y-%m-%d"), slot=HOURS.hour[:384], y=WAVE[:384])
     message = refused(content)
