@@ -29,7 +29,8 @@ class Golden:
     static : [windows, n_static] int32, ids; None without static covariates
     quantiles : [windows, horizon, F_target, levels] float32, data units; None without quantiles
     center, scale : [windows, F_total] float32, data units; None if the file is not fed them
-    log_center, log_scale, log_floor : [windows, F_target] float32; the same
+    linear_center, linear_scale, log_center, log_scale, log_floor : [windows, F_target] float32; the
+        same
 
     Data units are those of the file: less its center if it is fed its scaling (`fed_scaling`).
     """
@@ -42,6 +43,8 @@ class Golden:
     quantiles: Float[np.ndarray, "windows horizon targets levels"] | None = None
     center: Float[np.ndarray, "windows features"] | None = None
     scale: Float[np.ndarray, "windows features"] | None = None
+    linear_center: Float[np.ndarray, "windows targets"] | None = None
+    linear_scale: Float[np.ndarray, "windows targets"] | None = None
     log_center: Float[np.ndarray, "windows targets"] | None = None
     log_scale: Float[np.ndarray, "windows targets"] | None = None
     log_floor: Float[np.ndarray, "windows targets"] | None = None

@@ -76,7 +76,7 @@ def assess_column(
     """Findings in a column from its observations `raw` on the grid and its filled form.
 
     Blanks before the first and after the last observed target of a series, where `alive` is False,
-    are no gaps.
+    do not count as gaps.
     """
     absent = np.isnan(raw) & alive
     lengths, series = _runs(absent, layout.row_offsets)

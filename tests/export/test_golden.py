@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ from sklearn.metrics import root_mean_squared_error
 
 from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.export.formats import INPUT_TYPES
 from spline_lstm.export.golden import (
     Golden,
     answers,
@@ -150,3 +151,7 @@ def test_perfect_forecasts_can_only_be_matched():
     golden = replace(two_windows(), truth=two_windows().forecast)
     assert rmse_increase(golden.forecast, golden, SCALE) == 0.0
     assert rmse_increase(golden.forecast + np.float32(1), golden, SCALE) == np.inf
+
+
+def test_every_input_of_a_file_has_its_array():
+    assert set(INPUT_TYPES) <= {item.name for item in fields(Golden)}
