@@ -1,0 +1,115 @@
+"""From a file to a forecast: one `init`, one `dvc repro`, one `predict` of the exported file.
+
+The next timestamps cross a month end, a holiday and a weekend, a change of clocks.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spline_lstm.core.clock_params import parse_clock
+from tests.pipeline.conftest import Clone, make_clone
+
+pytestmark = pytest.mark.slow
+
+# Training and the gate are tested elsewhere.
+TINY = """
+model: {type: linear}
+export: {variants: [], golden_windows: 16}
+benchmark: {calls: 100, warmup_calls: 10, repeats: 10, max_p95_ms: 1000.0}
+backtest: {folds: 1, stride: null}
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Clone:
+    """One repository for all pipelines of this module."""
+    made = make_clone(tmp_path_factory.mktemp("own") / "clone", tiny=False)
+    (made.folder / "tiny.yaml").write_text(TINY)
+    return made
+
+
+def forecast(clone: Clone, name: str, frame: pd.DataFrame, *options: str) -> pd.DataFrame:
+    """What `predict` prints for a new pipeline, with the timestamps as they are written."""
+    csv = clone.folder / f"{name}.csv"
+    frame.to_csv(csv, index=False)
+    spline = (sys.executable, "-m", "spline_lstm")
+    clone.run(*spline, "init", name, "--csv", csv.name, "--params", "tiny.yaml", *options)
+    # The copy in the folder is the one that counts.
+    csv.unlink()
+    folder = Path("pipelines") / name
+    clone.run("dvc", "repro", f"{folder}/dvc.yaml")
+    model, raw = folder / "models/edge/model.onnx", folder / "data/raw/series.csv"
+    printed = clone.run(*spline, "predict", str(model), str(raw)).stdout
+    return pd.read_csv(io.StringIO(printed), dtype={"timestamp": str})
+
+
+def wave(count: int, period: int) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=count)
+    return np.round(100 + 10 * np.sin(np.arange(count) * 2 * np.pi / period) + noise, 3)
+
+
+def test_month_ends_go_on_with_month_ends(clone):
+    months = pd.date_range("2012-02-29", "2024-01-31", freq="ME")
+    frame = pd.DataFrame({"month": months, "passengers": wave(len(months), 12)})
+    found = forecast(clone, "air", frame)
+    expected = pd.date_range("2024-02-29", periods=len(found), freq="ME")
+    assert found["timestamp"].tolist() == expected.strftime("%Y-%m-%dT00:00:00Z").tolist()
+    assert np.isfinite(found["passengers"]).all()
+
+
+def test_trading_days_leave_out_a_holiday_and_a_weekend(clone):
+    first, last = (pd.Timestamp(day).as_unit("ns").value for day in ("2021-01-04", "2024-07-02"))
+    days = parse_clock("B", holidays="NYSE").range(first, last).view("datetime64[ns]")
+    frame = pd.DataFrame({"Date": days, "Close": wave(len(days), 5)})
+    found = forecast(clone, "trade", frame)
+    # The fourth of July was a Thursday.
+    assert [text[:10] for text in found["timestamp"]] == [
+        "2024-07-03",
+        "2024-07-05",
+        "2024-07-08",
+        "2024-07-09",
+        "2024-07-10",
+    ]
+
+
+def test_wall_clocks_cross_both_changes_of_clocks(clone):
+    hours = pd.date_range("2023-03-20", "2023-10-28 20:00", freq="h", tz="Europe/Berlin")
+    wall = hours.tz_localize(None).strftime("%Y-%m-%d %H:%M")
+    frame = pd.DataFrame({"time": wall, "load": wave(len(hours), 24)})
+    found = forecast(clone, "load", frame, "--time-zone", "Europe/Berlin")
+    expected = pd.date_range(hours[-1], periods=len(found) + 1, freq="h")[1:]
+    assert found["timestamp"].tolist() == [each.isoformat() for each in expected]
+    assert [text[-6:] for text in found["timestamp"][:8]] == ["+02:00"] * 6 + ["+01:00"] * 2
+
+
+def test_a_column_for_each_series_is_forecast_for_each(clone):
+    days = pd.date_range("2023-01-01", periods=300, freq="D")
+    series = {name: wave(300, 7) * factor for name, factor in (("a", 1), ("b", 2), ("c", 5))}
+    frame = pd.DataFrame({"date": days, **series})
+    frame.loc[:99, "c"] = np.nan
+    found = forecast(clone, "wide", frame, "--layout", "wide")
+    expected = pd.date_range("2023-10-28", periods=7, freq="D").strftime("%Y-%m-%dT00:00:00Z")
+    assert sorted(found["series"].unique()) == ["a", "b", "c"]
+    for _, rows in found.groupby("series"):
+        assert rows["timestamp"].tolist() == expected.tolist()
+
+
+def test_the_first_experiment_of_a_new_pipeline_finds_its_data(clone):
+    hours = pd.date_range("2024-01-01", periods=400, freq="h")
+    csv = clone.folder / "fresh.csv"
+    pd.DataFrame({"time": hours, "y": wave(400, 24)}).to_csv(csv, index=False)
+    clone.run(sys.executable, "-m", "spline_lstm", "init", "fresh", "--csv", "fresh.csv")
+    csv.unlink()
+    clone.run("git", "add", "pipelines/fresh")
+    clone.commit("a new pipeline")
+    stage, setting = (
+        "pipelines/fresh/dvc.yaml:window",
+        "pipelines/fresh/params.yaml:window.stride=2",
+    )
+    done = clone.run("dvc", "exp", "run", "--temp", stage, "-S", setting)
+    assert "Ran experiment" in done.stdout
