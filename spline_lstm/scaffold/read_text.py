@@ -17,6 +17,8 @@ from spline_lstm.scaffold.table import DATUM, FULL_SHARE, MARKERS, Marks, Table,
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 LOOKED_AT = 200
+# Of a ZIP archive, which a workbook is.
+WORKBOOK = b"PK\x03\x04"
 # Codecs of spreadsheets; one byte is one character, so that each of them reads any file.
 ONE_BYTE = ("windows-1252", "cp850", "mac-roman")
 
@@ -61,6 +63,8 @@ def _decoded(content: bytes, where: str, encoding: str | None) -> tuple[str, str
         return encoding, _decode_as(content, where, encoding)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", _decode_as(content, where, "utf-16")
+    if content[:4] == WORKBOOK:
+        raise UsageError(f"{where} is an Excel workbook; export its sheet as CSV UTF-8")
     if b"\0" in content:
         raise UsageError(
             f"{where} is binary; give a CSV or Parquet file, or the encoding of its text with "

@@ -62,3 +62,70 @@ def test_what_the_user_says_about_the_text_counts():
     for said, numbers in (({"decimal": ","}, [1.234, 2.345]), ({"thousands": ","}, [1234, 2345])):
         table = read_table(content, "f", Options(separator=";", **said))
         assert examine(table.cells["x"], table.marks).numbers.tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found"), [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16")]
+)
+def test_encodings_with_a_byte_order_mark_are_found(encoding, found):
+    content = "Zeit,Zähler\n2024-01-01,1\n2024-01-02,2\n".encode(encoding)
+    table = read_table(content, "f")
+    assert list(table.cells) == ["Zeit", "Zähler"]
+    assert table.layout.encoding == found
+
+
+def test_another_encoding_is_asked_for_with_what_each_reads():
+    content = "Zeit;Zähler\n2024-01-01;1\n2024-01-02;2\n".encode("windows-1252")
+    with pytest.raises(UsageError) as caught:
+        read_table(content, "f")
+    assert "line 1 is not UTF-8 text" in str(caught.value)
+    assert "--encoding windows-1252 (reads 'Zeit;Zähler')" in str(caught.value)
+    assert list(read_table(content, "f", Options(encoding="windows-1252")).cells)[1] == "Zähler"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("nonsense", "no encoding"), ("utf-8", "not utf-8 text"), ("utf-16-le", "binary|utf-16-le")],
+)
+def test_an_encoding_that_does_not_fit_is_refused(encoding, words):
+    content = "Zeit;Zähler\n2024-01-01;1\n".encode("windows-1252")
+    with pytest.raises(UsageError, match=words):
+        read_table(content, "f", Options(encoding=encoding))
+
+
+UNITS = "time;load;temp\nDatum;kWh;°C\n2024-01-01;1,5;2\n2024-01-02;1,7;3\n2024-01-03;2,5;4\n"
+
+
+def test_a_row_of_units_is_found_or_declared():
+    table = read_table(UNITS.encode(), "f")
+    assert table.layout.unit_row
+    assert table.cells["load"].tolist() == ["1,5", "1,7", "2,5"]
+    assert table.line_of(0) == 3
+    assert not read_table(UNITS.encode(), "f", Options(unit_row=False)).layout.unit_row
+    plain = UNITS.replace("Datum;kWh;°C\n", "")
+    assert not read_table(plain.encode(), "f").layout.unit_row
+    assert read_table(plain.encode(), "f", Options(unit_row=True)).cells.shape == (2, 3)
+
+
+def test_one_odd_cell_is_no_row_of_units():
+    content = UNITS.replace("Datum;kWh;°C", "2023-12-31;n.v.;1").encode()
+    assert not read_table(content, "f").layout.unit_row
+
+
+def test_lines_before_the_header_are_asked_about_and_skipped():
+    content = b"A report\nof 2024\n\n" + UNITS.encode()
+    with pytest.raises(UsageError, match=r"if 'time;load;temp' is the header, add --skip-lines 3"):
+        read_table(content, "f")
+    table = read_table(content, "f", Options(skip_lines=3))
+    assert list(table.cells) == ["time", "load", "temp"]
+    assert table.line_of(0) == 6
+
+
+def test_numbers_may_be_names_of_columns():
+    content = b"date,0,1,2\n2024-01-01,5,6,7\n2024-01-02,5,6,7\n"
+    assert list(read_table(content, "f").cells) == ["date", "0", "1", "2"]
+
+
+def test_a_workbook_is_called_one():
+    with pytest.raises(UsageError, match="Excel workbook"):
+        read_table(b"PK\x03\x04rest", "f")
