@@ -219,6 +219,8 @@ def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
         "data.ambiguous_hour": options.ambiguous_hour,
         "preprocess.holidays": list(found.clock.holidays),
         "preprocess.week_mask": found.clock.week_mask,
+        # Series of very different size would share one scale, in which small ones vanish.
+        "preprocess.scaler_scope": "auto" if len(found.panel.names) > 1 else None,
     }
     return {
         "data.sort": is_unsorted(found.roles),

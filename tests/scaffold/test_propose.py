@@ -71,6 +71,7 @@ def test_a_panel_gets_its_key_and_its_static_columns():
         csv_of(timestamps, **{name: long[name].to_numpy() for name in long}), targets=("y",)
     )
     assert found.schema["series_col"] == "store"
+    assert found.values["preprocess.scaler_scope"] == "auto"
     assert [item["name"] for item in found.schema["static_covariates"]] == ["region"]
     assert found.schema["dynamic_covariates"] == []
 
