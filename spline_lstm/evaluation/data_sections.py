@@ -31,7 +31,10 @@ def splits_section(scores: Mapping[str, Any]) -> Section:
 def quality_section(quality: Mapping[str, Any]) -> Section:
     """What metrics/data.json says of the table, its columns and its series; drift has a section."""
     facts = {
-        name: value for name, value in quality.items() if not isinstance(value, Mapping | list)
+        name: value
+        for name, value in quality.items()
+        # The note of the clock is in the section on what was forecast.
+        if name != "clock_note" and not isinstance(value, Mapping | list)
     }
     blocks: list[Block] = [Facts(facts | {"unknown columns": quality.get("unknown_columns", [])})]
     blocks += _warnings(quality, drift=False)

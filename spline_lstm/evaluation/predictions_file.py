@@ -70,10 +70,10 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
 
 
 def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
-    """Instants that readers show in the zone of the clock, or the numbers of an index."""
+    """Instants in UTC, or the numbers of an index."""
     if clock.kind == "index":
         return pa.array(timestamps)
-    return pa.array(timestamps.view("datetime64[ns]"), pa.timestamp("ns", tz=clock.zone or UTC))
+    return pa.array(timestamps.view("datetime64[ns]"), pa.timestamp("ns", tz=UTC))
 
 
 def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:

@@ -103,7 +103,7 @@ def _forecast(outputs: StageOutputs) -> list[Block]:
         "test windows": outputs.scores["n_windows"],
     }
     note = outputs.quality["clock_note"]
-    return [Facts(facts), *([Text(note.capitalize() + ".")] if note else [])]
+    return [Facts(facts), *([Text(f"{note[0].upper()}{note[1:]}.")] if note else [])]
 
 
 def _baselines(scores: Mapping[str, Any]) -> list[Block]:
