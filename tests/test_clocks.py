@@ -15,6 +15,7 @@ from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params_data import SplitParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.yaml_files import render_params
 from spline_lstm.evaluation.leakage import audit, build
 from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import history_frame
@@ -22,7 +23,9 @@ from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_inputs, make_windows
-from tests.builders import make_preprocess_params, make_schema, make_table, make_window_params
+from stages import evaluate, ingest, report, train_flax_rnn, window
+from stages import preprocess as preprocess_stage
+from tests.builders import ROOT, make_preprocess_params, make_schema, make_table, make_window_params
 
 BERLIN = "Europe/Berlin"
 LOOKBACK, HORIZON = 5, 3
@@ -333,3 +336,58 @@ def test_rows_of_any_clock_are_windows_and_history_gives_them_again(case):
     )
     assert inputs.X.tobytes() == expected.tobytes()
     assert inputs.timestamps[0].tolist() == arrays.timestamps[origin : origin + 2].tolist()
+
+
+# --- the stages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("times", "values", "first", "words"),
+    [
+        (
+            np.delete(np.arange(1000, 4000, 10), [40, 41]),
+            {"preprocess.frequency": "index 10"},
+            "1120",
+            "rows of index 10",
+        ),
+        (
+            pd.bdate_range("2023-01-02", periods=300).delete([40, 80]).strftime("%Y-%m-%d"),
+            {"preprocess.frequency": "observed", "data.time_zone": BERLIN},
+            "2023-01-18T00:00:00+01:00",
+            "The grid is the dates that occur in the data; after them it follows B.",
+        ),
+    ],
+    ids=["index", "observed"],
+)
+def test_the_stages_run_from_a_file_to_the_report(times, values, first, words, tmp_path):
+    rows = np.arange(len(times))
+    frame = pd.DataFrame(
+        {"time": times, "y": np.round(np.sin(rows * 2 * np.pi / 7) + rows / 50, 4)}
+    )
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    schema = {"version": 1, "timestamp_col": "time", "target_cols": ["y"]}
+    if "index 10" in values.values():
+        schema["table_format"] = {"timestamp_format": "index"}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    values = {
+        "data.source": "table.csv",
+        "data.schema_file": "schema.json",
+        "window.lookback": 12,
+        "window.horizon": 3,
+        "model.type": "linear",
+        "evaluate.season": None,
+        **values,
+    }
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(render_params(text, values), encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    for stage in (ingest, preprocess_stage, window, train_flax_rnn, evaluate, report):
+        stage.main(tmp_path)
+    splits = json.loads((tmp_path / "metrics/evaluate.json").read_text())["splits"]
+    assert splits[0]["first"] == first
+    assert words in (tmp_path / "plots/report.md").read_text(encoding="utf-8")
+    forecasts = pd.read_parquet(tmp_path / "data/predictions.parquet")
+    steps = forecasts[forecasts["origin"] == forecasts["origin"].iloc[0]]
+    known = set(pd.DatetimeIndex(times).tz_localize(BERLIN)) if words[0] == "T" else set(times)
+    assert set(steps["timestamp"]) <= known

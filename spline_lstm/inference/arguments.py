@@ -14,7 +14,7 @@ from spline_lstm.core.clock_inference import bind, infer_clock
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.reading import Reading
-from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.core.schema import INDEX, Schema, parse_schema
 from spline_lstm.core.time_zones import UTC, parse_zone
 from spline_lstm.inference.sklearn_api import check_columns
 from spline_lstm.series.grid import lay_out
@@ -43,7 +43,8 @@ def schema_of(
 ) -> Schema:
     """The schema given by the names of columns and their types in a frame.
 
-    The types of the columns distinguish booleans, categories and texts from numbers.
+    The types of the columns distinguish booleans, categories and texts from numbers, and an index
+    of whole numbers from timestamps.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def schema_of(
     }
     if series is not None:
         content["series_col"] = series
+    if pd.api.types.is_integer_dtype(_values_of(frame, timestamp)):
+        content["table_format"] = {"timestamp_format": INDEX}
     return parse_schema(json.dumps(content), WHERE)
 
 
@@ -200,12 +203,19 @@ def inferred_params(
 
 def zone_of(frame: pd.DataFrame, schema: Schema) -> str | None:
     """Time zone of the timestamps of a frame; None if they are naive, texts, numbers or in UTC."""
-    names = [name for name in schema.timestamp_cols if name in frame.columns]
-    column = frame[names[0]] if names else frame.index.to_frame().get(schema.timestamp_col)
-    zone = getattr(getattr(column, "dt", None), "tz", None)
+    if not isinstance(schema.timestamp_col, str):
+        return None
+    dtype = _values_of(frame, schema.timestamp_col).dtype
     # An offset is written UTC+01:00.
-    text = str(zone).removeprefix(UTC)
-    return None if zone is None or not text else parse_zone(text)
+    text = str(dtype.tz).removeprefix(UTC) if isinstance(dtype, pd.DatetimeTZDtype) else ""
+    return parse_zone(text) if text else None
+
+
+def _values_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column or a level of the index; nothing if there is none, which reading reports."""
+    if name in frame.columns:
+        return frame[name]
+    return frame.index.to_frame().get(name, pd.Series(dtype="float64"))
 
 
 def frequency_of(table: RawTable, zone: str | None, *, index: bool = False) -> str:
