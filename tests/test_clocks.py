@@ -149,6 +149,18 @@ def test_observed_dates_are_rows_and_a_rule_follows_them():
     assert later == [f"{day:%Y-%m-%d}T00:00:00Z" for day in expected]
 
 
+def test_dates_that_only_the_history_has_are_rows_of_an_observed_clock():
+    timestamps = np.delete(instants_of("B", "2023-01-02", 200), [153, 154])
+    fitted = made_of(one_series(timestamps[:150]), "observed B", None).preprocessor
+    dates = pd.DatetimeIndex(timestamps[:160].view("datetime64[ns]"), tz="UTC")
+    frame = pd.DataFrame({"time": dates, "y": np.arange(160.0)})
+    inputs = serving_inputs(fitted, history_frame(fitted, frame, "h"), lookback=10, horizon=HORIZON)
+    known = fitted.target_scaler.inverse(inputs.X[:, :, 0, None].astype(np.float64))
+    np.testing.assert_allclose(known[0, :, 0], np.arange(150, 160), atol=1e-4)
+    expected = pd.bdate_range(dates[-1], periods=4)[1:]
+    assert inputs.timestamps[0].tolist() == expected.as_unit("ns").asi8.tolist()
+
+
 def test_an_index_counts_in_its_step_and_has_gaps_but_no_calendar():
     numbers = 100 + 10 * np.delete(np.arange(200), [50, 51, 120])
     params = make_preprocess_params(frequency="index 10")

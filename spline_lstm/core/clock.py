@@ -125,6 +125,8 @@ class Clock:
         ValueError
             A row is outside of the years 1678 to 2261.
         """
+        if np.issubdtype(rows.dtype, np.integer) and self.step:
+            return self.anchor + self.step * rows.astype(np.int64)
         whole = np.floor(rows).astype(np.int64)
         share = rows - whole
         if self.step:

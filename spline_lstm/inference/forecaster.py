@@ -189,7 +189,8 @@ class Forecaster(Estimator):
             Indexed by series and timestamp; for each target its forecast and the bounds of its
             intervals (``demand``, ``demand_lower_80``, ``demand_upper_80``), and for an ensemble
             the standard deviation of its members (``demand_ensemble_std``), data units. Timestamps
-            have the time zone of the history, and UTC if the history has them as text.
+            have the time zone of the history, and that of the pipeline if the history has them as
+            text; of an index they are whole numbers.
         """
         rows = self._rows(history)
         table = forecast_frame(

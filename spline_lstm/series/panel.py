@@ -1,6 +1,7 @@
 """How long the series of a panel last, and which of them are too short to be learned from.
 
-A series lasts from its first to its last observed target: blanks before and after it do not count as gaps.
+A series lasts from its first to its last observed target: blanks before and after it do not count
+as gaps.
 """
 
 from collections.abc import Sequence
