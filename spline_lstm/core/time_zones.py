@@ -227,8 +227,8 @@ def find_repeated_hour(
     wall = wall_text(int(walls[row]))
     message = (
         f"{wall} occurs twice, as when clocks are set back ({' or '.join(zones[:3])}), "
-        "and the timestamps have no time zone; set data.time_zone to the zone of the wall clock, or "
-        "to UTC"
+        "and the timestamps have no time zone; set data.time_zone to the zone of the wall clock, "
+        "or to UTC"
     )
     return WallClockProblem("no_zone", tuple(sorted({earlier, row})), wall, message)
 
