@@ -58,6 +58,7 @@ def ours(case: dict[str, Any]) -> Peer:
     from spline_lstm.training.budget import budget_of
     from spline_lstm.training.loop import make_optimizer, make_steps, start
     from spline_lstm.training.losses import forecast_loss
+    from spline_lstm.training.objective import Objective
 
     found = as_of_windows(case)
     names = found.feature_names
@@ -89,12 +90,13 @@ def ours(case: dict[str, Any]) -> Peer:
     budget = budget_of(params, len(found.splits["train"]))
     optimizer, per_epoch = make_optimizer(params, budget), budget.steps_per_epoch
     state = start(config, optimizer, 0)
-    run = make_steps(config, optimizer, params, found, forecast_loss(config, found, params))
+    objective = Objective(forecast_loss(config, found, params), members=1)
+    run = make_steps(config, optimizer, params, found, objective)
 
     def epoch(number: int) -> float:
         nonlocal state
         state, figures = run(state, range((number - 1) * per_epoch, number * per_epoch), 1.0)
-        return float(np.asarray(figures)[1])
+        return float(np.asarray(figures)[2])
 
     return epoch
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.core.formatting import plain
+from spline_lstm.core.formatting import plain, sentence
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
@@ -251,5 +251,14 @@ def _training(outputs: StageOutputs) -> list[Block]:
         "validation loss at the best step": train["validation_loss"],
         f"overfitted ({limit})": train["overfitting_warning"],
     }
-    figure = training_figure(outputs.curve, loss=f"{params['loss']} of z-scores")
-    return [Facts(facts), Picture("Training and validation loss by step", figure, "training")]
+    # Beside a linear forecast, the losses of all but quantile networks are squared errors.
+    network = train.get("network")
+    figure = training_figure(
+        outputs.curve, loss=f"{'mse' if network else params['loss']} of z-scores"
+    )
+    notes = [Text(sentence(network["sentence"]))] if network else []
+    return [
+        Facts(facts),
+        *notes,
+        Picture("Training and validation loss by step", figure, "training"),
+    ]

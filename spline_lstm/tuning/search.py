@@ -20,7 +20,8 @@ from spline_lstm.core.errors import DivergedError, ParamsError
 from spline_lstm.core.params import Params
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.training.budget import budget_of
-from spline_lstm.training.loop import Evaluation, train
+from spline_lstm.training.loop import Evaluation
+from spline_lstm.training.model import train_model
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges
 from spline_lstm.tuning.space import (
     choice_in,
@@ -222,7 +223,7 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
     """Train with given values; the sampler learns from them as the nearest draw of its ranges."""
     params = params_with(problem.params, choice)
     assert params is not None
-    trained = train(problem.config(params), problem.windows, params.train)
+    trained = train_model(problem.config(params), problem.windows, params.train)
     losses = {item.step: item.validation_loss for item in trained.history}
     study.add_trial(
         create_trial(
@@ -286,7 +287,7 @@ def run_trial(
             raise optuna.TrialPruned
 
     try:
-        train(problem.config(params), problem.windows, params.train, on_evaluation)
+        train_model(problem.config(params), problem.windows, params.train, on_evaluation)
         state, told = "complete", TrialState.COMPLETE
     except optuna.TrialPruned:
         state, told = "pruned", TrialState.PRUNED

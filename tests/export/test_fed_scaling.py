@@ -2,14 +2,18 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from spline_lstm.export.sessions import session_of
+from spline_lstm.inference.forecast import data_unit_outputs
+from spline_lstm.models.combined import Combination
 from spline_lstm.models.fed_scaling import fed_scaling
 from spline_lstm.models.linear import LinearForecaster, Scale
 from spline_lstm.models.linear_targets import to_arrays
+from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.scaling import Scaler
 from tests.export.oracle import forward_all, make_inputs, make_option, make_spec
@@ -154,6 +158,50 @@ def test_linear_file_uses_the_constants_of_each_series(wide_exports, log, suffix
     off = (found + scaling["center"][:, None] - expected) / scaling["scale"][:, None]
     # Logarithms of float32 have a relative error of 1e-7, here a fiftieth of a scale each.
     assert np.abs(off).max() < (1e-4 if log else 1e-5)
+
+
+def combined_spec(name):
+    """A network beside a linear forecast, both with constants of their own for each series."""
+    spec, random = make_option(name), np.random.default_rng(8)
+    config, targets = spec.config, list(spec.config.target_indices)
+    features = len(config.features)
+    centers = np.array([[1e4], [20.0], [3e3]]) * np.exp(random.uniform(0, 0.1, features))
+    sizes = centers * 0.05 * np.exp(random.uniform(0, 0.1, features))
+    parts = Combination.of(spec.weights, config)
+    forecasters = []
+    for index, part in zip(targets, parts.forecasters, strict=True):
+        own = centers[:, index] * 1.01, sizes[:, index] * 0.9, np.full(3, -np.inf)
+        logs = np.log(centers[:, index]), np.full(3, 0.05), centers[:, index] / 2
+        forecasters.append(replace(part, scales=(Scale(False, *own), Scale(True, *logs))))
+    combination = replace(parts, forecasters=tuple(forecasters))
+    scaler = Scaler("standard", centers, sizes)
+    weights = dict(spec.weights) | combination.arrays()
+    scaling = fed_scaling(config, weights, scaler, ("a", "b"))
+    return replace(spec, weights=weights, fed=scaling), scaler
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["combined", "combined channels"])
+def test_file_beside_a_linear_forecast_uses_the_constants_of_each_series(
+    wide_exports, name, suffix
+):
+    spec, scaler = combined_spec(name)
+    targets = list(spec.config.target_indices)
+    scaling = spec.fed.of(ROWS)
+    z = make_inputs(replace(spec, center=0 * spec.center, scale=np.ones_like(spec.scale)), WINDOWS)
+    found = session_of(wide_exports(suffix, spec).content, suffix).answer(
+        fed_inputs(spec, z, scaling)
+    )["forecast"]
+    history = (z["history"] * scaling["scale"][:, None] + scaling["center"][:, None])[..., targets]
+    inputs = SimpleNamespace(
+        X=z["history"].astype(np.float32), X_future=z.get("future"), X_static=z.get("static")
+    )
+    model = SavedModel(spec.config, "", "", spec.weights)
+    expected = data_unit_outputs(model, inputs, scaler.columns(targets), ROWS, history).point
+    off = (found + scaling["center"][:, None, targets] - expected) / scaling["scale"][
+        :, None, targets
+    ]
+    assert np.abs(off).max() < 1e-4
 
 
 @pytest.mark.parametrize(

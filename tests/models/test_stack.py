@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize, nnls
 
-from spline_lstm.models.stack import MAX_MEMBERS, fit_stack, solve_simplex
+from spline_lstm.models.stack import (
+    ENOUGH_BLOCKS,
+    MAX_MEMBERS,
+    fit_guarded_stack,
+    fit_stack,
+    guarded_factor,
+    solve_simplex,
+)
 
 
 def members_of(seed, windows=400, horizon=3):
@@ -102,3 +109,50 @@ def test_too_many_members_are_refused():
     forecasts = np.zeros((MAX_MEMBERS + 2, 4, 1))
     with pytest.raises(ValueError, match="at most 8 members"):
         fit_stack(tuple("abcdefghij"), forecasts, np.zeros((4, 1)), blocks=2)
+
+
+def test_many_blocks_need_no_guard():
+    forecasts, truth = members_of(3)
+    plain = fit_stack(("a", "b", "c"), forecasts, truth, ENOUGH_BLOCKS)
+    guarded = fit_guarded_stack(("a", "b", "c"), forecasts, truth, ENOUGH_BLOCKS)
+    np.testing.assert_array_equal(guarded.weights, plain.weights)
+
+
+def test_few_blocks_count_as_far_as_left_out_windows_confirm_it():
+    forecasts, truth = members_of(3, windows=24)
+    plain = fit_stack(("a", "b", "c"), forecasts, truth, 8)
+    guarded = fit_guarded_stack(("a", "b", "c"), forecasts, truth, 8)
+    assert guarded.weights.sum() == pytest.approx(1.0)
+    assert guarded.weights.min() >= 0
+    share = guarded.weights[1] / plain.weights[1]
+    assert 0.2 < share <= 1
+    assert guarded.weights[2] == pytest.approx(share * plain.weights[2], abs=1e-4)
+
+
+def test_few_blocks_that_disagree_leave_the_reference():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=(24, 3))
+    truth[:4] += 5.0
+    other = np.repeat(np.where(np.arange(24) < 8, 5.0, -2.0)[:, None], 3, axis=1)
+    forecasts = np.stack([np.zeros((24, 3)), other])
+    guarded = fit_guarded_stack(("a", "b"), forecasts, truth, 8)
+    assert guarded.weights[0] > 0.9
+
+
+def test_guarded_factor_is_least_squares_less_the_jackknife_error():
+    generator = np.random.default_rng(4)
+    added = generator.normal(size=(40, 2))
+    missed = 0.8 * added + 0.3 * generator.normal(size=(40, 2))
+    missed[3, 1] = np.nan
+    seen = ~np.isnan(missed)
+
+    def slope(rows):
+        some = seen[rows]
+        return (missed[rows][some] * added[rows][some]).sum() / (added[rows][some] ** 2).sum()
+
+    blocks = np.array_split(np.arange(40), 20)
+    left_out = [slope(np.setdiff1d(np.arange(40), block)) for block in blocks]
+    error = np.sqrt(19 / 20 * np.sum((left_out - np.mean(left_out)) ** 2))
+    expected = slope(np.arange(40)) - error
+    assert guarded_factor(missed, added, 2) == pytest.approx(expected)
+    assert guarded_factor(missed, 0 * added, 2) == 0.0

@@ -20,6 +20,8 @@ from spline_lstm.training.model import train_model
 from spline_lstm.training.objective import Objective, factors
 from spline_lstm.training.residuals import fit_linear_part
 from spline_lstm.windows.scaling import Scaler
+from stages import backtest, benchmark, evaluate, export, report
+from tests.training.test_linear import make_pipeline, regular_table
 from tests.training.test_loop import windows_of
 
 PARAMS = TrainParams(
@@ -304,6 +306,40 @@ def test_a_combined_model_has_no_forecast_in_z_scores():
     trained = train_model(CONFIG, CHAOS, PARAMS)
     with pytest.raises(ValueError, match="Forecaster"):
         SavedModel(CONFIG, "", "", trained.best).predict(CHAOS.gather("validation").X)
+
+
+@pytest.mark.slow
+def test_a_panel_goes_through_every_stage_and_the_gate(tmp_path):
+    folder = make_pipeline(
+        tmp_path / "p",
+        regular_table(),
+        **{
+            "preprocess.scaler_scope": "per_series",
+            "model.type": "gru",
+            "model.hidden": [4],
+            "model.network_lookback": 8,
+            "model.linear_skip": "trained",
+            "model.seasonal_skip": True,
+            "model.stack": "shrunk",
+            "train.loss": "huber",
+            "train.huber_delta": "residual",
+            "train.ensemble_size": 2,
+            "train.max_epochs": 1,
+        },
+    )
+    for stage in (evaluate, backtest, export, benchmark, report):
+        stage.main(folder)
+    files = json.loads((folder / "metrics/latency.json").read_text())["files"]
+    assert all(file["passed"] for file in files)
+    trained = json.loads((folder / "metrics/train.json").read_text())
+    sentence = trained["network"]["sentence"]
+    assert sentence[1:] in (folder / "plots/report.md").read_text()
+    assert {item["member"] for item in trained["stack"]} == {
+        "linear",
+        "linear + network",
+        "naive",
+        "seasonal naive 24",
+    }
 
 
 @pytest.mark.parametrize(
