@@ -89,19 +89,26 @@ def _forecast(
 
     def forecast(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         z, levels = normalize(tf, spec, given)
-        skips = read_skips(tf, spec, given)
+        skips = read_skips(tf, spec, given) if config.is_combined or config.seasonal_skip else None
         future = scale_future(tf, spec, given)
         outputs = []
         for member in members:
             # Read before the loop: tf2onnx finds the weights of a GRU only as inputs of the loop.
             weights = {name: tf.convert_to_tensor(value) for name, value in member.items()}
             output = network(
-                tf, config, weights, z, future, given.get(STATIC), skips.head, unroll=unroll
+                tf,
+                config,
+                weights,
+                z,
+                future,
+                given.get(STATIC),
+                skips and skips.head,
+                unroll=unroll,
             )
-            if config.is_combined:
+            if skips is not None and config.is_combined:
                 output = addition(tf, spec, skips, weights, output, levels)
             outputs.append(tf.sigmoid(output) if config.output == "probability" else output)
-        if config.is_combined:
+        if skips is not None and config.is_combined:
             return combined(tf, spec, skips, outputs)
         mean = outputs[0] if len(outputs) == 1 else tf.add_n(outputs) * (1 / len(outputs))
         return _in_data_units(tf, spec, mean, levels)
