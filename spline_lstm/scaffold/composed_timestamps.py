@@ -30,15 +30,25 @@ PARTS = {
 }
 DIRECTIVES = tuple(PARTS)
 MONTH_NAMES = ("%b", "%B")
-HOURS = 24
+# Hours of a day, by their start or by their end.
+HOURS = ((0, 23), (1, 24))
+SLOTS = re.compile(r".*(period|slot|interval|block|hour|stunde).*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Composition:
-    """Columns that may be one timestamp together; `is_sure` unless they have another reading."""
+    """Columns that may be one timestamp together.
+
+    Attributes
+    ----------
+    columns : names
+    is_sure : False if they have another reading, too
+    numbers : the least and the largest number of a doubtful column
+    """
 
     columns: tuple[str, ...]
     is_sure: bool = True
+    numbers: tuple[int, int] = (0, 23)
 
 
 def join(cells: Sequence[pd.Series]) -> pd.Series:
@@ -94,20 +104,21 @@ def _hour_parts(columns: Mapping[str, Column]) -> list[tuple[str, ...]]:
 
 
 def _doubtful(columns: Mapping[str, Column], dates: Sequence[str]) -> list[Composition]:
-    """Dates beside exactly the numbers 0 to 23: hours, or names of series."""
-    hours = [
-        name
-        for name, column in columns.items()
-        if column.whole is not None
-        and np.array_equal(np.unique(column.whole), np.arange(HOURS))
-        # A covariate is not different in each row of a day.
-        and not repeated(_serial(columns[dates[0]].codes, column.whole))
-    ]
-    return [Composition((dates[0], name), is_sure=False) for name in hours[:1]]
-
-
-def _serial(dates: np.ndarray, hours: np.ndarray) -> np.ndarray:
-    return dates * HOURS + hours
+    """Dates beside numbers that may be hours or other parts of a day, or names of series."""
+    for name, column in columns.items():
+        numbers = column.whole
+        if numbers is None or column.kind == "boolean":
+            continue
+        low, high = int(numbers.min()), int(numbers.max())
+        is_named = SLOTS.fullmatch(name) and low in (0, 1)
+        if (
+            ((low, high) in HOURS or is_named)
+            and np.array_equal(np.unique(numbers), np.arange(low, high + 1))
+            # A covariate is not different in each row of a day.
+            and not repeated(columns[dates[0]].codes * (high + 1) + numbers)
+        ):
+            return [Composition((dates[0], name), is_sure=False, numbers=(low, high))]
+    return []
 
 
 def _numbered(columns: Mapping[str, Column]) -> list[Composition]:
@@ -173,4 +184,6 @@ def _part_forms(column: Column, expected: int) -> tuple[Sequence[str], int]:
 
 
 def _iso_dates(forms: Sequence[str]) -> tuple[str, ...]:
-    return ("%Y-%m-%d",) if "ISO8601" in forms else ()
+    """A date alone, or with the midnight that spreadsheets append."""
+    dates = ("%Y-%m-%d", "%Y-%m-%d 00:00:00", "%Y-%m-%d 00:00", "%Y-%m-%dT00:00:00")
+    return dates if "ISO8601" in forms else ()

@@ -14,6 +14,7 @@ BOTH = {
     Marks(".", ","): re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})"),
 }
 BLANKS = (" ", "\u00a0", "\u202f", "'", "\N{RIGHT SINGLE QUOTATION MARK}")
+SEPARATES = re.compile(r"[^\w+-]")
 POINT, COMMA = Marks("."), Marks(",")
 GROUPS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 
@@ -37,6 +38,8 @@ def find_marks(cells: pd.DataFrame, separator: str, where: str, said: Marks) -> 
     UsageError
         A comma may be a decimal mark or separate thousands.
     """
+    if said.thousands is not None and not SEPARATES.fullmatch(said.thousands):
+        raise UsageError(f"--thousands {said.thousands}: give one mark, such as . or , or a blank")
     if said.decimal is not None:
         return said
     if said.thousands is not None:

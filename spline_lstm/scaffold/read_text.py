@@ -41,8 +41,10 @@ def read_text_table(content: bytes, where: str, options: Options = Options()) ->
         The bytes are not text of a known encoding or not a table with a header, or the separator, a
         mark or the header is ambiguous.
     """
-    encoding, text = _decoded(content, where, options.encoding)
     skipped = options.skip_lines or 0
+    if skipped < 0:
+        raise UsageError(f"--skip-lines {skipped}: give 0 or more lines")
+    encoding, text = _decoded(content, where, options.encoding)
     lines = text.splitlines(keepends=True)[skipped:]
     first = [line for line in lines[:LOOKED_AT] if line.strip()]
     separator = options.separator or _separator(lines[:LOOKED_AT], where, skipped)

@@ -31,6 +31,9 @@ COUNTER = re.compile(
     re.IGNORECASE,
 )
 FEWEST_COUNTED = 10
+# Spreadsheets count days from 1899-12-30 on: 1954 to 2119.
+DAY_NUMBERS = (20_000, 80_000)
+DATED = re.compile(r"date|datum|day|tag|time|zeit|fecha", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,28 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
         raise UsageError(f"{where}: {_choice_of_compositions(composed)}")
     if not found:
         found = {name: [counter] for name in columns if (counter := _counter(columns[name]))}
+        _check_day_numbers(found, options, where)
     if len(found) != 1:
         raise UsageError(_no_single_column(columns, found, where))
     name = next(iter(found))
     return Timestamps((name,), _form_of((name,), columns, options, where))
+
+
+def _check_day_numbers(
+    found: Mapping[str, list[TimestampForm]], options: Options, where: str
+) -> None:
+    """Ask about whole numbers that may be the days of a spreadsheet."""
+    for name, (form, *_) in found.items():
+        numbers = form.timestamps
+        low, high = DAY_NUMBERS
+        is_dated = DATED.search(name) and low <= numbers.min() and numbers.max() <= high
+        if is_dated and options.timestamp_format is None:
+            day = pd.Timestamp("1899-12-30") + pd.Timedelta(days=int(numbers[0]))
+            raise UsageError(
+                f"{where}: {name!r} counts from {numbers[0]}, which may be an index or the days of "
+                f"a spreadsheet ({day.date()}); give --timestamp-format index, or write dates into "
+                "the file"
+            )
 
 
 def list_names(names: Iterable[str]) -> str:
@@ -172,20 +193,24 @@ def _counter(column: Column) -> TimestampForm | None:
 
 def _choice_of_compositions(composed: Sequence[Composition]) -> str:
     """Each way to read the columns, with the option that chooses it."""
-    ways = [
-        f"--timestamp {shlex.quote('+'.join(each.columns))} (one timestamp)" for each in composed
-    ]
-    if len(composed) == 1:
-        date, part = composed[0].columns[0], composed[0].columns[-1]
-        ways.append(
-            f"--timestamp {shlex.quote(date)} --series {shlex.quote(part)} (one series for each "
-            f"{part!r})"
-        )
+    ways = [f"--timestamp {shlex.quote('+'.join(each.columns))}" for each in composed]
+    if len(composed) > 1:
+        return f"the timestamps may be composed in several ways; give {' or '.join(ways)}"
+    date, part = composed[0].columns
+    low, high = composed[0].numbers
+    keyed = (
+        f"--timestamp {shlex.quote(date)} --series {shlex.quote(part)} (one series for each "
+        f"{part!r})"
+    )
+    if (low, high) == (0, 23):
         return (
             f"{date!r} has dates and {part!r} has the numbers 0 to 23, which may be hours or names "
-            f"of series; give {' or '.join(ways)}"
+            f"of series; give {ways[0]} (one timestamp) or {keyed}"
         )
-    return f"the timestamps may be composed in several ways; give {' or '.join(ways)}"
+    return (
+        f"{date!r} has dates and {part!r} has the numbers {low} to {high}, which may be parts of a "
+        f"day or names of series; write dates with their time of day into the file, or give {keyed}"
+    )
 
 
 def _no_single_column(

@@ -137,6 +137,25 @@ def test_an_hour_beside_complete_timestamps_is_a_covariate():
     assert [each["name"] for each in found.schema["dynamic_covariates"]] == ["hour"]
 
 
+@pytest.mark.parametrize(("name", "last"), [("hour", 24), ("SETTLEMENT_PERIOD", 48), ("x", 24)])
+def test_parts_of_a_day_that_no_form_reads_are_no_series_key_in_silence(name, last):
+    days = pd.date_range("2022-01-01", periods=60, freq="D").strftime("%Y-%m-%d")
+    count = 60 * last
+    columns = {name: np.tile(np.arange(1, last + 1), 60), "y": np.sin(np.arange(count) / 5)}
+    content = table(day=np.repeat(days, last), **columns)
+    message = refused(content)
+    assert f"the numbers 1 to {last}, which may be parts of a day or names of series" in message
+    assert f"--timestamp day --series {name}" in message
+    assert look(content, timestamp="day", series=name).schema["series_col"] == name
+
+
+def test_a_midnight_in_the_date_is_no_time_of_day():
+    content = table(Date=HOURS.strftime("%Y-%m-%d 00:00:00"), Time=HOURS.strftime("%H:%M"), y=WAVE)
+    found = look(content)
+    assert found.schema["table_format"]["timestamp_format"] == "%Y-%m-%d 00:00:00 %H:%M"
+    assert found.values["preprocess.frequency"] == "1h"
+
+
 # --- index ---
 
 
@@ -169,6 +188,14 @@ def test_numbers_that_may_be_unix_time_or_an_index_are_asked_about():
     assert "unix_s (2023-11-14 22:13)" in message
     assert "index (counted from 1700000000)" in message
     assert look(content, timestamp_format="unix_s").values["preprocess.frequency"] == "1min"
+
+
+def test_days_of_a_spreadsheet_are_asked_about():
+    content = table(date=44_197 + np.arange(400), y=WEEK)
+    message = refused(content)
+    assert "the days of a spreadsheet (2021-01-01)" in message
+    found = look(content, timestamp_format="index")
+    assert found.values["preprocess.frequency"] == "index 1"
 
 
 # --- wide tables ---

@@ -74,3 +74,9 @@ def test_a_mark_that_the_user_names_is_not_looked_for():
     assert find_marks(column("1,234"), ";", "f", Marks(thousands=",")) == Marks(".", ",")
     assert find_marks(column("1.234"), ";", "f", Marks(thousands=".")) == Marks(",", ".")
     assert find_marks(column("1,234"), ";", "f", Marks(",")) == Marks(",")
+
+
+@pytest.mark.parametrize("mark", ["", "..", "7", "x", "-"])
+def test_a_thousands_mark_is_one_sign_that_no_number_has(mark):
+    with pytest.raises(UsageError, match="one mark"):
+        find_marks(column("1"), ";", "f", Marks(thousands=mark))
