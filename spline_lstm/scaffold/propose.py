@@ -16,16 +16,18 @@ from spline_lstm.scaffold.clocks import FoundClock, find_clock
 from spline_lstm.scaffold.column_roles import Panel, Roles, choose_roles, panel_of
 from spline_lstm.scaffold.column_types import Column, examine_all
 from spline_lstm.scaffold.extent import Extent, find_extent, find_season
+from spline_lstm.scaffold.model_choices import Choice, choose
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.repeats import Repeats, find_repeats
 from spline_lstm.scaffold.table import Table
 from spline_lstm.scaffold.timestamp_formats import INDEX
 
 MIN_GRID_ROWS = 40
+TRAINING_SHARE = 0.7
 MAX_ONE_HOT = 8
 # More than this share of the grid without a value needs the word of the owner.
 MOST_MISSING = 0.5
-DEFAULT_HORIZON, LONGEST_HORIZON, LONGEST_LOOKBACK = 12, 52, 168
+DEFAULT_HORIZON, LONGEST_HORIZON = 12, 52
 CALENDAR = {
     "day": ("hour_sin", "hour_cos"),
     "week": ("dow_sin", "dow_cos"),
@@ -63,6 +65,7 @@ class Found:
     extent : how much data there is
     panel : the targets of all series
     season : why the season is what it is
+    choices : settings of the model
     """
 
     table: Table
@@ -73,6 +76,7 @@ class Found:
     extent: Extent
     panel: Panel
     season: str
+    choices: tuple[Choice, ...] = ()
 
     @property
     def used(self) -> dict[str, Column]:
@@ -107,10 +111,13 @@ def propose(
     found = Found(table, columns, roles, repeats, clock, extent, panel, "")
     _check_values(found.used, where)
     _check_extent(extent, options, where)
-    season, reason = find_season(panel, clock.clock, math.floor(0.7 * extent.longest))
-    values = {**_values(found, season, options), **overlay}
+    season, reason = find_season(panel, clock.clock, math.floor(TRAINING_SHARE * extent.longest))
+    values = _values(found, season, options)
+    horizon = values["window.horizon"]
+    choices = choose(panel, extent, horizon, TRAINING_SHARE, overlay)
+    values |= {choice.key: choice.value for choice in choices} | dict(overlay)
     reason = "as in the params" if "evaluate.season" in overlay else reason
-    return Proposal(_schema(found), values, replace(found, season=reason))
+    return Proposal(_schema(found), values, replace(found, season=reason, choices=tuple(choices)))
 
 
 def _check_values(used: Mapping[str, Column], where: str) -> None:
@@ -211,7 +218,7 @@ def _calendar(extent: Extent) -> list[str]:
 
 
 def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
-    horizon, lookback = _windows(season, found.extent.longest)
+    horizon = _horizon(season, found.extent.longest)
     limit = _missing_limit(found.extent.absent)
     # Written only where they say more than their defaults.
     optional = {
@@ -229,21 +236,17 @@ def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
         "preprocess.frequency": found.clock.clock.frequency,
         "preprocess.max_missing": limit if options.max_missing is None else options.max_missing,
         "preprocess.min_rows": max(1, _rounded_down(found.extent.rows // 2)),
-        "window.lookback": lookback,
         "window.horizon": horizon,
         "evaluate.season": season,
         "evaluate.moving_average": horizon,
     } | {key: value for key, value in optional.items() if value}
 
 
-def _windows(season: int, longest: int) -> tuple[int, int]:
-    """Horizon and lookback: a season, and some of them, as far as the splits have the rows."""
+def _horizon(season: int, longest: int) -> int:
+    """A season, as far as the splits have the rows."""
     horizon = season if 4 <= season <= LONGEST_HORIZON else DEFAULT_HORIZON
     # The validation split loses one horizon to the embargo and one to the labels.
-    horizon = max(1, min(horizon, math.floor(0.15 * longest / 3)))
-    training = 0.7 * longest
-    lookback = max(1, min(4 * horizon, LONGEST_LOOKBACK, math.floor(training / 4)))
-    return horizon, season if lookback < season <= training / 3 else lookback
+    return max(1, min(horizon, math.floor(0.15 * longest / 3)))
 
 
 def is_unsorted(roles: Roles) -> bool:

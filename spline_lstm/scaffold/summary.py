@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.core.cadences import describe
+from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
 
@@ -60,7 +61,7 @@ def decisions(proposal: Proposal) -> dict[str, str]:
     made["windows"] = (
         f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
     )
-    return made
+    return made | describe_choices(found.choices)
 
 
 def questions(proposal: Proposal) -> tuple[str, ...]:
