@@ -28,7 +28,6 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from benchmarks.accuracy_table import Result, markdown, panel_metrics, rmse
-from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import load_params
 from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
@@ -231,7 +230,7 @@ def judge_forecasts(
 
 def seasons_of(windows: Windows) -> tuple[int, ...]:
     """Seasons of the clock that the training split follows, whatever the lookback."""
-    natural = Clock("fixed", step=windows.step_ns).seasons().values()
+    natural = windows.clock.seasons().values()
     series = series_of(windows, 0)
     bounds = zip(series.offsets[:-1], series.offsets[1:], strict=True)
     return find_seasons([series.values[a:b][series.training[a:b]] for a, b in bounds], [*natural])

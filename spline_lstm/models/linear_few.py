@@ -3,22 +3,24 @@
 Fewer than ten horizons of validation windows give no standard error, and the best of fifty members
 is best by luck. So their weights come from three sources:
 
-- a prior: an equal share for each kind of member (regressions on the last rows, on those and the
-  season before, on seasonal differences, and smoothing with the naive forecasts), within which
-  the seasonal ones count by the evidence for the season (see `linear_smoothing.support`);
+- a prior: a share for each kind of member (regressions on the last rows, on those and the season
+  before, on seasonal differences, smoothing with the naive forecasts; twice as much for seasonal
+  smoothing, which has the fewest parameters), and seasonal ones count by the evidence for the
+  season (see `linear_smoothing.support`);
 - the validation windows;
 - the training windows, each forecast by fits that saw neither it nor its neighbours (Racine 2000,
   "Consistent cross-validatory model-selection for dependent data", Journal of Econometrics 99,
   39-61), at a third of the weight: they are older.
 
-Half of the average is by the validation windows alone and half by both: the first follows what has
-changed, the second has more to go by, and neither is better everywhere.
+The average has two parts. One goes by the validation windows alone and follows what has changed;
+the other by both, and has more to go by. The first part weighs a tenth for each horizon of
+validation windows, at most a half.
 
-Measured on 133 short pieces of the development series and simulations, at most nine horizons of
-validation, RMSE over that of the best simple baseline in hindsight, geometric mean over eight
-families: one standard error or a ratio of errors on validation alone 1.019, with the prior 1.000,
-the training windows instead of validation alone .986, half of each .988; above 1.02: 38, 38, 35
-and 31 % of the pieces.
+Measured on 92 short pieces of the development series and simulations, one to six horizons of
+validation, RMSE over that of the best simple baseline in hindsight, geometric mean over seven
+families: validation alone 1.008, both halves .987, the first part by the number of horizons .985,
+and twice the share for seasonal smoothing .980; the worst of six whole series 2.42, 1.87, 1.52 and
+1.43. Without the prior and smoothing, validation alone was 1.9 % worse than with them.
 """
 
 from collections.abc import Sequence
@@ -30,6 +32,8 @@ from jaxtyping import Float
 from spline_lstm.models.linear_members import Member, Share
 
 FOLDS = 5
+# Weight of what validation alone says: per horizon of its windows, and at most.
+ALONE, MOST_ALONE = 0.1, 0.5
 # Weight of a training window against one of validation.
 EARLIER = 1 / 3
 # A member may be this much worse than the best: ratio of mean squared errors.
@@ -64,13 +68,15 @@ class Candidate:
 
 
 def average_few(candidates: Sequence[Candidate], horizon: int) -> list[Share]:
-    """Members with weights: half by validation alone, half by the training windows too."""
+    """Members with weights: by validation alone, and by the training windows too."""
+    blocks = len(candidates[0].forms[0].errors) / horizon
+    alone = min(ALONE * blocks, MOST_ALONE)
     weights: dict[int, float] = {}
     members: dict[int, Member] = {}
-    for share_of_earlier in (0.0, EARLIER):
-        for member, weight in _opinion(candidates, horizon, share_of_earlier):
+    for earlier, part in ((0.0, alone), (EARLIER, 1 - alone)):
+        for member, weight in _opinion(candidates, horizon, earlier):
             members[id(member)] = member
-            weights[id(member)] = weights.get(id(member), 0.0) + weight / 2
+            weights[id(member)] = weights.get(id(member), 0.0) + weight * part
     whole = np.array(list(weights.values()))
     whole = np.round(whole / whole.sum() / WEIGHT_GRAIN) * WEIGHT_GRAIN
     shares = zip(members.values(), whole / whole.sum(), strict=True)

@@ -38,6 +38,8 @@ from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, suppor
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 
 MIN_WEIGHT = 0.01
+# Prior share of seasonal smoothing, against 1 of each kind of regression.
+SMOOTHING = 2.0
 # Standard deviation of the logarithms from which on they are another scale than the natural one.
 MIN_LOG_SCALE = 2.0**-8
 
@@ -171,11 +173,11 @@ def _candidates(
             )
         for season, model in models[k].items() if naives else ():
             judges = [[smoothed(model, k, part[k])] for part in parts]
-            prior = seasonal if season else 1.0 - seasonal
+            prior = SMOOTHING * seasonal if season else 1.0 - seasonal
             found.append(_candidate(_smooth(season), prior, [smoothed(model, k, problem)], judges))
     for season in (0, *seasons) if naives else ():
         judges = [[unfitted(season, 0, part[0])] for part in parts]
-        prior = seasonal if season else 1.0 - seasonal
+        prior = SMOOTHING * seasonal if season else 1.0 - seasonal
         found.append(_candidate(_smooth(season), prior, [unfitted(season, 0, problems[0])], judges))
     return [candidate for candidate in found if candidate.forms]
 

@@ -245,8 +245,9 @@ def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
 def _horizon(season: int, longest: int) -> int:
     """A season, as far as the splits have the rows."""
     horizon = season if 4 <= season <= LONGEST_HORIZON else DEFAULT_HORIZON
-    # The validation split loses one horizon to the embargo and one to the labels.
-    return max(1, min(horizon, math.floor(0.15 * longest / 3)))
+    # The validation split loses one horizon to the embargo and one to the labels; two are left, so
+    # that choices do not rest on one moment.
+    return max(1, min(horizon, math.floor(0.15 * longest / 4)))
 
 
 def is_unsorted(roles: Roles) -> bool:

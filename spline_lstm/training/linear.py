@@ -13,13 +13,13 @@ from jaxtyping import Int
 
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.models.linear import LinearForecaster
-from spline_lstm.models.linear_designs import candidates
+from spline_lstm.models.linear_designs import Design, candidates
 from spline_lstm.models.linear_fit import fit_linear
 from spline_lstm.models.linear_moments import Series
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.training.loop import Evaluation, Trained, check_finite
-from spline_lstm.windows.windows import Windows
+from spline_lstm.windows.windows import SPLITS, Windows
 
 WINDOWS_PER_BATCH = 8192
 
@@ -65,19 +65,46 @@ def fit_target(windows: Windows, index: int) -> LinearForecaster:
     Each series has its own center and scale if the preprocessing scales per series.
     """
     series = series_of(windows, index)
-    splits = [_labelled(series, windows, name, index) for name in ("train", "validation")]
+    train, validation = (_labelled(series, windows, name, index) for name in SPLITS[:2])
+    early = early_origins(series, train, windows.horizon)
     lookback, horizon = windows.lookback, windows.horizon
     seasons = seasons_within(series, windows)
-    longest = max(int(series.training[rows].sum()) for rows in _rows_of(series))
-    designs = [
-        design
-        for design in candidates(horizon, lookback, seasons, longest)
-        if design.depth(horizon) <= lookback
-    ]
     fitted = fit_linear(
-        series, *splits, horizon=horizon, lookback=lookback, seasons=seasons, designs=designs
+        series,
+        np.sort(np.concatenate([early, train])),
+        validation,
+        horizon=horizon,
+        lookback=lookback,
+        seasons=seasons,
+        designs=_designs(series, seasons, horizon, lookback),
     )
     return replace(fitted, kernel=_of_rows(fitted.kernel, lookback))
+
+
+def early_origins(
+    series: Series, train: Int[np.ndarray, " n"], horizon: int
+) -> Int[np.ndarray, " early"]:
+    """Training origins before the first full window of each series, with a label.
+
+    A regression that reads fewer rows than the lookback can be fitted on them. Few rows leave few
+    full windows.
+    """
+    found = []
+    for rows in _rows_of(series):
+        own = train[(train >= rows.start) & (train < rows.stop)]
+        last = rows.start + int(series.training[rows].sum()) - horizon
+        found.append(np.arange(rows.start + 2, min([last + 1, *own[:1]])))
+    origins = np.concatenate(found)
+    return origins[~np.isnan(series.labels(origins, horizon)).all(axis=1)]
+
+
+def _designs(series: Series, seasons: Sequence[int], horizon: int, lookback: int) -> list[Design]:
+    """Regressions that read at most the lookback, from four horizons of rows on."""
+    longest = max(int(series.training[rows].sum()) for rows in _rows_of(series))
+    base = min(lookback, 4 * horizon)
+    tried = candidates(horizon, base, seasons, longest)
+    tried += [d for d in candidates(horizon, lookback, seasons, longest) if d not in tried]
+    return [design for design in tried if design.depth(horizon) <= lookback]
 
 
 def series_of(windows: Windows, index: int) -> Series:

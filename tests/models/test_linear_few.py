@@ -39,14 +39,16 @@ def test_a_member_twice_as_bad_is_left_out():
     assert found[2] == 0
 
 
-def test_half_of_the_weights_is_by_validation_and_half_by_the_training_windows_too():
+def test_validation_alone_weighs_a_tenth_per_horizon_and_the_rest_is_by_the_training_windows_too():
     good_late = candidate(1.0, earlier=2.0)
     good_early = candidate(1.5, "smoothing", earlier=1.0)
     windows = 8 + 16
     late = np.array([1.0, 1.5])
     both = (8 * late + EARLIER * 16 * np.array([2.0, 1.0])) / (8 + EARLIER * 16)
     opinions = [(late / late.min()) ** -1.0, (both / both.min()) ** -max(0.125 * windows / 4, 1.0)]
-    expected = sum(each / each.sum() for each in opinions) / 2
+    alone = 0.1 * 8 / HORIZON
+    parts = zip(opinions, (alone, 1 - alone), strict=True)
+    expected = sum(part * each / each.sum() for each, part in parts)
     assert weights(good_late, good_early) == pytest.approx(expected, abs=1e-4)
 
 
@@ -55,6 +57,6 @@ def test_the_training_windows_choose_among_forms_too():
     earlier = np.stack([np.full(16, 2.0), np.full(16, 1.0)])
     shares = average_few([Candidate("rows", 1.0, forms, earlier)], HORIZON)
     assert [(share.member.form.strength, share.weight) for share in shares] == [
-        (1.0, 0.5),
-        (0.1, 0.5),
+        (1.0, pytest.approx(0.2, abs=1e-4)),
+        (0.1, pytest.approx(0.8, abs=1e-4)),
     ]

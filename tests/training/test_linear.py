@@ -96,10 +96,14 @@ def test_forecasts_are_those_of_fit_linear_at_the_origins(tmp_path, scope):
     for index in range(2):
         values = arrays.raw_target[:, index]
         series = Series(values, arrays.series_offsets, training, pooled=scope == "global")
-        every = candidates(HORIZON, LOOKBACK, [24], int(training.sum()) // 2)
+        rows = int(training.sum()) // 2
+        every = candidates(HORIZON, 4 * HORIZON, [24], rows)
+        every += [d for d in candidates(HORIZON, LOOKBACK, [24], rows) if d not in every]
+        # Also before the first full window of each series.
+        early = [start + np.arange(2, LOOKBACK) for start in arrays.series_offsets[:-1]]
         fitted = fit_linear(
             series,
-            windows.splits["train"],
+            np.union1d(np.concatenate(early), windows.splits["train"]),
             windows.splits["validation"],
             horizon=HORIZON,
             lookback=LOOKBACK,
