@@ -175,13 +175,13 @@ def read_forecast(folder: Path, horizon: int) -> Float[np.ndarray, "n horizon"]:
 
 
 def measure(
-    csv: Path, seeds: Sequence[int], overlay: Mapping[str, Any], peers: Path | None
+    csv: Path, root: Path, seeds: Sequence[int], overlay: Mapping[str, Any], peers: Path | None
 ) -> Result:
-    """One data set, in a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-        root = Path(folder)
-        for name in ("params.yaml", "dvc.yaml", "stages", "configs"):
+    """One data set, in a folder that `init` takes for the repository."""
+    for name in ("params.yaml", "dvc.yaml", "stages", "configs"):
+        if not (root / name).exists():
             (root / name).symlink_to(ROOT / name)
+    with redirect_stdout(StringIO()):
         pipeline = root / "pipelines" / csv.stem
         source = with_timestamps(csv, root)
         forecasts, verdicts, seconds, windows = run_pipeline(source, pipeline, seeds, overlay)
@@ -274,9 +274,11 @@ def main() -> None:
     seeds = arguments.seeds[:1] if arguments.linear else arguments.seeds
     overlay = LINEAR_ONLY if arguments.linear else UserFiles.read(arguments.params, None).overlay
     results = []
-    for csv in chosen:
-        results.append(measure(csv, seeds, overlay, arguments.peers))
-        print(f"{csv.stem:24s} {results[-1].ratio:.3f} of {results[-1].best}", flush=True)
+    # One folder for all: the cache of compiled programs stays where the first one put it.
+    with tempfile.TemporaryDirectory() as folder:
+        for csv in chosen:
+            results.append(measure(csv, Path(folder), seeds, overlay, arguments.peers))
+            print(f"{csv.stem:24s} {results[-1].ratio:.3f} of {results[-1].best}", flush=True)
     table = markdown(results)
     print(table)
     if arguments.output:
