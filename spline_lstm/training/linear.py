@@ -103,7 +103,9 @@ def _designs(series: Series, seasons: Sequence[int], horizon: int, lookback: int
     longest = max(int(series.training[rows].sum()) for rows in _rows_of(series))
     base = min(lookback, 4 * horizon)
     tried = candidates(horizon, base, seasons, longest)
-    tried += [d for d in candidates(horizon, lookback, seasons, longest) if d not in tried]
+    # More inputs than half of the windows are not tried.
+    if lookback <= longest // 3 and Design(lookback) not in tried:
+        tried += [Design(lookback)]
     return [design for design in tried if design.depth(horizon) <= lookback]
 
 

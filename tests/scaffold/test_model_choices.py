@@ -54,7 +54,8 @@ def test_the_steps_go_with_the_windows_within_bounds(training, series, steps):
     assert values["train.max_epochs"] is None
 
 
-def test_panels_get_scales_and_gaps_get_masks():
+def test_panels_get_scales_and_gaps_get_masks(monkeypatch):
+    monkeypatch.setattr(mc, "CROSSES_GAPS", True)
     plain = {choice.key for choice in mc.choose_model(extents())}
     other = {choice.key: choice.value for choice in mc.choose_model(extents(series=9, absent=0.1))}
     assert not plain & {"preprocess.scaler_scope", "window.max_missing_inputs"}

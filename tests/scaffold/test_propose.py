@@ -28,8 +28,8 @@ def test_one_column_of_numbers_needs_no_option():
     assert found.schema["target_cols"] == ["y"]
     assert found.values["preprocess.frequency"] == "1h"
     assert found.values["evaluate.season"] == 24
-    # The validation split, 60 hours, must hold three horizons.
-    assert found.values["window.horizon"] == 20
+    # The validation split, 60 hours, holds four horizons.
+    assert found.values["window.horizon"] == 15
     assert found.values["preprocess.feature_mode"] == "univariate"
     assert found.schema["calendar_features"]["features"] == [
         "hour_sin",
