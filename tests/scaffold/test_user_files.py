@@ -58,11 +58,10 @@ def test_init_merges_an_overlay_over_what_the_file_proposes(with_schema, root, m
         read_table((root / "t.csv").read_bytes(), "t.csv"),
         "t.csv",
         Options(targets=("z",), frequency="2h"),
+        {"preprocess.frequency": "2h", "window.lookback": 12},
     )
     values = {
         **proposed.values,
-        "preprocess.frequency": "2h",
-        "window.lookback": 12,
         "data.source": "data/source/t.csv",
         "data.schema_file": "schema.json",
     }
