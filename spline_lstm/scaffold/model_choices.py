@@ -145,10 +145,6 @@ def choose_model(extents: Extents) -> list[Choice]:
         Choice("train.huber_delta", "residual"),
         *_budget(extents, lookback),
     ]
-    if extents.series > 1:
-        choices.append(
-            Choice("preprocess.scaler_scope", "auto", "by series if their sizes differ much")
-        )
     if extents.absent > 0 and CROSSES_GAPS:
         choices.append(
             Choice(
