@@ -11,8 +11,9 @@ from spline_lstm.models.sharding import CPU_SHARES
 
 COMPILATION_CACHE = Path(".cache/jax")
 X86 = ("x86_64", "AMD64")
-X86_FLAGS = (("--xla_cpu_max_isa", "AVX2"),)
-ONEDNN_ISA = ("ONEDNN_MAX_CPU_ISA", "AVX2")
+X86_FLAGS = (("--xla_cpu_max_isa", "AVX"),)
+# Matmuls by Eigen itself, compiled once for all CPUs, instead of by oneDNN's kernels.
+EIGEN_MATMULS = ("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
 # XLA ends a process if a device has waited 40 seconds for another one; this is two days.
 PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
 
@@ -26,15 +27,16 @@ def configure_threads(threads: int) -> None:
       A device waits for the other one as long as it takes, even if the machine is busy or asleep.
     - By default the thread pool has one thread per core of the machine, and large matmuls are
       divided by its size. XLA reads NPROC when its CPU client starts.
-    - XLA compiles for the CPU that it finds. Without AVX512 a step takes 0 to 3 % longer
-      (docs/reproducibility.md); XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
-    - oneDNN, which XLA calls for some matmuls, also chooses its kernels by the CPU, whatever XLA
-      compiles for. Its kernels for AVX2 and AVX512 add in different orders.
+    - XLA compiles for the CPU that it finds, or for the oldest one with the highest instruction set
+      that it is allowed, if the CPU has more. All CPUs with AVX2 have more than AVX, so that they
+      get the same program; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+    - Eigen, which XLA calls for matmuls, would call oneDNN, whose kernels add in an order that
+      depends on the CPU, even with ONEDNN_MAX_CPU_ISA (docs/reproducibility.md has the figures).
 
     If JAX has already made an array, it keeps its devices.
     """
     os.environ["NPROC"] = str(threads)
-    os.environ.setdefault(*ONEDNN_ISA)
+    os.environ.setdefault(*EIGEN_MATMULS)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [*PATIENCE, *(X86_FLAGS if platform.machine() in X86 else ())]
     missing = [f"{flag}={value}" for flag, value in wanted if flag not in flags]
