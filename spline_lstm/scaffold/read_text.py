@@ -122,6 +122,9 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
             f"{where}: the columns may be separated by "
             f"{' or '.join(SEPARATORS[mark] for mark in found)}; choose one with --separator"
         )
+    if not any(mark in line for line in lines for mark in SEPARATORS):
+        # One column, without timestamps: the rows may be counted.
+        return ","
     raise UsageError(f"{where}{_no_separator(all_lines, lines, skipped)}")
 
 

@@ -81,12 +81,12 @@ def _question(
     values = " and ".join(_text(cells.iloc[row]) for row in pair)
     lines = " and ".join(str(table.line_of(row)) for row in pair)
     at = " ".join(str(columns[column].cells.iloc[pair[0]]) for column in roles.timestamps.columns)
-    of = f"series {roles.names[roles.keys[pair[0]]]!r} " if roles.series and not roles.wide else ""
+    of = f" of series {roles.names[roles.keys[pair[0]]]!r}" if roles.series else ""
     copies = f", beside {found.copies} exact copies" if found.copies else ""
     return (
-        f"{'lines' if table.is_text else 'rows'} {lines}: {of}has {name!r} {values} at {at} "
-        f"({found.contradictions} rows contradict an earlier one{copies}); say what counts with "
-        "--duplicates first, last, mean or sum"
+        f"{'lines' if table.is_text else 'rows'} {lines}: {name!r}{'' if roles.wide else of} is "
+        f"{values} at {at} ({found.contradictions} rows contradict an earlier one{copies}); say "
+        "what counts with --duplicates first, last, mean or sum"
     )
 
 

@@ -182,6 +182,12 @@ def test_without_timestamps_the_user_is_asked_and_rows_can_be_counted():
     assert found.values["preprocess.frequency"] == "index 1"
 
 
+def test_a_table_of_one_column_can_be_counted():
+    content = table(rate=WAVE)
+    assert "--timestamp none" in refused(content)
+    assert look(content, timestamp="none").schema["target_cols"] == ["rate"]
+
+
 def test_numbers_that_may_be_unix_time_or_an_index_are_asked_about():
     content = table(x=1_700_000_000 + 60 * np.arange(400), y=WAVE)
     message = refused(content)
@@ -433,7 +439,7 @@ def test_exact_copies_are_told_from_contradictions():
     message = refused(panel(("north", 10, WEEK[10]), ("west", 50, WEEK[50] + 7)))
     for text in (
         "lines 153 and 154",
-        "series 'west'",
+        "'visits' of series 'west' is",
         "2022-02-20",
         "1 rows contradict",
         "beside 1 exact copies",

@@ -289,23 +289,6 @@ def test_a_german_panel_goes_from_init_to_windows(root):
         assert len(windows["origins"]) > 100
 
 
-DATA = Path(os.environ.get("SPLINE_LSTM_DATA", ROOT / "../shared/data"))
-
-
-@pytest.mark.parametrize(
-    ("file", "target", "frequency"),
-    [("ETTh1.csv", ("OT",), "1h"), ("NAB_machine_temperature.csv", (), "5min")],
-)
-def test_public_files_are_understood(file, target, frequency, root):
-    found = next(iter(sorted(DATA.rglob(file))), None)
-    if found is None:
-        pytest.skip(f"{file} is not in {DATA} (set SPLINE_LSTM_DATA)")
-    scaffold("public", found, Options(targets=target), root)
-    params = load_params(root / "pipelines/public")
-    assert params.preprocess.frequency == frequency
-    run_stages(root / "pipelines/public")
-
-
 @pytest.mark.slow
 def test_dvc_reproduces_a_scaffolded_pipeline_and_notices_a_changed_source(tmp_path):
     clone = make_clone(tmp_path / "clone", tiny=False)
