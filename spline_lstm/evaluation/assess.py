@@ -17,7 +17,7 @@ from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
 from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
-from spline_lstm.evaluation.metrics import seasonal_naive_scale
+from spline_lstm.evaluation.metrics import seasonal_naive_scale, undefined_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.tables import residual_summary
@@ -44,6 +44,24 @@ def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series ta
     return np.array(scales)
 
 
+def undefined_mase(
+    sums: ScoreSums, windows: Windows, season: int, names: Sequence[str] | None
+) -> dict[str, str]:
+    """Series -> why its MASE is empty, for those whose MASE is; without `names` only of the one."""
+    arrays, found = windows.arrays, {}
+    names = [""] * (len(arrays.series_offsets) - 1) if names is None else names
+    truth = sums.truth.series
+    scored, scaled = truth.count.sum(axis=1), truth.scaled.sum(axis=1)
+    for index in np.flatnonzero(scaled == 0).tolist():
+        start, end = arrays.series_offsets[index : index + 2]
+        train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
+        columns = zip(arrays.raw_target[train].T, arrays.observed[train].T, strict=True)
+        reasons = [undefined_scale(values, observed, season) for values, observed in columns]
+        unscored = "none of its values was observed in the test split"
+        found[names[index]] = "; ".join(dict.fromkeys(reasons)) if scored[index] > 0 else unscored
+    return found
+
+
 def percentage_floor(windows: Windows) -> Float[np.ndarray, " targets"]:
     """Floor of the robust MAPE for each target, data units."""
     train = windows.arrays.timestamps < windows.arrays.split_instants[0]
@@ -67,6 +85,7 @@ class Assessment:
         The best, the median and the worst window (first target).
     residuals : [windows, horizon, targets] float32
         Forecast - observed, NaN if not observed; evenly spaced windows of a large test split.
+    season : rows in the season of MASE
     """
 
     sums: ScoreSums
@@ -74,6 +93,7 @@ class Assessment:
     intervals: Intervals
     examples: list[Example]
     residuals: Float[np.ndarray, "windows horizon targets"]
+    season: int
 
 
 def assess(
@@ -103,7 +123,8 @@ def assess(
     chosen = pick(np.concatenate(collected.errors), np.concatenate(collected.complete))
     examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
     residuals = np.concatenate(collected.residuals)
-    return Assessment(*collected.totals[0], intervals, examples, residuals)
+    season = season_rows(windows, params)
+    return Assessment(*collected.totals[0], intervals, examples, residuals, season)
 
 
 class BatchCollector:
@@ -177,6 +198,14 @@ def evaluation_content(
         scale=scaler.scale,
         series=series,
     )
+    undefined = undefined_mase(result.sums, windows, result.season, series)
+    if series is not None:
+        for name, row in scores["series"].items():
+            row["mase_undefined"] = undefined.get(name, "")
+        scores["scored_series"] = int(result.sums.truth.series.count.any(axis=1).sum())
+        scores["mase_series"] = len(series) - len(undefined)
+    elif "" in undefined:
+        scores["mase_undefined"] = undefined[""]
     return {
         **scores,
         **coverage_content(result.coverage, result.intervals, windows.target_names, series),

@@ -162,6 +162,24 @@ def seasonal_naive_scale(
     return scale if scale > REPEATED * _mean(np.abs(y_train[observed])) else float("nan")
 
 
+def undefined_scale(
+    y_train: Float[np.ndarray, " rows"], observed: Bool[np.ndarray, " rows"], season: int
+) -> str:
+    """Why `seasonal_naive_scale` of the same arguments is NaN, in words; empty if it is not.
+
+    >>> undefined_scale(np.array([4.0, 4.0, 4.0]), np.ones(3, bool), season=1)
+    'it is constant in the training split'
+    """
+    if not np.isnan(seasonal_naive_scale(y_train, observed, season)):
+        return ""
+    seen = y_train[observed]
+    if not (observed[:-season] & observed[season:]).any():
+        return f"no two values of its training split are a season of {season} rows apart"
+    if seen.min() == seen.max():
+        return "it is constant in the training split"
+    return f"it repeats its season of {season} rows exactly in the training split"
+
+
 def r2(y_true: ArrayLike, y_pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     """Coefficient of determination, ``1 - sum((p - y)^2) / sum((y - mean(y))^2)``.
 

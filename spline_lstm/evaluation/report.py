@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.core.formatting import plain, sentence
+from spline_lstm.core.formatting import listed, plain, sentence
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
@@ -28,7 +28,16 @@ from spline_lstm.evaluation.plots import (
 )
 from spline_lstm.evaluation.stage_outputs import StageOutputs, read_outputs
 from spline_lstm.evaluation.verdict import verdict, warnings_of
-from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
+from spline_lstm.reporting.document import (
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 
 CAVEAT = (
     "All scores are those of one test period and one seed; neighbouring windows overlap, so there "
@@ -62,7 +71,7 @@ def make_report(outputs: StageOutputs) -> Document:
         Section("Error by step", _steps(outputs)),
         Section("Error by hour of the day", _hours(outputs)),
         Section("Error by target", _groups("target", scores["targets"])),
-        Section("Error by series", _groups("series", scores.get("series", {}))),
+        Section("Error by series", _by_series(scores)),
         Section("Residuals", _residuals(outputs)),
         Section("Training", _training(outputs)),
         splits_section(scores),
@@ -114,9 +123,19 @@ def _baselines(scores: Mapping[str, Any]) -> list[Block]:
     best = plain(scores["best_baseline"])
     return [
         Table("On the same test windows", header, rows, strong=MODEL),
-        Text(METRICS_NOTE),
+        Text(METRICS_NOTE + _mase_note(scores)),
         Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({best})": scores["skill"]}),
     ]
+
+
+def _mase_note(scores: Mapping[str, Any]) -> str:
+    """Which series the pooled MASE covers, if not all."""
+    if scores.get("mase_undefined"):
+        return f" MASE is empty: of the series, {scores['mase_undefined']}."
+    counted, scored = scores.get("mase_series"), scores.get("scored_series")
+    if counted == scored:
+        return ""
+    return f" MASE covers {counted} of the {scored} series that were scored."
 
 
 def _examples(outputs: StageOutputs) -> list[Block]:
@@ -208,6 +227,16 @@ def _hours(outputs: StageOutputs) -> list[Block]:
 def _groups(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """Metrics of the model for each target or series, if there are several."""
     return [_metrics_table(kind, groups)] if len(groups) > 1 else []
+
+
+def _by_series(scores: Mapping[str, Any]) -> list[Block]:
+    """Metrics of the model for each series, and why some have no MASE."""
+    rows = scores.get("series", {})
+    blocks, reasons = _groups("series", rows), {}
+    for name, row in rows.items():
+        reasons.setdefault(row.get("mase_undefined") or "", []).append(name)
+    texts = [f"{listed(names)}: {reason}" for reason, names in reasons.items() if reason and blocks]
+    return [*blocks, *([Text("MASE is empty for some series."), Bullets(texts)] if texts else [])]
 
 
 def _metrics_table(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> Table:

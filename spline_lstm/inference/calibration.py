@@ -78,6 +78,8 @@ def _residuals(
         history = windows.history(batch)
         outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series, history)
         point = windows.limits.keep(outputs.point, history, batch.series)
-        residuals.append(point - windows.labels(batch))
+        # The forecast of a constant series is not the network's: it says nothing of its errors.
+        held = windows.limits.held(history, batch.series)[:, None]
+        residuals.append(np.where(held, np.nan, point - windows.labels(batch)))
         series.append(batch.series)
     return np.concatenate(residuals), np.concatenate(series)

@@ -351,22 +351,50 @@ def test_golden_windows_of_a_panel_hold_all_that_the_model_reads_and_gives(panel
         "truth": (8, 2, 1),
         "forecast": (8, 2, 1),
         "quantiles": (8, 2, 1, 3),
+        "scale": (8, 3),
     }
+    series = golden["static"][:, 0] - 1
+    np.testing.assert_allclose(golden["scale"], panel.scaler.scale[series])
     assert golden["static"].dtype == np.int32
     assert set(golden["static"].ravel()) == {1, 2}
     # The hour of the first row ahead follows that of the last row of the history.
-    next_hour = (golden["history"][:, -1, 2].round() + 1) % 24
-    np.testing.assert_allclose(golden["future"][:, 0, 1], next_hour, atol=1e-4)
+    # All of it is less the center, of the hour 12.
+    next_hour = (golden["history"][:, -1, 2].round() + 12 + 1) % 24
+    np.testing.assert_allclose(golden["future"][:, 0, 1] + 12, next_hour, atol=1e-4)
     assert (np.diff(golden["quantiles"], axis=-1) >= 0).all()
 
 
 def test_golden_forecasts_are_those_of_the_stored_inputs(panel, panel_model):
     golden = golden_arrays(panel_model, panel, 8)
     series = golden["static"][:, 0] - 1
-    scaler = panel.scaler
-    X = scaler.transform(golden["history"].astype(np.float64), series).astype(np.float32)
-    known = scaler.columns(np.array([1, 2]))
-    X_future = known.transform(golden["future"].astype(np.float64), series).astype(np.float32)
+    scale = panel.scaler.scale[series][:, None]
+    X = (golden["history"] / scale).astype(np.float32)
+    X_future = (golden["future"] / scale[:, :, 1:]).astype(np.float32)
     scores = panel_model.predict(X, X_future, golden["static"])
-    expected = panel.to_data_units(scores, series).astype(np.float32)
-    np.testing.assert_array_equal(golden["forecast"], expected)
+    expected = scores.reshape(8, 2, 1) * scale[:, :, :1]
+    np.testing.assert_allclose(golden["forecast"], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_an_empty_mase_has_its_reason_and_the_pooled_one_says_what_it_covers(
+    windows, model, tmp_path
+):
+    arrays, rows = windows.arrays, np.arange(200)
+    week = np.tile([5.0, 7, 9, 4, 3, 8], 40)[:200]
+    values = np.concatenate([rows + np.cos(rows), week])[:, None]
+    changed = replace(
+        arrays,
+        raw_target=np.where(arrays.observed, values, np.nan),
+        filled_target=values,
+        causal_target=values,
+    )
+    params = PARAMS.model_copy(update={"season": 6})
+    panel = replace(windows, arrays=changed)
+    path = tmp_path / "predictions.parquet"
+    intervals, names = calibrate(model, panel, params), ("a", "weekly")
+    result = assess(model, panel, params, intervals, predictions=path, series_names=names)
+    content = evaluation_content(result, panel, names)
+    assert (content["mase_series"], content["scored_series"]) == (1, 2)
+    assert content["series"]["a"]["mase_undefined"] == ""
+    assert content["series"]["weekly"]["mase_undefined"].startswith("it repeats its season of 6")
+    assert np.isnan(content["series"]["weekly"]["mase"])
+    assert content["mase"] == pytest.approx(content["series"]["a"]["mase"])

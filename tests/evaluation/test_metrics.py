@@ -238,3 +238,19 @@ def test_mase_of_the_seasonal_naive_forecast_on_its_own_training_part_is_one():
     y = np.sin(np.arange(50.0) ** 1.5)
     scale = metrics.seasonal_naive_scale(y, np.ones(50, dtype=bool), season=7)
     assert metrics.mase(y[7:], y[:-7], scale) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([1.0, 5.0, 2.0, 9.0], ""),
+        ([3.0, 3.0, 3.0, 3.0], "it is constant in the training split"),
+        ([3.0, 7.0, 3.0, 7.0], "it repeats its season of 2 rows exactly in the training split"),
+        ([3.0, 7.0, np.nan, np.nan], "no two values of its training split are a season of 2 rows"),
+    ],
+)
+def test_an_undefined_scale_has_its_reason(values, reason):
+    y = np.array(values)
+    found = metrics.undefined_scale(y, ~np.isnan(y), season=2)
+    assert found.startswith(reason)
+    assert (found == "") == np.isfinite(metrics.seasonal_naive_scale(y, ~np.isnan(y), season=2))
