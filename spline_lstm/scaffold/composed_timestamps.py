@@ -143,7 +143,8 @@ def _by_name(columns: Mapping[str, Column], directive: str) -> str | None:
 
 def _month_form(column: Column) -> str | None:
     """%b for Jan, %B for January."""
-    if column.kind != "text" or column.missing or column.distinct > len(DIRECTIVES) * 2:
+    is_date = pd.api.types.is_datetime64_any_dtype(column.cells)
+    if column.kind != "text" or is_date or column.missing or column.distinct > len(DIRECTIVES) * 2:
         return None
     texts = pd.Series(column.cells.unique())
     for form in MONTH_NAMES:

@@ -85,7 +85,7 @@ def wall_clock_error(problem: WallClockProblem, table: Table, where: str) -> Usa
     message = problem.message.replace(
         "set data.time_zone to the zone of the wall clock",
         "give the zone of the wall clock with --time-zone",
-    )
+    ).replace(", or to UTC", ", or --time-zone UTC")
     return UsageError(f"{where} {word}{plural} {lines}: {message}")
 
 

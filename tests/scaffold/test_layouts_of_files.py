@@ -6,6 +6,9 @@ import pytest
 
 from spline_lstm.core.clock_params import parse_clock
 from spline_lstm.core.open_days import closed_days
+from spline_lstm.core.schema import load_schema
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.write_folder import scaffold
 from tests.scaffold.tables import HOURS, WAVE, asked, csv_of, decided, look, refused
 
 DAYS = pd.date_range("2022-01-01", periods=400, freq="D")
@@ -147,6 +150,15 @@ def test_parts_of_a_day_that_no_form_reads_are_no_series_key_in_silence(name, la
     assert f"the numbers 1 to {last}, which may be parts of a day or names of series" in message
     assert f"--timestamp day --series {name}" in message
     assert look(content, timestamp="day", series=name).schema["series_col"] == name
+
+
+@pytest.mark.parametrize("day", [HOURS.date, HOURS.normalize(), HOURS.strftime("%Y-%m-%d")])
+def test_columns_of_parquet_are_composed_too(day, root):
+    frame = pd.DataFrame({"day": day, "hour": HOURS.hour.astype("int8"), "y": WAVE})
+    frame.to_parquet(root / "t.parquet")
+    scaffold("mine", root / "t.parquet", Options(), root)
+    schema = load_schema(root / "pipelines/mine/schema.json")
+    assert schema.timestamp_col == ("day", "hour")
 
 
 def test_a_midnight_in_the_date_is_no_time_of_day():
@@ -367,7 +379,7 @@ def test_a_repeated_hour_without_a_zone_names_both_lines_and_the_option():
     both = [row + 1 for row, line in enumerate(lines) if line.startswith("2023-10-29 02:00")]
     message = refused(content)
     assert f"lines {both[0]} and {both[1]}: 2023-10-29 02:00 occurs twice" in message
-    assert "--time-zone" in message
+    assert "give the zone of the wall clock with --time-zone, or --time-zone UTC" in message
     found = look(content, time_zone="Europe/Berlin")
     assert found.values["data.time_zone"] == "Europe/Berlin"
     assert found.values["data.duplicates"] == "error"
