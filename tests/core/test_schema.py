@@ -334,3 +334,25 @@ def test_what_is_known_in_the_future_has_no_delay():
     assert "$.dynamic_covariates[0].delay" in refusal(
         changed(dynamic_covariates=[{"name": "x", "delay": -1}])
     )
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (None, ((None, None), (None, None))),
+        ([0, None], ((0, None), (0, None))),
+        ({"b": [-1.5, 2]}, ((None, None), (-1.5, 2))),
+    ],
+)
+def test_bounds_are_of_all_targets_or_of_those_named(bounds, expected):
+    schema = make_schema(target_cols=["a", "b"], target_bounds=bounds)
+    assert schema.bounds_of_targets == expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [([1, 0], "the lower must be smaller"), ({"c": [0, None]}, "target_bounds names c")],
+)
+def test_bounds_that_no_forecast_can_keep_to_are_refused(bounds, message):
+    with pytest.raises(SchemaError, match=message):
+        make_schema(target_cols=["a", "b"], target_bounds=bounds)

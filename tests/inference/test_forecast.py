@@ -13,6 +13,7 @@ from spline_lstm.inference.intervals import (
     quantile_intervals,
 )
 from spline_lstm.models.outputs import Outputs
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import HOUR, HOURLY, no_limits
 
@@ -151,3 +152,19 @@ def test_frame_takes_the_time_zone_of_the_history(zone):
     frame = in_zone_of(forecast_frame(forecast_of(Outputs(POINT)), HOURLY), history)
     first = frame.index.get_level_values(1)[0]
     assert first == pd.Timestamp(10 * HOUR, tz="UTC").tz_convert(zone)
+
+
+def test_point_quantiles_and_intervals_keep_to_the_bounds_and_a_constant_stays():
+    bounds = np.array([[105.0, 1160.0]])
+    # Series a was constant at 0, as its lookback is.
+    for constant, held in ((np.nan, False), (0.0, True)):
+        limits = ForecastLimits(bounds, np.array([[constant], [np.nan]]))
+        quantiles = np.stack([POINT - 1, POINT, POINT + 1], axis=-1)
+        network = FixedNetwork(Outputs(POINT, quantiles), quantiles=(0.1, 0.5, 0.9))
+        intervals = quantile_intervals((0.1, 0.5, 0.9), 3, 1)
+        found = forecast_windows(network, INPUTS, SCALER, intervals, limits)
+        first = [0.0] * 3 if held else [105, 110, 120]
+        assert found.point[:, :, 0].tolist() == [first, [1150, 1160, 1160]]
+        assert found.lower[0, :, 0, 0].tolist() == ([0.0] * 3 if held else [105, 105, 110])
+        assert found.upper[1, :, 0, 0].tolist() == [1160] * 3
+        assert (found.quantiles[1] <= 1160).all()
