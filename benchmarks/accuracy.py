@@ -20,6 +20,7 @@ import numpy as np
 from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import SavedModel
@@ -43,7 +44,8 @@ def load_task(csv: Path, params: Params) -> tuple[Windows, ModelConfig]:
     schema = load_schema(RECIPES / params.data.schema_file)
     data = params.data
     table = read_raw_table(csv.read_bytes(), schema, where=str(csv), reading=Reading.of(data))
-    result = preprocess(table, schema, params.preprocess, where=str(csv))
+    options = TargetOptions.of(params)
+    result = preprocess(table, schema, params.preprocess, where=str(csv), options=options)
     windows = make_windows(
         result.arrays, result.preprocessor.scaler, result.preprocessor.clock, params.window
     )

@@ -21,7 +21,7 @@ def main(folder: Path) -> str:
     golden = load_golden(pipeline.golden)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     target_scale = golden.target_scale(
-        preprocessor.target_indices.tolist(), preprocessor.target_scaler.overall.scale
+        preprocessor.target_indices.tolist(), preprocessor.target_scaler.plain.overall.scale
     )
     reports = {
         key: measure_file(

@@ -76,7 +76,7 @@ def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec
         raise ExportError(
             f"{name} forecasts values that are not finite for golden windows; retrain the model"
         )
-    target_scale = golden.target_scale(spec.config.target_indices, spec.target_scale)
+    target_scale = golden.target_scale(spec.config.target_indices, spec.unit)
     distances = differences(answered, golden, target_scale)
     return {
         "bytes": len(model.content),

@@ -13,6 +13,7 @@ from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
@@ -41,6 +42,7 @@ def main(folder: Path) -> str:
             reading=reading,
             needed=params.window.rows,
             short_series=params.data.short_series,
+            options=TargetOptions.of(params),
         )
     except DataContractError as error:
         write_metrics(report, error.quality)

@@ -12,6 +12,7 @@ from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.evaluation.leakage import audit
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace) -> str:
         params.preprocess,
         params.window,
         clock=clock,
+        options=TargetOptions.of(params),
         origins=arguments.origins,
         seed=arguments.seed,
     )

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ParamsError
-from spline_lstm.core.params_data import DataParams, PreprocessParams, WindowParams
+from spline_lstm.core.params_data import DataParams, PreprocessParams, TargetParams, WindowParams
 from spline_lstm.core.params_errors import as_json, check_known, describe, describe_missing
 from spline_lstm.core.params_model import (
     BacktestParams,
@@ -105,6 +105,7 @@ class Params(Section):
     """what is learned from the data: forecast (the values of the next steps)"""
     data: DataParams = DataParams()
     preprocess: PreprocessParams = PreprocessParams()
+    target: TargetParams = TargetParams()
     window: WindowParams = WindowParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
@@ -132,6 +133,8 @@ class Params(Section):
                 "train.loss bce needs labels 0 and 1: set model.normalization and "
                 "preprocess.scaler to none"
             )
+        if loss == "bce" and self.target.transform != "none":
+            raise ValueError("train.loss bce needs labels 0 and 1: set target.transform to none")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -9,7 +9,7 @@ from pydantic import Field
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_params import parse_clock
 from spline_lstm.core.open_days import parse_closed, parse_week_mask
-from spline_lstm.core.section import Count, Positive, Rows, Section, Share
+from spline_lstm.core.section import Count, NotNegative, Positive, Rows, Section, Share
 from spline_lstm.core.time_zones import parse_zone
 from spline_lstm.core.timestamps import parse_instant
 
@@ -210,6 +210,10 @@ class WindowParams(Section):
     embargo: Rows | None = None
     """rows left out between two splits, so that no label of one is an input of another; null:
     horizon"""
+    max_missing_inputs: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """share of the rows of a lookback that may lie in a gap beyond preprocess.max_gap, 0 to below
+    1; above 0 every target gets the features mask and age, and inputs in gaps hold the last
+    observation"""
     materialize: bool = False
     """true: windows.npz also contains X and y of all windows, for other tools"""
 
@@ -217,3 +221,14 @@ class WindowParams(Section):
     def rows(self) -> int:
         """Rows of a window and its labels."""
         return self.lookback + self.horizon
+
+
+class TargetParams(Section):
+    """Stage preprocess: what targets go through before they are scaled."""
+
+    transform: Literal["none", "log", "box-cox"] = "none"
+    """none | log | box-cox (a power fitted on the training split); for positive targets; models in
+    closed form find out by themselves whether logarithms help"""
+    bound_ratio: NotNegative = 2.0
+    """log and box-cox: a forecast lies at most this many training ranges beyond the lowest and the
+    highest training value"""

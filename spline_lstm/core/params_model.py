@@ -121,7 +121,7 @@ class TrainParams(Section):
     before; null: none"""
     eval_steps: Count | None = None
     """steps between two evaluations of the validation loss (a divisor of max_steps compiles once);
-    null: an epoch and at least a 40th of min_steps, or with max_steps a 40th of them"""
+    null: an epoch and at least a 40th of min_steps, or with max_steps a 20th to a 40th of them"""
     patience: Count | None = 3
     """epochs without improvement of the validation loss before training stops; null: see
     patience_evaluations"""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.parallel import consume_in_thread
@@ -23,6 +24,7 @@ from spline_lstm.evaluation.scores import finish
 from spline_lstm.evaluation.tables import residual_summary
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import SPLITS, Windows
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
@@ -77,6 +79,8 @@ class Assessment:
     ----------
     sums : ScoreSums
         Sums over all windows, for the metrics.
+    common : ScoreSums
+        The same over the windows in whose lookback nothing is missing; None without such windows.
     coverage : CoverageSums
         The same for the prediction intervals.
     intervals : Intervals
@@ -89,6 +93,7 @@ class Assessment:
     """
 
     sums: ScoreSums
+    common: ScoreSums | None
     coverage: CoverageSums
     intervals: Intervals
     examples: list[Example]
@@ -123,8 +128,10 @@ def assess(
     chosen = pick(np.concatenate(collected.errors), np.concatenate(collected.complete))
     examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
     residuals = np.concatenate(collected.residuals)
+    sums, coverage = collected.totals[0]
+    common = reduce(merge, collected.common) if collected.common else None
     season = season_rows(windows, params)
-    return Assessment(*collected.totals[0], intervals, examples, residuals, season)
+    return Assessment(sums, common, coverage, intervals, examples, residuals, season)
 
 
 class BatchCollector:
@@ -136,6 +143,8 @@ class BatchCollector:
         Nothing, or the sums of all batches so far.
     errors, complete : list of [windows] float32 and bool
         RMSE of each window, and whether all its labels were observed: examples are picked by both.
+    common : list of ScoreSums
+        Of the windows without missing inputs: nothing, or one.
     residuals : list of [windows, horizon, targets] float32
         Of the windows whose residuals are kept.
     """
@@ -148,24 +157,23 @@ class BatchCollector:
         )
         self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
         self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
+        self._whole = windows.missing_inputs("test") == 0.0
         self._seen = 0
         self.totals: list[tuple[ScoreSums, CoverageSums]] = []
+        self.common: list[ScoreSums] = []
         self.errors: list[np.ndarray] = []
         self.complete: list[np.ndarray] = []
         self.residuals: list[np.ndarray] = []
 
     def add(self, batch: TestBatch) -> None:
         """Take in the next batch."""
-        mask = batch.mask
-        sums = sum_errors(
-            batch.y_true,
-            mask,
-            batch.forecasts,
-            epsilon=self._epsilon,
-            season_scale=self._season_scale,
-            series=batch.series,
-            hour=batch.hour,
-        )
+        mask, count = batch.mask, len(batch.mask)
+        sums = self._sums(batch, np.ones(count, dtype=bool))
+        whole = self._whole[self._seen : self._seen + count]
+        if whole.all():
+            self._add_common(sums)
+        elif whole.any():
+            self._add_common(self._sums(batch, whole))
         forecast = batch.forecast
         bounds = forecast.lower, forecast.upper
         coverage = sum_coverage(batch.y_true, mask, bounds, batch.series, self._n_series)
@@ -174,14 +182,29 @@ class BatchCollector:
             (sums, coverage)
         ]
         # One scale for all series, even if each has its own: their errors must be comparable.
-        scale = self._windows.target_scaler.overall.scale
+        scale = self._windows.target_scaler.plain.overall.scale
         self.errors.append(
             window_rmse(batch.y_true, forecast.point, mask, scale).astype(np.float32)
         )
         self.complete.append(np.all(mask, axis=(1, 2)))
-        chosen = self._chosen[self._seen : self._seen + len(mask)]
+        chosen = self._chosen[self._seen : self._seen + count]
         self.residuals.append((forecast.point[chosen] - batch.y_true[chosen]).astype(np.float32))
-        self._seen += len(mask)
+        self._seen += count
+
+    def _add_common(self, sums: ScoreSums) -> None:
+        self.common = [merge(old, sums) for old in self.common] or [sums]
+
+    def _sums(self, batch: TestBatch, chosen: Bool[np.ndarray, " windows"]) -> ScoreSums:
+        """Errors of some windows of a batch."""
+        return sum_errors(
+            batch.y_true[chosen],
+            batch.mask[chosen],
+            {name: values[chosen] for name, values in batch.forecasts.items()},
+            epsilon=self._epsilon,
+            season_scale=self._season_scale,
+            series=batch.series[chosen],
+            hour=None if batch.hour is None else batch.hour[chosen],
+        )
 
 
 def evaluation_content(
@@ -191,7 +214,7 @@ def evaluation_content(
 
     `series` names the series if there are several.
     """
-    scaler = windows.target_scaler.overall
+    scaler = windows.target_scaler.plain.overall
     scores = finish(
         result.sums,
         targets=windows.target_names,
@@ -210,7 +233,22 @@ def evaluation_content(
         **scores,
         **coverage_content(result.coverage, result.intervals, windows.target_names, series),
         "residuals": residual_summary(result.residuals, windows.target_names),
+        "missing_inputs": float(windows.missing_inputs("test").mean()),
+        "common_windows": _common_content(result, windows, scaler),
         "splits": split_records(windows),
+    }
+
+
+def _common_content(result: Assessment, windows: Windows, scaler: Scaler) -> dict[str, Any]:
+    """RMSE of model and baselines on the windows that would exist without missing inputs."""
+    if result.common is None:
+        return {"n_windows": 0}
+    scores = finish(result.common, targets=windows.target_names, scale=scaler.scale)
+    return {
+        "n_windows": scores["n_windows"],
+        "rmse": scores["rmse"],
+        "skill": scores["skill"],
+        "baselines": {name: row["rmse"] for name, row in scores["baselines"].items()},
     }
 
 

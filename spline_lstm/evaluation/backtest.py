@@ -81,7 +81,7 @@ class FoldResult:
     coverage : CoverageSums
     intervals : Intervals
     scaler : Scaler
-        Of the targets, all series together.
+        Of the untransformed targets, all series together.
     windows : number of windows of each split
     best_step, steps : int
         Steps of the best weights and of the whole training.
@@ -259,7 +259,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         sums=sums,
         coverage=coverage,
         intervals=intervals,
-        scaler=fit.windows.target_scaler.overall,
+        scaler=fit.windows.target_scaler.plain.overall,
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
         best_step=fit.trained.best_losses.step,
         steps=steps_of(fit.trained.history),

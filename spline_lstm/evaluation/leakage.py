@@ -27,6 +27,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.params import PreprocessParams, WindowParams
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.apply import (
     apply,
     column_values,
@@ -84,6 +85,7 @@ def audit(
     window: WindowParams,
     *,
     clock: Clock | None = None,
+    options: TargetOptions = PLAIN,
     origins: int,
     seed: int = 0,
 ) -> Audit:
@@ -95,6 +97,8 @@ def audit(
         As the stages take them.
     clock : Clock
         Bound to the table; by default that of `params`, without a time zone.
+    options : TargetOptions
+        Transform and channels of the targets.
     origins : int
         Instants per split, see `draw_instants`; all series with a window there are compared.
     seed : int
@@ -110,7 +114,7 @@ def audit(
         policy="skip",
         where="the table",
     ).table
-    preprocessor, arrays = build(table, schema, params, clock=clock)
+    preprocessor, arrays = build(table, schema, params, clock=clock, options=options)
     return compare(table, arrays, preprocessor, window, rebuilder(preprocessor), origins, seed)
 
 
@@ -120,6 +124,7 @@ def build(
     params: PreprocessParams,
     *,
     clock: Clock | None = None,
+    options: TargetOptions = PLAIN,
     instants: Int[np.ndarray, " two_or_three"] | None = None,
     until: int | None = None,
 ) -> tuple[Preprocessor, AsOfArrays]:
@@ -127,7 +132,9 @@ def build(
     clock = clock or bind(params.clock(), table.timestamps)
     layout = lay_out(table, clock, params.snap, until=until)
     outliers = find_outliers(table, schema, params)
-    preprocessor = fit(table, schema, params, layout, instants=instants, outliers=outliers)
+    preprocessor = fit(
+        table, schema, params, layout, instants=instants, outliers=outliers, options=options
+    )
     return preprocessor, apply(table, preprocessor, layout=layout, outliers=outliers).arrays
 
 
@@ -138,8 +145,15 @@ def rebuilder(preprocessor: Preprocessor) -> Rebuild:
     def rebuild(table: RawTable, split: str, until: int) -> AsOfArrays:
         if split == "train":
             return apply(table, preprocessor, until=until).arrays
-        instants, clock = preprocessor.split_instants, preprocessor.clock
-        return build(table, schema, params, clock=clock, instants=instants, until=until)[1]
+        return build(
+            table,
+            schema,
+            params,
+            clock=preprocessor.clock,
+            options=preprocessor.options,
+            instants=preprocessor.split_instants,
+            until=until,
+        )[1]
 
     return rebuild
 

@@ -110,6 +110,7 @@ def _forecast(outputs: StageOutputs) -> list[Block]:
         "lookback": f"{model['lookback']} {rows}",
         "horizon": f"{model['horizon']} {rows}",
         "test windows": outputs.scores["n_windows"],
+        "missing rows in their lookbacks (%)": 100.0 * outputs.scores["missing_inputs"],
     }
     note = outputs.quality["clock_note"]
     return [Facts(facts), *([Text(f"{note[0].upper()}{note[1:]}.")] if note else [])]
@@ -125,6 +126,7 @@ def _baselines(scores: Mapping[str, Any]) -> list[Block]:
         Table("On the same test windows", header, rows, strong=MODEL),
         Text(METRICS_NOTE + _mase_note(scores)),
         Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({best})": scores["skill"]}),
+        *_common_windows(scores["common_windows"], scores["n_windows"]),
     ]
 
 
@@ -136,6 +138,16 @@ def _mase_note(scores: Mapping[str, Any]) -> str:
     if counted == scored:
         return ""
     return f" MASE covers {counted} of the {scored} series that were scored."
+
+
+def _common_windows(common: Mapping[str, Any], count: int) -> list[Block]:
+    """RMSE on the windows without missing inputs, if there are others."""
+    if common["n_windows"] in {0, count}:
+        return []
+    rows = [[MODEL, common["rmse"]]]
+    rows += [[plain(name), rmse] for name, rmse in common["baselines"].items()]
+    title = f"On the {common['n_windows']} test windows without missing inputs"
+    return [Table(title, ["forecast", "RMSE"], rows, strong=MODEL)]
 
 
 def _examples(outputs: StageOutputs) -> list[Block]:

@@ -39,6 +39,7 @@ from spline_lstm.models.fed_scaling import fed_scaling
 from spline_lstm.models.linear_targets import array_shapes
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.fed_scaling import FedScaling
+from spline_lstm.windows.power import Power
 from spline_lstm.windows.preprocessor import Preprocessor
 
 # Options of a ModelConfig that are words, and the values that the exported graphs compute; see
@@ -77,6 +78,7 @@ class EdgeSpec:
     categories : categorical feature -> the same
     fed : scaling that the file is fed with each window; None: `center` and `scale` are inside it
     bounds : [F_target, 2] float64, data units, -inf and inf without a bound; None: no bounds at all
+    power : what features go through before they are scaled, of all series; None: nothing
     """
 
     config: ModelConfig
@@ -90,6 +92,7 @@ class EdgeSpec:
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fed: FedScaling | None = None
     bounds: Float[np.ndarray, "targets 2"] | None = None
+    power: Power | None = None
 
     def members(self) -> list[dict[str, np.ndarray]]:
         """Weights of each network of the ensemble, one without an ensemble."""
@@ -110,6 +113,16 @@ class EdgeSpec:
             if self.fed is None
             else shapes | self.fed.inputs(bounded=self.bounds is not None)
         )
+
+    @property
+    def unit(self) -> Float[np.ndarray, " targets"]:
+        """Data units per z-score of each target as it is without a power."""
+        return self.target_scale if self.target_power is None else self.target_power.scale
+
+    @property
+    def target_power(self) -> Power | None:
+        """What the targets go through before they are scaled; None: nothing."""
+        return None if self.power is None else self.power.columns(list(self.config.target_indices))
 
     @property
     def target_scale(self) -> Float[np.ndarray, " targets"]:
@@ -245,6 +258,12 @@ def load_spec(folder: Path) -> EdgeSpec:
             f"{list(sizes)} ids; run `dvc repro`"
         )
     categories = {k: texts for k, texts in preprocessor.categories.items() if k in features}
+    scaler, closed_form = preprocessor.scaler, MODEL_TYPES[config.model_type].closed_form
+    if scaler.power is not None and scaler.per_series and not closed_form:
+        raise ExportError(
+            f"target.transform {preprocessor.options.transform} with a scaling per series "
+            "(preprocess.scaler_scope) has no exported form; use one of the two"
+        )
     weights_path = Pipeline(folder).best_weights
     weights = _read_weights(
         weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
@@ -262,6 +281,7 @@ def load_spec(folder: Path) -> EdgeSpec:
         categories,
         fed_scaling(config, weights, preprocessor.scaler, preprocessor.series),
         bounds if np.isfinite(bounds).any() else None,
+        None if closed_form else scaler.overall.power,
     )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from spline_lstm.export.formats import FORECAST, HISTORY, QUANTILES
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_linear import linear_changes
+from spline_lstm.export.tf_power import backward, forward
 from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_scaling import (
     ScalingConstants,
@@ -39,12 +40,15 @@ class Skips:
     targets : [batch, lookback, F_target] data units
     change : [batch, horizon, F_target] linear forecast less the last row, data units; without a
         linear part it is None
+    powers, power_change : the same after the power of the targets, if they have one
     head : what the head sees, for `tf_network.network`; None without a seasonal skip
-    scale : [F_target] or [batch, 1, F_target] data units per z-score
+    scale : [F_target] or [batch, 1, F_target] data units, or their powers, per z-score
     """
 
     targets: Tensor
     change: Tensor
+    powers: Tensor
+    power_change: Tensor
     head: Tensor
     scale: Tensor
 
@@ -61,9 +65,14 @@ def read_skips(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> Skips:
     if config.is_combined:
         forecasters = Combination.of(spec.weights, config).forecasters
         change = linear_changes(tf, spec, forecasters, given)
+    powers, power_change, power = targets, change, spec.target_power
+    if power is not None:
+        powers = forward(tf, power, targets)
+        if change is not None:
+            power_change = forward(tf, power, targets[:, -1:] + change) - powers[:, -1:]
     if config.seasonal_skip:
-        head = _head_inputs(tf, spec, constants, targets, change)
-    return Skips(targets, change, head, constants.target_scale)
+        head = _head_inputs(tf, spec, constants, powers, power_change)
+    return Skips(targets, change, powers, power_change, head, constants.target_scale)
 
 
 def _head_inputs(
@@ -97,11 +106,14 @@ def addition(
     output: Tensor,
     levels: TargetLevels,
 ) -> Tensor:
-    """What a network adds, without its factor, data units [batch, horizon, F_target, levels]."""
+    """What a network adds, without its factor [batch, horizon, F_target, levels].
+
+    In data units, or in their powers.
+    """
     config, residual = spec.config, Combination.of(spec.weights, spec.config).residual_scale
     added = output * levels.for_quantiles().scale
     if config.linear_skip == "trained":
-        differences = _bounded(tf, (skips.targets - skips.last) / skips.scale)
+        differences = _bounded(tf, (skips.powers - skips.powers[:, -1:]) / skips.scale)
         kernel = weights["correction.kernel"]
         each = [
             tf.matmul(differences[:, :, index], kernel[0 if config.is_independent else index])
@@ -120,14 +132,18 @@ def combined(
     added = additions[0] * shares[0]
     for each, share in zip(additions[1:], shares[1:], strict=True):
         added = added + each * share
+
+    def change_of(values: Tensor) -> Tensor:
+        return _in_data_units(tf, spec, skips, values)
+
     if config.quantiles:
         # Descending order of the negative values: TFLite and ONNX have TopK, but no sort.
         rising = -tf.math.top_k(-added, k=config.levels).values
         return {
-            FORECAST: skips.last + (skips.change + added[..., config.median]),
-            QUANTILES: skips.last[..., None] + (skips.change[..., None] + rising),
+            FORECAST: skips.last + (skips.change + change_of(added[..., config.median])),
+            QUANTILES: skips.last[..., None] + (skips.change[..., None] + change_of(rising)),
         }
-    added = added[..., 0]
+    added = change_of(added[..., 0])
     if parts.stack is None:
         return {FORECAST: skips.last + (skips.change + added)}
     weights = parts.stack.T.astype(np.float32)
@@ -135,6 +151,17 @@ def combined(
     for season, weight in zip(config.seasons, weights[3:], strict=True):
         total = total + _season_change(tf, config, skips.targets, season) * weight
     return {FORECAST: skips.last + total}
+
+
+def _in_data_units(tf: Any, spec: EdgeSpec, skips: Skips, added: Tensor) -> Tensor:
+    """What is added to the linear forecast, data units; [batch, horizon, F_target, ...]."""
+    power = spec.target_power
+    if power is None:
+        return added
+    linear, transformed = skips.last + skips.change, skips.powers[:, -1:] + skips.power_change
+    if len(added.shape) == 4:
+        linear, transformed = linear[..., None], transformed[..., None]
+    return backward(tf, power, transformed + added) - linear
 
 
 def _season_change(tf: Any, config: ModelConfig, targets: Tensor, season: int) -> Tensor:

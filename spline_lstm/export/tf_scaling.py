@@ -16,8 +16,9 @@ and the level of a window is added back in data units::
     robust          median of d          median of d + center32  max(median(abs(z0)) / 0.674, 0.1)
 
 With masks among the features, mean and median are those of the observed entries. Features other
-than targets are scaled as with ``none``. A file that is fed its scaling (`fed_scaling`) has the
-level removed already: ``d`` is its input, center32 and shift are 0.
+than targets are scaled as with ``none``. With a power, ``x`` are transformed targets. A file that
+is fed its scaling (`fed_scaling`) has the level removed already: ``d`` is its input, center32 and
+shift are 0.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from jaxtyping import Float
 
 from spline_lstm.export.formats import CENTER, FUTURE, HISTORY, SCALE
 from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.tf_power import forward
 from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_statistics import counted, mean, median
 from spline_lstm.models.config import MAD_OF_NORMAL, ROBUST_FLOOR, VARIANCE_FLOOR
@@ -99,6 +101,7 @@ def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Ten
     levels : TargetLevels
     """
     history, constants = given[HISTORY], scaling_constants(tf, spec, given)
+    history = history if spec.power is None else forward(tf, spec.power, history)
     if spec.config.rows_read < spec.config.lookback:
         history = history[:, -spec.config.rows_read :]
     center, rest, per_scale = constants.center, constants.rest, constants.per_scale

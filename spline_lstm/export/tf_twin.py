@@ -18,6 +18,7 @@ from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_combined import addition, combined, read_skips
 from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
+from spline_lstm.export.tf_power import backward
 from spline_lstm.export.tf_recurrence import Tensor, prepared
 from spline_lstm.export.tf_scaling import (
     TargetLevels,
@@ -121,15 +122,18 @@ def _in_data_units(
 ) -> dict[str, Tensor]:
     """The point forecast and, of a quantile network, all quantiles, sorted."""
     config = spec.config
+
+    def data_units(values: Tensor, levels: TargetLevels) -> Tensor:
+        forecast = denormalize(values, levels)
+        power = spec.target_power
+        return forecast if power is None else backward(tf, power, forecast)
+
     if not config.quantiles:
-        return {
-            FORECAST: denormalize(
-                tf.reshape(outputs, [-1, config.horizon, len(config.targets)]), levels
-            )
-        }
+        outputs = tf.reshape(outputs, [-1, config.horizon, len(config.targets)])
+        return {FORECAST: data_units(outputs, levels)}
     # Descending order of the negative values: TFLite and ONNX have TopK, but no sort.
     rising = -tf.math.top_k(-outputs, k=config.levels).values
     return {
-        FORECAST: denormalize(outputs[..., config.median], levels),
-        QUANTILES: denormalize(rising, levels.for_quantiles()),
+        FORECAST: data_units(outputs[..., config.median], levels),
+        QUANTILES: data_units(rising, levels.for_quantiles()),
     }

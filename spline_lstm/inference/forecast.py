@@ -193,15 +193,15 @@ def data_unit_outputs(
     scores = linear_scores(linear, target_scaler, scaler_rows)
     added = _network_outputs(model, inputs, scores)
 
-    def widths(values: Values) -> Values:
-        return target_scaler.widths(values.astype(np.float64), scaler_rows)
+    def changes(values: Values) -> Values:
+        return target_scaler.changes(linear, values.astype(np.float64), scaler_rows)
 
-    point = combination.combine(history, linear, widths(added.point))
+    point = combination.combine(history, linear, changes(added.point))
     quantiles, std = added.quantiles, added.ensemble_std
     if quantiles is not None:
-        quantiles = _each_level(lambda level: linear + widths(level), quantiles)
+        quantiles = _each_level(lambda level: linear + changes(level), quantiles)
     if std is not None:
-        std = widths(std) * combination.network_weight()
+        std = changes(std) * combination.network_weight()
     return Outputs(point, quantiles, std)
 
 
@@ -222,13 +222,13 @@ def _unscaled(
     """Outputs in z-scores to data units, float64."""
 
     def data_units(values: Values) -> Values:
-        return target_scaler.inverse(values.astype(np.float64), scaler_rows)
+        return target_scaler.forecast(values.astype(np.float64), scaler_rows)
 
     quantiles, std = scores.quantiles, scores.ensemble_std
     if quantiles is not None:
         quantiles = _each_level(data_units, quantiles)
     if std is not None:
-        std = target_scaler.widths(std.astype(np.float64), scaler_rows)
+        std = target_scaler.changes(data_units(scores.point), std.astype(np.float64), scaler_rows)
     return Outputs(data_units(scores.point), quantiles, std)
 
 

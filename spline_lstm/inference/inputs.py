@@ -105,7 +105,7 @@ def serving_inputs(
     first_rows = np.array([grid.first_row for grid in layout.grids], dtype=np.int64)
     rows = layout.row_offsets[:-1] + origins.rows - first_rows
     origin_texts = clock.texts_of(instants)
-    _check_history(arrays, rows, origin_texts, table.series_names, lookback, params.max_gap, where)
+    _check_history(arrays, rows, origin_texts, table.series_names, lookback, preprocessor, where)
     ahead = rows[:, None] + np.arange(horizon)
     known = [item for item in preprocessor.known_future if item.name not in lacking]
     check_rows_ahead(joined, table, layout, ahead, preprocessor, known, absent)
@@ -187,24 +187,30 @@ def _check_history(
     origins: list[str],
     series: tuple[str, ...],
     lookback: int,
-    max_gap: int,
+    preprocessor: Preprocessor,
     where: str,
 ) -> None:
-    """Check that each series has `lookback` rows before its origin without too long a gap."""
-    found = []
+    """Check that each series has `lookback` rows before its origin, and not too many in gaps."""
+    found: list[str] = []
+    unborn = np.isnan(arrays.causal_target).any(axis=1) & ~arrays.valid
+    allowed = preprocessor.options.max_missing_inputs
     for name, origin, row, start in zip(
         series, origins, rows.tolist(), arrays.series_offsets[:-1].tolist(), strict=True
     ):
         # An origin that was asked for may lie before the series.
         first = max(row - lookback, start)
-        in_gap = int((~arrays.valid[first : max(row, first)]).sum())
-        missing = min(lookback - min(row - start, lookback), lookback) + in_gap
+        inputs = slice(first, max(row, first))
+        in_gap = int((~arrays.valid[inputs]).sum())
+        absent = min(lookback - min(row - start, lookback), lookback)
+        missing = absent + in_gap
         gap = (
-            f", {in_gap} of them in a gap of a target beyond preprocess.max_gap {max_gap}"
+            f", {in_gap} of them in a gap of a target beyond preprocess.max_gap "
+            f"{preprocessor.params.max_gap}"
+            + (f" (window.max_missing_inputs {allowed:g} of them may be)" if allowed else "")
             if in_gap
             else ""
         )
-        if missing:
+        if absent or in_gap > allowed * lookback or unborn[inputs].any():
             found.append(
                 f"{_of(where, name)}: {missing} of the {lookback} rows before {origin} are missing"
                 f"{gap}; give more rows of history, without such a gap"

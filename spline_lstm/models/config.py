@@ -252,6 +252,7 @@ def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor
         seasonal_skip=model.seasonal_skip,
         seasons=window_seasons(windows) if model.seasonal_skip or model.stack != "none" else (),
         stack=model.stack,
+        mask_indices=preprocessor.mask_indices,
     )
     return _without_network(config) if MODEL_TYPES[model.type].closed_form else config
 
@@ -275,6 +276,7 @@ def _without_network(config: ModelConfig) -> ModelConfig:
         seasonal_skip=False,
         seasons=(),
         stack="none",
+        mask_indices=(),
     )
 
 

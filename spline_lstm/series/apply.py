@@ -97,6 +97,7 @@ def apply(
         preprocessor.table_schema,
         preprocessor.params,
         preprocessor.categories,
+        preprocessor.options,
     )
     channels = _Channels.empty(layout.rows, len(features))
     valid = np.ones(layout.rows, dtype=bool)
@@ -286,8 +287,11 @@ def _write(
 ) -> None:
     column = feature_column(forms.smooth if feature.kind == "smooth" else forms.main, feature)
     center, scale = _scaling(preprocessor, index, table, layout)
-    channels.scaled[:, index] = (column.filled - center) / scale
-    causal = (column.causal - center) / scale
+    filled, causal = column.filled, column.causal
+    if (power := preprocessor.scaler.power) is not None:
+        filled, causal = power.of_column(index, filled), power.of_column(index, causal)
+    channels.scaled[:, index] = (filled - center) / scale
+    causal = (causal - center) / scale
     if feature.source not in preprocessor.targets:
         # A covariate silent for longer than the gap limit says nothing any more: its training mean
         # replaces it.

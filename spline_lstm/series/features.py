@@ -1,15 +1,22 @@
 """Which features X has, in which order, and how the values of a column become them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series import fills
 from spline_lstm.series.grid import Column
+
+# Channels of every target if rows of a lookback may be missing.
+CHANNELS_OF_MISSING = ("mask", "age")
+# Rows beyond which it no longer matters how old an observation is.
+OLDEST = 1023
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,9 @@ class Feature:
     source : str
         Column of the raw table, or the calendar feature.
     kind : str
-        ``value`` (as it is), ``smooth``, ``missing`` (1 if nothing was observed), ``category`` (1
-        if the id is `category`), ``id``, ``calendar``.
+        ``value`` (as it is), ``smooth``, ``missing`` (1 if nothing was observed), ``mask`` (1 if
+        an observation was made since the row before), ``age`` (of the last one, see `scaled_age`),
+        ``category`` (1 if the id is `category`), ``id``, ``calendar``.
     scaled : bool
         The scaler applies; other features keep their values.
     known_future : bool
@@ -58,6 +66,7 @@ def plan_features(
     schema: Schema,
     params: PreprocessParams,
     categories: Mapping[str, tuple[str, ...]],
+    options: TargetOptions = PLAIN,
 ) -> tuple[Feature, ...]:
     """Targets, dynamic covariates, added channels, calendar features.
 
@@ -66,6 +75,7 @@ def plan_features(
     columns : the used columns, targets first
     schema, params
     categories : categorical column -> the texts seen in the training split; the first has id 1
+    options : TargetOptions
     """
     features = [feature for name in columns for feature in _of_column(name, schema, categories)]
     if params.smoothing.method == "channel":
@@ -76,6 +86,12 @@ def plan_features(
         ]
     if params.was_missing:
         features += [Feature(f"{name}_was_missing", name, "missing") for name in schema.target_cols]
+    if options.has_channels:
+        features += [
+            Feature(f"{name}_{kind}", name, kind)
+            for name in schema.target_cols
+            for kind in CHANNELS_OF_MISSING
+        ]
     return (
         *features,
         *(
@@ -159,14 +175,39 @@ def missing_policy(covariate: DynamicCovariate, schema: Schema) -> str:
 
 def feature_column(column: Column, feature: Feature) -> Column:
     """The channel that a feature takes from its filled column."""
-    if feature.kind == "missing":
-        flag = np.isnan(column.raw).astype(np.float64)
-        rows = np.arange(len(flag), dtype=np.int32)
-        return Column(flag, flag, flag, rows, np.ones(len(flag), dtype=bool))
+    if feature.kind in OF_OBSERVATION:
+        values = OF_OBSERVATION[feature.kind](column)
+        rows = np.arange(len(values), dtype=np.int32)
+        return replace(
+            column,
+            raw=values,
+            filled=values,
+            causal=values,
+            known_at=rows,
+            valid=np.ones(len(values), dtype=bool),
+        )
     if feature.kind == "category":
         filled, causal = (
             np.where(np.isnan(ids), 0.0, ids == feature.category)
             for ids in (column.filled, column.causal)
         )
-        return Column(column.raw, filled, causal, column.known_at, np.ones(len(filled), dtype=bool))
+        valid = np.ones(len(filled), dtype=bool)
+        return replace(column, filled=filled, causal=causal, valid=valid)
     return column
+
+
+def scaled_age(age: Int[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
+    """Rows since the last observation on a logarithmic scale from 0 (now) to 1 (1,023 or more).
+
+    >>> scaled_age(np.array([0, 1, 31, 5000])).tolist()
+    [0.0, 0.1, 0.5, 1.0]
+    """
+    return np.log2(1.0 + np.minimum(age, OLDEST)) / np.log2(1.0 + OLDEST)
+
+
+# What a row tells of observations; all known when the row has passed.
+OF_OBSERVATION: dict[str, Callable[[Column], np.ndarray]] = {
+    "missing": lambda column: np.isnan(column.raw).astype(np.float64),
+    "mask": lambda column: (column.age == 0).astype(np.float64),
+    "age": lambda column: scaled_age(column.age),
+}

@@ -5,6 +5,7 @@ row after ``known_at`` on, and nothing that is observed after ``known_at`` chang
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -67,7 +68,7 @@ def fill_seasonal(
     open_yet = begun & ~seasonal
     plain.known_at[gaps[open_yet]] = np.maximum(plain.known_at[gaps[open_yet]], right[open_yet])
     causal = _seasonal_causal(placed, values, plain, profile, row_offsets)
-    return Column(plain.raw, plain.filled, causal, plain.known_at, plain.valid)
+    return replace(plain, causal=causal)
 
 
 def panel_profile(
@@ -110,20 +111,21 @@ def hold(column: Column) -> Column:
     """The last observation, however old it is; missing before the first one (policy ``ffill``)."""
     empty = np.isnan(column.raw)
     filled = np.where(empty, column.causal, column.raw)
-    return Column(column.raw, filled, column.causal, _own_row(column), ~np.isnan(filled))
+    return replace(column, filled=filled, known_at=_own_row(column), valid=~np.isnan(filled))
 
 
 def zero(column: Column) -> Column:
     """Zero wherever nothing was observed (policy ``zero``)."""
     filled = np.nan_to_num(column.raw, nan=0.0)
-    return Column(column.raw, filled, filled, _own_row(column), np.ones(len(filled), dtype=bool))
+    valid = np.ones(len(filled), dtype=bool)
+    return replace(column, filled=filled, causal=filled, known_at=_own_row(column), valid=valid)
 
 
 def hold_then_zero(column: Column) -> Column:
     """The last observation, zero before the first: ``ffill_bfill_then_zero`` without bfill."""
     held = hold(column)
     filled, causal = np.nan_to_num(held.filled, nan=0.0), np.nan_to_num(held.causal, nan=0.0)
-    return Column(column.raw, filled, causal, held.known_at, np.ones(len(filled), dtype=bool))
+    return replace(held, filled=filled, causal=causal, valid=np.ones(len(filled), dtype=bool))
 
 
 def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:
@@ -132,7 +134,7 @@ def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Col
     filled = np.where(np.isnan(column.filled), column.causal, column.filled)
     filled = np.concatenate([_held_back(filled[begin:end]) for begin, end in bounds])
     known_at = np.full(len(filled), ALWAYS, dtype=np.int32)
-    return Column(column.raw, filled, filled, known_at, ~np.isnan(filled))
+    return replace(column, filled=filled, causal=filled, known_at=known_at, valid=~np.isnan(filled))
 
 
 def delayed(
@@ -152,7 +154,7 @@ def delayed(
     known_at = np.minimum(column.known_at.astype(np.int64) + rows, NEVER).astype(np.int32)
     causal = _later(column.causal, rows, row_offsets, nothing)
     valid = _later(column.valid, rows, row_offsets, not np.isnan(nothing))
-    return Column(column.raw, column.filled, causal, known_at, valid)
+    return replace(column, causal=causal, known_at=known_at, valid=valid)
 
 
 def _later(values: np.ndarray, rows: int, row_offsets: np.ndarray, first: float) -> np.ndarray:

@@ -6,7 +6,7 @@ options. No row at or after the start of the validation split has any influence.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,7 @@ from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.apply import (
     Flags,
     TableColumn,
@@ -27,9 +28,11 @@ from spline_lstm.series.apply import (
 )
 from spline_lstm.series.features import Feature, is_cleaned, plan_features, used_columns
 from spline_lstm.series.grid import Layout, split_instants
+from spline_lstm.series.powers import TargetPower, fit_power
 from spline_lstm.series.seasonal import detect_season
 from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
 from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.power import LARGEST, Power
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler, center_and_scale
 
@@ -87,6 +90,7 @@ def fit(
     instants: Int[np.ndarray, " two_or_three"] | None = None,
     outliers: Flags | None = None,
     reading: Reading = AS_WRITTEN,
+    options: TargetOptions = PLAIN,
 ) -> Preprocessor:
     """Fit all constants of preprocessing.
 
@@ -102,9 +106,12 @@ def fit(
         Result of `find_outliers`, if it is already there.
     reading : Reading
         How the table was read, so that serving reads history the same way.
+    options : TargetOptions
 
     Raises
     ------
+    DataContractError
+        A target has training values that its transform does not go with.
     TooLittleDataError
         Smoothing strengths are to be fitted, but no series has enough training observations.
     """
@@ -116,12 +123,13 @@ def fit(
     categories = {
         name: fit_categories(splits[name], name) for name in columns if name in table.categories
     }
-    features = plan_features(columns, schema, params, categories)
+    features = plan_features(columns, schema, params, categories, options)
     seasons: dict[str, int | None] = {}
     strengths: dict[str, dict[str, float]] = {}
     constants: dict[str, dict[str, float]] = {}
     groups = 1 if params.scaler_scope == "global" else len(table.series_names) + 1
     reasons: list[str] = []
+    powers: dict[str, TargetPower] = {}
     scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in columns:
@@ -138,9 +146,15 @@ def fit(
             if params.smoothing.method == "replace":
                 filled = observed(_smoothed(own, cleaned, strengths[name]), layout)
             seasons[name] = params.season or find_season(own, filled)
+        if name in schema.target_cols and options.transform != "none":
+            powers[name] = fit_power(
+                training_groups(own, on_grid, groups), options, params.scaler, name
+            )
+            on_grid = powers[name].power().of_column(0, on_grid)
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
                 scalings[index] = fit_scaling(own, on_grid, feature, params.scaler, groups)
+    scaler = _scaler(params, scalings, reasons)
     return Preprocessor(
         table_schema=schema,
         params=params,
@@ -157,10 +171,11 @@ def fit(
         strengths=strengths,
         categories=categories,
         statics=fit_statics(split, params),
-        scaler=_scaler(params, scalings, reasons),
+        scaler=replace(scaler, power=_power_of(features, powers, scaler)),
         neutral=tuple(item.neutral for item in scalings),
         constants=constants,
         reading=reading,
+        options=options,
     ).identified()
 
 
@@ -292,6 +307,34 @@ def fit_scaling(
             if len(own):
                 center[series], scale[series] = center_and_scale(own, kind)
     return Scaling(center, scale, neutral)
+
+
+def training_groups(
+    split: TrainingSplit, raw: Float[np.ndarray, " rows"], groups: int
+) -> list[Float[np.ndarray, " observed"]]:
+    """Training observations of each series if there are `groups` of them; the last: of all."""
+    seen = split.grid_rows & ~np.isnan(raw)
+    bounds = itertools.pairwise(split.layout.row_offsets) if groups > 1 else ()
+    return [*(raw[start:end][seen[start:end]] for start, end in bounds), raw[seen]]
+
+
+def _power_of(
+    features: Sequence[Feature], powers: Mapping[str, TargetPower], scaler: Scaler
+) -> Power | None:
+    """The transforms of all features: those that are scaled values of a transformed target."""
+    if not powers:
+        return None
+    groups = len(scaler.center) if scaler.per_series else 1
+    exponent, floor = np.full(len(features), np.nan), np.zeros(len(features))
+    rows = np.tile([-LARGEST, LARGEST, 0.0, 1.0], (len(features), groups, 1))
+    for index, feature in enumerate(features):
+        if feature.scaled and feature.source in powers:
+            fitted = powers[feature.source]
+            exponent[index], floor[index] = fitted.exponent, fitted.floor
+            rows[index] = fitted.rows[-groups:]
+    constants = np.moveaxis(rows, 0, 1)
+    ends = constants if scaler.per_series else constants[0]
+    return Power(exponent, floor, *np.moveaxis(ends, -1, 0))
 
 
 def difference_of_series(

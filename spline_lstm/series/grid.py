@@ -85,6 +85,8 @@ class Column:
     causal : [rows] float64, NaN before the first observation
     known_at : [rows] int32, `NEVER` if `filled` can never be computed
     valid : [rows] bool, the last observation is at most the gap limit old
+    age : [rows] int64, rows since an observation was made or stood for its row; `NEVER` before the
+        first
     """
 
     raw: Float[np.ndarray, " rows"]
@@ -92,6 +94,7 @@ class Column:
     causal: Float[np.ndarray, " rows"]
     known_at: Int[np.ndarray, " rows"]
     valid: Bool[np.ndarray, " rows"]
+    age: Int[np.ndarray, " rows"]
 
 
 def make_grids(
@@ -312,7 +315,7 @@ def fill_column(
     last = last_seen(placed.seen[present], offsets)
     held = values[present]
     causal = np.append(held, np.nan)[last]
-    valid = _age(last, empty, offsets) <= max_gap
+    age = _age(last, empty, offsets)
 
     times, settled, held = _distinct(
         placed.times[present], placed.snapped[present], placed.settled[present], held
@@ -326,7 +329,12 @@ def fill_column(
     known_at = np.where(empty, NEVER, np.arange(rows, dtype=np.int32))
     known_at[gaps] = known_rows(np.maximum.accumulate(settled), times, at, method, NEVER, starts)
     return Column(
-        raw=raw, filled=filled, causal=causal, known_at=known_at.astype(np.int32), valid=valid
+        raw=raw,
+        filled=filled,
+        causal=causal,
+        known_at=known_at.astype(np.int32),
+        valid=age <= max_gap,
+        age=age,
     )
 
 

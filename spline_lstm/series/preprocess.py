@@ -12,6 +12,7 @@ from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.apply import apply, find_outliers
 from spline_lstm.series.features import calendar_names
 from spline_lstm.series.fit import fit
@@ -52,6 +53,7 @@ def preprocess(
     where: str,
     clock: Clock | None = None,
     reading: Reading = AS_WRITTEN,
+    options: TargetOptions = PLAIN,
     instants: Int[np.ndarray, " two"] | None = None,
     needed: int = 1,
     short_series: str = "skip",
@@ -69,6 +71,8 @@ def preprocess(
         Bound to the table; by default that of `params`, in the time zone of `reading`.
     reading : Reading
         How the table was read, so that serving reads history the same way.
+    options : TargetOptions
+        Transform and channels of the targets.
     instants : [2] int64
         Starts of the validation and the test split; by default as `params.split` says.
     needed, short_series
@@ -77,8 +81,9 @@ def preprocess(
     Raises
     ------
     DataContractError
-        Too few rows, too many missing, a gap that is too long, a constant target, or a cadence that
-        does not fit the grid; every rule that is broken, with the quality report.
+        Too few rows, too many missing, a gap that is too long, a constant target, a target that its
+        transform does not go with, or a cadence that does not fit the grid; every rule that is
+        broken, with the quality report.
     SchemaError
         An index where the schema has instants or calendar features, or the other way round.
     TooLittleDataError
@@ -107,6 +112,7 @@ def preprocess(
         instants=instants,
         outliers=outliers,
         reading=reading,
+        options=options,
     )
     applied = apply(table, preprocessor, layout=layout, outliers=outliers)
     short = selection.short

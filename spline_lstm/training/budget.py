@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from spline_lstm.core.params import TrainParams
 
-# Evaluations of a training whose budget is in steps, and whose interval is not set.
+# Most evaluations of a training whose budget is in steps, and whose interval is not set.
 EVALUATIONS = 40
 # Part of such a training that warms up, if the params do not say.
 WARM_UP_PART = 20
@@ -70,7 +70,10 @@ def _interval(params: TrainParams, per_epoch: int) -> int:
     if params.eval_steps is not None:
         return params.eval_steps
     if params.max_steps is not None:
-        return -(-params.max_steps // EVALUATIONS)
+        least = -(-params.max_steps // EVALUATIONS)
+        # A last interval of another length would be compiled for itself, which takes seconds.
+        divisors = (size for size in range(least, 2 * least) if params.max_steps % size == 0)
+        return next(divisors, least)
     # A floor makes many epochs of a few windows: not every one needs an evaluation.
     return max(per_epoch, (params.min_steps or 0) // EVALUATIONS)
 

@@ -182,7 +182,7 @@ def _members(
         batch.X_static if config.static_sizes else None,
         linear_scores(linear, scaler, batch.series),
     )
-    addition = scaler.widths(added.point.astype(np.float64), batch.series)
+    addition = scaler.changes(linear, added.point.astype(np.float64), batch.series)
     return stack_members(history, linear, addition, config.seasons)
 
 

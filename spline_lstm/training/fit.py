@@ -10,6 +10,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import Params
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
@@ -70,6 +71,7 @@ def fit_table(
         where=where,
         clock=clock,
         reading=Reading.of(params.data),
+        options=TargetOptions.of(params),
         instants=instants,
         needed=params.window.rows,
         short_series=params.data.short_series,

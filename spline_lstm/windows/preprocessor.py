@@ -21,6 +21,7 @@ from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.section import missing_keys
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
 
@@ -88,6 +89,8 @@ class Preprocessor:
         `data.short_series`: with ``skip`` serving leaves out series that are too short, too.
     skipped : series -> rows from its first to its last observed target
         Series that were too short for training.
+    options : TargetOptions
+        How targets enter a model.
     run_id : str
         Content id of everything above; a model names the preprocessor it was trained with.
     """
@@ -111,6 +114,7 @@ class Preprocessor:
     reading: Reading
     short_series: str = "skip"
     skipped: Mapping[str, int] = field(default_factory=dict)
+    options: TargetOptions = PLAIN
     run_id: str = ""
 
     def identified(self) -> "Preprocessor":
@@ -145,6 +149,7 @@ class Preprocessor:
             "reading": self.reading.to_json(),
             "short_series": self.short_series,
             "skipped": dict(self.skipped),
+            "options": self.options.to_json(),
         }
 
     @classmethod
@@ -172,6 +177,7 @@ class Preprocessor:
             reading=Reading(**content["reading"]),
             short_series=content["short_series"],
             skipped=dict(content["skipped"]),
+            options=TargetOptions(**content["options"]),
             run_id=content["run_id"],
         )
 
@@ -248,6 +254,13 @@ class Preprocessor:
             for name, value in self.constants.get(target, {}).items():
                 constants[rows[name], column] = value
         return ForecastLimits(np.where(np.isnan(bounds), (-np.inf, np.inf), bounds), constants)
+
+    @property
+    def mask_indices(self) -> tuple[int, ...]:
+        """Position of the mask of each target among the features; none without masks."""
+        if not self.options.has_channels:
+            return ()
+        return tuple(self.features.index(f"{name}_mask") for name in self.targets)
 
     @property
     def static_embeddings(self) -> tuple[Embedding, ...]:

@@ -1,4 +1,7 @@
-"""Scalers: an affine map per column, fitted on the observed training rows only."""
+"""Scalers: an affine map per column, fitted on the observed training rows only.
+
+Before, the columns may go through a logarithm or a power.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from spline_lstm.windows.power import Power
 
 IQR_OF_NORMAL = 1.3489795003921634
 
@@ -24,12 +29,16 @@ class Scaler:
         series together, for a series without training rows.
     reason : str
         Why there is one scaling or one per series, if the data decided.
+    power : Power
+        What columns go through before; center and scale are then those of the result. None: they
+        go through nothing.
     """
 
     kind: str
     center: Float[np.ndarray, "... columns"]
     scale: Float[np.ndarray, "... columns"]
     reason: str = ""
+    power: Power | None = None
 
     @property
     def per_series(self) -> bool:
@@ -40,6 +49,7 @@ class Scaler:
         self, values: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
     ) -> Float[np.ndarray, "... columns"]:
         """Data units to z-scores, float64; `series` of each first index, if scaled per series."""
+        values = values if self.power is None else self.power.forward(values)
         return (values - self._of(self.center, values, series)) / self._of(
             self.scale, values, series
         )
@@ -48,13 +58,54 @@ class Scaler:
         self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
     ) -> Float[np.ndarray, "... columns"]:
         """z-scores to data units, computed in float64; `series` as in `transform`."""
+        values = self._unscaled(scores, series)
+        return values if self.power is None else self.power.backward(values)
+
+    def forecast(
+        self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
+    ) -> Float[np.ndarray, "... columns"]:
+        """`inverse` of forecasts: inside the bounds of the power."""
+        values = self._unscaled(scores, series)
+        if self.power is None:
+            return values
+        low, high = (
+            self.power.forward(self._of(bound, scores, series))
+            for bound in (self.power.low, self.power.high)
+        )
+        return self.power.backward(np.clip(values, low, high))
+
+    @property
+    def plain(self) -> "Scaler":
+        """The scaling of the values themselves, for errors in data units as z-scores."""
+        if self.power is None:
+            return self
+        return Scaler(self.kind, self.power.center, self.power.scale)
+
+    def _unscaled(self, scores: np.ndarray, series: np.ndarray | None) -> np.ndarray:
         return scores * self._of(self.scale, scores, series) + self._of(self.center, scores, series)
 
     def widths(
         self, scores: Float[np.ndarray, "... columns"], series: Int[np.ndarray, " n"] | None = None
     ) -> Float[np.ndarray, "... columns"]:
-        """Differences of z-scores in data units: they have no center, only the scale counts."""
+        """Differences of z-scores in data units: they have no center, only the scale counts.
+
+        With a power the values around which they lie count, too: see `changes`.
+        """
         return self.inverse(scores, series) - self.inverse(np.zeros_like(scores), series)
+
+    def changes(
+        self,
+        values: Float[np.ndarray, "... columns"],
+        added: Float[np.ndarray, "... columns"],
+        series: Int[np.ndarray, " n"] | None = None,
+    ) -> Float[np.ndarray, "... columns"]:
+        """What adding z-scores to forecasts changes them by, data units.
+
+        `widths` without a power; with one the sums keep to its bounds.
+        """
+        if self.power is None:
+            return self.widths(added, series)
+        return self.forecast(self.transform(values, series) + added, series) - values
 
     def _of(
         self, constants: np.ndarray, values: np.ndarray, series: np.ndarray | None
@@ -68,28 +119,35 @@ class Scaler:
 
     def columns(self, indices: Int[np.ndarray, " chosen"]) -> "Scaler":
         """The scaler of some of the columns."""
-        return Scaler(self.kind, self.center[..., indices], self.scale[..., indices])
+        power = None if self.power is None else self.power.columns(indices)
+        return Scaler(self.kind, self.center[..., indices], self.scale[..., indices], power=power)
 
     @property
     def overall(self) -> "Scaler":
         """The scaling of all series together."""
-        return Scaler(self.kind, self.center[-1], self.scale[-1]) if self.per_series else self
+        if not self.per_series:
+            return self
+        power = None if self.power is None else self.power.overall
+        return Scaler(self.kind, self.center[-1], self.scale[-1], power=power)
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for preprocessor.json."""
+        power = {} if self.power is None else {"power": self.power.to_json()}
         return {
             "kind": self.kind,
             "scope": "per_series" if self.per_series else "global",
             "reason": self.reason,
             "center": self.center.tolist(),
             "scale": self.scale.tolist(),
+            **power,
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Scaler":
         """Read what `to_json` gave."""
         center, scale = np.array(content["center"]), np.array(content["scale"])
-        return cls(content["kind"], center, scale, content.get("reason", ""))
+        power = Power.from_json(content["power"]) if "power" in content else None
+        return cls(content["kind"], center, scale, content.get("reason", ""), power)
 
 
 def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler:

@@ -144,13 +144,17 @@ class Windows:
 
         `series` is needed if each series has its own scaling.
         """
-        return self.target_scaler.inverse(
+        return self.target_scaler.forecast(
             y.reshape(len(y), self.horizon, -1).astype(np.float64), series
         )
 
     def history(self, batch: Batch) -> Float[np.ndarray, "windows lookback targets"]:
         """Targets of the lookback as known before the origin, data units, float64, never scaled."""
         return gather_targets(self.arrays, batch.origin, self.lookback)
+
+    def missing_inputs(self, split: str) -> Float[np.ndarray, " windows"]:
+        """Share of the lookback of each window of a split in which a target was silent."""
+        return missing_inputs(self.arrays, self.splits[split], self.lookback) / self.lookback
 
     @property
     def limits(self) -> ForecastLimits:
@@ -215,7 +219,9 @@ def make_windows(
     TooLittleDataError
         One of the `needed` splits has no window.
     """
-    origins = find_origins(arrays, params.lookback, params.horizon, params.stride)
+    origins = find_origins(
+        arrays, params.lookback, params.horizon, params.stride, params.max_missing_inputs
+    )
     split = _split_of(arrays, clock, origins, params)
     kept = split >= 0
     windows = Windows(
@@ -232,20 +238,21 @@ def make_windows(
             raise TooLittleDataError(
                 f"the {name} split has no window of {params.lookback} rows back and "
                 f"{params.horizon} ahead without a gap beyond preprocess.max_gap; bring more data, "
-                "or shorten window.lookback or window.horizon"
+                "shorten window.lookback or window.horizon, or raise window.max_missing_inputs"
             )
     return windows
 
 
 def find_origins(
-    arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1
+    arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1, max_missing: float = 0.0
 ) -> Int[np.ndarray, " windows"]:
-    """Rows with `lookback` valid rows before, and an observed label in the next `horizon` rows.
+    """Rows with `lookback` rows before, and an observed label in the next `horizon` rows.
 
-    Windows lie inside one series. Every series starts at its own first complete window.
+    A share of at most `max_missing` of the rows before is not valid, and in none of them a target
+    was yet to be observed. Windows lie inside one series. Every series starts at its own first
+    complete window.
     """
-    # Prefix sums count invalid inputs and observed labels of every window in O(rows).
-    invalid = np.concatenate([[0], np.cumsum(~arrays.valid)])
+    # Prefix sums count observed labels of every window in O(rows).
     observed = np.concatenate([[0], np.cumsum(arrays.observed.any(axis=1))])
     bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
     origins = np.concatenate(
@@ -254,9 +261,26 @@ def find_origins(
             for begin, end in bounds
         ]
     )
-    complete = invalid[origins] == invalid[origins - lookback]
+    enough = missing_inputs(arrays, origins, lookback) <= max_missing * lookback
+    unborn = np.isnan(arrays.causal_target).any(axis=1) & ~arrays.valid
+    begun = _count_before(unborn, origins, lookback) == 0
     labelled = observed[origins + horizon] > observed[origins]
-    return origins[complete & labelled]
+    return origins[enough & begun & labelled]
+
+
+def missing_inputs(
+    arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
+) -> Int[np.ndarray, " windows"]:
+    """Rows of each lookback in which a target was silent for longer than the gap limit."""
+    return _count_before(~arrays.valid, origins, lookback)
+
+
+def _count_before(
+    flags: Bool[np.ndarray, " rows"], origins: Int[np.ndarray, " windows"], lookback: int
+) -> Int[np.ndarray, " windows"]:
+    """Flags in the `lookback` rows before each origin, by prefix sums in O(rows)."""
+    sums = np.concatenate([[0], np.cumsum(flags)])
+    return sums[origins] - sums[origins - lookback]
 
 
 def _split_of(

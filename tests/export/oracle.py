@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save
+from scipy.special import boxcox, inv_boxcox
 
 from spline_lstm.core.artifacts import (
     content_id,
@@ -15,11 +16,13 @@ from spline_lstm.core.artifacts import (
     write_json,
 )
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.combined import Combination, network_arrays
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.linear import LinearForecaster, Scale
+from spline_lstm.windows.power import Power
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import make_preprocess_params, make_preprocessor, make_schema
 
@@ -99,6 +102,11 @@ OPTIONS = {
     "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
     "only quantiles": {**QUANTILES, "normalization": "none"},
     "ensemble": {"ensemble_size": 3, "model_type": "gru", **QUANTILES, "layer_norm": True},
+    "powers": {"exponents": (0.0, 0.5)},
+    "powers of quantiles": {
+        "exponents": (-0.5, 0.0), **QUANTILES, "normalization": "robust", "mask_indices": (3, 1),
+        "model_type": "gru", "ensemble_size": 2,
+    },
     "robust": {"normalization": "robust", "lookback": 6},
     "masks": {"mask_indices": (3, 1), "normalization": "robust", "model_type": "attention_lstm"},
     "masks of channels": {
@@ -120,6 +128,12 @@ OPTIONS = {
         **SKIPS, "stack": "shrunk", "model_type": "gru", **INDEPENDENT, "normalization": "none",
         **COVARIATES,
     },
+    "combined powers": {
+        **SKIPS, "stack": "shrunk", "model_type": "gru", "exponents": (0.0, 0.5),
+    },
+    "combined powers of quantiles": {
+        **SKIPS, **QUANTILES, "exponents": (0.5, 0.0), "normalization": "robust",
+    },
 }  # fmt: skip
 
 
@@ -127,7 +141,7 @@ OPTIONS = {
 QUICK = {
     "covariates", "gru decoder", "independent decoder", "gru both ways", "probability",
     "attending ensemble", "only quantiles", "categories of channels", "robust", "masks of channels",
-    "combined", "combined channels",
+    "combined", "combined channels", "powers", "powers of quantiles", "combined powers",
 }  # fmt: skip
 CONVERTED = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS
@@ -149,9 +163,14 @@ def make_spec(
     hidden=(4, 3),
     lookback=5,
     horizon=3,
+    exponents=(),
     **options,
 ):
-    """A forecaster with random weights; centers around `level`, scales of 1 to 50."""
+    """A forecaster with random weights; centers around `level`, scales of 1 to 50.
+
+    With `exponents`, one per target, these are powers: of values around 100, up to 1,000 and down
+    to 10.
+    """
     random = np.random.default_rng(0)
     names = tuple(f"feature {index}" for index in range(features))
     config = ModelConfig(
@@ -181,7 +200,17 @@ def make_spec(
         f"static {index}": tuple(f"text {row}" for row in range(1, size))
         for index, size in enumerate(config.static_sizes)
     }
-    return with_run_ids(EdgeSpec(config, "", "", CLOCK, center, scale, weights, statics))
+    power = None
+    if exponents:
+        indices, exponent = list(targets), np.full(features, np.nan)
+        exponent[indices] = exponents
+        center[indices] = [boxcox(100.0, each) for each in exponents]
+        scale[indices] = [0.5 * 100.0**each for each in exponents]
+        ends = [np.full(features, value) for value in (5.0, 10.0, 1000.0, 100.0, 50.0)]
+        power = Power(exponent, *ends)
+    return with_run_ids(
+        EdgeSpec(config, "", "", CLOCK, center, scale, weights, statics, power=power)
+    )
 
 
 def combination(config, center, scale, random):
@@ -227,7 +256,8 @@ def preprocessor_content(spec):
         columns=features,
         features=features,
         target_indices=np.array(config.target_indices, dtype=np.int32),
-        scaler=Scaler("standard", spec.center, spec.scale),
+        scaler=Scaler("standard", spec.center, spec.scale, power=spec.power),
+        options=TargetOptions(max_missing_inputs=0.5 if config.mask_indices else 0.0),
         neutral=(0.0,) * len(features),
     )
     content = preprocessor.to_json()
@@ -245,9 +275,11 @@ def make_history(spec, windows):
     # Among the windows are some without any observation of a target, and of all targets.
     z[:, :, masks] = z[:, :, masks] > 0.5
     z[::5, :, masks[:1]] = z[::7, :, masks] = 0.0
-    return with_ids(spec.config, spec.config.features, z * spec.scale + spec.center).astype(
-        np.float32
-    )
+    values = z * spec.scale + spec.center
+    if spec.power is not None:
+        for index in spec.config.target_indices:
+            values[..., index] = 100.0 * np.exp(0.5 * z[..., index])
+    return with_ids(spec.config, spec.config.features, values).astype(np.float32)
 
 
 def with_ids(config, names, values):
@@ -313,7 +345,7 @@ def forward_all(spec, history, future=None, static=None):
     """All outputs by name, data units, float64."""
     config = spec.config
     indices = list(config.target_indices)
-    z = (history.astype(np.float64) - spec.center) / spec.scale
+    z = (powers(spec, history.astype(np.float64)) - spec.center) / spec.scale
     if future is not None:
         known = [config.features.index(name) for name in config.future_features]
         future = (future.astype(np.float64) - spec.center[known]) / spec.scale[known]
@@ -324,14 +356,14 @@ def forward_all(spec, history, future=None, static=None):
     ]  # fmt: skip
     scale, center = spec.scale[indices][:, None], spec.center[indices][:, None]
     linear = linear_of(spec, history) if config.is_combined else None
-    seen = None if linear is None else (linear - center[:, 0]) / scale[:, 0]
+    seen = None if linear is None else (raised(spec, linear) - center[:, 0]) / scale[:, 0]
     outputs = [network(config, as_float64(m), z, future, static, seen) for m in members]
     if config.is_combined:
         return with_linear(spec, history[:, :, indices].astype(np.float64), linear, outputs)
     mean = np.mean(outputs, axis=0)
-    outputs = {"forecast": (mean * scale + center)[..., config.median]}
+    outputs = {"forecast": bounded(spec, mean * scale + center)[..., config.median]}
     if config.quantiles:
-        outputs["quantiles"] = np.sort(mean, axis=-1) * scale + center
+        outputs["quantiles"] = bounded(spec, np.sort(mean, axis=-1) * scale + center)
     return outputs
 
 
@@ -351,13 +383,19 @@ def with_linear(spec, targets, linear, outputs):
     """What the networks add to the linear forecast, and the stack; `targets` in data units."""
     config, weights = spec.config, spec.weights
     scale = (spec.target_scale * weights["residual_scale"])[..., None]
+    transformed = raised(spec, linear)[..., None]
     shares = weights["factor"].astype(np.float64) / len(outputs)
     added = sum(share * output for share, output in zip(shares, outputs, strict=True)) * scale
     if config.quantiles:
         base = linear[..., None]
+        if spec.power is not None:
+            base, added = 0.0, bounded(spec, transformed + added)
+            linear = 0.0
         point = linear + added[..., config.median]
         return {"forecast": point, "quantiles": base + np.sort(added, axis=-1)}
     network = linear + added[..., 0]
+    if spec.power is not None:
+        network = bounded(spec, transformed + added)[..., 0]
     if config.stack == "none":
         return {"forecast": network}
     members = [linear, network, np.repeat(targets[:, -1:], config.horizon, axis=1)]
@@ -365,6 +403,36 @@ def with_linear(spec, targets, linear, outputs):
     members += [targets[:, -season + steps % season] for season in config.seasons]
     share = weights["stack.weights"].T
     return {"forecast": sum(w * member for w, member in zip(share, members, strict=True))}
+
+
+def powers(spec, history):
+    """History with its targets transformed."""
+    indices, history = list(spec.config.target_indices), history.copy()
+    history[:, :, indices] = raised(spec, history[:, :, indices])
+    return history
+
+
+def raised(spec, targets):
+    """Targets [windows, rows, targets] transformed."""
+    if spec.power is None:
+        return targets
+    indices = list(spec.config.target_indices)
+    floors, exponents = spec.power.floor[indices], spec.power.exponent[indices]
+    return boxcox(np.maximum(targets, floors), exponents)
+
+
+def bounded(spec, forecast):
+    """Transformed forecasts [windows, horizon, targets, levels] in data units, in their bounds."""
+    if spec.power is None:
+        return forecast
+    found = []
+    for position, index in enumerate(spec.config.target_indices):
+        exponent, low, high = (
+            part[index] for part in (spec.power.exponent, spec.power.low, spec.power.high)
+        )
+        ends = boxcox(np.array([low, high]), exponent)
+        found.append(inv_boxcox(np.clip(forecast[:, :, position], *ends), exponent))
+    return np.stack(found, axis=2)
 
 
 def as_float64(weights):

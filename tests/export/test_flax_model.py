@@ -29,7 +29,8 @@ def answer_of_flax(spec, inputs):
     """Outputs of the trained model to inputs in data units, data units."""
     config, targets = spec.config, list(spec.config.target_indices)
     known = [config.features.index(name) for name in config.future_features]
-    z = ((inputs["history"].astype(np.float64) - spec.center) / spec.scale).astype(np.float32)
+    scaler = Scaler("standard", spec.center, spec.scale, power=spec.power)
+    z = scaler.transform(inputs["history"].astype(np.float64)).astype(np.float32)
     future = inputs.get("future")
     if future is not None:
         future = ((future.astype(np.float64) - spec.center[known]) / spec.scale[known]).astype(
@@ -40,17 +41,17 @@ def answer_of_flax(spec, inputs):
     if config.is_combined:
         return answer_beside_linear(spec, model, inputs, given)
     shape = (len(z), config.horizon, len(targets))
-    scale, center = spec.scale[targets], spec.center[targets]
-    outputs = {"forecast": model.predict(*given).reshape(shape) * scale + center}
+    of_targets = scaler.columns(targets)
+    outputs = {"forecast": of_targets.forecast(model.predict(*given).reshape(shape))}
     if config.quantiles:
-        quantiles = model.outputs(*given).quantiles
-        outputs["quantiles"] = quantiles * scale[:, None] + center[:, None]
+        levels = np.moveaxis(model.outputs(*given).quantiles, -1, 0)
+        outputs["quantiles"] = np.stack([of_targets.forecast(each) for each in levels], axis=-1)
     return outputs
 
 
 def answer_beside_linear(spec, model, inputs, given):
     targets = list(spec.config.target_indices)
-    scaler = Scaler("standard", spec.center[targets], spec.scale[targets])
+    scaler = Scaler("standard", spec.center, spec.scale, power=spec.power).columns(targets)
     history = inputs["history"][:, :, targets].astype(np.float64)
     windows = SimpleNamespace(X=given[0], X_future=given[1], X_static=given[2])
     rows = np.zeros(len(history), dtype=np.int64)
@@ -62,7 +63,7 @@ def answer_beside_linear(spec, model, inputs, given):
 def assert_close(spec, found, expected):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        scale = spec.target_scale if value.ndim == 3 else spec.target_scale[:, None]
+        scale = spec.unit if value.ndim == 3 else spec.unit[:, None]
         np.testing.assert_allclose(found[name] / scale, value / scale, atol=2e-5)
 
 

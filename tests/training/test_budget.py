@@ -22,13 +22,18 @@ def test_epochs_are_converted_to_steps():
     assert of(max_epochs=1).warmup_steps == 2
 
 
-def test_steps_are_evaluated_forty_times_and_warm_up_over_a_twentieth():
+def test_steps_are_evaluated_up_to_forty_times_and_warm_up_over_a_twentieth():
     found = of()
     assert (found.max_steps, found.interval, found.warmup_steps) == (400, 10, 20)
     # Three epochs of 4 steps lie in the second evaluation.
     assert found.patience == 2
     assert of(patience=None, patience_evaluations=7).patience == 7
     assert of(patience=None).patience is None
+
+
+@pytest.mark.parametrize(("steps", "interval"), [(1500, 50), (3000, 75), (1499, 38), (7, 1)])
+def test_intervals_divide_the_budget_if_one_of_20_to_40_does(steps, interval):
+    assert of(max_steps=steps).interval == interval
 
 
 def test_a_floor_raises_a_limit_in_epochs_and_thins_the_evaluations():

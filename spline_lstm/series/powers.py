@@ -1,0 +1,95 @@
+"""Fit the transform of the targets on their observed training values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize_scalar
+from scipy.stats import boxcox_llf
+
+from spline_lstm.core.errors import DataContractError
+from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.core.target_options import TargetOptions
+from spline_lstm.windows.power import LARGEST, Power
+from spline_lstm.windows.scaling import center_and_scale
+
+# Powers that are looked at, and the steps that a fitted one is rounded to: so that rounding errors
+# of a processor do not change it.
+POWERS, ROUNDING = (-1.0, 2.0), 0.05
+# Observations that a power is fitted on: more tell no more.
+MOST_FITTED = 20_000
+# Part of the smallest training value below which values count as this part.
+FLOOR_PART = 0.5
+
+
+@dataclass(frozen=True)
+class TargetPower:
+    """The transform of one target; `rows` are [groups, 4] low, high, center and scale."""
+
+    exponent: float
+    floor: float
+    rows: Float[np.ndarray, "groups four"]
+
+    def power(self) -> Power:
+        """As the transform of a table of one column, with the constants of all series."""
+        ends = np.array([self.rows[-1]]).T
+        return Power(np.array([self.exponent]), np.array([self.floor]), *ends)
+
+
+def fit_power(
+    groups: list[Float[np.ndarray, " observed"]], options: TargetOptions, kind: str, name: str
+) -> TargetPower:
+    """The transform of a target.
+
+    Parameters
+    ----------
+    groups : list of [observed] float64, data units
+        Observed training values of each series if each is scaled by itself; the last: of all.
+    options : TargetOptions
+    kind : str
+        Of the scaler.
+    name : str
+        The target, for messages.
+
+    Raises
+    ------
+    DataContractError
+        A training value is not positive.
+    """
+    everything = groups[-1]
+    wrong = everything[everything <= 0.0]
+    if len(wrong):
+        raise DataContractError(
+            f"target {name} has {len(wrong)} training values that are not positive, the lowest is "
+            f"{wrong.min():g}; target.transform {options.transform} needs positive ones: set it "
+            "to none"
+        )
+    smallest = everything.min() if len(everything) else 1.0
+    floor = float(FLOOR_PART * smallest)
+    exponent = 0.0 if options.transform == "log" else box_cox_power(everything)
+    rows = [_constants(values if len(values) else everything, options, kind) for values in groups]
+    return TargetPower(exponent, floor, np.maximum(rows, [floor, floor, -np.inf, 0.0]))
+
+
+def box_cox_power(values: Float[np.ndarray, " observed"]) -> float:
+    """The power of highest likelihood, rounded; 1 for fewer than two different values."""
+    values = values[evenly_spaced(len(values), MOST_FITTED)]
+    if len(values) < 2 or values.min() == values.max():
+        return 1.0
+    # The likelihood of a power does not depend on the unit.
+    scaled = values / np.median(values)
+    found = minimize_scalar(
+        lambda power: -float(boxcox_llf(power, scaled)), bounds=POWERS, method="bounded"
+    )
+    return round(float(found.x) / ROUNDING) * ROUNDING
+
+
+def _constants(
+    values: np.ndarray, options: TargetOptions, kind: str
+) -> tuple[float, float, float, float]:
+    """Bounds of forecasts, center and scale; of no value: no bounds."""
+    if len(values) == 0:
+        return -LARGEST, LARGEST, 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    room = options.bound_ratio * (high - low)
+    return low - room, high + room, *center_and_scale(values, kind)
