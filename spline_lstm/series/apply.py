@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.params_data import OutliersParams, PreprocessParams
 from spline_lstm.core.schema import Schema
+from spline_lstm.series.blocks import fill_in_blocks
 from spline_lstm.series.calendar import calendar_features
 from spline_lstm.series.features import (
     Feature,
@@ -26,7 +27,7 @@ from spline_lstm.series.features import (
     used_columns,
 )
 from spline_lstm.series.fills import fill_seasonal
-from spline_lstm.series.grid import Column, Layout, fill_column, lay_out, on_grid
+from spline_lstm.series.grid import Column, Layout, lay_out, on_grid
 from spline_lstm.series.outliers import hampel
 from spline_lstm.series.panel import alive, has_target
 from spline_lstm.series.quality import UNBOUNDED, ColumnQuality, assess_column
@@ -154,7 +155,6 @@ def column_forms(
     params = preprocessor.params
     values = column_values(table, name, preprocessor.categories)
     cleaned = without_outliers(values, flags, params.outliers)
-    raw = observed(values, layout)
     method = params.smoothing.method if is_cleaned(preprocessor.table_schema, name) else "off"
     main = smoothed = None
     if method != "replace":
@@ -164,7 +164,9 @@ def column_forms(
         level = smooth(grid_times(table, layout), cleaned, table.series_offsets, strengths)
         smoothed = _fill(preprocessor, layout, name, level)
     assert smoothed is not None
-    flagged = table.series[:0] if flags is None else table.series[flags]
+    # A filled column has the observations that it was made of.
+    raw = main.raw if main is not None and cleaned is values else observed(values, layout)
+    flagged = np.zeros(0, dtype=np.int64) if flags is None else table.series[flags]
     outliers = np.bincount(flagged, minlength=len(table.series_names))
     return ColumnForms(raw, main or smoothed, smoothed, outliers)
 
@@ -256,7 +258,7 @@ def _fill(preprocessor: Preprocessor, layout: Layout, name: str, values: TableCo
         )
         return apply_delay(column, schema, name, offsets)
     method = "pchip" if params.fill == "seasonal" else params.fill
-    column = fill_column(placed, present, rows, method=method, max_gap=max_gap, row_offsets=offsets)
+    column = fill_in_blocks(placed, present, offsets, method=method, max_gap=max_gap)
     column = apply_policy(column, schema, name, offsets)
     return apply_delay(column, schema, name, offsets)
 

@@ -137,7 +137,8 @@ def fit(
         cleaned = without_outliers(values, outliers.get(name), params.outliers)
         on_grid = observed(cleaned, layout)
         if name in schema.target_cols:
-            constants[name] = fit_constants(own, observed(values, layout))
+            raw = on_grid if cleaned is values else observed(values, layout)
+            constants[name] = fit_constants(own, raw)
             reasons += difference_of_series(own, on_grid, name, params.scaler_scope_ratio)
         if is_cleaned(schema, name) and params.smoothing.method != "off":
             strengths[name] = fit_strengths(own, cleaned, params.smoothing.strength)

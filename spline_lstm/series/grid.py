@@ -10,6 +10,7 @@ arrays say what is known of a row:
 ``causal``    the last observation up to row i, held: replaces ``filled`` until that is known
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,8 @@ from spline_lstm.tables.raw_table import RawTable
 NEVER = np.iinfo(np.int32).max
 # Resolution of a time off the grid, per step; with it, 16 million rows fit a float exactly.
 TICKS = 2.0**28
+# Observations that are placed at once.
+BLOCK = 2**18
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,26 @@ def place_panel(
         In rows of all series together.
     """
     first_rows = np.array([grid.first_row for grid in grids], dtype=np.int64)
-    base = row_offsets[series]
-    placed = _place(timestamps, base - first_rows[series], grids[0].clock, snap)
-    # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
-    return Placed(placed.times, placed.snapped, np.maximum(placed.seen, base), placed.settled)
+    count = len(timestamps)
+    whole = Placed(
+        np.empty(count), np.empty(count, bool), np.empty(count, np.int64), np.empty(count, np.int64)
+    )
+    for block in _blocks(series):
+        base = row_offsets[series[block]]
+        shift = base - first_rows[series[block]]
+        placed = _place(timestamps[block], shift, grids[0].clock, snap)
+        whole.times[block], whole.snapped[block] = placed.times, placed.snapped
+        # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
+        whole.seen[block] = np.maximum(placed.seen, base)
+        whole.settled[block] = placed.settled
+    return whole
+
+
+def _blocks(series: Int[np.ndarray, " observations"]) -> list[slice]:
+    """Whole series together, some `BLOCK` observations each, so that temporaries stay small."""
+    wanted = np.arange(0, len(series), BLOCK)
+    starts = np.unique(np.searchsorted(series, series[wanted]))
+    return list(itertools.starmap(slice, itertools.pairwise([*starts.tolist(), len(series)])))
 
 
 @dataclass(frozen=True)

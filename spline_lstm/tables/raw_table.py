@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import lazy_loader
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.reading import AS_WRITTEN, Reading
@@ -116,7 +117,7 @@ def read_raw_table(
         A required covariate is not among the columns.
     """
     frame, lines, unknown = table_frame(content, schema, where)
-    return typed_table(
+    table = typed_table(
         frame,
         schema,
         where=where,
@@ -124,6 +125,10 @@ def read_raw_table(
         lines=lines,
         unknown=unknown,
     )
+    # pyarrow keeps the memory of what it has read: as much as the table itself.
+    del frame
+    pa.default_memory_pool().release_unused()
+    return table
 
 
 def typed_table(
