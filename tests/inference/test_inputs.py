@@ -148,7 +148,7 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(
     compared = 0
     for shop in ("a", "b", "c"):
         own = frame["shop"] == shop
-        begin = int(arrays.series_offsets[table.series_names.index(shop)])
+        begin, end = arrays.series_offsets[table.series_names.index(shop) :][:2].tolist()
         history, future = frame[before & own], frame[~before & own]
         if start == "last-observed":
             history = history[history[["y", "z"]].notna().any(axis=1)]
@@ -158,7 +158,7 @@ def test_history_cut_at_an_origin_gives_the_window_of_the_pipeline(
         row = begin + (last - int(arrays.timestamps[begin])) // HOUR + 1
         if start == "timestamp":
             row = begin + (instant - int(arrays.timestamps[begin])) // HOUR
-        if row not in candidates:
+        if row not in candidates or row >= end:
             continue
         times = frame["time"].astype("datetime64[ns]").astype("int64")
         if start == "last-observed":
