@@ -348,7 +348,7 @@ def test_wrong_arguments_are_named():
         ).fit(frame)
     with pytest.raises(ParamsError, match="window.horizon"):
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", horizon=0).fit(frame)
-    with pytest.raises(TooLittleDataError, match="train split"):
+    with pytest.raises(TooLittleDataError, match="but needs 506"):
         spline_lstm.Forecaster("demand", timestamp="time", series="shop", lookback=500).fit(frame)
 
 
