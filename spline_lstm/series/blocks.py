@@ -27,6 +27,7 @@ def fill_in_blocks(
         causal=np.empty(rows),
         known_at=np.empty(rows, dtype=np.int32),
         valid=np.empty(rows, dtype=bool),
+        age=np.empty(rows, dtype=np.int64),
     )
     bounds = _bounds(row_offsets)
     # A timestamp up to half a step before the first row of a series belongs to it.
@@ -55,6 +56,7 @@ def fill_in_blocks(
         block = slice(start, start + length)
         whole.raw[block], whole.filled[block] = part.raw, part.filled
         whole.causal[block], whole.valid[block] = part.causal, part.valid
+        whole.age[block] = part.age
         never = part.known_at == NEVER
         whole.known_at[block] = np.where(never, NEVER, part.known_at + np.where(never, 0, start))
     return whole
