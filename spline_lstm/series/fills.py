@@ -154,7 +154,8 @@ def delayed(
     known_at = np.minimum(column.known_at.astype(np.int64) + rows, NEVER).astype(np.int32)
     causal = _later(column.causal, rows, row_offsets, nothing)
     valid = _later(column.valid, rows, row_offsets, not np.isnan(nothing))
-    return replace(column, causal=causal, known_at=known_at, valid=valid)
+    age = np.minimum(_later(column.age, rows, row_offsets, NEVER).astype(np.int64) + rows, NEVER)
+    return replace(column, causal=causal, known_at=known_at, valid=valid, age=age)
 
 
 def _later(values: np.ndarray, rows: int, row_offsets: np.ndarray, first: float) -> np.ndarray:

@@ -49,7 +49,7 @@ def test_blocks_change_no_bit(seed, jitter, snap, method, size):
         found = fill_in_blocks(again, same, layout.row_offsets, method=method, max_gap=3)
     for name in ("times", "snapped", "seen", "settled"):
         assert getattr(again, name).tobytes() == getattr(placed, name).tobytes()
-    for name in ("raw", "filled", "causal", "known_at", "valid"):
+    for name in ("raw", "filled", "causal", "known_at", "valid", "age"):
         one, two = getattr(found, name), getattr(expected, name)
         assert one.dtype == two.dtype
         assert one.tobytes() == two.tobytes(), name
