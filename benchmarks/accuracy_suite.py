@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from benchmarks.accuracy_table import Result, markdown, panel_metrics, rmse
+from benchmarks.accuracy_table import Result, error, markdown, panel_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
@@ -210,19 +210,18 @@ def judge_forecasts(
     peers: Mapping[str, Float[np.ndarray, "n horizon"]],
 ) -> Result:
     """Errors of the model's forecasts, one for each seed, and of the baselines."""
-    truth, spread = task.truth, task.spread
-    bars = {k: rmse(forecast, truth, spread) for k, forecast in task.baselines().items()}
-    runs = [rmse(forecast, truth, spread) for forecast in forecasts]
+    truth, spread, index = task.truth, task.spread, task.series.of(task.splits["test"])
+    bars = {k: error(forecast, truth, spread, index) for k, forecast in task.baselines().items()}
+    runs = [error(forecast, truth, spread, index) for forecast in forecasts]
     middle = int(np.argsort(runs)[(len(runs) - 1) // 2])
     panel = {}
     if len(task.series.offsets) > 2:
         season = task.seasons[0] if task.seasons else 0
-        index = task.series.of(task.splits["test"])
         panel = panel_metrics(
             forecasts[middle], truth, task.repeat(season), index, task.seasonal_steps()
         )
     best = min(bars.values())
-    panel |= {f"peer {k}": rmse(f, truth, spread) / best for k, f in peers.items()}
+    panel |= {f"peer {k}": error(f, truth, spread, index) / best for k, f in peers.items()}
     return Result(
         name, len(truth), bars, tuple(runs), _short(verdicts[middle]), tuple(seconds), panel
     )

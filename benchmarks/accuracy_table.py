@@ -20,8 +20,8 @@ class Result:
     ----------
     name : str
     windows : int, test windows
-    errors : name -> RMSE of each simple baseline, in training standard deviations of the series
-    runs : RMSE of each seed, same units
+    errors : name -> `error` of each simple baseline, in training standard deviations of the series
+    runs : `error` of each seed, same units
     verdict : what evaluation said of the median seed
     seconds : CPU seconds of all stages, of each seed
     panel : metric -> value of the median seed; empty for a single series
@@ -49,6 +49,20 @@ class Result:
 def rmse(forecast: Values, truth: Values, spread: Float[np.ndarray, " windows"]) -> float:
     """Root mean square of errors in units of `spread`, over the observed labels."""
     return float(np.sqrt(np.nanmean(((forecast - truth) / spread[:, None]) ** 2)))
+
+
+def error(
+    forecast: Values,
+    truth: Values,
+    spread: Float[np.ndarray, " windows"],
+    series: Int[np.ndarray, " windows"],
+) -> float:
+    """`rmse` of one series; of a panel the geometric mean over the series, which count the same.
+
+    A pooled error would be that of the few series that went astray.
+    """
+    groups = [series == index for index in np.unique(series)]
+    return geometric_mean([rmse(forecast[g], truth[g], spread[g]) for g in groups])
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ from benchmarks.accuracy_suite import (
 )
 from benchmarks.accuracy_table import (
     Result,
+    error,
     geometric_mean,
     markdown,
     panel_metrics,
@@ -76,6 +77,13 @@ def test_errors_leave_out_what_was_not_observed():
     )
 
 
+def test_series_of_a_panel_count_the_same_in_the_error():
+    truth, spread = np.zeros((3, 1)), np.ones(3)
+    forecast = np.array([[1.0], [1.0], [4.0]])
+    assert error(forecast, truth, spread, np.array([0, 0, 1])) == pytest.approx(2.0)
+    assert error(forecast, truth, spread, np.zeros(3, int)) == pytest.approx(np.sqrt(6))
+
+
 def test_the_ratio_is_that_of_the_median_seed_to_the_best_baseline():
     assert result().best == "ridge"
     assert result().ratio == pytest.approx(0.5 / 0.8)
@@ -107,14 +115,14 @@ def test_the_table_names_the_worst_and_counts():
 def test_peers_are_judged_on_the_same_windows(tmp_path):
     truth = task().truth
     rows = [
-        {"peer": "oracle", "window": w, "step": h, "value": truth[w, h]}
+        {"peer": "close", "window": w, "step": h, "value": truth[w, h] + 0.5}
         for w in range(len(truth))
         for h in range(HORIZON)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "x.csv", index=False)
     peers = read_peers(tmp_path, tmp_path / "x.csv")
     found = judge_forecasts("x", task(), [truth + 1], ["9 test windows: good"], [1.0], peers)
-    assert found.panel == {"peer oracle": 0.0}
+    assert found.panel["peer close"] == pytest.approx(found.ratio / 2)
     assert found.verdict == "good"
     assert read_peers(None, tmp_path / "x.csv") == {}
 
