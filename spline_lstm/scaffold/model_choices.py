@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.core.params import WindowParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.scaffold.clocks import rows_of
@@ -33,7 +32,6 @@ PASSES = 20
 STEPS = (1500, 3000)
 EVALUATIONS = 30
 PATIENCE = 8
-CROSSES_GAPS = "max_missing_inputs" in WindowParams.model_fields
 # Sections that are one recipe.
 SECTIONS = ("model.", "train.", "backtest.")
 
@@ -145,7 +143,7 @@ def choose_model(extents: Extents) -> list[Choice]:
         Choice("train.huber_delta", "residual"),
         *_budget(extents, lookback),
     ]
-    if extents.absent > 0 and CROSSES_GAPS:
+    if extents.absent > 0:
         choices.append(
             Choice(
                 "window.max_missing_inputs",
@@ -159,8 +157,6 @@ def choose_model(extents: Extents) -> list[Choice]:
 def choose_lookback(extents: Extents) -> int:
     """The longest of one to four seasons, with or without a horizon more, that the rows allow."""
     base = 4 * extents.horizon
-    if extents.absent > 0 and not CROSSES_GAPS:
-        return max(1, min(base, extents.training // 2))
     most = max(base, min(extents.training // SHARE_OF_TRAINING, MAX_LOOKBACK))
     lengths = {
         k * season + extra

@@ -54,8 +54,7 @@ def test_the_steps_go_with_the_windows_within_bounds(training, series, steps):
     assert values["train.max_epochs"] is None
 
 
-def test_windows_cross_gaps_only_where_there_are_some(monkeypatch):
-    monkeypatch.setattr(mc, "CROSSES_GAPS", True)
+def test_windows_cross_gaps_only_where_there_are_some():
     plain = {choice.key for choice in mc.choose_model(extents())}
     other = {choice.key: choice.value for choice in mc.choose_model(extents(series=9, absent=0.1))}
     assert "window.max_missing_inputs" not in plain
