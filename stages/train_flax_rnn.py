@@ -68,13 +68,8 @@ def main(folder: Path, *, resume: bool = False) -> str:
 
 def outputs(pipeline: Pipeline) -> list[Path]:
     """What only a training that ends well writes."""
-    return [
-        pipeline.best_weights,
-        pipeline.last_weights,
-        pipeline.model,
-        pipeline.metrics("train"),
-        pipeline.metrics("train_time"),
-    ]
+    model = [pipeline.best_weights, pipeline.last_weights, pipeline.model]
+    return [*model, pipeline.metrics("train"), pipeline.metrics("train_time")]
 
 
 def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, object]:
