@@ -230,9 +230,8 @@ class Layout:
         """
         present = ~np.isnan(values)
         timestamps, series = self.observation_timestamps[present], self.observation_series[present]
-        return place_panel(timestamps, series, self.grids, self.row_offsets, self.snap), values[
-            present
-        ]
+        placed = place_panel(timestamps, series, self.grids, self.row_offsets, self.snap)
+        return placed, values[present]
 
     @property
     def rows(self) -> int:
