@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
-from spline_lstm.models.jax_setup import configure_compilation_cache
+from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from tests.builders import ROOT
 
 # The same examples in every run: a red test is red for everyone. Failing examples are shrunk, but
@@ -22,3 +22,5 @@ settings.load_profile("suite")
 # for what it compiles; the pipeline tests, which start processes of their own, run what users run.
 configure_compilation_cache(ROOT)
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# As stages do: arrays of an earlier test must not decide how many devices a later one has.
+configure_threads(2)

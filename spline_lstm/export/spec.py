@@ -259,15 +259,17 @@ def load_spec(folder: Path) -> EdgeSpec:
         )
     categories = {k: texts for k, texts in preprocessor.categories.items() if k in features}
     scaler, closed_form = preprocessor.scaler, MODEL_TYPES[config.model_type].closed_form
-    if scaler.power is not None and scaler.per_series and not closed_form:
-        raise ExportError(
-            f"target.transform {preprocessor.options.transform} with a scaling per series "
-            "(preprocess.scaler_scope) has no exported form; use one of the two"
-        )
     weights_path = Pipeline(folder).best_weights
     weights = _read_weights(
         weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
     )
+    fed = fed_scaling(config, weights, scaler, preprocessor.series)
+    if scaler.power is not None and fed is not None and not closed_form:
+        raise ExportError(
+            f"target.transform {preprocessor.options.transform} with a scaling per series "
+            "(preprocess.scaler_scope), or beside a column whose level is far above its spread, "
+            "has no exported form; use one of the two"
+        )
     bounds, overall = preprocessor.limits.bounds, preprocessor.scaler.overall
     return EdgeSpec(
         config,
@@ -279,7 +281,7 @@ def load_spec(folder: Path) -> EdgeSpec:
         weights,
         statics,
         categories,
-        fed_scaling(config, weights, preprocessor.scaler, preprocessor.series),
+        fed,
         bounds if np.isfinite(bounds).any() else None,
         None if closed_form else scaler.overall.power,
     )

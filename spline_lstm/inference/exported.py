@@ -136,7 +136,7 @@ class ExportedForecaster:
 
     def scales_of(self, series: tuple[str, ...]) -> Float[np.ndarray, "series targets"]:
         """Data units per z-score of the targets of each series."""
-        scaler = self.preprocessor.target_scaler
+        scaler = self.preprocessor.target_scaler.plain
         rows = self.preprocessor.scaler_rows(series)
         return scaler.scale[rows] if scaler.per_series else np.tile(scaler.scale, (len(rows), 1))
 

@@ -15,6 +15,8 @@ LAST_OBSERVED, END = "last-observed", "end"
 # What a caller may give: one of the two words, a timestamp, or a row of an index clock.
 GivenStart = str | int | datetime.datetime
 MAX_NAMED = 3
+# Rows after a start that must have timestamps: more than any horizon.
+FAR = 1_000
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ def forecast_origins(
         rows = clock.locate(table.timestamps[_last(observed, table, where)])[0] + 1
         reason = f"after the last observed target: later rows of {where} have none"
     else:
-        instant = np.array([instant_of(start, clock)], dtype=np.int64)
-        rows = np.repeat(clock.first_rows(instant), len(ends))
+        rows = np.repeat(_row_of(start, clock), len(ends))
         reason = f"as asked: of the targets in {where}, none from there on is used"
     moved = rows != ends
     if not moved.any():
@@ -72,6 +73,21 @@ def forecast_origins(
     names = [table.series_names[index] for index in np.flatnonzero(moved)]
     note = _note(rows[moved], names, clock, reason)
     return Origins(rows, (note,))
+
+
+def _row_of(start: GivenStart, clock: Clock) -> int:
+    """The first row at or after a timestamp; UsageError if it is out of the clock's range."""
+    instant = instant_of(start, clock)
+    try:
+        row = int(clock.first_rows(np.array([instant], dtype=np.int64))[0])
+        # A forecast of any length must have timestamps.
+        clock.timestamps_of(np.array([row, row + FAR], dtype=np.int64))
+    except (OverflowError, ValueError):
+        raise UsageError(
+            f"a forecast cannot start at {str(start)!r}: it is outside of what the clock "
+            f"{clock.frequency} counts; give a timestamp near the history"
+        ) from None
+    return row
 
 
 def instant_of(start: GivenStart, clock: Clock) -> int:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.models.exact import CHUNK, grid_of, product
 from spline_lstm.models.linear import Scale, fill, gather
 from spline_lstm.models.linear_designs import Terms, extend
+from spline_lstm.windows.scaling import lend_scales
 
 MIN_WINDOWS = 20
 
@@ -68,6 +69,7 @@ def fit_scale(series: Series, log: bool) -> Scale:
     own = [everything if series.pooled or len(part) < 2 else part for part in parts]
     constants = [_constants(part, log) for part in [*own, everything]]
     center, scale, floor = (np.array(column) for column in zip(*constants, strict=True))
+    scale = lend_scales(scale, np.array([part.min() == part.max() for part in [*own, everything]]))
     return Scale(log, center, scale, floor)
 
 

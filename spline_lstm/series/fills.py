@@ -111,7 +111,8 @@ def hold(column: Column) -> Column:
     """The last observation, however old it is; missing before the first one (policy ``ffill``)."""
     empty = np.isnan(column.raw)
     filled = np.where(empty, column.causal, column.raw)
-    return replace(column, filled=filled, known_at=_own_row(column), valid=~np.isnan(filled))
+    known_at = np.where(np.isnan(filled), NEVER, _own_row(column)).astype(np.int32)
+    return replace(column, filled=filled, known_at=known_at, valid=~np.isnan(filled))
 
 
 def zero(column: Column) -> Column:
@@ -125,7 +126,8 @@ def hold_then_zero(column: Column) -> Column:
     """The last observation, zero before the first: ``ffill_bfill_then_zero`` without bfill."""
     held = hold(column)
     filled, causal = np.nan_to_num(held.filled, nan=0.0), np.nan_to_num(held.causal, nan=0.0)
-    return replace(held, filled=filled, causal=causal, valid=np.ones(len(filled), dtype=bool))
+    valid = np.ones(len(filled), dtype=bool)
+    return replace(held, filled=filled, causal=causal, known_at=_own_row(column), valid=valid)
 
 
 def known_future(column: Column, row_offsets: Int[np.ndarray, " bounds"]) -> Column:

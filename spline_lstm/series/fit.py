@@ -34,7 +34,7 @@ from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.power import LARGEST, Power
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.scaling import Scaler, center_and_scale
+from spline_lstm.windows.scaling import Scaler, center_and_scale, lend_scales
 
 
 @dataclass(frozen=True)
@@ -303,10 +303,13 @@ def fit_scaling(
     if feature.kind == "value" and kind != "standard" and len(values):
         neutral = float((values.mean() - whole[0]) / whole[1])
     if groups > 1 and feature.scaled:
+        constant = np.zeros(groups, dtype=bool)
         for series, (start, end) in enumerate(itertools.pairwise(split.layout.row_offsets)):
             own = raw[start:end][seen[start:end]]
             if len(own):
                 center[series], scale[series] = center_and_scale(own, kind)
+                constant[series] = own.min() == own.max()
+        scale = lend_scales(scale, constant)
     return Scaling(center, scale, neutral)
 
 

@@ -18,6 +18,8 @@ from spline_lstm.windows.scaling import center_and_scale
 POWERS, ROUNDING = (-1.0, 2.0), 0.05
 # Observations that a power is fitted on: more tell no more.
 MOST_FITTED = 20_000
+# Training values from which on a series has bounds of its own.
+FEWEST = 20
 # Part of the smallest training value below which values count as this part.
 FLOOR_PART = 0.5
 
@@ -68,6 +70,11 @@ def fit_power(
     floor = float(FLOOR_PART * smallest)
     exponent = 0.0 if options.transform == "log" else box_cox_power(everything)
     rows = [_constants(values if len(values) else everything, options, kind) for values in groups]
+    # The range of few values, or of a constant, would pin the forecasts of a series for ever.
+    narrow = [len(values) < FEWEST or values.min() == values.max() for values in groups]
+    rows = [
+        (*rows[-1][:2], *row[2:]) if few else row for row, few in zip(rows, narrow, strict=True)
+    ]
     return TargetPower(exponent, floor, np.maximum(rows, [floor, floor, -np.inf, 0.0]))
 
 

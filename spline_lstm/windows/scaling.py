@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from spline_lstm.windows.power import Power
 
@@ -161,6 +161,21 @@ def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler
     pairs = [center_and_scale(column[~np.isnan(column)], kind) for column in observed.T]
     center, scale = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return Scaler(kind=kind, center=center, scale=scale)
+
+
+def lend_scales(
+    scale: Float[np.ndarray, " groups"], constant: Bool[np.ndarray, " groups"]
+) -> Float[np.ndarray, " groups"]:
+    """Scales of which those of constant series are the median of the others.
+
+    Errors of a series that is constant in training, and moves later, then count as those of the
+    others. The last group is all series together; it lends only if all others are constant.
+
+    >>> lend_scales(np.array([2.0, 1.0, 4.0, 9.0]), np.array([False, True, False, False])).tolist()
+    [2.0, 3.0, 4.0, 9.0]
+    """
+    moving = scale[:-1][~constant[:-1]]
+    return np.where(constant, np.median(moving) if len(moving) else scale[-1], scale)
 
 
 def center_and_scale(values: Float[np.ndarray, " n"], kind: str) -> tuple[float, float]:

@@ -125,7 +125,9 @@ def test_one_corrupted_weight_is_found(exported, tmp_path, suffix, seed):
 
 @pytest.mark.parametrize("suffix", CORRUPT)
 def test_file_that_answers_nan_fails_all_that_it_answers(exported, tmp_path, suffix):
-    damaged = CORRUPT[suffix](exported(suffix, *MODEL).content, np.random.default_rng(0), np.nan)
+    # A seed that hits what is added to the forecast: cells of onnxruntime turn NaN into numbers.
+    random = np.random.default_rng({".onnx": 74, ".tflite": 0}[suffix])
+    damaged = CORRUPT[suffix](exported(suffix, *MODEL).content, random, np.nan)
     report = measure(tmp_path / f"model{suffix}", damaged)
     found = verdicts(report)
     assert found["loads"]

@@ -117,6 +117,8 @@ def test_file_says_what_to_feed_it_and_where_it_comes_from(exported, tmp_path, s
         "frequency": "5min",
         "time_zone": "UTC",
         "clock": Clock("fixed", step=300_000_000_000).to_json(),
+        "scaling": None,
+        "bounds": None,
         "inputs": {"history": "[batch, lookback, features] float32, data units"},
         "outputs": {"forecast": "[batch, horizon, targets] float32, data units"},
     }

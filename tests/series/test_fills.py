@@ -119,7 +119,8 @@ def test_policies_by_hand():
     np.testing.assert_array_equal(hold(column).filled, [NAN, 4, 4, 4, 8])
     np.testing.assert_array_equal(zero(column).filled, [0, 4, 0, 0, 8])
     np.testing.assert_array_equal(hold_then_zero(column).filled, [0, 4, 4, 4, 8])
-    for policy in (hold, zero, hold_then_zero):
+    assert hold(column).known_at.tolist() == [NEVER, 1, 2, 3, 4]
+    for policy in (zero, hold_then_zero):
         assert policy(column).known_at.tolist() == [0, 1, 2, 3, 4]
     ahead = known_future(hold(column), np.array([0, 5]))
     np.testing.assert_array_equal(ahead.filled, [4, 4, 4, 4, 8])

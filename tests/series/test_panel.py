@@ -111,7 +111,7 @@ def constants(rows=200):
 
 
 @pytest.mark.parametrize("scope", ["global", "per_series", "auto"])
-def test_constant_series_keep_scale_one_and_are_named(scope, tmp_path):
+def test_constant_series_have_the_scale_of_the_others_and_are_named(scope, tmp_path):
     result = run(constants(), scaler_scope=scope)
     preprocessor = result.preprocessor
     assert preprocessor.constants == {"y": {"constant": 51653410816.0, "zero": 0.0}}
@@ -120,7 +120,8 @@ def test_constant_series_keep_scale_one_and_are_named(scope, tmp_path):
     if scope == "global":
         assert not preprocessor.scaler.per_series
     else:
-        assert preprocessor.scaler.scale[[0, 3], 0].tolist() == [1.0, 1.0]
+        scale = preprocessor.scaler.scale[:-1, 0]
+        assert scale[[0, 3]].tolist() == [np.median(scale[1:3])] * 2
         assert preprocessor.scaler.center[[0, 3], 0].tolist() == [51653410816.0, 0.0]
     assert np.isfinite(result.arrays.scaled).all()
     preprocessor.save(tmp_path / "preprocessor.json")

