@@ -67,6 +67,16 @@ def one_series(timestamps: np.ndarray) -> RawTable:
     return make_table({"": (timestamps, np.sin(rows * 2 * np.pi / 7) + rows / 100)})
 
 
+@pytest.mark.parametrize(("frequency", "warned"), [("ME", True), ("MS", False)])
+def test_dates_beside_the_rows_of_a_calendar_are_a_warning(frequency, warned):
+    timestamps = instants_of("MS", "2010-01-01", 120)
+    params = make_preprocess_params(frequency=frequency, max_missing=0.3)
+    quality = preprocess(one_series(timestamps), make_schema(), params, where="table").quality
+    lines = [text for text in quality["warnings"] if "beside the rows of the clock ME" in text]
+    assert bool(lines) == warned
+    assert all(line.startswith("120 of 120 timestamps") for line in lines)
+
+
 def forecast_dates(
     timestamps: np.ndarray,
     frequency: str,

@@ -21,6 +21,7 @@ from spline_lstm.inference.future import ABSENT, check_rows_ahead, join_rows
 from spline_lstm.inference.reading import read_rows, series_keys
 from spline_lstm.inference.start import LAST_OBSERVED, GivenStart, forecast_origins
 from spline_lstm.series.apply import apply
+from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import ShortSeries, short_series, without
 from spline_lstm.tables.raw_table import RawTable
@@ -118,9 +119,13 @@ def serving_inputs(
         scaler_rows=preprocessor.scaler_rows(table.series_names),
         history=gather_targets(arrays, rows, lookback),
         notes=(*origins.notes, *_notes(preprocessor, short, table.series_names, where)),
-        warnings=tuple(
-            f"{where} has no column {name!r}; its values are replaced by the policy of the schema"
-            for name in lacking
+        warnings=(
+            *(
+                f"{where} has no column {name!r}; its values are replaced by the policy of the "
+                "schema"
+                for name in lacking
+            ),
+            *(f"{where}: {text}" for text in [moved_text(past.timestamps, clock)] if text),
         ),
     )
 

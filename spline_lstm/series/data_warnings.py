@@ -4,9 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Int
+
+from spline_lstm.core.clock import Clock
+
 # Kinds of warnings: a column that the schema does not name, a series that is left out for it is too
-# short, a constant series, observations outside of the bounds of a target.
-UNKNOWN = "unknown column"
+# short, a constant series, observations outside of the bounds of a target, timestamps beside the
+# rows of the clock.
+UNKNOWN, MOVED = "unknown column", "moved timestamps"
 SHORT, CONSTANT, OUTSIDE = "short series", "constant series", "outside of bounds"
 SEVERAL = {
     SHORT: "are too short and left out",
@@ -70,6 +76,20 @@ def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
     for warning in warnings:
         kinds.setdefault(warning.kind, []).append(warning)
     return [_line(kind, group) for kind, group in kinds.items()]
+
+
+def moved_text(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> str:
+    """What is said if most timestamps are beside the rows of a calendar: they may follow another."""
+    if clock.kind != "calendar":
+        return ""
+    beside = int((clock.locate(timestamps)[1] != 0).sum())
+    if 2 * beside <= len(timestamps):
+        return ""
+    return (
+        f"{beside} of {len(timestamps)} timestamps are beside the rows of the clock "
+        f"{clock.frequency}, such as {clock.text_of(int(timestamps[0]))}, and stand for the "
+        "nearest row; if they follow another clock, set preprocess.frequency to it"
+    )
 
 
 def _line(kind: str, group: Sequence[DataWarning]) -> str:

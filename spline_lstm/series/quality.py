@@ -12,10 +12,12 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.series.data_warnings import (
     CONSTANT,
+    MOVED,
     OUTSIDE,
     SHORT,
     UNKNOWN,
     DataWarning,
+    moved_text,
     summarise_warnings,
 )
 from spline_lstm.series.drift import drift_report, warnings_of
@@ -121,13 +123,15 @@ def quality_report(
     short: Sequence[ShortSeries] = (),
 ) -> dict[str, Any]:
     """Everything found, ready for JSON; `short` are the series that were left out."""
-    drift = _drift(arrays)
+    drift = _drift(arrays, preprocessor.mask_indices)
     limits = preprocessor.params.drift.model_dump()
     constants = preprocessor.constants
     warnings = [
         warning for split, report in drift.items() for warning in warnings_of(report, limits, split)
     ]
     warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
+    if text := moved_text(table.timestamps, layout.clock):
+        warnings.append(DataWarning(MOVED, "", text=text))
     warnings += [DataWarning(SHORT, each.name, text=str(each)) for each in short]
     warnings += [
         DataWarning(CONSTANT, series, text=_constant_text(series, target, value))
@@ -224,11 +228,15 @@ def _share(part: np.integer, whole: np.integer) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def _drift(arrays: AsOfArrays) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Drift of the z-scored inputs (the unit does not matter) from the training split."""
-    chosen = [
-        index for index in range(arrays.scaled.shape[1]) if index not in arrays.calendar_indices
-    ]
+def _drift(
+    arrays: AsOfArrays, masks: Sequence[int]
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Drift of the z-scored inputs (the unit does not matter) from the training split.
+
+    Neither of calendar features nor of `masks`, whose gaps are reported by themselves.
+    """
+    left_out = {*arrays.calendar_indices.tolist(), *masks}
+    chosen = [index for index in range(arrays.scaled.shape[1]) if index not in left_out]
     names = [str(arrays.feature_names[index]) for index in chosen]
     split = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
     samples = [_sample(np.flatnonzero(split == index)) for index in range(3)]
