@@ -15,6 +15,7 @@ from spline_lstm.scaffold.timestamp_formats import (
     DAY_NS,
     TIMES,
     TimestampForm,
+    form_fault,
     is_clock,
     timestamp_forms,
 )
@@ -160,7 +161,8 @@ def forms_of_parts(columns: Sequence[Column]) -> list[str]:
     for column in columns:
         forms, expected = _part_forms(column, expected)
         parts.append(forms)
-    return [" ".join(chosen) for chosen in itertools.product(*parts)]
+    joined = (" ".join(chosen) for chosen in itertools.product(*parts))
+    return [form for form in joined if form_fault(form) is None]
 
 
 def _part_forms(column: Column, expected: int) -> tuple[Sequence[str], int]:

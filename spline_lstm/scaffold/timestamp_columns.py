@@ -21,6 +21,7 @@ from spline_lstm.scaffold.timestamp_formats import (
     INDEX,
     TimestampForm,
     first_unread,
+    form_fault,
     timestamp_forms,
 )
 
@@ -33,6 +34,12 @@ COUNTER = re.compile(
 FEWEST_COUNTED = 10
 # Spreadsheets count days from 1899-12-30 on: 1954 to 2119.
 DAY_NUMBERS = (20_000, 80_000)
+# Patterns of weeks and quarters.
+PERIODS = re.compile(r"%[GVUWqQ]|q|w", re.IGNORECASE)
+WRITE_DATES = (
+    "weeks and quarters without a day are not read: write dates, such as 2024-04-01 for 2024-Q2 "
+    "and 2024-01-29, the Monday, for 2024-W05"
+)
 DATED = re.compile(r"date|datum|day|tag|time|zeit|fecha", re.IGNORECASE)
 
 
@@ -138,6 +145,7 @@ def _form_of(
     cells = join([columns[name].cells for name in names])
     label = "+".join(names)
     if options.timestamp_format:
+        _check_form(options.timestamp_format)
         forms = timestamp_forms(cells, (options.timestamp_format,))
         if not forms:
             raise UsageError(
@@ -160,6 +168,14 @@ def _form_of(
             "--timestamp-format"
         )
     raise UsageError(f"{where}: {_unread(cells, label)}")
+
+
+def _check_form(form: str) -> None:
+    """Refuse a pattern that cannot read any timestamp."""
+    fault = form_fault(form)
+    if fault is not None:
+        remedy = f"; {WRITE_DATES}" if PERIODS.search(form) else ""
+        raise UsageError(f"--timestamp-format {form}: {fault}{remedy}")
 
 
 def _example(form: TimestampForm) -> str:

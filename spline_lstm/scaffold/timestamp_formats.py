@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pydantic
 from jaxtyping import Int
 
 from spline_lstm.core.schema import TableFormat
@@ -116,6 +117,21 @@ def timestamp_forms(column: pd.Series, forms: Sequence[str] | None = None) -> li
         ):
             found.append(read)
     return found
+
+
+def form_fault(form: str) -> str | None:
+    """Why a value of table_format.timestamp_format is none; None if it is one.
+
+    >>> form_fault("%Y-%m-%d"), form_fault("%Y %Y")
+    (None, 'not a strftime pattern (it has a directive twice)')
+    """
+    try:
+        TableFormat(timestamp_format=form)
+    except pydantic.ValidationError as error:
+        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    except re.error:
+        return "not a strftime pattern (it has a directive twice)"
+    return None
 
 
 def _forms_of_categories(column: pd.Series, forms: Sequence[str] | None) -> list[TimestampForm]:

@@ -1,5 +1,7 @@
 """Tables as real files have them: composed timestamps, wide tables, clocks, zones, copies."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +31,26 @@ def between(first: str, last: str, **clock) -> pd.DatetimeIndex:
 def dates(index: pd.DatetimeIndex, **columns) -> bytes:
     values = columns or {"y": 5 + np.sin(np.arange(len(index)) * 2 * np.pi / 5)}
     return csv_of(index, form="%Y-%m-%d", **values)
+
+
+# --- forms that are given ---
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("%G-W%V", "%G.*must be used with.*2024-01-29, the Monday, for 2024-W05"),
+        ("%Y-W%W", "Cannot use '%W'.*write dates"),
+        ("YYYY-ww", "a pattern such as %d.%m.%Y.*write dates"),
+        ("%YQ%q", "bad directive.*2024-04-01 for 2024-Q2"),
+        ("%Y %Y", "has a directive twice"),
+    ],
+)
+def test_a_pattern_that_reads_nothing_is_refused_in_one_line(form, words):
+    message = refused(csv_of(), timestamp_format=form)
+    assert re.search(words, message)
+    assert message.startswith(f"--timestamp-format {form}: ")
+    assert "\n" not in message
 
 
 # --- composed timestamps ---
