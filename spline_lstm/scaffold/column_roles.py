@@ -17,7 +17,7 @@ from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.instants import instants_of, wall_clock_error
 from spline_lstm.scaffold.layouts import FEWEST_SERIES, Wide, wide_layout
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.series_keys import FEW, repeated, series_candidates
+from spline_lstm.scaffold.series_keys import FEW, blocks, repeated, series_candidates
 from spline_lstm.scaffold.table import Table
 from spline_lstm.scaffold.timestamp_columns import (
     Timestamps,
@@ -224,8 +224,6 @@ def _series(
     instants = timestamps.found.timestamps
     one = (None, np.zeros(len(instants), dtype=np.int64), ("",))
     again = repeated(instants)
-    if not again:
-        return one
     keyed = {
         name: columns[name]
         for name in free
@@ -233,6 +231,9 @@ def _series(
         and not columns[name].missing
         and name not in options.targets
     }
+    if not again:
+        _check_blocks(blocks(instants, keyed), where)
+        return one
     single, pairs = series_candidates(instants, keyed)
     if len(single) == 1:
         return _keyed(columns[single[0]], where)
@@ -256,6 +257,17 @@ def _series(
         "the series; name the key with --series, remove the rows, or say what becomes of them with "
         "--duplicates"
     )
+
+
+def _check_blocks(names: Sequence[str], where: str) -> None:
+    """Ask about series that have no timestamp in common."""
+    if names:
+        ways = " or ".join(f"--series {shlex.quote(name)}" for name in names)
+        raise UsageError(
+            f"{where}: within each {names[0]!r} the timestamps increase, over the file they do "
+            f"not, so its rows may be series one below the other; give {ways}, or sort the rows by "
+            "time if they are one series"
+        )
 
 
 def _repeated_hour(timestamps: Timestamps, options: Options) -> WallClockProblem | None:

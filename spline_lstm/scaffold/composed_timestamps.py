@@ -23,13 +23,19 @@ from spline_lstm.scaffold.timestamp_formats import (
 # Directive -> names of a column with such numbers, and their range.
 PARTS = {
     "%Y": (re.compile(r"years?|yr|yyyy|jahr|ann[eé]e|a[nñ]o", re.IGNORECASE), (1678, 2261)),
-    "%m": (re.compile(r"months?|mnth|mon|mm|mo|monat|mois|mes", re.IGNORECASE), (1, 12)),
+    "%m": (re.compile(r"months?|mnth|mth|mon|mm|mo|monat|mois|mes", re.IGNORECASE), (1, 12)),
     "%d": (re.compile(r"days?|dd|dom|mday|tag|jour|d[ií]a", re.IGNORECASE), (1, 31)),
     "%H": (re.compile(r"hours?|hr|hrs|hh|h|stunde|heure|hora", re.IGNORECASE), (0, 23)),
     "%M": (re.compile(r"minutes?|mins?|mi", re.IGNORECASE), (0, 59)),
     "%S": (re.compile(r"seconds?|secs?|ss", re.IGNORECASE), (0, 59)),
 }
 DIRECTIVES = tuple(PARTS)
+# Days of a year, which take the place of month and day.
+DAY_OF_YEAR = "%j"
+DAYS_OF_YEAR = (
+    re.compile(r"doy|yday|julian|day_?of_?year|julian_?day|dayofyr", re.IGNORECASE),
+    (1, 366),
+)
 MONTH_NAMES = ("%b", "%B")
 # Hours of a day, by their start or by their end.
 HOURS = ((0, 23), (1, 24))
@@ -75,7 +81,7 @@ def compositions(
         Columns that contain timestamps by themselves, and their forms.
     """
     dates = [
-        name for name, forms in found.items() if not _is_year(forms) and _are_repeated_dates(forms)
+        name for name, forms in found.items() if not is_year(forms) and _are_repeated_dates(forms)
     ]
     if dates:
         clocks = [name for name, column in columns.items() if is_clock(column.cells)]
@@ -85,7 +91,7 @@ def compositions(
         sure = [Composition((date, *part)) for date in dates for part in parts]
         return sure or _doubtful(columns, dates)
     # A year reads as a timestamp, too, but with a month beside it it is a part of one.
-    return _numbered(columns) if all(_is_year(forms) for forms in found.values()) else []
+    return _numbered(columns) if all(is_year(forms) for forms in found.values()) else []
 
 
 def _are_repeated_dates(forms: Sequence[TimestampForm]) -> bool:
@@ -93,13 +99,14 @@ def _are_repeated_dates(forms: Sequence[TimestampForm]) -> bool:
     return not forms[0].is_index and bool(np.all(first % DAY_NS == 0) and repeated(first))
 
 
-def _is_year(forms: Sequence[TimestampForm]) -> bool:
+def is_year(forms: Sequence[TimestampForm]) -> bool:
+    """True for a column that reads as years only."""
     return [form.form for form in forms] == ["%Y"]
 
 
 def _hour_parts(columns: Mapping[str, Column]) -> list[tuple[str, ...]]:
     """Columns of hours and finer parts, by their names and numbers."""
-    named = [_by_name(columns, directive) for directive in ("%H", "%M", "%S")]
+    named = [named_part(columns, directive) for directive in ("%H", "%M", "%S")]
     taken = [name for name in itertools.takewhile(lambda name: name is not None, named) if name]
     return [tuple(taken)] if taken else []
 
@@ -124,13 +131,17 @@ def _doubtful(columns: Mapping[str, Column], dates: Sequence[str]) -> list[Compo
 
 def _numbered(columns: Mapping[str, Column]) -> list[Composition]:
     """Year, month and finer parts in columns of their own."""
-    named = [_by_name(columns, directive) for directive in DIRECTIVES]
+    year, day = named_part(columns, "%Y"), named_part(columns, DAY_OF_YEAR)
+    if year is not None and day is not None and named_part(columns, "%m") is None:
+        return [Composition((year, day, *itertools.chain(*_hour_parts(columns))))]
+    named = [named_part(columns, directive) for directive in DIRECTIVES]
     taken = [name for name in itertools.takewhile(lambda name: name is not None, named) if name]
     return [Composition(tuple(taken))] if len(taken) > 1 else []
 
 
-def _by_name(columns: Mapping[str, Column], directive: str) -> str | None:
-    names, (low, high) = PARTS[directive]
+def named_part(columns: Mapping[str, Column], directive: str) -> str | None:
+    """The column that has the name and the numbers of a part of timestamps."""
+    names, (low, high) = DAYS_OF_YEAR if directive == DAY_OF_YEAR else PARTS[directive]
     for name, column in columns.items():
         if not names.fullmatch(name.strip()):
             continue
@@ -165,6 +176,16 @@ def forms_of_parts(columns: Sequence[Column]) -> list[str]:
     return [form for form in joined if form_fault(form) is None]
 
 
+def unnamed_month(columns: Sequence[Column]) -> str | None:
+    """The column that would be read as months after a year, though it is not called so."""
+    expected = 0
+    for column in columns:
+        forms, expected = _part_forms(column, expected)
+        if list(forms) == ["%m"] and not PARTS["%m"][0].fullmatch(column.name.strip()):
+            return column.name
+    return None
+
+
 def _part_forms(column: Column, expected: int) -> tuple[Sequence[str], int]:
     """Forms of one part, and the number of the directive that comes next."""
     hour = DIRECTIVES.index("%H")
@@ -174,6 +195,8 @@ def _part_forms(column: Column, expected: int) -> tuple[Sequence[str], int]:
     if month is not None:
         return [month], DIRECTIVES.index("%d")
     if column.whole is not None and column.kind != "boolean":
+        if expected == 1 and named_part({column.name: column}, DAY_OF_YEAR):
+            return [DAY_OF_YEAR], hour
         named = [
             place
             for place, (names, _) in enumerate(PARTS.values())

@@ -75,6 +75,32 @@ def series_candidates(
     return [], pairs
 
 
+def blocks(timestamps: Int[np.ndarray, " rows"], columns: Mapping[str, Column]) -> list[str]:
+    """Columns by which the rows lie in blocks, each in order of time, while the file is not.
+
+    So lie the series of a panel whose timestamps differ, one below the other.
+
+    Parameters
+    ----------
+    timestamps : np.ndarray
+        [rows] int64 ns.
+    columns : mapping
+        Name -> column of texts or whole numbers.
+    """
+    falls = np.diff(timestamps) <= 0
+    if not falls.any():
+        return []
+    found = []
+    for name, column in columns.items():
+        code = column.codes
+        change = np.diff(code) != 0
+        count = int(code.max(initial=0)) + 1
+        are_blocks = 2 <= count <= max(2, len(code) // 3) and int(change.sum()) == count - 1
+        if are_blocks and not (falls & ~change).any():
+            found.append(name)
+    return found
+
+
 def _is_steady(timestamps: np.ndarray, code: np.ndarray) -> bool:
     """Whether rows follow each other at one pace; a measured number would split them at random."""
     steps = within_series(timestamps, code)

@@ -15,13 +15,19 @@ from jaxtyping import Int
 
 from spline_lstm.core.errors import UsageError, shorten
 from spline_lstm.scaffold.column_types import Column
-from spline_lstm.scaffold.composed_timestamps import Composition, compositions, forms_of_parts, join
+from spline_lstm.scaffold.composed_timestamps import (
+    Composition,
+    compositions,
+    forms_of_parts,
+    is_year,
+    join,
+)
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
+from spline_lstm.scaffold.timestamp_doubts import check_form, check_parts
 from spline_lstm.scaffold.timestamp_formats import (
     INDEX,
     TimestampForm,
     first_unread,
-    form_fault,
     timestamp_forms,
 )
 
@@ -34,12 +40,6 @@ COUNTER = re.compile(
 FEWEST_COUNTED = 10
 # Spreadsheets count days from 1899-12-30 on: 1954 to 2119.
 DAY_NUMBERS = (20_000, 80_000)
-# Patterns of weeks and quarters.
-PERIODS = re.compile(r"%[GVUWqQ]|q|w", re.IGNORECASE)
-WRITE_DATES = (
-    "weeks and quarters without a day are not read: write dates, such as 2024-04-01 for 2024-Q2 "
-    "and 2024-01-29, the Monday, for 2024-W05"
-)
 DATED = re.compile(r"date|datum|day|tag|time|zeit|fecha", re.IGNORECASE)
 
 
@@ -76,6 +76,7 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
         return Timestamps((), _row_numbers(columns))
     if options.timestamp is not None:
         names = _named(options.timestamp, columns, where)
+        check_parts(names, columns, options, where)
         return Timestamps(names, _form_of(names, columns, options, where))
     found = {
         name: forms for name, column in columns.items() if (forms := timestamp_forms(column.cells))
@@ -87,6 +88,8 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
         return Timestamps(names, _form_of(names, columns, options, where), rest)
     if composed:
         raise UsageError(f"{where}: {_choice_of_compositions(composed)}")
+    if all(is_year(forms) for forms in found.values()):
+        check_parts((), columns, options, where)
     if not found:
         found = {name: [counter] for name in columns if (counter := _counter(columns[name]))}
         _check_day_numbers(found, options, where)
@@ -145,7 +148,7 @@ def _form_of(
     cells = join([columns[name].cells for name in names])
     label = "+".join(names)
     if options.timestamp_format:
-        _check_form(options.timestamp_format)
+        check_form(options.timestamp_format)
         forms = timestamp_forms(cells, (options.timestamp_format,))
         if not forms:
             raise UsageError(
@@ -168,14 +171,6 @@ def _form_of(
             "--timestamp-format"
         )
     raise UsageError(f"{where}: {_unread(cells, label)}")
-
-
-def _check_form(form: str) -> None:
-    """Refuse a pattern that cannot read any timestamp."""
-    fault = form_fault(form)
-    if fault is not None:
-        remedy = f"; {WRITE_DATES}" if PERIODS.search(form) else ""
-        raise UsageError(f"--timestamp-format {form}: {fault}{remedy}")
 
 
 def _example(form: TimestampForm) -> str:

@@ -33,6 +33,30 @@ def dates(index: pd.DatetimeIndex, **columns) -> bytes:
     return csv_of(index, form="%Y-%m-%d", **values)
 
 
+def test_series_without_a_common_timestamp_are_asked_about():
+    mondays, fridays = (
+        pd.date_range(day, periods=100, freq="7D") for day in ("2018-01-01", "2018-01-05")
+    )
+    content = table(
+        s=np.repeat(["a", "b"], 100),
+        d=[*mondays.strftime("%Y-%m-%d"), *fridays.strftime("%Y-%m-%d")],
+        y=WAVE[:200],
+    )
+    message = refused(content)
+    assert "within each 's' the timestamps increase" in message
+    assert "--series s" in message
+    assert "different cadences" in refused(content, series="s")
+    header, *rows = content.decode().splitlines()
+    in_order = sorted(rows, key=lambda row: row.split(",")[1])
+    one = look("\n".join([header, *in_order]).encode(), frequency="D", max_missing=1.0)
+    assert "series_col" not in one.schema
+
+
+def test_phases_of_one_series_are_no_series():
+    content = csv_of(phase=np.repeat(["heat", "cool"], 200), y=WAVE)
+    assert "series_col" not in look(content).schema
+
+
 # --- forms that are given ---
 
 
@@ -154,6 +178,57 @@ def test_a_panel_with_hours_gets_both_a_composed_timestamp_and_its_key():
     found = look(content)
     assert found.schema["timestamp_col"] == ["day", "hour"]
     assert found.schema["series_col"] == "site"
+
+
+QUARTERS = pd.period_range("1960Q1", periods=120, freq="Q")
+WEEKS = pd.date_range("2018-01-01", periods=200, freq="W-MON").isocalendar()
+WITH_QUARTERS = {"year": QUARTERS.year, "quarter": QUARTERS.quarter, "y": WAVE[:120]}
+WITH_WEEKS = {"yr": WEEKS.year, "wk": WEEKS.week, "y": WAVE[:200]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (WITH_QUARTERS, "'year' and 'quarter'"),
+        ({**WITH_QUARTERS, "quarter": [f"Q{q}" for q in QUARTERS.quarter]}, "'year' and 'quarter'"),
+        (WITH_WEEKS, "'yr' and 'wk'"),
+        ({"year": WEEKS.year, "week": WEEKS.week, "y": WAVE[:200]}, "'year' and 'week'"),
+    ],
+)
+def test_a_year_beside_a_quarter_or_week_is_one_timestamp_that_is_asked_for_as_dates(
+    columns, names
+):
+    message = refused(table(**columns))
+    assert f"{names} are one timestamp" in message
+    assert "2024-04-01 for 2024-Q2" in message
+    assert "the Monday" in message
+
+
+def test_quarters_are_never_read_as_months_and_are_series_only_by_name():
+    content = table(**WITH_QUARTERS)
+    for said in ({"timestamp": "year+quarter"}, {"timestamp": "year"}):
+        assert "are one timestamp" in refused(content, **said)
+    long = table(
+        year=np.repeat(np.arange(1900, 1960), 4), quarter=np.tile([1, 2, 3, 4], 60), y=WAVE[:240]
+    )
+    assert look(long, series="quarter").schema["series_col"] == "quarter"
+    unnamed = table(year=QUARTERS.year, part=QUARTERS.quarter, y=WAVE[:120])
+    assert "'part' would be read as months" in refused(unnamed, timestamp="year+part")
+
+
+def test_year_and_month_by_their_short_names_are_one_timestamp():
+    months = pd.date_range("1975-01-01", periods=200, freq="MS")
+    found = look(table(yr=months.year, mth=months.month, y=WAVE[:200]))
+    assert found.schema["timestamp_col"] == ["yr", "mth"]
+    assert found.values["preprocess.frequency"] == "MS"
+
+
+def test_year_and_day_of_the_year_are_one_timestamp():
+    found = look(table(year=DAYS.year, doy=DAYS.day_of_year, y=WEEK))
+    assert found.schema["timestamp_col"] == ["year", "doy"]
+    assert found.schema["table_format"]["timestamp_format"] == "%Y %j"
+    assert found.found.extent.span[1] == DAYS[-1].as_unit("ns").value
+    assert look(table(year=DAYS.year, doy=DAYS.day_of_year, y=WEEK), timestamp="year+doy")
 
 
 def test_an_hour_beside_complete_timestamps_is_a_covariate():
