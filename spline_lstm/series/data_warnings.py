@@ -79,7 +79,7 @@ def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
 
 
 def moved_text(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> str:
-    """What is said if most timestamps are beside the rows of a calendar: they may follow another."""
+    """What is said if most timestamps are beside the rows of a calendar; else empty."""
     if clock.kind != "calendar":
         return ""
     beside = int((clock.locate(timestamps)[1] != 0).sum())
