@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.read_text import SEPARATORS
+from spline_lstm.scaffold.read_text import BLANK, SEPARATORS
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import scaffold
 
@@ -139,7 +139,7 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--separator",
         metavar="C",
-        choices=tuple(SEPARATORS),
+        choices=(*SEPARATORS, BLANK),
         help=f"character between columns {FOUND}",
     )
     group.add_argument("--decimal", metavar="C", choices=(".", ","), help=f"decimal mark {FOUND}")

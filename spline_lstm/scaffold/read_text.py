@@ -11,14 +11,23 @@ import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from spline_lstm.core.errors import UsageError, shorten
+from spline_lstm.core.formatting import plural
 from spline_lstm.scaffold.number_marks import find_marks
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.table import DATUM, FULL_SHARE, MARKERS, Marks, Table, TextLayout
+from spline_lstm.scaffold.table import (
+    DATUM,
+    FULL_SHARE,
+    MARKERS,
+    Marks,
+    Table,
+    TextLayout,
+)
+from spline_lstm.tables.encodings import WORKBOOKS
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+# Never found, because texts have blanks, too.
+BLANK = " "
 LOOKED_AT = 200
-# Of a ZIP archive, which a workbook is.
-WORKBOOK = b"PK\x03\x04"
 # Codecs of spreadsheets; one byte is one character, so that each of them reads any file.
 ONE_BYTE = ("windows-1252", "cp850", "mac-roman")
 
@@ -49,7 +58,7 @@ def read_text_table(content: bytes, where: str, options: Options = Options()) ->
     first = [line for line in lines[:LOOKED_AT] if line.strip()]
     separator = options.separator or _separator(lines[:LOOKED_AT], where, skipped)
     _check_header(first, separator, where, skipped)
-    cells = _split("".join(lines), separator, where)
+    cells = _split(lines, separator, where, skipped)
     has_units = _has_unit_row(cells) if options.unit_row is None else options.unit_row
     cells = cells.iloc[1:].reset_index(drop=True) if has_units else cells
     if cells.empty:
@@ -65,8 +74,10 @@ def _decoded(content: bytes, where: str, encoding: str | None) -> tuple[str, str
         return encoding, _decode_as(content, where, encoding)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", _decode_as(content, where, "utf-16")
-    if content[:4] == WORKBOOK:
-        raise UsageError(f"{where} is an Excel workbook; export its sheet as CSV UTF-8")
+    if content.startswith(WORKBOOKS):
+        raise UsageError(
+            f"{where} is a spreadsheet workbook, not text; save the sheet as CSV UTF-8"
+        )
     if b"\0" in content:
         raise UsageError(
             f"{where} is binary; give a CSV or Parquet file, or the encoding of its text with "
@@ -112,7 +123,8 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
     lines = [line for line in all_lines if line.strip()]
     if len(lines) < 2:
         raise UsageError(
-            f"{where} has {len(lines)} line; a table needs a header and one row per timestamp"
+            f"{where} has {plural(len(lines), 'line')}; a table needs a header and one row per "
+            "timestamp"
         )
     found = [mark for mark in SEPARATORS if _fits(lines, mark)]
     if len(found) == 1:
@@ -123,6 +135,8 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
             f"{' or '.join(SEPARATORS[mark] for mark in found)}; choose one with --separator"
         )
     if not any(mark in line for line in lines for mark in SEPARATORS):
+        if _fits(lines, BLANK):
+            raise UsageError(f"{where}: blanks may separate columns; say so with --separator ' '")
         # One column, without timestamps: the rows may be counted.
         return ","
     raise UsageError(f"{where}{_no_separator(all_lines, lines, skipped)}")
@@ -130,8 +144,12 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
 
 def _no_separator(all_lines: list[str], lines: list[str], skipped: int) -> str:
     """Why no separator fits: lines before the header, an odd row, or one column only."""
+    for mark in SEPARATORS:
+        if _fits(lines, mark, longest=None) and (odd := _longer_row(all_lines, mark, skipped)):
+            return odd
     for start in range(1, min(len(lines) - 2, LOOKED_AT // 2)):
-        if any(_fits(lines[start:], mark) for mark in SEPARATORS):
+        below = lines[start:]
+        if any(_fits(below, mark) and not _is_data(below[0], mark) for mark in SEPARATORS):
             header = shorten(lines[start].strip())
             above = skipped + all_lines.index(lines[start])
             return (
@@ -156,12 +174,41 @@ def _widths(lines: list[str], separator: str) -> list[int]:
         return []
 
 
-def _fits(lines: list[str], separator: str) -> bool:
-    """Whether there are columns, no row is longer than the header, and few are shorter."""
+def _fits(lines: list[str], separator: str, longest: int | None = 0) -> bool:
+    """Whether there are columns and nearly all rows are as long as the header.
+
+    No row may have more than `longest` cells beyond it; None: any number.
+    """
     widths = _widths(lines, separator)
     if not widths or widths[0] < 2:
         return False
-    return max(widths) == widths[0] and widths.count(widths[0]) >= FULL_SHARE * len(widths)
+    is_short = longest is None or max(widths) <= widths[0] + longest
+    return is_short and widths.count(widths[0]) >= FULL_SHARE * len(widths)
+
+
+def _is_data(line: str, separator: str) -> bool:
+    """True if all cells of a line are numbers or dates, which no header has."""
+    return all(DATUM.fullmatch(cell.strip()) for cell in line.strip().split(separator))
+
+
+def _longer_row(lines: list[str], separator: str, skipped: int) -> str:
+    """The first row that has more cells than the header, as part of a message; "" without one."""
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        width = len(next(reader))
+        before = reader.line_num
+        for row in reader:
+            if len(row) > width:
+                return (
+                    f" line {skipped + before + 1} has {len(row)} fields, the header has {width}; "
+                    "each row needs as many as the header: put cells that contain the separator in "
+                    "quotes, or fix the row"
+                )
+            before = reader.line_num
+    except csv.Error:
+        # Not a table with this separator, so no row is longer than others.
+        return ""
+    return ""
 
 
 def _check_header(lines: list[str], separator: str, where: str, skipped: int) -> None:
@@ -183,20 +230,23 @@ def _check_header(lines: list[str], separator: str, where: str, skipped: int) ->
         )
 
 
-def _split(text: str, separator: str, where: str) -> pd.DataFrame:
+def _split(lines: list[str], separator: str, where: str, skipped: int) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
             frame = pd.read_csv(
-                io.StringIO(text),
+                io.StringIO("".join(lines)),
                 sep=separator,
                 dtype="str",
                 keep_default_na=False,
                 index_col=False,
             )
     except (ParserError, ParserWarning, EmptyDataError, ValueError) as error:
+        odd = _longer_row(lines, separator, skipped)
         raise UsageError(
-            f"{where}: not a CSV table ({error}); each row needs as many cells as the header"
+            f"{where}{odd}"
+            if odd
+            else f"{where}: not a CSV table ({error}); each row needs as many cells as the header"
         ) from None
     return frame.apply(lambda column: column.fillna("").str.strip())
 

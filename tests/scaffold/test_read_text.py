@@ -126,6 +126,39 @@ def test_numbers_may_be_names_of_columns():
     assert list(read_table(content, "f").cells) == ["date", "0", "1", "2"]
 
 
-def test_a_workbook_is_called_one():
-    with pytest.raises(UsageError, match="Excel workbook"):
-        read_table(b"PK\x03\x04rest", "f")
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0"])
+def test_a_workbook_is_called_one(start):
+    with pytest.raises(UsageError, match="spreadsheet workbook.*save the sheet as CSV"):
+        read_table(start + b"rest", "f")
+
+
+@pytest.mark.parametrize("place", [30, 150, 300])
+def test_a_row_with_more_cells_than_the_header_is_named(place):
+    lines = ["t,v", *(f"2024-01-01 {row % 24:02d}:00:00,{row}.5" for row in range(350))]
+    lines[place] += ",x"
+    for above in (0, 2):
+        content = "\n".join(["", "a report"][:above] + lines).encode()
+        with pytest.raises(UsageError) as caught:
+            read_table(content, "f", Options(skip_lines=above))
+        assert f"f line {place + above + 1} has 3 fields, the header has 2;" in str(caught.value)
+
+
+def test_a_header_that_is_shorter_than_all_rows_is_not_looked_for_in_the_data():
+    lines = ["t,v", *(f"2024-01-{day:02d},{day}.5,1" for day in range(1, 29))]
+    with pytest.raises(UsageError, match=r"line 2 has 3 cells, line 1 has 2"):
+        read_table("\n".join(lines).encode(), "f")
+
+
+def test_blanks_between_columns_are_asked_about():
+    content = "\n".join(
+        ["date v", *(f"2024-01-{day:02d} {day}.5" for day in range(1, 29))]
+    ).encode()
+    with pytest.raises(UsageError, match="--separator ' '"):
+        read_table(content, "f")
+    assert list(read_table(content, "f", Options(separator=" ")).cells) == ["date", "v"]
+
+
+@pytest.mark.parametrize(("content", "count"), [(b"", "0 lines"), (b"t,v\n", "1 line;")])
+def test_a_file_without_rows_has_its_lines_counted(content, count):
+    with pytest.raises(UsageError, match=f"has {count}"):
+        read_table(content, "f")
