@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.errors import UsageError
+from spline_lstm.core.errors import UsageError, shorten
 from spline_lstm.core.time_zones import WallClockProblem, find_repeated_hour
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.instants import instants_of, wall_clock_error
@@ -310,18 +310,37 @@ def _target(
             f"{where}: the numbers in {list_names(constants)} are constant, so there is nothing to "
             "forecast; give a file with a column whose numbers change"
         )
+    texts = {name: text for name in free if (text := _with_digits(columns[name])) is not None}
+    if texts:
+        name, text = next(iter(texts.items()))
+        raise UsageError(
+            f"{where}: no column contains numbers to forecast: {name!r} contains {text}, which is "
+            "not read as a number; write plain numbers without units and signs of currency"
+        )
     raise UsageError(
         f"{where}: no column contains numbers to forecast (columns: {list_names(columns)}); name "
         "one with --target"
     )
 
 
+def _with_digits(column: Column) -> str | None:
+    """The first text with a digit, such as 12% or $5; None without any."""
+    if column.kind != "text" or not isinstance(column.cells.dtype, pd.StringDtype):
+        return None
+    has_digits = column.cells.str.contains(r"\d", regex=True).to_numpy(dtype=bool, na_value=False)
+    if not has_digits.any():
+        return None
+    return shorten(column.cells.iloc[int(np.argmax(has_digits))])
+
+
 def _check_target(column: Column, where: str) -> None:
     if column.kind in ("text", "empty") or (
         column.kind == "boolean" and np.isnan(column.numbers).all()
     ):
+        text = _with_digits(column)
+        such = "" if text is None else f", such as {text}"
         raise UsageError(
-            f"{where}: the target {column.name!r} contains {column.kind}, not numbers; name "
+            f"{where}: the target {column.name!r} contains {column.kind}{such}, not numbers; name "
             "another --target"
         )
     if column.distinct < 2:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.scaffold.clocks import rows_of
@@ -211,9 +212,9 @@ def _lookback_reason(extents: Extents, lookback: int) -> str:
     count = (lookback - extents.horizon) / longest[-1]
     whole = lookback / longest[-1]
     if whole == round(whole):
-        return f"{round(whole)} seasons of {longest[-1]} rows"
+        return f"{plural(round(whole), 'season')} of {longest[-1]} rows"
     if count == round(count):
-        return f"{round(count)} seasons of {longest[-1]} rows and a horizon"
+        return f"{plural(round(count), 'season')} of {longest[-1]} rows and a horizon"
     return "four horizons, more than a season"
 
 

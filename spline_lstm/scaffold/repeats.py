@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.scaffold.column_roles import Roles
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.options import Options
@@ -82,10 +83,13 @@ def _question(
     lines = " and ".join(str(table.line_of(row)) for row in pair)
     at = " ".join(str(columns[column].cells.iloc[pair[0]]) for column in roles.timestamps.columns)
     of = f" of series {roles.names[roles.keys[pair[0]]]!r}" if roles.series else ""
-    copies = f", beside {found.copies} exact copies" if found.copies else ""
+    copies = f", beside {plural(found.copies, 'exact copy')}" if found.copies else ""
+    rows = "1 row contradicts"
+    if found.contradictions > 1:
+        rows = f"{found.contradictions} rows contradict"
     return (
         f"{'lines' if table.is_text else 'rows'} {lines}: {name!r}{'' if roles.wide else of} is "
-        f"{values} at {at} ({found.contradictions} rows contradict an earlier one{copies}); say "
+        f"{values} at {at} ({rows} an earlier one{copies}); say "
         "what counts with --duplicates first, last, mean or sum"
     )
 

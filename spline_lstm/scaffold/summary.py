@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.core.cadences import describe
+from spline_lstm.core.formatting import plural
 from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
@@ -57,7 +58,7 @@ def decisions(proposal: Proposal) -> dict[str, str]:
     if roles.left_out:
         made["left out"] = ", ".join(f"{name!r} ({why})" for name, why in roles.left_out.items())
     made["clock"] = _clock(found, values)
-    made["season"] = f"{values['evaluate.season']} rows ({found.season})"
+    made["season"] = f"{plural(values['evaluate.season'], 'row')} ({found.season})"
     made["windows"] = (
         f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows"
     )
@@ -85,7 +86,7 @@ def _wide(found: Found) -> bool:
 
 
 def _table(found: Found) -> str:
-    rows = f"{len(found.table.cells)} rows"
+    rows = plural(len(found.table.cells), "row")
     layout, marks = found.table.layout, found.table.marks
     if layout is None:
         return f"{rows} of Parquet, with its types"
@@ -99,7 +100,7 @@ def _table(found: Found) -> str:
     if layout.encoding != "utf-8":
         parts.append(f"encoding {layout.encoding}")
     if layout.skip_lines:
-        parts.append(f"{layout.skip_lines} lines before the header")
+        parts.append(f"{plural(layout.skip_lines, 'line')} before the header")
     if layout.unit_row:
         parts.append("a row of units below the header")
     parts.append(f"missing: {', '.join(map(repr, ['', *found.markers]))}")
@@ -141,15 +142,11 @@ def _rows(found: Found, values: Mapping[str, Any]) -> list[str]:
     asked = []
     policy = values["data.duplicates"]
     if found.repeats.copies:
-        asked.append(
-            f"{found.repeats.copies} rows are exact copies of an earlier row of their series: "
-            f"data.duplicates is {policy}"
-        )
+        copies = plural(found.repeats.copies, "exact copy")
+        asked.append(f"{copies} of an earlier row of the same series: data.duplicates is {policy}")
     if found.repeats.contradictions:
-        asked.append(
-            f"{found.repeats.contradictions} rows contradict an earlier row of their series: "
-            f"data.duplicates is {policy}"
-        )
+        count = plural(found.repeats.contradictions, "contradiction")
+        asked.append(f"{count} of an earlier row of the same series: data.duplicates is {policy}")
     if is_unsorted(found.roles):
         sort = str(values["data.sort"]).lower()
         asked.append(f"rows are not in chronological order: data.sort is {sort}")

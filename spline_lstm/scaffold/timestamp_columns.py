@@ -23,7 +23,13 @@ from spline_lstm.scaffold.composed_timestamps import (
     join,
 )
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
-from spline_lstm.scaffold.timestamp_doubts import check_form, check_parts
+from spline_lstm.scaffold.timestamp_doubts import (
+    check_day_order,
+    check_form,
+    check_month_numbers,
+    check_parts,
+    end_of_day,
+)
 from spline_lstm.scaffold.timestamp_formats import (
     INDEX,
     TimestampForm,
@@ -161,8 +167,10 @@ def _form_of(
     else:
         forms = timestamp_forms(cells)
         if not forms and (counter := _index_of(columns[names[0]])) is not None:
+            check_month_numbers(columns[names[0]], where)
             forms = [counter]
     if len(forms) == 1:
+        check_day_order(forms[0], cells, where)
         return forms[0]
     if forms:
         raise UsageError(
@@ -229,6 +237,8 @@ def _no_single_column(
 ) -> str:
     if found:
         return f"{where}: {list_names(found)} contain timestamps; choose one with --timestamp"
+    for column in columns.values():
+        check_month_numbers(column, where)
     broken = next((name for name in columns if first_unread(columns[name].cells)), None)
     if broken is not None:
         return f"{where}: {_unread(columns[broken].cells, broken)}"
@@ -240,6 +250,9 @@ def _no_single_column(
 
 
 def _unread(column: pd.Series, name: str) -> str:
+    late = end_of_day(column, name)
+    if late is not None:
+        return late
     bad = first_unread(column)
     if bad is None:
         return (

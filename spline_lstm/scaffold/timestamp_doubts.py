@@ -4,11 +4,17 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
 from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import plural
+from spline_lstm.core.time_zones import DAY_NS
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.composed_timestamps import named_part, unnamed_month
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.timestamp_formats import form_fault
+from spline_lstm.scaffold.timestamp_formats import TimestampForm, form_fault
 
 # Patterns of weeks and quarters.
 PERIODS = re.compile(r"%[GVUWqQ]|q|w", re.IGNORECASE)
@@ -29,6 +35,14 @@ WRITE_DATES = (
     "weeks and quarters without a day are not read: write dates, such as 2024-04-01 for 2024-Q2 "
     "and 2024-01-29, the Monday, for 2024-W05"
 )
+
+# 201501, 201502, ..., 201512, 201601: first month, last one, and the step between years.
+MONTH_NUMBERS = (190_001, 210_012)
+YEAR_STEP = 89
+END_OF_DAY = re.compile(r"(^|.*[T ])24[:.]00([:.]00([.,]0+)?)?")
+# Fewer steps back in time may have other reasons than days and months in both orders.
+FEWEST_FALLS = 3
+MOST_FALLS_LEFT = 0.2
 
 
 def check_form(form: str) -> None:
@@ -94,3 +108,83 @@ def _is_part_of_a_year(column: Column) -> bool:
         if column.kind == "text" and not column.missing:
             return bool(column.cells.astype("str").str.fullmatch(text).all())
     return False
+
+
+def check_month_numbers(column: Column, where: str) -> None:
+    """Ask about whole numbers such as 201512, 201601, which may be months or an index.
+
+    Raises
+    ------
+    UsageError
+        All numbers have a month in their last two digits, and years follow each other.
+    """
+    numbers = column.whole
+    low, high = MONTH_NUMBERS
+    if numbers is None or not (low <= numbers.min() and numbers.max() <= high):
+        return
+    months = numbers % 100
+    if months.min() < 1 or months.max() > 12 or YEAR_STEP not in np.diff(np.unique(numbers)):
+        return
+    year, month = divmod(int(numbers[0]), 100)
+    raise UsageError(
+        f"{where}: {column.name!r}, such as {numbers[0]}, may have months ({year}-{month:02d}) or "
+        f"an index; give --timestamp {shlex.quote(column.name)} with --timestamp-format %Y%m or "
+        "--timestamp-format index"
+    )
+
+
+def check_day_order(found: TimestampForm, cells: pd.Series, where: str) -> None:
+    """Ask about dates of which some have the day first and some the month.
+
+    Spreadsheets exchange day and month of the dates that they can read so and leave the others.
+
+    Raises
+    ------
+    UsageError
+        Rows go back in time, and hardly do with day and month exchanged where both are up to 12.
+    """
+    if not ("%d" in found.form and "%m" in found.form):
+        return
+    falls = np.flatnonzero(np.diff(found.timestamps) < 0)
+    if len(falls) < FEWEST_FALLS:
+        return
+    left = np.sum(np.diff(_exchanged(found.timestamps)) < 0)
+    if left <= MOST_FALLS_LEFT * len(falls):
+        row = int(falls[0]) + 1
+        one, other = (str(cells.iloc[each]) for each in (row - 1, row))
+        raise UsageError(
+            f"{where}: {str(cells.name)!r} seems to have the day first in some dates and the month "
+            f"in others: as {found.form}, data row {row + 1} ({other}) is before row {row} "
+            f"({one}), one of {plural(len(falls), 'such row')}; write all dates in one form, or give "
+            f"--timestamp-format {shlex.quote(found.form)} if they are right"
+        )
+
+
+def _exchanged(timestamps: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
+    """Timestamps in ns with day and month exchanged where both are up to 12.
+
+    >>> day = pd.Timestamp("2024-02-03 04:05").as_unit("ns").value
+    >>> str(pd.Timestamp(_exchanged(np.array([day]))[0]))
+    '2024-03-02 04:05:00'
+    """
+    dates = timestamps.view("datetime64[ns]")
+    years, months = dates.astype("datetime64[Y]"), dates.astype("datetime64[M]")
+    day = (dates.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    month = (months - years.astype("datetime64[M]")).astype(np.int64)
+    swapped = (years.astype("datetime64[M]") + day).astype("datetime64[D]") + month
+    instants = swapped.astype("datetime64[ns]").view(np.int64) + timestamps % DAY_NS
+    return np.where(day < 12, instants, timestamps)
+
+
+def end_of_day(cells: pd.Series, name: str) -> str | None:
+    """What to do with hours 24:00, which no pattern reads; None without any."""
+    if not isinstance(cells.dtype, pd.StringDtype):
+        return None
+    late = cells.str.fullmatch(END_OF_DAY).to_numpy(dtype=bool, na_value=False)
+    if not late.any():
+        return None
+    row = int(np.argmax(late))
+    return (
+        f"column {name!r} has in data row {row + 1} {str(cells.iloc[row])!r}: 24:00 means 00:00 of "
+        f"the next day, which no pattern reads; write it so ({plural(int(late.sum()), 'row')})"
+    )

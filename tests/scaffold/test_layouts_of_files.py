@@ -544,14 +544,14 @@ def panel(*more: tuple[str, int, float]) -> bytes:
 def test_exact_copies_are_told_from_contradictions():
     copies = panel(("north", 10, WEEK[10]), ("west", 11, WEEK[11]))
     assert look(copies).values["data.duplicates"] == "copies"
-    assert "2 rows are exact copies" in asked(copies)
+    assert "2 exact copies of" in asked(copies)
     message = refused(panel(("north", 10, WEEK[10]), ("west", 50, WEEK[50] + 7)))
     for text in (
         "lines 153 and 154",
         "'visits' of series 'west' is",
         "2022-02-20",
-        "1 rows contradict",
-        "beside 1 exact copies",
+        "1 row contradicts",
+        "beside 1 exact copy)",
         "--duplicates",
     ):
         assert text in message
@@ -561,7 +561,7 @@ def test_exact_copies_are_told_from_contradictions():
 def test_a_declared_policy_answers_for_contradictions(policy):
     content = panel(("west", 50, WEEK[50] + 7))
     assert look(content, duplicates=policy).values["data.duplicates"] == policy
-    assert "1 rows contradict" in asked(content, duplicates=policy)
+    assert "1 contradiction of" in asked(content, duplicates=policy)
 
 
 def test_two_missing_values_are_equal():

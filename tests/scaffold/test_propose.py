@@ -88,7 +88,7 @@ def test_disorder_and_repeated_timestamps_are_found_and_said():
     found = look(content)
     assert found.values["data.sort"] is True
     assert found.values["data.duplicates"] == "copies"
-    assert "1 rows are exact copies" in asked(content)
+    assert "1 exact copy of" in asked(content)
     assert "not in chronological order" in asked(content)
 
 

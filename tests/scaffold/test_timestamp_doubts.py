@@ -1,0 +1,96 @@
+"""Columns that only look like timestamps of a known form."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.scaffold.tables import HOURS, WAVE, asked, csv_of, look, refused
+
+DAYS = pd.date_range("2023-01-01", periods=400, freq="D")
+MONTHS = pd.date_range("2015-01-01", periods=120, freq="MS")
+
+
+def numbers(name: str, values, **columns) -> bytes:
+    return pd.DataFrame({name: values, **columns}).to_csv(index=False).encode()
+
+
+def mangled(form: str, exchanged: str) -> list[str]:
+    """Dates of which a spreadsheet has exchanged those that it could read."""
+    return [day.strftime(exchanged if day.day <= 12 else form) for day in DAYS]
+
+
+def test_dates_with_days_and_months_in_both_orders_are_asked_about():
+    content = numbers("date", mangled("%d/%m/%Y", "%m/%d/%Y"), y=WAVE)
+    message = refused(content)
+    assert "'date' seems to have the day first in some dates" in message
+    assert "data row 13 (13/01/2023) is before row 12 (01/12/2023)" in message
+    accepted = look(content, timestamp_format="%d/%m/%Y", max_missing=1.0)
+    remarks = asked(content, timestamp_format="%d/%m/%Y", max_missing=1.0)
+    assert "not in chronological order" in remarks
+    assert accepted.schema["table_format"]["timestamp_format"] == "%d/%m/%Y"
+
+
+@pytest.mark.parametrize("order", ["sorted", "newest first", "shuffled"])
+def test_dates_in_one_form_are_not_doubted_in_any_order(order):
+    places = {
+        "sorted": np.arange(400),
+        "newest first": np.arange(400)[::-1],
+        "shuffled": np.random.default_rng(0).permutation(400),
+    }[order]
+    content = csv_of(DAYS[places], form="%d/%m/%Y", y=WAVE[places])
+    assert look(content).values["preprocess.frequency"] == "1D"
+
+
+@pytest.mark.parametrize("name", ["ym", "date", "period"])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_numbers_of_months_are_asked_about(name, is_named):
+    content = numbers(name, MONTHS.strftime("%Y%m"), y=WAVE[:120])
+    message = refused(content, timestamp=name if is_named else None)
+    assert f"{name!r}, such as 201501, may have months (2015-01)" in message
+    assert "--timestamp-format %Y%m" in message
+    found = look(content, timestamp=name, timestamp_format="%Y%m")
+    assert found.values["preprocess.frequency"] == "MS"
+
+
+def test_a_panel_of_months_as_numbers_is_asked_about():
+    frame = pd.DataFrame(
+        {
+            "shop": np.repeat(["a", "b"], 120),
+            "ym": np.tile(MONTHS.strftime("%Y%m"), 2),
+            "y": WAVE[:240],
+        }
+    )
+    assert "--timestamp-format %Y%m" in refused(frame.to_csv(index=False).encode())
+
+
+def test_numbers_that_are_no_months_stay_an_index():
+    content = numbers("step", np.arange(201501, 201501 + 400), y=WAVE)
+    assert look(content).schema["table_format"]["timestamp_format"] == "index"
+
+
+def late_hours() -> list[str]:
+    """Hours by their end, the last of a day as 24:00."""
+    ends = HOURS + pd.Timedelta(hours=1)
+    return [
+        f"{start:%Y-%m-%d} 24:00" if end.hour == 0 else f"{end:%Y-%m-%d %H:%M}"
+        for start, end in zip(HOURS, ends, strict=True)
+    ]
+
+
+def test_the_hour_24_is_the_next_midnight():
+    one = numbers("t", late_hours(), y=WAVE)
+    cells = pd.Series(late_hours(), dtype="str").str.split(" ", expand=True)
+    two = pd.DataFrame({"day": cells[0], "clock": cells[1], "y": WAVE}).to_csv(index=False).encode()
+    for content in (one, two):
+        message = refused(content)
+        assert "data row 24 '2024-01-01 24:00': 24:00 means 00:00 of the next day" in message
+        assert "(16 rows)" in message
+
+
+@pytest.mark.parametrize("cell", ["{:.1f}%", "${:.2f}", "{:.1f} kWh"])
+def test_numbers_with_signs_are_shown(cell):
+    content = csv_of(y=[cell.format(value) for value in WAVE])
+    assert f"'y' contains '{cell.format(WAVE[0])}'" in refused(content)
+    assert f"'y' contains text, such as '{cell.format(WAVE[0])}'" in refused(
+        content, targets=("y",)
+    )
