@@ -152,11 +152,12 @@ def check_day_order(found: TimestampForm, cells: pd.Series, where: str) -> None:
     if left <= MOST_FALLS_LEFT * len(falls):
         row = int(falls[0]) + 1
         one, other = (str(cells.iloc[each]) for each in (row - 1, row))
+        shown = f"data row {row + 1} ({other}) is before row {row} ({one})"
         raise UsageError(
             f"{where}: {str(cells.name)!r} seems to have the day first in some dates and the month "
-            f"in others: as {found.form}, data row {row + 1} ({other}) is before row {row} "
-            f"({one}), one of {plural(len(falls), 'such row')}; write all dates in one form, or give "
-            f"--timestamp-format {shlex.quote(found.form)} if they are right"
+            f"in others: as {found.form}, {shown}, one of {plural(len(falls), 'such row')}; write "
+            f"all dates in one form, or give --timestamp-format {shlex.quote(found.form)} if they "
+            "are right"
         )
 
 
