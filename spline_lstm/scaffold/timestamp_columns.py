@@ -29,6 +29,7 @@ from spline_lstm.scaffold.timestamp_doubts import (
     check_month_numbers,
     check_parts,
     end_of_day,
+    period_text,
 )
 from spline_lstm.scaffold.timestamp_formats import (
     INDEX,
@@ -239,6 +240,9 @@ def _no_single_column(
         return f"{where}: {list_names(found)} contain timestamps; choose one with --timestamp"
     for column in columns.values():
         check_month_numbers(column, where)
+        period = period_text(column.cells, column.name)
+        if period is not None:
+            return f"{where}: {period}"
     broken = next((name for name in columns if first_unread(columns[name].cells)), None)
     if broken is not None:
         return f"{where}: {_unread(columns[broken].cells, broken)}"
@@ -250,9 +254,9 @@ def _no_single_column(
 
 
 def _unread(column: pd.Series, name: str) -> str:
-    late = end_of_day(column, name)
-    if late is not None:
-        return late
+    known = end_of_day(column, name) or period_text(column, name)
+    if known is not None:
+        return known
     bad = first_unread(column)
     if bad is None:
         return (

@@ -36,6 +36,8 @@ WRITE_DATES = (
     "and 2024-01-29, the Monday, for 2024-W05"
 )
 
+# 2024-Q2, Q2 2024, 2024-W05.
+PERIOD_TEXT = re.compile(r"\d{4}[-_ /]?([qQ][1-4]|[wW]\d{1,2})|[qQ][1-4][-_ /]?\d{4}")
 # 201501, 201502, ..., 201512, 201601: first month, last one, and the step between years.
 MONTH_NUMBERS = (190_001, 210_012)
 YEAR_STEP = 89
@@ -108,6 +110,14 @@ def _is_part_of_a_year(column: Column) -> bool:
         if column.kind == "text" and not column.missing:
             return bool(column.cells.astype("str").str.fullmatch(text).all())
     return False
+
+
+def period_text(cells: pd.Series, name: str) -> str | None:
+    """What to do with a column of weeks or quarters such as 2024-Q2; None for any other."""
+    is_text = isinstance(cells.dtype, pd.StringDtype)
+    if not is_text or not cells.head(3).str.fullmatch(PERIOD_TEXT).all():
+        return None
+    return f"column {name!r} contains {str(cells.iloc[0])!r}, and {WRITE_DATES}"
 
 
 def check_month_numbers(column: Column, where: str) -> None:

@@ -94,3 +94,14 @@ def test_numbers_with_signs_are_shown(cell):
     assert f"'y' contains text, such as '{cell.format(WAVE[0])}'" in refused(
         content, targets=("y",)
     )
+
+
+@pytest.mark.parametrize("form", ["{0}Q{1}", "{0}-Q{1}", "Q{1} {0}", "{0}-W{1:02d}"])
+def test_texts_of_quarters_and_weeks_are_named_with_the_dates_to_write(form):
+    content = numbers(
+        "at", [form.format(1990 + k // 4, k % 4 + 1) for k in range(100)], y=WAVE[:100]
+    )
+    for said in ({}, {"timestamp": "at"}):
+        message = refused(content, **said)
+        assert f"'at' contains '{form.format(1990, 1)}'" in message
+        assert "2024-04-01 for 2024-Q2" in message
