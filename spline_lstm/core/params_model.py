@@ -214,7 +214,7 @@ class ExportParams(Section):
 class QuantizedParams(Section):
     """The same two limits for float16 and int8 files."""
 
-    max_abs_diff: Positive = 0.05
+    max_abs_diff: Positive = 0.1
     """in z-scores"""
     max_rmse_increase: NotNegative = 0.02
     """0.02: 2 %"""
