@@ -54,6 +54,8 @@ FORECAST = """
 import sys
 import numpy as np
 import spline_lstm
+from spline_lstm.models.jax_setup import configure_threads
+configure_threads(2)
 windows, model = spline_lstm.load_windows("."), spline_lstm.load_model(".")
 np.save(sys.argv[1], windows.to_data_units(model.predict(windows.gather("test").X)))
 """
