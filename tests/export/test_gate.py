@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -132,6 +133,15 @@ def test_file_that_answers_nan_fails_all_that_it_answers(exported, tmp_path, suf
     found = verdicts(report)
     assert found["loads"]
     assert not any(found[name] for name in ("parity", "accuracy", "repeats"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_nan_that_cells_turn_into_numbers_is_found_all_the_same(exported, tmp_path, seed):
+    damaged = corrupt_onnx(exported(".onnx", *MODEL).content, np.random.default_rng(seed), np.nan)
+    report = measure(tmp_path / "model.onnx", damaged)
+    assert math.isfinite(report.figures["max_abs_diff"])
+    assert not verdicts(report)["parity"]
+    assert not verdicts(report)["accuracy"]
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])

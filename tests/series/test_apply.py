@@ -1,6 +1,6 @@
 """A series is a job of its own: its rows and the preprocessor give its arrays, bit for bit."""
 
-import pickle
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -11,6 +11,7 @@ from spline_lstm.series.apply import apply
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import rows_of
+from spline_lstm.windows.preprocessor import Preprocessor
 from tests.evaluation.test_leakage import SCHEMA, panel, preprocess_params
 
 PER_ROW = (
@@ -46,7 +47,7 @@ def test_each_series_alone_has_the_arrays_that_it_has_in_the_panel(changes):
     table = panel()
     made = preprocess(table, SCHEMA, preprocess_params(**changes), where="panel")
     # As another process would get it.
-    preprocessor = pickle.loads(pickle.dumps(made.preprocessor))
+    preprocessor = Preprocessor.from_json(json.loads(json.dumps(made.preprocessor.to_json())))
     assert {item.name for item in fields(made.arrays)} == {
         *PER_ROW, *WHOLE, "known_at", "series_offsets", "static_ids", "constants"
     }  # fmt: skip
