@@ -30,10 +30,10 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import EvaluateParams, WindowParams
 from spline_lstm.evaluation.assess import assess, evaluation_content
 from spline_lstm.inference.calibration import calibrate
+from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.models.outputs import Outputs
-from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler

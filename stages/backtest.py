@@ -13,7 +13,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
-from spline_lstm.tasks.registry import load_part
+from spline_lstm.tasks.parts import load_part
 
 
 def main(folder: Path) -> str:

@@ -10,7 +10,7 @@ from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.evaluation.scores import to_records
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import load_model
-from spline_lstm.tasks.registry import load_part
+from spline_lstm.tasks.parts import load_part
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 

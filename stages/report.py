@@ -10,7 +10,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
 from spline_lstm.reporting.style import save_png
-from spline_lstm.tasks.registry import load_part
+from spline_lstm.tasks.parts import load_part
 
 
 def main(folder: Path) -> str:

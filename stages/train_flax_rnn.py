@@ -9,7 +9,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
-from spline_lstm.tasks.registry import load_part
+from spline_lstm.tasks.parts import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.loop import Evaluation, Trained, steps_of, training_curve
 from spline_lstm.training.model import train_model

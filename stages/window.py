@@ -5,7 +5,7 @@ from pathlib import Path
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
-from spline_lstm.tasks.registry import load_part
+from spline_lstm.tasks.parts import load_part
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import save_windows

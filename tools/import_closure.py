@@ -4,7 +4,7 @@ import ast
 from dataclasses import fields
 from pathlib import Path
 
-from spline_lstm.tasks.registry import TASKS
+from spline_lstm.tasks.parts import TASKS
 from spline_lstm.tasks.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.models.types import check_types
 from spline_lstm.tables.raw_file import check_dvc_yaml
 from spline_lstm.tables.sources import read_source
-from spline_lstm.tasks.registry import task_of
+from spline_lstm.tasks.parts import task_of
 
 DESCRIPTION = """\
 Check the files that you write: params.yaml against its rules, the covariate schema against its

@@ -21,7 +21,7 @@ from spline_lstm.experiments.git import (
 from spline_lstm.experiments.processes import ended_as_by_ctrl_c
 from spline_lstm.experiments.runs import Run, run_named, runs_of
 from spline_lstm.models.types import check_types
-from spline_lstm.tasks.registry import task_of
+from spline_lstm.tasks.parts import task_of
 
 logger = logging.getLogger("spline_lstm")
 

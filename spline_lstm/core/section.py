@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Rows = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
-# A task or a type of model by name; `spline_lstm.tasks.registry` and `spline_lstm.models.types`
+# A task or a type of model by name; `spline_lstm.tasks.parts` and `spline_lstm.models.types`
 # tell which ones there are.
 TypeName = Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=40)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

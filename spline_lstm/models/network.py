@@ -52,7 +52,7 @@ Sequence3 = Float[Array, "time batch width"]
 class RecurrentNetwork(nnx.Module):
     """X [batch, lookback, F_total] -> [batch, horizon * F_target * levels], both z-scores.
 
-    The base of the recurrent types; `spline_lstm.models.registry.build` builds the type of a
+    The base of the recurrent types; `spline_lstm.models.build.build` builds the type of a
     config.
     """
 

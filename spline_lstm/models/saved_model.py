@@ -20,10 +20,10 @@ from spline_lstm.core.artifacts import (
 )
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.models.build import from_arrays, structure
 from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
-from spline_lstm.models.registry import from_arrays, structure
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.preprocessor import Preprocessor
 

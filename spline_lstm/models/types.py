@@ -48,7 +48,7 @@ class ModelType:
     ----------
     network : str
         ``module:Class``; loaded when a network is built from a `ModelConfig` and a key. See
-        `spline_lstm.models.registry.Network`. Of a type in closed form: the class of its forecasts.
+        `spline_lstm.models.build.Network`. Of a type in closed form: the class of its forecasts.
     defaults : ModelParams
         The section `model` of params.yaml to start from.
     colour : str

@@ -23,8 +23,8 @@ from tqdm.auto import tqdm
 
 from spline_lstm.core.errors import DivergedError
 from spline_lstm.core.params import TrainParams
+from spline_lstm.models.build import build, structure, to_arrays
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.registry import build, structure, to_arrays
 from spline_lstm.models.sharding import Sharding
 from spline_lstm.training.budget import Budget, budget_of
 from spline_lstm.training.checkpoints import Checkpoint

@@ -175,7 +175,7 @@ from benchmarks.accuracy import RECIPES, load_recipe
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.params_file import params_text, upgraded
 from spline_lstm.inference.arguments import params_of
-from spline_lstm.models.registry import MODEL_TYPES
+from spline_lstm.models.build import MODEL_TYPES
 
 root = Path({root!r})
 assert params_text(Params()) == (root / "params.yaml").read_text()

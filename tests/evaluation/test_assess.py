@@ -11,8 +11,8 @@ from spline_lstm.evaluation.assess import assess, evaluation_content, percentage
 from spline_lstm.evaluation.forecast_batches import TestForecasts, last_season, make_baselines
 from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.inference.calibration import calibrate
+from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler

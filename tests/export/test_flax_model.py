@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from spline_lstm.inference.forecast import data_unit_outputs
+from spline_lstm.models.build import structure
 from spline_lstm.models.config import weight_shapes
-from spline_lstm.models.registry import structure
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.scaling import Scaler

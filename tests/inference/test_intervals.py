@@ -24,8 +24,8 @@ from spline_lstm.inference.intervals import (
     quantile_bounds,
     quantile_pairs,
 )
+from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import model_config
-from spline_lstm.models.registry import build, to_arrays
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.tables.synthetic import stores
 from spline_lstm.training.loop import train

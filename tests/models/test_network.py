@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from spline_lstm.models.build import build, from_arrays, structure, to_arrays
 from spline_lstm.models.config import CHANNEL_DIM, ModelConfig
-from spline_lstm.models.registry import build, from_arrays, structure, to_arrays
 from tests.models.test_recurrent import numpy_gru, numpy_lstm
 
 BASE = ModelConfig(

@@ -9,9 +9,9 @@ from flax import nnx
 
 from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.models.build import build, from_arrays, to_arrays
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.layers import dropout
-from spline_lstm.models.registry import build, from_arrays, to_arrays
 from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
 from tests.builders import make_preprocessor
 

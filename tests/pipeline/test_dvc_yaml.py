@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.section import known_keys
 from spline_lstm.tasks.forecast import FORECAST
-from spline_lstm.tasks.registry import TASKS
+from spline_lstm.tasks.parts import TASKS
 from tools.dvc_deps import code_deps, with_code_deps
 from tools.import_closure import ROOT, import_closure, imports_of
 

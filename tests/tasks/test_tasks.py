@@ -12,7 +12,7 @@ from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.tasks.forecast import FORECAST
-from spline_lstm.tasks.registry import TASKS, load_part, task_of
+from spline_lstm.tasks.parts import TASKS, load_part, task_of
 from spline_lstm.tasks.task import Task
 from spline_lstm.windows.windows import load_windows, make_windows
 from stages import evaluate, train_flax_rnn, window

@@ -10,8 +10,8 @@ import pytest
 
 from spline_lstm.core.errors import DataContractError, DivergedError
 from spline_lstm.core.params import TrainParams, WindowParams
+from spline_lstm.models.build import build
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.registry import build
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
