@@ -7,7 +7,9 @@ from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.types import check_types
+from spline_lstm.series.features import check_names
 from spline_lstm.tables.raw_file import check_dvc_yaml
 from spline_lstm.tables.sources import read_source
 from spline_lstm.tasks.parts import task_of
@@ -36,6 +38,7 @@ def run(arguments: argparse.Namespace) -> str:
     task_of(params)
     check_types(params)
     schema = load_schema(folder / params.data.schema_file)
+    check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
     check_dvc_yaml(Pipeline(folder), content, params.data.source)
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"

@@ -6,6 +6,7 @@ import lazy_loader
 import pydantic
 from pydantic import Field
 
+from spline_lstm.core.schema_words import DTYPES, TARGET_POLICIES, read_as
 from spline_lstm.core.table_format import Element, Name
 
 # Few schemas use holidays, and the package takes a quarter of a second to load.
@@ -23,10 +24,14 @@ CalendarFeature = Literal[
     "is_holiday",
 ]
 DynamicPolicy = Literal["interpolate", "ffill", "ffill_bfill_then_zero", "zero", "unknown_token"]
+ScalerKind = Literal["standard", "minmax", "robust", "none"]
+Dtype = Literal["float", "int", "boolean", "categorical"]
+# The words of the document, as literals for editors.
+DocumentDtype = Literal["float32", "float64", "int8", "int16", "int32", "int64", "bool", "string"]
 # The first encoding of each dtype is its default.
 ENCODINGS = {
-    "float": ("scaled",),
-    "int": ("scaled",),
+    "float": ("scaled", "binary"),
+    "int": ("scaled", "binary"),
     "boolean": ("binary",),
     "categorical": ("one_hot", "embedding"),
 }
@@ -38,11 +43,15 @@ class DynamicCovariate(Element):
     Attributes
     ----------
     dtype : str
-        ``float``, ``int``, ``boolean`` (0, 1, true, false) or ``categorical`` (any text).
+        ``float``, ``int``, ``boolean`` (0, 1, true, false) or ``categorical`` (any text); or a
+        word of the data-contract document, such as ``float32``, ``int8`` or ``string``.
     encoding : str
-        ``scaled`` (numbers; default), ``binary`` (booleans; default), ``one_hot`` (categories;
-        default) or ``embedding`` (categories as ids, 0 being the unknown token, for a learned
-        vector of `dim` numbers).
+        ``scaled`` (numbers; default), ``binary`` (booleans; default; numbers that are 0 or 1),
+        ``one_hot`` (categories; default) or ``embedding`` (categories as ids, 0 being the unknown
+        token, for a learned vector of `dim` numbers).
+    scaler : str
+        How scaled numbers are scaled, if not by `preprocess.scaler` of params.yaml: ``standard``,
+        ``minmax``, ``robust`` or ``none``.
     required : bool
         A table without the column is refused (exit code 13); otherwise the column is left out.
     known_future : bool
@@ -55,8 +64,9 @@ class DynamicCovariate(Element):
     """
 
     name: Name
-    dtype: Literal["float", "int", "boolean", "categorical"] = "float"
+    dtype: Annotated[Dtype, read_as(DTYPES, Dtype | DocumentDtype)] = "float"
     encoding: Literal["scaled", "binary", "one_hot", "embedding"] | None = None
+    scaler: ScalerKind | None = None
     dim: Annotated[int, Field(ge=1)] | None = None
     required: bool = True
     known_future: bool = False
@@ -68,6 +78,16 @@ class DynamicCovariate(Element):
         """The encoding, or the default of the dtype."""
         return self.encoding or ENCODINGS[self.dtype][0]
 
+    @property
+    def is_boolean(self) -> bool:
+        """Its cells are 0 and 1, or true and false."""
+        return self.coding == "binary"
+
+    @property
+    def is_discrete(self) -> bool:
+        """Its cells are words to be read as they are written: booleans and categories."""
+        return self.is_boolean or self.dtype == "categorical"
+
     @pydantic.model_validator(mode="after")
     def _encoding_fits(self) -> "DynamicCovariate":
         if self.coding not in ENCODINGS[self.dtype]:
@@ -77,6 +97,11 @@ class DynamicCovariate(Element):
         if (self.coding == "embedding") != (self.dim is not None):
             raise ValueError(
                 "dim belongs to the encoding embedding, and only to it; add or remove it"
+            )
+        if self.scaler is not None and self.coding != "scaled":
+            raise ValueError(
+                f"the encoding {self.coding} keeps its values, so scaler {self.scaler} has no "
+                "meaning; remove the scaler"
             )
         if self.known_future and self.delay:
             raise ValueError(
@@ -129,7 +154,9 @@ class StaticCovariate(Element):
     """
 
     name: Name
-    dtype: Literal["categorical"] = "categorical"
+    dtype: Annotated[Literal["categorical"], read_as(DTYPES, Literal["categorical", "string"])] = (
+        "categorical"
+    )
     encoding: Literal["embedding"] = "embedding"
     dim: Annotated[int, Field(ge=1)]
     required: bool = True
@@ -141,7 +168,8 @@ class MissingPolicy(Element):
     Attributes
     ----------
     target : str
-        ``interpolate``: `preprocess.fill` of params.yaml, up to `preprocess.max_gap`.
+        ``interpolate``: `preprocess.fill` of params.yaml, up to `preprocess.max_gap`; windows in
+        longer gaps are dropped. ``interpolate_then_drop_if_remaining`` is another name for it.
     dynamic_covariates : str
         ``interpolate`` (numbers by `preprocess.fill`; booleans and categories keep their last
         value), ``ffill`` (the last value), ``zero``, ``ffill_bfill_then_zero`` (the last value, and
@@ -152,6 +180,9 @@ class MissingPolicy(Element):
         ``unknown_token``.
     """
 
-    target: Literal["interpolate"] = "interpolate"
+    target: Annotated[
+        Literal["interpolate"],
+        read_as(TARGET_POLICIES, Literal["interpolate", "interpolate_then_drop_if_remaining"]),
+    ] = "interpolate"
     dynamic_covariates: DynamicPolicy = "interpolate"
     static_covariates: Literal["unknown_token"] = "unknown_token"

@@ -20,6 +20,7 @@ from spline_lstm.core.covariates import (
     StaticCovariate,
 )
 from spline_lstm.core.errors import SchemaError, shorten
+from spline_lstm.core.schema_words import VERSIONS, read_as
 from spline_lstm.core.table_format import (
     INDEX,
     TIMESTAMP_KINDS,
@@ -43,6 +44,8 @@ class Schema(Element):
 
     Attributes
     ----------
+    version : int
+        1; ``phase5.v1``, the data-contract document, is read as the same (`core.schema_words`).
     target_bounds : pair, or target -> pair
         Lowest and highest possible value of the targets, such as [0, null]: forecasts and their
         intervals are clipped to it. Observations outside are a warning.
@@ -51,7 +54,7 @@ class Schema(Element):
     model_config = pydantic.ConfigDict(title="Covariate schema")
 
     editor_schema: str | None = Field(default=None, alias="$schema", exclude=True)
-    version: Literal[1]
+    version: Annotated[Literal[1], read_as(VERSIONS, Literal[1, "phase5.v1"])]
     timestamp_col: TimestampColumn
     series_col: Name | None = None
     target_cols: Annotated[tuple[Name, ...], Field(min_length=1)]

@@ -1,6 +1,6 @@
 """What the user brings to `init`: options on the command line, an overlay of params, a schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,13 @@ class UserFiles:
             options = options_of(schema, options)
         options = self._with_overlay(options)
         table = read_table(content, where, options)
-        if schema is not None:
-            check_header(list(map(str, table.cells)), schema, where)
-        return Plan.of(propose(table, where, options, self.overlay), self.decisions)
+        plan = Plan.of(propose(table, where, options, self.overlay), self.decisions)
+        if schema is None:
+            return plan
+        header = list(map(str, table.cells))
+        check_header(header, schema, where)
+        mode = {"preprocess.feature_mode": feature_mode(schema, header)}
+        return replace(plan, values={**plan.values, **mode, **self.overlay})
 
     def _with_overlay(self, options: Options) -> Options:
         """The options, with what the overlay says about reading the table and its clock."""
@@ -104,6 +108,14 @@ class UserFiles:
 
 
 NO_FILES = UserFiles()
+
+
+def feature_mode(schema: Schema, header: Sequence[str]) -> str:
+    """Multivariate if the table or the calendar has any feature of a schema beside the targets."""
+    calendar = schema.calendar_features
+    present = {*header} & {*schema.covariate_names}
+    is_multivariate = present or (calendar.enabled and calendar.features)
+    return "multivariate" if is_multivariate else "univariate"
 
 
 def options_of(schema: Schema, options: Options) -> Options:

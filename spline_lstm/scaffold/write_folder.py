@@ -18,11 +18,13 @@ from spline_lstm.core.params_file import experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.source_file import SourceFile
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
+from spline_lstm.series.features import check_names
 from spline_lstm.tables.parquet import is_parquet
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
@@ -243,6 +245,7 @@ def _check_folder(folder: Path, where: str) -> None:
     """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
+    check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
     read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.core.covariates import DynamicCovariate
+from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.target_options import PLAIN, TargetOptions
@@ -15,6 +16,8 @@ from spline_lstm.series.grid import Column
 
 # Channels of every target if rows of a lookback may be missing.
 CHANNELS_OF_MISSING = ("mask", "age")
+# Kinds of features that have the name of their column.
+AS_IT_IS = ("value", "id")
 # Rows beyond which it no longer matters how old an observation is.
 OLDEST = 1023
 
@@ -76,6 +79,11 @@ def plan_features(
     schema, params
     categories : categorical column -> the texts seen in the training split; the first has id 1
     options : TargetOptions
+
+    Raises
+    ------
+    SchemaError
+        A column has the name of a channel that is made of another column.
     """
     features = [feature for name in columns for feature in _of_column(name, schema, categories)]
     if params.smoothing.method == "channel":
@@ -92,13 +100,40 @@ def plan_features(
             for name in schema.target_cols
             for kind in CHANNELS_OF_MISSING
         ]
-    return (
-        *features,
-        *(
-            Feature(name, name, "calendar", known_future=True)
-            for name in calendar_names(schema, params)
-        ),
-    )
+    features += [
+        Feature(name, name, "calendar", known_future=True)
+        for name in calendar_names(schema, params)
+    ]
+    _check_names(features)
+    return tuple(features)
+
+
+def check_names(schema: Schema, params: PreprocessParams, options: TargetOptions) -> None:
+    """Raise SchemaError as `plan_features`, as far as the categories do not matter."""
+    dynamic = schema.dynamic_covariates
+    columns = (*schema.target_cols, *(item.name for item in dynamic))
+    unseen = {item.name: () for item in dynamic if item.dtype == "categorical"}
+    plan_features(used_columns(columns, schema, params), schema, params, unseen, options)
+
+
+def _check_names(features: Sequence[Feature]) -> None:
+    """Raise SchemaError if two features have one name: a column and a channel of another one."""
+    first: dict[str, Feature] = {}
+    for feature in features:
+        other = first.setdefault(feature.name, feature)
+        if other is not feature:
+            made = feature if feature.kind not in AS_IT_IS else other
+            source = "the timestamp" if made.kind == "calendar" else f"{made.source!r}"
+            raise SchemaError(
+                f"the column {feature.name!r} has the name of a feature that is made of {source} "
+                f"({made.kind}); rename the column in the table and in the schema"
+            )
+
+
+def scaler_kind(schema: Schema, name: str, params: PreprocessParams) -> str:
+    """How the numbers of a column are scaled: as its covariate says, or as all are."""
+    covariate = schema.covariate(name)
+    return (covariate and covariate.scaler) or params.scaler
 
 
 def calendar_names(schema: Schema, params: PreprocessParams) -> tuple[str, ...]:

@@ -26,7 +26,13 @@ from spline_lstm.series.apply import (
     smooth,
     without_outliers,
 )
-from spline_lstm.series.features import Feature, is_cleaned, plan_features, used_columns
+from spline_lstm.series.features import (
+    Feature,
+    is_cleaned,
+    plan_features,
+    scaler_kind,
+    used_columns,
+)
 from spline_lstm.series.grid import Layout, split_instants
 from spline_lstm.series.powers import TargetPower, fit_power
 from spline_lstm.series.seasonal import detect_season
@@ -124,12 +130,10 @@ def fit(
         name: fit_categories(splits[name], name) for name in columns if name in table.categories
     }
     features = plan_features(columns, schema, params, categories, options)
-    seasons: dict[str, int | None] = {}
-    strengths: dict[str, dict[str, float]] = {}
+    seasons, strengths = dict[str, int | None](), dict[str, dict[str, float]]()
     constants: dict[str, dict[str, float]] = {}
     groups = 1 if params.scaler_scope == "global" else len(table.series_names) + 1
-    reasons: list[str] = []
-    powers: dict[str, TargetPower] = {}
+    reasons, powers = list[str](), dict[str, TargetPower]()
     scalings = [Scaling(np.zeros(groups), np.ones(groups), 0.0)] * len(features)
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in columns:
@@ -152,9 +156,10 @@ def fit(
                 training_groups(own, on_grid, groups), options, params.scaler, name
             )
             on_grid = powers[name].power().of_column(0, on_grid)
+        kind = scaler_kind(schema, name, params)
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
-                scalings[index] = fit_scaling(own, on_grid, feature, params.scaler, groups)
+                scalings[index] = fit_scaling(own, on_grid, feature, kind, groups)
     scaler = _scaler(params, scalings, reasons)
     return Preprocessor(
         table_schema=schema,

@@ -14,7 +14,7 @@ from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.apply import apply, find_outliers
-from spline_lstm.series.features import calendar_names
+from spline_lstm.series.features import calendar_names, check_names
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
@@ -85,12 +85,14 @@ def preprocess(
         transform does not go with, or a cadence that does not fit the grid; every rule that is
         broken, with the quality report.
     SchemaError
-        An index where the schema has instants or calendar features, or the other way round.
+        An index where the schema has instants or calendar features, or the other way round; or a
+        column that is named like a feature that is made of another one.
     TooLittleDataError
         See `select_series` and `fit`.
     """
     clock = clock or bind(params.clock(reading.time_zone), table.timestamps)
     check_clock(clock, schema, params)
+    check_names(schema, params, options)
     selection = select_series(
         table,
         clock,

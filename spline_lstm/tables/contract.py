@@ -45,7 +45,7 @@ RULES = {
     "boolean": "column {column!r} contains {cell}, which is not a boolean (0, 1, true, false); fix "
     "the cell, or declare the dtype, or the text in table_format.missing_markers of the schema",
     "static": "static covariate {column!r} is {cell}, unlike earlier in its series; it must not "
-    "change within a series",
+    "change within a series. If it tells series apart, name it as series_col in the schema",
 }
 
 

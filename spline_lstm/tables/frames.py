@@ -21,8 +21,6 @@ from spline_lstm.tables.contract import (
 from spline_lstm.tables.csv_text import header_line, parse_csv, plain_lines, read_header, read_lines
 from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
 
-DISCRETE = ("boolean", "categorical")
-
 
 def table_frame(
     content: bytes, schema: Schema, where: str
@@ -111,5 +109,5 @@ def _text_columns(schema: Schema, header: Sequence[str]) -> list[str]:
         schema.series_col,
         *(item.name for item in schema.static_covariates),
     ]
-    names += [item.name for item in schema.dynamic_covariates if item.dtype in DISCRETE]
+    names += [item.name for item in schema.dynamic_covariates if item.is_discrete]
     return [name for name in dict.fromkeys(names) if name is not None and name in header]

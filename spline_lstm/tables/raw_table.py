@@ -18,7 +18,7 @@ from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.tables.contract import Violation, check_order, raise_violations
 from spline_lstm.tables.duplicates import Repeats, check_repeats, find_repeats, merge_duplicates
-from spline_lstm.tables.frames import DISCRETE, table_frame
+from spline_lstm.tables.frames import table_frame
 from spline_lstm.tables.parsing import (
     Cells,
     Faults,
@@ -289,20 +289,20 @@ def _parse_columns(
     cells, categories = [], {}
     for name in columns:
         covariate = schema.covariate(name)
-        dtype = covariate.dtype if covariate else "float"
-        if dtype == "categorical":
+        if covariate is not None and covariate.dtype == "categorical":
             column, categories[name] = parse_categories(frame[name], schema.table_format)
-        elif dtype == "boolean":
+        elif covariate is not None and covariate.is_boolean:
             column = parse_booleans(frame[name], schema.table_format)
         else:
-            column = parse_numbers(frame[name], schema.table_format, whole=dtype == "int")
+            whole = covariate is not None and covariate.dtype == "int"
+            column = parse_numbers(frame[name], schema.table_format, whole=whole)
         cells.append(column)
     return cells, categories
 
 
 def _is_discrete(schema: Schema, name: str) -> bool:
     covariate = schema.covariate(name)
-    return covariate is not None and covariate.dtype in DISCRETE
+    return covariate is not None and covariate.is_discrete
 
 
 def _series_keys(

@@ -59,6 +59,43 @@ def test_a_full_schema_comes_back_as_written():
     assert schema.dynamic_covariates[1].required
 
 
+def test_the_words_of_the_data_contract_document_are_read_as_ours():
+    document = load_schema(ROOT / "configs/covariates/default.schema.json")
+    ours = {
+        "version": 1,
+        "timestamp_col": "timestamp",
+        "target_cols": ["target"],
+        "dynamic_covariates": [
+            {"name": "temp", "scaler": "standard", "required": False},
+            {"name": "promo", "dtype": "int", "encoding": "binary", "required": False},
+        ],
+        "calendar_features": {
+            "enabled": True,
+            "features": ["hour_sin", "hour_cos", "dow_sin", "dow_cos"],
+        },
+        "static_covariates": [{"name": "store_id", "dim": 8, "required": False}],
+        "missing_policy": {"dynamic_covariates": "ffill_bfill_then_zero"},
+    }
+    assert document == parse_schema(json.dumps(ours), "schema.json")
+    # What was read is written in one form, and an editor that follows the JSON Schema takes both.
+    assert document.model_dump(mode="json")["version"] == 1
+    editor = json.loads((ROOT / "configs/covariates.schema.json").read_text())
+    assert "float32" in json.dumps(editor)
+    assert "phase5.v1" in json.dumps(editor)
+
+
+@pytest.mark.parametrize(
+    ("covariate", "words"),
+    [
+        ({"name": "x", "dtype": "float31"}, "Input should be 'float', 'int'"),
+        ({"name": "x", "dtype": "string", "encoding": "binary"}, "categorical column is encoded"),
+        ({"name": "x", "dtype": "string", "scaler": "minmax"}, "remove the scaler"),
+    ],
+)
+def test_a_word_that_neither_form_has_is_refused(covariate, words):
+    assert words.lower() in refusal(changed(dynamic_covariates=[covariate])).lower()
+
+
 def test_what_is_left_out_takes_the_documented_defaults():
     schema = make_schema()
     assert schema.series_col is None

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.core.errors import DataContractError, TooLittleDataError
+from spline_lstm.core.errors import DataContractError, SchemaError, TooLittleDataError
 from spline_lstm.core.params_data import OutliersParams, SmoothingParams
 from spline_lstm.core.reading import Reading
+from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table
@@ -103,6 +104,47 @@ def test_scores_are_the_values_minus_center_by_scale():
     )
     assert scaler.center[2:].tolist() == [0.0, 0.0, 0.0]
     assert scaler.scale[2:].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_covariate_is_scaled_as_its_schema_says_and_all_others_as_the_params_say():
+    schema = {"dynamic_covariates": [{"name": "price", "dtype": "float32", "scaler": "minmax"}]}
+    scaler = run(two_columns(40), schema, feature_mode="multivariate").preprocessor.scaler
+    # 28 of 40 rows train.
+    assert scaler.center.tolist() == pytest.approx([wave(28).mean(), 100.0])
+    assert scaler.scale.tolist() == pytest.approx([wave(28).std(), 27.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "params"),
+    [
+        ("y_was_missing", {}, {"was_missing": True}),
+        ("y_smooth", {}, {"smoothing": SmoothingParams(method="channel", strength=1.0)}),
+        ("y_mask", {}, {"options": TargetOptions(max_missing_inputs=0.5)}),
+        ("y_age", {}, {"options": TargetOptions(max_missing_inputs=0.5)}),
+        ("hour_sin", {"calendar_features": CALENDAR}, {}),
+    ],
+)
+def test_a_covariate_that_is_named_like_a_derived_feature_is_refused(name, schema, params):
+    schema = {"dynamic_covariates": [{"name": name}], **schema}
+    options = params.pop("options", PLAIN)
+    table = make_table(two_columns(40), ("y", name))
+    with pytest.raises(SchemaError) as caught:
+        preprocess(
+            table,
+            make_schema(**schema),
+            make_preprocess_params(feature_mode="multivariate", **params),
+            where="raw.csv",
+            options=options,
+        )
+    assert len(caught.value.lines) == 1
+    assert name in str(caught.value)
+
+
+def test_a_name_that_no_feature_has_here_is_free():
+    schema = {"dynamic_covariates": [{"name": "y_mask"}]}
+    assert (
+        "y_mask" in run(two_columns(40), schema, feature_mode="multivariate").arrays.feature_names
+    )
 
 
 @pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
