@@ -13,6 +13,7 @@ from spline_lstm.tasks.parts import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.loop import Evaluation, Trained, steps_of, training_curve
 from spline_lstm.training.model import train_model
+from spline_lstm.training.overfitting import overfitting_metrics
 from spline_lstm.training.stopwatch import Stopwatch
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
@@ -85,8 +86,7 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "best_epoch": best.epoch,
         "train_loss": best.train_loss,
         "validation_loss": best.validation_loss,
-        "overfitting_warning": best.validation_loss
-        > params.train.overfitting_ratio * best.train_loss,
+        **overfitting_metrics(trained, params.train),
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,

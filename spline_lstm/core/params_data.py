@@ -48,8 +48,8 @@ class OutliersParams(Section):
     """Values far from the median of those before them (Hampel's rule); it looks back only."""
 
     method: Literal["off", "mark", "replace"] = "off"
-    """off | mark (count and report) | replace (an outlier counts as missing in the inputs; labels
-    stay as observed)"""
+    """off | mark (count and report) | replace (an outlier counts as missing, in the inputs and as a
+    label to learn from; scores are given with and without such labels)"""
     window: Annotated[int, Field(ge=3)] = 168
     """observations to look back on, at least 3"""
     threshold: Positive = 6.0

@@ -150,6 +150,9 @@ class TrainParams(Section):
     overfitting_ratio: Annotated[float, Field(gt=1.0)] = 1.5
     """validation loss / training loss at the best evaluation above which the run is marked as
     overfitting"""
+    overfitting_rise: Annotated[float, Field(gt=1.0)] = 1.1
+    """last / best validation loss above which the run is marked as overfitting, if the training
+    loss fell meanwhile"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """arithmetic of the network: float32 | bfloat16 (faster on accelerators; weights stay
     float32)"""

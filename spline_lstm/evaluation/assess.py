@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.evaluation.clean_labels import clean_content
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
 from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
 from spline_lstm.evaluation.metrics import seasonal_naive_scale, undefined_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
-from spline_lstm.evaluation.scores import finish
+from spline_lstm.evaluation.scores import deciding, finish
 from spline_lstm.evaluation.tables import residual_summary
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
@@ -39,7 +39,7 @@ def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series ta
     scales = []
     for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
         train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
-        columns = zip(arrays.raw_target[train].T, arrays.observed[train].T, strict=True)
+        columns = zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True)
         scales.append(
             [seasonal_naive_scale(values, observed, season) for values, observed in columns]
         )
@@ -57,7 +57,7 @@ def undefined_mase(
     for index in np.flatnonzero(scaled == 0).tolist():
         start, end = arrays.series_offsets[index : index + 2]
         train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
-        columns = zip(arrays.raw_target[train].T, arrays.observed[train].T, strict=True)
+        columns = zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True)
         reasons = [undefined_scale(values, observed, season) for values, observed in columns]
         unscored = "none of its values was observed in the test split"
         found[names[index]] = "; ".join(dict.fromkeys(reasons)) if scored[index] > 0 else unscored
@@ -67,8 +67,24 @@ def undefined_mase(
 def percentage_floor(windows: Windows) -> Float[np.ndarray, " targets"]:
     """Floor of the robust MAPE for each target, data units."""
     train = windows.arrays.timestamps < windows.arrays.split_instants[0]
-    mean = np.nanmean(np.abs(windows.arrays.raw_target[train]), axis=0)
+    mean = np.nanmean(np.abs(windows.arrays.counted_target[train]), axis=0)
     return EPSILON_SHARE * np.where(mean > 0, mean, 1.0)
+
+
+def training_std_of(windows: Windows) -> Float[np.ndarray, " targets"]:
+    """What an error of each target is measured by beside other targets, data units, above 0.
+
+    The standard deviation of what was observed in the training split, of all series together; of a
+    constant target its absolute value, or 1 if that is 0.
+    """
+    arrays = windows.arrays
+    train = arrays.timestamps < arrays.split_instants[0]
+    found = []
+    for values, counted in zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True):
+        seen = values[counted] if counted.any() else np.ones(1)
+        varies = np.ptp(seen) > 0
+        found.append(float(seen.std()) if varies else abs(float(seen[0])) or 1.0)
+    return np.array(found)
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,8 @@ class Assessment:
         Sums over all windows, for the metrics.
     common : ScoreSums
         The same over the windows in whose lookback nothing is missing; None without such windows.
+    clean : ScoreSums
+        The same without the labels that were outliers and replaced; None if none can be.
     coverage : CoverageSums
         The same for the prediction intervals.
     intervals : Intervals
@@ -90,15 +108,18 @@ class Assessment:
     residuals : [windows, horizon, targets] float32
         Forecast - observed, NaN if not observed; evenly spaced windows of a large test split.
     season : rows in the season of MASE
+    training_std : [targets] see `training_std_of`
     """
 
     sums: ScoreSums
     common: ScoreSums | None
+    clean: ScoreSums | None
     coverage: CoverageSums
     intervals: Intervals
     examples: list[Example]
     residuals: Float[np.ndarray, "windows horizon targets"]
     season: int
+    training_std: Float[np.ndarray, " targets"]
 
 
 def assess(
@@ -129,9 +150,11 @@ def assess(
     examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
     residuals = np.concatenate(collected.residuals)
     sums, coverage = collected.totals[0]
-    common = reduce(merge, collected.common) if collected.common else None
-    season = season_rows(windows, params)
-    return Assessment(sums, common, coverage, intervals, examples, residuals, season)
+    common, clean = (sums[0] if sums else None for sums in (collected.common, collected.clean))
+    season, training_std = season_rows(windows, params), training_std_of(windows)
+    return Assessment(
+        sums, common, clean, coverage, intervals, examples, residuals, season, training_std
+    )
 
 
 class BatchCollector:
@@ -161,6 +184,7 @@ class BatchCollector:
         self._seen = 0
         self.totals: list[tuple[ScoreSums, CoverageSums]] = []
         self.common: list[ScoreSums] = []
+        self.clean: list[ScoreSums] = []
         self.errors: list[np.ndarray] = []
         self.complete: list[np.ndarray] = []
         self.residuals: list[np.ndarray] = []
@@ -168,12 +192,14 @@ class BatchCollector:
     def add(self, batch: TestBatch) -> None:
         """Take in the next batch."""
         mask, count = batch.mask, len(batch.mask)
-        sums = self._sums(batch, np.ones(count, dtype=bool))
+        every = np.ones(count, dtype=bool)
+        sums = self._sums(batch, every)
+        if self._windows.arrays.replaced.size:
+            self.clean = _added(self.clean, self._sums(batch, every, batch.counted))
         whole = self._whole[self._seen : self._seen + count]
-        if whole.all():
-            self._add_common(sums)
-        elif whole.any():
-            self._add_common(self._sums(batch, whole))
+        if whole.any():
+            of_whole = sums if whole.all() else self._sums(batch, whole)
+            self.common = _added(self.common, of_whole)
         forecast = batch.forecast
         bounds = forecast.lower, forecast.upper
         coverage = sum_coverage(batch.y_true, mask, bounds, batch.series, self._n_series)
@@ -191,20 +217,27 @@ class BatchCollector:
         self.residuals.append((forecast.point[chosen] - batch.y_true[chosen]).astype(np.float32))
         self._seen += count
 
-    def _add_common(self, sums: ScoreSums) -> None:
-        self.common = [merge(old, sums) for old in self.common] or [sums]
-
-    def _sums(self, batch: TestBatch, chosen: Bool[np.ndarray, " windows"]) -> ScoreSums:
-        """Errors of some windows of a batch."""
+    def _sums(
+        self,
+        batch: TestBatch,
+        chosen: Bool[np.ndarray, " windows"],
+        mask: Bool[np.ndarray, "windows horizon targets"] | None = None,
+    ) -> ScoreSums:
+        """Errors of some windows of a batch: of all that was observed, or only where `mask` is."""
         return sum_errors(
             batch.y_true[chosen],
-            batch.mask[chosen],
+            (batch.mask if mask is None else mask)[chosen],
             {name: values[chosen] for name, values in batch.forecasts.items()},
             epsilon=self._epsilon,
             season_scale=self._season_scale,
             series=batch.series[chosen],
             hour=None if batch.hour is None else batch.hour[chosen],
         )
+
+
+def _added(total: list[ScoreSums], sums: ScoreSums) -> list[ScoreSums]:
+    """One total, of nothing (an empty list) or of what came before."""
+    return [merge(old, sums) for old in total] or [sums]
 
 
 def evaluation_content(
@@ -219,6 +252,7 @@ def evaluation_content(
         result.sums,
         targets=windows.target_names,
         scale=scaler.scale,
+        training_std=result.training_std,
         series=series,
     )
     undefined = undefined_mase(result.sums, windows, result.season, series)
@@ -235,20 +269,32 @@ def evaluation_content(
         "residuals": residual_summary(result.residuals, windows.target_names),
         "missing_inputs": float(windows.missing_inputs("test").mean()),
         "common_windows": _common_content(result, windows, scaler),
+        **clean_content(
+            result.clean,
+            result.sums,
+            scores,
+            targets=windows.target_names,
+            scale=scaler.scale,
+            training_std=result.training_std,
+        ),
         "splits": split_records(windows),
     }
 
 
 def _common_content(result: Assessment, windows: Windows, scaler: Scaler) -> dict[str, Any]:
-    """RMSE of model and baselines on the windows that would exist without missing inputs."""
+    """The deciding RMSE of all on the windows that would exist without missing inputs."""
     if result.common is None:
         return {"n_windows": 0}
-    scores = finish(result.common, targets=windows.target_names, scale=scaler.scale)
+    names = windows.target_names
+    scores = finish(
+        result.common, targets=names, scale=scaler.scale, training_std=result.training_std
+    )
+    key = deciding(len(names) > 1)
     return {
         "n_windows": scores["n_windows"],
-        "rmse": scores["rmse"],
+        key: scores[key],
         "skill": scores["skill"],
-        "baselines": {name: row["rmse"] for name, row in scores["baselines"].items()},
+        "baselines": {name: row[key] for name, row in scores["baselines"].items()},
     }
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
@@ -29,7 +30,7 @@ from spline_lstm.core.errors import SplineLstmError, prefixed
 from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.evaluation.assess import percentage_floor, season_scales
+from spline_lstm.evaluation.assess import percentage_floor, season_scales, training_std_of
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
@@ -82,6 +83,7 @@ class FoldResult:
     intervals : Intervals
     scaler : Scaler
         Of the untransformed targets, all series together.
+    training_std : [targets] see `assess.training_std_of`
     windows : number of windows of each split
     best_step, steps : int
         Steps of the best weights and of the whole training.
@@ -93,6 +95,7 @@ class FoldResult:
     coverage: CoverageSums
     intervals: Intervals
     scaler: Scaler
+    training_std: Float[np.ndarray, " targets"]
     windows: Mapping[str, int]
     best_step: int
     steps: int
@@ -260,6 +263,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         coverage=coverage,
         intervals=intervals,
         scaler=fit.windows.target_scaler.plain.overall,
+        training_std=training_std_of(fit.windows),
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
         best_step=fit.trained.best_losses.step,
         steps=steps_of(fit.trained.history),
@@ -327,7 +331,9 @@ def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict
 
 
 def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
-    return finish(sums, targets=targets, scale=result.scaler.scale)
+    return finish(
+        sums, targets=targets, scale=result.scaler.scale, training_std=result.training_std
+    )
 
 
 def _numbers(
@@ -346,7 +352,7 @@ def backtest_table(results: Sequence[FoldResult]) -> pd.DataFrame:
     """RMSE at each step of each fold: columns fold, step (from 1), and one per forecast."""
     tables = []
     for number, result in enumerate(results, start=1):
-        table = pd.DataFrame(rmse_by_step(result.sums))
+        table = pd.DataFrame(rmse_by_step(result.sums, result.training_std))
         table.insert(0, "fold", number)
         table.insert(1, "step", np.arange(1, len(table) + 1))
         tables.append(table)

@@ -40,6 +40,7 @@ class TestBatch:
     baselines : name -> [windows, horizon, targets]
     history : [windows, lookback, targets] as known before the origin
     y_true : [windows, horizon, targets] NaN if not observed
+    counted : [windows, horizon, targets] observed, and no outlier that was replaced
     series : [windows] int64, index of the series
     clock : Clock
         Whose rows are forecast.
@@ -51,6 +52,7 @@ class TestBatch:
     baselines: Mapping[str, Values]
     history: Float[np.ndarray, "windows lookback targets"]
     y_true: Values
+    counted: Bool[np.ndarray, "windows horizon targets"]
     series: Int[np.ndarray, " windows"]
     clock: Clock
 
@@ -130,13 +132,15 @@ class TestForecasts:
             batch.series,
             history,
         )
+        y_true = windows.labels(batch)
         return TestBatch(
             forecast=forecast_windows(
                 self.model, inputs, windows.target_scaler, self.intervals, windows.limits
             ),
             baselines={name: baseline(batch, history) for name, baseline in self.baselines.items()},
             history=history,
-            y_true=windows.labels(batch),
+            y_true=y_true,
+            counted=batch.mask.reshape(y_true.shape),
             series=batch.series,
             clock=windows.clock,
         )
@@ -198,5 +202,5 @@ def last_season(
 def _sample(windows: Windows, split: str) -> Sample:
     origins = windows.splits[split]
     batch = windows.gather_origins(origins[evenly_spaced(len(origins), RIDGE_WINDOWS)])
-    truth = windows.labels(batch)
+    truth = windows.counted_labels(batch)
     return Sample(windows.history(batch), np.nan_to_num(truth), ~np.isnan(truth))

@@ -62,5 +62,6 @@ def forecast_tables(folder: Path, scores: ForecastScores) -> None:
         examples=result.examples,
         residuals=result.residuals,
         sums=result.sums,
+        training_std=result.training_std,
         clock=scores.clock,
     )

@@ -26,8 +26,9 @@ from spline_lstm.evaluation.plots import (
     step_figure,
     training_figure,
 )
+from spline_lstm.evaluation.scores import RMSE_NAMES, deciding
 from spline_lstm.evaluation.stage_outputs import StageOutputs, read_outputs
-from spline_lstm.evaluation.verdict import verdict, warnings_of
+from spline_lstm.evaluation.verdict import overfitting, verdict, warnings_of
 from spline_lstm.reporting.document import (
     Block,
     Bullets,
@@ -47,6 +48,10 @@ METRICS_NOTE = (
     "MAE, RMSE and bias (mean of forecast - observed) in data units, MSE in their square, robust "
     "MAPE and sMAPE in percent, (z) in z-scores; MASE 1 is the error of the seasonal naive "
     "forecast in training."
+)
+SCALED_NOTE = (
+    " Values of several targets count together, in their own units, so what decides is the scaled "
+    "RMSE: each error divided by the standard deviation of its target in training."
 )
 INTERVALS_NOTE = (
     "Coverage: percent of the observed test values inside; it should be the level. Width in data "
@@ -92,12 +97,18 @@ def make_report(outputs: StageOutputs) -> Document:
     )
 
 
+def _deciding(scores: Mapping[str, Any]) -> tuple[str, str]:
+    """Key and name of the RMSE that decides."""
+    key = deciding(len(scores["targets"]) > 1)
+    return key, RMSE_NAMES[key]
+
+
 def _key_numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
-    best = scores["best_baseline"]
+    best, (key, name) = scores["best_baseline"], _deciding(scores)
     return {
-        "RMSE": scores["rmse"],
-        f"RMSE of the best baseline ({plain(best)})": scores["baselines"][best]["rmse"],
-        "Skill, 1 - RMSE / RMSE of the best baseline": scores["skill"],
+        f"{name[0].upper()}{name[1:]}": scores[key],
+        f"{name} of the best baseline ({plain(best)})": scores["baselines"][best][key],
+        f"Skill, 1 - {name} / {name} of the best baseline": scores["skill"],
         "MASE": scores["mase"],
     } | {f"{row['interval']} % intervals cover (%)": row["coverage"] for row in scores["intervals"]}
 
@@ -118,15 +129,18 @@ def _forecast(outputs: StageOutputs) -> list[Block]:
 
 def _baselines(scores: Mapping[str, Any]) -> list[Block]:
     metrics = {MODEL: scores} | {plain(name): row for name, row in scores["baselines"].items()}
-    header = ["forecast", *NAMES.values(), "MSE (z)", "MAE (z)"]
-    keys = [*NAMES, "z_mse", "z_mae"]
+    key, name = _deciding(scores)
+    several = [name] if key != "rmse" else []
+    header = ["forecast", *NAMES.values(), "MSE (z)", "MAE (z)", *several]
+    keys = [*NAMES, "z_mse", "z_mae", *([key] if several else [])]
     rows = [[name, *values_of(row, keys)] for name, row in metrics.items()]
     best = plain(scores["best_baseline"])
     return [
         Table("On the same test windows", header, rows, strong=MODEL),
-        Text(METRICS_NOTE + _mase_note(scores)),
-        Facts({f"skill, 1 - RMSE / RMSE of the best baseline ({best})": scores["skill"]}),
-        *_common_windows(scores["common_windows"], scores["n_windows"]),
+        Text(METRICS_NOTE + (SCALED_NOTE if several else "") + _mase_note(scores)),
+        Facts({f"skill, 1 - {name} / {name} of the best baseline ({best})": scores["skill"]}),
+        *_without_outliers(scores),
+        *_common_windows(scores["common_windows"], scores["n_windows"], key),
     ]
 
 
@@ -140,14 +154,32 @@ def _mase_note(scores: Mapping[str, Any]) -> str:
     return f" MASE covers {counted} of the {scored} series that were scored."
 
 
-def _common_windows(common: Mapping[str, Any], count: int) -> list[Block]:
-    """RMSE on the windows without missing inputs, if there are others."""
+def _without_outliers(scores: Mapping[str, Any]) -> list[Block]:
+    """Scores on the labels that were no outliers, if outliers are replaced."""
+    clean = scores.get("without_outliers")
+    if clean is None:
+        return []
+    key, name = _deciding(scores)
+    rows = [[MODEL, scores[key], clean[key]]]
+    rows += [
+        [plain(baseline), scores["baselines"][baseline][key], value]
+        for baseline, value in clean["baselines"].items()
+    ]
+    header = ["forecast", f"{name}, all labels", f"{name}, without replaced outliers"]
+    return [
+        Text(f"Outliers: {clean['sentence']}."),
+        Table("With and without outliers", header, rows, strong=MODEL),
+    ]
+
+
+def _common_windows(common: Mapping[str, Any], count: int, key: str) -> list[Block]:
+    """The deciding RMSE on the windows without missing inputs, if there are others."""
     if common["n_windows"] in {0, count}:
         return []
-    rows = [[MODEL, common["rmse"]]]
+    rows = [[MODEL, common[key]]]
     rows += [[plain(name), rmse] for name, rmse in common["baselines"].items()]
     title = f"On the {common['n_windows']} test windows without missing inputs"
-    return [Table(title, ["forecast", "RMSE"], rows, strong=MODEL)]
+    return [Table(title, ["forecast", RMSE_NAMES[key]], rows, strong=MODEL)]
 
 
 def _examples(outputs: StageOutputs) -> list[Block]:
@@ -204,7 +236,7 @@ def _intervals_by_series(records: list[Mapping[str, Any]]) -> Table:
 
 
 def _steps(outputs: StageOutputs) -> list[Block]:
-    steps = outputs.scores["horizon"]
+    steps, (_, name) = outputs.scores["horizon"], _deciding(outputs.scores)
     shown = [str(step + 1) for step in evenly_spaced(len(steps), MAX_ROWS)]
     rmse = outputs.by_step.drop(columns="step")
     rows = [[step, *rmse.iloc[int(step) - 1].to_list()] for step in shown]
@@ -212,26 +244,34 @@ def _steps(outputs: StageOutputs) -> list[Block]:
         outputs.by_step,
         title=f"Error of {', '.join(outputs.model['targets'])} by step",
         skill=[row["skill"] for row in steps.values()],
+        **_unit(outputs.scores),
     )
     caption = (
-        "RMSE of the model and the baselines at each step, and RMSE of the model divided by that "
-        "of the best baseline"
+        f"{name} of the model and the baselines at each step, and that of the model divided by "
+        "that of the best baseline"
     )
     return [
         Picture(caption, figure, "horizon"),
         _metrics_table("step", {step: steps[step] for step in shown}),
-        Table("RMSE of all", ["step", *(plain(str(name)) for name in rmse.columns)], rows),
+        Table(f"{name} of all", ["step", *(plain(str(name)) for name in rmse.columns)], rows),
     ]
+
+
+def _unit(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Of the RMSE in figures: data units, but standard deviations of several targets."""
+    return {} if len(scores["targets"]) == 1 else {"unit": "standard deviations in training"}
 
 
 def _hours(outputs: StageOutputs) -> list[Block]:
     hours = outputs.scores.get("hours", {})
     if not hours:
         return []
-    caption, zone = "RMSE of the model and the baselines at each hour of the day", outputs.zone
+    zone, (_, name) = outputs.zone, _deciding(outputs.scores)
+    caption = f"{name} of the model and the baselines at each hour of the day"
+    figure = hour_figure(outputs.by_hour, zone=zone, **_unit(outputs.scores))
     return [
         Text(f"Hour ({zone}) of the moment that was forecast."),
-        Picture(caption, hour_figure(outputs.by_hour, zone=zone), "hours", has_png=False),
+        Picture(caption, figure, "hours", has_png=False),
         _metrics_table("hour", hours),
     ]
 
@@ -283,13 +323,19 @@ def _residuals(outputs: StageOutputs) -> list[Block]:
 
 def _training(outputs: StageOutputs) -> list[Block]:
     train, params = outputs.train, outputs.params["train"]
-    limit = f"validation loss above {params['overfitting_ratio']:g} times the training loss"
+    limit = (
+        f"at the best step the validation loss is above {params['overfitting_ratio']:g} times the "
+        f"training loss, or it rises above {params['overfitting_rise']:g} times its best value "
+        "while the training loss falls"
+    )
     facts = {
         "steps": train["steps"],
         "best step": train["best_step"],
         "epochs": train["epochs"],
         "training loss at the best step": train["train_loss"],
         "validation loss at the best step": train["validation_loss"],
+        "training loss at the last step": train["last_train_loss"],
+        "validation loss at the last step": train["last_validation_loss"],
         f"overfitted ({limit})": train["overfitting_warning"],
     }
     # Beside a linear forecast, the losses of all but quantile networks are squared errors.
@@ -297,9 +343,9 @@ def _training(outputs: StageOutputs) -> list[Block]:
     figure = training_figure(
         outputs.curve, loss=f"{'mse' if network else params['loss']} of z-scores"
     )
-    notes = [Text(sentence(network["sentence"]))] if network else []
+    notes = [sentence(network["sentence"])] if network else []
     return [
         Facts(facts),
-        *notes,
+        *map(Text, [*notes, *overfitting(train)]),
         Picture("Training and validation loss by step", figure, "training"),
     ]

@@ -5,13 +5,14 @@
     sums = reduce(merge, (sum_errors(...) for chunk in chunks))
     content = finish(sums, ...)
 
-Errors are forecast minus truth. A metric over several targets counts all their values together;
-`z_mse` and `z_mae` (errors divided by the scale of the target) are those to read if targets have
-different units.
+Errors are forecast minus truth. A metric over several targets counts all their values together,
+which says little if they have different units. So of several targets `scaled_rmse` decides: each
+error is divided by the `training_std` of its target in training, and no unit changes the verdict.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from spline_lstm.evaluation.error_sums import (
 ROUNDING = 1e-13
 # Squared deviation, relative to the squared mean, below which values differ only by rounding.
 CONSTANT = 1e-24
+# Key of the RMSE that decides -> what it is called; see `deciding`.
+RMSE_NAMES = {"rmse": "RMSE", "scaled_rmse": "scaled RMSE"}
 # Detail of the scores -> key that names its records in metrics/evaluate.json.
 KEYS = {
     "horizon": "step",
@@ -42,11 +45,29 @@ KEYS = {
 }
 
 
+@dataclass(frozen=True)
+class Units:
+    """What errors are divided by; see `finish`.
+
+    Attributes
+    ----------
+    scale : [targets] one z-score in data units
+    training_std : [targets] standard deviation in training, data units
+    """
+
+    scale: PerTarget
+    training_std: PerTarget
+
+    def __getitem__(self, targets: slice) -> "Units":
+        return Units(self.scale[targets], self.training_std[targets])
+
+
 def finish(
     sums: ScoreSums,
     *,
     targets: Sequence[str],
     scale: PerTarget,
+    training_std: PerTarget,
     series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Metrics of everything summed, as plain nested content for JSON; NaN if nothing counts.
@@ -58,47 +79,53 @@ def finish(
         [targets] names.
     scale : np.ndarray
         [targets] the scaler's scale: one z-score in data units.
+    training_std : np.ndarray
+        [targets] standard deviation in training, data units, above 0 (`assess.training_std_of`):
+        what makes the errors of several targets comparable, whatever the scaler.
     series : sequence of str, optional
         [series] names; with it the content has the key `series`.
 
     Returns
     -------
     dict
-        The model's metrics (`metrics.NAMES`, then z_mse, z_mae), `skill` = 1 - RMSE / RMSE of the
-        best baseline (NaN if that is perfect but for rounding), `best_baseline` (by RMSE; None if
-        nothing counts), `beats_baselines` (its RMSE is below that of every baseline), `loses_to`
-        (names of the others), `n_windows`, and nested `horizon` (step from 1), `targets`,
-        `baselines`, `series`, `hours` (hour of the day; left out if all values have the same
-        hour). Each step, target, series and hour has the model's metrics, `skill` and
-        `best_baseline`.
+        The model's metrics (`metrics.NAMES`, then z_mse, z_mae, scaled_rmse), `skill` = 1 - RMSE /
+        RMSE of the best baseline (NaN if that is perfect but for rounding), `best_baseline` (by
+        RMSE; None if nothing counts), `beats_baselines` (its RMSE is below that of every baseline),
+        `loses_to` (names of the others), `n_windows`, and nested `horizon` (step from 1),
+        `targets` (with their `training_std`), `baselines`, `series`, `hours` (hour of the day; left
+        out if all values have the same hour). Each step, target, series and hour has the model's
+        metrics, `skill` and `best_baseline`. Where several targets are together, the RMSE that
+        decides is the scaled one.
     """
+    units = Units(scale, training_std)
     every = slice(None)
     metrics = {
-        name: _metrics(sums.truth.series, errors.series, scale)
+        name: _metrics(sums.truth.series, errors.series, units)
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
     content = (
-        model | _verdict(model, metrics, _rounding(sums.truth.series)) | {"n_windows": sums.windows}
+        model | _verdict(model, metrics, sums.truth.series, units) | {"n_windows": sums.windows}
     )
     content["horizon"] = {
-        str(step + 1): _group(sums, "step", (slice(step, step + 1), every), scale)
+        str(step + 1): _group(sums, "step", (slice(step, step + 1), every), units)
         for step in range(len(sums.truth.step.count))
     }
     content["targets"] = {
-        name: _group(sums, "series", (every, slice(k, k + 1)), scale[k : k + 1])
+        name: _group(sums, "series", (every, slice(k, k + 1)), units[k : k + 1])
+        | {"training_std": float(training_std[k])}
         for k, name in enumerate(targets)
     }
     content["baselines"] = metrics
     if series is not None:
         content["series"] = {
-            name: _group(sums, "series", (slice(k, k + 1), every), scale)
+            name: _group(sums, "series", (slice(k, k + 1), every), units)
             for k, name in enumerate(series)
         }
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
         content["hours"] = {
-            str(h): _group(sums, "hour", (slice(h, h + 1), every), scale) for h in hours
+            str(h): _group(sums, "hour", (slice(h, h + 1), every), units) for h in hours
         }
     return content
 
@@ -111,6 +138,7 @@ def score(
     epsilon: PerTarget,
     targets: Sequence[str],
     scale: PerTarget,
+    training_std: PerTarget,
     season_scale: Float[np.ndarray, "series targets"],
     series: Int[np.ndarray, " windows"] | None = None,
     hour: Int[np.ndarray, "windows horizon"] | None = None,
@@ -126,42 +154,53 @@ def score(
         series=series,
         hour=hour,
     )
-    return finish(sums, targets=targets, scale=scale, series=series_names)
+    return finish(
+        sums, targets=targets, scale=scale, training_std=training_std, series=series_names
+    )
 
 
-def rmse_by_step(sums: ScoreSums) -> dict[str, Float[np.ndarray, " horizon"]]:
-    """RMSE at each step, [horizon] float64, of every forecast; NaN if nothing of a step counts."""
-    return _rmse(sums, "step")
+def deciding(several: bool) -> str:
+    """Key of the RMSE that decides: in data units for one target, else the scaled one."""
+    return "scaled_rmse" if several else "rmse"
 
 
-def rmse_by_hour(sums: ScoreSums) -> dict[str, Float[np.ndarray, "24"]]:
-    """RMSE at each hour of the day, [24] float64, of all forecasts; NaN if nothing counts."""
-    return _rmse(sums, "hour")
+def rmse_by_step(
+    sums: ScoreSums, training_std: PerTarget
+) -> dict[str, Float[np.ndarray, " horizon"]]:
+    """The deciding RMSE at each step, [horizon] float64, of every forecast.
+
+    NaN if nothing of a step counts.
+    """
+    return _rmse(sums, "step", training_std)
 
 
-def _rmse(sums: ScoreSums, kind: str) -> dict[str, np.ndarray]:
+def rmse_by_hour(sums: ScoreSums, training_std: PerTarget) -> dict[str, Float[np.ndarray, "24"]]:
+    """The same at each hour of the day, [24] float64."""
+    return _rmse(sums, "hour", training_std)
+
+
+def _rmse(sums: ScoreSums, kind: str, training_std: PerTarget) -> dict[str, np.ndarray]:
     count = getattr(sums.truth, kind).count.sum(axis=1)
+    unit = np.square(training_std) if len(training_std) > 1 else np.ones(1)
     return {
-        name: np.sqrt(_ratio(getattr(errors, kind).squared.sum(axis=1), count))
+        name: np.sqrt(_ratio((getattr(errors, kind).squared / unit).sum(axis=1), count))
         for name, errors in sums.errors.items()
     }
 
 
-def _group(
-    sums: ScoreSums, kind: str, index: tuple[slice, slice], scale: np.ndarray
-) -> dict[str, Any]:
+def _group(sums: ScoreSums, kind: str, index: tuple[slice, slice], units: Units) -> dict[str, Any]:
     """The model's metrics over some steps, series or hours and targets (`index`), and its skill."""
     truth = getattr(sums.truth, kind)[index]
     metrics = {
-        name: _metrics(truth, getattr(errors, kind)[index], scale)
+        name: _metrics(truth, getattr(errors, kind)[index], units)
         for name, errors in sums.errors.items()
     }
     model = metrics.pop(MODEL)
-    verdict = _verdict(model, metrics, _rounding(truth))
+    verdict = _verdict(model, metrics, truth, units)
     return model | {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
 
 
-def _metrics(truth: TruthSums, errors: ErrorSums, scale: np.ndarray) -> dict[str, float]:
+def _metrics(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, float]:
     """All metrics over all groups and targets of the sums."""
     count = truth.count.sum()
 
@@ -178,8 +217,9 @@ def _metrics(truth: TruthSums, errors: ErrorSums, scale: np.ndarray) -> dict[str
         "mase": float(_ratio(errors.scaled.sum(), truth.scaled.sum())),
         "r2": 1 - float(errors.squared.sum()) / deviation if deviation > 0 else math.nan,
         "bias": mean(errors.error),
-        "z_mse": mean(errors.squared / scale**2),
-        "z_mae": mean(errors.absolute / scale),
+        "z_mse": mean(errors.squared / units.scale**2),
+        "z_mae": mean(errors.absolute / units.scale),
+        "scaled_rmse": math.sqrt(mean(errors.squared / units.training_std**2)),
     }
 
 
@@ -193,26 +233,31 @@ def _deviation(truth: TruthSums) -> float:
     return deviation if deviation > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
 
 
-def _rounding(truth: TruthSums) -> float:
-    """RMSE, data units, below which a baseline is perfect but for rounding."""
-    squares = truth.count * truth.mean**2 + truth.deviation
+def _rounding(truth: TruthSums, unit: PerTarget | float) -> float:
+    """RMSE of errors divided by `unit` below which a baseline is perfect but for rounding."""
+    squares = (truth.count * truth.mean**2 + truth.deviation) / np.square(unit)
     return ROUNDING * math.sqrt(float(_ratio(squares.sum(), truth.count.sum())))
 
 
 def _verdict(
-    model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], rounding: float
+    model: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    truth: TruthSums,
+    units: Units,
 ) -> dict[str, Any]:
     if not baselines:
         return {}
-    scored = {name: row["rmse"] for name, row in baselines.items() if not math.isnan(row["rmse"])}
+    several = len(units.training_std) > 1
+    key, rounding = deciding(several), _rounding(truth, units.training_std if several else 1.0)
+    scored = {name: row[key] for name, row in baselines.items() if not math.isnan(row[key])}
     scored = {name: rmse if rmse > rounding else 0.0 for name, rmse in scored.items()}
     best = min(scored, key=lambda name: scored[name]) if scored else None
     rmse = math.nan if best is None else scored[best]
     return {
-        "skill": 1 - model["rmse"] / rmse if rmse > 0 else math.nan,
+        "skill": 1 - model[key] / rmse if rmse > 0 else math.nan,
         "best_baseline": best,
-        "beats_baselines": model["rmse"] < rmse,
-        "loses_to": [name for name, rmse in scored.items() if not model["rmse"] < rmse],
+        "beats_baselines": model[key] < rmse,
+        "loses_to": [name for name, rmse in scored.items() if not model[key] < rmse],
     }
 
 

@@ -42,6 +42,7 @@ def write_tables(
     examples: Sequence[Example],
     residuals: Float[np.ndarray, "windows horizon targets"],
     sums: ScoreSums,
+    training_std: Float[np.ndarray, " targets"],
     clock: Clock,
 ) -> None:
     """Write examples, forecast, residuals, residual_steps, horizon and hours as CSV files."""
@@ -49,8 +50,8 @@ def write_tables(
         "examples.csv": example_table(examples),
         "residuals.csv": residual_histogram(residuals[..., 0]),
         "residual_steps.csv": residual_step_table(residuals[..., 0]),
-        "horizon.csv": horizon_table(rmse_by_step(sums)),
-        "hours.csv": hour_table(rmse_by_hour(sums)),
+        "horizon.csv": horizon_table(rmse_by_step(sums, training_std)),
+        "hours.csv": hour_table(rmse_by_hour(sums, training_std)),
     }
     for name, table in tables.items():
         write_plot_table(folder / name, table)
@@ -140,7 +141,7 @@ def residual_histogram(residuals: Float[np.ndarray, "..."], bins: int = 60) -> p
 
 
 def horizon_table(step_rmse: Mapping[str, Float[np.ndarray, " horizon"]]) -> pd.DataFrame:
-    """RMSE at each step, data units.
+    """RMSE at each step, data units; of several targets, the scaled one.
 
     Parameters
     ----------

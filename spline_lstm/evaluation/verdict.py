@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spline_lstm.core.formatting import listed, number, plain
+from spline_lstm.evaluation.scores import RMSE_NAMES, deciding
 
 # Percentage points that the coverage may differ from the level of the interval.
 COVERAGE_TOLERANCE = 2.0
@@ -22,20 +23,21 @@ GROUPS = {
 
 def verdict(scores: Mapping[str, Any]) -> str:
     """One clause on the model and the baselines; `scores` as returned by `scores.finish`."""
-    rmse, best = number(scores["rmse"]), scores["best_baseline"]
+    key = deciding(len(scores.get("targets", {})) > 1)
+    name, rmse, best = RMSE_NAMES[key], number(scores[key]), scores["best_baseline"]
     if best is None:
         return "nothing was scored: no value of the test split was observed"
-    best_rmse = number(scores["baselines"][best]["rmse"])
+    best_rmse = number(scores["baselines"][best][key])
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
         return (
-            f"the model LOSES TO {losers}: RMSE {rmse} against {best_rmse} of the best baseline, "
+            f"the model LOSES TO {losers}: {name} {rmse} against {best_rmse} of the best baseline, "
             f"{plain(best)}"
         )
     skill = f"{100 * scores['skill']:.1f}"
     return (
-        f"the model beats all {len(scores['baselines'])} baselines: RMSE {rmse}, {skill} % below "
-        f"that of the best, {plain(best)} ({best_rmse})"
+        f"the model beats all {len(scores['baselines'])} baselines: {name} {rmse}, {skill} % "
+        f"below that of the best, {plain(best)} ({best_rmse})"
     )
 
 
@@ -53,7 +55,7 @@ def warnings_of(
     """
     return [
         *_lost(scores),
-        *_overfitted(train),
+        *overfitting(train),
         *(text for key, words in GROUPS.items() for text in _lost_groups(scores, key, *words)),
         *_coverage(scores.get("intervals", [])),
         *_bias(scores),
@@ -70,14 +72,31 @@ def _lost(scores: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _overfitted(train: Mapping[str, Any]) -> list[str]:
-    if train.get("overfitting_warning") is not True:
-        return []
-    return [
-        f"The model is overfitted: validation loss {number(train.get('validation_loss'))} against "
-        f"training loss {number(train.get('train_loss'))} at the best step "
-        f"({number(train.get('best_step'))})."
-    ]
+def overfitting(train: Mapping[str, Any]) -> list[str]:
+    """What metrics/train.json says about it: at the best step, and after it.
+
+    What comes after the best step does not touch the model, which has the weights of that step, but
+    it says that there was nothing more to learn from these windows.
+    """
+    best = number(train.get("best_step"))
+    before, after = (
+        [number(train.get(key)) for key in (name, f"last_{name}")]
+        for name in ("train_loss", "validation_loss")
+    )
+    texts = []
+    if train.get("overfitted_at_best"):
+        texts.append(
+            f"The model is overfitted: validation loss {after[0]} against training loss "
+            f"{before[0]} at the best step ({best})."
+        )
+    if train.get("overfitted_after_best"):
+        texts.append(
+            f"The training overfitted after the best step ({best}), whose weights are used: from "
+            f"there on the training loss fell from {before[0]} to {before[1]}, but the validation "
+            f"loss rose from {after[0]} to {after[1]}. More steps or a larger network will not "
+            "help; more data, dropout or weight decay can."
+        )
+    return texts
 
 
 def _lost_groups(scores: Mapping[str, Any], key: str, one: str, many: str) -> list[str]:
@@ -130,9 +149,12 @@ def _uncovered(row: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _bias(scores: Mapping[str, Any]) -> list[str]:
-    bias, rmse = scores.get("bias"), scores.get("rmse")
-    if not bias or not rmse or abs(bias) < BIAS_SHARE * rmse:
-        return []
+    targets = scores.get("targets", {})
+    # A mean over several targets would mix their units.
+    rows = {f" of {name}": row for name, row in targets.items()} if len(targets) > 1 else {}
     return [
-        f"The forecasts are too {'high' if bias > 0 else 'low'} on average: bias {number(bias)}."
+        f"The forecasts{of} are too {'high' if row['bias'] > 0 else 'low'} on average: "
+        f"bias {number(row['bias'])}."
+        for of, row in (rows or {"": scores}).items()
+        if row.get("bias") and row.get("rmse") and abs(row["bias"]) >= BIAS_SHARE * row["rmse"]
     ]

@@ -1,6 +1,5 @@
 """Everything a comparison found, in one value: what tables, figure and page are made from."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,11 +19,14 @@ from spline_lstm.experiments.bootstrap import (
 from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.costs import Cost
 from spline_lstm.experiments.driver import cost_book
-from spline_lstm.experiments.git import cache_folder, file_at
+from spline_lstm.experiments.git import cache_folder
 from spline_lstm.experiments.results import (
+    SCALED,
+    SCORES,
     Record,
     Value,
     baselines_by_mode,
+    evaluation_of,
     exp_show,
     number,
     read_records,
@@ -79,6 +81,11 @@ class Comparison:
     costs: Mapping[str, Cost]
 
     @property
+    def measure(self) -> str:
+        """Column that decides: see `Record.measure`."""
+        return self.records[0].measure
+
+    @property
     def missing(self) -> list[str]:
         """Names of the runs without an experiment."""
         found = {record.run for record in self.records}
@@ -122,7 +129,10 @@ def collect(
             [squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks
         )
 
-    steps = {record.run.name: _step_rows(pipeline, record) for record in records}
+    key = (SCORES | SCALED)[records[0].measure]
+    steps = {
+        record.run.name: evaluation_of(pipeline, record.revision)["horizon"] for record in records
+    }
     book = cost_book(pipeline, commit)
     costs = {record.run.name: book.read(record.run.name) for record in records}
     return Comparison(
@@ -139,11 +149,11 @@ def collect(
         verdict=decide(records, params.compare, difference),
         step_rmse={
             candidate.name: np.array(
-                [_rmse_of(steps[record.run.name]) for record in candidate.records]
+                [_rmse_of(steps[record.run.name], key) for record in candidate.records]
             )
             for candidate in candidates
         },
-        step_baseline=best_baseline_rmse([*steps.values()]),
+        step_baseline=best_baseline_rmse([*steps.values()], key),
         windows=errors.windows,
         block=block,
         wanted_block=wanted,
@@ -151,8 +161,8 @@ def collect(
     )
 
 
-def _rmse_of(rows: Sequence[Mapping[str, Value]]) -> list[float]:
-    return [number(row["rmse"]) for row in rows]
+def _rmse_of(rows: Sequence[Mapping[str, Value]], key: str) -> list[float]:
+    return [number(row[key]) for row in rows]
 
 
 def _members(errors: Errors, candidates: Sequence[Candidate]) -> dict[str, list[str]]:
@@ -162,23 +172,17 @@ def _members(errors: Errors, candidates: Sequence[Candidate]) -> dict[str, list[
     return members | {name: [name] for name in errors.squared if name not in runs}
 
 
-def _step_rows(pipeline: TrackedPipeline, record: Record) -> list[dict[str, Value]]:
-    """What metrics/evaluate.json of an experiment contains for each step ahead."""
-    content = file_at(pipeline.root, record.revision, pipeline.inside(pipeline.metrics("evaluate")))
-    return json.loads(content)["horizon"]
-
-
 def best_baseline_rmse(
-    rows: Sequence[Sequence[Mapping[str, Value]]],
+    rows: Sequence[Sequence[Mapping[str, Value]]], key: str = "rmse"
 ) -> Float[np.ndarray, " horizon"]:
-    """RMSE of the best baseline at each step; NaN if none has one.
+    """RMSE (`key`) of the best baseline at each step; NaN if none has one.
 
     The rows of each experiment contain its RMSE and its skill against the best baseline of its
     feature mode: skill = 1 - RMSE / RMSE of the baseline. The lowest baseline of all modes counts.
     """
     rmse, skill = (
-        np.array([[number(row.get(key)) for row in steps] for steps in rows])
-        for key in ("rmse", "skill")
+        np.array([[number(row.get(name)) for row in steps] for steps in rows])
+        for name in (key, "skill")
     )
     baseline = np.divide(rmse, 1.0 - skill, out=np.full(rmse.shape, np.nan), where=skill != 1.0)
     return np.fmin.reduce(baseline, axis=0)

@@ -58,7 +58,8 @@ def _accuracy_against(axes: Axes, result: Comparison, column: str, label: str) -
     ]
     axes.set_xlim(0.0, 1.08 * max(measured, default=1.0))
     axes.set_xlabel(label)
-    axes.set_ylabel("RMSE (data units)")
+    measure = result.measure
+    axes.set_ylabel(f"{measure} (data units)" if measure == "RMSE" else measure)
     axes.set_title("Down and to the left is better")
 
 

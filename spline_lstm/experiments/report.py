@@ -12,7 +12,6 @@ from spline_lstm.experiments.costs import total
 from spline_lstm.experiments.driver import clock
 from spline_lstm.experiments.plots import comparison_figure
 from spline_lstm.experiments.results import (
-    COLUMNS,
     EDGE,
     MEASURED,
     SCORES,
@@ -20,7 +19,7 @@ from spline_lstm.experiments.results import (
     baselines_by_mode,
     nan_last,
 )
-from spline_lstm.experiments.winners import RANGE_COLUMNS, Candidate, Verdict
+from spline_lstm.experiments.winners import Candidate, Verdict
 from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
 
 TEXT_COLUMNS = ("run_id", "model_type", "data_mode", "commit", "notes", "seeds")
@@ -54,13 +53,18 @@ def run_rows(result: Comparison) -> list[Row]:
                 continue
             label = {"model_type": name, "data_mode": None if everywhere else mode}
             rows.append({**label, **scores, "notes": "baseline"})
-    return [{column: exact(row.get(column)) for column in COLUMNS} for row in rows]
+    return [
+        {column: exact(row.get(column)) for column in result.records[0].columns} for row in rows
+    ]
 
 
 def notes_of(result: Comparison, record: Record) -> str:
     """Name of the experiment, what it won, and whether it loses to a baseline."""
     verdict, notes = result.verdict, [record.run.name]
-    for title, winner in (("lowest RMSE", verdict.accuracy), ("edge winner", verdict.edge)):
+    for title, winner in (
+        (f"lowest {record.measure}", verdict.accuracy),
+        ("edge winner", verdict.edge),
+    ):
         if winner is record:
             notes.append(title)
     if verdict.recommended is record:
@@ -73,7 +77,7 @@ def notes_of(result: Comparison, record: Record) -> str:
 def csv_text(result: Comparison) -> str:
     """The table of runs and baselines as CSV; what does not exist is an empty cell."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, result.records[0].columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(run_rows(result))
     return stream.getvalue()
@@ -95,7 +99,10 @@ def comparison_document(result: Comparison) -> Document:
             Section("Runs", [_table("Runs and baselines", run_rows(result)), Text(HOW_TO_READ)]),
             Section("Mean over the seeds", [_table("Mean [lowest, highest]", seed_rows(result))]),
             Section("Is the difference more than noise?", _differences(result)),
-            Section("RMSE by step ahead", [_table("Mean over the seeds", step_rows(result))]),
+            Section(
+                f"{result.measure} by step ahead",
+                [_table("Mean over the seeds", step_rows(result))],
+            ),
             Section("Cost", _cost(result)),
         ],
     )
@@ -112,8 +119,8 @@ def _key_numbers(result: Comparison) -> dict[str, Any]:
         return {"runs": len(result.records)}
     name, rmse = accuracy.best_baseline
     return {
-        f"RMSE of {accuracy.run.name}, the lowest": accuracy.rmse,
-        f"RMSE of the best baseline ({name})": rmse,
+        f"{accuracy.measure} of {accuracy.run.name}, the lowest": accuracy.rmse,
+        f"{accuracy.measure} of the best baseline ({name})": rmse,
         f"p95 of {edge.run.name} (ms), the edge winner": edge.cells["p95(ms)"],
         f"size of {edge.run.name} (MB)": edge.cells["model_size(MB)"],
     }
@@ -152,8 +159,9 @@ def _winners(result: Comparison) -> list[Block]:
     name, rmse = accuracy.best_baseline
     weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
     facts = {
-        "accuracy winner (lowest RMSE)": (
-            f"{accuracy.run.name}, RMSE {accuracy.rmse} (best baseline, {name}: {exact(rmse)})"
+        f"accuracy winner (lowest {accuracy.measure})": (
+            f"{accuracy.run.name}, {accuracy.measure} {accuracy.rmse} (best baseline, {name}: "
+            f"{exact(rmse)})"
         ),
         f"edge winner ({weights}, {params.format})": (
             f"{edge.run.name}, p95 {exact(edge.cells['p95(ms)'])} ms, "
@@ -177,7 +185,7 @@ def seed_rows(result: Comparison) -> list[Row]:
         {
             "model and mode": candidate.name,
             "seeds": ", ".join(str(record.run.seed) for record in candidate.records),
-            **{column: range_text(candidate.ranges[column]) for column in RANGE_COLUMNS},
+            **{column: range_text(candidate.ranges[column]) for column in candidate.ranges},
         }
         for candidate in result.candidates
     ]
@@ -201,7 +209,7 @@ def _differences(result: Comparison) -> list[Block]:
     rows = difference_rows(result)
     if not rows:
         return [Text("There is only one model in one feature mode.")]
-    return [Text(difference_note(result)), _table(f"RMSE against {result.best}", rows)]
+    return [Text(difference_note(result)), _table(f"{result.measure} against {result.best}", rows)]
 
 
 def difference_rows(result: Comparison) -> list[Row]:
@@ -211,7 +219,7 @@ def difference_rows(result: Comparison) -> list[Row]:
     return [
         {
             "forecast": name,
-            "RMSE - RMSE of the best": fixed(interval.difference, "+.4f"),
+            f"{result.measure} - {result.measure} of the best": fixed(interval.difference, "+.4f"),
             "95 % interval": interval_text(interval, ".4f"),
             "beyond the seed range": _beyond_seeds(best, candidates.get(name)),
             "beyond the test windows' noise": _beyond_windows(interval),
@@ -253,9 +261,10 @@ def difference_note(result: Comparison) -> str:
         else ""
     )
     return (
-        f"Against {result.best}, the lowest mean RMSE. Beyond the seed range: every seed of the "
-        "best is below every seed of the other (a dash: one seed tells nothing). The interval is a "
-        "paired moving-block bootstrap over the forecast origins of the test split (blocks of "
+        f"Against {result.best}, the lowest mean {result.measure}. Beyond the seed range: every "
+        "seed of the best is below every seed of the other (a dash: one seed tells nothing). The "
+        "interval is a paired moving-block bootstrap over the forecast origins of the test split "
+        "(blocks of "
         f"{result.block}{shortened}; {compare.repetitions} resamples, seed "
         f"{compare.bootstrap_seed})."
     )

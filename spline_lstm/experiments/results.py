@@ -8,12 +8,13 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.clone import environment
+from spline_lstm.experiments.git import file_at
 from spline_lstm.experiments.runs import Run
 
 Value = str | int | float | None
@@ -27,6 +28,8 @@ SCORES = {
     "MASE": "mase",
     "R2": "r2",
 }
+# The same, only with several targets: what decides then.
+SCALED = {"scaled RMSE": "scaled_rmse"}
 EDGE = {"p50(ms)": "p50_ms", "p95(ms)": "p95_ms", "model_size(MB)": "size_mb"}
 COLUMNS = (
     "run_id",
@@ -58,6 +61,7 @@ class Record:
     cells : column -> value, all of `COLUMNS` but notes
     baselines : name -> column -> value, the columns of `SCORES`
     validation_loss : of the best evaluation
+    training_stds : target -> its standard deviation in training, data units
     """
 
     run: Run
@@ -65,16 +69,30 @@ class Record:
     cells: Mapping[str, Value]
     baselines: Mapping[str, Mapping[str, Value]]
     validation_loss: float
+    training_stds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def measure(self) -> str:
+        """Column that decides: errors of several targets have no unit in common."""
+        return "scaled RMSE" if len(self.training_stds) > 1 else "RMSE"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`COLUMNS`, with several targets also the one that decides."""
+        if len(self.training_stds) < 2:
+            return COLUMNS
+        after = COLUMNS.index("RMSE") + 1
+        return (*COLUMNS[:after], *SCALED, *COLUMNS[after:])
 
     @property
     def rmse(self) -> float:
-        """RMSE on the test windows, data units."""
-        return number(self.cells["RMSE"])
+        """RMSE on the test windows that decides: data units, scaled with several targets."""
+        return number(self.cells[self.measure])
 
     @property
     def best_baseline(self) -> tuple[str, float]:
         """Name and RMSE of the best baseline of its feature mode; NaN if none has one."""
-        by_rmse = {name: number(row["RMSE"]) for name, row in self.baselines.items()}
+        by_rmse = {name: number(row[self.measure]) for name, row in self.baselines.items()}
         name = min(by_rmse, key=lambda name: nan_last(by_rmse[name]))
         return name, by_rmse[name]
 
@@ -168,12 +186,16 @@ def read_record(
             ) from None
         return content
 
+    # DVC shows no lists.
+    targets = evaluation_of(pipeline, revision["rev"])["targets"]
+    training_stds = {row["target"]: row["training_std"] for row in targets}
+    scores = SCORES | (SCALED if len(training_stds) > 1 else {})
     cells = {
         "run_id": metric("train", "run_id"),
         "model_type": metric("train", "model_type"),
         "data_mode": metric("train", "feature_mode"),
         "seed": metric("train", "seed"),
-        **{column: metric("evaluate", key) for column, key in SCORES.items()},
+        **{column: metric("evaluate", key) for column, key in scores.items()},
         **{column: metric("latency", file_format, key) for column, key in EDGE.items()},
         "params": metric("train", "n_params"),
         "train_time(s)": metric("train_time", "train_seconds"),
@@ -181,10 +203,19 @@ def read_record(
         "commit": commit[:DIGITS_OF_COMMIT],
     }
     baselines = {
-        name: {column: row[key] for column, key in SCORES.items()}
+        name: {column: row[key] for column, key in scores.items()}
         for name, row in metric("baselines").items()
     }
-    return Record(run, revision["rev"], cells, baselines, metric("train", "validation_loss"))
+    return Record(
+        run, revision["rev"], cells, baselines, metric("train", "validation_loss"), training_stds
+    )
+
+
+def evaluation_of(pipeline: TrackedPipeline, revision: str) -> dict[str, Any]:
+    """Content of metrics/evaluate.json of an experiment."""
+    return json.loads(
+        file_at(pipeline.root, revision, pipeline.inside(pipeline.metrics("evaluate")))
+    )
 
 
 def baselines_by_mode(records: Sequence[Record]) -> dict[str, Mapping[str, Mapping[str, Value]]]:

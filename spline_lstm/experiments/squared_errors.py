@@ -26,7 +26,8 @@ class Errors:
 
     Attributes
     ----------
-    squared : name -> [origins] float64, squared data units
+    squared : name -> [origins] float64, squared data units; with several targets, those of
+        `Record.training_stds`
     counts : [origins] float64, observed values
     windows : number of test windows (origins of all series)
     """
@@ -56,7 +57,7 @@ def read_errors(
         first = table if first is None else first
         check_same_windows(first, table, records[0].run.name, record.run.name)
         for name, column in columns_of(record, baselines, table).items():
-            squared.setdefault(name, squares(table, column))
+            squared.setdefault(name, squares(table, column, record.training_stds))
         check_rmse(record, table)
     assert first is not None
     counts = per_origin(first, first["y_true"].notna().to_numpy(np.float64))
@@ -99,28 +100,38 @@ def check_same_windows(
 
 
 def check_rmse(record: Record, table: pd.DataFrame) -> None:
-    """Raise ExperimentError unless the forecasts give the RMSE of the metrics.
-
-    With several targets nothing is checked: the metrics weigh them by their own rule.
-    """
-    if table["target"].nunique() > 1:
-        return
-    rmse = float(np.sqrt(((table["y_pred"] - table["y_true"]) ** 2).mean()))
+    """Raise ExperimentError unless the forecasts give the RMSE of the metrics that decides."""
+    errors = (table["y_pred"] - table["y_true"]) / units(table, record.training_stds)
+    rmse = float(np.sqrt((errors**2).mean()))
     if math.isnan(rmse) and math.isnan(record.rmse):
         return
     if not abs(rmse - record.rmse) <= ROUNDING * rmse:
         raise ExperimentError(
-            f"experiment {record.run.name}: its forecasts have RMSE {rmse:.6g}, its metrics "
-            f"{record.rmse:.6g}; run it again with --redo {record.run.name}"
+            f"experiment {record.run.name}: its forecasts have {record.measure} {rmse:.6g}, "
+            f"its metrics {record.rmse:.6g}; run it again with --redo {record.run.name}"
         )
 
 
-def squares(table: pd.DataFrame, column: str) -> Float[np.ndarray, " origins"]:
-    """Sum of squared errors per origin; unobserved values count 0, missing forecasts give NaN."""
+def squares(
+    table: pd.DataFrame, column: str, training_stds: Mapping[str, float]
+) -> Float[np.ndarray, " origins"]:
+    """Sum of squared errors per origin; unobserved values count 0, missing forecasts give NaN.
+
+    With several targets in `training_stds`, each error is divided by that of its target.
+    """
     error = (
         (table[column] - table["y_true"]).where(table["y_true"].notna(), 0.0).to_numpy(np.float64)
     )
-    return per_origin(table, error**2)
+    return per_origin(table, (error / units(table, training_stds)) ** 2)
+
+
+def units(
+    table: pd.DataFrame, training_stds: Mapping[str, float]
+) -> Float[np.ndarray, " rows"] | float:
+    """What the errors of each row are divided by: 1 for a single target."""
+    if len(training_stds) < 2:
+        return 1.0
+    return table["target"].astype("str").map(training_stds).to_numpy(np.float64)
 
 
 def per_origin(

@@ -39,8 +39,8 @@ class Candidate:
 
     @property
     def rmse(self) -> SeedRange:
-        """RMSE over the seeds."""
-        return self.ranges["RMSE"]
+        """RMSE that decides, over the seeds."""
+        return self.ranges[self.records[0].measure]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def candidates_of(records: Sequence[Record]) -> list[Candidate]:
 def _ranges(records: Sequence[Record]) -> dict[str, SeedRange]:
     return {
         column: seed_range([number(record.cells[column]) for record in records])
-        for column in RANGE_COLUMNS
+        for column in dict.fromkeys((*RANGE_COLUMNS, records[0].measure))
     }
 
 
@@ -137,11 +137,11 @@ def recommend(
     band = f"{interval.difference:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
     if interval.low > 0.0:
         return accuracy, (
-            f"{accuracy.run.name}, because the RMSE of {edge.run.name}, the cheapest on the edge, "
-            f"is above its own by {band}, more than the noise of the test windows."
+            f"{accuracy.run.name}, because the {edge.measure} of {edge.run.name}, the cheapest on "
+            f"the edge, is above its own by {band}, more than the noise of the test windows."
         )
     return edge, (
-        f"{edge.run.name}, because it is the cheapest on the edge, and its RMSE minus that of "
-        f"{accuracy.run.name}, the most accurate run, is {band}: no more than the noise of the "
-        "test windows."
+        f"{edge.run.name}, because it is the cheapest on the edge, and its {edge.measure} minus "
+        f"that of {accuracy.run.name}, the most accurate run, is {band}: no more than the noise "
+        "of the test windows."
     )

@@ -49,7 +49,7 @@ def window_seasons(windows: "Windows") -> tuple[int, ...]:
     known = arrays.timestamps < arrays.split_instants[0]
     training = [
         column[start:end][known[start:end]]
-        for column in arrays.raw_target.T
+        for column in arrays.counted_target.T
         for start, end in itertools.pairwise(arrays.series_offsets.tolist())
     ]
     natural = windows.clock.seasons().values()

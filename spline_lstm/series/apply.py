@@ -60,12 +60,14 @@ class ColumnForms:
     main : Column, of the cleaned observations
     smooth : Column, of the smoothed ones; the same as `main` without a channel of its own
     outliers : [series] int64, flagged observations
+    replaced : [rows] bool, observations that are missing in `main`, as outliers
     """
 
     raw: Float[np.ndarray, " rows"]
     main: Column
     smooth: Column
     outliers: Int[np.ndarray, " series"]
+    replaced: Bool[np.ndarray, " rows"]
 
 
 def apply(
@@ -105,8 +107,7 @@ def apply(
     training = layout.timestamps < preprocessor.split_instants[0]
     targets_alive = alive(layout, has_target(table, preprocessor.targets))
     bounds = dict(zip(preprocessor.targets, preprocessor.limits.bounds, strict=True))
-    raw: list[np.ndarray] = []
-    targets: list[tuple[np.ndarray, np.ndarray]] = []
+    targets: list[ColumnForms] = []
     found: dict[str, ColumnQuality] = {}
     # One column at a time, so that memory contains the intermediate forms of one.
     for name in preprocessor.columns:
@@ -115,8 +116,7 @@ def apply(
             if feature.source == name and feature.kind != "calendar":
                 _write(channels, index, feature, forms, table, preprocessor, layout)
         if name in preprocessor.targets:
-            raw.append(forms.raw)
-            targets.append((forms.main.filled, forms.main.causal))
+            targets.append(forms)
             valid &= forms.main.valid
         found[name] = assess_column(
             forms.raw,
@@ -130,7 +130,7 @@ def apply(
         )
     _write_calendar(channels, preprocessor, layout)
     return Applied(
-        _arrays(table, preprocessor, layout, features, channels, valid, raw, targets),
+        _arrays(table, preprocessor, layout, features, channels, valid, targets),
         found,
     )
 
@@ -168,7 +168,8 @@ def column_forms(
     raw = main.raw if main is not None and cleaned is values else observed(values, layout)
     flagged = np.zeros(0, dtype=np.int64) if flags is None else table.series[flags]
     outliers = np.bincount(flagged, minlength=len(table.series_names))
-    return ColumnForms(raw, main or smoothed, smoothed, outliers)
+    kept = raw if cleaned is values else observed(cleaned, layout)
+    return ColumnForms(raw, main or smoothed, smoothed, outliers, ~np.isnan(raw) & np.isnan(kept))
 
 
 def column_values(
@@ -346,10 +347,13 @@ def _arrays(
     features: Sequence[Feature],
     channels: _Channels,
     valid: Bool[np.ndarray, " rows"],
-    raw: Sequence[Float[np.ndarray, " rows"]],
-    targets: Sequence[tuple[np.ndarray, np.ndarray]],
+    targets: Sequence[ColumnForms],
 ) -> AsOfArrays:
-    raw_target, limits = np.column_stack(raw), preprocessor.limits
+    raw_target = np.column_stack([forms.raw for forms in targets])
+    replaced = np.column_stack([forms.replaced for forms in targets])
+    if preprocessor.params.outliers.method != "replace":
+        replaced = replaced[:0, :0]
+    limits = preprocessor.limits
     calendar = np.flatnonzero([item.kind == "calendar" for item in features]).astype(np.int32)
     return AsOfArrays(
         scaled=channels.scaled,
@@ -357,8 +361,8 @@ def _arrays(
         known_at=channels.known_at,
         valid=valid,
         raw_target=raw_target,
-        filled_target=np.column_stack([filled for filled, _ in targets]),
-        causal_target=np.column_stack([causal for _, causal in targets]),
+        filled_target=np.column_stack([forms.main.filled for forms in targets]),
+        causal_target=np.column_stack([forms.main.causal for forms in targets]),
         observed=~np.isnan(raw_target),
         timestamps=layout.timestamps,
         series_offsets=layout.row_offsets,
@@ -370,4 +374,5 @@ def _arrays(
         calendar_indices=calendar,
         target_bounds=limits.bounds,
         constants=limits.constants[preprocessor.scaler_rows(table.series_names)],
+        replaced=replaced,
     )

@@ -110,10 +110,10 @@ def _designs(series: Series, seasons: Sequence[int], horizon: int, lookback: int
 
 
 def series_of(windows: Windows, index: int) -> Series:
-    """Raw observations of a target, data units."""
+    """Observations of a target that count, data units."""
     arrays = windows.arrays
     return Series(
-        arrays.raw_target[:, index],
+        arrays.counted_target[:, index],
         arrays.series_offsets,
         arrays.timestamps < arrays.split_instants[0],
         pooled=not windows.scaler.per_series,

@@ -15,6 +15,10 @@ def _none() -> Int[np.ndarray, " none"]:
     return np.empty(0, dtype=np.int32)
 
 
+def _none_replaced() -> Bool[np.ndarray, "none none"]:
+    return np.empty((0, 0), dtype=bool)
+
+
 def _no_limits() -> Float[np.ndarray, "none none"]:
     return np.empty((0, 0))
 
@@ -47,6 +51,8 @@ class AsOfArrays:
     calendar_indices : [F_calendar] int32: positions of the calendar features, the last ones
     target_bounds : [F_target, 2] float64, constants : [series, F_target] float64, data units: see
         `ForecastLimits`; empty: none
+    replaced : [rows, F_target] bool: observations that were outliers and count as missing, in the
+        inputs and as labels to learn from; empty, and not in the file: none can be
     """
 
     scaled: Float[np.ndarray, "rows features"]
@@ -67,11 +73,24 @@ class AsOfArrays:
     calendar_indices: Int[np.ndarray, " calendar"] = field(default_factory=_none)
     target_bounds: Float[np.ndarray, "bounded two"] = field(default_factory=_no_limits)
     constants: Float[np.ndarray, "series bounded"] = field(default_factory=_no_limits)
+    replaced: Bool[np.ndarray, "rows_or_none targets_or_none"] = field(
+        default_factory=_none_replaced
+    )
 
     @property
     def future(self) -> Float[np.ndarray, "rows future"]:
         """Features that are known in the future, z-scores, never NaN."""
         return self.scaled[:, self.future_indices]
+
+    @property
+    def counted(self) -> Bool[np.ndarray, "rows targets"]:
+        """Labels that something is learned from: observed, and no outlier that was replaced."""
+        return self.observed & ~self.replaced if self.replaced.size else self.observed
+
+    @property
+    def counted_target(self) -> Float[np.ndarray, "rows targets"]:
+        """Their values, data units, NaN elsewhere."""
+        return np.where(self.counted, self.raw_target, np.nan)
 
     @property
     def row_series(self) -> Int[np.ndarray, " rows"]:
@@ -93,14 +112,17 @@ class AsOfArrays:
 
     def save(self, path: Path) -> None:
         """Write all arrays to an .npz file, atomically."""
-        write_arrays(path, {item.name: getattr(self, item.name) for item in fields(self)})
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not self.replaced.size:
+            del content["replaced"]
+        write_arrays(path, content)
 
     @classmethod
     def load(cls, path: Path) -> "AsOfArrays":
         """Read what `save` wrote; ArtifactError if it is missing, damaged or of another version."""
         arrays = read_arrays(path)
         names = {item.name for item in fields(cls)}
-        if set(arrays) != names:
+        if set(arrays) | {"replaced"} != names:
             raise ArtifactError(
                 f"{path} was written by another version of the code; run `dvc repro`"
             )

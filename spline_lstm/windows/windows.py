@@ -38,8 +38,8 @@ class Batch:
     Attributes
     ----------
     X : [windows, lookback, F_total] float32, z-scores
-    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 if not observed
-    mask : [windows, horizon * F_target] bool, True if `y` was observed
+    y : [windows, horizon * F_target] float32, z-scores, step by step; 0 if not counted
+    mask : [windows, horizon * F_target] bool, True if `y` counts: see `AsOfArrays.counted`
     origin_time : [windows] int64, instant of the first forecast row
     series : [windows] int64, index of the series
     origin : [windows] int64, row of the first forecast row
@@ -121,7 +121,7 @@ class Windows:
         arrays = self.arrays
         series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
         rows = origins[:, None] + np.arange(self.horizon)
-        mask = arrays.observed[rows]
+        mask = arrays.counted[rows]
         scores = self.target_scaler.transform(np.where(mask, arrays.raw_target[rows], 0.0), series)
         shape = (len(origins), -1)
         return Batch(
@@ -162,8 +162,13 @@ class Windows:
         return self.arrays.limits
 
     def labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
-        """Raw observations of the horizon, data units, NaN if there is none."""
+        """Raw observations of the horizon, data units, NaN if there is none; outliers too."""
         return self.arrays.raw_target[batch.origin[:, None] + np.arange(self.horizon)]
+
+    def counted_labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
+        """`labels` that count, NaN elsewhere: without outliers that were replaced."""
+        labels = self.labels(batch)
+        return np.where(batch.mask.reshape(labels.shape), labels, np.nan)
 
 
 def gather_inputs(
@@ -198,11 +203,11 @@ def gather_targets(
 def scaled_targets(
     windows: Windows,
 ) -> tuple[Float[np.ndarray, "rows targets"], Bool[np.ndarray, "rows targets"]]:
-    """Observed targets as float32 z-scores (0 if not observed), and where they were observed."""
-    observed = windows.arrays.observed
-    targets = np.where(observed, windows.arrays.raw_target, 0.0)
+    """Targets that count as float32 z-scores (0 elsewhere), and where they do."""
+    counted = windows.arrays.counted
+    targets = np.where(counted, windows.arrays.raw_target, 0.0)
     scores = windows.target_scaler.transform(targets, windows.arrays.row_series)
-    return np.where(observed, scores, 0.0).astype(np.float32), observed
+    return np.where(counted, scores, 0.0).astype(np.float32), counted
 
 
 def make_windows(

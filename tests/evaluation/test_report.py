@@ -59,6 +59,22 @@ def test_a_model_that_loses_to_any_baseline_is_said_to_lose_to_it():
     assert "does not beat moving average" in text
 
 
+def test_of_several_targets_the_scaled_rmse_is_in_the_verdict():
+    targets = {"load": GOOD, "temp": GOOD}
+    baselines = {"naive": {"rmse": 3.5, "scaled_rmse": 0.5}}
+    scores = SCORES | {"targets": targets, "baselines": baselines, "scaled_rmse": 0.4}
+    assert verdict(scores | {"skill": 0.2, "best_baseline": "naive"}) == (
+        "the model beats all 1 baselines: scaled RMSE 0.4000, 20.0 % below that of the best, "
+        "naive (0.5000)"
+    )
+
+
+def test_the_bias_of_several_targets_is_judged_target_by_target():
+    targets = {"load": GOOD | {"bias": -800.0, "rmse": 1000.0}, "temp": GOOD | {"bias": 0.01}}
+    (text,) = warnings_of(SCORES | {"targets": targets, "bias": -400.0}, TRAIN, {})
+    assert text == "The forecasts of load are too low on average: bias -800.0."
+
+
 def test_what_was_not_scored_is_neither_lost_nor_won():
     assert warnings_of(SCORES | {"series": {"a": GOOD, "b": EMPTY}}, TRAIN, {}) == []
     nothing = SCORES | EMPTY | {"beats_baselines": False, "bias": None}
@@ -71,9 +87,22 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
     [
         (
             {},
-            {"overfitting_warning": True},
+            {"overfitted_at_best": True},
             {},
             "overfitted: validation loss 0.09000 against training loss 0.05000",
+        ),
+        (
+            {},
+            {
+                "overfitted_after_best": True,
+                "train_loss": 0.6,
+                "validation_loss": 0.61,
+                "last_train_loss": 0.27,
+                "last_validation_loss": 0.78,
+            },
+            {},
+            "after the best step (7), whose weights are used: from there on the training loss fell "
+            "from 0.6000 to 0.2700, but the validation loss rose from 0.6100 to 0.7800.",
         ),
         (
             {"horizon": {"1": BAD, "2": GOOD}},

@@ -12,6 +12,7 @@ from spline_lstm.core.artifacts import rounded
 from spline_lstm.evaluation import metrics
 from spline_lstm.evaluation.error_sums import merge, sum_errors
 from spline_lstm.evaluation.scores import finish, rmse_by_hour, rmse_by_step, score
+from spline_lstm.evaluation.verdict import verdict
 
 N, HORIZON, TARGETS, SERIES = 60, 4, 2, 3
 RANDOM = np.random.default_rng(0)
@@ -27,9 +28,10 @@ FORECASTS = {
     "naive": Y + 3 * RANDOM.normal(size=Y.shape),
     "drift": Y + 2 * RANDOM.normal(size=Y.shape),
 }
+TRAINING_STD = np.array([1.5, 25.0])
 EPSILON, SCALE = np.array([0.05, 3.0]), np.array([2.0, 40.0])
 SEASON_SCALE = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, np.nan]])
-NAMES = {"targets": ["temp", "load"], "scale": SCALE}
+NAMES = {"targets": ["temp", "load"], "scale": SCALE, "training_std": TRAINING_STD}
 HOUR = RANDOM.integers(0, 3, N)[:, None] + np.arange(HORIZON)
 ONE = {"epsilon": np.ones(1), "season_scale": np.ones((1, 1))}
 
@@ -88,11 +90,11 @@ def test_series_are_listed_only_when_they_are_named():
 
 def test_r2_over_targets_compares_with_the_mean_of_each_target():
     residual = np.where(MASK, FORECASTS["model"] - Y, 0.0)
-    spread = sum(
+    total = sum(
         np.sum((Y[..., k][MASK[..., k]] - Y[..., k][MASK[..., k]].mean()) ** 2)
         for k in range(TARGETS)
     )
-    assert content_of()["r2"] == pytest.approx(1 - np.sum(residual**2) / spread)
+    assert content_of()["r2"] == pytest.approx(1 - np.sum(residual**2) / total)
 
 
 def test_z_scores_divide_each_error_by_the_scale_of_its_target():
@@ -100,6 +102,58 @@ def test_z_scores_divide_each_error_by_the_scale_of_its_target():
     z = (Y / SCALE)[MASK], (FORECASTS["model"] / SCALE)[MASK]
     assert content["z_mse"] == pytest.approx(metrics.mse(*z))
     assert content["z_mae"] == pytest.approx(metrics.mae(*z))
+
+
+def scaled_rmse(name, step=slice(None)):
+    y, p = Y[:, step] / TRAINING_STD, FORECASTS[name][:, step] / TRAINING_STD
+    return metrics.rmse(y, p, MASK[:, step])
+
+
+def test_the_scaled_rmse_divides_each_error_by_the_spread_of_its_target():
+    content = content_of()
+    assert content["scaled_rmse"] == pytest.approx(scaled_rmse("model"))
+    assert content["baselines"]["naive"]["scaled_rmse"] == pytest.approx(scaled_rmse("naive"))
+    assert [row["training_std"] for row in content["targets"].values()] == TRAINING_STD.tolist()
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_unit_of_a_target_changes_no_verdict(target, factor):
+    # The baseline is better on one target and worse on the other: pooled data units would flip.
+    unit = np.where(np.arange(TARGETS) == target, factor, 1.0)
+    one = np.where(np.arange(TARGETS) == 0, 0.5, 40.0)
+    forecasts = FORECASTS | {"model": Y + one}
+    names = NAMES | {"scale": np.ones(TARGETS), "training_std": TRAINING_STD * unit}
+    groups = {"epsilon": EPSILON * unit, "season_scale": SEASON_SCALE * unit}
+    before = content_of(forecasts, scale=np.ones(TARGETS))
+    scaled = {name: forecast * unit for name, forecast in forecasts.items()}
+    after = score(Y * unit, MASK, scaled, **groups, series=SERIES_OF, hour=HOUR, **names)
+    keys = ["skill", "best_baseline", "beats_baselines", "loses_to", "scaled_rmse"]
+    assert verdict_of(after, keys) == verdict_of(before, keys)
+    assert verdict(after) == verdict(before)
+    for step, row in before["horizon"].items():
+        assert after["horizon"][step]["skill"] == pytest.approx(row["skill"])
+        assert after["horizon"][step]["best_baseline"] == row["best_baseline"]
+
+
+def verdict_of(content, keys):
+    return {
+        key: pytest.approx(content[key]) if isinstance(content[key], float) else content[key]
+        for key in keys
+    }
+
+
+def test_figures_of_one_target_are_in_data_units():
+    y, mask = Y[..., :1], MASK[..., :1]
+    forecasts = {name: forecast[..., :1] for name, forecast in FORECASTS.items()}
+    one = {"targets": ["y"], "scale": np.ones(1), "training_std": np.array([7.0])}
+    content = score(y, mask, forecasts, **ONE, **one)
+    best = metrics.rmse(y, forecasts[content["best_baseline"]], mask)
+    assert content["skill"] == pytest.approx(1 - content["rmse"] / best, rel=1e-12)
+    sums = sum_errors(y, mask, forecasts, **ONE)
+    assert rmse_by_step(sums, one["training_std"])["model"][0] == pytest.approx(
+        metrics.rmse(y[:, 0], forecasts["model"][:, 0], mask[:, 0])
+    )
 
 
 def test_error_by_step_counts_from_one_and_agrees_with_the_plain_functions():
@@ -111,7 +165,7 @@ def test_error_by_step_counts_from_one_and_agrees_with_the_plain_functions():
         found = content["horizon"][str(step + 1)]
         assert {key: found[key] for key in expected} == pytest.approx(expected)
         assert found["skill"] == pytest.approx(
-            1 - expected["rmse"] / metrics.rmse(y, FORECASTS[found["best_baseline"]][:, step], mask)
+            1 - found["scaled_rmse"] / scaled_rmse(found["best_baseline"], step)
         )
 
 
@@ -125,10 +179,12 @@ def test_error_by_hour_counts_the_values_of_that_hour_alone():
         assert {key: found[key] for key in expected} == pytest.approx(expected)
         y, p = (np.where(chosen, values, 0.0) for values in (Y, FORECASTS["model"]))
         centre = y.sum(axis=(0, 1)) / chosen.sum(axis=(0, 1))
-        spread = np.sum((y - np.where(chosen, centre, 0.0)) ** 2)
-        assert found["r2"] == pytest.approx(1 - np.sum((p - y) ** 2) / spread)
-        naive = metrics.rmse(Y, FORECASTS["naive"], chosen)
-        assert rmse_by_hour(sums_of(slice(None)))["naive"][hour] == pytest.approx(naive)
+        total = np.sum((y - np.where(chosen, centre, 0.0)) ** 2)
+        assert found["r2"] == pytest.approx(1 - np.sum((p - y) ** 2) / total)
+        scaled = metrics.rmse(Y / TRAINING_STD, FORECASTS["naive"] / TRAINING_STD, chosen)
+        assert rmse_by_hour(sums_of(slice(None)), TRAINING_STD)["naive"][hour] == pytest.approx(
+            scaled
+        )
 
 
 def test_values_of_one_hour_have_no_part_of_hours():
@@ -136,10 +192,10 @@ def test_values_of_one_hour_have_no_part_of_hours():
 
 
 def test_rmse_by_step_covers_every_forecast():
-    by_step = rmse_by_step(sums_of(slice(None)))
+    by_step = rmse_by_step(sums_of(slice(None)), TRAINING_STD)
     assert list(by_step) == list(FORECASTS)
     assert by_step["drift"][2] == pytest.approx(
-        metrics.rmse(Y[:, 2], FORECASTS["drift"][:, 2], MASK[:, 2])
+        metrics.rmse(Y[:, 2] / TRAINING_STD, FORECASTS["drift"][:, 2] / TRAINING_STD, MASK[:, 2])
     )
 
 
@@ -147,7 +203,7 @@ def test_the_verdict_names_the_best_baseline_by_rmse():
     content = content_of()
     assert content["best_baseline"] == "drift"
     assert content["skill"] == pytest.approx(
-        1 - content["rmse"] / content["baselines"]["drift"]["rmse"]
+        1 - content["scaled_rmse"] / content["baselines"]["drift"]["scaled_rmse"]
     )
     assert content["beats_baselines"] is True
     assert content["loses_to"] == []
@@ -188,7 +244,9 @@ def test_values_far_from_zero_keep_their_r2_over_chunks():
         sum_errors(y[k : k + 10], np.ones((10, 4, 1), bool), {"model": p[k : k + 10]}, **ONE)
         for k in range(0, 100, 10)
     ]
-    content = finish(reduce(merge, chunks), targets=["y"], scale=np.ones(1))
+    content = finish(
+        reduce(merge, chunks), targets=["y"], scale=np.ones(1), training_std=np.ones(1)
+    )
     assert content["r2"] == pytest.approx(metrics.r2(y - 1e9, p - 1e9), rel=1e-6)
 
 
@@ -200,6 +258,7 @@ def test_a_constant_truth_has_no_r2():
         **ONE,
         targets=["y"],
         scale=np.ones(1),
+        training_std=np.ones(1),
     )
     assert np.isnan(content["r2"])
 
@@ -242,6 +301,7 @@ def test_a_baseline_that_is_off_by_the_rounding_of_float64_counts_as_perfect(lev
         **ONE,
         targets=["y"],
         scale=np.array([50.0]),
+        training_std=np.array([5.0]),
     )
     assert (content["best_baseline"], content["loses_to"]) == ("naive", ["naive"])
     assert np.isnan(content["skill"]) == perfect
@@ -257,6 +317,7 @@ def test_content_is_plain_and_goes_through_json():
         *metrics.NAMES,
         "z_mse",
         "z_mae",
+        "scaled_rmse",
         "skill",
         "best_baseline",
         "beats_baselines",

@@ -81,4 +81,27 @@ def test_a_gap_beyond_the_ratio_at_the_best_evaluation_is_recorded(validation_lo
     trained = Trained(
         {}, {}, [best, replace(best, step=16, epoch=2.0, train_loss=0.01, validation_loss=0.2)], 1
     )
-    assert train_flax_rnn.train_metrics(trained, params, "r")["overfitting_warning"] is expected
+    metrics = train_flax_rnn.train_metrics(trained, params, "r")
+    assert metrics["overfitted_at_best"] is expected
+
+
+@pytest.mark.parametrize(
+    ("last_train", "last_validation", "expected"),
+    # The curve of a network that learns its windows by heart; one that only gets noisier; one that
+    # diverges, whose training loss rises as well.
+    [(0.27, 0.78, True), (0.27, 0.66, False), (0.65, 0.78, False)],
+)
+def test_losses_that_part_after_the_best_evaluation_are_recorded(
+    last_train, last_validation, expected
+):
+    params = load_params(ROOT)
+    assert params.train.overfitting_rise == 1.1
+    best = Evaluation(8, 1.0, 0.60, 0.61, 1.0)
+    last = replace(best, step=16, epoch=2.0, train_loss=last_train, validation_loss=last_validation)
+    metrics = train_flax_rnn.train_metrics(Trained({}, {}, [best, last], 1), params, "r")
+    assert metrics["overfitted_at_best"] is False
+    assert metrics["overfitted_after_best"] is metrics["overfitting_warning"] is expected
+    assert (metrics["last_train_loss"], metrics["last_validation_loss"]) == (
+        last_train,
+        last_validation,
+    )

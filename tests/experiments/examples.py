@@ -1,7 +1,7 @@
 """Records with figures that a reader can check by head."""
 
 from spline_lstm.experiments.bootstrap import Interval
-from spline_lstm.experiments.results import EDGE, SCORES, Record
+from spline_lstm.experiments.results import EDGE, SCALED, SCORES, Record
 from spline_lstm.experiments.runs import Run
 
 RIDGE = 16.0
@@ -17,6 +17,7 @@ def make_record(
     size=0.2,
     ridge=RIDGE,
     naive=20.0,
+    training_stds=None,
     **others,
 ) -> Record:
     cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
@@ -33,8 +34,10 @@ def make_record(
         "commit": "0123456789",
         **others,
     }
-    baselines = {"naive": dict.fromkeys(SCORES, naive), "ridge": dict.fromkeys(SCORES, ridge)}
-    return Record(Run(model, mode, seed), f"sha-{model}-{mode}-{seed}", cells, baselines, 0.1)
+    scores = (*SCORES, *SCALED) if training_stds else SCORES
+    baselines = {"naive": dict.fromkeys(scores, naive), "ridge": dict.fromkeys(scores, ridge)}
+    revision = f"sha-{model}-{mode}-{seed}"
+    return Record(Run(model, mode, seed), revision, cells, baselines, 0.1, training_stds or {})
 
 
 def intervals(**low):

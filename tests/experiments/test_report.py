@@ -10,7 +10,7 @@ import pytest
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.bootstrap import Interval
+from spline_lstm.experiments.bootstrap import Interval, draw_blocks, rmse_difference
 from spline_lstm.experiments.comparison import Comparison, best_baseline_rmse
 from spline_lstm.experiments.costs import Cost, Stopwatch, total
 from spline_lstm.experiments.plots import comparison_figure
@@ -186,7 +186,43 @@ def test_forecasts_that_a_baseline_does_not_have_are_no_errors_of_zero():
     table = pd.DataFrame(
         {"origin": [1, 2, 3], "y_true": [1.0, None, 3.0], "drift": [2.0, 9.0, None]}
     )
-    assert [str(value) for value in squares(table, "drift")] == ["1.0", "0.0", "nan"]
+    assert [str(value) for value in squares(table, "drift", {"y": 5.0})] == ["1.0", "0.0", "nan"]
+
+
+def two_targets(unit):
+    """Forecasts of two runs, one of which is better on one target and worse on the other."""
+    random = np.random.default_rng(0)
+    load = pd.DataFrame({"origin": np.arange(60), "target": "load", "y_true": 0.0})
+    temp = load.assign(target="temp")
+    table = pd.concat([load, temp]).sort_values("origin", kind="stable", ignore_index=True)
+    noise = random.normal(size=len(table))
+    is_load = table["target"] == "load"
+    table["one"], table["other"] = noise * np.where(is_load, 1.0, 2.0), 1.6 * noise
+    columns = ["y_true", "one", "other"]
+    table[columns] = table[columns].mul(np.where(is_load, unit, 1.0), axis=0)
+    return table, {"load": unit, "temp": 1.0}
+
+
+def test_the_unit_of_a_target_changes_no_interval_of_the_bootstrap():
+    found = []
+    for unit in (1.0, 1000.0, 0.001):
+        table, training_stds = two_targets(unit)
+        one, other = ([squares(table, name, training_stds)] for name in ("one", "other"))
+        blocks = draw_blocks(60, 6, 200, 0)
+        found.append(rmse_difference(one, other, np.full(60, 2.0), blocks))
+    assert found[1] == found[0] == found[2]
+
+
+def test_with_several_targets_the_scaled_rmse_decides_the_comparison():
+    training_stds = {"load": 1000.0, "temp": 1.0}
+    first = make_record("lstm", rmse=15.0, **{"scaled RMSE": 0.9}, training_stds=training_stds)
+    second = make_record("gru", rmse=15.5, **{"scaled RMSE": 0.8}, training_stds=training_stds)
+    assert (first.measure, make_record().measure) == ("scaled RMSE", "RMSE")
+    assert best_candidate(candidates_of([first, second])).name == "gru univariate"
+    assert second.beats_baselines
+    table = csv_text(comparison_of([first, second], intervals(lstm_univariate=-1.0))).splitlines()
+    assert table[0].split(",")[6:8] == ["RMSE", "scaled RMSE"]
+    assert table[1].split(",")[6:8] == ["15.0", "0.9"]
 
 
 def test_rmse_by_step_is_drawn_relative_to_the_best_baseline_with_a_point_per_seed(result):
