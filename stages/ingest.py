@@ -5,13 +5,16 @@ from pathlib import Path
 from spline_lstm.core.artifacts import sha256_of_file, write_metrics
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.params import load_params
+from spline_lstm.core.params_data import DataParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.tables.raw_file import check_dvc_yaml, write_raw
-from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.tables.sources import read_source
+
+MAX_NAMED = 8
 
 
 def main(folder: Path) -> str:
@@ -43,7 +46,18 @@ def main(folder: Path) -> str:
     }
     write_metrics(pipeline.metrics("ingest"), metrics)
     span = f"{metrics['first_timestamp']} to {metrics['last_timestamp']}"
-    return f"{params.data.source}: {metrics['rows']} rows, {span}"
+    return f"{params.data.source}: {metrics['rows']} rows, {span}{blank_line(table, params.data)}"
+
+
+def blank_line(table: RawTable, data: DataParams) -> str:
+    """A line that names the series of a wide table without any value, and what becomes of them."""
+    if not table.blank_series:
+        return ""
+    names = ", ".join(map(repr, table.blank_series[:MAX_NAMED]))
+    more = len(table.blank_series) - MAX_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    policy = f"data.short_series: {data.short_series}"
+    return f"\nWARNING: series without any value: {names}{rest} ({policy})"
 
 
 if __name__ == "__main__":

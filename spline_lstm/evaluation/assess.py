@@ -1,5 +1,6 @@
 """How the model does on the test split: one pass over its windows, in batches, with baselines."""
 
+import itertools
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from spline_lstm.evaluation.scores import deciding, finish
 from spline_lstm.evaluation.tables import residual_summary
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import SPLITS, Windows
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
@@ -64,11 +64,24 @@ def undefined_mase(
     return found
 
 
-def percentage_floor(windows: Windows) -> Float[np.ndarray, " targets"]:
-    """Floor of the robust MAPE for each target, data units."""
-    train = windows.arrays.timestamps < windows.arrays.split_instants[0]
-    mean = np.nanmean(np.abs(windows.arrays.counted_target[train]), axis=0)
+def percentage_floor(windows: Windows) -> Float[np.ndarray, "series targets"]:
+    """Floor of the robust MAPE, data units: of each series, if each has its own scale."""
+    arrays = windows.arrays
+    train = arrays.timestamps < arrays.split_instants[0]
+    sizes = np.abs(arrays.counted_target)
+    mean = np.tile(np.nanmean(sizes[train], axis=0), (len(arrays.series_offsets) - 1, 1))
+    if windows.target_scaler.per_series:
+        for index, (start, end) in enumerate(itertools.pairwise(arrays.series_offsets.tolist())):
+            own = sizes[start:end][train[start:end]]
+            known = ~np.isnan(own).all(axis=0)
+            mean[index, known] = np.nanmean(own[:, known], axis=0)
     return EPSILON_SHARE * np.where(mean > 0, mean, 1.0)
+
+
+def error_scales(windows: Windows) -> Float[np.ndarray, "rows targets"]:
+    """What errors are divided by to be z-scores: one row, or one per series if each has its own."""
+    scaler = windows.target_scaler.plain
+    return scaler.scale[:-1] if scaler.per_series else scaler.scale[None]
 
 
 def training_std_of(windows: Windows) -> Float[np.ndarray, " targets"]:
@@ -247,11 +260,11 @@ def evaluation_content(
 
     `series` names the series if there are several.
     """
-    scaler = windows.target_scaler.plain.overall
+    scale = error_scales(windows)
     scores = finish(
         result.sums,
         targets=windows.target_names,
-        scale=scaler.scale,
+        scale=scale,
         training_std=result.training_std,
         series=series,
     )
@@ -261,6 +274,8 @@ def evaluation_content(
             row["mase_undefined"] = undefined.get(name, "")
         scores["scored_series"] = int(result.sums.truth.series.count.any(axis=1).sum())
         scores["mase_series"] = len(series) - len(undefined)
+        scores["known_series"] = len(series)
+        scores["scaled_per_series"] = len(scale) > 1
     elif "" in undefined:
         scores["mase_undefined"] = undefined[""]
     return {
@@ -268,27 +283,27 @@ def evaluation_content(
         **coverage_content(result.coverage, result.intervals, windows.target_names, series),
         "residuals": residual_summary(result.residuals, windows.target_names),
         "missing_inputs": float(windows.missing_inputs("test").mean()),
-        "common_windows": _common_content(result, windows, scaler),
+        "common_windows": _common_content(result, windows, scale),
         **clean_content(
             result.clean,
             result.sums,
             scores,
             targets=windows.target_names,
-            scale=scaler.scale,
+            scale=scale,
             training_std=result.training_std,
         ),
         "splits": split_records(windows),
     }
 
 
-def _common_content(result: Assessment, windows: Windows, scaler: Scaler) -> dict[str, Any]:
+def _common_content(
+    result: Assessment, windows: Windows, scale: Float[np.ndarray, "rows targets"]
+) -> dict[str, Any]:
     """The deciding RMSE of all on the windows that would exist without missing inputs."""
     if result.common is None:
         return {"n_windows": 0}
     names = windows.target_names
-    scores = finish(
-        result.common, targets=names, scale=scaler.scale, training_std=result.training_std
-    )
+    scores = finish(result.common, targets=names, scale=scale, training_std=result.training_std)
     key = deciding(len(names) > 1)
     return {
         "n_windows": scores["n_windows"],

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
@@ -30,7 +30,12 @@ from spline_lstm.core.errors import SplineLstmError, prefixed
 from spline_lstm.core.parallel import EXECUTORS
 from spline_lstm.core.params import BacktestParams, Params
 from spline_lstm.core.schema import Schema
-from spline_lstm.evaluation.assess import percentage_floor, season_scales, training_std_of
+from spline_lstm.evaluation.assess import (
+    error_scales,
+    percentage_floor,
+    season_scales,
+    training_std_of,
+)
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
@@ -42,7 +47,6 @@ from spline_lstm.series.grid import lay_out, split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.training.fit import Fit, fit_table
 from spline_lstm.training.loop import steps_of
-from spline_lstm.windows.scaling import Scaler
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class FoldResult:
         Of the model and the baselines on the test split; series numbered as in the whole table.
     coverage : CoverageSums
     intervals : Intervals
-    scaler : Scaler
-        Of the untransformed targets, all series together.
+    scale : [1 or series, targets], data units
+        What errors are divided by to be z-scores.
     training_std : [targets] see `assess.training_std_of`
     windows : number of windows of each split
     best_step, steps : int
@@ -94,7 +98,7 @@ class FoldResult:
     sums: ScoreSums
     coverage: CoverageSums
     intervals: Intervals
-    scaler: Scaler
+    scale: Float[np.ndarray, "rows targets"]
     training_std: Float[np.ndarray, " targets"]
     windows: Mapping[str, int]
     best_step: int
@@ -262,7 +266,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         sums=sums,
         coverage=coverage,
         intervals=intervals,
-        scaler=fit.windows.target_scaler.plain.overall,
+        scale=_of_all_series(error_scales(fit.windows), fit, job),
         training_std=training_std_of(fit.windows),
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
         best_step=fit.trained.best_losses.step,
@@ -275,9 +279,10 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
     # A series may be absent from a fold, or too short in it; sums are laid out for those of the
     # whole table.
     names = fit.preprocessed.table.series_names
-    numbers = np.array([job.series.index(name) for name in names])
+    numbers = _numbers_of(fit, job)
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
     scales[numbers] = season_scales(windows, season_rows(windows, params))
+    floors = _of_all_series(percentage_floor(windows), fit, job)
     sums, coverage = [], []
     forecasts = TestForecasts.fit(fit.model, windows, params, intervals, names)
     for batch in forecasts:
@@ -286,7 +291,7 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
             batch.y_true,
             batch.mask,
             batch.forecasts,
-            epsilon=percentage_floor(windows),
+            epsilon=floors,
             season_scale=scales,
             series=series,
             hour=batch.hour,
@@ -295,6 +300,26 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
         sums.append(batch_sums)
         coverage.append(sum_coverage(batch.y_true, batch.mask, bounds, series, len(job.series)))
     return reduce(merge, sums), reduce(add, coverage)
+
+
+def _numbers_of(fit: Fit, job: FoldJob) -> Int[np.ndarray, " series"]:
+    """Where the series of a fold are among those of the whole table."""
+    return np.array([job.series.index(name) for name in fit.preprocessed.table.series_names])
+
+
+def _of_all_series(
+    values: Float[np.ndarray, "rows targets"], fit: Fit, job: FoldJob
+) -> Float[np.ndarray, "rows targets"]:
+    """A row for each series of the whole table, if there is one for each series of the fold.
+
+    Series that the fold does not have get the row of the middle one; nothing of them is scored.
+    """
+    numbers = _numbers_of(fit, job)
+    if len(values) == 1 and len(numbers) > 1:
+        return values
+    rows = np.tile(np.median(values, axis=0), (len(job.series), 1))
+    rows[numbers] = values
+    return rows
 
 
 def backtest_content(
@@ -331,9 +356,7 @@ def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict
 
 
 def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
-    return finish(
-        sums, targets=targets, scale=result.scaler.scale, training_std=result.training_std
-    )
+    return finish(sums, targets=targets, scale=result.scale, training_std=result.training_std)
 
 
 def _numbers(

@@ -9,7 +9,7 @@ from typing import Any
 
 from spline_lstm.core.formatting import number, plain, plural
 from spline_lstm.evaluation.error_sums import PerTarget, ScoreSums
-from spline_lstm.evaluation.scores import RMSE_NAMES, deciding, finish
+from spline_lstm.evaluation.scores import RMSE_NAMES, Scales, deciding, finish
 
 KEYS = ("mae", "rmse", "mase", "scaled_rmse", "skill", "best_baseline", "beats_baselines")
 
@@ -20,7 +20,7 @@ def clean_content(
     scores: Mapping[str, Any],
     *,
     targets: Sequence[str],
-    scale: PerTarget,
+    scale: Scales,
     training_std: PerTarget,
 ) -> dict[str, Any]:
     """Key `without_outliers` of metrics/evaluate.json; nothing if no label can be replaced.

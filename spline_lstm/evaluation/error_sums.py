@@ -181,7 +181,7 @@ def sum_errors(
     mask: Bool[np.ndarray, "windows horizon targets"],
     forecasts: Mapping[str, np.ndarray],
     *,
-    epsilon: PerTarget,
+    epsilon: Float[np.ndarray, "series targets"],
     season_scale: Float[np.ndarray, "series targets"],
     series: Int[np.ndarray, " windows"] | None = None,
     hour: Int[np.ndarray, "windows horizon"] | None = None,
@@ -197,7 +197,7 @@ def sum_errors(
     forecasts : mapping
         Name -> forecast of the same shape; the model under `MODEL`.
     epsilon : np.ndarray
-        [targets] floor of the robust MAPE, data units.
+        [series, targets] floor of the robust MAPE, data units.
     season_scale : np.ndarray
         [series, targets] scale of MASE (`metrics.seasonal_naive_scale`), one row for each series
         of all chunks.
@@ -246,7 +246,7 @@ def _sum_block(
     size = np.abs(truth)
     # A multiplication is cheaper than a division, and 0 leaves out what has no scale.
     weight = np.divide(1.0, season_scale, out=np.zeros(season_scale.shape), where=usable)
-    known = _Truth(truth, size, 1.0 / np.maximum(size, epsilon), weight)
+    known = _Truth(truth, size, 1.0 / np.maximum(size, epsilon[layout.series][:, None]), weight)
     return ScoreSums(
         windows=len(truth),
         truth=_truth_sums(truth, mask, mask & usable[layout.series][:, None], layout),

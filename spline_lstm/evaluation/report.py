@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.core.formatting import listed, plain, sentence
+from spline_lstm.core.formatting import listed, plain, plural, sentence
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
@@ -137,21 +137,30 @@ def _baselines(scores: Mapping[str, Any]) -> list[Block]:
     best = plain(scores["best_baseline"])
     return [
         Table("On the same test windows", header, rows, strong=MODEL),
-        Text(METRICS_NOTE + (SCALED_NOTE if several else "") + _mase_note(scores)),
+        Text(METRICS_NOTE + (SCALED_NOTE if several else "") + _series_note(scores)),
         Facts({f"skill, 1 - {name} / {name} of the best baseline ({best})": scores["skill"]}),
         *_without_outliers(scores),
         *_common_windows(scores["common_windows"], scores["n_windows"], key),
     ]
 
 
-def _mase_note(scores: Mapping[str, Any]) -> str:
-    """Which series the pooled MASE covers, if not all."""
+def _series_note(scores: Mapping[str, Any]) -> str:
+    """Which series the pooled figures cover, and which the pooled MASE if not all of them."""
     if scores.get("mase_undefined"):
         return f" MASE is empty: of the series, {scores['mase_undefined']}."
-    counted, scored = scores.get("mase_series"), scores.get("scored_series")
-    if counted == scored:
+    if "scored_series" not in scores:
         return ""
-    return f" MASE covers {counted} of the {scored} series that were scored."
+    counted, scored, known = (
+        scores[key] for key in ("mase_series", "scored_series", "known_series")
+    )
+    text = f" They cover {scored} of the {plural(known, 'series')}"
+    text += "" if counted == scored else f", MASE {counted}"
+    if scores["scaled_per_series"]:
+        text += (
+            "; (z) and the floor of robust MAPE are those of each series, but the series with the "
+            "largest values decide MAE, MSE and RMSE"
+        )
+    return f"{text}."
 
 
 def _without_outliers(scores: Mapping[str, Any]) -> list[Block]:

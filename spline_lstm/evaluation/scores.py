@@ -44,6 +44,9 @@ KEYS = {
     "hours": "hour",
 }
 
+# [1, targets], or [series, targets].
+Scales = Float[np.ndarray, "rows targets"]
+
 
 @dataclass(frozen=True)
 class Units:
@@ -51,22 +54,30 @@ class Units:
 
     Attributes
     ----------
-    scale : [targets] one z-score in data units
+    scale : [1, targets] one z-score in data units, or [series, targets] if each series has its own;
+        None where series of different scales are together
     training_std : [targets] standard deviation in training, data units
     """
 
-    scale: PerTarget
+    scale: Scales | None
     training_std: PerTarget
 
-    def __getitem__(self, targets: slice) -> "Units":
-        return Units(self.scale[targets], self.training_std[targets])
+    def of(self, kind: str, index: tuple[slice, slice]) -> "Units":
+        """Those of some steps, series or hours and targets."""
+        groups, targets = index
+        scale = self.scale
+        if scale is not None and len(scale) == 1:
+            scale = scale[:, targets]
+        elif scale is not None:
+            scale = scale[groups, targets] if kind == "series" else None
+        return Units(scale, self.training_std[targets])
 
 
 def finish(
     sums: ScoreSums,
     *,
     targets: Sequence[str],
-    scale: PerTarget,
+    scale: Scales,
     training_std: PerTarget,
     series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -78,7 +89,8 @@ def finish(
     targets : sequence of str
         [targets] names.
     scale : np.ndarray
-        [targets] the scaler's scale: one z-score in data units.
+        [1, targets] one z-score in data units, or [series, targets] if each series has its own;
+        then steps and hours have no z_mse and z_mae.
     training_std : np.ndarray
         [targets] standard deviation in training, data units, above 0 (`assess.training_std_of`):
         what makes the errors of several targets comparable, whatever the scaler.
@@ -112,7 +124,7 @@ def finish(
         for step in range(len(sums.truth.step.count))
     }
     content["targets"] = {
-        name: _group(sums, "series", (every, slice(k, k + 1)), units[k : k + 1])
+        name: _group(sums, "series", (every, slice(k, k + 1)), units)
         | {"training_std": float(training_std[k])}
         for k, name in enumerate(targets)
     }
@@ -135,9 +147,9 @@ def score(
     mask: Bool[np.ndarray, "windows horizon targets"],
     forecasts: Mapping[str, np.ndarray],
     *,
-    epsilon: PerTarget,
+    epsilon: Float[np.ndarray, "series targets"],
     targets: Sequence[str],
-    scale: PerTarget,
+    scale: Scales,
     training_std: PerTarget,
     season_scale: Float[np.ndarray, "series targets"],
     series: Int[np.ndarray, " windows"] | None = None,
@@ -190,7 +202,7 @@ def _rmse(sums: ScoreSums, kind: str, training_std: PerTarget) -> dict[str, np.n
 
 def _group(sums: ScoreSums, kind: str, index: tuple[slice, slice], units: Units) -> dict[str, Any]:
     """The model's metrics over some steps, series or hours and targets (`index`), and its skill."""
-    truth = getattr(sums.truth, kind)[index]
+    truth, units = getattr(sums.truth, kind)[index], units.of(kind, index)
     metrics = {
         name: _metrics(truth, getattr(errors, kind)[index], units)
         for name, errors in sums.errors.items()
@@ -208,6 +220,10 @@ def _metrics(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, flo
         return float(_ratio(total.sum(), count))
 
     deviation = _deviation(truth)
+    z = {}
+    if units.scale is not None:
+        z["z_mse"] = mean(errors.squared / units.scale**2)
+        z["z_mae"] = mean(errors.absolute / units.scale)
     return {
         "mae": mean(errors.absolute),
         "mse": mean(errors.squared),
@@ -217,8 +233,7 @@ def _metrics(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, flo
         "mase": float(_ratio(errors.scaled.sum(), truth.scaled.sum())),
         "r2": 1 - float(errors.squared.sum()) / deviation if deviation > 0 else math.nan,
         "bias": mean(errors.error),
-        "z_mse": mean(errors.squared / units.scale**2),
-        "z_mae": mean(errors.absolute / units.scale),
+        **z,
         "scaled_rmse": math.sqrt(mean(errors.squared / units.training_std**2)),
     }
 

@@ -10,7 +10,7 @@
 Nothing here imports JAX: the command line and services make forecasts of exported files without it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from spline_lstm.inference.intervals import (
     Intervals,
     conformal_bounds,
     quantile_bounds,
+    unbounded_note,
 )
 from spline_lstm.models.combined import Combination, linear_scores
 from spline_lstm.models.config import ModelConfig
@@ -266,9 +267,15 @@ def make_forecast(
         timestamps=inputs.timestamps,
         series=inputs.series,
         targets=targets,
-        notes=inputs.notes,
+        notes=inputs.notes if intervals is None else (*inputs.notes, *_unbounded(intervals)),
         warnings=inputs.warnings,
     )
+
+
+def _unbounded(intervals: Intervals) -> Iterator[str]:
+    note = unbounded_note(intervals)
+    if note:
+        yield note
 
 
 def _bounds(

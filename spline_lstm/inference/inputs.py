@@ -8,7 +8,8 @@ Known-future columns are the exception. Their rows from the origin on are in the
 second table, see `spline_lstm.inference.future`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,24 @@ from spline_lstm.inference.start import LAST_OBSERVED, GivenStart, forecast_orig
 from spline_lstm.series.apply import apply
 from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.series.grid import lay_out
-from spline_lstm.series.panel import ShortSeries, short_series, without
+from spline_lstm.series.panel import MAX_NAMED, blank_series, short_series, without
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
+
+
+class NoForecastError(TooLittleDataError):
+    """Series that cannot be forecast.
+
+    Attributes
+    ----------
+    reasons : series -> why, one line
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(*_shortened(reasons))
+        self.reasons = reasons
 
 
 def serving_inputs(
@@ -72,31 +86,91 @@ def serving_inputs(
     MissingCovariateError
         A column that the model reads is missing, or a known-future column has a blank cell that
         its policy cannot fill, or rows ahead are absent.
+    NoForecastError
+        The history of a series is empty or shorter than the lookback, ends long before the forecast
+        starts, or has a gap beyond `preprocess.max_gap` there. With `data.short_series` ``skip``
+        such series are left out with a warning, as long as there are others.
     TooLittleDataError
-        The history of a series is shorter than the lookback, or has a gap beyond
-        `preprocess.max_gap` in it. With `data.short_series` ``skip``, series that are too short are
-        left out with a note as long as there are others.
+        No target was observed.
     UsageError
         `start` or `absent` has none of its values.
     """
     if absent not in ABSENT:
         raise UsageError(f"absent is {absent!r}; give {' or '.join(ABSENT)}")
-    schema, params = preprocessor.schema, preprocessor.params
     lacking = _lacking(preprocessor, history)
     history = history.assign(**dict.fromkeys(lacking, np.nan))
     past = read_rows(preprocessor, history, where)
-    # Rows ahead may have dates of their own; an observed clock follows its rule there.
-    clock = preprocessor.clock.extended(past.timestamps)
-    short = _left_out(preprocessor, past, clock, lookback)
-    if short:
-        past, history = without(past, short), _rows_without(preprocessor, history, short)
-    origins = forecast_origins(past, len(schema.target_cols), clock, start, where)
+    request = _Request(
+        preprocessor,
+        # Rows ahead may have dates of their own; an observed clock follows its rule there.
+        preprocessor.clock.extended(past.timestamps),
+        lookback,
+        horizon,
+        future,
+        start,
+        absent,
+        where,
+        where_future,
+        lacking,
+    )
+    reasons = _too_short(request, past)
+    inputs = None
+    while inputs is None:
+        past, history = without(past, reasons), _rows_without(preprocessor, history, reasons)
+        try:
+            inputs = _inputs(request, past, history)
+        except NoForecastError as error:
+            if preprocessor.short_series == "error" or set(past.series_names) <= set(error.reasons):
+                raise
+            reasons |= error.reasons
+    return replace(
+        inputs,
+        notes=(*inputs.notes, *_skipped_notes(preprocessor, past.series_names, where)),
+        warnings=(
+            *(f"{text}; it has no forecast" for text in _shortened(reasons)),
+            *(
+                f"{where} has no column {name!r}; its values are replaced by the policy of the "
+                "schema"
+                for name in lacking
+            ),
+            *(f"{where}: {text}" for text in [moved_text(past.timestamps, request.clock)] if text),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Parameters of `serving_inputs`, the clock with the dates of the history, and `_lacking`."""
+
+    preprocessor: Preprocessor
+    clock: Clock
+    lookback: int
+    horizon: int
+    future: pd.DataFrame | None
+    start: GivenStart
+    absent: str
+    where: str
+    where_future: str
+    lacking: list[str]
+
+
+def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelInputs:
+    """The inputs of all series of a history, which is given as a table and as its rows.
+
+    Raises
+    ------
+    NoForecastError
+        Some of the series have no forecast.
+    """
+    preprocessor, clock, where = request.preprocessor, request.clock, request.where
+    lookback, params = request.lookback, preprocessor.params
+    origins = forecast_origins(past, len(preprocessor.targets), clock, request.start, where)
     instants = clock.timestamps_of(origins.rows)
     begins = dict(zip(past.series_names, instants.tolist(), strict=True))
-    joined = join_rows(preprocessor, history, future, begins, where, where_future)
-    table = past if future is None else read_rows(preprocessor, joined.frame, joined.name)
-    _check_reach(past, origins.rows, clock, lookback + params.max_gap, where)
-    until = int(clock.timestamps_of(origins.rows.max() + np.array([horizon]))[0])
+    joined = join_rows(preprocessor, history, request.future, begins, where, request.where_future)
+    table = past if request.future is None else read_rows(preprocessor, joined.frame, joined.name)
+    _check_reach(past, origins.rows, request)
+    until = int(clock.timestamps_of(origins.rows.max() + np.array([request.horizon]))[0])
     layout = lay_out(table, clock, params.snap, until=until)
     arrays = apply(table, preprocessor, layout=layout).arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
@@ -105,54 +179,71 @@ def serving_inputs(
         )
     first_rows = np.array([grid.first_row for grid in layout.grids], dtype=np.int64)
     rows = layout.row_offsets[:-1] + origins.rows - first_rows
-    origin_texts = clock.texts_of(instants)
-    _check_history(arrays, rows, origin_texts, table.series_names, lookback, preprocessor, where)
-    ahead = rows[:, None] + np.arange(horizon)
-    known = [item for item in preprocessor.known_future if item.name not in lacking]
-    check_rows_ahead(joined, table, layout, ahead, preprocessor, known, absent)
+    _check_history(arrays, rows, clock.texts_of(instants), table.series_names, request)
+    ahead = rows[:, None] + np.arange(request.horizon)
+    known = [item for item in preprocessor.known_future if item.name not in request.lacking]
+    check_rows_ahead(joined, table, layout, ahead, preprocessor, known, request.absent)
     return ModelInputs(
         X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, rows, lookback),
-        X_future=gather_future(arrays.scaled, rows, horizon, arrays.future_indices),
+        X_future=gather_future(arrays.scaled, rows, request.horizon, arrays.future_indices),
         X_static=arrays.static_ids,
         timestamps=layout.timestamps[ahead],
         series=table.series_names,
         scaler_rows=preprocessor.scaler_rows(table.series_names),
         history=gather_targets(arrays, rows, lookback),
-        notes=(*origins.notes, *_notes(preprocessor, short, table.series_names, where)),
-        warnings=(
-            *(
-                f"{where} has no column {name!r}; its values are replaced by the policy of the "
-                "schema"
-                for name in lacking
-            ),
-            *(f"{where}: {text}" for text in [moved_text(past.timestamps, clock)] if text),
-        ),
+        notes=origins.notes,
     )
 
 
-def _left_out(
-    preprocessor: Preprocessor, past: RawTable, clock: Clock, lookback: int
-) -> tuple[ShortSeries, ...]:
-    """Series without a forecast, for they are too short, if others remain and the policy is so."""
-    if preprocessor.short_series == "error" or len(past.series_names) == 1:
-        return ()
+def _too_short(request: _Request, past: RawTable) -> dict[str, str]:
+    """Series that are empty or too short, with the reason, if others remain and the policy is so.
+
+    Raises
+    ------
+    NoForecastError
+        The policy is ``error``, and a column of a wide table is empty.
+    """
+    preprocessor, where, needed = request.preprocessor, request.where, request.lookback
+    wide = preprocessor.source_schema.wide
+    present = set(past.series_names)
+    empty = [name for name in wide.columns if name not in present] if wide else []
+    reasons = {each.name: f"{where}: {each}" for each in blank_series(empty, needed)}
+    if reasons and preprocessor.short_series == "error":
+        raise NoForecastError(reasons)
+    if len(past.series_names) == 1 or preprocessor.short_series == "error":
+        return reasons
     snap = preprocessor.params.snap
-    short = short_series(past, clock, preprocessor.targets, snap=snap, needed=lookback)
-    return short if len(short) < len(past.series_names) else ()
+    short = short_series(past, request.clock, preprocessor.targets, snap=snap, needed=needed)
+    if len(short) == len(past.series_names):
+        return reasons
+    return reasons | {each.name: f"{where}: {each}" for each in short}
 
 
 def _rows_without(
-    preprocessor: Preprocessor, history: pd.DataFrame, short: Sequence[ShortSeries]
+    preprocessor: Preprocessor, history: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
-    keys = series_keys(preprocessor, history)
-    return history[~np.isin(keys, [each.name for each in short])]
+    if not names:
+        return history
+    return history[~np.isin(series_keys(preprocessor, history), list(names))]
 
 
-def _notes(
-    preprocessor: Preprocessor, short: Sequence[ShortSeries], series: Sequence[str], where: str
+def _shortened(reasons: Mapping[str, str]) -> list[str]:
+    """One line per series, and one for those that are too many to be listed."""
+    more = list(reasons)[MAX_NAMED:]
+    if not more:
+        return list(reasons.values())
+    named = ", ".join(map(repr, more[:MAX_NAMED]))
+    rest = f", and {len(more) - MAX_NAMED} others" if len(more) > MAX_NAMED else ""
+    return [
+        *list(reasons.values())[:MAX_NAMED],
+        f"{len(more)} more series for such reasons: {named}{rest}",
+    ]
+
+
+def _skipped_notes(
+    preprocessor: Preprocessor, series: Collection[str], where: str
 ) -> Iterator[str]:
-    """What to say of series that are too short, here or in training."""
-    yield from (f"{where}: {each}: it has no forecast" for each in short)
+    """Series with a forecast that were left out of the training."""
     for name in series:
         if name in preprocessor.skipped:
             yield (
@@ -168,35 +259,35 @@ def _lacking(preprocessor: Preprocessor, history: pd.DataFrame) -> list[str]:
     return [item.name for item in covariates if item.name not in history.columns]
 
 
-def _check_reach(
-    past: RawTable, rows: Int[np.ndarray, " series"], clock: Clock, limit: int, where: str
-) -> None:
+def _check_reach(past: RawTable, rows: Int[np.ndarray, " series"], request: _Request) -> None:
     """Refuse origins so long after the history that no row of the lookback has a value.
 
     The grid would reach up to them, however far that is.
     """
+    clock, lookback = request.clock, request.lookback
     after = rows - clock.locate(past.timestamps[past.series_offsets[1:] - 1])[0] - 1
     starts = clock.texts_of(clock.timestamps_of(rows))
-    found = [
-        f"{_of(where, past.series_names[index])}: ends {after[index]} rows before {starts[index]}, "
-        "where the forecast starts; give newer rows or another start"
+    limit = lookback + request.preprocessor.params.max_gap
+    reasons = {
+        past.series_names[index]: f"{_of(request.where, past.series_names[index])}: ends "
+        f"{after[index]} rows before {starts[index]}, where the forecast starts, but needs the "
+        f"{lookback} rows before it; give newer rows or another start"
         for index in np.flatnonzero(after > limit)
-    ]
-    if found:
-        raise TooLittleDataError(*found)
+    }
+    if reasons:
+        raise NoForecastError(reasons)
 
 
 def _check_history(
     arrays: AsOfArrays,
-    rows: np.ndarray,
+    rows: Int[np.ndarray, " series"],
     origins: list[str],
     series: tuple[str, ...],
-    lookback: int,
-    preprocessor: Preprocessor,
-    where: str,
+    request: _Request,
 ) -> None:
     """Check that each series has `lookback` rows before its origin, and not too many in gaps."""
-    found: list[str] = []
+    reasons: dict[str, str] = {}
+    preprocessor, lookback = request.preprocessor, request.lookback
     unborn = np.isnan(arrays.causal_target).any(axis=1) & ~arrays.valid
     allowed = preprocessor.options.max_missing_inputs
     for name, origin, row, start in zip(
@@ -216,12 +307,12 @@ def _check_history(
             else ""
         )
         if absent or in_gap > allowed * lookback or unborn[inputs].any():
-            found.append(
-                f"{_of(where, name)}: {missing} of the {lookback} rows before {origin} are missing"
-                f"{gap}; give more rows of history, without such a gap"
+            reasons[name] = (
+                f"{_of(request.where, name)}: {missing} of the {lookback} rows before {origin} are "
+                f"missing{gap}; give more rows of history, without such a gap"
             )
-    if found:
-        raise TooLittleDataError(*found)
+    if reasons:
+        raise NoForecastError(reasons)
 
 
 def _of(where: str, series: str) -> str:

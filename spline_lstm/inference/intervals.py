@@ -150,6 +150,39 @@ def conformal_rank(count: int, level: float) -> int:
     return math.ceil(Fraction(str(level)) * (count + 1) / 100)
 
 
+def residuals_needed(level: float) -> int:
+    """Fewest residuals that give the level a finite half width.
+
+    >>> [residuals_needed(level) for level in (80, 90, 95)]
+    [4, 9, 19]
+    """
+    share = Fraction(str(level)) / 100
+    return math.ceil(share / (1 - share))
+
+
+def unbounded_note(intervals: Intervals) -> str:
+    """What to say of levels with infinite half widths, and what to do; empty without any."""
+    widths = zip(intervals.levels, intervals.half_widths, strict=False)
+    levels = [level for level, width in widths if np.isinf(width).any()]
+    if not levels:
+        return ""
+    finite = [level for level in intervals.levels if level not in levels]
+    fewest = int(intervals.count.min())
+    # The highest level whose rank is at most the number of residuals.
+    most = math.floor(100 * fewest / (fewest + 1))
+    rest = f", that of {_percents(finite)} is finite" if finite else ""
+    lower = f", or levels of at most {most} % (evaluate.interval_levels)" if most else ""
+    return (
+        f"the interval of {_percents(levels)} is infinite{rest}: it takes "
+        f"{residuals_needed(max(levels))} residuals of each step in the validation split, and "
+        f"there are {fewest}; take a longer one (preprocess.split.validation){lower}"
+    )
+
+
+def _percents(levels: Sequence[float]) -> str:
+    return " and ".join(f"{level_name(level)} %" for level in levels)
+
+
 def no_intervals(horizon: int, targets: int) -> Intervals:
     """For a network that forecasts a probability: its residuals do not give an interval."""
     return Intervals(NONE, (), np.empty((0, horizon, targets)), _no_count(horizon, targets))

@@ -1,6 +1,7 @@
 """Where a forecast starts: after the last observed target or timestamp, or when asked."""
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import TooLittleDataError, UsageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.timestamps import parse_instant
 from spline_lstm.tables.raw_table import RawTable
 
@@ -26,7 +28,8 @@ class Origins:
     Attributes
     ----------
     rows : [series] int64, row of the clock that is the first to be forecast
-    notes : what a reader of the forecast must know about them; none if they follow the last row
+    notes : what a reader of the forecast must know about them; none if each follows the last row of
+        its series, and these are the same
     """
 
     rows: Int[np.ndarray, " series"]
@@ -59,7 +62,7 @@ def forecast_origins(
     """
     ends = clock.locate(table.timestamps[table.series_offsets[1:] - 1])[0] + 1
     if start == END:
-        return Origins(ends)
+        return Origins(ends, _apart(ends, table.series_names, clock))
     if start == LAST_OBSERVED:
         observed = np.logical_or.reduce(~np.isnan(table.values[:, :targets]), axis=1)
         rows = clock.locate(table.timestamps[_last(observed, table, where)])[0] + 1
@@ -69,10 +72,24 @@ def forecast_origins(
         reason = f"as asked: of the targets in {where}, none from there on is used"
     moved = rows != ends
     if not moved.any():
-        return Origins(rows)
+        return Origins(rows, _apart(rows, table.series_names, clock))
     names = [table.series_names[index] for index in np.flatnonzero(moved)]
     note = _note(rows[moved], names, clock, reason)
-    return Origins(rows, (note,))
+    return Origins(rows, (note, *_apart(rows, table.series_names, clock)))
+
+
+def _apart(rows: Int[np.ndarray, " series"], names: Sequence[str], clock: Clock) -> tuple[str, ...]:
+    """That the series end at different rows, and so are not forecast for the same timestamps."""
+    latest = int(rows.max())
+    early = np.flatnonzero(rows < latest)
+    if not len(early):
+        return ()
+    count, text = len(rows) - len(early), _texts(rows.max()[None], clock)[0]
+    start = "starts" if count == 1 else "start"
+    return (
+        f"the series end at different rows: {plural(count, 'forecast')} {start} at {text}, "
+        f"{_named(rows[early], [names[index] for index in early.tolist()], clock)}",
+    )
 
 
 def _row_of(start: GivenStart, clock: Clock) -> int:
@@ -128,10 +145,20 @@ def _last(
 
 def _note(rows: np.ndarray, names: list[str], clock: Clock, reason: str) -> str:
     """Where forecasts start, and why."""
-    texts = clock.texts_of(clock.timestamps_of(rows))
+    texts = _texts(rows, clock)
     if len(set(texts)) == 1:
         count = "the forecast starts" if len(texts) == 1 else f"{len(texts)} forecasts start"
         return f"{count} at {texts[0]}, {reason}"
-    named = [f"{name!r} at {text}" for name, text in zip(names, texts, strict=True)]
-    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
-    return f"forecasts start at other rows ({', '.join(named[:MAX_NAMED])}{more}), {reason}"
+    return f"forecasts start at other rows ({_named(rows, names, clock)}), {reason}"
+
+
+def _named(rows: np.ndarray, names: list[str], clock: Clock) -> str:
+    """Some series, with the timestamps of their rows."""
+    texts = _texts(rows[:MAX_NAMED], clock)
+    named = [f"{name!r} at {text}" for name, text in zip(names, texts, strict=False)]
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(named) + more
+
+
+def _texts(rows: Int[np.ndarray, " n"], clock: Clock) -> list[str]:
+    return clock.texts_of(clock.timestamps_of(rows))

@@ -15,7 +15,7 @@ from spline_lstm.core.clock import Clock
 UNKNOWN, MOVED = "unknown column", "moved timestamps"
 SHORT, CONSTANT, OUTSIDE = "short series", "constant series", "outside of bounds"
 SEVERAL = {
-    SHORT: "are too short and left out",
+    SHORT: "are too short and left out (data.short_series: skip)",
     CONSTANT: "are constant in the training split, and forecast as that as long as they stay",
 }
 MAX_NAMED = 3

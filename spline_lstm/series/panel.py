@@ -4,7 +4,7 @@ A series lasts from its first to its last observed target: blanks before and aft
 as gaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +104,8 @@ def select_series(
 ) -> Selection:
     """Leave out the series of a panel that are too short for one window.
 
-    The only series of a table always stays.
+    Columns of a wide table without any value count as series; the only series with values always
+    stays.
 
     Parameters
     ----------
@@ -122,19 +123,22 @@ def select_series(
     TooLittleDataError
         All series are too short; with ``error`` if one is.
     """
-    names = table.series_names
-    if len(names) == 1:
+    blank = blank_series(table.blank_series, needed)
+    count = len(table.series_names) + len(blank)
+    if count == 1:
         return Selection(table)
-    short = short_series(table, clock, targets, snap=snap, needed=needed)
-    if len(short) == len(names) or (short and policy == "error"):
+    short = blank
+    if len(table.series_names) > 1:
+        short += short_series(table, clock, targets, snap=snap, needed=needed)
+    if len(short) == count or (short and policy == "error"):
         advice = "bring more rows, or shorten window.lookback or window.horizon"
-        if len(short) < len(names):
+        if len(short) < count:
             advice += ", or set data.short_series to skip"
         raise TooLittleDataError(
             *(f"{where}: {each}" for each in short[:MAX_NAMED]),
-            f"{where}: {len(short)} of {len(names)} series are too short; {advice}",
+            f"{where}: {len(short)} of {count} series are too short; {advice}",
         )
-    return Selection(without(table, short), short)
+    return Selection(without(table, {each.name for each in short}), short)
 
 
 def short_series(
@@ -149,7 +153,12 @@ def short_series(
     )
 
 
-def without(table: RawTable, short: Sequence[ShortSeries]) -> RawTable:
+def blank_series(names: Sequence[str], needed: int) -> tuple[ShortSeries, ...]:
+    """Series without any value; parameters as in `select_series`."""
+    return tuple(ShortSeries(name, 0, max(needed, 1)) for name in names)
+
+
+def without(table: RawTable, names: Collection[str]) -> RawTable:
     """The table without the rows of some series."""
-    left = [table.series_names.index(each.name) for each in short]
-    return rows_of(table, ~np.isin(table.series, left)) if short else table
+    left = [index for index, name in enumerate(table.series_names) if name in names]
+    return rows_of(table, ~np.isin(table.series, left)) if left else table

@@ -37,6 +37,8 @@ LONGEST_SPAN_NS = 290 * 365 * 86_400_000_000_000
 LATER_SPLITS = ("validation", "test")
 UNBOUNDED = np.array([-np.inf, np.inf])
 
+SKIPPED = "it is left out (data.short_series: skip)"
+
 
 @dataclass(frozen=True)
 class ColumnQuality:
@@ -132,7 +134,7 @@ def quality_report(
     warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
     if text := moved_text(table.timestamps, layout.clock):
         warnings.append(DataWarning(MOVED, "", text=text))
-    warnings += [DataWarning(SHORT, each.name, text=str(each)) for each in short]
+    warnings += [DataWarning(SHORT, each.name, text=f"{each}; {SKIPPED}") for each in short]
     warnings += [
         DataWarning(CONSTANT, series, text=_constant_text(series, target, value))
         for target, found in constants.items()

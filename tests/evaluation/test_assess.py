@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import jax
 import numpy as np
@@ -7,7 +8,12 @@ import pytest
 from flax import nnx
 
 from spline_lstm.core.params import EvaluateParams, WindowParams
-from spline_lstm.evaluation.assess import assess, evaluation_content, percentage_floor
+from spline_lstm.evaluation.assess import (
+    assess,
+    error_scales,
+    evaluation_content,
+    percentage_floor,
+)
 from spline_lstm.evaluation.forecast_batches import TestForecasts, last_season, make_baselines
 from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.inference.calibration import calibrate
@@ -244,7 +250,24 @@ def test_floor_of_the_percentage_error_sees_the_training_part_only(windows):
     train = np.arange(140)
     seen = train[train % 17 != 0]
     expected = 0.01 * np.concatenate([seen, 100 + seen]).mean()
-    assert percentage_floor(windows)[0] == pytest.approx(expected)
+    np.testing.assert_allclose(percentage_floor(windows), expected)
+
+
+def test_series_with_scales_of_their_own_have_floors_of_their_own(windows):
+    one = windows.scaler
+    rows = [np.tile(each, (3, 1)) for each in (one.center, one.scale)]
+    apart = replace(windows, scaler=Scaler(one.kind, *rows))
+    floors = percentage_floor(apart)
+    for index, (start, end) in enumerate(pairwise(windows.arrays.series_offsets)):
+        train = windows.arrays.timestamps[start:end] < windows.arrays.split_instants[0]
+        own = np.abs(windows.arrays.raw_target[start:end][train])
+        np.testing.assert_allclose(floors[index], 0.01 * np.nanmean(own, axis=0))
+    assert error_scales(apart).shape == (2, 1)
+    # A series without training rows has the floor of all.
+    late = windows.arrays.timestamps.copy()
+    late[windows.arrays.series_offsets[1] :] += int(1e18)
+    arrays = replace(windows.arrays, timestamps=late)
+    assert percentage_floor(replace(apart, arrays=arrays))[:, 0] == pytest.approx(floors[0, 0])
 
 
 def test_golden_windows_are_in_data_units(windows, model):
@@ -394,6 +417,7 @@ def test_an_empty_mase_has_its_reason_and_the_pooled_one_says_what_it_covers(
     result = assess(model, panel, params, intervals, predictions=path, series_names=names)
     content = evaluation_content(result, panel, names)
     assert (content["mase_series"], content["scored_series"]) == (1, 2)
+    assert (content["known_series"], content["scaled_per_series"]) == (2, False)
     assert content["series"]["a"]["mase_undefined"] == ""
     assert content["series"]["weekly"]["mase_undefined"].startswith("it repeats its season of 6")
     assert np.isnan(content["series"]["weekly"]["mase"])

@@ -31,12 +31,12 @@ FORECASTS = {
 TRAINING_STD = np.array([1.5, 25.0])
 EPSILON, SCALE = np.array([0.05, 3.0]), np.array([2.0, 40.0])
 SEASON_SCALE = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, np.nan]])
-NAMES = {"targets": ["temp", "load"], "scale": SCALE, "training_std": TRAINING_STD}
+NAMES = {"targets": ["temp", "load"], "scale": SCALE[None], "training_std": TRAINING_STD}
 HOUR = RANDOM.integers(0, 3, N)[:, None] + np.arange(HORIZON)
-ONE = {"epsilon": np.ones(1), "season_scale": np.ones((1, 1))}
+ONE = {"epsilon": np.ones((1, 1)), "season_scale": np.ones((1, 1))}
 
 
-GROUPS = {"epsilon": EPSILON, "season_scale": SEASON_SCALE}
+GROUPS = {"epsilon": np.tile(EPSILON, (SERIES, 1)), "season_scale": SEASON_SCALE}
 
 
 def sums_of(rows):
@@ -123,9 +123,9 @@ def test_the_unit_of_a_target_changes_no_verdict(target, factor):
     unit = np.where(np.arange(TARGETS) == target, factor, 1.0)
     one = np.where(np.arange(TARGETS) == 0, 0.5, 40.0)
     forecasts = FORECASTS | {"model": Y + one}
-    names = NAMES | {"scale": np.ones(TARGETS), "training_std": TRAINING_STD * unit}
-    groups = {"epsilon": EPSILON * unit, "season_scale": SEASON_SCALE * unit}
-    before = content_of(forecasts, scale=np.ones(TARGETS))
+    names = NAMES | {"scale": np.ones((1, TARGETS)), "training_std": TRAINING_STD * unit}
+    groups = {"epsilon": GROUPS["epsilon"] * unit, "season_scale": SEASON_SCALE * unit}
+    before = content_of(forecasts, scale=np.ones((1, TARGETS)))
     scaled = {name: forecast * unit for name, forecast in forecasts.items()}
     after = score(Y * unit, MASK, scaled, **groups, series=SERIES_OF, hour=HOUR, **names)
     keys = ["skill", "best_baseline", "beats_baselines", "loses_to", "scaled_rmse"]
@@ -146,7 +146,7 @@ def verdict_of(content, keys):
 def test_figures_of_one_target_are_in_data_units():
     y, mask = Y[..., :1], MASK[..., :1]
     forecasts = {name: forecast[..., :1] for name, forecast in FORECASTS.items()}
-    one = {"targets": ["y"], "scale": np.ones(1), "training_std": np.array([7.0])}
+    one = {"targets": ["y"], "scale": np.ones((1, 1)), "training_std": np.array([7.0])}
     content = score(y, mask, forecasts, **ONE, **one)
     best = metrics.rmse(y, forecasts[content["best_baseline"]], mask)
     assert content["skill"] == pytest.approx(1 - content["rmse"] / best, rel=1e-12)
@@ -154,6 +154,28 @@ def test_figures_of_one_target_are_in_data_units():
     assert rmse_by_step(sums, one["training_std"])["model"][0] == pytest.approx(
         metrics.rmse(y[:, 0], forecasts["model"][:, 0], mask[:, 0])
     )
+
+
+def test_series_of_their_own_scale_have_their_own_floors_and_z_scores():
+    scale, epsilon = 10.0 ** np.arange(6).reshape(3, 2), 3.0 ** np.arange(6).reshape(3, 2)
+    names = NAMES | {"scale": scale, "series_names": ["a", "b", "c"]}
+    groups = GROUPS | {"epsilon": epsilon}
+    content = score(Y, MASK, FORECASTS, **groups, series=SERIES_OF, hour=HOUR, **names)
+    own, floors = scale[SERIES_OF][:, None], epsilon[SERIES_OF][:, None]
+    found = {"model": content, **content["baselines"]}
+    for name, p in FORECASTS.items():
+        z = (p - Y)[MASK] / np.broadcast_to(own, Y.shape)[MASK]
+        assert found[name]["z_mse"] == pytest.approx((z**2).mean())
+        assert found[name]["z_mae"] == pytest.approx(np.abs(z).mean())
+        expected = metrics.robust_mape(Y, p, np.broadcast_to(floors, Y.shape), MASK)
+        assert found[name]["robust_mape"] == pytest.approx(expected)
+    rows, p = SERIES_OF == 1, FORECASTS["model"]
+    z = ((p - Y)[rows] / scale[1])[MASK[rows]]
+    assert content["series"]["b"]["z_mse"] == pytest.approx((z**2).mean())
+    load = ((p - Y) / own)[..., 1][MASK[..., 1]]
+    assert content["targets"]["load"]["z_mae"] == pytest.approx(np.abs(load).mean())
+    for part in (content["horizon"]["1"], content["hours"]["1"]):
+        assert "z_mse" not in part
 
 
 def test_error_by_step_counts_from_one_and_agrees_with_the_plain_functions():
@@ -245,7 +267,7 @@ def test_values_far_from_zero_keep_their_r2_over_chunks():
         for k in range(0, 100, 10)
     ]
     content = finish(
-        reduce(merge, chunks), targets=["y"], scale=np.ones(1), training_std=np.ones(1)
+        reduce(merge, chunks), targets=["y"], scale=np.ones((1, 1)), training_std=np.ones(1)
     )
     assert content["r2"] == pytest.approx(metrics.r2(y - 1e9, p - 1e9), rel=1e-6)
 
@@ -257,7 +279,7 @@ def test_a_constant_truth_has_no_r2():
         {"model": np.full((9, 2, 1), 0.2)},
         **ONE,
         targets=["y"],
-        scale=np.ones(1),
+        scale=np.ones((1, 1)),
         training_std=np.ones(1),
     )
     assert np.isnan(content["r2"])
@@ -300,7 +322,7 @@ def test_a_baseline_that_is_off_by_the_rounding_of_float64_counts_as_perfect(lev
         {"model": y + 3.0, "naive": y + error},
         **ONE,
         targets=["y"],
-        scale=np.array([50.0]),
+        scale=np.array([[50.0]]),
         training_std=np.array([5.0]),
     )
     assert (content["best_baseline"], content["loses_to"]) == ("naive", ["naive"])
@@ -361,13 +383,18 @@ def test_shapes_of_forecasts_are_checked():
 def test_series_outside_their_range_are_an_error():
     with pytest.raises(ValueError, match="series must lie in 0 to 1, but reach from 0 to 2"):
         sum_errors(
-            Y, MASK, FORECASTS, epsilon=EPSILON, season_scale=SEASON_SCALE[:2], series=SERIES_OF
+            Y,
+            MASK,
+            FORECASTS,
+            epsilon=EPSILON[None],
+            season_scale=SEASON_SCALE[:2],
+            series=SERIES_OF,
         )
 
 
 def test_epsilon_must_be_above_zero():
     with pytest.raises(ValueError, match="epsilon must be above 0"):
-        sum_errors(Y, MASK, FORECASTS, epsilon=np.zeros(2), season_scale=SEASON_SCALE[:1])
+        sum_errors(Y, MASK, FORECASTS, epsilon=np.zeros((1, 2)), season_scale=SEASON_SCALE[:1])
 
 
 def test_sums_of_different_forecasts_are_not_merged():

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -337,3 +338,76 @@ def test_serving_imports_no_jax_and_none_of_what_only_some_tables_need():
         [sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def two_shops():
+    """Shop a goes on to the end; b has ended 40 rows before, c has 3 rows, d no target."""
+    frame = small_frame(80)
+    early = frame[:40].assign(shop="b")
+    late = frame[-3:].assign(shop="c")
+    silent = frame.assign(shop="d", y=np.nan, z=np.nan)
+    return pd.concat([frame, early, late, silent], ignore_index=True)
+
+
+LEFT_OUT = (
+    "history: series 'c' has 3 rows from the first to the last observed target, but needs 5; it "
+    "has no forecast",
+    "history: series 'd' has no observed target, but needs 5; it has no forecast",
+)
+ENDED = (
+    "history, series 'b': ends 40 rows before 2020-01-04T08:00:00Z, where the forecast starts, but "
+    "needs the 5 rows before it; give newer rows or another start; it has no forecast"
+)
+
+
+def test_series_without_a_forecast_are_left_out_by_name():
+    frame = two_shops()
+    preprocessor = preprocessed(frame)[1]
+    ahead = small_frame(90)[80:]
+    future = pd.concat([ahead, ahead.assign(shop="b")])
+    inputs = served(preprocessor, frame, future, start="2020-01-04 08:00")
+    assert inputs.series == ("a",)
+    assert inputs.warnings == (*LEFT_OUT, ENDED)
+    # By default each series goes on after its own end.
+    inputs = served(preprocessor, frame, pd.concat([small_frame(45)[40:].assign(shop="b"), ahead]))
+    assert inputs.series == ("a", "b")
+    assert inputs.warnings == LEFT_OUT
+    assert inputs.notes[0] == (
+        "the series end at different rows: 1 forecast starts at 2020-01-04T08:00:00Z, 'b' at "
+        "2020-01-02T16:00:00Z"
+    )
+    # A start in the middle is before all that is known of c.
+    inputs = served(preprocessor, frame[frame["shop"] != "c"], start="2020-01-02 12:00")
+    assert inputs.series == ("a", "b")
+
+
+def test_a_start_before_a_series_leaves_it_out():
+    frame = pd.concat([small_frame(80), small_frame(80)[40:].assign(shop="b")])
+    inputs = served(preprocessed(frame)[1], frame, start="2020-01-02 12:00")
+    assert inputs.series == ("a",)
+    assert [text.split(": ")[0] for text in inputs.warnings] == ["history, series 'b'"]
+
+
+@pytest.mark.parametrize("policy", ["skip", "error"])
+def test_no_series_left_or_the_policy_error_is_an_error(policy):
+    frame = small_frame(80)
+    both = pd.concat([frame, frame[:40].assign(shop="b")])
+    preprocessor = replace(preprocessed(both)[1], short_series=policy)
+    start = "2020-01-04 08:00" if policy == "error" else "2020-03-01"
+    with pytest.raises(TooLittleDataError) as caught:
+        served(preprocessor, both, start=start)
+    assert [line.split(":")[0] for line in caught.value.lines] == (
+        ["history, series 'b'"]
+        if policy == "error"
+        else ["history, series 'a'", "history, series 'b'"]
+    )
+
+
+def test_many_series_without_a_forecast_take_few_lines():
+    frame = small_frame(20)
+    short = [frame[-2:].assign(shop=f"s{number:02}") for number in range(30)]
+    frame = pd.concat([frame, *short])
+    warnings = served(preprocessed(frame)[1], frame, small_frame(30)[20:]).warnings
+    assert len(warnings) == 9
+    assert warnings[-1].startswith("22 more series for such reasons: 's08', ")
+    assert warnings[-1].endswith("'s15', and 14 others; it has no forecast")

@@ -23,6 +23,8 @@ from spline_lstm.inference.intervals import (
     interval_columns,
     quantile_bounds,
     quantile_pairs,
+    residuals_needed,
+    unbounded_note,
 )
 from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import model_config
@@ -382,3 +384,22 @@ def test_quantiles_without_a_pair_leave_the_intervals_to_the_residuals(panel):
     windows = with_weeks(panel, seed=0)
     model = trained_on_nothing(windows, quantiles=(0.2, 0.5))
     assert calibrate(model, windows, PARAMS).method == "split conformal"
+
+
+def test_a_level_with_too_few_residuals_has_a_note():
+    residuals = np.arange(1.0, 13.0).reshape(12, 1, 1)
+    assert unbounded_note(conformal_intervals(residuals, [80, 95])) == (
+        "the interval of 95 % is infinite, that of 80 % is finite: it takes 19 residuals of each "
+        "step in the validation split, and there are 12; take a longer one "
+        "(preprocess.split.validation), or levels of at most 92 % (evaluate.interval_levels)"
+    )
+    assert unbounded_note(conformal_intervals(residuals, [80, 92])) == ""
+    assert "80 % and 95 % is infinite: it takes 19" in unbounded_note(
+        conformal_intervals(residuals[:2], [80, 95])
+    )
+    # The counts named are enough, and one fewer is not.
+    for level in (50, 80, 92.5, 95, 99):
+        needed = residuals_needed(level)
+        for count in (needed, needed - 1):
+            widths = conformal_intervals(np.ones((count, 1, 1)), [level]).half_widths
+            assert np.isfinite(widths).all() == (count == needed)

@@ -1,5 +1,6 @@
 """Histories and futures in the layout of the schema give the windows of the plain table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.reading import Reading
 from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.inference.forecaster import Forecaster
@@ -138,3 +140,22 @@ def test_a_forecaster_fits_updates_and_keeps_a_wide_frame(tmp_path):
     pd.testing.assert_frame_equal(loaded.predict(frame), forecast)
     row = {"day": ["2024-03-31"], "north": [10.0], "south": [15.0], "new": [10.0]}
     assert loaded.update(pd.DataFrame(row)).predict().loc["north"].index[0] == expected[1]
+
+
+def test_an_empty_column_of_a_wide_history_is_named():
+    times = hours(ROWS).strftime("%Y-%m-%d %H:%M")
+    lines = [
+        "time,a,b",
+        *(f"{time},{number % 7},{number % 5}" for number, time in enumerate(times)),
+    ]
+    wide = {"columns": ["a", "b"], "value": "y", "series": "shop"}
+    schema = make_schema(series_col="shop", wide=wide)
+    preprocessor = fitted("\n".join(lines), schema, Reading())
+    empty = "\n".join([lines[0], *(line.rpartition(",")[0] + "," for line in lines[1:])])
+    inputs = served(preprocessor, empty)
+    assert inputs.series == ("a",)
+    assert inputs.warnings == (
+        "history: series 'b' has no observed target, but needs 6; it has no forecast",
+    )
+    with pytest.raises(TooLittleDataError, match="series 'b' has no observed target"):
+        served(replace(preprocessor, short_series="error"), empty)

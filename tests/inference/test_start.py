@@ -30,7 +30,18 @@ def origins(start, *series, clock=HOURLY):
 
 def test_a_forecast_follows_the_last_row_without_a_note():
     for start in ("last-observed", "end"):
-        assert origins(start, [1, NAN, 3], [4, 5]) == ([3, 2], ())
+        assert origins(start, [1, NAN, 3], [4, 5, 6]) == ([3, 3], ())
+
+
+def test_series_that_end_at_different_rows_have_a_note():
+    for start in ("last-observed", "end"):
+        rows, (note,) = origins(start, [1, NAN, 3], [4, 5], [1, 2, 3], [1], [1], [1])
+        assert rows == [3, 2, 3, 1, 1, 1]
+        assert note == (
+            "the series end at different rows: 2 forecasts start at 2020-01-01T03:00:00Z, 'b' at "
+            "2020-01-01T02:00:00Z, 'd' at 2020-01-01T01:00:00Z, 'e' at 2020-01-01T01:00:00Z and 1 "
+            "more"
+        )
 
 
 def test_blanks_at_the_end_are_forecast_unless_the_end_is_asked_for():
@@ -44,7 +55,8 @@ def test_blanks_at_the_end_are_forecast_unless_the_end_is_asked_for():
 
 
 def test_series_with_blanks_are_named():
-    rows, (note,) = origins("last-observed", [1, NAN], [1, 2], [NAN, 2, NAN], [1, NAN], [1, NAN])
+    series = [1, NAN], [1, 2], [NAN, 2, NAN], [1, NAN], [1, NAN]
+    rows, (note, _) = origins("last-observed", *series)
     assert rows == [1, 2, 2, 1, 1]
     assert "'a' at 2020-01-01T01:00:00Z, 'c' at 2020-01-01T02:00:00Z, 'd' at" in note
     assert "and 1 more" in note

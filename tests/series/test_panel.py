@@ -1,6 +1,7 @@
 """Series of a panel: how long they last, which are too short, and whether they differ."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,10 +77,13 @@ def test_blanks_at_the_ends_are_neither_gaps_nor_filled_and_short_series_are_nam
     ]
     assert [row["missing_share"] for row in quality["per_series"]] == [0.0] * 4
     assert quality["columns"][0]["gaps"] == quality["columns"][0]["filled_rows"] == 0
-    assert "2 series are too short and left out: 'short', 'empty'" in quality["warning_summary"]
     assert (
-        "series 'short' has 9 rows from the first to the last observed target, but needs 30"
-        in quality["warnings"]
+        "2 series are too short and left out (data.short_series: skip): 'short', 'empty'"
+        in quality["warning_summary"]
+    )
+    assert (
+        "series 'short' has 9 rows from the first to the last observed target, but needs 30; "
+        "it is left out (data.short_series: skip)" in quality["warnings"]
     )
     filled = result.arrays.filled_target[:, 0].reshape(4, 200)
     assert np.isnan(filled[1, :50]).all()
@@ -96,6 +100,19 @@ def test_policy_error_and_a_panel_of_short_series_end_with_a_line_for_each():
     with pytest.raises(TooLittleDataError) as caught:
         run(ragged(), needed=500)
     assert "6 of 6 series are too short" in caught.value.lines[-1]
+
+
+def test_an_empty_column_of_a_wide_table_is_a_short_series():
+    table = replace(ragged(), blank_series=("nothing",))
+    result = run(table)
+    assert result.quality["skipped_series"][0] == {"series": "nothing", "rows": 0, "needed": 30}
+    assert result.preprocessor.skipped == {"nothing": 0, "short": 9, "empty": 0}
+    with pytest.raises(TooLittleDataError, match="series 'nothing' has no observed target"):
+        run(table, short_series="error")
+    one = replace(make_table({"a": (hours(200), wave(200))}), blank_series=("nothing",))
+    assert run(one).preprocessor.skipped == {"nothing": 0}
+    with pytest.raises(TooLittleDataError, match="series 'nothing' has no observed target"):
+        run(one, short_series="error")
 
 
 def constants(rows=200):
