@@ -22,6 +22,11 @@ COMMANDS = {
     "promote": "copy the results of an experiment into the workspace",
     "tune": "search for better hyperparameters",
     "predict": "forecast from new data with an exported file",
+    "train": "run a pipeline and register its model",
+    "retrain": "train, and promote the model if it is better beyond the noise",
+    "registry": "list, show, promote or retire registered models",
+    "score": "store what the promoted model says at the end of dates",
+    "store": "export or check the stored predictions",
     "audit-leakage": "test that no window contains data from after its forecast origin",
 }
 EPILOG = """start here:

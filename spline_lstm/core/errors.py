@@ -126,6 +126,13 @@ class ExperimentError(SplineLstmError):
     title = "experiments"
 
 
+class StoreError(SplineLstmError):
+    """The store has no such model or prediction, is damaged, or a training for it failed."""
+
+    exit_code = 21
+    title = "store"
+
+
 def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
     """The same error, each of its messages after a prefix that says where.
 

@@ -98,6 +98,16 @@ class TuneParams(Section):
         return self
 
 
+class StoreParams(Section):
+    """Where the commands train, score, registry and store keep things; not for stages."""
+
+    predictions: Annotated[str, Field(min_length=1)] = "store/predictions"
+    """folder of the stored predictions, relative to the pipeline folder"""
+    registry: Annotated[str, Field(min_length=1)] = "store/registry.sqlite"
+    """file of the registered models, relative to the pipeline folder; the files of the models are
+    in the folder models beside it"""
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -115,6 +125,7 @@ class Params(Section):
     backtest: BacktestParams = BacktestParams()
     compare: CompareParams = CompareParams()
     tune: TuneParams = TuneParams()
+    store: StoreParams = StoreParams()
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self) -> "Params":

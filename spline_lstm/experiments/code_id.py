@@ -14,10 +14,10 @@ from spline_lstm.experiments.runs import CODE, STAGES, Run
 def code_id(pipeline: TrackedPipeline) -> str:
     """Content id of the code, params and schema that decide the deterministic columns of the table.
 
-    Without the params that the runs set themselves, and those of the command tune.
+    Without the params that the runs set themselves, and those of the command tune and the store.
     """
     params = load_params(pipeline.folder)
-    content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune"})
+    content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune", "store"})
     for key in Run("", "", 0).settings:
         section, name = key.split(".")
         del content[section][name]

@@ -24,7 +24,7 @@ STAGES = (
 # What paths of code start with in dvc.yaml.
 CODE = ("spline_lstm/", "stages/")
 # Sections of params.yaml that none of these stages reads.
-NOT_READ = ("backtest", "compare", "tune")
+NOT_READ = ("backtest", "compare", "tune", "store")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ MAX_IN_LINE = 110
 CODE = ("spline_lstm/", "stages/")
 SOURCE_FOLDER = Pipeline().source_folder.as_posix()
 SCHEMA_FILE = "schema.json"
+# What `score` and `train` keep in a pipeline folder.
+STORE = "store/"
 EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
@@ -148,7 +150,7 @@ def write_folder(
         "params.yaml": params_text(params, name),
         "dvc.yaml": render_dvc(pattern, name),
         SCHEMA_FILE: render_schema(schema) if files.schema is None else files.schema,
-        ".gitignore": "".join(f"/{path}\n" for path in cached_outputs(pattern)),
+        ".gitignore": "".join(f"/{path}\n" for path in (*cached_outputs(pattern), STORE)),
     }
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8", newline="\n")

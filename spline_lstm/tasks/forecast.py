@@ -10,4 +10,5 @@ FORECAST = Task(
     verdict="spline_lstm.evaluation.verdict:verdict",
     backtest="spline_lstm.evaluation.backtest:forecast_backtest",
     report="spline_lstm.evaluation.report:forecast_report",
+    scorer="spline_lstm.store.forecasts:forecast_scorer",
 )

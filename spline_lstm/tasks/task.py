@@ -41,6 +41,9 @@ class Task:
         (metrics/backtest.json), `table` (plots/backtest.csv) and `scores` (for the verdict).
     report : str
         Stage report: ``(pipeline folder) -> Document``, with all sections and pictures.
+    scorer : str
+        Commands score, train and retrain: ``(folder, raw table, its name in messages)`` -> a
+        `spline_lstm.store.scorer.Scorer`. No stage loads it.
     """
 
     windows: str
@@ -50,6 +53,7 @@ class Task:
     verdict: str
     backtest: str
     report: str
+    scorer: str
 
     def module(self, part: str) -> str:
         """Dotted name of the module with a part."""

@@ -6,10 +6,8 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.artifacts import with_run_id, write_json
@@ -18,12 +16,9 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.frames import plain_frame
 from spline_lstm.tables.raw_table import typed_table
-from tests.builders import HOUR, HOURLY, ROOT, START, make_preprocess_params, make_schema
+from tests.builders import HOUR, ROOT, START, make_preprocess_params
+from tests.exported_sum import SCHEMA, frame, write_model
 
-LOOKBACK, HORIZON, ROWS = 4, 3, 60
-SCHEMA = make_schema(
-    series_col="shop", dynamic_covariates=[{"name": "price", "known_future": True}]
-)
 # In a process of its own, what was loaded is told on the last line.
 HEAVY = {
     "jax",
@@ -39,58 +34,6 @@ import sys
 from spline_lstm.__main__ import main
 print(main(), sorted({HEAVY} & set(sys.modules)))
 """
-
-
-def frame(rows=ROWS):
-    """Two shops; y counts the hours from 100 (from 1000 in shop b), price is twice the hour."""
-    number = np.arange(rows)
-    timestamps = pd.to_datetime(START + number * HOUR)
-    parts = [
-        pd.DataFrame({"time": timestamps, "shop": shop, "y": begin + number, "price": 2.0 * number})
-        for shop, begin in (("a", 100.0), ("b", 1000.0))
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def write_model(path, preprocessor):
-    """An ONNX file: forecast = last y + price of the row to forecast."""
-    nodes = [
-        helper.make_node("Slice", ["history", "start", "end", "rows"], ["last_row"]),
-        helper.make_node("Gather", ["last_row", "target"], ["last"], axis=2),
-        helper.make_node("Add", ["last", "future"], ["forecast"]),
-    ]
-    constants = {"start": [-1], "end": [LOOKBACK], "rows": [1], "target": [0]}
-    graph = helper.make_graph(
-        nodes,
-        "sum",
-        [
-            helper.make_tensor_value_info("history", TensorProto.FLOAT, ["batch", LOOKBACK, 2]),
-            helper.make_tensor_value_info("future", TensorProto.FLOAT, ["batch", HORIZON, 1]),
-        ],
-        [helper.make_tensor_value_info("forecast", TensorProto.FLOAT, ["batch", HORIZON, 1])],
-        [
-            numpy_helper.from_array(np.array(value, np.int64), name)
-            for name, value in constants.items()
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    metadata = {
-        "run_id": "model",
-        "preprocessor_run_id": preprocessor.run_id,
-        "features": list(preprocessor.features),
-        "targets": ["y"],
-        "quantiles": [],
-        "lookback": LOOKBACK,
-        "horizon": HORIZON,
-        "frequency": "1h",
-        "time_zone": "UTC",
-        "clock": HOURLY.to_json(),
-        "inputs": {"history": "", "future": ""},
-        "outputs": {"forecast": ""},
-    }
-    helper.set_model_props(model, {"spline_lstm": json.dumps(metadata)})
-    path.parent.mkdir(parents=True)
-    onnx.save(model, path)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ EXIT_CODES = {
     "GateError": 18,
     "LeakageError": 19,
     "ExperimentError": 20,
+    "StoreError": 21,
 }
 
 

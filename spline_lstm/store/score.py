@@ -1,0 +1,138 @@
+"""Score a pipeline folder: what its promoted model says at the end of dates, stored once each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spline_lstm.core.errors import (
+    MissingCovariateError,
+    SplineLstmError,
+    StoreError,
+    TooLittleDataError,
+)
+from spline_lstm.core.formatting import plural
+from spline_lstm.core.params import Params, load_params
+from spline_lstm.store.dates import dates_from, end_of
+from spline_lstm.store.files import Store, remove_strays
+from spline_lstm.store.predictions import add_predictions
+from spline_lstm.store.registry import FAILED, Model, Registry
+from spline_lstm.store.scorer import Scorer, load_scorer
+from spline_lstm.tables.sources import read_source
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score.
+
+    Attributes
+    ----------
+    asof : str
+        The date whose end is the limit of what is known; None: see `start`.
+    start : str
+        The first of all dates with rows; None: see `asof`.
+    model : str
+        Id of a registered model, or its beginning; None: the promoted one.
+    absent : str
+        What becomes of known-future rows that are not there: error or blank.
+    """
+
+    asof: str | None = None
+    start: str | None = None
+    model: str | None = None
+    absent: str = "error"
+
+
+def score_folder(folder: Path, request: Request, note: Callable[[str], object]) -> str:
+    """Store the scores that a request asks for; returns what was done.
+
+    The data are those of ``data.source`` in params.yaml, read anew: rows that came after the last
+    run of the stages count. Of several dates, those at which nothing can be scored are named and
+    left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the pipeline.
+    request : Request
+    note : callable
+        Gets each remark once.
+
+    Raises
+    ------
+    StoreError
+        No model is promoted, there is no such model, or its files are gone.
+    SplineLstmError
+        The data cannot be read, or nothing could be scored.
+    """
+    params = load_params(folder)
+    store = Store.of(folder, params.store)
+    remove_strays(store.predictions)
+    registry = Registry(store.registry)
+    model = chosen_model(registry, params, request.model, folder)
+    scorer = load_scorer(
+        params,
+        registry.folder(model),
+        read_source(params.data.source, folder),
+        params.data.source,
+    )
+    new = total = 0
+    remarks: dict[str, None] = {}
+    refused: SplineLstmError | None = None
+    for date, end in _dates(request, scorer):
+        try:
+            scored = scorer.score(end, request.absent)
+        except (TooLittleDataError, MissingCovariateError) as error:
+            if request.asof is not None:
+                raise
+            remarks |= dict.fromkeys(f"{date} is left out: {line}" for line in error.lines)
+            refused = error
+            continue
+        remarks |= dict.fromkeys(scored.notes)
+        total += len(scored.rows)
+        now = datetime.now(UTC)
+        new += add_predictions(
+            store.predictions, model.task_id, model.model_id, scored, scorer.clock, now
+        )
+    for remark in remarks:
+        note(remark)
+    if refused is not None and not total:
+        raise refused
+    return (
+        f"{store.predictions}: {plural(new, 'new row')} of model {model.model_id}, "
+        f"{total - new} stored before"
+    )
+
+
+def _dates(request: Request, scorer: Scorer) -> list[tuple[str, int]]:
+    if request.asof is not None:
+        return [(request.asof, end_of(request.asof, scorer.clock))]
+    return dates_from(request.start or "", scorer.instants, scorer.clock)
+
+
+def chosen_model(registry: Registry, params: Params, name: str | None, folder: Path) -> Model:
+    """The model of a name, by default the promoted one of the pipeline's task.
+
+    Raises
+    ------
+    StoreError
+        There is none, or its training failed.
+    """
+    if name is None:
+        model = registry.promoted(params.task)
+        if model is not None:
+            return model
+        raise StoreError(
+            f"{registry.path}: no model of task {params.task} is promoted; "
+            f"`python -m spline_lstm train {folder}` registers one, `python -m spline_lstm "
+            f"registry promote MODEL {folder}` promotes it, and --model MODEL takes any"
+        )
+    model = registry.get(name)
+    if model.status == FAILED:
+        raise StoreError(f"model {model.model_id} cannot score: its training failed")
+    if model.task_id != params.task:
+        raise StoreError(
+            f"model {model.model_id} is of task {model.task_id}, the pipeline of {params.task}; "
+            "name another"
+        )
+    return model
