@@ -13,7 +13,7 @@ from typing import Any
 from spline_lstm.core.artifacts import content_id, read_json
 from spline_lstm.core.errors import SplineLstmError, StoreError
 from spline_lstm.core.params import Params, load_params
-from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
 from spline_lstm.experiments.clone import environment
 from spline_lstm.experiments.git import changed_paths, head
 from spline_lstm.store.files import Store, copy_once, remove_strays
@@ -109,7 +109,7 @@ def register(pipeline: TrackedPipeline, params: Params, store: Store) -> tuple[M
     return registry.get(model_id), added
 
 
-def model_files(pipeline: TrackedPipeline) -> dict[str, Path]:
+def model_files(pipeline: Pipeline) -> dict[str, Path]:
     """What a registered model keeps: params.yaml, the metrics, and everything in models/.
 
     All files of models/, not only those that score: they are small, and with them a model can be
