@@ -129,7 +129,14 @@ def temporary_name() -> str:
 
 def remove_strays(folder: Path) -> int:
     """Remove the temporary files and folders that dead writers left; how many there were."""
-    strays = [path for path in folder.rglob(f"{PREFIX}*") if _is_stray(path)]
+    # Other writers may remove what is listed here; `os.walk` passes over that.
+    found = [
+        Path(place) / name
+        for place, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+        if name.startswith(PREFIX)
+    ]
+    strays = [path for path in found if _is_stray(path)]
     for path in strays:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -105,9 +105,9 @@ class ForecastScorer:
             *schema.target_cols,
             *(item.name for item in schema.dynamic_covariates if item.name not in future),
         ]
-        later = self.frame[kept & ~past]
-        blank = later.assign(**{name: np.nan for name in unknown if name in later.columns})
-        return pd.concat([self.frame[past], blank]) if len(later) else self.frame[past]
+        known, is_past = self.frame[kept], past[kept]
+        names = [name for name in unknown if name in known.columns]
+        return known.assign(**{name: known[name].where(is_past) for name in names})
 
     def _clock_at(self, past: Bool[np.ndarray, " rows"]) -> Clock:
         """The clock with the dates of some rows, which an observed clock may not know yet."""

@@ -1,10 +1,13 @@
 """Score a pipeline folder: what its promoted model says at the end of dates, stored once each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import (
     MissingCovariateError,
     SplineLstmError,
@@ -15,7 +18,7 @@ from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.store.dates import dates_from, end_of
 from spline_lstm.store.files import Store, remove_strays
-from spline_lstm.store.predictions import add_predictions
+from spline_lstm.store.predictions import Scored, add_predictions, dates_of
 from spline_lstm.store.registry import FAILED, Model, Registry
 from spline_lstm.store.scorer import Scorer, load_scorer
 from spline_lstm.tables.sources import read_source
@@ -89,6 +92,8 @@ def score_folder(folder: Path, request: Request, note: Callable[[str], object]) 
             refused = error
             continue
         remarks |= dict.fromkeys(scored.notes)
+        if request.asof is not None:
+            remarks |= dict.fromkeys(_old_data(request.asof, scored, scorer.clock))
         total += len(scored.rows)
         now = datetime.now(UTC)
         new += add_predictions(
@@ -108,6 +113,13 @@ def _dates(request: Request, scorer: Scorer) -> list[tuple[str, int]]:
     if request.asof is not None:
         return [(request.asof, end_of(request.asof, scorer.clock))]
     return dates_from(request.start or "", scorer.instants, scorer.clock)
+
+
+def _old_data(asof: str, scored: Scored, clock: Clock) -> Iterator[str]:
+    """A remark if the newest row that a score knows is of an earlier date."""
+    newest = scored.rows["ts"].to_numpy(np.int64).max(keepdims=True)
+    if asof not in (found := dates_of(newest, clock)):
+        yield f"the newest row with a target until {asof} is of {found[0]}"
 
 
 def chosen_model(registry: Registry, params: Params, name: str | None, folder: Path) -> Model:

@@ -116,6 +116,16 @@ def test_a_gap_in_one_series_does_not_take_the_forecast_of_another(folder, capsy
     assert set(predictions(folder)["symbol"]) == {"a"}
 
 
+def test_a_date_after_the_data_is_scored_with_a_remark(folder, capsys):
+    table = frame(ROWS)
+    table.loc[table["time"] >= pd.Timestamp(START + 72 * HOUR), "y"] = np.nan
+    table.to_csv(folder / "table.csv", index=False)
+    assert score(folder, "--asof", "2020-01-04") == 0
+    error = capsys.readouterr().err
+    assert "note: the newest row with a target until 2020-01-04 is of 2020-01-03" in error
+    assert set(predictions(folder)["hour"]) == {71}
+
+
 def test_dates_before_the_data_and_wrong_texts_are_refused(folder, capsys):
     assert score(folder, "--asof", "2019-01-01") == 14
     assert score(folder, "--asof", "yesterday") == 2

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,14 @@ from spline_lstm.__main__ import main
 from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.errors import StoreError
 from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.bootstrap import block_length, draw_blocks
 from spline_lstm.store import retrain as module
 from spline_lstm.store import train as training
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import Registry
 from spline_lstm.store.retrain import compare_errors
-from spline_lstm.store.train import reason_of
+from spline_lstm.store.train import reason_of, run_stages
 from tests.builders import HOUR, HOURLY, START
 from tests.store.examples import make_folder, make_model, write_files
 
@@ -214,3 +216,27 @@ def test_equal_models_are_not_better():
 def test_models_of_other_horizons_or_times_cannot_be_compared(other):
     with pytest.raises(StoreError, match="cannot be compared"):
         compare_errors(errors_of(np.ones(9)), other, PARAMS, Clocked())
+
+
+DVC_YAML = """stages:
+  ingest:
+    cmd: {command}
+"""
+
+
+@pytest.mark.slow
+def test_stages_are_run_by_dvc_and_their_message_is_the_reason(tmp_path, capfd):
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    pipeline = TrackedPipeline(tmp_path / "pipelines/shop", tmp_path)
+    pipeline.folder.mkdir(parents=True)
+    for command, reason in (
+        ("echo done", None),
+        (
+            "echo '12 data contract: shop.csv, empty' && exit 12",
+            "12 data contract: shop.csv, empty",
+        ),
+    ):
+        pipeline.dvc_yaml.write_text(DVC_YAML.format(command=json.dumps(command)))
+        assert run_stages(pipeline) == reason
+    assert "Running stage" in capfd.readouterr().err
