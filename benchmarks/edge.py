@@ -34,7 +34,7 @@ def gate(case: Path, params: Params) -> list[FileReport]:
     )
     return [
         measure_file(case / name, golden, scale, params.benchmark, quantized=variant is not None)
-        for name, variant in exported_files(params.export.variants).values()
+        for name, variant in exported_files(params.export).values()
     ]
 
 

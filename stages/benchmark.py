@@ -15,9 +15,13 @@ from spline_lstm.windows.preprocessor import Preprocessor
 
 
 def main(folder: Path) -> str:
-    """Write metrics/latency.json in any case; GateError if a file does not pass."""
+    """Write metrics/latency.json with the verdicts; GateError if a file does not pass.
+
+    Without export.formats there is no file to judge, and nothing in metrics/latency.json about one.
+    """
     pipeline = Pipeline(folder)
-    params, files = load_params(folder), exported_files(load_params(folder).export.variants)
+    params = load_params(folder)
+    files = exported_files(params.export)
     golden = load_golden(pipeline.golden)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     target_scale = golden.target_scale(
@@ -57,7 +61,8 @@ def main(folder: Path) -> str:
         f"{report.figures['max_abs_diff']:.1e} off in z-scores"
         for report in reports.values()
     )
-    return f"{len(golden.history)} golden windows; {'; '.join(passed)}"
+    verdict = "; ".join(passed) or "no file is exported (export.formats is [])"
+    return f"{len(golden.history)} golden windows; {verdict}"
 
 
 def check_origin(report: FileReport, preprocessor_run_id: str) -> None:

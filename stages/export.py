@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.core.artifacts import write_bytes, write_metrics
+from spline_lstm.core.artifacts import read_json, write_bytes, write_metrics
 from spline_lstm.core.errors import ArtifactError, ExportError
-from spline_lstm.core.params import load_params
+from spline_lstm.core.params import ExportParams, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.export.export_all import export_all
@@ -20,25 +20,21 @@ from spline_lstm.export.spec import EdgeSpec, load_spec, output_shapes
 
 
 def main(folder: Path) -> str:
-    """Write the files in models/edge and metrics/export.json, all of them or none."""
+    """Write the files in models/edge and metrics/export.json, all of them or none.
+
+    Without export.formats the folder is empty, and the model need not have an exported form.
+    """
     pipeline = Pipeline(folder)
     params = load_params(folder)
+    if not params.export.formats:
+        return export_nothing(pipeline, params.export)
     spec = load_spec(folder)
     golden = matching_golden(folder, spec)
     models = export_all(spec, params.export)
     figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}
     write_models(pipeline.exported, models)
-    write_metrics(
-        pipeline.metrics("export"),
-        {
-            "run_id": spec.run_id,
-            "preprocessor_run_id": spec.preprocessor_run_id,
-            "model_type": spec.config.model_type,
-            "opset": params.export.opset,
-            # A list: DVC would make a column of every operator of a mapping.
-            "files": [{"file": name, **content} for name, content in figures.items()],
-        },
-    )
+    origin = (spec.run_id, spec.preprocessor_run_id, spec.config.model_type)
+    write_metrics(pipeline.metrics("export"), export_metrics(origin, params.export, figures))
     files = (
         f"{name}: {content['bytes'] / 1e3:.0f} kB, {content['max_abs_diff']:.1e} off"
         for name, content in figures.items()
@@ -46,8 +42,33 @@ def main(folder: Path) -> str:
     return f"{'; '.join(files)} in z-scores"
 
 
+def export_nothing(pipeline: Pipeline, params: ExportParams) -> str:
+    """Leave models/edge empty, and say so in metrics/export.json."""
+    model = read_json(pipeline.model)
+    origin = (model["run_id"], model["preprocessor_run_id"], model["model_type"])
+    write_models(pipeline.exported, {})
+    write_metrics(pipeline.metrics("export"), export_metrics(origin, params, {}))
+    return "export.formats is [], so models/edge is empty"
+
+
+def export_metrics(
+    origin: tuple[str, str, str], params: ExportParams, figures: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Content of metrics/export.json; `origin`: run ids of model and preprocessor, model type."""
+    run_id, preprocessor_run_id, model_type = origin
+    return {
+        "run_id": run_id,
+        "preprocessor_run_id": preprocessor_run_id,
+        "model_type": model_type,
+        "opset": params.opset,
+        # A list: DVC would make a column of every operator of a mapping.
+        "files": [{"file": name, **content} for name, content in figures.items()],
+    }
+
+
 def write_models(folder: Path, models: Mapping[str, ExportedModel]) -> None:
-    """Write the files, and remove those that an earlier run with other variants left."""
+    """Write the files, and remove those that an earlier run with other formats left."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, model in models.items():
         write_bytes(folder / name, model.content)
     for old in set(folder.glob("model.*")) - {folder / name for name in models}:

@@ -127,9 +127,11 @@ class PreprocessParams(Section):
     week_mask: str | None = None
     """open days of the week, of frequency B: Mon-Sat, Sun Mon Tue Wed Thu; null: those of the first
     calendar in holidays, or Mon-Fri"""
-    snap: Annotated[float, Field(ge=0.0, le=0.5)] = 0.5
-    """a timestamp at most this far from a grid row is that row's observation, in steps, 0 to 0.5;
-    others only shape the spline"""
+    snap: Annotated[float, Field(ge=0.0, le=0.5)] | Literal["interpolate", "auto"] = 0.5
+    """a timestamp at most this far from a grid row is moved onto it, in steps, 0 to 0.5; others
+    only shape the spline | interpolate (none is moved: inputs are spline values at the instants of
+    the rows, labels the observations nearest to them) | auto (interpolate if the timestamps of the
+    training split scatter by more than 0.05 steps, else 0.5)"""
     fill: Literal["linear", "pchip", "akima", "cubic", "seasonal"] = "pchip"
     """inside gaps: linear | pchip | akima | cubic (overshoots) | seasonal (profile of the season,
     and pchip of the rest)"""

@@ -200,17 +200,19 @@ class ExportParams(Section):
 
     opset: Annotated[int, Field(ge=13, le=18)] = 17
     """ONNX operator set, 13 to 18"""
+    formats: tuple[Literal["onnx", "tflite"], ...] = ("onnx", "tflite")
+    """files to write: onnx, tflite, both or none []"""
     variants: tuple[Literal["float16", "int8"], ...] = ("float16", "int8")
     """files with weights in fewer bits beside the float32 ones: float16, int8, both or none []"""
     golden_windows: Count = 1024
     """test windows, spaced evenly, stored with the forecasts of the Flax model: the reference of
     the gate; all if fewer"""
 
-    @pydantic.field_validator("variants")
+    @pydantic.field_validator("formats", "variants")
     @classmethod
-    def _no_variant_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("each variant may appear only once")
+            raise ValueError("each entry may appear only once")
         return value
 
 

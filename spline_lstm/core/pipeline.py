@@ -77,6 +77,11 @@ class Pipeline:
         return self.folder / "data/processed/windows.npz"
 
     @property
+    def meta(self) -> Path:
+        """Names and shapes of the windows, for other tools (stage window)."""
+        return self.folder / "data/processed/meta.json"
+
+    @property
     def predictions(self) -> Path:
         """Forecasts of the test windows (stage evaluate)."""
         return self.folder / "data/predictions.parquet"

@@ -43,7 +43,8 @@ from spline_lstm.evaluation.scores import finish, rmse_by_step
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
-from spline_lstm.series.grid import lay_out, split_instants
+from spline_lstm.series.grid import lay_out
+from spline_lstm.series.splits import split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.training.fit import Fit, fit_table
 from spline_lstm.training.loop import steps_of

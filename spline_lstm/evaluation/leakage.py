@@ -39,6 +39,7 @@ from spline_lstm.series.apply import (
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
+from spline_lstm.series.splits import with_snap
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -131,6 +132,7 @@ def build(
     """Fit the constants on a table and build its arrays; arguments as in `audit` and `fit`."""
     clock = clock or bind(params.clock(), table.timestamps)
     layout = lay_out(table, clock, params.snap, until=until)
+    layout, params = with_snap(layout, params, instants)
     outliers = find_outliers(table, schema, params)
     preprocessor = fit(
         table, schema, params, layout, instants=instants, outliers=outliers, options=options

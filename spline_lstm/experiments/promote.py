@@ -189,6 +189,15 @@ def checkout(pipeline: TrackedPipeline) -> None:
         )
 
 
+def _model_file(params: Params) -> str:
+    """The exported file that counts; another one, or the weights, if it is not exported."""
+    formats, wanted = params.export.formats, params.compare.format
+    if not formats:
+        return Pipeline().best_weights.as_posix()
+    kind = wanted if wanted in formats else formats[0]
+    return (Pipeline().exported / f"model.{kind}").as_posix()
+
+
 def with_artifact(text: str, name: str, params: Params) -> str:
     """The text of a dvc.yaml with the artifact entry of a promoted experiment; others stay."""
     yaml = round_trip_yaml()
@@ -200,7 +209,7 @@ def with_artifact(text: str, name: str, params: Params) -> str:
     labels.fa.set_flow_style()
     entry = CommentedMap(
         {
-            "path": (Pipeline().exported / f"model.{params.compare.format}").as_posix(),
+            "path": _model_file(params),
             "type": "model",
             "desc": f"Promoted from the experiment {name}",
             "labels": labels,

@@ -115,12 +115,16 @@ def _table(title: str, rows: list[Row]) -> Table:
 
 def _key_numbers(result: Comparison) -> dict[str, Any]:
     accuracy, edge = result.verdict.accuracy, result.verdict.edge
-    if accuracy is None or edge is None:
+    if accuracy is None:
         return {"runs": len(result.records)}
     name, rmse = accuracy.best_baseline
-    return {
+    best = {
         f"{accuracy.measure} of {accuracy.run.name}, the lowest": accuracy.rmse,
         f"{accuracy.measure} of the best baseline ({name})": rmse,
+    }
+    if edge is None:
+        return best
+    return best | {
         f"p95 of {edge.run.name} (ms), the edge winner": edge.cells["p95(ms)"],
         f"size of {edge.run.name} (MB)": edge.cells["model_size(MB)"],
     }
@@ -154,15 +158,19 @@ def _winners(result: Comparison) -> list[Block]:
     )
     picture = Picture(caption, comparison_figure(result), PICTURE)
     accuracy, edge, params = result.verdict.accuracy, result.verdict.edge, result.params.compare
-    if accuracy is None or edge is None:
+    if accuracy is None:
         return [picture]
     name, rmse = accuracy.best_baseline
-    weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
-    facts = {
+    lowest = {
         f"accuracy winner (lowest {accuracy.measure})": (
             f"{accuracy.run.name}, {accuracy.measure} {accuracy.rmse} (best baseline, {name}: "
             f"{exact(rmse)})"
-        ),
+        )
+    }
+    if edge is None:
+        return [Facts(lowest), picture]
+    weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
+    facts = lowest | {
         f"edge winner ({weights}, {params.format})": (
             f"{edge.run.name}, p95 {exact(edge.cells['p95(ms)'])} ms, "
             f"{exact(edge.cells['model_size(MB)'])} MB; {_edge_scores(result.verdict)}"

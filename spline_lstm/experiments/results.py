@@ -190,13 +190,18 @@ def read_record(
     targets = evaluation_of(pipeline, revision["rev"])["targets"]
     training_stds = {row["target"]: row["training_std"] for row in targets}
     scores = SCORES | (SCALED if len(training_stds) > 1 else {})
+    # A format that export.formats leaves out is in no metric: its cells are empty.
+    is_exported = file_format in metric("latency")
     cells = {
         "run_id": metric("train", "run_id"),
         "model_type": metric("train", "model_type"),
         "data_mode": metric("train", "feature_mode"),
         "seed": metric("train", "seed"),
         **{column: metric("evaluate", key) for column, key in scores.items()},
-        **{column: metric("latency", file_format, key) for column, key in EDGE.items()},
+        **{
+            column: metric("latency", file_format, key) if is_exported else None
+            for column, key in EDGE.items()
+        },
         "params": metric("train", "n_params"),
         "train_time(s)": metric("train_time", "train_seconds"),
         "epochs": metric("train", "epochs"),

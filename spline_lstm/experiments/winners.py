@@ -50,7 +50,8 @@ class Verdict:
     Attributes
     ----------
     accuracy : the run with the lowest RMSE, None if none beats the baselines
-    edge : of those that beat the baselines, the run with the lowest weighted latency and size
+    edge : of those that beat the baselines, the run with the lowest weighted latency and size;
+        None if none exports the file that counts
     recommended : one of the two
     reason : one sentence
     scores : run that beats the baselines -> its edge score, 1 at best
@@ -119,9 +120,15 @@ def decide(
     if not able:
         reason = "no run beats the best baseline; use the baseline, not a network."
         return Verdict(None, None, None, reason, {})
-    scores = edge_scores(able, params)
     accuracy = min(able, key=lambda record: record.rmse)
-    edge = min(able, key=lambda record: (nan_last(scores[record.run.name]), record.rmse))
+    exported = [record for record in able if record.cells["p95(ms)"] is not None]
+    if not exported:
+        reason = (
+            f"because it is the most accurate run; none exports {params.format} (export.formats)."
+        )
+        return Verdict(accuracy, None, accuracy, f"{accuracy.run.name}, {reason}", {})
+    scores = edge_scores(exported, params)
+    edge = min(exported, key=lambda record: (nan_last(scores[record.run.name]), record.rmse))
     recommended, reason = recommend(accuracy, edge, difference)
     return Verdict(accuracy, edge, recommended, reason, scores)
 

@@ -20,7 +20,7 @@ def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]
         A file could not be converted.
     """
     models: dict[str, ExportedModel] = {}
-    for name, variant in exported_files(params.variants).values():
+    for name, variant in exported_files(params).values():
         kind = Path(name).suffix
         if variant is None:
             models[name] = (

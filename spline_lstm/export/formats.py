@@ -6,7 +6,7 @@ Variants of the float32 files store their large weights in fewer bits:
 ``int8``: a quarter; ``weight = integer * scale`` with one scale per row, symmetric around zero.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int8
 
 from spline_lstm.core.errors import ExportError
+from spline_lstm.core.params import ExportParams
 from spline_lstm.windows.fed_scaling import (
     CENTER,
     LINEAR_CENTER,
@@ -35,8 +36,6 @@ INPUT_TYPES = {
     STATIC: np.dtype(np.int32),
     **dict.fromkeys(FED, np.dtype(np.float32)),
 }
-# Formats of the float32 files and of their variants.
-FORMATS = ("onnx", "tflite")
 # Key of the metadata, a JSON object.
 METADATA_KEY = "spline_lstm"
 # Smaller constants stay float32: they save next to nothing, and biases and scales need their bits.
@@ -58,17 +57,21 @@ class ExportedModel:
     operators: Mapping[str, int]
 
 
-def exported_files(variants: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+def exported_files(params: ExportParams) -> dict[str, tuple[str, str | None]]:
     """Key in the metrics -> name of the file in models/edge, and its variant; float32 files first.
 
-    >>> exported_files(["int8"])["tflite_int8"]
+    >>> exported_files(ExportParams(variants=("int8",)))["tflite_int8"]
     ('model.int8.tflite', 'int8')
+    >>> exported_files(ExportParams(formats=()))
+    {}
     """
-    files: dict[str, tuple[str, str | None]] = {kind: (f"model.{kind}", None) for kind in FORMATS}
+    files: dict[str, tuple[str, str | None]] = {
+        kind: (f"model.{kind}", None) for kind in params.formats
+    }
     return files | {
         f"{kind}_{variant}": (f"model.{variant}.{kind}", variant)
-        for variant in variants
-        for kind in FORMATS
+        for variant in params.variants
+        for kind in params.formats
     }
 
 

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import BenchmarkParams
 from spline_lstm.export.formats import FORECAST, HISTORY
 from spline_lstm.export.golden import Golden, answers, differences, rmse_increase, rounding_steps
-from spline_lstm.export.sessions import Answer, open_session
+from spline_lstm.export.sessions import Answer, read_sealed, session_of
 
 PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
@@ -111,14 +110,13 @@ def measure_file(
     Raises
     ------
     ArtifactError
-        The file does not exist. A file that does not load or run fails its first check instead.
+        The file is missing, or not the one that was exported, by its checksum. A file that does not
+        load or run fails its first check instead.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it")
-    size = path.stat().st_size
-    figures: dict[str, float] = {"size_bytes": size, "size_mb": size / 1e6}
+    content = read_sealed(path)
+    figures: dict[str, float] = {"size_bytes": len(content), "size_mb": len(content) / 1e6}
     try:
-        answer = open_session(path).answer
+        answer = session_of(content, path.suffix).answer
         answered = answers(answer, golden)
     except Exception as error:
         # The errors of the runtimes share no base class, and all mean that the file is unusable.

@@ -20,6 +20,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from spline_lstm.core.errors import ExportError
+from spline_lstm.export.checksum import sealed
 from spline_lstm.export.formats import (
     INPUT_TYPES,
     METADATA_KEY,
@@ -59,12 +60,12 @@ def export_onnx(spec: EdgeSpec, opset: int) -> ExportedModel:
 
 
 def finished(model: onnx.ModelProto) -> ExportedModel:
-    """Put the nodes in canonical order, check the model, serialize it."""
+    """Put the nodes in canonical order, check the model, serialize it with its checksum."""
     order_onnx(model.graph)
     onnx.checker.check_model(model, full_check=True)
     operators = Counter(node.op_type for node in model.graph.node)
     return ExportedModel(
-        model.SerializeToString(deterministic=True), dict(sorted(operators.items()))
+        sealed(model.SerializeToString(deterministic=True)), dict(sorted(operators.items()))
     )
 
 

@@ -21,6 +21,7 @@ from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.export.checksum import check_seal
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, METADATA_KEY, STATIC
 
 # Only .tflite files need it, and it takes a fifth of a second to load.
@@ -77,13 +78,31 @@ def open_session(path: Path) -> Session:
     ArtifactError
         The file is missing, damaged or of an unknown format.
     """
+    content = read_sealed(path)
     try:
-        return session_of(path.read_bytes(), path.suffix)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+        return session_of(content, path.suffix)
     except Exception as error:
         # onnxruntime's errors share no base class, LiteRT raises ValueError and RuntimeError.
         raise ArtifactError(f"{path} cannot be loaded ({error}); run `dvc repro` again") from error
+
+
+def read_sealed(path: Path) -> bytes:
+    """The content of an exported file, after its checksum was found to be right.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing, or a byte of it was changed.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{path} is missing; `dvc repro` makes the files that export.formats and "
+            "export.variants of params.yaml name"
+        ) from None
+    check_seal(content, str(path))
+    return content
 
 
 def session_of(content: bytes, suffix: str) -> Session:

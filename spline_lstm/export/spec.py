@@ -19,6 +19,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.time_zones import UTC
+from spline_lstm.export.checksum import BLANK, KEY
 from spline_lstm.export.formats import (
     CENTER,
     FORECAST,
@@ -167,6 +168,8 @@ class EdgeSpec:
             "bounds": None if self.bounds is None else _nullable(self.bounds),
             "inputs": {name: axes[name] for name in self.inputs},
             "outputs": {name: axes[name] for name in output_shapes(config)},
+            # Filled in when the file is complete.
+            KEY: BLANK,
         }
 
     def metadata_text(self) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from spline_lstm.core.errors import ExportError
+from spline_lstm.export.checksum import sealed
 from spline_lstm.export.formats import (
     METADATA_KEY,
     ExportedModel,
@@ -62,7 +63,7 @@ def export_tflite(spec: EdgeSpec) -> ExportedModel:
         order_tflite(model)
         operators = count_operators(model)
         _check_operators(operators)
-        return ExportedModel(pack(model), operators)
+        return ExportedModel(sealed(pack(model)), operators)
 
 
 def _check_operators(operators: Mapping[str, int]) -> None:
@@ -114,7 +115,7 @@ def tflite_variant(content: bytes, variant: str) -> ExportedModel:
     (graph,) = model.subgraphs
     {"float16": _to_float16, "int8": _to_int8}[variant](model, graph)
     order_tflite(model)
-    return ExportedModel(pack(model), count_operators(model))
+    return ExportedModel(sealed(pack(model)), count_operators(model))
 
 
 def _to_float16(model: Any, graph: Any) -> None:

@@ -16,7 +16,8 @@ from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.core.errors import MissingCovariateError
 from spline_lstm.inference.reading import check_future, instants_of, series_keys
 from spline_lstm.series.features import missing_policy
-from spline_lstm.series.grid import Layout, gap_length, on_grid
+from spline_lstm.series.grid import Layout, on_grid
+from spline_lstm.series.spline import gap_length
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
 

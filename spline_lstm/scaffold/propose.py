@@ -234,6 +234,7 @@ def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
         "data.duplicates": found.repeats.policy(options),
         "preprocess.feature_mode": "multivariate" if found.roles.covariates else "univariate",
         "preprocess.frequency": found.clock.clock.frequency,
+        "preprocess.snap": "auto",
         "preprocess.max_missing": limit if options.max_missing is None else options.max_missing,
         "preprocess.min_rows": max(1, _rounded_down(found.extent.rows // 2)),
         "window.horizon": horizon,

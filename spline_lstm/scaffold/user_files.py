@@ -81,11 +81,12 @@ class UserFiles:
             options = options_of(schema, options)
         options = self._with_overlay(options)
         table = read_table(content, where, options)
+        header = list(map(str, table.cells))
+        if schema is not None:
+            check_header(header, schema, where)
         plan = Plan.of(propose(table, where, options, self.overlay), self.decisions)
         if schema is None:
             return plan
-        header = list(map(str, table.cells))
-        check_header(header, schema, where)
         mode = {"preprocess.feature_mode": feature_mode(schema, header)}
         return replace(plan, values={**plan.values, **mode, **self.overlay})
 

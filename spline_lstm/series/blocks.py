@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 from jaxtyping import Float, Int
 
-from spline_lstm.series.grid import NEVER, Column, Placed, fill_column
+from spline_lstm.series.grid import NEVER, Column, fill_column
+from spline_lstm.series.placing import Placed
 
 # Grid rows that are filled at once, unless one series has more.
 BLOCK = 2**18
@@ -43,6 +44,7 @@ def fill_in_blocks(
             placed.snapped[begin:stop],
             placed.seen[begin:stop] - start,
             placed.settled[begin:stop] - start,
+            placed.keeps_times,
         )
         length = int(offsets[-1]) - start
         part = fill_column(

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from spline_lstm.series.grid import NEVER, Column, Placed, fill_column, last_seen
+from spline_lstm.series.grid import NEVER, Column, fill_column, last_seen
+from spline_lstm.series.placing import Placed
 from spline_lstm.series.seasonal import causal_profile
 from spline_lstm.series.spline import interpolate, known_rows
 

@@ -33,10 +33,11 @@ from spline_lstm.series.features import (
     scaler_kind,
     used_columns,
 )
-from spline_lstm.series.grid import Layout, split_instants
+from spline_lstm.series.grid import Layout
 from spline_lstm.series.powers import TargetPower, fit_power
 from spline_lstm.series.seasonal import detect_season
 from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
+from spline_lstm.series.splits import split_instants
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.power import LARGEST, Power
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -362,9 +363,7 @@ def difference_of_series(
         Limit of the ratio of two standard deviations, and of the distance of two means in standard
         deviations of the typical (median) series. A constant series has only a mean.
     """
-    seen = split.grid_rows & ~np.isnan(raw)
-    bounds = itertools.pairwise(split.layout.row_offsets)
-    parts = [raw[start:end][seen[start:end]] for start, end in bounds]
+    parts = training_groups(split, raw, 2)[:-1]
     parts = [part for part in parts if len(part) > 1]
     varying = [part for part in parts if part.min() < part.max()]
     if len(parts) < 2 or not varying:

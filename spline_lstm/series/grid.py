@@ -8,10 +8,11 @@ arrays say what is known of a row:
 ``filled``    the observation, or the spline value inside a gap (it needs later observations)
 ``known_at``  the first row at which ``filled`` can be computed: it may be used if known_at < t
 ``causal``    the last observation up to row i, held: replaces ``filled`` until that is known
+
+An observation beside its row is moved onto it (`snap`), or keeps its time: then the row is a spline
+value, and the observation is only its label (see `series.snap`).
 """
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,61 +21,14 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import DataContractError
-from spline_lstm.core.params_data import SplitParams
-from spline_lstm.core.timestamps import parse_instant
-from spline_lstm.series.spline import interpolate, known_rows
+from spline_lstm.series.placing import Grid, Placed, make_grids, place_panel
+from spline_lstm.series.snap import Snap
+from spline_lstm.series.spline import gap_length, interpolate, known_rows
 from spline_lstm.tables.raw_table import RawTable
 
 NEVER = np.iinfo(np.int32).max
-# Resolution of a time off the grid, per step; with it, 16 million rows fit a float exactly.
-TICKS = 2.0**28
-# Observations that are placed at once.
-BLOCK = 2**18
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Consecutive rows of a clock, for one series.
-
-    Attributes
-    ----------
-    clock : Clock
-    first_row : int, row of the clock
-    rows : int
-    """
-
-    clock: Clock
-    first_row: int
-    rows: int
-
-    @property
-    def end_row(self) -> int:
-        """Row of the clock after the last one."""
-        return self.first_row + self.rows
-
-    @property
-    def timestamps(self) -> Int[np.ndarray, " rows"]:
-        """Instants of all rows."""
-        return self.clock.timestamps_of(np.arange(self.first_row, self.end_row, dtype=np.int64))
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Observations of one series put in relation to the grid, in order of their timestamps.
-
-    Attributes
-    ----------
-    times : [observations] float64, in steps after row 0; whole numbers if snapped
-    snapped : [observations] bool, the observation stands for its grid row
-    seen : [observations] int64, row in whose step the timestamp lies
-    settled : [observations] int64, row by whose end `times` can no longer change: a timestamp
-        before a row may stand for it, unless a nearer one follows
-    """
-
-    times: Float[np.ndarray, " observations"]
-    snapped: Bool[np.ndarray, " observations"]
-    seen: Int[np.ndarray, " observations"]
-    settled: Int[np.ndarray, " observations"]
+# Spline of rows between near observations that kept their times.
+NEAR_METHOD = "parabolic"
 
 
 @dataclass(frozen=True)
@@ -100,107 +54,6 @@ class Column:
     age: Int[np.ndarray, " rows"]
 
 
-def make_grids(
-    timestamps: Int[np.ndarray, " observations"],
-    series_offsets: Int[np.ndarray, " bounds"],
-    clock: Clock,
-    until: int | None = None,
-) -> tuple[Grid, ...]:
-    """The smallest grid for each series whose rows cover its timestamps, each in its nearest row.
-
-    Parameters
-    ----------
-    timestamps : [observations] increasing within each series
-    series_offsets : [series + 1] first observation of each series, and the end
-    clock : Clock
-    until : int, ns
-        The grids end no earlier than with the last row before this instant, so that a forecast can
-        be made there although the latest observations are missing.
-    """
-    first = clock.nearest(timestamps[series_offsets[:-1]])
-    end = clock.nearest(timestamps[series_offsets[1:] - 1]) + 1
-    if until is not None:
-        end = np.maximum(end, clock.first_rows(np.array([until], dtype=np.int64)))
-    bounds = zip(first.tolist(), end.tolist(), strict=True)
-    return tuple(Grid(clock, begin, stop - begin) for begin, stop in bounds)
-
-
-def place(timestamps: Int[np.ndarray, " observations"], grid: Grid, snap: float) -> Placed:
-    """Put increasing timestamps on the grid: within `snap` steps of a row they stand for that row.
-
-    Of several timestamps near one row the nearest stands for it (the earlier of two equally near
-    ones); the others stay off the grid and only shape the spline.
-    """
-    shift = np.full(len(timestamps), -grid.first_row, dtype=np.int64)
-    return _place(timestamps, shift, grid.clock, snap)
-
-
-def _place(timestamps: np.ndarray, shift: np.ndarray, clock: Clock, snap: float) -> Placed:
-    """Place timestamps on rows of the clock, each counted `shift` rows later."""
-    seen, after, step = clock.locate(timestamps)
-    seen = seen + shift
-    late = 2 * after >= step
-    row = seen + late
-    # From whole nanoseconds, so that a timestamp is equally near on both sides of a row.
-    distance = np.where(late, step - after, after) / step
-    near = distance <= snap
-    snapped = near.copy()
-    candidates = np.flatnonzero(near)
-    shared = np.diff(row[candidates]) == 0
-    if shared.any():
-        order = candidates[np.lexsort((distance[candidates], row[candidates]))]
-        snapped[order[np.diff(row[order], prepend=-1) == 0]] = False
-    # Binary fractions add exactly to any row: how many rows other series have cannot change a bit.
-    fraction = np.floor(after / step * TICKS) / TICKS
-    times = np.where(snapped, row.astype(np.float64), seen + fraction)
-    return Placed(times=times, snapped=snapped, seen=seen, settled=np.where(near, row, seen))
-
-
-def place_panel(
-    timestamps: Int[np.ndarray, " observations"],
-    series: Int[np.ndarray, " observations"],
-    grids: Sequence[Grid],
-    row_offsets: Int[np.ndarray, " bounds"],
-    snap: float,
-) -> Placed:
-    """Place several series on their grids, whose rows are counted one after another.
-
-    Parameters
-    ----------
-    timestamps : [observations] increasing within each series
-    series : [observations] index of the series, increasing
-    grids : one per series, of one clock
-    row_offsets : [series + 1] first grid row of each series, and the end
-    snap : as in `place`
-
-    Returns
-    -------
-    Placed
-        In rows of all series together.
-    """
-    first_rows = np.array([grid.first_row for grid in grids], dtype=np.int64)
-    count = len(timestamps)
-    whole = Placed(
-        np.empty(count), np.empty(count, bool), np.empty(count, np.int64), np.empty(count, np.int64)
-    )
-    for block in _blocks(series):
-        base = row_offsets[series[block]]
-        shift = base - first_rows[series[block]]
-        placed = _place(timestamps[block], shift, grids[0].clock, snap)
-        whole.times[block], whole.snapped[block] = placed.times, placed.snapped
-        # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
-        whole.seen[block] = np.maximum(placed.seen, base)
-        whole.settled[block] = placed.settled
-    return whole
-
-
-def _blocks(series: Int[np.ndarray, " observations"]) -> list[slice]:
-    """Whole series together, some `BLOCK` observations each, so that temporaries stay small."""
-    wanted = np.arange(0, len(series), BLOCK)
-    starts = np.unique(np.searchsorted(series, series[wanted]))
-    return list(itertools.starmap(slice, itertools.pairwise([*starts.tolist(), len(series)])))
-
-
 @dataclass(frozen=True)
 class Layout:
     """All series on grids of one clock.
@@ -211,7 +64,7 @@ class Layout:
     grids : one per series
     row_offsets : [series + 1] int64, first grid row of each series, and the end
     observation_timestamps, observation_series : [observations] int64, of the raw table
-    snap : float, steps
+    snap : as in `place`
     """
 
     clock: Clock
@@ -219,7 +72,7 @@ class Layout:
     row_offsets: Int[np.ndarray, " bounds"]
     observation_timestamps: Int[np.ndarray, " observations"]
     observation_series: Int[np.ndarray, " observations"]
-    snap: float
+    snap: Snap
 
     def place(
         self, values: Float[np.ndarray, " observations"]
@@ -256,7 +109,7 @@ class Layout:
         return self.clock.timestamps_of(np.arange(self.rows, dtype=np.int64) + shift)
 
 
-def lay_out(table: RawTable, clock: Clock, snap: float, *, until: int | None = None) -> Layout:
+def lay_out(table: RawTable, clock: Clock, snap: Snap, *, until: int | None = None) -> Layout:
     """Put a table on grids of a clock that is bound to data; `until` as in `make_grids`.
 
     Raises
@@ -272,32 +125,12 @@ def lay_out(table: RawTable, clock: Clock, snap: float, *, until: int | None = N
     return Layout(clock, grids, row_offsets, table.timestamps, table.series, snap)
 
 
-def split_instants(layout: Layout, params: SplitParams) -> Int[np.ndarray, " two_or_three"]:
-    """Starts of the validation and the test split, and its end if a third date sets it.
-
-    They are the same in every series, on the grid.
-
-    A date between two rows counts as the later one: observations of training rows lie before it.
-    """
-    clock = layout.clock
-    if params.dates is not None:
-        wanted = [
-            each if isinstance(each, int) else parse_instant(each, clock.zone)
-            for each in params.dates
-        ]
-        return clock.timestamps_of(clock.first_rows(np.array(wanted, dtype=np.int64)))
-    start, count = layout.first_row, layout.end_row - layout.first_row
-    shares = (params.train, params.train + params.validation)
-    rows = [start + round(share * count) for share in shares]
-    return clock.timestamps_of(np.array(rows, dtype=np.int64))
-
-
 def on_grid(
     placed: Placed, values: Float[np.ndarray, " observations"], rows: int
 ) -> Float[np.ndarray, " rows"]:
     """The observation of each row, NaN if there is none."""
     raw = np.full(rows, np.nan)
-    raw[placed.times[placed.snapped].astype(np.int64)] = values[placed.snapped]
+    raw[placed.rows[placed.snapped]] = values[placed.snapped]
     return raw
 
 
@@ -339,13 +172,17 @@ def fill_column(
         placed.times[present], placed.snapped[present], placed.settled[present], held
     )
     starts = np.searchsorted(times, offsets[:-1] - 0.5)
-    gaps = np.flatnonzero(empty)
-    gaps = gaps[gap_length(times, gaps, starts) <= max_gap]
-    at = gaps.astype(np.float64)
-    filled = raw.copy()
-    filled[gaps] = interpolate(times, held, at, method, starts)
-    known_at = np.where(empty, NEVER, np.arange(rows, dtype=np.int32))
-    known_at[gaps] = known_rows(np.maximum.accumulate(settled), times, at, method, NEVER, starts)
+    off = empty | _beside(placed, present, rows)
+    near = off & placed.keeps_times & _has_near(times, rows)
+    filled = np.where(off, np.nan, raw)
+    known_at = np.where(off, NEVER, np.arange(rows, dtype=np.int32))
+    settled = np.maximum.accumulate(settled)
+    for chosen, kind in ((off & ~near, method), (near, NEAR_METHOD)):
+        gaps = np.flatnonzero(chosen)
+        gaps = gaps[gap_length(times, gaps, starts) <= max_gap]
+        at = gaps.astype(np.float64)
+        filled[gaps] = interpolate(times, held, at, kind, starts)
+        known_at[gaps] = known_rows(settled, times, at, kind, NEVER, starts)
     return Column(
         raw=raw,
         filled=filled,
@@ -354,6 +191,22 @@ def fill_column(
         valid=age <= max_gap,
         age=age,
     )
+
+
+def _beside(
+    placed: Placed, present: Bool[np.ndarray, " observations"], rows: int
+) -> Bool[np.ndarray, " rows"]:
+    """Rows whose observation was made beside them and kept its time."""
+    own = placed.snapped & present
+    found = np.zeros(rows, dtype=bool)
+    found[placed.rows[own]] = placed.times[own] != placed.rows[own]
+    return found
+
+
+def _has_near(times: np.ndarray, rows: int) -> Bool[np.ndarray, " rows"]:
+    """Rows between two observations less than two steps apart."""
+    after = np.searchsorted(times, np.arange(rows))
+    return np.diff(times, prepend=-np.inf, append=np.inf)[after] < 2.0
 
 
 def last_seen(
@@ -386,15 +239,3 @@ def _distinct(
     order = np.lexsort((~snapped, times))
     order = order[np.diff(times[order], prepend=-np.inf) > 0]
     return times[order], settled[order], values[order]
-
-
-def gap_length(times: np.ndarray, at: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Rows without an observation in the gap around each row; infinite outside the observations."""
-    if len(times) == 0:
-        return np.full(len(at), np.inf)
-    after = np.searchsorted(times, at)
-    series = np.searchsorted(starts, after - 1, side="right") - 1
-    ends = np.append(starts[1:], len(times))
-    inside = (after > starts[np.maximum(series, 0)]) & (after < ends[series]) & (series >= 0)
-    left, right = times[np.maximum(after - 1, 0)], times[np.minimum(after, len(times) - 1)]
-    return np.where(inside, np.ceil(right) - np.floor(left) - 1, np.inf)

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.series.grid import Layout, lay_out
+from spline_lstm.series.snap import Snap
 from spline_lstm.tables.raw_table import RawTable, rows_of
 
 MAX_NAMED = 8
@@ -76,7 +77,7 @@ def _ends(
 ) -> tuple[Int[np.ndarray, " series"], Int[np.ndarray, " series"]]:
     """First grid row of each series, and the one after its last; the same row without any."""
     placed, _ = layout.place(np.where(present, 0.0, np.nan))
-    rows = np.where(placed.snapped, placed.times, placed.seen).astype(np.int64)
+    rows = np.where(placed.snapped, placed.rows, placed.seen)
     begin, end = (
         np.searchsorted(rows, layout.row_offsets[:-1]),
         np.searchsorted(rows, layout.row_offsets[1:]),
@@ -97,7 +98,7 @@ def select_series(
     clock: Clock,
     targets: tuple[str, ...],
     *,
-    snap: float,
+    snap: Snap,
     needed: int,
     policy: str,
     where: str,
@@ -142,7 +143,7 @@ def select_series(
 
 
 def short_series(
-    table: RawTable, clock: Clock, targets: tuple[str, ...], *, snap: float, needed: int
+    table: RawTable, clock: Clock, targets: tuple[str, ...], *, snap: Snap, needed: int
 ) -> tuple[ShortSeries, ...]:
     """The series of a table that are too short; parameters as in `select_series`."""
     first, end = _ends(lay_out(table, clock, snap), has_target(table, targets))

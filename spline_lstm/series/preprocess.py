@@ -19,6 +19,7 @@ from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
 from spline_lstm.series.quality import check_size, check_targets, quality_report
+from spline_lstm.series.splits import with_snap
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -103,7 +104,7 @@ def preprocess(
         where=where,
     )
     table = selection.table
-    layout = lay_out(table, clock, params.snap)
+    layout, params = with_snap(lay_out(table, clock, params.snap), params, instants)
     check_size(table, layout, params, where)
     outliers = find_outliers(table, schema, params)
     preprocessor = fit(

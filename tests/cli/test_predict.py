@@ -135,11 +135,18 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     assert capsys.readouterr().out.splitlines() == without_bounds
 
 
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[40] ^= 4
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
         (lambda f: (f / "history.csv").unlink(), 2, "no such file"),
         (lambda f: (f / "models/edge/model.onnx").unlink(), 15, "model.onnx is missing"),
+        (lambda f: flip_a_byte(f / "models/edge/model.onnx"), 15, "model.onnx is damaged"),
         (
             lambda f: (f / "models/preprocessor.json").unlink(),
             15,

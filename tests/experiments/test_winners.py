@@ -81,6 +81,16 @@ def test_a_run_that_loses_to_a_baseline_wins_nothing_however_light():
     assert verdict.reason.startswith("lstm-univariate-s42, because it is the most accurate run")
 
 
+def test_without_exported_files_the_most_accurate_run_is_recommended():
+    records = [make_record(rmse=15.5, p95=None), make_record("gru", rmse=15.0, p95=None)]
+    verdict = judge(records)
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (records[1], None, records[1])
+    assert "none exports onnx" in verdict.reason
+    # A run that is not exported does not win on the edge.
+    exported = make_record("lstm", rmse=15.6, seed=1)
+    assert judge([*records, exported]).edge is exported
+
+
 def test_where_every_run_loses_nothing_is_recommended():
     verdict = judge([make_record(rmse=17.0), make_record(rmse=math.nan, seed=1)])
     assert (verdict.accuracy, verdict.edge, verdict.recommended) == (None, None, None)

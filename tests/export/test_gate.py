@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import BenchmarkParams
+from spline_lstm.export.checksum import BLANK, MARK, sealed
 from spline_lstm.export.gate import Check, deviating_repeats, judge, latency, measure_file
 from spline_lstm.export.tflite_canonical import pack, unpack
 from tests.export.oracle import ROOT, make_golden, make_option, make_spec
@@ -41,7 +42,8 @@ def make_params(**changes):
 
 
 def measure(path, content, spec=None, *, windows=12, **changes):
-    path.write_bytes(content)
+    # A checksum that fits, so that what the file computes is judged.
+    path.write_bytes(sealed(content))
     spec = spec or make_spec(*MODEL)
     return measure_file(path, make_golden(spec, windows), spec.target_scale, make_params(**changes))
 
@@ -146,9 +148,22 @@ def test_a_nan_that_cells_turn_into_numbers_is_found_all_the_same(exported, tmp_
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
 def test_damaged_file_fails_to_load_and_nothing_else_is_measured(tmp_path, suffix):
-    report = measure(tmp_path / f"model{suffix}", b"not a model")
+    content = b"not a model " + MARK + BLANK.encode()
+    report = measure(tmp_path / f"model{suffix}", content)
     assert verdicts(report) == {"loads": False}
-    assert report.figures == {"size_bytes": 11, "size_mb": 11e-6}
+    assert report.figures == {"size_bytes": 87, "size_mb": 87e-6}
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_a_flipped_byte_is_no_verdict_but_a_damaged_file(exported, tmp_path, suffix):
+    content, spec = exported(suffix, *MODEL).content, make_spec(*MODEL)
+    path = tmp_path / f"model{suffix}"
+    for position in np.random.default_rng(0).integers(len(content), size=20):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactError, match="checksum"):
+            measure_file(path, make_golden(spec), spec.target_scale, make_params())
 
 
 def test_file_of_another_model_fails_to_load(exported, tmp_path):
@@ -211,7 +226,10 @@ def recurrent_tflite(recurrent_weight):
     )
     kind = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
     code = schema.OperatorCodeT(deprecatedBuiltinCode=kind, builtinCode=kind, version=1)
-    return pack(schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=buffers))
+    place = schema.BufferT(data=np.frombuffer(MARK + BLANK.encode(), np.uint8))
+    return pack(
+        schema.ModelT(version=3, operatorCodes=[code], subgraphs=[graph], buffers=[*buffers, place])
+    )
 
 
 @pytest.mark.parametrize(("recurrent_weight", "stateless"), [(-1.0, False), (0.0, True)])

@@ -5,6 +5,7 @@ import onnx
 import pytest
 
 from spline_lstm.core.errors import ExportError
+from spline_lstm.export.checksum import BLANK, KEY
 from spline_lstm.export.formats import METADATA_KEY
 from spline_lstm.export.onnx_export import export_onnx
 from spline_lstm.export.sessions import session_of
@@ -67,7 +68,9 @@ def test_every_input_and_output_is_named_in_its_order(exported):
 def test_file_is_valid_and_carries_its_metadata(model):
     onnx.checker.check_model(model, full_check=True)
     metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
-    assert metadata == {METADATA_KEY: make_spec(*MODEL).metadata()}
+    found = metadata[METADATA_KEY]
+    assert {**found, KEY: BLANK} == make_spec(*MODEL).metadata()
+    assert found[KEY] != BLANK
 
 
 @pytest.mark.parametrize("opset", [13, 18])

@@ -1,9 +1,13 @@
+import hashlib
+import re
+
 import numpy as np
 import onnx
 import pytest
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.export.checksum import BLANK, MARK, sealed
 from spline_lstm.export.sessions import open_session, read_metadata
 from tests.export.oracle import forward, make_history, make_inputs, make_option, make_spec
 
@@ -54,11 +58,18 @@ def test_missing_file_is_named(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".pb"])
-@pytest.mark.parametrize("content", [b"", b"no model"])
-def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no checksum"),
+        (b"no model", "no checksum"),
+        (sealed(b"no model" + MARK + BLANK.encode()), "cannot be loaded"),
+    ],
+)
+def test_file_that_holds_no_model_is_refused(tmp_path, suffix, content, words):
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="cannot be loaded"):
+    with pytest.raises(ArtifactError, match=words):
         open_session(path)
 
 
@@ -96,12 +107,20 @@ def test_ids_may_be_int64_but_no_floats(forecaster, suffix):
         session(**{**inputs, "static": inputs["static"].astype(np.float32)})
 
 
+def digest_without_itself(content: bytes) -> str:
+    """SHA-256 of a file whose own checksum is replaced by zeros."""
+    blank = re.sub(rb'(?<="sha256": ")[0-9a-f]{64}', b"0" * 64, content)
+    return hashlib.sha256(blank).hexdigest()
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_file_says_what_to_feed_it_and_where_it_comes_from(exported, tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     path.write_bytes(exported(suffix, *PANEL).content)
     spec = make_spec(*PANEL)
-    assert read_metadata(path) == {
+    found = read_metadata(path)
+    assert found.pop("sha256") == digest_without_itself(path.read_bytes())
+    assert found == {
         "run_id": spec.run_id,
         "preprocessor_run_id": spec.preprocessor_run_id,
         "model_type": "lstm",

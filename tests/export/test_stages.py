@@ -13,12 +13,14 @@ from ruamel.yaml import YAML
 
 from spline_lstm.core.artifacts import sha256_of_file, with_run_id
 from spline_lstm.core.errors import ArtifactError, ExportError
+from spline_lstm.core.params import ExportParams
+from spline_lstm.export.checksum import BLANK, MARK, sealed
 from spline_lstm.export.formats import exported_files
 from stages import benchmark, export
 from tests.export.oracle import COVARIATES, ROOT, make_golden, make_spec, with_run_ids, write_folder
 
 MODEL = ("attention_lstm", 8, (0, 1), "revin")
-FILES = {key: name for key, (name, _) in exported_files(("float16", "int8")).items()}
+FILES = {key: name for key, (name, _) in exported_files(ExportParams()).items()}
 EXPORTED = (*(f"models/edge/{name}" for name in FILES.values()), "metrics/export.json")
 RUN_BENCHMARK = (
     "import sys; from stages import benchmark; from spline_lstm.core.stage import run_stage; "
@@ -143,7 +145,7 @@ def test_benchmark_passes_sound_files_without_training_libraries(folder):
 
 def test_benchmark_writes_its_verdict_and_ends_with_18_when_a_file_fails(folder):
     path = folder / "models/edge/model.tflite"
-    path.write_bytes(path.read_bytes()[:1000])
+    path.write_bytes(sealed(b"no model " + MARK + BLANK.encode()))
     set_limit(folder, "max_size_mb", 1e-3)
     process = run("-m", "stages.benchmark", folder)
     assert process.returncode == 18
@@ -195,3 +197,42 @@ def test_without_variants_the_float32_files_alone_are_made_and_judged(folder):
         for key, value in metrics(folder, "latency.json").items()
         if isinstance(value, dict)
     )
+
+
+@pytest.mark.parametrize("formats", [["tflite"], ["onnx"], []])
+def test_only_the_formats_of_the_params_are_made_and_judged(folder, formats):
+    set_limit(folder, "formats", formats, section="export")
+    set_limit(folder, "variants", ["int8"], section="export")
+    set_limit(folder, "max_p95_ms", 1000.0)
+    before = metrics(folder, "export.json")
+    export.main(folder)
+    made = {f"model.{kind}" for kind in formats} | {f"model.int8.{kind}" for kind in formats}
+    assert {path.name for path in (folder / "models/edge").iterdir()} == made
+    after = metrics(folder, "export.json")
+    assert {item["file"] for item in after["files"]} == made
+    assert {**after, "files": []} == {**before, "files": []}
+    said = benchmark.main(folder)
+    assert said.count("passed") == len(made)
+    assert ("no file is exported" in said) is (not formats)
+    judged = {key for key, value in metrics(folder, "latency.json").items() if type(value) is dict}
+    assert judged == {*formats, *(f"{kind}_int8" for kind in formats)}
+    assert metrics(folder, "latency.json")["passed"]
+
+
+def test_without_formats_a_model_needs_no_exported_form(folder):
+    set_limit(folder, "formats", [], section="export")
+    path = folder / "models/rnn/model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": "unheard of"}))
+    export.main(folder)
+    assert metrics(folder, "export.json")["model_type"] == "unheard of"
+
+
+def test_benchmark_ends_with_15_when_a_byte_of_a_file_was_flipped(folder):
+    path = folder / "models/edge/model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    process = run("-m", "stages.benchmark", folder)
+    assert process.returncode == 15
+    assert "model.onnx is damaged" in process.stderr
+    assert len(process.stderr.splitlines()) == 1

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 OUTPUTS = (
     "data/predictions.parquet",
+    "data/processed/meta.json",
     "data/processed/processed.npz",
     "data/processed/windows.npz",
     "data/raw/series.csv",

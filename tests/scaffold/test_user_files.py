@@ -64,6 +64,8 @@ def test_init_merges_an_overlay_over_what_the_file_proposes(with_schema, root, m
         **proposed.values,
         "data.source": "data/source/t.csv",
         "data.schema_file": "schema.json",
+        # A schema that leaves out a column of the table needs no covariates.
+        "preprocess.feature_mode": "univariate" if with_schema else "multivariate",
     }
     assert load_params(folder) == with_values(Params(), values, "test")
     assert load_schema(folder / "schema.json").target_cols == ("z",)

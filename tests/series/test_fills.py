@@ -15,7 +15,8 @@ from spline_lstm.series.fills import (
     known_future,
     zero,
 )
-from spline_lstm.series.grid import NEVER, Grid, fill_column, place
+from spline_lstm.series.grid import NEVER, fill_column
+from spline_lstm.series.placing import Grid, place
 
 DATA = Path(os.environ.get("SPLINE_LSTM_DATA", Path(__file__).parents[2] / "../shared/data"))
 ETTH1 = DATA / "ETTh1.csv"

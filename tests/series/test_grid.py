@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.series.grid import NEVER, Column, Grid, fill_column, make_grids, place, place_panel
+from spline_lstm.series.grid import NEVER, Column, fill_column
+from spline_lstm.series.placing import Grid, make_grids, place, place_panel
 from spline_lstm.series.spline import RIGHT_NEIGHBOURS
 from spline_lstm.windows.windows import gather_inputs
 
@@ -15,7 +16,7 @@ METHODS = sorted(RIGHT_NEIGHBOURS)
 TIMESTAMPS = st.sets(st.integers(0, 300), min_size=1, max_size=40).map(
     lambda timestamps: np.array(sorted(timestamps))
 )
-SNAPS = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+SNAPS = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, "interpolate"])
 VALUE = st.one_of(
     st.just(np.nan), st.integers(-3, 3).map(float), st.floats(-1e9, 1e9, allow_subnormal=False)
 )

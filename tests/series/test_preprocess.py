@@ -517,7 +517,7 @@ def panels(draw):
 
 OPTIONS = st.fixed_dictionaries(
     {
-        "snap": st.sampled_from([0.0, 0.1, 0.3, 0.5]),
+        "snap": st.sampled_from([0.0, 0.1, 0.3, 0.5, "interpolate"]),
         "fill": st.sampled_from(["linear", "pchip", "akima", "cubic", "seasonal"]),
         "season": st.sampled_from([None, 4]),
         "max_gap": st.integers(0, 6),
