@@ -162,6 +162,8 @@ def main() -> None:
             rows = check_stores(store, rows, expected, found)
             if number % ROUNDS_PER_STORE == ROUNDS_PER_STORE - 1:
                 complete(folder, store, date, expected, found)
+                counts = f"{found.counts['kills']} kills, {found.faults} faults"
+                print(f"{number + 1} rounds, {counts}", file=sys.stderr)
         content = {
             "rounds": arguments.rounds,
             "seconds of a call": round(seconds, 1),

@@ -106,7 +106,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(BATCHES)
 def test_readers_see_the_first_row_of_each_key_however_calls_overlap(batches):
     """Also if two calls did not see each other: the rows of one are in a file of their own."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from spline_lstm.store.registry import Registry
 from tests.store.examples import make_model
 registry = Registry(Path(sys.argv[1]))
-for number in range(20):
+for number in range(8):
     registry.add(make_model(model_id=f"{number:04d}"))
     registry.promote(f"{number:04d}", "now")
 """
@@ -119,7 +119,7 @@ def test_the_file_is_in_the_mode_that_lets_readers_read(registry):
 
 
 def test_writers_at_once_wait_for_each_other(tmp_path):
-    for number in range(20):
+    for number in range(8):
         (tmp_path / "models" / f"{number:04d}").mkdir(parents=True)
     (tmp_path / "models/aaaa1111").mkdir()
     command = [sys.executable, "-c", WRITER, str(tmp_path / "registry.sqlite")]
@@ -128,7 +128,7 @@ def test_writers_at_once_wait_for_each_other(tmp_path):
     while any(writer.poll() is None for writer in writers):
         assert sum(model.status == "promoted" for model in registry.models()) <= 1
     assert [writer.wait() for writer in writers] == [0, 0]
-    assert len(registry.models()) == 20
+    assert len(registry.models()) == 8
     assert registry.check() == "ok"
 
 

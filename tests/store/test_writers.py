@@ -7,7 +7,7 @@ from spline_lstm.store.database import connect
 from spline_lstm.store.predictions import files_of, read_predictions
 from tests.builders import ROOT
 
-HOURS, SERIES = 40, 5
+HOURS, SERIES = 12, 5
 # Each call scores one hour of the series that it was given; the two writers overlap in most.
 WRITER = f"""
 import sys
