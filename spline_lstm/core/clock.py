@@ -59,6 +59,7 @@ class Clock:
     calendar : the unit of a calendar clock
     dates : instants of an observed clock, increasing; row 0 is the first
     rule : fixed or calendar clock that an observed clock follows outside of its dates
+    index_season : rows in one season of an index, which has no calendar to tell; 0: none
     """
 
     kind: Kind
@@ -68,6 +69,7 @@ class Clock:
     calendar: Calendar | None = None
     dates: tuple[int, ...] = ()
     rule: "Clock | None" = None
+    index_season: int = 0
 
     # Positions
 
@@ -243,9 +245,11 @@ class Clock:
         {'day': 4, 'week': 28}
         >>> Clock("calendar", calendar=Calendar("B")).seasons()
         {'week': 5}
+        >>> Clock("index", step=10, index_season=12).seasons()
+        {'season': 12}
         """
         if self.kind == "index":
-            return {}
+            return {"season": self.index_season} if self.index_season else {}
         if self.kind == "observed":
             return {} if self.rule is None else self.rule.seasons()
         lengths = {"day": DAY_NS, "week": 7 * DAY_NS, "year": YEAR_NS}
@@ -323,6 +327,8 @@ class Clock:
     def to_json(self) -> dict[str, Any]:
         """For preprocessor.json and the metadata of exported models."""
         content = asdict(replace(self, dates=(), rule=None))
+        if not self.index_season:
+            del content["index_season"]
         return {
             **content,
             "dates": _compress(self.dates),
@@ -343,6 +349,7 @@ class Clock:
             calendar=calendar,
             dates=_expand(content["dates"]),
             rule=None if rule is None else cls.from_json(rule),
+            index_season=int(content.get("index_season", 0)),
         )
 
 

@@ -1,5 +1,6 @@
 """Sections of params.yaml from the raw table to the windows."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -137,7 +138,8 @@ class PreprocessParams(Section):
     and pchip of the rest)"""
     season: Annotated[int, Field(ge=2)] | None = None
     """rows in one season, for fill: seasonal; null: a day, a week or a year, found per column in
-    the training split"""
+    the training split. The only season of an index, which has no calendar: models and baselines
+    follow it; null: none"""
     max_gap: Rows = 6
     """longest gap that is filled, in steps; longer gaps stay missing and no window crosses them"""
     was_missing: bool = False
@@ -195,9 +197,10 @@ class PreprocessParams(Section):
 
     def clock(self, zone: str | None = None) -> Clock:
         """The clock of these params in a time zone, not yet bound to data."""
-        return parse_clock(
+        clock = parse_clock(
             self.frequency, zone=zone, holidays=self.holidays, week_mask=self.week_mask
         )
+        return replace(clock, index_season=self.season or 0) if clock.kind == "index" else clock
 
 
 class WindowParams(Section):

@@ -43,6 +43,11 @@ def find_seasons(
     return tuple(s for s in ordered if np.mean([s in own for own in found]) > 0.5)
 
 
+def follows_season(values: Float[np.ndarray, " rows"], season: int) -> bool:
+    """Whether a series follows a season (rows), see `find_seasons`."""
+    return len(values) >= MIN_SEASONS * season and _follows(values, season)
+
+
 def window_seasons(windows: "Windows") -> tuple[int, ...]:
     """Seasons (rows, ascending) of the targets in the training split that the lookback covers."""
     arrays = windows.arrays

@@ -15,7 +15,7 @@ from spline_lstm.core.time_zones import DAY_NS
 from spline_lstm.scaffold.clocks import FoundClock, find_clock
 from spline_lstm.scaffold.column_roles import Panel, Roles, choose_roles, panel_of
 from spline_lstm.scaffold.column_types import Column, examine_all
-from spline_lstm.scaffold.extent import Extent, find_extent, find_season
+from spline_lstm.scaffold.extent import Extent, find_extent, find_season, with_index_season
 from spline_lstm.scaffold.model_choices import Choice, choose
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.repeats import Repeats, find_repeats
@@ -108,6 +108,10 @@ def propose(
         raise UsageError(f"{where}: the targets have no values; name others with --target")
     clock = find_clock(roles, panel, options, where)
     extent = find_extent(panel, clock.clock)
+    if clock.clock.kind == "index":
+        training = math.floor(TRAINING_SHARE * extent.longest)
+        clock = replace(clock, clock=with_index_season(panel, clock.clock, training))
+        extent = replace(extent, clock=clock.clock)
     found = Found(table, columns, roles, repeats, clock, extent, panel, "")
     _check_values(found.used, where)
     _check_extent(extent, options, where)
@@ -226,6 +230,7 @@ def _values(found: Found, season: int, options: Options) -> dict[str, Any]:
         "data.ambiguous_hour": options.ambiguous_hour,
         "preprocess.holidays": list(found.clock.holidays),
         "preprocess.week_mask": found.clock.week_mask,
+        "preprocess.season": found.clock.clock.index_season,
         # Series of very different size would share one scale, in which small ones vanish.
         "preprocess.scaler_scope": "auto" if len(found.panel.names) > 1 else None,
     }

@@ -26,9 +26,11 @@ from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
 from spline_lstm.scaffold.timestamp_doubts import (
     check_day_order,
     check_form,
+    check_month_days,
     check_month_numbers,
     check_parts,
     end_of_day,
+    month_text,
     period_text,
 )
 from spline_lstm.scaffold.timestamp_formats import (
@@ -47,6 +49,7 @@ COUNTER = re.compile(
 FEWEST_COUNTED = 10
 # Spreadsheets count days from 1899-12-30 on: 1954 to 2119.
 DAY_NUMBERS = (20_000, 80_000)
+MONTHLY = re.compile(r"month|monat|mois|mes|date|datum|time|zeit|day|tag", re.IGNORECASE)
 DATED = re.compile(r"date|datum|day|tag|time|zeit|fecha", re.IGNORECASE)
 
 
@@ -172,6 +175,7 @@ def _form_of(
             forms = [counter]
     if len(forms) == 1:
         check_day_order(forms[0], cells, where)
+        check_month_days(forms[0], cells, where)
         return forms[0]
     if forms:
         raise UsageError(
@@ -243,6 +247,10 @@ def _no_single_column(
         period = period_text(column.cells, column.name)
         if period is not None:
             return f"{where}: {period}"
+    for name, column in columns.items():
+        month = month_text(column.cells, name) if MONTHLY.search(name) else None
+        if month is not None:
+            return f"{where}: {month}"
     broken = next((name for name in columns if first_unread(columns[name].cells)), None)
     if broken is not None:
         return f"{where}: {_unread(columns[broken].cells, broken)}"
@@ -254,7 +262,7 @@ def _no_single_column(
 
 
 def _unread(column: pd.Series, name: str) -> str:
-    known = end_of_day(column, name) or period_text(column, name)
+    known = end_of_day(column, name) or period_text(column, name) or month_text(column, name)
     if known is not None:
         return known
     bad = first_unread(column)

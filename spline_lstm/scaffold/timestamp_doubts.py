@@ -41,6 +41,10 @@ PERIOD_TEXT = re.compile(r"\d{4}[-_ /]?([qQ][1-4]|[wW]\d{1,2})|[qQ][1-4][-_ /]?\
 # 201501, 201502, ..., 201512, 201601: first month, last one, and the step between years.
 MONTH_NUMBERS = (190_001, 210_012)
 YEAR_STEP = 89
+# Januar 2024, Mrz-24; 24-Jan.
+MONTH_AND_YEAR = re.compile(r"[^\W\d_]{3,12}\.?[-/ ]?(\d{4}|\d{2})|\d{4}[-/ ][^\W\d_]{3,12}\.?")
+DAY_AND_MONTH = re.compile(r"\d{1,2}\.?[-/ ][^\W\d_]{3,12}\.?")
+MONTH_NAME = re.compile(r"%[bB]")
 END_OF_DAY = re.compile(r"(^|.*[T ])24[:.]00([:.]00([.,]0+)?)?")
 # Fewer steps back in time may have other reasons than days and months in both orders.
 FEWEST_FALLS = 3
@@ -82,9 +86,12 @@ def check_parts(
     UsageError
         Such columns would be read together, or would be mistaken for a key.
     """
-    if options.timestamp_format is not None:
-        return
     year = named_part(columns, "%Y")
+    years = None if year is None else columns[year].whole
+    # A pattern of more than years says what the columns are; so does a year that occurs once.
+    is_once = years is None or len(np.unique(years)) == len(years)
+    if options.timestamp_format is not None and (options.timestamp_format != "%Y" or is_once):
+        return
     part = next((name for name, column in columns.items() if _is_part_of_a_year(column)), None)
     is_apart = part not in names and (options.series == part or (names and options.series))
     if year is not None and part is not None and not is_apart and set(names) <= {year, part}:
@@ -169,6 +176,45 @@ def check_day_order(found: TimestampForm, cells: pd.Series, where: str) -> None:
             f"all dates in one form, or give --timestamp-format {shlex.quote(found.form)} if they "
             "are right"
         )
+
+
+def check_month_days(found: TimestampForm, cells: pd.Series, where: str) -> None:
+    """Ask about Jan-01, Jan-02, ..., which may be days without a year.
+
+    Raises
+    ------
+    UsageError
+        Rows go on by a year, yet there are several months.
+    """
+    if "%y" not in found.form or "%d" in found.form or not MONTH_NAME.search(found.form):
+        return
+    dates = found.timestamps.view("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
+    if len(dates) > 1 and np.median(np.diff(dates)) == 12 and len(np.unique(dates % 12)) > 1:
+        raise UsageError(
+            f"{where}: {str(cells.name)!r}, such as {str(cells.iloc[0])!r}, has years as "
+            f"{found.form}, but seems to have days without a year; write dates with their years, "
+            f"or give --timestamp-format {shlex.quote(found.form)} if these are years"
+        )
+
+
+def month_text(cells: pd.Series, name: str) -> str | None:
+    """What to do with months such as Januar 2024 or 24-Jan; None for any other column."""
+    if not isinstance(cells.dtype, pd.StringDtype):
+        return None
+    head = cells.head(3)
+    first = str(cells.iloc[0])
+    if head.str.fullmatch(MONTH_AND_YEAR).all():
+        return (
+            f"column {name!r} contains {first!r}: names of months are read in English, in full or "
+            "by three letters; write dates, such as 2024-01-01 for January 2024"
+        )
+    if head.str.fullmatch(DAY_AND_MONTH).all():
+        return (
+            f"column {name!r} contains {first!r}, which may be a day without a year or a month "
+            "of a year; write dates with their years, or give --timestamp-format %y-%b if the "
+            "number is the year"
+        )
+    return None
 
 
 def _exchanged(timestamps: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:

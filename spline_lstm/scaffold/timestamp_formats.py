@@ -30,6 +30,15 @@ DATES = (
     ),
     *("%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d.%m.%y"),
     *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y"),
+    *("%d. %b %Y", "%d. %B %Y", "%d/%b/%Y", "%d-%B-%Y", "%Y-%b-%d"),
+)
+# Months by their names, without a day: the first one.
+MONTHS = tuple(
+    form
+    for name in ("%b", "%B")
+    for gap in (" ", "-", "/")
+    # 24-Jan is a day of a month, as spreadsheets show it.
+    for form in (f"{name}{gap}%Y", f"{name}{gap}%y", f"%Y{gap}{name}")
 )
 TIMES = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H.%M.%S")
 FORMS = [
@@ -39,6 +48,7 @@ FORMS = [
         if time
     ),
     *DATES,
+    *MONTHS,
 ]
 COMPACT = (
     "%Y%m%d",

@@ -105,3 +105,52 @@ def test_texts_of_quarters_and_weeks_are_named_with_the_dates_to_write(form):
         message = refused(content, **said)
         assert f"'at' contains '{form.format(1990, 1)}'" in message
         assert "2024-04-01 for 2024-Q2" in message
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%B %Y", "%b %Y", "%b-%y", "%b/%Y", "%Y-%b", "%Y %B", "%d. %B %Y", "%d-%B-%Y", "%d/%b/%Y"],
+)
+def test_english_names_of_months_are_read(form):
+    found = look(csv_of(MONTHS, form=form, y=WAVE[:120]))
+    assert found.values["preprocess.frequency"] == "MS"
+    assert found.schema["table_format"]["timestamp_format"] == form
+    upper = [text.upper() for text in MONTHS.strftime(form)]
+    assert look(numbers("month", upper, y=WAVE[:120])).values["preprocess.frequency"] == "MS"
+
+
+def test_days_without_a_year_are_not_taken_for_years():
+    days = pd.date_range("2023-01-01", periods=200, freq="D")
+    message = refused(csv_of(days, form="%b-%d", y=WAVE[:200]))
+    assert "such as 'Jan-01', has years as %b-%y, but seems to have days without a year" in message
+    # As a spreadsheet shows them.
+    message = refused(numbers("day", days.strftime("%d-%b"), y=WAVE[:200]))
+    assert "contains '01-Jan', which may be a day without a year or a month of a year" in message
+    # Years of one month are years.
+    yearly = pd.date_range("1970-01-01", periods=60, freq="YS")
+    assert look(csv_of(yearly, form="%b-%y", y=WAVE[:60]))
+
+
+@pytest.mark.parametrize("name", ["month", "Monat"])
+def test_names_of_months_in_other_languages_name_the_way_out(name):
+    german = ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
+              "Oktober", "November", "Dezember"]  # fmt: skip
+    texts = [f"{german[day.month - 1]} {day.year}" for day in MONTHS]
+    message = refused(numbers(name, texts, y=WAVE[:120]))
+    assert "contains 'Januar 2015': names of months are read in English" in message
+    assert "names of months are read in English" in refused(
+        numbers(name, texts, y=WAVE[:120]), timestamp=name
+    )
+
+
+@pytest.mark.parametrize("part", ["quarter", "week"])
+def test_the_pattern_of_years_does_not_skip_the_question_of_a_part(part):
+    count = {"quarter": 4, "week": 52}[part]
+    rows = np.arange(240)
+    content = numbers("year", 1990 + rows // count, **{part: 1 + rows % count}, y=WAVE[:240])
+    for timestamp in ("year", None):
+        message = refused(content, timestamp=timestamp, timestamp_format="%Y")
+        assert f"'year' and {part!r} are one timestamp" in message
+    # Each year once: the other column is no part of it.
+    once = numbers("year", 1900 + rows[:100], **{part: 1 + rows[:100] % count}, y=WAVE[:100])
+    assert look(once, timestamp="year", timestamp_format="%Y", targets=("y",))
