@@ -186,6 +186,9 @@ class EvaluateParams(Section):
     interval_levels: tuple[Percent, ...] = (80.0, 95.0)
     """prediction intervals, percent, increasing; with model.quantiles the network gives its own
     instead"""
+    interval_width: Literal["auto", "constant", "scaled"] = "auto"
+    """constant: the width of an interval depends only on step, target and series; scaled: on the
+    recent changes before the origin as well; auto: scaled if validation clearly favours it"""
 
     @pydantic.field_validator("interval_levels")
     @classmethod
@@ -267,6 +270,9 @@ class BacktestParams(Section):
     or if that is null, too, as the section train has it"""
     max_steps: Count | None = None
     """instead of max_epochs, most steps of a fold"""
+    adaptive_intervals: Share | None = None
+    """adaptive conformal inference beside the fixed intervals: how far each hit or miss moves their
+    level, such as 0.02; null: not"""
     executor: Literal["local"] = "local"
     """how folds run: local (processes of this machine)"""
     workers: Count = 2

@@ -15,10 +15,11 @@ from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.clean_labels import clean_content
-from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
+from spline_lstm.evaluation.coverage import CoverageSums, coverage_content
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
 from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
+from spline_lstm.evaluation.interval_sums import IntervalSums
 from spline_lstm.evaluation.metrics import seasonal_naive_scale, undefined_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
 from spline_lstm.evaluation.scores import deciding, finish
@@ -145,7 +146,8 @@ def assess(
     series_names: Sequence[str],
 ) -> Assessment:
     """Score the model on the test split and write every forecast to the file `predictions`."""
-    collected = BatchCollector(windows, params, len(series_names))
+    judged = IntervalSums.of(windows, intervals, model.config.quantiles)
+    collected = BatchCollector(windows, params, judged, len(series_names))
     forecasts = TestForecasts.fit(model, windows, params, intervals, series_names)
 
     def pass_over_windows(path: Path) -> None:
@@ -185,8 +187,10 @@ class BatchCollector:
         Of the windows whose residuals are kept.
     """
 
-    def __init__(self, windows: Windows, params: EvaluateParams, n_series: int) -> None:
-        self._windows, self._n_series = windows, n_series
+    def __init__(
+        self, windows: Windows, params: EvaluateParams, intervals: IntervalSums, n_series: int
+    ) -> None:
+        self._windows, self._intervals, self._n_series = windows, intervals, n_series
         self._epsilon, self._season_scale = (
             percentage_floor(windows),
             season_scales(windows, season_rows(windows, params)),
@@ -214,8 +218,7 @@ class BatchCollector:
             of_whole = sums if whole.all() else self._sums(batch, whole)
             self.common = _added(self.common, of_whole)
         forecast = batch.forecast
-        bounds = forecast.lower, forecast.upper
-        coverage = sum_coverage(batch.y_true, mask, bounds, batch.series, self._n_series)
+        coverage = self._intervals.of_batch(batch, batch.series, self._n_series)
         # Added up at once: a list of all sums would grow with the number of windows.
         self.totals = [(merge(old, sums), covered + coverage) for old, covered in self.totals] or [
             (sums, coverage)

@@ -28,36 +28,29 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import SplineLstmError, prefixed
 from spline_lstm.core.parallel import EXECUTORS
-from spline_lstm.core.params import BacktestParams, Params
+from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
+from spline_lstm.evaluation.adaptive import AdaptiveSums, Stream, adaptive_sums
 from spline_lstm.evaluation.assess import (
     error_scales,
     percentage_floor,
     season_scales,
     training_std_of,
 )
-from spline_lstm.evaluation.coverage import CoverageSums, coverage_content, sum_coverage
+from spline_lstm.evaluation.coverage import CoverageSums, coverage_content
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.folds import Fold, fold_params, make_folds
 from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
+from spline_lstm.evaluation.interval_sums import IntervalSums
 from spline_lstm.evaluation.scores import finish, rmse_by_step
-from spline_lstm.inference.calibration import calibrate
-from spline_lstm.inference.intervals import Intervals
+from spline_lstm.inference.calibration import Calibration, calibration_of
+from spline_lstm.inference.intervals import CONFORMAL, Intervals
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.splits import split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.training.fit import Fit, fit_table
 from spline_lstm.training.loop import steps_of
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Instants of a fold: start and end of its data, and starts of its later splits."""
-
-    start: int
-    validation: int
-    test: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +78,8 @@ class FoldResult:
     sums : ScoreSums
         Of the model and the baselines on the test split; series numbered as in the whole table.
     coverage : CoverageSums
+    adaptive : AdaptiveSums
+        Of adaptive intervals; None without them.
     intervals : Intervals
     scale : [1 or series, targets], data units
         What errors are divided by to be z-scores.
@@ -98,6 +93,7 @@ class FoldResult:
     clock: Clock
     sums: ScoreSums
     coverage: CoverageSums
+    adaptive: AdaptiveSums | None
     intervals: Intervals
     scale: Float[np.ndarray, "rows targets"]
     training_std: Float[np.ndarray, " targets"]
@@ -179,60 +175,6 @@ def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> l
     ]
 
 
-def make_folds(clock: Clock, first_row: int, end_row: int, params: BacktestParams) -> list[Fold]:
-    """Folds over rows of a clock, the last one not included.
-
-    >>> params = BacktestParams(
-    ...     strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
-    ...     max_epochs=None, max_steps=None, executor="local", workers=1,
-    ... )
-    >>> make_folds(Clock("index", step=1), 0, 10, params)
-    [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]
-    """
-    count = end_row - first_row
-    length = round(params.test * count)
-    first = count - params.folds * length
-    folds = []
-    for number in range(params.folds):
-        test = first + number * length
-        start = number * length if params.strategy == "rolling" else 0
-        validation = test - round(params.validation * (test - start))
-        rows = first_row + np.array([start, validation, test, test + length])
-        folds.append(Fold(*clock.timestamps_of(rows).tolist()))
-    return folds
-
-
-def fold_params(params: Params) -> Params:
-    """The params of a fold: those of the pipeline, unless `params.backtest` has others."""
-    changes = params.backtest
-    embargo = params.window.embargo if changes.embargo is None else changes.embargo
-    window = {"stride": changes.stride or params.window.stride, "embargo": embargo}
-    return params.model_copy(
-        update={
-            # The whole table was checked; a series may be short or constant within a fold.
-            "data": params.data.model_copy(update={"short_series": "skip"}),
-            "window": params.window.model_copy(update=window),
-            "train": params.train.model_copy(update=_fold_budget(params)),
-        }
-    )
-
-
-def _fold_budget(params: Params) -> dict[str, int | None]:
-    """The limits of a fold's training that differ from those of `params.train`."""
-    epochs, steps, fewest = (
-        params.backtest.max_epochs,
-        params.backtest.max_steps,
-        params.train.min_steps,
-    )
-    if steps is not None:
-        return {
-            "max_epochs": None,
-            "max_steps": steps,
-            "min_steps": None if fewest is None else min(fewest, steps),
-        }
-    return {} if epochs is None else {"max_epochs": epochs, "max_steps": None}
-
-
 def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:
     return (table.timestamps >= fold.start) & (table.timestamps < fold.end)
 
@@ -259,14 +201,15 @@ def run_fold(job: FoldJob) -> FoldResult:
         )
     except SplineLstmError as error:
         raise prefixed(error, f"backtest fold {job.number}") from error
-    intervals = calibrate(fit.model, fit.windows, job.params.evaluate)
-    sums, coverage = _score(fit, intervals, job)
+    calibration = calibration_of(fit.model, fit.windows, job.params.evaluate)
+    sums, coverage, adaptive = _score(fit, calibration, job)
     return FoldResult(
         fold=job.fold,
         clock=job.clock,
         sums=sums,
         coverage=coverage,
-        intervals=intervals,
+        adaptive=adaptive,
+        intervals=calibration.intervals,
         scale=_of_all_series(error_scales(fit.windows), fit, job),
         training_std=training_std_of(fit.windows),
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
@@ -275,8 +218,11 @@ def run_fold(job: FoldJob) -> FoldResult:
     )
 
 
-def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, CoverageSums]:
-    windows, params = fit.windows, job.params.evaluate
+def _score(
+    fit: Fit, calibration: Calibration, job: FoldJob
+) -> tuple[ScoreSums, CoverageSums, AdaptiveSums | None]:
+    windows, params, intervals = fit.windows, job.params.evaluate, calibration.intervals
+    rate = job.params.backtest.adaptive_intervals
     # A series may be absent from a fold, or too short in it; sums are laid out for those of the
     # whole table.
     names = fit.preprocessed.table.series_names
@@ -284,7 +230,8 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
     scales = np.full((len(job.series), len(windows.target_names)), np.nan)
     scales[numbers] = season_scales(windows, season_rows(windows, params))
     floors = _of_all_series(percentage_floor(windows), fit, job)
-    sums, coverage = [], []
+    sums, coverage, streams = [], [], []
+    judged = IntervalSums.of(windows, intervals, fit.model.config.quantiles)
     forecasts = TestForecasts.fit(fit.model, windows, params, intervals, names)
     for batch in forecasts:
         series = numbers[batch.series]
@@ -297,10 +244,15 @@ def _score(fit: Fit, intervals: Intervals, job: FoldJob) -> tuple[ScoreSums, Cov
             series=series,
             hour=batch.hour,
         )
-        bounds = batch.forecast.lower, batch.forecast.upper
         sums.append(batch_sums)
-        coverage.append(sum_coverage(batch.y_true, batch.mask, bounds, series, len(job.series)))
-    return reduce(merge, sums), reduce(add, coverage)
+        coverage.append(judged.of_batch(batch, series, len(job.series)))
+        if rate is not None and intervals.method == CONFORMAL:
+            streams.append(Stream.of(batch, intervals, windows.limits))
+    adaptive = None
+    if streams and rate is not None:
+        origins, stream = windows.splits["test"], reduce(add, streams)
+        adaptive = adaptive_sums(stream, origins, calibration, windows.limits, rate)
+    return reduce(merge, sums), reduce(add, coverage), adaptive
 
 
 def _numbers_of(fit: Fit, job: FoldJob) -> Int[np.ndarray, " series"]:
@@ -329,6 +281,7 @@ def backtest_content(
     """Content of metrics/backtest.json: pooled over all test windows, and one record per fold."""
     coverage = reduce(add, (result.coverage for result in results))
     pooled = _numbers(pooled_scores(results, targets), coverage, results[-1], targets)
+    pooled |= _adaptive([result.adaptive for result in results], results[-1].intervals)
     folds = [
         {
             "fold": str(number),
@@ -338,6 +291,7 @@ def backtest_content(
             "best_step": result.best_step,
             "steps": result.steps,
             **_numbers(_scores(result.sums, result, targets), result.coverage, result, targets),
+            **_adaptive([result.adaptive], result.intervals),
         }
         for number, result in enumerate(results, start=1)
     ]
@@ -370,6 +324,11 @@ def _numbers(
         for name, value in content.items()
         if isinstance(value, float | int | str | bool)
     }
+
+
+def _adaptive(sums: Sequence[AdaptiveSums | None], intervals: Intervals) -> dict[str, float]:
+    known = [each for each in sums if each is not None]
+    return reduce(add, known).content(intervals.levels) if known else {}
 
 
 def backtest_table(results: Sequence[FoldResult]) -> pd.DataFrame:

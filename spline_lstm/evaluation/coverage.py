@@ -1,68 +1,120 @@
-"""How often the observed values lie inside the prediction intervals, and how wide these are."""
+"""How good the prediction intervals are: coverage, width, interval score, and CRPS."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.inference.interval_score import interval_score
 from spline_lstm.inference.intervals import Bound, Intervals, Values, level_name
+
+# Thirds of the test windows by recent change, from calm to volatile.
+TERCILES = ("low", "middle", "high")
 
 
 @dataclass(frozen=True)
 class CoverageSums:
-    """Sums over windows: values that count, values inside the intervals, widths.
+    """Sums over windows: values that count, values inside the intervals, widths, scores.
 
     Attributes
     ----------
     count : [horizon, targets] float64
-    inside, width : [levels, horizon, targets] float64, count and data units
+    inside, width, score : [levels, horizon, targets] float64
+        Count, data units, and data units (`interval_score`).
+    crps : [horizon, targets] float64, data units
     series_count : [series] float64
     series_inside : [levels, series] float64
+    tercile_count : [terciles] float64
+    tercile_inside, tercile_width, tercile_score : [levels, terciles] float64
     """
 
     count: Float[np.ndarray, "horizon targets"]
     inside: Float[np.ndarray, "levels horizon targets"]
     width: Float[np.ndarray, "levels horizon targets"]
+    score: Float[np.ndarray, "levels horizon targets"]
+    crps: Float[np.ndarray, "horizon targets"]
     series_count: Float[np.ndarray, " series"]
     series_inside: Float[np.ndarray, "levels series"]
+    tercile_count: Float[np.ndarray, " terciles"]
+    tercile_inside: Float[np.ndarray, "levels terciles"]
+    tercile_width: Float[np.ndarray, "levels terciles"]
+    tercile_score: Float[np.ndarray, "levels terciles"]
 
     def __add__(self, other: "CoverageSums") -> "CoverageSums":
-        return CoverageSums(
-            self.count + other.count,
-            self.inside + other.inside,
-            self.width + other.width,
-            self.series_count + other.series_count,
-            self.series_inside + other.series_inside,
-        )
+        names = [item.name for item in fields(self)]
+        return CoverageSums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which series and which tercile of recent change each window belongs to.
+
+    Attributes
+    ----------
+    series : [windows] int64, 0 to `n_series` - 1
+    n_series : int
+    tercile : [windows, targets] int64, index into `TERCILES`
+    """
+
+    series: Int[np.ndarray, " windows"]
+    n_series: int
+    tercile: Int[np.ndarray, "windows targets"]
+
+    def by_series(self, values: Values) -> Float[np.ndarray, " series"]:
+        """Sums over each series."""
+        return np.bincount(
+            self.series, weights=values.sum(axis=(1, 2)), minlength=self.n_series
+        ).astype(np.float64)
+
+    def by_tercile(self, values: Values) -> Float[np.ndarray, " terciles"]:
+        """Sums over each tercile."""
+        return np.bincount(
+            self.tercile.reshape(-1),
+            weights=values.sum(axis=1).reshape(-1),
+            minlength=len(TERCILES),
+        ).astype(np.float64)
 
 
 def sum_coverage(
     y_true: Values,
     mask: Bool[np.ndarray, "windows horizon targets"],
     bounds: tuple[Bound, Bound],
-    series: Int[np.ndarray, " windows"],
-    n_series: int,
+    levels: Sequence[float],
+    groups: Groups,
+    crps: Values,
 ) -> CoverageSums:
-    """Count the values inside the intervals, lower and upper bounds included.
-
-    Only values whose `mask` is True count.
-    """
+    """Sum up windows; a value on a bound is inside, and only values whose `mask` is True count."""
+    inside, width, score = [], [], []
     lower, upper = (np.moveaxis(bound, -1, 0) for bound in bounds)
-    inside = (lower <= y_true) & (y_true <= upper) & mask
+    for level, low, high in zip(levels, lower, upper, strict=True):
+        inside.append((low <= y_true) & (y_true <= high) & mask)
+        width.append(np.where(mask, high - low, 0.0))
+        score.append(np.where(mask, interval_score(y_true, low, high, level), 0.0))
+
+    def steps(parts: Sequence[np.ndarray]) -> np.ndarray:
+        sums = [part.sum(axis=0, dtype=np.float64) for part in parts]
+        return np.array(sums).reshape(len(levels), *mask.shape[1:])
+
+    def terciles(parts: Sequence[np.ndarray]) -> np.ndarray:
+        sums = [groups.by_tercile(part) for part in parts]
+        return np.array(sums).reshape(len(levels), len(TERCILES))
+
+    by_series = [groups.by_series(part) for part in inside]
     return CoverageSums(
         count=mask.sum(axis=0).astype(np.float64),
-        inside=inside.sum(axis=1).astype(np.float64),
-        width=np.where(mask, upper - lower, 0.0).sum(axis=1),
-        series_count=np.bincount(series, weights=mask.sum(axis=(1, 2)), minlength=n_series),
-        series_inside=np.array(
-            [
-                np.bincount(series, weights=level.sum(axis=(1, 2)), minlength=n_series)
-                for level in inside
-            ]
-        ).reshape(len(lower), n_series),
+        inside=steps(inside),
+        width=steps(width),
+        score=steps(score),
+        crps=np.where(mask, crps, 0.0).sum(axis=0),
+        series_count=groups.by_series(mask),
+        series_inside=np.array(by_series).reshape(len(levels), groups.n_series),
+        tercile_count=groups.by_tercile(mask),
+        tercile_inside=terciles(inside),
+        tercile_width=terciles(width),
+        tercile_score=terciles(score),
     )
 
 
@@ -72,55 +124,85 @@ def coverage_content(
     targets: Sequence[str],
     series: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Coverage (percent of the observed values inside) and mean width (data units).
+    """Coverage (percent of the observed values inside), mean width and score (data units).
 
     Returns
     -------
     dict
-        Content of metrics/evaluate.json: `interval_method`, `coverage_80` and `width_80` for each
-        level, and `intervals`: one record per level with `interval` (the level), `coverage`,
-        `width`, and lists of the same by step, by target and, if `series` gives names, by series
-        (only coverage); `n` counts the observed values of a step or series.
+        Content of metrics/evaluate.json: `interval_method`, `interval_width` (constant or scaled),
+        `crps`, `coverage_80`, `width_80` and `winkler_80` for each level, and `intervals`: one
+        record per level with `interval` (the level), `coverage`, `width`, `winkler`, and lists of
+        the same by step, by target, by tercile of the recent change and, if `series` gives names,
+        by series (only coverage); `n` counts the observed values of a step, tercile or series.
+        `interval_targets` has for each target its CRPS and the exponent of the recent change.
     """
-    content: dict[str, Any] = {"interval_method": intervals.method}
+    local = intervals.local
+    exponents = np.zeros(len(targets)) if local is None else local.exponents
+    content: dict[str, Any] = {
+        "interval_method": intervals.method,
+        "interval_width": "scaled" if exponents.any() else "constant",
+    }
+    if intervals.levels:
+        content["crps"] = _mean(sums.crps, sums.count)
     records = []
     for index, level in enumerate(intervals.levels):
-        inside, width = sums.inside[index], sums.width[index]
-        overall = _coverage(inside, width, sums.count)
+        parts = sums.inside[index], sums.width[index], sums.score[index]
+        overall = _numbers(parts, sums.count)
         content |= {f"{key}_{level_name(level)}": value for key, value in overall.items()}
         record: dict[str, Any] = {"interval": level_name(level), **overall}
         record["steps"] = [
             {
                 "step": str(step + 1),
                 "n": int(count.sum()),
-                **_coverage(inside[step], width[step], count),
+                **_numbers([part[step] for part in parts], count),
             }
             for step, count in enumerate(sums.count)
         ]
         record["targets"] = [
-            {"target": name, **_coverage(inside[:, k], width[:, k], sums.count[:, k])}
+            {"target": name, **_numbers([part[:, k] for part in parts], sums.count[:, k])}
             for k, name in enumerate(targets)
         ]
+        record["terciles"] = _terciles(sums, index)
         if series is not None:
             record["series"] = [
                 {
                     "series": name,
                     "n": int(sums.series_count[k]),
-                    "coverage": _share(sums.series_inside[index, k], sums.series_count[k]),
+                    "coverage": 100 * _mean(sums.series_inside[index, k], sums.series_count[k]),
                 }
                 for k, name in enumerate(series)
             ]
         records.append(record)
-    return content | {"intervals": records}
+    by_target = [
+        {
+            "target": name,
+            "crps": _mean(sums.crps[:, k], sums.count[:, k]),
+            "exponent": float(exponents[k]),
+        }
+        for k, name in enumerate(targets)
+    ]
+    return content | {"intervals": records, "interval_targets": by_target if records else []}
 
 
-def _coverage(inside: np.ndarray, width: np.ndarray, count: np.ndarray) -> dict[str, float]:
-    total = float(count.sum())
-    return {
-        "coverage": _share(float(inside.sum()), total),
-        "width": float(width.sum()) / total if total else math.nan,
-    }
+def _terciles(sums: CoverageSums, index: int) -> list[dict[str, Any]]:
+    """Coverage, width and score of one level in each tercile of the recent change."""
+    parts = sums.tercile_inside[index], sums.tercile_width[index], sums.tercile_score[index]
+    return [
+        {
+            "tercile": name,
+            "n": int(count),
+            **_numbers([part[k] for part in parts], count),
+        }
+        for k, (name, count) in enumerate(zip(TERCILES, sums.tercile_count, strict=True))
+    ]
 
 
-def _share(inside: float, count: float) -> float:
-    return 100 * float(inside) / float(count) if count else math.nan
+def _numbers(parts: Sequence[np.ndarray], count: np.ndarray) -> dict[str, float]:
+    """Means of the sums `inside`, `width` and `score`."""
+    inside, width, score = (_mean(part, count) for part in parts)
+    return {"coverage": 100 * inside, "width": width, "winkler": score}
+
+
+def _mean(total: np.ndarray, count: np.ndarray) -> float:
+    number = float(np.sum(count))
+    return float(np.sum(total)) / number if number else math.nan

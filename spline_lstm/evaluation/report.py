@@ -16,9 +16,9 @@ from spline_lstm.evaluation.data_sections import (
     values_of,
 )
 from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.evaluation.interval_section import interval_section
 from spline_lstm.evaluation.metrics import NAMES, PERCENTILES
 from spline_lstm.evaluation.plots import (
-    coverage_figure,
     example_rmse,
     forecasts_figure,
     hour_figure,
@@ -53,11 +53,6 @@ SCALED_NOTE = (
     " Values of several targets count together, in their own units, so what decides is the scaled "
     "RMSE: each error divided by the standard deviation of its target in training."
 )
-INTERVALS_NOTE = (
-    "Coverage: percent of the observed test values inside; it should be the level. Width in data "
-    "units; with split conformal and several series, it is in proportion to the mean absolute "
-    "error of the series in training."
-)
 
 
 def forecast_report(folder: Path) -> Document:
@@ -72,7 +67,7 @@ def make_report(outputs: StageOutputs) -> Document:
         Section("What was forecast", _forecast(outputs)),
         Section("Model against baselines", _baselines(scores)),
         Section("Forecasts", _examples(outputs)),
-        Section("Prediction intervals", _intervals(scores)),
+        interval_section(scores),
         Section("Error by step", _steps(outputs)),
         Section("Error by hour of the day", _hours(outputs)),
         Section("Error by target", _groups("target", scores["targets"])),
@@ -208,40 +203,6 @@ def _examples(outputs: StageOutputs) -> list[Block]:
         Picture(caption, figure, "forecast"),
         Table("Windows shown", header, rows, text_columns=names),
     ]
-
-
-def _intervals(scores: Mapping[str, Any]) -> list[Block]:
-    records = scores["intervals"]
-    if not records:
-        return []
-    totals = [[row["interval"], row["coverage"], row["width"]] for row in records]
-    caption = "Share of the observed test values inside the intervals at each step"
-    blocks = [
-        Text(f"Method: {scores['interval_method']}. {INTERVALS_NOTE}"),
-        Table("On the test split", ["level (%)", "coverage (%)", "mean width"], totals),
-        _intervals_by_step(records),
-        Picture(caption, coverage_figure(records), "coverage", has_png=False),
-    ]
-    return [*blocks, _intervals_by_series(records)] if "series" in records[0] else blocks
-
-
-def _intervals_by_step(records: list[Mapping[str, Any]]) -> Table:
-    measures = {"coverage": "coverage (%)", "width": "width"}
-    names = [f"{name} at {row['interval']} %" for row in records for name in measures.values()]
-    steps = records[0]["steps"]
-    rows = [
-        [steps[k]["step"], *(row["steps"][k][measure] for row in records for measure in measures)]
-        for k in evenly_spaced(len(steps), MAX_ROWS)
-    ]
-    return Table("By step", ["step", *names], rows)
-
-
-def _intervals_by_series(records: list[Mapping[str, Any]]) -> Table:
-    names = [item["series"] for item in records[0]["series"]]
-    coverage = ([item["coverage"] for item in row["series"]] for row in records)
-    rows = [list(row) for row in zip(names, *coverage, strict=True)]
-    title, shown = shortened("Coverage by series", rows, lambda row: row[1])
-    return Table(title, ["series", *(f"coverage at {row['interval']} %" for row in records)], shown)
 
 
 def _steps(outputs: StageOutputs) -> list[Block]:

@@ -129,13 +129,14 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"The {row['interval']} % intervals are too {side} for the test split: they cover "
                 f"{number(coverage)} % of its values."
             )
-        texts += [text for key in ("steps", "series") for text in _uncovered(row, key)]
+        texts += [text for key in ("steps", "terciles", "series") for text in _uncovered(row, key)]
     return texts
 
 
 def _uncovered(row: Mapping[str, Any], key: str) -> list[str]:
-    """Steps or series whose coverage is far off the level of one kind of interval, if several."""
-    one = {"steps": "step", "series": "series"}[key]
+    """Steps, terciles or series whose coverage is far off the level of an interval, if several."""
+    one = {"steps": "step", "terciles": "tercile", "series": "series"}[key]
+    many = "terciles of recent change" if key == "terciles" else key
     level = float(row["interval"])
     rows = [item for item in row.get(key, []) if item["n"] >= GROUP_VALUES]
     off = [item for item in rows if abs(item["coverage"] - level) > GROUP_TOLERANCE]
@@ -143,7 +144,7 @@ def _uncovered(row: Mapping[str, Any], key: str) -> list[str]:
         return []
     names = listed([f"{item[one]} ({number(item['coverage'])} %)" for item in off])
     return [
-        f"In {len(off)} of {len(rows)} {key} the coverage of the {row['interval']} % intervals is "
+        f"In {len(off)} of {len(rows)} {many} the coverage of the {row['interval']} % intervals is "
         f"more than {GROUP_TOLERANCE:g} points off: {one} {names}."
     ]
 

@@ -1,6 +1,6 @@
 """Prediction intervals of a trained model, calibrated on the validation split."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +15,9 @@ from spline_lstm.inference.intervals import (
     no_intervals,
     quantile_intervals,
 )
+from spline_lstm.inference.local_width import LocalWidth, width_factors
+from spline_lstm.inference.recent_change import PerWindow, RecentChange, fit_recent_change
+from spline_lstm.inference.width_choice import Errors, choose_exponents
 from spline_lstm.windows.windows import Windows
 
 WINDOWS_PER_BATCH = 8192
@@ -25,33 +28,72 @@ CALIBRATION_WINDOWS = 50_000
 SCALE_WINDOWS, MIN_SCALE_VALUES = 20_000, 30
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Prediction intervals of a model, and the residuals that they are made of.
+
+    Attributes
+    ----------
+    intervals : Intervals
+    residuals : [windows, horizon, targets] float64, in the unit of the half widths
+        Forecast - observed on the validation split, NaN if not observed; no windows unless the
+        intervals are conformal.
+    """
+
+    intervals: Intervals
+    residuals: Values
+
+
 def calibrate(model: Network, windows: Windows, params: EvaluateParams) -> Intervals:
+    """Prediction intervals of a model, see `calibration_of`."""
+    return calibration_of(model, windows, params).intervals
+
+
+def calibration_of(model: Network, windows: Windows, params: EvaluateParams) -> Calibration:
     """Prediction intervals of a model.
 
     The network's own quantiles if they have a symmetric pair, else conformal intervals from the
     validation split; none for a probability.
     """
     targets = len(windows.target_names)
+    none = np.empty((0, windows.horizon, targets))
     if model.config.output == "probability":
-        return no_intervals(windows.horizon, targets)
+        return Calibration(no_intervals(windows.horizon, targets), none)
     own = quantile_intervals(model.config.quantiles, windows.horizon, targets)
     if own.levels:
-        return own
-    residuals, series = _residuals(model, windows, "validation", CALIBRATION_WINDOWS)
-    if len(windows.arrays.series_offsets) == 2:
-        return conformal_intervals(residuals, params.interval_levels)
-    scales = series_scales(model, windows)
-    made = conformal_intervals(residuals / scales[series][:, None], params.interval_levels)
-    return replace(made, scales=scales)
+        return Calibration(own, none)
+    change = fit_recent_change(windows)
+    found = _residuals(model, windows, "validation", CALIBRATION_WINDOWS, change)
+    residuals, scales = found.values, None
+    if len(windows.arrays.series_offsets) > 2:
+        scales = series_scales(model, windows, change)
+        residuals = residuals / scales[found.series][:, None]
+    exponents = _exponents(replace(found, values=residuals), params)
+    residuals = residuals / width_factors(found.relative, exponents)[:, None]
+    local = LocalWidth(change, exponents) if exponents.any() else None
+    made = conformal_intervals(residuals, params.interval_levels)
+    return Calibration(replace(made, scales=scales, local=local), residuals)
 
 
-def series_scales(model: Network, windows: Windows) -> Float[np.ndarray, "rows targets"]:
+def _exponents(found: "_Residuals", params: EvaluateParams) -> Float[np.ndarray, " targets"]:
+    """How widths follow the recent changes of each target; 0: not at all."""
+    width, levels = params.interval_width, params.interval_levels
+    if width == "constant":
+        return np.zeros(found.relative.shape[1])
+    errors = Errors(np.abs(found.values), found.relative, found.time)
+    return choose_exponents(errors, levels, constant=width == "auto")
+
+
+def series_scales(
+    model: Network, windows: Windows, change: RecentChange
+) -> Float[np.ndarray, "rows targets"]:
     """Mean absolute error of the model on the training split of each series, data units.
 
     The last row is that of all series together. It replaces the value of a series with few training
     values or no error.
     """
-    residuals, series = _residuals(model, windows, "train", SCALE_WINDOWS)
+    found = _residuals(model, windows, "train", SCALE_WINDOWS, change)
+    residuals, series = found.values, found.series
     size, count = np.nan_to_num(np.abs(residuals)).sum(axis=1), np.isfinite(residuals).sum(axis=1)
     rows = len(windows.arrays.series_offsets) - 1
     totals, counts = (
@@ -66,13 +108,32 @@ def series_scales(model: Network, windows: Windows) -> Float[np.ndarray, "rows t
     return np.concatenate([np.where(means > 0, means, overall), overall[None]])
 
 
+@dataclass(frozen=True)
+class _Residuals:
+    """Windows of a split.
+
+    Attributes
+    ----------
+    values : [windows, horizon, targets] float64
+        Forecast - observed, data units, NaN if not observed.
+    relative : [windows, targets] float64, recent change / usual change
+    series : [windows] int64, index of the series
+    time : [windows] int64, instant of the origin
+    """
+
+    values: Values
+    relative: PerWindow
+    series: Int[np.ndarray, " windows"]
+    time: Int[np.ndarray, " windows"]
+
+
 def _residuals(
-    model: Network, windows: Windows, split: str, at_most: int
-) -> tuple[Values, Int[np.ndarray, " windows"]]:
-    """Forecast - observed of evenly spaced windows of a split, data units; the series of each."""
+    model: Network, windows: Windows, split: str, at_most: int, change: RecentChange
+) -> _Residuals:
+    """Residuals of evenly spaced windows of a split."""
     origins = windows.splits[split]
     origins = origins[evenly_spaced(len(origins), at_most)]
-    residuals, series = [], []
+    values, relative, series = [], [], []
     for start in range(0, len(origins), WINDOWS_PER_BATCH):
         batch = windows.gather_origins(origins[start : start + WINDOWS_PER_BATCH])
         history = windows.history(batch)
@@ -80,6 +141,12 @@ def _residuals(
         point = windows.limits.keep(outputs.point, history, batch.series)
         # The forecast of a constant series is not the network's: it says nothing of its errors.
         held = windows.limits.held(history, batch.series)[:, None]
-        residuals.append(np.where(held, np.nan, point - windows.labels(batch)))
+        values.append(np.where(held, np.nan, point - windows.labels(batch)))
+        relative.append(change.relative(history, batch.series))
         series.append(batch.series)
-    return np.concatenate(residuals), np.concatenate(series)
+    return _Residuals(
+        np.concatenate(values),
+        np.concatenate(relative),
+        np.concatenate(series),
+        windows.arrays.timestamps[origins],
+    )

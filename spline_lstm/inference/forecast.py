@@ -256,7 +256,7 @@ def make_forecast(
 
     point, quantiles = kept(outputs.point), outputs.quantiles
     outputs = Outputs(point, None if quantiles is None else kept(quantiles), outputs.ensemble_std)
-    levels, (lower, upper) = _bounds(outputs, inputs.scaler_rows, intervals, quantile_levels)
+    levels, (lower, upper) = _bounds(outputs, inputs, intervals, quantile_levels)
     return Forecast(
         point=point,
         lower=kept(lower).astype(point.dtype, copy=False),
@@ -280,13 +280,14 @@ def _unbounded(intervals: Intervals) -> Iterator[str]:
 
 def _bounds(
     outputs: Outputs,
-    scaler_rows: Int[np.ndarray, " windows"],
+    inputs: ModelInputs,
     intervals: Intervals | None,
     quantile_levels: tuple[float, ...],
 ) -> tuple[tuple[float, ...], tuple[Bound, Bound]]:
     """Levels in percent, and lower and upper bounds of each."""
     if intervals is not None and intervals.method == CONFORMAL:
-        return intervals.levels, conformal_bounds(outputs.point, intervals, scaler_rows)
+        rows, history = inputs.scaler_rows, inputs.history
+        return intervals.levels, conformal_bounds(outputs.point, intervals, rows, history)
     if intervals is not None and intervals.method == QUANTILES and outputs.quantiles is not None:
         return intervals.levels, quantile_bounds(outputs.quantiles, quantile_levels)
     empty = np.empty((*outputs.point.shape, 0))

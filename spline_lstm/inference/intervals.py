@@ -12,12 +12,16 @@ Several series are not exchangeable if one is harder than another. Their residua
 the mean absolute error of each series in training, and half widths are multiplied by it (ibid.,
 section 5.2).
 
+Within a series, calm and volatile times differ as well: half widths may follow the recent changes
+of the window (`spline_lstm.inference.local_width`). Residuals are then divided by the factor of
+their window, and the rank rule holds as before, for the factor is known at the origin.
+
 Levels are in percent everywhere.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,12 +31,20 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.artifacts import read_json
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.inference.local_width import LocalWidth
 
 CONFORMAL, QUANTILES, NONE = "split conformal", "quantiles", "none"
+
+# Middles of ten equal parts of (0, 100): the levels that stand for a whole distribution.
+DISTRIBUTION = tuple(float(level) for level in range(5, 100, 10))
 
 Values = Float[np.ndarray, "windows horizon targets"]
 # Lower or upper bound of each level, data units.
 Bound = Float[np.ndarray, "windows horizon targets levels"]
+
+
+def _none() -> Float[np.ndarray, "0 0 0"]:
+    return np.empty((0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,17 @@ class Intervals:
     levels : tuple of float
         Percent, increasing.
     half_widths : [levels, horizon, targets] float64, data units, or multiples of `scales`
-        inf if there are too few residuals for the level; no levels unless split conformal.
+        inf if there are too few residuals for the level; no levels unless split conformal. They
+        are multiplied by the factors of `local` too.
     count : [horizon, targets] int64
         Residuals that the half widths are computed from.
     scales : [series + 1, targets] float64, data units
         Factors of the half widths, series in the order of preprocessor.json; the last row is for
         a series that training did not see. None: half widths are in data units.
+    local : LocalWidth
+        Factors of the half widths of a window; None: the same for all windows of a series.
+    distribution : [10, horizon, targets] float64, as `half_widths`
+        Half widths at the levels `DISTRIBUTION`; the largest residual if there are too few.
     """
 
     method: str
@@ -59,11 +76,14 @@ class Intervals:
     half_widths: Float[np.ndarray, "levels horizon targets"]
     count: Int[np.ndarray, "horizon targets"]
     scales: Float[np.ndarray, "rows targets"] | None = None
+    local: LocalWidth | None = None
+    distribution: Float[np.ndarray, "ten horizon targets"] = field(default_factory=_none)
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json.
 
-        `half_widths` [level][step][target], null if infinite; `scales` [series][target] if present.
+        `half_widths` and `distribution` [level][step][target], null if infinite; `scales`
+        [series][target] and `local` if present.
         """
         widths = self.half_widths.astype(object)
         widths[~np.isfinite(self.half_widths)] = None
@@ -73,7 +93,11 @@ class Intervals:
             "half_widths": widths.tolist(),
             "n": self.count.tolist(),
         }
-        return content if self.scales is None else {**content, "scales": self.scales.tolist()}
+        if self.distribution.size:
+            content["distribution"] = self.distribution.tolist()
+        if self.scales is not None:
+            content["scales"] = self.scales.tolist()
+        return content if self.local is None else {**content, "local": self.local.to_json()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Intervals":
@@ -87,6 +111,8 @@ class Intervals:
                 half_widths=np.where(np.isnan(widths), np.inf, widths),
                 count=np.array(content["n"], dtype=np.int64),
                 scales=scales,
+                local=LocalWidth.from_json(content["local"]) if "local" in content else None,
+                distribution=np.array(content.get("distribution", _none()), dtype=np.float64),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
@@ -120,7 +146,7 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
     ----------
     residuals : np.ndarray
         [windows, horizon, targets] forecast - observed on windows that the training did not fit,
-        data units, NaN if not observed.
+        data units or multiples of them, NaN if not observed.
     levels : sequence of float
         Percent, above 0 and below 100.
 
@@ -128,6 +154,21 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
     >>> conformal_intervals(residuals, [50, 90, 95]).half_widths.ravel().tolist()
     [5.0, 9.0, inf]
     """
+    width, count = half_widths(residuals, (*levels, *DISTRIBUTION))
+    largest = np.max(np.abs(residuals), axis=0, initial=0.0, where=np.isfinite(residuals))
+    return Intervals(
+        method=CONFORMAL,
+        levels=tuple(float(level) for level in levels),
+        half_widths=width[: len(levels)],
+        count=count,
+        distribution=np.minimum(width[len(levels) :], largest),
+    )
+
+
+def half_widths(
+    residuals: Values, levels: Sequence[float]
+) -> tuple[Float[np.ndarray, "levels horizon targets"], Int[np.ndarray, "horizon targets"]]:
+    """Absolute residuals of rank `conformal_rank`, inf if there are too few; how many there are."""
     # np.sort puts NaN after all numbers.
     size = np.sort(np.abs(residuals), axis=0)
     count = np.isfinite(residuals).sum(axis=0)
@@ -137,7 +178,7 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
             rank = conformal_rank(int(count[step_and_target]), level)
             if rank <= count[step_and_target]:
                 width[(index, *step_and_target)] = size[(rank - 1, *step_and_target)]
-    return Intervals(CONFORMAL, tuple(float(level) for level in levels), width, count)
+    return width, count
 
 
 def conformal_rank(count: int, level: float) -> int:
@@ -216,16 +257,34 @@ def quantile_pairs(quantiles: Sequence[float]) -> list[tuple[int, int, float]]:
 
 
 def conformal_bounds(
-    point: Values, intervals: Intervals, scale_rows: Int[np.ndarray, " windows"]
+    point: Values,
+    intervals: Intervals,
+    scale_rows: Int[np.ndarray, " windows"],
+    history: Float[np.ndarray, "windows lookback targets"],
 ) -> tuple[Bound, Bound]:
     """Lower and upper bounds ``forecast -+ half width``, data units.
 
-    `scale_rows` is the row of each window's series in `Intervals.scales`.
+    `scale_rows` is the row of each window's series in `Intervals.scales`, `history` its targets as
+    known before the origin, data units.
     """
-    width = np.moveaxis(intervals.half_widths, 0, -1)
-    if intervals.scales is not None:
-        width = width * intervals.scales[scale_rows][:, None, :, None]
+    width = np.moveaxis(intervals.half_widths, 0, -1) * window_scales(
+        intervals, scale_rows, history
+    )
     return point[..., None] - width, point[..., None] + width
+
+
+def window_scales(
+    intervals: Intervals,
+    scale_rows: Int[np.ndarray, " windows"],
+    history: Float[np.ndarray, "windows lookback targets"],
+) -> Float[np.ndarray, "windows 1 targets 1"]:
+    """What the half widths of each window are multiplied by, see `conformal_bounds`."""
+    scales = np.ones((len(history), history.shape[2]))
+    if intervals.scales is not None:
+        scales = intervals.scales[scale_rows]
+    if intervals.local is not None:
+        scales = scales * intervals.local.factors(history, scale_rows)
+    return scales[:, None, :, None]
 
 
 def quantile_bounds(

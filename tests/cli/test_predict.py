@@ -124,6 +124,16 @@ def test_half_widths_are_multiplied_by_the_scale_of_the_series(folder, capsys):
     assert lines[7] == "new,2020-01-03T02:00:00Z,1149,1147,1151"
 
 
+def test_half_widths_follow_the_recent_changes_of_the_history(folder, capsys):
+    # Both series rise by 1 a row: as usual for the first, a quarter of the usual for the second.
+    local = {"exponents": [0.5], "decay": 0.5, "usual": [[1.0], [4.0], [1.0]]}
+    edit(folder / "models/intervals.json", local=local)
+    assert predict(folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "a,2020-01-03T02:00:00Z,249,248,250"
+    assert lines[4] == "b,2020-01-03T02:00:00Z,1149,1148.5,1149.5"
+
+
 def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     assert predict(folder, "--output", folder / "forecast.csv") == 0
     expected = (folder / "forecast.csv").read_text()

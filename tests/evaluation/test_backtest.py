@@ -16,10 +16,9 @@ from spline_lstm.evaluation.backtest import (
     backtest_content,
     backtest_table,
     fold_jobs,
-    fold_params,
-    make_folds,
     run_fold,
 )
+from spline_lstm.evaluation.folds import fold_params, make_folds
 from spline_lstm.inference.arguments import params_of
 from tests.builders import HOUR, HOURLY, ROOT, START, hours, make_schema, make_table
 
@@ -212,3 +211,27 @@ def test_the_local_executor_keeps_the_order_and_hands_errors_on():
     assert local(abs, [-3, 2, -1], workers=2) == [3, 2, 1]
     with pytest.raises(TypeError):
         local(abs, ["text"], workers=1)
+
+
+def test_adaptive_intervals_are_scored_beside_the_fixed_ones():
+    params = params_of(None, CHANGES | {"backtest.adaptive_intervals": 0.05})
+    found = [run_fold(job) for job in fold_jobs(table(), SCHEMA, params, ROOT)]
+    content, fixed = backtest_content(found, params, ("y",)), backtest_content(*_fixed(), ("y",))
+    names = {f"adaptive_{name}_{level}" for name in MEASURES for level in (80, 95)}
+    assert set(content) - set(fixed) == {f"backtest_{name}" for name in names}
+    assert set(content["folds"][0]) - set(fixed["folds"][0]) == names
+    counts = [result.adaptive.count for result in found]
+    pooled = np.average([fold["adaptive_width_80"] for fold in content["folds"]], weights=counts)
+    assert content["backtest_adaptive_width_80"] == pytest.approx(pooled)
+    # Nothing else changes.
+    assert {name: content[name] for name in fixed if name != "folds"} == {
+        name: value for name, value in fixed.items() if name != "folds"
+    }
+
+
+MEASURES = ("coverage", "width", "winkler")
+
+
+def _fixed():
+    params, found = results()
+    return found, params

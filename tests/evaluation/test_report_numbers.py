@@ -1,5 +1,7 @@
 """Every number of the report, computed again from data/predictions.parquet with pandas alone.
 
+Only the recent changes before an origin need the windows too.
+
 What a forecast is scaled by comes from the training part: it is computed from the raw table here.
 """
 
@@ -10,6 +12,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+
+from spline_lstm.windows.windows import load_windows
 
 BASELINES = ["naive", "seasonal_naive", "moving_average", "drift", "ridge"]
 METRICS = ["MAE", "MSE", "RMSE", "robust MAPE", "sMAPE", "MASE", "R2", "bias"]
@@ -175,12 +179,21 @@ def covered(part, level):
     return 100 * ((low <= part["y_true"]) & (part["y_true"] <= high)).mean(), (high - low).mean()
 
 
-def test_coverage_and_width_of_the_intervals(markdown, table):
+def interval_numbers(part, level):
+    """Coverage, width and interval score."""
+    coverage, width = covered(part, level)
+    part = part.dropna(subset=["y_true"])
+    below = (part[f"lower_{level}"] - part["y_true"]).clip(lower=0)
+    above = (part["y_true"] - part[f"upper_{level}"]).clip(lower=0)
+    return coverage, width, width + 2 / (1 - int(level) / 100) * (below + above).mean()
+
+
+def test_coverage_width_and_score_of_the_intervals(markdown, table):
     _, *rows = markdown["Prediction intervals", "On the test split"]
     assert [row[0] for row in rows] == ["80", "95"]
     for row in rows:
         assert [value(cell) for cell in row[1:]] == [
-            about(number) for number in covered(table, row[0])
+            about(number) for number in interval_numbers(table, row[0])
         ]
     for row in markdown["Prediction intervals", "By step"][1:]:
         part = table[table["step"] == int(row[0])]
@@ -191,6 +204,34 @@ def test_coverage_and_width_of_the_intervals(markdown, table):
         assert [value(cell) for cell in row[1:]] == [
             about(covered(part, level)[0]) for level in ("80", "95")
         ]
+
+
+def test_terciles_are_thirds_of_the_windows_by_their_recent_changes(
+    markdown, table, small_pipeline
+):
+    windows = load_windows(small_pipeline)
+    weights = 0.5 ** (np.arange(windows.lookback - 2, -1, -1) / windows.horizon)
+
+    def changes(split):
+        batch = windows.gather(split)
+        steps = np.abs(np.diff(windows.history(batch), axis=1))
+        return batch.series, np.average(steps, axis=1, weights=weights)
+
+    series, found = changes("train")
+    usual = {key: np.median(found[series == key], axis=0) for key in set(series)}
+    series, found = changes("test")
+    relative = found / [usual[key] for key in series]
+    low, high = np.quantile(relative, [1 / 3, 2 / 3], axis=0)
+    third = (relative > low).astype(int) + (relative > high)
+    # Rows are in the order of windows, steps and targets.
+    third = np.repeat(third[:, None], windows.horizon, axis=1).reshape(-1)
+    rows = markdown["Prediction intervals", "By recent change"][1:]
+    assert [row[0] for row in rows] == ["low", "middle", "high"]
+    for index, row in enumerate(rows):
+        part = table[third == index]
+        expected = [*interval_numbers(part, "80"), *interval_numbers(part, "95")]
+        assert [value(cell) for cell in row[2:]] == [about(number) for number in expected]
+        assert int(row[1]) == part["y_true"].notna().sum()
 
 
 def test_distribution_of_the_residuals(markdown, table):

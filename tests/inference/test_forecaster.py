@@ -32,6 +32,8 @@ from spline_lstm.core.section import flattened
 from spline_lstm.evaluation.assess import assess
 from spline_lstm.inference.arguments import DEFAULTS, frequency_of, params_of, schema_of
 from spline_lstm.inference.calibration import calibrate
+from spline_lstm.inference.local_width import LocalWidth
+from spline_lstm.inference.recent_change import fit_recent_change
 from spline_lstm.tables.raw_table import typed_table
 from stages import preprocess, train_flax_rnn, window
 from tests.builders import HOUR, ROOT, START, make_schema
@@ -107,7 +109,8 @@ def pipeline(tmp_path_factory, request):
         stage.main(folder)
     # The stage evaluate without its pictures.
     model, windows = spline_lstm.load_model(folder), spline_lstm.load_windows(folder)
-    intervals = calibrate(model, windows, params.evaluate)
+    local = LocalWidth(fit_recent_change(windows), np.array([0.75]))
+    intervals = dataclasses.replace(calibrate(model, windows, params.evaluate), local=local)
     path = folder / "data/predictions.parquet"
     assess(model, windows, params.evaluate, intervals, predictions=path, series_names=("a", "b"))
     write_json(folder / "models/intervals.json", {"run_id": model.run_id, **intervals.to_json()})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import EvaluateParams, load_params
-from spline_lstm.evaluation.coverage import coverage_content, sum_coverage
+from spline_lstm.evaluation.coverage import Groups, coverage_content, sum_coverage
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.inference.forecast import ModelInputs, forecast_windows
 from spline_lstm.inference.intervals import (
@@ -72,6 +72,8 @@ def test_too_few_residuals_promise_no_finite_interval():
         "levels": [80.0, 95.0],
         "half_widths": [[[8.0]], [[None]]],
         "n": [[10]],
+        # One level in the middle of each tenth; the last needs an eleventh residual.
+        "distribution": [[[float(size)]] for size in (0, 1, 2, 3, 4, 6, 7, 8, 9, 9)],
     }
     assert Intervals.from_json(content).half_widths.tolist() == made.half_widths.tolist()
 
@@ -84,13 +86,13 @@ def test_a_damaged_file_is_an_error_of_the_artefacts():
 def test_bounds_lie_evenly_around_the_forecast():
     made = conformal_intervals(np.arange(1.0, 101.0).reshape(100, 1, 1), LEVELS)
     forecast = np.array([[[5.0]], [[7.0]]])
-    lower, upper = conformal_bounds(forecast, made, np.array([0, 1]))
+    lower, upper = conformal_bounds(forecast, made, np.array([0, 1]), np.zeros((2, 3, 1)))
     assert lower.shape == upper.shape == (2, 1, 1, 2)
     assert lower[0, 0, 0].tolist() == [5 - 81, 5 - 96]
     assert upper[0, 0, 0].tolist() == [5 + 81, 5 + 96]
     # The second window is of a series that training did not see: it gets the last scale.
     scaled = replace(made, scales=np.array([[2.0], [10.0], [3.0]]))
-    lower, upper = conformal_bounds(forecast, scaled, np.array([0, -1]))
+    lower, upper = conformal_bounds(forecast, scaled, np.array([0, -1]), np.zeros((2, 3, 1)))
     assert lower[:, 0, 0].tolist() == [[5 - 162, 5 - 192], [7 - 243, 7 - 288]]
     assert upper[:, 0, 0].tolist() == [[5 + 162, 5 + 192], [7 + 243, 7 + 288]]
     content = json.loads(json.dumps(scaled.to_json(), allow_nan=False))
@@ -159,7 +161,7 @@ def test_calm_and_wild_series_are_covered_at_the_level(scope):
     batch = windows.gather("test")
     bounds = bounds_of(model, windows, batch, intervals)
     truth = windows.labels(batch)
-    sums = sum_coverage(truth, np.ones(truth.shape, bool), bounds, batch.series, 3)
+    sums = coverage_sums(truth, bounds, batch.series, 3)
     for record in coverage_content(sums, intervals, ["y"], ["a", "b", "c"])["intervals"]:
         found = {row["series"]: row["coverage"] for row in record["series"]}
         assert [found["a"], found["b"]] == pytest.approx([float(record["interval"])] * 2, abs=3)
@@ -175,27 +177,6 @@ def test_quantiles_pair_up_around_the_median_and_others_stay_alone():
     lower, upper = quantile_bounds(quantiles, [0.025, 0.1, 0.5, 0.9, 0.975])
     assert lower.ravel().tolist() == [1, 0]
     assert upper.ravel().tolist() == [3, 4]
-
-
-def test_coverage_counts_observed_values_and_the_bounds_themselves():
-    y = np.array([[[1.0], [5.0]], [[2.0], [9.0]], [[3.0], [7.0]]])
-    mask = np.array([[[True], [True]], [[True], [False]], [[True], [True]]])
-    lower, upper = np.full((*y.shape, 1), 1.0), np.full((*y.shape, 1), 3.0)
-    intervals = Intervals("split conformal", (80.0,), np.ones((1, 2, 1)), np.ones((2, 1)))
-    halves = [
-        sum_coverage(y[rows], mask[rows], (lower[rows], upper[rows]), np.array([0, 1, 1])[rows], 2)
-        for rows in (slice(0, 1), slice(1, 3))
-    ]
-    content = coverage_content(halves[0] + halves[1], intervals, ["y"], ["a", "b"])
-    assert content["coverage_80"] == pytest.approx(60)
-    assert content["width_80"] == pytest.approx(2)
-    (record,) = content["intervals"]
-    assert record["interval"] == "80"
-    assert [row["coverage"] for row in record["steps"]] == [100, 0]
-    assert [row["coverage"] for row in record["series"]] == [
-        pytest.approx(50),
-        pytest.approx(200 / 3),
-    ]
 
 
 def test_names_of_columns_come_from_the_levels():
@@ -322,6 +303,12 @@ def trained_on_nothing(windows, **changes):
 PARAMS = EvaluateParams(season=24, moving_average=6, interval_levels=LEVELS)
 
 
+def coverage_sums(truth, bounds, series, n_series):
+    groups = Groups(series, n_series, np.zeros((len(truth), 1), dtype=int))
+    everything = np.ones(truth.shape, dtype=bool)
+    return sum_coverage(truth, everything, bounds, LEVELS, groups, np.zeros(truth.shape))
+
+
 def bounds_of(model, windows, batch, intervals):
     """Lower and upper bounds of the windows of a batch."""
     series = tuple(f"series {index}" for index in batch.series)
@@ -346,7 +333,7 @@ def coverage_of(model, windows):
     batch = windows.gather("test")
     bounds = bounds_of(model, windows, batch, intervals)
     truth = windows.labels(batch)
-    sums = sum_coverage(truth, np.ones(truth.shape, bool), bounds, batch.series, 6)
+    sums = coverage_sums(truth, bounds, batch.series, 6)
     content = coverage_content(sums, intervals, ["y"])
     return np.array([content["coverage_80"], content["coverage_95"]])
 

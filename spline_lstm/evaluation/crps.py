@@ -1,0 +1,56 @@
+"""The continuous ranked probability score (CRPS) of forecasts, data units; lower is better.
+
+Gneiting and Raftery 2007, "Strictly Proper Scoring Rules, Prediction, and Estimation", Journal of
+the American Statistical Association 102, 359-378, equation (20). It is twice the integral over all
+quantile levels of the pinball loss (Gneiting and Ranjan 2011, "Comparing Density Forecasts Using
+Threshold- and Quantile-Weighted Scoring Rules", Journal of Business & Economic Statistics 29,
+411-422), which a finite number of quantiles approximates. Of a forecast without a distribution it
+would be the absolute error.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from spline_lstm.inference.interval_score import interval_score
+from spline_lstm.inference.intervals import DISTRIBUTION, Values
+
+Bounds = tuple[Values, Values]
+
+
+def crps_of_intervals(y_true: Values, bounds: Iterable[Bounds]) -> Values:
+    """CRPS of the central intervals with the levels `DISTRIBUTION`, one pair of bounds for each.
+
+    The two quantiles that bound the central interval of level 1 - a have the pinball loss
+    ``a / 4`` times its interval score S(a) in the mean, so that CRPS is the integral of
+    ``a / 2 * S(a)`` over a from 0 to 1; here its mean over ten equal parts.
+
+    >>> point = np.zeros((1, 1, 1))
+    >>> crps_of_intervals(point + 2.0, [(point, point)] * 10).round(6).ravel().tolist()
+    [2.0]
+    """
+    total = np.zeros_like(y_true)
+    for level, (lower, upper) in zip(DISTRIBUTION, bounds, strict=True):
+        total += interval_score(y_true, lower, upper, level) * (1.0 - level / 100.0) / 2.0
+    return total / len(DISTRIBUTION)
+
+
+def crps_of_quantiles(
+    y_true: Values,
+    quantiles: Float[np.ndarray, "windows horizon targets quantiles"],
+    levels: Sequence[float],
+) -> Values:
+    """CRPS of quantiles; each stands for the levels that are nearer to its own than to another.
+
+    >>> point = np.zeros((1, 1, 1))
+    >>> crps_of_quantiles(point + 2.0, point[..., None], [0.5]).ravel().tolist()
+    [2.0]
+    """
+    middles = (np.array(levels[1:]) + np.array(levels[:-1])) / 2.0
+    weights = np.diff(np.concatenate([[0.0], middles, [1.0]]))
+    total = np.zeros_like(y_true)
+    for index, (level, weight) in enumerate(zip(levels, weights, strict=True)):
+        error = y_true - quantiles[..., index]
+        total += 2.0 * weight * np.maximum(level * error, (level - 1.0) * error)
+    return total
