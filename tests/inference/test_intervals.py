@@ -15,6 +15,7 @@ from spline_lstm.core.params import EvaluateParams, load_params
 from spline_lstm.evaluation.coverage import Groups, coverage_content, sum_coverage
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.inference.forecast import ModelInputs, forecast_windows
+from spline_lstm.inference.interval_score import interval_score
 from spline_lstm.inference.intervals import (
     Intervals,
     conformal_bounds,
@@ -100,14 +101,18 @@ def test_bounds_lie_evenly_around_the_forecast():
     assert Intervals.from_json(made.to_json()).scales is None
 
 
-def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
+def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160), volatile=0.0):
     """Windows of independent normal values around 0.
 
-    Each series has its own standard deviation; the last one starts late.
+    Each series has its own standard deviation, which with `volatile` rises and falls slowly; the
+    last one starts late.
     """
     rng = np.random.default_rng(4)
     values = np.concatenate(
-        [size * rng.normal(size=count) for size, count in zip(sizes, rows, strict=True)]
+        [
+            size * rng.normal(size=count) * np.exp(volatile * np.sin(np.arange(count) / 60))
+            for size, count in zip(sizes, rows, strict=True)
+        ]
     )[:, None]
     scale = np.array([[size] for size in (*sizes, 12.0)])
     per_series = scope == "per_series"
@@ -138,15 +143,38 @@ def noise(scope, sizes=(1.0, 20.0, 5.0), rows=(3000, 3000, 160)):
     return make_windows(arrays, scaler, HOURLY, make_window_params(lookback=4, horizon=2))
 
 
+def zeros_for(windows):
+    """A network that forecasts the mean."""
+    model = trained_on_nothing(windows)
+    weights = {name: np.zeros_like(value) for name, value in model.weights.items()}
+    return replace(model, weights=weights, config=replace(model.config, normalization="none"))
+
+
+@pytest.mark.parametrize("width", ["constant", "auto", "scaled"])
+@pytest.mark.parametrize("volatile", [0.0, 1.2])
+def test_widths_follow_the_changes_of_volatile_series_and_of_no_others(volatile, width):
+    windows = noise("per_series", volatile=volatile)
+    model = zeros_for(windows)
+    params = PARAMS.model_copy(update={"interval_width": width})
+    intervals = calibrate(model, windows, params)
+    follows = width == "scaled" or (width == "auto" and volatile > 0)
+    assert (intervals.local is not None) == follows
+    if volatile and follows:
+        batch = windows.gather("test")
+        truth, history = windows.labels(batch), windows.history(batch)
+        plain = calibrate(model, windows, params.model_copy(update={"interval_width": "constant"}))
+        scores = []
+        for made in (intervals, plain):
+            lower, upper = conformal_bounds(np.zeros_like(truth), made, batch.series, history)
+            scores.append(interval_score(truth, lower[..., 1], upper[..., 1], 95.0).mean())
+            assert 100 * (np.abs(truth) <= upper[..., 1]).mean() == pytest.approx(95, abs=2)
+        assert scores[0] < 0.95 * scores[1]
+
+
 @pytest.mark.parametrize("scope", ["global", "per_series"])
 def test_calm_and_wild_series_are_covered_at_the_level(scope):
     windows = noise(scope)
-    model = trained_on_nothing(windows)
-    # A network of zeros forecasts the mean.
-    model = replace(
-        model, weights={name: np.zeros_like(value) for name, value in model.weights.items()}
-    )
-    model = replace(model, config=replace(model.config, normalization="none"))
+    model = zeros_for(windows)
     intervals = calibrate(model, windows, PARAMS)
     # The mean size of a normal value is sqrt(2 / pi) of its standard deviation.
     np.testing.assert_allclose(

@@ -3,7 +3,7 @@ import pytest
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, TrainParams, with_values
-from spline_lstm.evaluation.backtest import fold_params
+from spline_lstm.evaluation.folds import fold_params
 from spline_lstm.training.budget import budget_of
 from spline_lstm.training.device_windows import batches_of_steps, shuffled
 from spline_lstm.training.loop import Evaluation, finished
