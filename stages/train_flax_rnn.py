@@ -95,4 +95,4 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
 
 
 if __name__ == "__main__":
-    run_stage("train-flax-rnn", main, flags=("resume",))
+    run_stage("train-flax-rnn", main, flags=("resume",), keep=("plots/training.csv",))

@@ -54,6 +54,13 @@ class CompareParams(Section):
     """weight of the latency (p95, relative to the fastest) in the choice of the edge winner"""
     size_weight: NotNegative = 0.5
     """weight of the size (relative to the smallest) in the choice of the edge winner"""
+    rmse_weight: NotNegative = 4.0
+    """weight of the RMSE (relative to the lowest) beside those two in the recommendation; a RMSE
+    within the noise of the test windows counts as the lowest"""
+    latency_rounds: Annotated[int, Field(ge=2)] = 25
+    """rounds in which the exported files of all runs are timed, one file after another"""
+    latency_calls: Count = 100
+    """calls of each file in a round"""
     block: Count | None = None
     """consecutive forecast origins in one block of the bootstrap, at most a tenth of all; null: a
     season (evaluate.season)"""

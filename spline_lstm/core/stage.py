@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
+from spline_lstm.core.ledger import record_failure
 
 logger = logging.getLogger("spline_lstm")
 
 
-def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) -> None:
+def run_stage(
+    name: str, main: Callable[..., str], flags: Sequence[str] = (), keep: Sequence[str] = ()
+) -> None:
     """Run `main(folder)` as a process: folder from the command line, one log line at the end.
 
     Parameters
@@ -22,6 +25,8 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
         Takes the pipeline folder; returns its inputs and outputs in a few words.
     flags : sequence of str
         Keywords of `main` that ``--<flag>`` on the command line sets to True.
+    keep : sequence of str
+        Files of the folder that the ledger of failures keeps if the stage fails.
     """
     # Only our own logger: the messages of libraries would bury its line.
     logger.addHandler(logging.StreamHandler(sys.stderr))
@@ -33,8 +38,12 @@ def run_stage(name: str, main: Callable[..., str], flags: Sequence[str] = ()) ->
             argument for argument in sys.argv[1:] if argument in {f"--{flag}" for flag in flags}
         ]
         folder = _folder([argument for argument in sys.argv[1:] if argument not in given], flags)
+    except SplineLstmError as error:
+        sys.exit(report(error))
+    try:
         summary = main(folder, **{flag.removeprefix("--"): True for flag in given})
     except SplineLstmError as error:
+        record_failure(folder, name, error, keep)
         sys.exit(report(error))
     first, newline, warnings = summary.partition("\n")
     seconds = time.perf_counter() - start

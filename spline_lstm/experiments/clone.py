@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 from dvc.config import Config
 
 from spline_lstm.core.errors import ExperimentError
+from spline_lstm.core.ledger import ROOT_VARIABLE
 from spline_lstm.core.pipeline import WALL_CLOCK, TrackedPipeline
 from spline_lstm.experiments.git import (
     cache_folder,
@@ -159,6 +160,7 @@ def environment(pipeline: TrackedPipeline) -> dict[str, str]:
         "PATH": path,
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
+        ROOT_VARIABLE: str(pipeline.root),
         "JAX_COMPILATION_CACHE_DIR": str(pipeline.folder / ".cache/jax"),
     }
 

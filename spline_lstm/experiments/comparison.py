@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.core.artifacts import rounded
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import TrackedPipeline
@@ -20,6 +21,7 @@ from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.costs import Cost
 from spline_lstm.experiments.driver import cost_book
 from spline_lstm.experiments.git import cache_folder
+from spline_lstm.experiments.latency import Latency, latencies
 from spline_lstm.experiments.results import (
     SCALED,
     SCORES,
@@ -30,6 +32,7 @@ from spline_lstm.experiments.results import (
     exp_show,
     number,
     read_records,
+    with_latency,
 )
 from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.squared_errors import Errors, read_errors
@@ -56,6 +59,7 @@ class Comparison:
     candidates : models in a feature mode, in the same order
     best : name of the candidate with the lowest mean RMSE
     intervals : candidate, or baseline and mode -> difference of its RMSE to that of the best
+    latencies : experiment -> latency of its exported file, in the order of the records
     verdict : Verdict
     step_rmse : candidate -> [seeds, horizon] RMSE by step; NaN if a step has none
     step_baseline : [horizon] RMSE of the best baseline at each step
@@ -72,6 +76,7 @@ class Comparison:
     candidates: tuple[Candidate, ...]
     best: str
     intervals: Mapping[str, Interval]
+    latencies: Mapping[str, Latency]
     verdict: Verdict
     step_rmse: Mapping[str, Float[np.ndarray, "seeds horizon"]]
     step_baseline: Float[np.ndarray, " horizon"]
@@ -110,9 +115,12 @@ def collect(
             f"none of the {len(runs)} experiments is done, so there is nothing to compare; "
             "see .cache/compare/logs"
         )
+    cache = cache_folder(pipeline)
+    measured = latencies(pipeline, cache, commit, records, params.compare)
+    records = [_timed(record, measured.get(record.run.name)) for record in records]
     baselines = baselines_by_mode(records)
     names = sorted({name for rows in baselines.values() for name in rows})
-    errors = read_errors(pipeline, cache_folder(pipeline), records, names)
+    errors = read_errors(pipeline, cache, records, names)
     candidates = candidates_of(records)
     best = best_candidate(candidates).name
     wanted = params.compare.block or -(
@@ -146,7 +154,8 @@ def collect(
         intervals=intervals_to_best(
             errors.squared, errors.counts, _members(errors, candidates), best, blocks
         ),
-        verdict=decide(records, params.compare, difference),
+        latencies=measured,
+        verdict=decide(records, measured, params.compare, difference),
         step_rmse={
             candidate.name: np.array(
                 [_rmse_of(steps[record.run.name], key) for record in candidate.records]
@@ -159,6 +168,14 @@ def collect(
         wanted_block=wanted,
         costs={name: cost for name, cost in costs.items() if cost is not None},
     )
+
+
+def _timed(record: Record, latency: Latency | None) -> Record:
+    """The record with the median of each percentile over the rounds."""
+    if latency is None:
+        return record
+    p50, p95 = (float(np.median(values)) for values in (latency.p50_ms, latency.p95_ms))
+    return with_latency(record, rounded(p50), rounded(p95))
 
 
 def _rmse_of(rows: Sequence[Mapping[str, Value]], key: str) -> list[float]:

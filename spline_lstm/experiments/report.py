@@ -5,30 +5,36 @@ import io
 import math
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from spline_lstm.core.formatting import exact, fixed
 from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, SeedRange
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.costs import total
 from spline_lstm.experiments.driver import clock
+from spline_lstm.experiments.latency import range_over_rounds
 from spline_lstm.experiments.plots import comparison_figure
 from spline_lstm.experiments.results import (
-    EDGE,
+    LATENCY,
     MEASURED,
     SCORES,
+    SIZE,
     Record,
     baselines_by_mode,
-    nan_last,
 )
 from spline_lstm.experiments.winners import Candidate, Verdict
 from spline_lstm.reporting.document import Block, Document, Facts, Picture, Section, Table, Text
 
-TEXT_COLUMNS = ("run_id", "model_type", "data_mode", "commit", "notes", "seeds")
+TEXT_COLUMNS = ("experiment", "run_id", "model_type", "data_mode", "commit", "notes", "seeds")
 PICTURE = "comparison"
 HOW_TO_READ = (
     f"{', '.join(SCORES)} are of the test windows, in data units (MSE in their square, robust MAPE "
-    f"in %). {', '.join(EDGE)} are of the exported file, one window a call, one thread. The notes "
-    "start with the name of the experiment; commit is the one whose code was run. Every value is "
-    "shown as in `dvc exp show --json`. Another run of the same code gives the same columns but "
+    f"in %). {', '.join(LATENCY)} and {SIZE} are of the exported file, one window a call, one "
+    "thread; the latency was measured side by side after the last run, and is the median over its "
+    "rounds. The notes start with the name of the experiment; commit is the one whose code was "
+    "run. Every other value is shown as in `dvc exp show --json`. Another run of the same code "
+    "gives the same columns but "
     f"{', '.join(MEASURED)}: wall clock, what depends on it (the edge winner and the "
     "recommendation in the notes), and the commit."
 )
@@ -98,6 +104,7 @@ def comparison_document(result: Comparison) -> Document:
             Section("Winners", _winners(result)),
             Section("Runs", [_table("Runs and baselines", run_rows(result)), Text(HOW_TO_READ)]),
             Section("Mean over the seeds", [_table("Mean [lowest, highest]", seed_rows(result))]),
+            Section("Latency and size", _latency(result)),
             Section("Is the difference more than noise?", _differences(result)),
             Section(
                 f"{result.measure} by step ahead",
@@ -118,15 +125,15 @@ def _key_numbers(result: Comparison) -> dict[str, Any]:
     if accuracy is None:
         return {"runs": len(result.records)}
     name, rmse = accuracy.best_baseline
-    best = {
+    numbers: dict[str, Any] = {
         f"{accuracy.measure} of {accuracy.run.name}, the lowest": accuracy.rmse,
         f"{accuracy.measure} of the best baseline ({name})": rmse,
     }
     if edge is None:
-        return best
-    return best | {
+        return numbers
+    return numbers | {
         f"p95 of {edge.run.name} (ms), the edge winner": edge.cells["p95(ms)"],
-        f"size of {edge.run.name} (MB)": edge.cells["model_size(MB)"],
+        f"size of {edge.run.name} (MB)": edge.cells[SIZE],
     }
 
 
@@ -161,30 +168,74 @@ def _winners(result: Comparison) -> list[Block]:
     if accuracy is None:
         return [picture]
     name, rmse = accuracy.best_baseline
-    lowest = {
+    facts = {
         f"accuracy winner (lowest {accuracy.measure})": (
             f"{accuracy.run.name}, {accuracy.measure} {accuracy.rmse} (best baseline, {name}: "
             f"{exact(rmse)})"
-        )
-    }
-    if edge is None:
-        return [Facts(lowest), picture]
-    weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
-    facts = lowest | {
-        f"edge winner ({weights}, {params.format})": (
-            f"{edge.run.name}, p95 {exact(edge.cells['p95(ms)'])} ms, "
-            f"{exact(edge.cells['model_size(MB)'])} MB; {_edge_scores(result.verdict)}"
         ),
     }
+    if edge is None:
+        return [Facts(facts), picture]
+    weights = f"p95 with weight {params.p95_weight:g}, size with weight {params.size_weight:g}"
+    facts[f"edge winner ({weights}, {params.format})"] = (
+        f"{edge.run.name}, p95 {exact(edge.cells['p95(ms)'])} ms, {exact(edge.cells[SIZE])} MB; "
+        f"{_edge_scores(edge, result.verdict)}"
+    )
     return [Facts(facts), picture]
 
 
-def _edge_scores(verdict: Verdict) -> str:
-    """The scores of the edge winner and the next best run."""
-    ranked = sorted(verdict.scores.items(), key=lambda item: nan_last(item[1]))[:2]
-    (_, best), *others = ranked
-    rival = "".join(f", next {name} with {score:.3f}" for name, score in others)
-    return f"score {best:.3f} (1: fastest and smallest){rival}"
+def _edge_scores(edge: Record, verdict: Verdict) -> str:
+    """The scores of the edge winner and of the best other run."""
+    others = sorted(
+        (score, name) for name, score in verdict.scores.items() if name != edge.run.name
+    )[:1]
+    own = verdict.scores[edge.run.name]
+    rival = "".join(f", next {name} with {score:.3f}" for score, name in others)
+    tied = (
+        "; the clock cannot tell the two apart, and this one is more accurate"
+        if others and others[0][0] < own
+        else ""
+    )
+    return f"score {own:.3f} (1: fastest and smallest){rival}{tied}"
+
+
+def _latency(result: Comparison) -> list[Block]:
+    params = result.params.compare
+    if not result.latencies:
+        return [Text(f"No run has a {params.format} file: export.formats leaves it out.")]
+    return [
+        Text(
+            f"model.{params.format} of every run, in {params.latency_rounds} rounds of "
+            f"{params.latency_calls} calls each, one file after another: median over the rounds, "
+            "and in brackets their central nine tenths. The edge score is the weighted mean of p95 "
+            "and size relative to the smallest; two scores differ if they do in nine tenths of the "
+            f"rounds. The score of the recommendation adds the {result.measure} with weight "
+            f"{params.rmse_weight:g}; within the noise of the test windows it counts as the lowest."
+        ),
+        _table("Latency and size", latency_rows(result)),
+    ]
+
+
+def latency_rows(result: Comparison) -> list[Row]:
+    """A row per run with an exported file: percentiles over the rounds, size and scores."""
+    records = {record.run.name: record for record in result.records}
+    verdict = result.verdict
+    return [
+        {
+            "experiment": name,
+            "p50(ms)": _over_rounds(latency.p50_ms),
+            "p95(ms)": _over_rounds(latency.p95_ms),
+            SIZE: exact(records[name].cells[SIZE]),
+            "edge score": fixed(verdict.scores.get(name, math.nan), ".3f"),
+            f"with {result.measure}": fixed(verdict.totals.get(name, math.nan), ".3f"),
+        }
+        for name, latency in result.latencies.items()
+    ]
+
+
+def _over_rounds(values: Float[np.ndarray, " rounds"]) -> str:
+    low, high = range_over_rounds(values)
+    return f"{np.median(values):.4f} [{low:.4f}, {high:.4f}]"
 
 
 def seed_rows(result: Comparison) -> list[Row]:

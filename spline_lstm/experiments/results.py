@@ -1,6 +1,7 @@
 """The rows of the comparison, read from ``dvc exp show --json``: nothing is computed or rounded.
 
-Every cell is a value of that output, unchanged, so that a reader can find it there.
+Every cell but the latency, which is measured side by side (`latency`), is a value of that output,
+unchanged, so that a reader can find it there.
 """
 
 import json
@@ -8,7 +9,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spline_lstm.core.errors import ExperimentError
@@ -30,14 +31,17 @@ SCORES = {
 }
 # The same, only with several targets: what decides then.
 SCALED = {"scaled RMSE": "scaled_rmse"}
-EDGE = {"p50(ms)": "p50_ms", "p95(ms)": "p95_ms", "model_size(MB)": "size_mb"}
+# Measured after the last experiment; the size is a figure of the gate.
+LATENCY = ("p50(ms)", "p95(ms)")
+SIZE = "model_size(MB)"
 COLUMNS = (
     "run_id",
     "model_type",
     "data_mode",
     "seed",
     *SCORES,
-    *EDGE,
+    *LATENCY,
+    SIZE,
     "params",
     "train_time(s)",
     "epochs",
@@ -46,7 +50,7 @@ COLUMNS = (
 )
 # What differs between runs of the same code: wall clock, the edge winner that depends on it, the
 # commit.
-MEASURED = ("p50(ms)", "p95(ms)", "train_time(s)", "commit", "notes")
+MEASURED = (*LATENCY, "train_time(s)", "commit", "notes")
 DIGITS_OF_COMMIT = 10
 
 
@@ -58,7 +62,7 @@ class Record:
     ----------
     run : Run
     revision : commit of the experiment
-    cells : column -> value, all of `COLUMNS` but notes
+    cells : column -> value, all of `COLUMNS` but notes; None for a latency not yet measured
     baselines : name -> column -> value, the columns of `SCORES`
     validation_loss : of the best evaluation
     training_stds : target -> its standard deviation in training, data units
@@ -198,10 +202,8 @@ def read_record(
         "data_mode": metric("train", "feature_mode"),
         "seed": metric("train", "seed"),
         **{column: metric("evaluate", key) for column, key in scores.items()},
-        **{
-            column: metric("latency", file_format, key) if is_exported else None
-            for column, key in EDGE.items()
-        },
+        **dict.fromkeys(LATENCY),
+        SIZE: metric("latency", file_format, "size_mb") if is_exported else None,
         "params": metric("train", "n_params"),
         "train_time(s)": metric("train_time", "train_seconds"),
         "epochs": metric("train", "epochs"),
@@ -221,6 +223,11 @@ def evaluation_of(pipeline: TrackedPipeline, revision: str) -> dict[str, Any]:
     return json.loads(
         file_at(pipeline.root, revision, pipeline.inside(pipeline.metrics("evaluate")))
     )
+
+
+def with_latency(record: Record, p50_ms: Value, p95_ms: Value) -> Record:
+    """The record with its latency, milliseconds; None if it was not measured."""
+    return replace(record, cells={**record.cells, "p50(ms)": p50_ms, "p95(ms)": p95_ms})
 
 
 def baselines_by_mode(records: Sequence[Record]) -> dict[str, Mapping[str, Mapping[str, Value]]]:

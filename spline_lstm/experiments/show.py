@@ -174,7 +174,11 @@ def _paragraph(commit: str, rows: Sequence[Row]) -> str:
 
 def _texts(row: Row) -> tuple[str, ...]:
     name = row.name or "(the commit)"
-    return (name, *(number(row.metrics[column]) for column in COLUMNS), _settings(row.changed))
+    return (
+        name,
+        *(number(row.metrics[column]) for column in COLUMNS),
+        settings(row.changed) or "-",
+    )
 
 
 def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
@@ -184,9 +188,9 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first.ljust(widths[0]), *cells, last]).rstrip()
 
 
-def _settings(changed: Mapping[str, Any]) -> str:
+def settings(changed: Mapping[str, Any]) -> str:
     """``key=value`` of each param, as ``dvc exp run -S`` takes it."""
-    return " ".join(f"{key}={_setting(value)}" for key, value in changed.items()) or "-"
+    return " ".join(f"{key}={_setting(value)}" for key, value in changed.items())
 
 
 def _setting(value: Any) -> str:
@@ -199,7 +203,6 @@ def as_csv(rows: Sequence[Row]) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(("commit", "experiment", *COLUMNS, "changed params"))
     for row in rows:
-        settings = _settings(row.changed) if row.changed else ""
         values = (row.metrics[column] for column in COLUMNS)
-        table.writerow((row.commit, row.name, *values, settings))
+        table.writerow((row.commit, row.name, *values, settings(row.changed)))
     return out.getvalue().rstrip("\n")

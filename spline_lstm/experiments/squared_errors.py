@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
-from spline_lstm.experiments.git import file_at, read_lock
+from spline_lstm.experiments.cached_outputs import output
 from spline_lstm.experiments.results import Record
 
 FILE = Pipeline().predictions.as_posix()
@@ -74,15 +74,7 @@ def columns_of(record: Record, baselines: Sequence[str], table: pd.DataFrame) ->
 
 def read_predictions(pipeline: TrackedPipeline, cache: Path, record: Record) -> pd.DataFrame:
     """The forecasts of an experiment, sorted by origin, series, target and step."""
-    lock = read_lock(file_at(pipeline.root, record.revision, pipeline.inside("dvc.lock")))
-    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    (md5,) = [out["md5"] for out in outs if out["path"] == pipeline.inside(FILE)]
-    path = cache / "files/md5" / md5[:2] / md5[2:]
-    if not path.is_file():
-        raise ExperimentError(
-            f"{FILE} of experiment {record.run.name} is not in the DVC cache ({path}); "
-            f"dvc pull it, or run it again with --redo {record.run.name}"
-        )
+    path = output(pipeline, cache, record, FILE)
     return pd.read_parquet(path).sort_values(KEYS, ignore_index=True)
 
 

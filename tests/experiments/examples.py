@@ -1,7 +1,10 @@
 """Records with figures that a reader can check by head."""
 
+import numpy as np
+
 from spline_lstm.experiments.bootstrap import Interval
-from spline_lstm.experiments.results import EDGE, SCALED, SCORES, Record
+from spline_lstm.experiments.latency import Latency
+from spline_lstm.experiments.results import LATENCY, SCALED, SCORES, SIZE, Record
 from spline_lstm.experiments.runs import Run
 
 RIDGE = 16.0
@@ -20,14 +23,14 @@ def make_record(
     training_stds=None,
     **others,
 ) -> Record:
-    cells = dict.fromkeys((*SCORES, *EDGE), 1.0) | {
+    cells = dict.fromkeys((*SCORES, *LATENCY, SIZE), 1.0) | {
         "run_id": f"{model}{seed}",
         "model_type": model,
         "data_mode": mode,
         "seed": seed,
         "RMSE": rmse,
         "p95(ms)": p95,
-        "model_size(MB)": size,
+        SIZE: size,
         "params": 10,
         "train_time(s)": 2.5,
         "epochs": 3,
@@ -38,6 +41,17 @@ def make_record(
     baselines = {"naive": dict.fromkeys(scores, naive), "ridge": dict.fromkeys(scores, ridge)}
     revision = f"sha-{model}-{mode}-{seed}"
     return Record(Run(model, mode, seed), revision, cells, baselines, 0.1, training_stds or {})
+
+
+def make_latencies(records, spread=0.0):
+    """Rounds around the p95 of each record: relatively up to `spread` above and below."""
+    rounds = 1.0 + spread * np.linspace(-1.0, 1.0, 21)
+    return {
+        record.run.name: Latency(
+            0.5 * record.cells["p95(ms)"] * rounds, record.cells["p95(ms)"] * rounds
+        )
+        for record in records
+    }
 
 
 def intervals(**low):

@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from onnx import TensorProto, helper
 from ruamel.yaml import YAML
 
 PIPELINE = """stages:
@@ -23,7 +25,7 @@ PIPELINE = """stages:
     cmd: python stages/stand_in.py
     deps: [stages/stand_in.py]
     params: [model.type, preprocess.feature_mode, train.seed, train.batch_size]
-    outs: [data/predictions.parquet]
+    outs: [data/predictions.parquet, data/golden.npz, models/edge]
     metrics:
       - metrics/baselines.json: {cache: false}
       - metrics/evaluate.json: {cache: false}
@@ -34,12 +36,27 @@ PIPELINE = """stages:
   report: {cmd: python -c pass, deps: [metrics/evaluate.json]}
   backtest: {cmd: python -c pass, deps: [stages/stand_in.py], params: [model.type]}
 """
+SIZE = {"lstm": 0.2, "gru": 0.1}
 OFF = {"lstm": 15.0, "gru": 15.5}
 NAIVE = 20.0
 
 
 def scores(off: float) -> dict[str, float]:
     return {"mae": off, "mse": off**2, "rmse": off, "robust_mape": 1.5, "mase": 0.5, "r2": 0.9}
+
+
+def exported(off: float) -> bytes:
+    """A file that adds a constant to the history."""
+    shape = ["batch", 4, 1]
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["history", "off"], ["forecast"])],
+        "stand_in",
+        [helper.make_tensor_value_info("history", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("forecast", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("off", TensorProto.FLOAT, [1], [off])],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
 def main(pipeline: Path) -> None:
@@ -49,8 +66,8 @@ def main(pipeline: Path) -> None:
     time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
     if model == os.environ.get("STAND_IN_FAILS"):
         sys.exit("16 training diverged: as it was told to")
-    for folder in ("data", "metrics"):
-        (pipeline / folder).mkdir(exist_ok=True)
+    for folder in ("data", "metrics", "models/edge"):
+        (pipeline / folder).mkdir(parents=True, exist_ok=True)
     origins = pd.date_range("2024-01-01", periods=40, freq="h", tz="UTC")
     table = pd.DataFrame(
         {"series": "s", "origin": origins, "step": 1, "timestamp": origins, "target": "y"}
@@ -58,13 +75,17 @@ def main(pipeline: Path) -> None:
     table.assign(y_true=0.0, y_pred=OFF[model], naive=NAIVE).to_parquet(
         pipeline / "data/predictions.parquet"
     )
+    history = np.zeros((3, 4, 1), np.float32)
+    forecast = np.full((3, 4, 1), OFF[model], np.float32)
+    np.savez(pipeline / "data/golden.npz", history=history, forecast=forecast, truth=0.0 * forecast)
+    (pipeline / "models/edge/model.onnx").write_bytes(exported(OFF[model]))
     metrics = {
         "baselines": {"naive": scores(NAIVE)},
         "evaluate": {
             **scores(OFF[model]),
             "horizon": [{"step": "1", "rmse": OFF[model], "skill": 1 - OFF[model] / NAIVE}],
         },
-        "latency": {"onnx": {"p50_ms": 0.01, "p95_ms": 0.02, "size_mb": 0.1}},
+        "latency": {"onnx": {"p50_ms": 1e9, "p95_ms": 1e9, "size_mb": SIZE[model]}},
         "train": {
             "run_id": f"id-{model}",
             "model_type": model,

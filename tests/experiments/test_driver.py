@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -18,7 +19,7 @@ from spline_lstm.experiments import driver
 from spline_lstm.experiments.git import experiments, find_pipeline
 from spline_lstm.experiments.processes import marked
 from spline_lstm.experiments.promote import with_artifact
-from spline_lstm.experiments.results import COLUMNS
+from spline_lstm.experiments.results import COLUMNS, LATENCY
 from spline_lstm.experiments.runs import Run
 from tests.builders import ROOT
 from tests.experiments import stand_in
@@ -341,15 +342,27 @@ def test_every_cell_is_found_in_dvc_exp_show(story):
     }
     table = rows(story["clone"])
     assert [row["notes"] for row in table] == [
-        f"{LSTM}; lowest RMSE; edge winner; recommended",
-        GRU,
+        f"{LSTM}; lowest RMSE",
+        f"{GRU}; edge winner; recommended",
         "baseline",
     ]
     for row in table:
         found = leaves(experiment.get(row["notes"].split(";")[0], experiment[LSTM])["data"]) | {""}
-        for column in COLUMNS[:-2]:
+        for column in set(COLUMNS[:-2]) - set(LATENCY):
             assert row[column] in found | {"naive"}, (column, row)
         assert shown[1]["rev"].startswith(row["commit"])
+
+
+def test_latency_is_measured_side_by_side_and_not_taken_from_the_runs(story):
+    (book,) = (story["clone"].folder / ".cache/compare/latency").glob("*.json")
+    measured = json.loads(book.read_text())
+    for row, name in zip(rows(story["clone"]), (LSTM, GRU), strict=False):
+        for column, key in (("p50(ms)", "p50_ms"), ("p95(ms)", "p95_ms")):
+            rounds = measured["latency"][name][key]
+            assert len(rounds) == measured["rounds"]
+            assert float(row[column]) == pytest.approx(np.median(rounds), rel=1e-5)
+            # The stand-in says a million seconds.
+            assert max(rounds) < 1e6
 
 
 def test_promotion_applies_the_experiment_and_names_the_model(story):

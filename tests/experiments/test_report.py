@@ -21,7 +21,7 @@ from spline_lstm.experiments.winners import best_candidate, candidates_of, decid
 from spline_lstm.reporting.html import to_html
 from spline_lstm.reporting.markdown import to_markdown
 from tests.builders import ROOT
-from tests.experiments.examples import intervals, make_record
+from tests.experiments.examples import intervals, make_latencies, make_record
 
 PARAMS = load_params(ROOT)
 ISSUE = (
@@ -52,7 +52,13 @@ def comparison_of(records, found, step_rmse=(1.0, 2.0), wanted_block=12) -> Comp
         candidates=tuple(candidates),
         best=best_candidate(candidates).name,
         intervals=found,
-        verdict=decide(records, PARAMS.compare, lambda one, other: Interval(0.0, -1.0, 1.0)),
+        latencies=make_latencies(records),
+        verdict=decide(
+            records,
+            make_latencies(records),
+            PARAMS.compare,
+            lambda one, other: Interval(0.0, -1.0, 1.0),
+        ),
         step_rmse={each.name: np.array([step_rmse] * len(each.records)) for each in candidates},
         step_baseline=np.array([2.0, 2.5]),
         windows=100,

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from spline_lstm.__main__ import main
+from spline_lstm.core.ledger import read_failures
 from spline_lstm.experiments.show import Row, as_csv, as_text
 from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
@@ -23,7 +24,30 @@ latency = {"onnx": {"p95_ms": 0.05, "size_mb": 0.188163}}
 (folder / "metrics/evaluate.json").write_text(json.dumps(scores))
 (folder / "metrics/latency.json").write_text(json.dumps(latency))
 """
+# A stage as ours are; with the seed 13 it fails after it has written its curve.
+FAILING = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from spline_lstm.core.errors import DivergedError
+from spline_lstm.core.stage import run_stage
+import pathlib
+def main(folder):
+    (folder / "plots").mkdir(exist_ok=True)
+    (folder / "plots/training.csv").write_text("step,train_loss\\n10,0.5\\n20,nan\\n")
+    if "seed: 13" in (folder / "params.yaml").read_text():
+        raise DivergedError("the loss is nan after step 20; lower train.lr")
+    return "trained"
+run_stage("train-flax-rnn", main, keep=("plots/training.csv",))
+"""
 PIPELINE = """stages:
+  train-flax-rnn:
+    wdir: WDIR
+    cmd: python failing.py FOLDER
+    deps: [failing.py]
+    params:
+      - FOLDER/params.yaml: [train.seed]
+    plots:
+      - FOLDER/plots/training.csv: {cache: false}
   evaluate:
     wdir: WDIR
     cmd: python stage.py FOLDER
@@ -52,6 +76,8 @@ def repository(tmp_path_factory):
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
     clone.run("dvc", "init", "--quiet")
     (clone.folder / "stage.py").write_text(STAGE)
+    (clone.folder / "failing.py").write_text(FAILING)
+    (clone.folder / ".gitignore").write_text(".cache/\n")
     write_pipeline(clone.folder, ".", ".")
     write_pipeline(clone.folder, "pipelines/other", "../..")
     clone.run("dvc", "repro", "--all-pipelines")
@@ -122,6 +148,42 @@ def test_csv_has_all_digits_and_all_adds_the_other_commits(repository, capsys):
     assert every[2]["size (MB)"] == "0.188163"
     assert every[2]["skill"] == ""
     assert len({row["commit"] for row in every}) == 2
+
+
+@pytest.mark.slow
+def test_an_experiment_that_failed_keeps_reason_curve_and_params(repository, capsys):
+    clone = Clone(repository.folder)
+    other = "pipelines/other"
+    for arguments in (
+        ("-S", "train.seed=13", "dvc.yaml"),
+        (f"{other}/dvc.yaml", "-S", f"{other}/params.yaml:train.seed=13"),
+    ):
+        name = "unlucky-elsewhere" if other in arguments[0] else "unlucky"
+        failed = clone.run("dvc", "exp", "run", "--temp", "--name", name, *arguments, check=False)
+        assert failed.returncode != 0
+    head = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    for folder, name in ((clone.folder, "unlucky"), (clone.folder / other, "unlucky-elsewhere")):
+        first, *lines = shown(capsys, str(folder), "--failed").splitlines()
+        assert first.endswith(f"{name}, stage train-flax-rnn: 16 training diverged")
+        assert lines == [
+            "  the loss is nan after step 20; lower train.lr",
+            "  params other than now: train.seed=13",
+            "  last evaluation: step=20 train_loss=nan",
+        ]
+        (row,) = csv.DictReader(io.StringIO(shown(capsys, str(folder), "--failed", "--csv")))
+        assert (row["experiment"], row["code"]) == (name, "16")
+        (entry,) = read_failures(folder)
+        assert entry.commit == head
+
+
+def test_a_folder_where_nothing_failed_says_so(tmp_path, capsys):
+    clone = Clone(tmp_path)
+    write_pipeline(tmp_path, ".", ".")
+    clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    assert shown(capsys, str(tmp_path), "--failed") == (
+        ".cache/failed: no stage of this pipeline has failed\n"
+    )
+    assert shown(capsys, str(tmp_path), "--failed", "--csv").count("\n") == 1
 
 
 def test_a_folder_without_experiments_says_so_in_one_line(tmp_path, capsys):
