@@ -1,20 +1,25 @@
 """What `kill -9` at random moments does to the store: ``python -m benchmarks.store_kills``.
 
 Every round starts `score --from DATE` as users do, two at once in every second round, and kills
-each at a moment drawn from the duration of an undisturbed call. A reader queries the view
-meanwhile. After each round every file and the registry are opened, and the rows are compared with
-those of an undisturbed call and with those of the round before: none may be lost, duplicated or
-different. After every tenth round a last call completes the rows, and the next round starts with an
-empty store. The pipeline must be trained (`dvc repro`); its folder is only read.
+each at a random moment: after a random number of files has been written, either as soon as its next
+temporary file is seen, or after a random delay. (Most of a short call is its start, and a write
+takes milliseconds: moments drawn from its duration would hardly ever hit one.) A reader queries the
+view meanwhile. After each round every file and the registry are opened, and the rows are compared
+with those of an undisturbed call and with those of the round before: none may be lost, duplicated
+or different. After every fourth round a last call completes the rows, and the next round starts
+with an empty store. The pipeline must be trained (`dvc repro`); its folder is only read.
 """
 
 import argparse
 import json
+import math
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -32,7 +37,9 @@ from spline_lstm.store.scorer import load_scorer
 from spline_lstm.store.train import model_files
 from spline_lstm.tables.sources import EMBEDDED, SYNTHETIC, read_source
 
-ROUNDS_PER_STORE = 10
+ROUNDS_PER_STORE = 4
+# Seconds between two looks at the scorers, between two queries, and the longest delay of a kill.
+LOOK, PAUSE, DELAY = 0.0005, 0.2, 0.3
 Rows = dict[tuple, float]
 
 
@@ -86,19 +93,56 @@ def rows_of(store: Store) -> Rows:
     }
 
 
-def disturbed(folder: Path, store: Store, date: str, moments: list[float], found: Found) -> None:
-    """Start a scorer per moment and kill each at its own, reading meanwhile."""
-    begin = time.monotonic()
-    waiting = [(moment, start(folder, date)) for moment in moments]
-    while waiting:
-        for moment, process in waiting:
-            if time.monotonic() - begin >= moment and process.poll() is None:
-                process.kill()
-        ended = [process for _, process in waiting if process.poll() is not None]
-        found.counts["kills"] += sum(process.returncode == -9 for process in ended)
-        found.counts["ended before"] += sum(process.returncode == 0 for process in ended)
-        found.damaged += sum(process.returncode not in (0, -9) for process in ended)
-        waiting = [(moment, process) for moment, process in waiting if process not in ended]
+@dataclass
+class Victim:
+    """A scorer that is to be killed.
+
+    Attributes
+    ----------
+    process : the call of `score`
+    files : files in the store after which it is killed
+    delay : seconds from then on; None: when a temporary file of it is seen
+    reached : when the files were there; infinite until then
+    """
+
+    process: subprocess.Popen[bytes]
+    files: int
+    delay: float | None
+    reached: float = math.inf
+
+    def look(self, files: int, temporary: str) -> None:
+        """Kill it if its time has come; `temporary`: names of the temporary files."""
+        if files >= self.files:
+            self.reached = min(self.reached, time.monotonic())
+        is_time = time.monotonic() >= self.reached + (self.delay or 0.0)
+        if is_time and (self.delay is not None or f"~{self.process.pid}~" in temporary):
+            self.process.kill()
+
+
+def disturbed(store: Store, victims: list[Victim], found: Found) -> None:
+    """Wait until every scorer is killed, or has ended before, reading meanwhile."""
+    over = threading.Event()
+    reader = threading.Thread(target=read_until, args=(over, store, found))
+    reader.start()
+    while any(victim.process.poll() is None for victim in victims):
+        names = [name for _, _, files in os.walk(store.predictions) for name in files]
+        temporary = " ".join(name for name in names if name.startswith(PREFIX))
+        for victim in victims:
+            victim.look(sum(name.endswith(".parquet") for name in names), temporary)
+        time.sleep(LOOK)
+    over.set()
+    reader.join()
+    codes = [victim.process.returncode for victim in victims]
+    found.counts["kills"] += codes.count(-9)
+    found.counts["calls that ended before"] += codes.count(0)
+    found.damaged += sum(code not in (0, -9) for code in codes)
+    strays = list(store.predictions.rglob(f"{PREFIX}*"))
+    found.counts["kills within a write (temporary file left)"] += len(strays)
+
+
+def read_until(over: threading.Event, store: Store, found: Found) -> None:
+    """Query the view again and again."""
+    while not over.wait(PAUSE):
         check_view(store, found)
 
 
@@ -122,7 +166,7 @@ def check_stores(store: Store, before: Rows, expected: Rows, found: Found) -> Ro
     found.counts["rows stored twice, read once"] += sum(stored) - len(rows)
     found.lost += len(before.keys() - rows.keys())
     found.different += sum(expected.get(key) != score for key, score in rows.items())
-    found.counts["killed with rows to come"] += len(rows) < len(expected)
+    found.counts["rounds that ended with a part of the rows"] += 0 < len(rows) < len(expected)
     return rows
 
 
@@ -141,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="a trained pipeline")
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--dates", type=int, default=20, help="dates per call")
+    parser.add_argument("--dates", type=int, default=8, help="dates per call")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     draw, found = random.Random(arguments.seed), Found()
@@ -157,8 +201,16 @@ def main() -> None:
             if number % ROUNDS_PER_STORE == 0:
                 shutil.rmtree(store.predictions)
                 rows = {}
-            moments = [draw.uniform(0, seconds) for _ in range(1 + number % 2)]
-            disturbed(folder, store, date, moments, found)
+            there = len(list(files_of(store.predictions)))
+            victims = [
+                Victim(
+                    start(folder, date),
+                    draw.randint(min(there, arguments.dates - 2), arguments.dates - 2),
+                    draw.choice((None, draw.uniform(0, DELAY))),
+                )
+                for _ in range(1 + number % 2)
+            ]
+            disturbed(store, victims, found)
             rows = check_stores(store, rows, expected, found)
             if number % ROUNDS_PER_STORE == ROUNDS_PER_STORE - 1:
                 complete(folder, store, date, expected, found)
