@@ -34,9 +34,10 @@ def main(folder: Path) -> str:
     content = summary.content
     write_plot_table(pipeline.plots / "backtest.csv", summary.table)
     write_metrics(pipeline.metrics("backtest"), content)
-    each = ", ".join(number(fold["rmse"]) for fold in content["folds"])
+    key, name = summary.measure
+    each = ", ".join(number(fold[key]) for fold in content["folds"])
     return (
-        f"{content['backtest_folds']} folds, RMSE {each}; over all of them "
+        f"{content['backtest_folds']} folds, {name} {each}; over all of them "
         f"{load_part(params, 'verdict')(summary.scores)}; "
         f"{content['backtest_folds_lost']} folds lost to a baseline"
     )

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.formatting import listed
 from spline_lstm.core.params_data import DataParams, PreprocessParams, TargetParams, WindowParams
 from spline_lstm.core.params_errors import as_json, check_known, describe, describe_missing
 from spline_lstm.core.params_model import (
@@ -146,13 +147,20 @@ class Params(Section):
             raise ValueError(
                 "train.loss quantile and model.quantiles belong together: set both or none"
             )
-        if loss == "bce" and (model.normalization != "none" or self.preprocess.scaler != "none"):
-            raise ValueError(
-                "train.loss bce needs labels 0 and 1: set model.normalization and "
-                "preprocess.scaler to none"
-            )
-        if loss == "bce" and self.target.transform != "none":
-            raise ValueError("train.loss bce needs labels 0 and 1: set target.transform to none")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _labels_stay(self) -> "Params":
+        if self.train.loss != "bce":
+            return self
+        changes = {
+            "target.scaled to false": self.target.scaled and self.preprocess.scaler != "none",
+            "model.normalization to none": self.model.normalization != "none",
+            "target.transform to none": self.target.transform != "none",
+        }
+        wrong = [change for change, is_needed in changes.items() if is_needed]
+        if wrong:
+            raise ValueError(f"train.loss bce needs labels 0 and 1: set {listed(wrong)}")
         return self
 
     @pydantic.model_validator(mode="after")

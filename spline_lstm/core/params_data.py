@@ -234,6 +234,9 @@ class TargetParams(Section):
     transform: Literal["none", "log", "box-cox"] = "none"
     """none | log | box-cox (a power fitted on the training split); for positive targets; models in
     closed form find out by themselves whether logarithms help"""
+    scaled: bool = True
+    """false: targets stay as they are, whatever preprocess.scaler does to covariates; train.loss
+    bce needs it, because its labels are 0 and 1"""
     bound_ratio: NotNegative = 2.0
     """log and box-cox: a forecast lies at most this many training ranges beyond the lowest and the
     highest training value"""

@@ -20,17 +20,21 @@ class TargetOptions:
     max_missing_inputs : float
         Share of missing rows that a lookback may have; above 0 targets get the channels mask and
         age.
+    scaled : bool
+        Whether the scaler applies to targets.
     """
 
     transform: Literal["none", "log", "box-cox"] = "none"
     bound_ratio: float = 2.0
     max_missing_inputs: float = 0.0
+    scaled: bool = True
 
     @classmethod
     def of(cls, params: "Params") -> Self:
         """The settings of a params.yaml."""
         target = params.target
-        return cls(target.transform, target.bound_ratio, params.window.max_missing_inputs)
+        missing = params.window.max_missing_inputs
+        return cls(target.transform, target.bound_ratio, missing, target.scaled)
 
     @property
     def has_channels(self) -> bool:
@@ -38,8 +42,11 @@ class TargetOptions:
         return self.max_missing_inputs > 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Content for preprocessor.json."""
-        return asdict(self)
+        """Content for preprocessor.json; what is as ever is left out."""
+        content = asdict(self)
+        if self.scaled:
+            del content["scaled"]
+        return content
 
 
 # Targets are only scaled, and no row of a lookback is missing.

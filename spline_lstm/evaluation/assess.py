@@ -1,7 +1,7 @@
 """How the model does on the test split: one pass over its windows, in batches, with baselines."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +144,12 @@ def assess(
     *,
     predictions: Path,
     series_names: Sequence[str],
+    on_batch: Callable[[TestBatch], None] = lambda batch: None,
 ) -> Assessment:
-    """Score the model on the test split and write every forecast to the file `predictions`."""
+    """Score the model on the test split and write every forecast to the file `predictions`.
+
+    `on_batch` is called with each batch of forecasts, in order.
+    """
     judged = IntervalSums.of(windows, intervals, model.config.quantiles)
     collected = BatchCollector(windows, params, judged, len(series_names))
     forecasts = TestForecasts.fit(model, windows, params, intervals, series_names)
@@ -156,6 +160,7 @@ def assess(
             def take_in(batch: TestBatch) -> None:
                 writer.write(prediction_rows(batch, series_names))
                 collected.add(batch)
+                on_batch(batch)
 
             # Summing and writing take as long as forecasting: together they use two cores.
             consume_in_thread(iter(forecasts), take_in)
@@ -345,7 +350,7 @@ def _example(label: str, batch: TestBatch) -> Example:
         history=batch.history[0, :, 0],
         y_true=batch.y_true[0, :, 0],
         y_pred=forecast.point[0, :, 0],
-        naive=batch.baselines["naive"][0, :, 0],
+        naive=next(iter(batch.baselines.values()))[0, :, 0],
         levels=forecast.levels,
         bounds=np.stack([lower, upper], axis=1),
     )

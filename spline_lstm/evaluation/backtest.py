@@ -13,7 +13,7 @@ the same seed. See Tashman 2000, "Out-of-sample tests of forecasting accuracy: a
 review", International Journal of Forecasting 16(4).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -42,7 +42,7 @@ from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.folds import Fold, fold_params, make_folds
 from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
 from spline_lstm.evaluation.interval_sums import IntervalSums
-from spline_lstm.evaluation.scores import finish, rmse_by_step
+from spline_lstm.evaluation.scores import RMSE_NAMES, deciding, finish, rmse_by_step
 from spline_lstm.inference.calibration import Calibration, calibration_of
 from spline_lstm.inference.intervals import CONFORMAL, Intervals
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -130,11 +130,13 @@ class BacktestSummary:
     content : content of metrics/backtest.json
     table : columns of plots/backtest.csv
     scores : `finish` of the test windows of all folds
+    measure : key and name of the score of a fold that is shown
     """
 
     content: dict[str, Any]
     table: pd.DataFrame
     scores: dict[str, Any]
+    measure: tuple[str, str]
 
 
 def forecast_backtest(
@@ -146,7 +148,17 @@ def forecast_backtest(
         backtest_content(results, params, targets),
         backtest_table(results),
         pooled_scores(results, targets),
+        (deciding(len(targets) > 1), RMSE_NAMES[deciding(len(targets) > 1)]),
     )
+
+
+def fold_scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
+    """`finish` of sums, in the units of a fold."""
+    return finish(sums, targets=targets, scale=result.scale, training_std=result.training_std)
+
+
+# Scores of one fold or of all: sums, fold, targets -> mapping.
+ScoresOf = Callable[[ScoreSums, FoldResult, Sequence[str]], dict[str, Any]]
 
 
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
@@ -276,11 +288,14 @@ def _of_all_series(
 
 
 def backtest_content(
-    results: Sequence[FoldResult], params: Params, targets: Sequence[str]
+    results: Sequence[FoldResult],
+    params: Params,
+    targets: Sequence[str],
+    scores_of: ScoresOf = fold_scores,
 ) -> dict[str, Any]:
     """Content of metrics/backtest.json: pooled over all test windows, and one record per fold."""
     coverage = reduce(add, (result.coverage for result in results))
-    pooled = _numbers(pooled_scores(results, targets), coverage, results[-1], targets)
+    pooled = _numbers(pooled_scores(results, targets, scores_of), coverage, results[-1], targets)
     pooled |= _adaptive([result.adaptive for result in results], results[-1].intervals)
     folds = [
         {
@@ -290,7 +305,7 @@ def backtest_content(
             **{f"{split}_windows": count for split, count in result.windows.items()},
             "best_step": result.best_step,
             "steps": result.steps,
-            **_numbers(_scores(result.sums, result, targets), result.coverage, result, targets),
+            **_numbers(scores_of(result.sums, result, targets), result.coverage, result, targets),
             **_adaptive([result.adaptive], result.intervals),
         }
         for number, result in enumerate(results, start=1)
@@ -305,13 +320,11 @@ def backtest_content(
     }
 
 
-def pooled_scores(results: Sequence[FoldResult], targets: Sequence[str]) -> dict[str, Any]:
-    """`finish` of the test windows of all folds; z-scores are those of the last, longest fit."""
-    return _scores(reduce(merge, (result.sums for result in results)), results[-1], targets)
-
-
-def _scores(sums: ScoreSums, result: FoldResult, targets: Sequence[str]) -> dict[str, Any]:
-    return finish(sums, targets=targets, scale=result.scale, training_std=result.training_std)
+def pooled_scores(
+    results: Sequence[FoldResult], targets: Sequence[str], scores_of: ScoresOf = fold_scores
+) -> dict[str, Any]:
+    """Scores of the test windows of all folds; z-scores are those of the last, longest fit."""
+    return scores_of(reduce(merge, (result.sums for result in results)), results[-1], targets)
 
 
 def _numbers(

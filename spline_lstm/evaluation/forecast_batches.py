@@ -3,7 +3,7 @@
 Windows are processed in batches, so memory is bounded by the batch, not by the number of windows.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +16,7 @@ from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.core.time_zones import HOUR_NS, local_times
 from spline_lstm.evaluation.baselines import drift, moving_average, naive, seasonal_naive
 from spline_lstm.evaluation.error_sums import MODEL
+from spline_lstm.evaluation.probability_baselines import Baseline, make_probability_baselines
 from spline_lstm.evaluation.ridge import Sample, fit_ridge
 from spline_lstm.inference.forecast import Forecast, ModelInputs, forecast_windows
 from spline_lstm.inference.intervals import Intervals, Values
@@ -25,8 +26,6 @@ from spline_lstm.windows.windows import Batch, Windows
 WINDOWS_PER_BATCH = 8192
 # Ridge has few weights: it gains nothing from more windows, which would only take memory.
 RIDGE_WINDOWS = 50_000
-
-Baseline = Callable[[Batch, Float[np.ndarray, "windows lookback targets"]], Values]
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,11 @@ class TestForecasts:
         series_names: Sequence[str],
     ) -> Self:
         """With the baselines of `params`, fitted on the training windows."""
-        return cls(model, windows, intervals, make_baselines(windows, params), series_names)
+        if model.config.output == "probability":
+            baselines = make_probability_baselines(windows)
+        else:
+            baselines = make_baselines(windows, params)
+        return cls(model, windows, intervals, baselines, series_names)
 
     def __iter__(self) -> Iterator[TestBatch]:
         """All test windows in batches, in the order of the origins."""

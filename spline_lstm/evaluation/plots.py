@@ -196,6 +196,7 @@ def step_figure(
     title: str,
     skill: Sequence[float | None] | None = None,
     unit: str = UNIT,
+    measure: str | None = None,
 ) -> Figure:
     """RMSE at each step, the model against the baselines; with `skill` also as a ratio to the best.
 
@@ -207,12 +208,14 @@ def step_figure(
         What was forecast, and the unit of the RMSE.
     skill : sequence of float, optional
         1 - RMSE / RMSE of the best baseline at each step; None if there is none.
+    measure : str, optional
+        Name of the score on the axis, in place of the RMSE in its unit.
     """
     panels = 1 if skill is None else 2
     figure = Figure(figsize=(7.5 if skill is None else 10.5, 4.3))
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _draw_errors(axes[0], table, "step")
-    axes[0].set(xlabel="step ahead", ylabel=f"RMSE ({unit})")
+    axes[0].set(xlabel="step ahead", ylabel=measure or f"RMSE ({unit})")
     if skill is not None:
         axes[0].set_title("All forecasts")
         _draw_ratio(axes[1], table["step"].to_numpy(), skill)

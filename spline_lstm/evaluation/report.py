@@ -64,16 +64,16 @@ def make_report(outputs: StageOutputs) -> Document:
     """Everything that was measured as a document; sections without content are left out."""
     scores = outputs.scores
     sections = [
-        Section("What was forecast", _forecast(outputs)),
+        Section("What was forecast", forecast_blocks(outputs)),
         Section("Model against baselines", _baselines(scores)),
-        Section("Forecasts", _examples(outputs)),
+        Section("Forecasts", examples_blocks(outputs)),
         interval_section(scores),
         Section("Error by step", _steps(outputs)),
         Section("Error by hour of the day", _hours(outputs)),
         Section("Error by target", _groups("target", scores["targets"])),
         Section("Error by series", _by_series(scores)),
         Section("Residuals", _residuals(outputs)),
-        Section("Training", _training(outputs)),
+        Section("Training", training_blocks(outputs)),
         splits_section(scores),
         quality_section(outputs.quality),
         drift_section(outputs.quality, outputs.params["preprocess"]["drift"]),
@@ -108,7 +108,8 @@ def _key_numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
     } | {f"{row['interval']} % intervals cover (%)": row["coverage"] for row in scores["intervals"]}
 
 
-def _forecast(outputs: StageOutputs) -> list[Block]:
+def forecast_blocks(outputs: StageOutputs) -> list[Block]:
+    """What is forecast, from what, and how many windows test it."""
     model, rows = outputs.model, f"rows of {outputs.clock.frequency}"
     facts = {
         "targets": model["targets"],
@@ -186,7 +187,8 @@ def _common_windows(common: Mapping[str, Any], count: int, key: str) -> list[Blo
     return [Table(title, ["forecast", RMSE_NAMES[key]], rows, strong=MODEL)]
 
 
-def _examples(outputs: StageOutputs) -> list[Block]:
+def examples_blocks(outputs: StageOutputs) -> list[Block]:
+    """The best, the median and the worst window."""
     target = outputs.model["targets"][0]
     figure = forecasts_figure(outputs.forecasts, target=target, clock=outputs.clock)
     caption = (
@@ -264,13 +266,13 @@ def _by_series(scores: Mapping[str, Any]) -> list[Block]:
 def _metrics_table(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> Table:
     """A row of metrics per step, hour, target or series; of too many, the worst by RMSE."""
     keys = [*NAMES, "skill"]
-    rows = [[name, *values_of(row, keys), _best(row)] for name, row in groups.items()]
+    rows = [[name, *values_of(row, keys), best_baseline_of(row)] for name, row in groups.items()]
     rmse = 1 + keys.index("rmse")
     title, shown = shortened("Metrics of the model", rows, lambda row: -(row[rmse] or 0.0))
     return Table(title, [kind, *NAMES.values(), "skill", "best baseline"], shown)
 
 
-def _best(row: Mapping[str, Any]) -> str | None:
+def best_baseline_of(row: Mapping[str, Any]) -> str | None:
     """The best baseline of a step, hour, target or series; None if nothing was scored."""
     return None if row["best_baseline"] is None else plain(row["best_baseline"])
 
@@ -291,7 +293,8 @@ def _residuals(outputs: StageOutputs) -> list[Block]:
     ]
 
 
-def _training(outputs: StageOutputs) -> list[Block]:
+def training_blocks(outputs: StageOutputs) -> list[Block]:
+    """The course of the training, and what it says of overfitting."""
     train, params = outputs.train, outputs.params["train"]
     limit = (
         f"at the best step the validation loss is above {params['overfitting_ratio']:g} times the "

@@ -23,6 +23,7 @@ from spline_lstm.experiments.driver import cost_book
 from spline_lstm.experiments.git import cache_folder
 from spline_lstm.experiments.latency import Latency, latencies
 from spline_lstm.experiments.results import (
+    PROBABILITY_SCORES,
     SCALED,
     SCORES,
     Record,
@@ -137,7 +138,7 @@ def collect(
             [squared[one.run.name]], [squared[other.run.name]], errors.counts, blocks
         )
 
-    key = (SCORES | SCALED)[records[0].measure]
+    key = (SCORES | SCALED | PROBABILITY_SCORES)[records[0].measure]
     steps = {
         record.run.name: evaluation_of(pipeline, record.revision)["horizon"] for record in records
     }
@@ -201,5 +202,7 @@ def best_baseline_rmse(
         np.array([[number(row.get(name)) for row in steps] for steps in rows])
         for name in (key, "skill")
     )
-    baseline = np.divide(rmse, 1.0 - skill, out=np.full(rmse.shape, np.nan), where=skill != 1.0)
+    # The skill of a probability is that of the Brier score, not of its root.
+    ratio = np.sqrt(1.0 - skill) if key == "root_brier" else 1.0 - skill
+    baseline = np.divide(rmse, ratio, out=np.full(rmse.shape, np.nan), where=ratio != 0.0)
     return np.fmin.reduce(baseline, axis=0)

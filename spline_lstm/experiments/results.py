@@ -31,6 +31,13 @@ SCORES = {
 }
 # The same, only with several targets: what decides then.
 SCALED = {"scaled RMSE": "scaled_rmse"}
+# Of forecast probabilities, in place of them.
+PROBABILITY_SCORES = {
+    "AUC": "auc",
+    "log loss": "log_loss",
+    "Brier": "brier",
+    "root Brier": "root_brier",
+}
 # Measured after the last experiment; the size is a figure of the gate.
 LATENCY = ("p50(ms)", "p95(ms)")
 SIZE = "model_size(MB)"
@@ -78,19 +85,21 @@ class Record:
     @property
     def measure(self) -> str:
         """Column that decides: errors of several targets have no unit in common."""
+        if "root Brier" in self.cells:
+            return "root Brier"
         return "scaled RMSE" if len(self.training_stds) > 1 else "RMSE"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """`COLUMNS`, with several targets also the one that decides."""
-        if len(self.training_stds) < 2:
-            return COLUMNS
-        after = COLUMNS.index("RMSE") + 1
-        return (*COLUMNS[:after], *SCALED, *COLUMNS[after:])
+        """`COLUMNS`; with several targets also the one that decides; scores of a probability."""
+        first, last = (list(SCORES)[end] for end in (0, -1))
+        before, after = COLUMNS.index(first), COLUMNS.index(last) + 1
+        scores = next(iter(self.baselines.values()), SCORES)
+        return (*COLUMNS[:before], *scores, *COLUMNS[after:])
 
     @property
     def rmse(self) -> float:
-        """RMSE on the test windows that decides: data units, scaled with several targets."""
+        """The score on the test windows that decides; see `measure`."""
         return number(self.cells[self.measure])
 
     @property
@@ -191,9 +200,11 @@ def read_record(
         return content
 
     # DVC shows no lists.
-    targets = evaluation_of(pipeline, revision["rev"])["targets"]
-    training_stds = {row["target"]: row["training_std"] for row in targets}
-    scores = SCORES | (SCALED if len(training_stds) > 1 else {})
+    content = evaluation_of(pipeline, revision["rev"])
+    scores, training_stds = PROBABILITY_SCORES, dict[str, float]()
+    if "brier" not in content:
+        training_stds = {row["target"]: row["training_std"] for row in content["targets"]}
+        scores = scores_of_values(len(training_stds))
     # A format that export.formats leaves out is in no metric: its cells are empty.
     is_exported = file_format in metric("latency")
     cells = {
@@ -216,6 +227,16 @@ def read_record(
     return Record(
         run, revision["rev"], cells, baselines, metric("train", "validation_loss"), training_stds
     )
+
+
+def scores_of_values(targets: int) -> dict[str, str]:
+    """`SCORES` in their order, after the RMSE the scaled one if there are several targets."""
+    added = SCALED if targets > 1 else {}
+    return {
+        name: key
+        for column in SCORES
+        for name, key in ({column: SCORES[column]} | (added if column == "RMSE" else {})).items()
+    }
 
 
 def evaluation_of(pipeline: TrackedPipeline, revision: str) -> dict[str, Any]:

@@ -19,11 +19,17 @@ from spline_lstm.experiments.results import exp_show
 # Column -> metrics file and keys; the two last are those of an exported file.
 COLUMNS = {
     "RMSE": ("evaluate", "rmse"),
+    "scaled RMSE": ("evaluate", "scaled_rmse"),
+    "root Brier": ("evaluate", "root_brier"),
     "MASE": ("evaluate", "mase"),
     "skill": ("evaluate", "skill"),
     "p95 (ms)": ("latency", "{format}", "p95_ms"),
     "size (MB)": ("latency", "{format}", "size_mb"),
 }
+# Of them, those that only some pipelines measure; they are left out where no row has a value.
+OPTIONAL = ("scaled RMSE", "root Brier")
+# What experiments are sorted by, the first that there is: units differ between targets.
+DECIDING = ("root Brier", "scaled RMSE", "RMSE")
 DIGITS_OF_COMMIT = 10
 
 
@@ -108,8 +114,8 @@ def rows_of_commit(
 
 
 def _key(row: Row) -> tuple[bool, float, str]:
-    rmse = row.metrics["RMSE"]
-    return rmse is None, rmse or 0.0, row.name
+    found = [value for name in DECIDING if (value := row.metrics[name]) is not None]
+    return not found, found[0] if found else 0.0, row.name
 
 
 def _changed(
@@ -156,6 +162,15 @@ def _metrics(
     return {column: value(*keys) for column, keys in COLUMNS.items()}
 
 
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Columns to show."""
+    return [
+        column
+        for column in COLUMNS
+        if column not in OPTIONAL or any(row.metrics[column] is not None for row in rows)
+    ]
+
+
 def as_text(rows: Sequence[Row]) -> str:
     """The table for a terminal, one paragraph per commit."""
     commits = list(dict.fromkeys(row.commit for row in rows))
@@ -165,18 +180,19 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def _paragraph(commit: str, rows: Sequence[Row]) -> str:
-    head = ("experiment", *COLUMNS, "changed params")
-    lines = [head, *(_texts(row) for row in rows)]
+    columns = columns_of(rows)
+    head = ("experiment", *columns, "changed params")
+    lines = [head, *(_texts(row, columns) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    title = f"Experiments of commit {commit[:DIGITS_OF_COMMIT]}, lowest RMSE first"
+    title = f"Experiments of commit {commit[:DIGITS_OF_COMMIT]}, lowest error first"
     return "\n".join([title, *(_line(line, widths) for line in lines)])
 
 
-def _texts(row: Row) -> tuple[str, ...]:
+def _texts(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
     name = row.name or "(the commit)"
     return (
         name,
-        *(number(row.metrics[column]) for column in COLUMNS),
+        *(number(row.metrics[column]) for column in columns),
         settings(row.changed) or "-",
     )
 
@@ -201,8 +217,9 @@ def as_csv(rows: Sequence[Row]) -> str:
     """The same table as CSV with all digits; missing values are empty."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(("commit", "experiment", *COLUMNS, "changed params"))
+    columns = columns_of(rows)
+    table.writerow(("commit", "experiment", *columns, "changed params"))
     for row in rows:
-        values = (row.metrics[column] for column in COLUMNS)
+        values = (row.metrics[column] for column in columns)
         table.writerow((row.commit, row.name, *values, settings(row.changed)))
     return out.getvalue().rstrip("\n")

@@ -12,13 +12,16 @@ from jaxtyping import Float
 from spline_lstm.core.params import CompareParams
 from spline_lstm.experiments.bootstrap import Interval, SeedRange, seed_range
 from spline_lstm.experiments.latency import Latency, range_over_rounds
-from spline_lstm.experiments.results import SIZE, Record, nan_last, number
+from spline_lstm.experiments.results import PROBABILITY_SCORES, SIZE, Record, nan_last, number
 
+# Shown with their range over the seeds, as far as the runs have them.
 RANGE_COLUMNS = (
     "RMSE",
+    "scaled RMSE",
     "MAE",
     "MASE",
     "R2",
+    *PROBABILITY_SCORES,
     "p50(ms)",
     "p95(ms)",
     "model_size(MB)",
@@ -82,7 +85,8 @@ def candidates_of(records: Sequence[Record]) -> list[Candidate]:
 def _ranges(records: Sequence[Record]) -> dict[str, SeedRange]:
     return {
         column: seed_range([number(record.cells[column]) for record in records])
-        for column in dict.fromkeys((*RANGE_COLUMNS, records[0].measure))
+        for column in RANGE_COLUMNS
+        if column in records[0].cells
     }
 
 

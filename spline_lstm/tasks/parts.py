@@ -10,10 +10,14 @@ from typing import Any
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.params_errors import check_name
+from spline_lstm.tasks.event import EVENT
 from spline_lstm.tasks.forecast import FORECAST
 from spline_lstm.tasks.task import Task
 
 TASKS: dict[str, Task] = {"forecast": FORECAST}
+# Task and loss -> the task, where the loss decides what is forecast: a probability has other scores
+# than a value.
+OF_LOSS: dict[tuple[str, str], Task] = {("forecast", "bce"): EVENT}
 
 
 def task_of(params: Params) -> Task:
@@ -25,7 +29,7 @@ def task_of(params: Params) -> Task:
         The task is unknown; the message names the allowed ones.
     """
     check_name("task", params.task, TASKS)
-    return TASKS[params.task]
+    return OF_LOSS.get((params.task, params.train.loss), TASKS[params.task])
 
 
 def load_part(params: Params, part: str) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from spline_lstm.experiments.bootstrap import Interval
 from spline_lstm.experiments.latency import Latency
-from spline_lstm.experiments.results import LATENCY, SCALED, SCORES, SIZE, Record
+from spline_lstm.experiments.results import LATENCY, SCORES, SIZE, Record, scores_of_values
 from spline_lstm.experiments.runs import Run
 
 RIDGE = 16.0
@@ -37,7 +37,7 @@ def make_record(
         "commit": "0123456789",
         **others,
     }
-    scores = (*SCORES, *SCALED) if training_stds else SCORES
+    scores = scores_of_values(len(training_stds or {}))
     baselines = {"naive": dict.fromkeys(scores, naive), "ridge": dict.fromkeys(scores, ridge)}
     revision = f"sha-{model}-{mode}-{seed}"
     return Record(Run(model, mode, seed), revision, cells, baselines, 0.1, training_stds or {})

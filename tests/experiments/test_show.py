@@ -217,7 +217,7 @@ def test_the_columns_of_the_table_line_up_and_csv_quotes_what_it_must():
         Row("c" * 40, "much-longer", {}, metrics | {"RMSE": None}),
     ]
     title, *lines = as_text(rows).splitlines()
-    assert title == "Experiments of commit cccccccccc, lowest RMSE first"
+    assert title == "Experiments of commit cccccccccc, lowest error first"
     assert len({line.index("  ", line.rindex("1.500")) for line in lines[1:]}) == 1
     table = list(csv.reader(io.StringIO(as_csv(rows))))
     assert table[1][-1] == "model.hidden=[4,2] data.source=x,y"
