@@ -7,12 +7,15 @@ libraries that take seconds to load.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, report
 
+# As a shell reports a program that SIGPIPE ended: 128 + 13.
+CLOSED_PIPE = 141
 # In the order in which one meets them; what a command does in one line.
 COMMANDS = {
     "init": "write a pipeline folder for a CSV or Parquet file",
@@ -72,6 +75,15 @@ def parser(called: str, program: str = "python -m spline_lstm") -> argparse.Argu
     return root
 
 
+def leave_closed_pipe() -> int:
+    """The exit code of a program whose reader, such as ``head``, has had enough; nothing is said.
+
+    What is still in the buffer goes nowhere, or Python would complain about it at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CLOSED_PIPE
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = sys.argv[1:] if argv is None else argv
@@ -80,8 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(words[0] if words else "", program).parse_args(words)
     try:
         print(arguments.run(arguments))
+        sys.stdout.flush()
     except SplineLstmError as error:
         return report(error)
+    except BrokenPipeError:
+        return leave_closed_pipe()
     return 0
 
 

@@ -194,7 +194,7 @@ def _nonexistent(
             wall = wall_text(int(naive.as_unit("ns").asi8[row]))
             message = (
                 f"{wall} does not exist in {zone}: clocks were set forward over it; correct the "
-                "row, or set data.time_zone to the zone of the wall clock"
+                "row, or data.time_zone if the wall clock is that of another zone"
             )
             problems.append(WallClockProblem("nonexistent", (int(row),), wall, message))
     return problems

@@ -127,7 +127,7 @@ def _check(path: Path, golden: Golden) -> None:
     if not np.isfinite(golden.truth).any():
         raise ArtifactError(
             f"{path} contains no observed truth, so no error can be measured; "
-            "raise export.golden_windows"
+            "bring more data, or raise export.golden_windows if the test split has more windows"
         )
 
 

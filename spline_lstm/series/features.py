@@ -130,8 +130,10 @@ def _check_names(features: Sequence[Feature]) -> None:
             )
 
 
-def scaler_kind(schema: Schema, name: str, params: PreprocessParams) -> str:
-    """How the numbers of a column are scaled: as its covariate says, or as all are."""
+def scaler_kind(schema: Schema, name: str, params: PreprocessParams, options: TargetOptions) -> str:
+    """How the numbers of a column are scaled: as its covariate says, not at all, or as all are."""
+    if name in schema.target_cols and not options.scaled:
+        return "none"
     covariate = schema.covariate(name)
     return (covariate and covariate.scaler) or params.scaler
 

@@ -157,8 +157,7 @@ def fit(
                 training_groups(own, on_grid, groups), options, params.scaler, name
             )
             on_grid = powers[name].power().of_column(0, on_grid)
-        kept = name in schema.target_cols and not options.scaled
-        kind = "none" if kept else scaler_kind(schema, name, params)
+        kind = scaler_kind(schema, name, params, options)
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
                 scalings[index] = fit_scaling(own, on_grid, feature, kind, groups)

@@ -289,11 +289,17 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         or layout.rows >= np.iinfo(np.int32).max
     ):
         median = median_step(table, layout.clock)
+        # The cadence is no advice if it is the present one.
+        is_present = layout.clock.kind == "fixed" and median == str(pd.Timedelta(layout.clock.step))
+        advice = (
+            "bring the missing rows"
+            if is_present
+            else ("set preprocess.frequency to the cadence of the data")
+        )
         text = (
             f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of "
             f"data: more than preprocess.max_missing = {params.max_missing:g} would be missing; "
-            f"the median step of the table is {median}: set preprocess.frequency to the cadence of "
-            "the data, or raise the limit"
+            f"the median step of the table is {median}: {advice}, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
     for index, name in enumerate(table.columns):

@@ -21,6 +21,7 @@ from spline_lstm.tables.parsing import Faults, cell_texts
 # Cells by which a decimal mark is told.
 TOLD_BY = 5000
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
+ANY_FORM = TableFormat().timestamp_format
 WHOLE_ADVICE = "; for whole numbers that count declare index, for seconds since 1970 unix_s"
 
 
@@ -179,7 +180,10 @@ def _violation(
 ) -> Violation:
     rows = np.flatnonzero(mask)
     cell = str(column.iloc[rows[0]])
-    text = RULES[rule].format(column=column.name, cell=shorten(cell), form=form)
+    # To declare a form is no advice to those who did.
+    is_declared = rule == "timestamp" and form != ANY_FORM
+    words = RULES["declared" if is_declared else rule]
+    text = words.format(column=column.name, cell=shorten(cell), form=form)
     if rule == "timestamp" and WHOLE_NUMBER.fullmatch(cell.strip()):
         text += WHOLE_ADVICE
     # A row of a wide table is a row of each series.

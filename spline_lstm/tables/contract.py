@@ -27,6 +27,8 @@ RULES = {
     "zone": "timestamps with and without a time zone are mixed; write all of them in one form",
     "timestamp": "timestamp {cell} does not have the form {form}; declare the form in "
     "table_format.timestamp_format of the schema",
+    "declared": "timestamp {cell} does not have the form {form}, which "
+    "table_format.timestamp_format of the schema declares; fix the cell, or the declaration",
     "timestamp_range": "timestamp {cell} is out of range; timestamps must be between the years "
     "1678 and 2261",
     "epoch": "the timestamp is not a number of the declared unix time; fix it",

@@ -79,14 +79,14 @@ def _transcoded(content: bytes, encoding: str, where: str) -> bytes:
     except UnicodeDecodeError as error:
         line = content[: error.start].decode(encoding, errors="replace").count("\n") + 1
         raise DataContractError(
-            f"{where} row {line}: not {encoding} text ({error.reason}); set table_format.encoding "
-            "of the schema to the encoding of the file"
+            f"{where} row {line}: not {encoding} text ({error.reason}), as its byte order mark or "
+            "table_format.encoding of the schema declares; declare the encoding that the file has"
         ) from None
     except ValueError as error:
         # Some codecs give characters that no text may have, or raise errors without a place.
         raise DataContractError(
-            f"{where}: not {encoding} text ({shorten(str(error))}); set table_format.encoding of "
-            "the schema to the encoding of the file"
+            f"{where}: not {encoding} text ({shorten(str(error))}), as its byte order mark or "
+            "table_format.encoding of the schema declares; declare the encoding that the file has"
         ) from None
 
 

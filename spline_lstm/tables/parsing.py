@@ -193,6 +193,15 @@ def _exact_ns(text: str, unit_ns: int) -> int:
     return int(Decimal(text.strip()) * unit_ns)
 
 
+def without_faults(faults: Iterable[Faults], rows: int) -> Bool[np.ndarray, " rows"]:
+    """Rows of which no cell of any of the columns breaks a rule."""
+    sound = np.ones(rows, dtype=bool)
+    for rules in faults:
+        for mask in rules.values():
+            sound &= ~mask
+    return sound
+
+
 def any_fault(faults: Iterable[Faults]) -> bool:
     """True if a cell of any of the columns breaks a rule."""
     return any(mask.any() for rules in faults for mask in rules.values())

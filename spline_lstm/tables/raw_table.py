@@ -27,6 +27,7 @@ from spline_lstm.tables.parsing import (
     parse_booleans,
     parse_categories,
     parse_numbers,
+    without_faults,
 )
 from spline_lstm.tables.timestamp_columns import (
     in_time_zone,
@@ -187,11 +188,16 @@ def _long_table(
         found = cells_contract.check_cells(
             frame.assign(**timestamps.joined), faults, lines, timestamps.forms, schema.table_format
         )
-    if any_fault([*timestamps.faults.values(), *keyless.values()]):
-        raise_violations(found, where, {"rows": len(frame)})
+    if any_fault(placing := [*timestamps.faults.values(), *keyless.values()]):
+        # Order and repeats are told of the rows that have a timestamp and a key.
+        kept = without_faults(placing, len(frame))
+        if not kept.any():
+            raise_violations(found, where, {"rows": len(frame)})
+        timestamps, keys, lines = timestamps.of_rows(kept), keys[kept], lines[kept]
+        cells = [column._replace(values=column.values[kept]) for column in cells]
     instants, problems = in_time_zone(timestamps, keys, reading)
     order = _order(instants, keys, reading.sort)
-    values = np.empty((len(frame), len(columns)))
+    values = np.empty((len(keys), len(columns)))
     for index, column in enumerate(cells):
         values[:, index] = column.values[order]
     rows = _Rows(instants[order], keys[order], values, lines, order)

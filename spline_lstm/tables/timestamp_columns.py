@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema
@@ -41,6 +41,10 @@ class TableTimestamps:
     faults: dict[str, Faults]
     forms: dict[str, str] = field(default_factory=dict)
     joined: dict[str, pd.Series] = field(default_factory=dict)
+
+    def of_rows(self, kept: Bool[np.ndarray, " rows"]) -> "TableTimestamps":
+        """Of some rows, without their faults."""
+        return TableTimestamps(self.values[kept], self.on_wall_clock, {})
 
 
 def read_timestamps(

@@ -242,10 +242,20 @@ def make_windows(
         if name in needed and len(rows) == 0:
             raise TooLittleDataError(
                 f"the {name} split has no window of {params.lookback} rows back and "
-                f"{params.horizon} ahead without a gap beyond preprocess.max_gap; bring more data, "
-                "shorten window.lookback or window.horizon, or raise window.max_missing_inputs"
+                f"{params.horizon} ahead without a gap beyond preprocess.max_gap; "
+                f"{_more_windows(params)}"
             )
     return windows
+
+
+def _more_windows(params: WindowParams) -> str:
+    """What can be done for more windows, as far as it is not done yet."""
+    advice = {
+        "shorten window.lookback": params.lookback > 1,
+        "shorten window.horizon": params.horizon > 1,
+        "raise window.max_missing_inputs": params.max_missing_inputs < 1,
+    }
+    return " or ".join(["bring more data", *(text for text, helps in advice.items() if helps)])
 
 
 def find_origins(

@@ -118,3 +118,12 @@ def test_help_names_the_commands(capsys):
     shown = capsys.readouterr().out
     assert "check" in shown
     assert "init" in shown
+
+
+def test_a_reader_that_has_had_enough_ends_a_command_without_a_word():
+    command = [sys.executable, "-m", "spline_lstm", "check"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd=ROOT, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141

@@ -785,3 +785,41 @@ def test_rows_of_a_long_file_keep_their_place():
     table = read("time,y\n" + lines, table_format={"timestamp_format": "unix_s"})
     np.testing.assert_array_equal(table.values[:, 0], np.arange(count))
     np.testing.assert_array_equal(np.diff(table.timestamps), HOUR)
+
+
+def test_a_bad_timestamp_hides_neither_order_nor_repeats():
+    text = rows(
+        "2020-01-01 00:00,1",
+        "yesterday,2",
+        "2020-01-01 02:00,3",
+        "2020-01-01 01:00,4",
+        "2020-01-01 01:00,5",
+    )
+    with pytest.raises(DataContractError) as caught:
+        read(text)
+    bad, order, repeat = caught.value.lines
+    assert bad.startswith("raw.csv row 3: timestamp 'yesterday' does not have the form")
+    assert order.startswith("raw.csv row 5: timestamp 2020-01-01 01:00:00 is earlier than")
+    assert repeat.startswith("raw.csv row 6: ")
+    assert "rows 5 and 6" in repeat
+
+
+def test_of_a_table_without_any_timestamp_only_that_is_said():
+    with pytest.raises(DataContractError) as caught:
+        read(rows("a,1", "b,2"))
+    (line,) = caught.value.lines
+    assert "does not have the form" in line
+
+
+def test_a_form_that_is_declared_is_not_asked_for():
+    day = {"timestamp_format": "%d.%m.%Y"}
+    declared = refusal(rows("31.01.2020,1", "x,2"), table_format=day)
+    assert "does not have the form %d.%m.%Y, which table_format.timestamp_format" in declared
+    assert "declare the form" not in declared
+    assert "declare the form" in refusal(rows("2020-01-31,1", "x,2"))
+
+
+def test_an_encoding_that_is_declared_is_not_asked_for():
+    text = refusal(b"time,y\n2020-01-01,\x81\n", table_format={"encoding": "cp1252"})
+    assert "as its byte order mark or table_format.encoding of the schema declares" in text
+    assert "set table_format.encoding" not in text
