@@ -289,7 +289,7 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         or layout.rows >= np.iinfo(np.int32).max
     ):
         median = median_step(table, layout.clock)
-        # The cadence is no advice if it is the present one.
+        # To set the present cadence would change nothing.
         is_present = layout.clock.kind == "fixed" and median == str(pd.Timedelta(layout.clock.step))
         advice = (
             "bring the missing rows"

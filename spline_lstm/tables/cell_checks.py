@@ -180,7 +180,7 @@ def _violation(
 ) -> Violation:
     rows = np.flatnonzero(mask)
     cell = str(column.iloc[rows[0]])
-    # To declare a form is no advice to those who did.
+    # Who declared a form needs other words.
     is_declared = rule == "timestamp" and form != ANY_FORM
     words = RULES["declared" if is_declared else rule]
     text = words.format(column=column.name, cell=shorten(cell), form=form)
