@@ -280,8 +280,7 @@ def _repeated_hour(timestamps: Timestamps, options: Options) -> WallClockProblem
 def _keyed(column: Column, where: str) -> tuple[str, np.ndarray, tuple[str, ...]]:
     if (column.cells == "").any() or column.cells.isna().any():
         raise UsageError(f"{where}: rows without a series key in {column.name!r}; fill them in")
-    keys, names = pd.factorize(column.cells, sort=True)
-    return column.name, keys.astype(np.int64), tuple(str(name) for name in names)
+    return column.name, column.codes, column.values
 
 
 def _target(

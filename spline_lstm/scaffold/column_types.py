@@ -67,10 +67,20 @@ class Column:
         """True for numbers that may be forecast."""
         return self.kind in ("float", "int")
 
-    @cached_property
+    @property
     def codes(self) -> Int[np.ndarray, " rows"]:
         """Position of each cell's value among the values of the column, in sorted order."""
-        return pd.factorize(self.cells, sort=True)[0].astype(np.int64)
+        return self._factors[0]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The different values of the column as texts, in the order of their codes."""
+        return tuple(str(value) for value in self._factors[1])
+
+    @cached_property
+    def _factors(self) -> tuple[Int[np.ndarray, " rows"], pd.Index]:
+        codes, values = pd.factorize(self.cells, sort=True)
+        return codes.astype(np.int64, copy=False), pd.Index(values)
 
     @cached_property
     def whole(self) -> Int[np.ndarray, " rows"] | None:
@@ -185,7 +195,8 @@ def _is_whole(numbers: np.ndarray) -> bool:
 
 
 def _nothing(column: pd.Series) -> np.ndarray:
-    return np.full(len(column), np.nan)
+    # One number, however many rows.
+    return np.broadcast_to(np.array(np.nan), len(column))
 
 
 def _all_whole(texts: pd.Series) -> bool:

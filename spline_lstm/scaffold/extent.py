@@ -65,19 +65,22 @@ def find_extent(panel: Panel, clock: Clock) -> Extent:
 def _lengths(panel: Panel, rows: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     """Rows of each series from its first to its last value, and rows with a value."""
     observed = panel.observed(name)
-    keys, places = panel.keys[observed], rows[observed]
-    lengths = np.zeros(len(panel.names), dtype=np.int64)
-    if len(keys):
-        bounds = pd.Series(places).groupby(keys).agg(["min", "max"])
-        lengths[bounds.index.to_numpy()] = (bounds["max"] - bounds["min"] + 1).to_numpy()
+    keys, places = panel.keys, rows
+    if not observed.all():
+        keys, places = keys[observed], places[observed]
+    count = len(panel.names)
+    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+    np.minimum.at(first, keys, places)
+    np.maximum.at(last, keys, places)
+    lengths = np.where(first <= last, last - first + 1, 0)
     return lengths, len(places) - repeated(places, keys)
 
 
 def with_index_season(panel: Panel, clock: Clock, rows: int) -> Clock:
     """An index clock with the season of the longest series that varies, if it has one.
 
-    Of the local maxima of the autocorrelation in the training split that are no chance it is the
-    shortest that is about as high as the highest.
+    Of the local maxima of the autocorrelation in the training split beyond what chance gives it is
+    the shortest that is about as high as the highest.
 
     >>> wave = 3 + np.sin(np.arange(200) * np.pi / 6)
     >>> rows = np.arange(200)

@@ -11,6 +11,10 @@ from spline_lstm.scaffold.column_types import Column
 
 # Share of repeated timestamps that may remain within the series.
 FEW = 0.05
+# Cells of series and timestamps, per row, up to which each has a mark.
+MAX_CELLS = 8
+# Rows of whole series whose pace is looked at.
+MAX_PACED = 500_000
 
 
 def repeated(
@@ -19,10 +23,18 @@ def repeated(
     """Rows that repeat the timestamp of an earlier row, of the same series if `keys` are given."""
     if _is_increasing(timestamps, keys):
         return 0
-    frame = pd.DataFrame(
-        {"timestamp": timestamps} if keys is None else {"timestamp": timestamps, "key": keys}
-    )
-    return int(frame.duplicated().sum())
+    codes, distinct = pd.factorize(timestamps)
+    if keys is None:
+        return len(timestamps) - len(distinct)
+    cells = keys * len(distinct)
+    cells += codes
+    size = (int(keys.max(initial=0)) + 1) * len(distinct)
+    if size > MAX_CELLS * len(cells):
+        return len(cells) - len(pd.unique(cells))
+    # A mark for each series and timestamp takes less memory than a set of them.
+    marks = np.zeros(size, dtype=bool)
+    marks[cells] = True
+    return len(cells) - int(marks.sum())
 
 
 def _is_increasing(timestamps: np.ndarray, keys: np.ndarray | None) -> bool:
@@ -103,6 +115,10 @@ def blocks(timestamps: Int[np.ndarray, " rows"], columns: Mapping[str, Column]) 
 
 def _is_steady(timestamps: np.ndarray, code: np.ndarray) -> bool:
     """Whether rows follow each other at one pace; a measured number would split them at random."""
+    stride = -(-len(code) // MAX_PACED)
+    if stride > 1 and int(code.max()) >= stride:
+        some = code % stride == 0
+        timestamps, code = timestamps[some], code[some]
     steps = within_series(timestamps, code)
     return len(steps) > 0 and bool(
         (steps <= 2 * np.median(steps)).mean() >= 0.5 and _pace(timestamps, steps) <= 4

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
@@ -73,6 +74,8 @@ def scaffold(
     plan = files.complete(content, str(csv), options)
     parquet = is_parquet(content)
     del content
+    # pyarrow keeps the memory of what it has read, and the table is read once more below.
+    pa.default_memory_pool().release_unused()
     source = SourceFile.of(csv, folder, root, copy=copy)
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))

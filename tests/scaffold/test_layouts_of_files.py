@@ -269,11 +269,18 @@ def test_a_midnight_in_the_date_is_no_time_of_day():
 
 
 def test_whole_numbers_that_count_are_an_index_with_its_step():
-    found = look(table(step=10 * np.arange(500), value=np.sin(np.arange(500) / 2)))
+    wave = np.sin(2 * np.pi * np.arange(500) / 12)
+    found = look(table(step=10 * np.arange(500), value=wave.round(4)))
     assert found.schema["table_format"]["timestamp_format"] == "index"
     assert found.schema["calendar_features"] == {"enabled": False, "features": []}
     assert found.values["preprocess.frequency"] == "index 10"
-    assert found.values["evaluate.season"] == 1
+    assert found.values["evaluate.season"] == found.values["preprocess.season"] == 12
+    assert decided(table(step=10 * np.arange(500), value=wave.round(4)))["season"] == (
+        "12 rows (season, found in the data)"
+    )
+    plain = look(table(step=10 * np.arange(500), value=np.random.default_rng(0).normal(size=500)))
+    assert plain.values["evaluate.season"] == 1
+    assert "preprocess.season" not in plain.values
 
 
 def test_gaps_of_an_index_are_found():
