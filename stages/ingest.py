@@ -12,6 +12,7 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.tables.raw_file import check_dvc_yaml, write_raw
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
+from spline_lstm.tables.source_deps import check_watched
 from spline_lstm.tables.sources import read_source
 
 MAX_NAMED = 8
@@ -23,6 +24,7 @@ def main(folder: Path) -> str:
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
     content = read_source(params.data.source, folder)
+    check_watched(pipeline, params.data.source)
     check_dvc_yaml(pipeline, content, params.data.source)
     try:
         table = read_raw_table(

@@ -11,14 +11,15 @@ from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.types import check_types
 from spline_lstm.series.features import check_names
 from spline_lstm.tables.raw_file import check_dvc_yaml
+from spline_lstm.tables.source_deps import check_watched
 from spline_lstm.tables.sources import read_source
 from spline_lstm.tasks.parts import task_of
 
 DESCRIPTION = """\
 Check the files that you write: params.yaml against its rules, the covariate schema against its
-rules, that the source of the data can be read, and that dvc.yaml names the raw table by its kind,
-CSV or Parquet. Nothing is run or written. An error names the key or the JSON path, the rule, and
-what to do.
+rules, that the source of the data can be read and lies where DVC notices a change of it, and that
+dvc.yaml names the raw table by its kind, CSV or Parquet. Nothing is run or written. An error names
+the key or the JSON path, the rule, and what to do.
 """
 EXAMPLES = """
 python -m spline_lstm check
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> str:
     schema = load_schema(folder / params.data.schema_file)
     check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
+    check_watched(Pipeline(folder), params.data.source)
     check_dvc_yaml(Pipeline(folder), content, params.data.source)
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
     return f"{files} are valid; targets: {', '.join(schema.target_cols)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
+from spline_lstm.core.figures import remove_behind, remove_own
 from spline_lstm.core.ledger import record_failure
 
 logger = logging.getLogger("spline_lstm")
@@ -27,6 +28,8 @@ def run_stage(
         Keywords of `main` that ``--<flag>`` on the command line sets to True.
     keep : sequence of str
         Files of the folder that the ledger of failures keeps if the stage fails.
+
+    Figures of an earlier run are removed, see `spline_lstm.core.figures`.
     """
     # Only our own logger: the messages of libraries would bury its line.
     logger.addHandler(logging.StreamHandler(sys.stderr))
@@ -40,14 +43,30 @@ def run_stage(
         folder = _folder([argument for argument in sys.argv[1:] if argument not in given], flags)
     except SplineLstmError as error:
         sys.exit(report(error))
+    keywords = {flag.removeprefix("--"): True for flag in given}
+    # A run that continues another one may find that there is none, and then changes nothing.
+    if not keywords:
+        remove_own(folder, name)
     try:
-        summary = main(folder, **{flag.removeprefix("--"): True for flag in given})
+        summary = _run(name, lambda: main(folder, **keywords), folder)
     except SplineLstmError as error:
         record_failure(folder, name, error, keep)
         sys.exit(report(error))
     first, newline, warnings = summary.partition("\n")
     seconds = time.perf_counter() - start
     logger.info("%s: %s (%.1f s)%s%s", name, first, seconds, newline, warnings)
+
+
+def _run(name: str, work: Callable[[], str], folder: Path) -> str:
+    """Do the work of a stage; if it fails, remove the figures of the stages behind it."""
+    try:
+        return work()
+    except UsageError:
+        raise
+    except BaseException:
+        # Stopped by hand or out of memory is failed, too.
+        remove_behind(folder, name)
+        raise
 
 
 def _folder(arguments: list[str], flags: Sequence[str]) -> Path:

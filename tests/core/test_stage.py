@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from spline_lstm.core.errors import GateError
+from spline_lstm.core.errors import DivergedError, GateError
+from spline_lstm.core.figures import FIGURES
 from spline_lstm.core.stage import logger, run_stage
 
 
@@ -92,3 +93,42 @@ def test_a_flag_reaches_the_stage_that_knows_it(monkeypatch, folder, capsys):
         run(monkeypatch, ["--resume", str(folder)], lambda path: "")
     assert ended.value.code == 2
     assert "a stage takes one argument" in capsys.readouterr().err
+
+
+def figures_of(folder):
+    """Every figure of every stage, as an earlier run left it."""
+    paths = [folder / path for paths in FIGURES.values() for path in paths]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old")
+    return paths
+
+
+def left_after(folder, monkeypatch, stage, error):
+    def main(path):
+        (path / "metrics/latency.json").write_text("new")
+        raise error
+
+    paths = figures_of(folder)
+    monkeypatch.setattr(sys, "argv", ["stages/x.py", str(folder)])
+    with pytest.raises((SystemExit, MemoryError)):
+        run_stage(stage, main)
+    return {path.relative_to(folder).as_posix() for path in paths if path.exists()}
+
+
+def test_a_failed_training_leaves_no_evaluation_or_latency_of_the_model_before(monkeypatch, folder):
+    for error in (DivergedError("nan"), MemoryError()):
+        left = left_after(folder, monkeypatch, "train-flax-rnn", error)
+        assert left == {"metrics/ingest.json", "metrics/data.json", "metrics/backtest.json"}
+
+
+def test_a_gate_that_does_not_pass_keeps_its_own_verdict_and_the_evaluation(monkeypatch, folder):
+    left = left_after(folder, monkeypatch, "benchmark", GateError("slow"))
+    assert {"metrics/latency.json", "metrics/evaluate.json", "plots/report.md"} <= left
+    assert (folder / "metrics/latency.json").read_text() == "new"
+
+
+def test_a_stage_that_ends_well_removes_nothing_behind_it(monkeypatch, folder):
+    paths = figures_of(folder)
+    run(monkeypatch, [str(folder)], lambda path: "done")
+    assert [path for path in paths if not path.exists()] == [folder / "metrics/ingest.json"]

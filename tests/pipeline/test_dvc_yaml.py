@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from spline_lstm.core.figures import FIGURES, READERS
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.section import known_keys
 from spline_lstm.tasks.forecast import FORECAST
@@ -58,6 +59,8 @@ def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, s
 # Sections of commands: they start the pipeline with other params; no output of a stage depends on
 # them.
 NO_STAGE = ("compare", "tune", "store")
+# The exception: meta.json tells other tools which models may be trained.
+TOLD = {"compare.models"}
 
 
 @pytest.mark.parametrize("path", PIPELINES)
@@ -68,7 +71,7 @@ def test_every_param_belongs_to_a_stage(path):
             used |= {entry} if isinstance(entry, str) else set(sum(entry.values(), []))
     for key in known_keys(Params):
         if key.split(".")[0] in NO_STAGE:
-            assert not any(name.split(".")[0] in NO_STAGE for name in used)
+            assert not any(name.split(".")[0] in NO_STAGE for name in used - TOLD)
             continue
         prefixes = {
             key[: len(prefix)] for prefix in used if key == prefix or key.startswith(prefix + ".")
@@ -142,3 +145,22 @@ def test_a_part_of_the_task_must_be_named_by_a_literal(tmp_path):
     module.write_text('part = "loss"\nload_part(params, part)\n')
     with pytest.raises(ValueError, match="load_part"):
         imports_of(module)
+
+
+@pytest.mark.parametrize("path", PIPELINES)
+def test_the_figures_of_a_failed_run_are_those_of_dvc_yaml(path):
+    content = read(path)["stages"]
+
+    def inside(entries) -> set[str]:
+        return {each.removeprefix("${folder}/") for each in names_of(entries)}
+
+    writes = {
+        name: set().union(*(inside(stage.get(key, ())) for key in ("outs", "metrics", "plots")))
+        for name, stage in content.items()
+    }
+    reads = {name: inside(stage["deps"]) for name, stage in content.items()}
+    assert list(FIGURES) == list(content)
+    for name, stage in content.items():
+        readers = {other for other in content if writes[name] & reads[other]}
+        assert readers == set(READERS.get(name, ())), name
+        assert inside(stage.get("metrics", ())) <= set(FIGURES[name]) <= writes[name], name

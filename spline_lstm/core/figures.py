@@ -1,0 +1,52 @@
+"""The figures that stages write for people, and how a failed run takes old ones away.
+
+Before it works, a stage removes its own figures; if it fails, also those of all stages behind it,
+for they describe a model or data that are no more. What a failing stage writes about its failure
+stays: the violations of a table, the curve of a training that diverged, the verdicts of the gate.
+"""
+
+from pathlib import Path
+
+# Stage -> its metrics, or its pages; in the order of the pipeline.
+FIGURES = {
+    "ingest": ("metrics/ingest.json",),
+    "preprocess": ("metrics/data.json",),
+    "window": (),
+    "train-flax-rnn": ("metrics/train.json", "metrics/train_time.json"),
+    "evaluate": ("metrics/baselines.json", "metrics/evaluate.json"),
+    "export": ("metrics/export.json",),
+    "benchmark": ("metrics/latency.json",),
+    "backtest": ("metrics/backtest.json",),
+    "report": ("plots/report.html", "plots/report.md"),
+}
+# Stage -> the stages that read what it writes; a test compares them with dvc.yaml.
+READERS = {
+    "ingest": ("preprocess", "backtest", "report"),
+    "preprocess": ("window", "report"),
+    "window": ("train-flax-rnn", "evaluate"),
+    "train-flax-rnn": ("evaluate", "export", "report"),
+    "evaluate": ("export", "benchmark", "report"),
+    "export": ("benchmark",),
+}
+
+
+def behind(stage: str) -> set[str]:
+    """All stages that depend on a stage, directly or not.
+
+    >>> sorted(behind("evaluate"))
+    ['benchmark', 'export', 'report']
+    """
+    readers = READERS.get(stage, ())
+    return {*readers}.union(*(behind(reader) for reader in readers))
+
+
+def remove_own(folder: Path, stage: str) -> None:
+    """Remove the figures of a stage from a pipeline folder."""
+    for path in FIGURES.get(stage, ()):
+        (folder / path).unlink(missing_ok=True)
+
+
+def remove_behind(folder: Path, stage: str) -> None:
+    """Remove the figures of all stages behind a stage."""
+    for reader in behind(stage):
+        remove_own(folder, reader)
