@@ -3,10 +3,12 @@
 import argparse
 from pathlib import Path
 
+from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import TUNING_FILES
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import BLANK, SEPARATORS
 from spline_lstm.scaffold.user_files import UserFiles
-from spline_lstm.scaffold.write_folder import scaffold
+from spline_lstm.scaffold.write_folder import folder_of, scaffold
 
 DESCRIPTION = """\
 Look at a CSV or Parquet file and write a pipeline for it: pipelines/NAME with params.yaml, the
@@ -16,6 +18,7 @@ tables look like and what init makes of them.
 """
 EXAMPLES = """
 python -m spline_lstm init demand --csv demand.csv
+python -m spline_lstm init demand --csv demand.csv --tune  # and choose a few settings on validation
 python -m spline_lstm init demand --csv demand.csv --target sold --series store --frequency 1h
 python -m spline_lstm init bikes --csv hour.csv --timestamp dteday+hr --target cnt
 python -m spline_lstm init rates --csv rates.csv --layout wide --frequency B --holidays NYSE
@@ -52,6 +55,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave the file where it is (default: copy it into the pipeline folder if it has at "
         "most 50 MB, so that experiments in temporary copies have it)",
+    )
+    command.add_argument(
+        "--tune",
+        action="store_true",
+        help="then do what `tune --quick` does, and put what validation shows to be better into "
+        "params.yaml",
     )
     _add_columns(command.add_argument_group("columns"))
     _add_clock(command.add_argument_group("clock: which timestamps are the rows of the grid"))
@@ -194,4 +203,22 @@ def run(arguments: argparse.Namespace) -> str:
     )
     files = UserFiles.read(arguments.params, arguments.schema)
     copy = not arguments.no_copy
-    return scaffold(arguments.name, arguments.csv, options, Path(), files, copy=copy)
+    told = scaffold(arguments.name, arguments.csv, options, Path(), files, copy=copy)
+    return f"{told}\n{tuned(folder_of(arguments.name))}" if arguments.tune else told
+
+
+def tuned(folder: Path) -> str:
+    """Try the quick grid of `tune` on a new folder, and apply what it chooses."""
+    # These load JAX, which takes seconds.
+    from spline_lstm.cli.tune import choose_quickly, too_short  # noqa: PLC0415
+    from spline_lstm.tuning import quick_outputs  # noqa: PLC0415
+
+    choice = choose_quickly(folder, load_params(folder))
+    if choice.is_too_short:
+        return f"Tuning: {too_short(choice)}"
+    quick_outputs.write_trials(folder, choice)
+    told = f"Tuning: {len(choice.trials)} trials in {(folder / TUNING_FILES[0]).as_posix()}"
+    if not choice.values:
+        return f"{told}; none is better than the settings above beyond noise"
+    quick_outputs.apply(folder, choice)
+    return f"{told}; now in params.yaml: {quick_outputs.values_text(choice.values)}"

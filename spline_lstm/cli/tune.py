@@ -7,15 +7,20 @@ from pathlib import Path
 
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ParamsError, UsageError, shorten
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, load_params
-from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
 from spline_lstm.experiments.git import check_fresh, find_pipeline
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.types import MODEL_TYPES, check_types
+from spline_lstm.tuning import quick_outputs
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
+from spline_lstm.tuning.judge import LEAST_BLOCKS
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
+from spline_lstm.tuning.quick import MOST_ROWS, QuickChoice, quick_search
 from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
+from spline_lstm.tuning.trainings import Trainings, read_material
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 
@@ -26,11 +31,15 @@ DESCRIPTION = """\
 Search for better hyperparameters of the model type in params.yaml, in the ranges of
 configs/catalog.yaml. Trials train on the training split and are judged by the validation loss;
 the test split is not used. The best values are written as a patch, plots/tuning.patch, the trials
-as metrics/tuning.csv. An interrupted search resumes.
+as metrics/tuning.csv. An interrupted search resumes. --quick tries a fixed grid of lookback,
+transform, normalisation, segment and loss instead, and changes only what validation shows to be
+better by more than one standard error.
 """
 EXAMPLES = """
 python -m spline_lstm tune --trials 20
 git apply plots/tuning.patch
+python -m spline_lstm tune --quick pipelines/stores  # it needs no dvc repro before
+git apply pipelines/stores/plots/tuning.patch
 """
 
 
@@ -43,6 +52,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=20,
         metavar="N",
         help="trials in total, an interrupted search included",
+    )
+    command.add_argument(
+        "--quick",
+        action="store_true",
+        help="try a small fixed grid instead, whose size depends on the table alone; at most three "
+        "minutes on two cores",
     )
 
 
@@ -62,8 +77,10 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.trials < 1:
         raise UsageError(f"--trials {arguments.trials}: must be at least 1")
     pipeline = find_pipeline(arguments.folder)
+    params = load_params(pipeline.folder)
+    if arguments.quick:
+        return quick(pipeline, params)
     folder = pipeline.folder
-    params = load_params(folder)
     check_tunable(params)
     check_fresh(pipeline)
     entry = load_catalog(pipeline.root).entry(params.model.type)
@@ -71,9 +88,7 @@ def run(arguments: argparse.Namespace) -> str:
     configure_compilation_cache(folder)
     windows = without_test(load_windows(folder))
     problem = Problem(params, entry, windows, Preprocessor.load(Pipeline(folder).preprocessor))
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler(sys.stderr))
-    logger.setLevel(logging.INFO)
+    log_to_console()
     if not problem.defaults_fit:
         logger.info(
             "the defaults of %s (%s) do not fit the other params and are skipped",
@@ -99,6 +114,49 @@ def run(arguments: argparse.Namespace) -> str:
         f"{told}, {first.loss:.6g} with the current params; "
         f"look at {patch}, then run: git apply {patch}"
     )
+
+
+def quick(pipeline: TrackedPipeline, params: Params) -> str:
+    """Try the fixed grid; write what to change as a patch of params.yaml."""
+    choice = choose_quickly(pipeline.folder, params)
+    if choice.is_too_short:
+        return too_short(choice)
+    changed = quick_outputs.write(pipeline.folder, pipeline.inside("params.yaml"), choice)
+    told = f"{len(choice.trials)} trials in {pipeline.inside(TABLE)}"
+    if not changed:
+        return f"{told}: none is better than the present params beyond noise; nothing to change"
+    patch = pipeline.inside(PATCH)
+    return (
+        f"{told}; better beyond noise: {quick_outputs.values_text(choice.values)}; "
+        f"look at {patch}, then run: git apply {patch}"
+    )
+
+
+def choose_quickly(folder: Path, params: Params) -> QuickChoice:
+    """Run the grid on the source of a pipeline folder; a line per trial goes to the console."""
+    check_types(params)
+    configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
+    log_to_console()
+    trainings = Trainings(read_material(folder, params).recent(MOST_ROWS))
+    return quick_search(
+        trainings, params, lambda trial: logger.info("%s", quick_outputs.line_of(trial))
+    )
+
+
+def too_short(choice: QuickChoice) -> str:
+    """Why nothing was tried."""
+    return (
+        f"the validation split has windows of {plural(choice.blocks, 'horizon')}, and "
+        f"{LEAST_BLOCKS} are the fewest that tell a better setting from luck; nothing was tried"
+    )
+
+
+def log_to_console() -> None:
+    """Let the lines of trials reach stderr."""
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.INFO)
 
 
 def line_of(trial: Trial) -> str:

@@ -85,6 +85,8 @@ class FoldResult:
         What errors are divided by to be z-scores.
     training_std : [targets] see `assess.training_std_of`
     windows : number of windows of each split
+    missing_inputs : float
+        Mean share of missing rows in the lookbacks of the test windows.
     best_step, steps : int
         Steps of the best weights and of the whole training.
     """
@@ -98,6 +100,7 @@ class FoldResult:
     scale: Float[np.ndarray, "rows targets"]
     training_std: Float[np.ndarray, " targets"]
     windows: Mapping[str, int]
+    missing_inputs: float
     best_step: int
     steps: int
 
@@ -225,6 +228,7 @@ def run_fold(job: FoldJob) -> FoldResult:
         scale=_of_all_series(error_scales(fit.windows), fit, job),
         training_std=training_std_of(fit.windows),
         windows={name: len(origins) for name, origins in fit.windows.splits.items()},
+        missing_inputs=float(fit.windows.missing_inputs("test").mean()),
         best_step=fit.trained.best_losses.step,
         steps=steps_of(fit.trained.history),
     )
@@ -303,6 +307,7 @@ def backtest_content(
             "test_start": result.clock.text_of(result.fold.test),
             "test_end": result.clock.text_of(result.fold.end),
             **{f"{split}_windows": count for split, count in result.windows.items()},
+            "missing_inputs": result.missing_inputs,
             "best_step": result.best_step,
             "steps": result.steps,
             **_numbers(scores_of(result.sums, result, targets), result.coverage, result, targets),
@@ -315,9 +320,16 @@ def backtest_content(
         "backtest_folds": len(results),
         # Names of their own: DVC renames a number whose name appears in two files.
         **{f"backtest_{name}": value for name, value in pooled.items()},
+        "backtest_missing_inputs": _missing_inputs(results),
         "backtest_folds_lost": sum(not fold["beats_baselines"] for fold in folds),
         "folds": folds,
     }
+
+
+def _missing_inputs(results: Sequence[FoldResult]) -> float:
+    """Mean share of missing rows in the lookbacks of the test windows of all folds."""
+    counts = [result.windows["test"] for result in results]
+    return float(np.average([result.missing_inputs for result in results], weights=counts))
 
 
 def pooled_scores(

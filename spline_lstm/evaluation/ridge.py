@@ -144,7 +144,7 @@ def _fit_target(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Kernel, level, intercept (in data units) and strength of target `k`."""
     scaling = _fit_scaling(train.history, k, level)
-    candidates = _solve(*_moments(train, k, scaling), strengths)
+    candidates = _solve(_moments(train, k, scaling), strengths)
     inputs, labels, mask = _regression(validation, k, scaling)
     errors = [float(np.sum((inputs @ weights - labels) ** 2, where=mask)) for weights in candidates]
     best = int(np.argmin(errors))
@@ -170,28 +170,49 @@ def _in_data_units(
     return weights[:-2], level, intercept - level * scaling.center
 
 
-def _moments(sample: Sample, k: int, scaling: _Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Means over the observed windows of each step.
+@dataclass(frozen=True)
+class _Moments:
+    """Means over the windows in which some steps were observed, the same windows for all of them.
 
-    Inputs by inputs [horizon, n, n], and inputs by labels [horizon, n].
+    Attributes
+    ----------
+    steps : [k] int, of the horizon
+    gram : [n, n], inputs by inputs
+    cross : [n, k], inputs by labels
     """
+
+    steps: np.ndarray
+    gram: np.ndarray
+    cross: np.ndarray
+
+
+def _moments(sample: Sample, k: int, scaling: _Scaling) -> list[_Moments]:
     inputs, labels, mask = _regression(sample, k, scaling)
-    # Few labels are missing: one product over all windows, minus that of the missing ones, is far
-    # cheaper than a product per step.
-    missing = [inputs[~mask[:, step]] for step in range(mask.shape[1])]
-    gram = inputs.T @ inputs - np.stack([rows.T @ rows for rows in missing])
-    count = np.maximum(mask.sum(axis=0), 1)
-    return gram / count[:, None, None], (inputs.T @ labels).T / count[:, None]
+    patterns, pattern_of = np.unique(mask, axis=1, return_inverse=True)
+    everything = inputs.T @ inputs
+    moments = []
+    for number, pattern in enumerate(patterns.T):
+        # Few labels are missing: one product over all windows, minus that of the missing ones, is
+        # far cheaper than a product per step.
+        missing = inputs[~pattern]
+        steps = np.flatnonzero(pattern_of.reshape(-1) == number)
+        count = max(int(pattern.sum()), 1)
+        gram = (everything - missing.T @ missing) / count
+        moments.append(_Moments(steps, gram, inputs.T @ labels[:, steps] / count))
+    return moments
 
 
-def _solve(gram: np.ndarray, cross: np.ndarray, strengths: list[float]) -> list[np.ndarray]:
-    """Weights [n, horizon] for each strength."""
-    unit = np.eye(gram.shape[-1])
-    exact = [
-        np.linalg.solve(gram + strength * unit, cross[..., None])[..., 0].T
-        for strength in strengths
-    ]
-    return [np.round(weights / GRAIN) * GRAIN for weights in exact]
+def _solve(moments: list[_Moments], strengths: list[float]) -> list[np.ndarray]:
+    """Weights [n, horizon] for each strength; a matrix is factored once for all of its steps."""
+    (inputs,) = {len(each.gram) for each in moments}
+    horizon, unit = sum(len(each.steps) for each in moments), np.eye(inputs)
+    results = []
+    for strength in strengths:
+        weights = np.empty((inputs, horizon))
+        for each in moments:
+            weights[:, each.steps] = np.linalg.solve(each.gram + strength * unit, each.cross)
+        results.append(np.round(weights / GRAIN) * GRAIN)
+    return results
 
 
 def _regression(

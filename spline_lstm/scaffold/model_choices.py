@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.core.formatting import plural
+from spline_lstm.core.params import BacktestParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.scaffold.clocks import rows_of
@@ -183,10 +184,15 @@ def choose_segment(network_lookback: int, season: int) -> int:
     return min(divisors[0] if divisors else least, network_lookback)
 
 
+def choose_steps(windows: int) -> int:
+    """Steps of a training on so many windows."""
+    steps = min(max(PASSES * windows // BATCH, STEPS[0]), STEPS[1])
+    return steps - steps % EVALUATIONS
+
+
 def _budget(extents: Extents, lookback: int) -> list[Choice]:
     windows = max(1, extents.training - lookback - extents.horizon + 1) * extents.series
-    steps = min(max(PASSES * windows // BATCH, STEPS[0]), STEPS[1])
-    steps -= steps % EVALUATIONS
+    steps = choose_steps(windows)
     return [
         Choice("train.max_epochs", None),
         Choice("train.patience", None),
@@ -199,7 +205,8 @@ def _budget(extents: Extents, lookback: int) -> list[Choice]:
         Choice("train.patience_evaluations", PATIENCE),
         Choice("train.learning_rate", 0.002),
         Choice("backtest.max_epochs", None),
-        Choice("backtest.max_steps", steps),
+        # Its folds take every fourth window.
+        Choice("backtest.max_steps", choose_steps(windows // (BacktestParams().stride or 1))),
     ]
 
 

@@ -64,7 +64,7 @@ def scaffold(
     DataContractError
         The table breaks the data contract in a way that no params can fix; nothing is written.
     """
-    folder = root / "pipelines" / name
+    folder = root / folder_of(name)
     _check_target(name, folder, root)
     if csv.is_dir():
         raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
@@ -88,6 +88,11 @@ def scaffold(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return _summary(folder.relative_to(root), csv, plan, source)
+
+
+def folder_of(name: str) -> Path:
+    """Where `scaffold` writes, relative to the root."""
+    return Path("pipelines") / name
 
 
 def _check_target(name: str, folder: Path, root: Path) -> None:

@@ -24,7 +24,7 @@ from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.linear import member_details
 from spline_lstm.training.linear_part import LinearPart
 from spline_lstm.training.loop import Evaluation, MakeLoss, Trained, train
-from spline_lstm.training.residuals import fit_linear_part
+from spline_lstm.training.residuals import FitPart, fit_linear_part
 from spline_lstm.windows.windows import Batch, Windows
 
 WINDOWS_PER_BATCH = 4096
@@ -40,14 +40,15 @@ def train_combined(
     checkpoint: Checkpoint | None,
     on_restore: Callable[[list[Evaluation]], None],
     make_loss: MakeLoss,
+    fit_part: FitPart = fit_linear_part,
 ) -> Trained:
     """Fit the linear part, train the network on what it misses, and fit the stack.
 
     The arrays of the result are those of the network and of `models.combined`. A resumed training
-    fits the linear part again: it has the same bytes. Parameters and errors are those of
-    `loop.train` and `fit_linear_part`.
+    fits the linear part again, with `fit_part`: it has the same bytes. Other parameters and the
+    errors are those of `loop.train` and `fit_linear_part`.
     """
-    part = fit_linear_part(windows, config.quantiles)
+    part = fit_part(windows, config.quantiles)
     trained = train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss, part)
     best, last = (_complete(arrays, part) for arrays in (trained.best, trained.last))
     details: dict[str, Any] = {

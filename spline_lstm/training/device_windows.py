@@ -4,22 +4,26 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
 
+LEAST_ROWS = 4096
+
 
 class LinearTable(NamedTuple):
     """Linear forecasts beside which a network is trained; see `linear_part.LinearPart`.
 
-    `scale` has an entry for each output of the network.
+    `scale` has an entry for each output of the network; `delta` and `unit` are those of the loss.
     """
 
     scores: Float[Array, "windows values"]
     position: Int[Array, " rows"]
     scale: Float[Array, " outputs"]
+    delta: Float[Array, ""]
+    unit: Float[Array, ""]
 
 
 class Series(NamedTuple):
@@ -52,20 +56,33 @@ class DeviceBatch(NamedTuple):
     observed: Float[Array, "batch outputs"]
 
 
+def padded(array: Shaped[np.ndarray, "rows ..."]) -> Shaped[np.ndarray, "capacity ..."]:
+    """With rows of zeros at the end, up to a power of two and at least `LEAST_ROWS`.
+
+    No window reads them. Series of similar lengths, as in the folds of a backtest, then run the
+    same compiled program: compiling takes more seconds than training on a few hundred rows.
+
+    >>> padded(np.ones((5000, 2))).shape
+    (8192, 2)
+    """
+    capacity = max(LEAST_ROWS, 1 << (len(array) - 1).bit_length())
+    missing = [(0, capacity - len(array)), *[(0, 0)] * (array.ndim - 1)]
+    return np.pad(array, missing)
+
+
 def to_device(windows: Windows, config: ModelConfig, linear: LinearTable | None = None) -> Series:
-    """Put the as-of arrays on the device, once."""
+    """Put the as-of arrays on the device, once, with unread rows at the end (see `padded`)."""
     target, observed = scaled_targets(windows)
     arrays = windows.arrays
-    lengths = np.diff(arrays.series_offsets)
     return Series(
-        scaled=jnp.asarray(arrays.scaled),
-        causal=jnp.asarray(arrays.causal),
-        known_at=jnp.asarray(arrays.known_at),
-        target=jnp.asarray(target),
-        observed=jnp.asarray(observed, dtype=jnp.float32),
-        future=jnp.asarray(arrays.future),
+        scaled=jnp.asarray(padded(arrays.scaled)),
+        causal=jnp.asarray(padded(arrays.causal)),
+        known_at=jnp.asarray(padded(arrays.known_at)),
+        target=jnp.asarray(padded(target)),
+        observed=jnp.asarray(padded(observed), dtype=jnp.float32),
+        future=jnp.asarray(padded(arrays.future)),
         static_ids=jnp.asarray(arrays.static_ids[:, : len(config.static_sizes)], dtype=jnp.int32),
-        series_of_row=jnp.asarray(np.repeat(np.arange(len(lengths)), lengths), dtype=jnp.int32),
+        series_of_row=jnp.asarray(padded(arrays.row_series), dtype=jnp.int32),
         linear=linear,
     )
 

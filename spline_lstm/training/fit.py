@@ -15,9 +15,22 @@ from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.training.loop import Evaluation, Trained
+from spline_lstm.training.loop import Evaluation, MakeLoss, Trained
+from spline_lstm.training.losses import forecast_loss
 from spline_lstm.training.model import train_model
+from spline_lstm.training.residuals import FitPart, fit_linear_part
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
+
+# ``(arrays, scaler, clock, params.window, needed splits) -> Windows``.
+MakeWindows = Callable[..., Windows]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs of a raw table: the stages preprocess and window."""
+
+    preprocessed: Preprocessed
+    windows: Windows
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,74 @@ class Fit:
     windows: Windows
     trained: Trained
     model: SavedModel
+
+
+def prepare(
+    table: RawTable,
+    schema: Schema,
+    params: Params,
+    *,
+    where: str,
+    clock: Clock | None = None,
+    instants: Int[np.ndarray, " two"] | None = None,
+    needed: Sequence[str] = SPLITS,
+    make: MakeWindows = make_windows,
+) -> Prepared:
+    """Fit every constant of preprocessing on the training split, and find the windows.
+
+    Parameters
+    ----------
+    table : RawTable
+        Read with the options of `params.data`.
+    schema, params
+    where : str
+        Name of the table in messages.
+    clock : Clock
+        Bound to data; see `preprocess`.
+    instants : [2] int64
+        Start of the validation and of the test split; by default from `params.preprocess.split`.
+    needed : sequence of str
+        Splits that must have a window.
+    make : callable
+        Part `windows` of the task.
+
+    Raises
+    ------
+    DataContractError, TooLittleDataError
+        See `preprocess` and `make_windows`.
+    """
+    result = preprocess(
+        table,
+        schema,
+        params.preprocess,
+        where=where,
+        clock=clock,
+        reading=Reading.of(params.data),
+        options=TargetOptions.of(params),
+        instants=instants,
+        needed=params.window.rows,
+        short_series=params.data.short_series,
+    )
+    scaler, clock = result.preprocessor.scaler, result.preprocessor.clock
+    return Prepared(result, make(result.arrays, scaler, clock, params.window, needed))
+
+
+def fit_prepared(
+    prepared: Prepared,
+    params: Params,
+    *,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    make_loss: MakeLoss = forecast_loss,
+    fit_part: FitPart = fit_linear_part,
+) -> Fit:
+    """Train on what `prepare` made of the same params; the rest is as in `train_model`."""
+    windows, preprocessor = prepared.windows, prepared.preprocessed.preprocessor
+    config = model_config(params, windows, preprocessor)
+    trained = train_model(
+        config, windows, params.train, on_evaluation, make_loss=make_loss, fit_part=fit_part
+    )
+    model = new_model(config, trained.best, preprocessor.run_id)
+    return Fit(prepared.preprocessed, windows, trained, model)
 
 
 def fit_table(
@@ -43,43 +124,9 @@ def fit_table(
 ) -> Fit:
     """Fit every constant and the model on the training split of a table, from scratch.
 
-    Parameters
-    ----------
-    table : RawTable
-        Read with the options of `params.data`.
-    schema, params
-    where : str
-        Name of the table in messages.
-    clock : Clock
-        Bound to data; see `preprocess`.
-    instants : [2] int64
-        Start of the validation and of the test split; by default from `params.preprocess.split`.
-    needed : sequence of str
-        Splits that must have a window.
-    on_evaluation : callable
-        See `train_model`.
-
-    Raises
-    ------
-    DataContractError, TooLittleDataError, DivergedError
-        See `preprocess`, `make_windows` and `train_model`.
+    Arguments and errors are those of `prepare` and `train_model`.
     """
-    result = preprocess(
-        table,
-        schema,
-        params.preprocess,
-        where=where,
-        clock=clock,
-        reading=Reading.of(params.data),
-        options=TargetOptions.of(params),
-        instants=instants,
-        needed=params.window.rows,
-        short_series=params.data.short_series,
+    prepared = prepare(
+        table, schema, params, where=where, clock=clock, instants=instants, needed=needed
     )
-    scaler, clock = result.preprocessor.scaler, result.preprocessor.clock
-    windows = make_windows(result.arrays, scaler, clock, params.window, needed)
-    config = model_config(params, windows, result.preprocessor)
-    trained = train_model(config, windows, params.train, on_evaluation)
-    return Fit(
-        result, windows, trained, new_model(config, trained.best, result.preprocessor.run_id)
-    )
+    return fit_prepared(prepared, params, on_evaluation=on_evaluation)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear import LinearForecaster
-from spline_lstm.training.device_windows import LinearTable
+from spline_lstm.training.device_windows import LinearTable, padded
 
 # Share of the learning rate at which training corrects the linear forecast: at the full rate it is
 # lost within an epoch.
@@ -47,12 +47,17 @@ class LinearPart:
     validation_loss: float
     quantiles: tuple[float, ...] = ()
 
-    @property
-    def table(self) -> LinearTable:
-        """The arrays that the device needs."""
+    def table(self, delta: float, unit: float) -> LinearTable:
+        """The arrays that the device needs, and constants of the loss (see `Loss`)."""
         levels = max(1, len(self.quantiles))
         scale = np.repeat(self.residual_scale.reshape(-1), levels)
-        return LinearTable(*map(jnp.asarray, (self.scores, self.position, scale)))
+        return LinearTable(
+            scores=jnp.asarray(padded(self.scores)),
+            position=jnp.asarray(padded(self.position)),
+            scale=jnp.asarray(scale),
+            delta=jnp.float32(delta),
+            unit=jnp.float32(unit),
+        )
 
 
 def slowed(

@@ -326,7 +326,8 @@ def make_steps(
         keys = jax.random.split(key, len(origins))
         (_, (total, count)), gradient = sums((state.weights, series), (origins, weight, keys))
         gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
-        if (unit := objective.loss.gradient_factor) != 1.0:
+        if objective.part is not None:
+            unit = objective.loss_on(series).gradient_factor
             gradient = jax.tree.map(lambda value: value * unit, gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         updates = jax.tree.map(lambda update: update * factor, updates)

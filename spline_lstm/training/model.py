@@ -10,6 +10,7 @@ from spline_lstm.training.combined import train_combined
 from spline_lstm.training.linear import train_linear
 from spline_lstm.training.loop import Evaluation, MakeLoss, Trained, train
 from spline_lstm.training.losses import forecast_loss
+from spline_lstm.training.residuals import FitPart, fit_linear_part
 from spline_lstm.windows.windows import Windows
 
 
@@ -21,16 +22,18 @@ def train_model(
     checkpoint: Checkpoint | None = None,
     on_restore: Callable[[list[Evaluation]], None] = lambda history: None,
     make_loss: MakeLoss = forecast_loss,
+    fit_part: FitPart = fit_linear_part,
 ) -> Trained:
     """Train a network, alone or beside a linear forecast, or solve a model in closed form.
 
     Parameters and errors are those of `loop.train` and `linear.train_linear`. A closed form is
-    solved at once: it leaves no checkpoint, and of `params` nothing matters.
+    solved at once: it leaves no checkpoint, and of `params` nothing matters. `fit_part` fits the
+    linear forecast beside a network; `residuals.LinearParts` fits each one once.
     """
     if MODEL_TYPES[config.model_type].closed_form:
         return train_linear(windows, on_evaluation)
     if config.is_combined:
         return train_combined(
-            config, windows, params, on_evaluation, checkpoint, on_restore, make_loss
+            config, windows, params, on_evaluation, checkpoint, on_restore, make_loss, fit_part
         )
     return train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss)

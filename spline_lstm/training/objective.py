@@ -11,6 +11,7 @@ with quantiles, which no factor fits, the losses are pinball losses and the fact
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,7 +60,18 @@ class Objective:
     @property
     def table(self) -> LinearTable | None:
         """What the device needs of the linear part."""
-        return None if self.part is None else self.part.table
+        return None if self.part is None else self.part.table(self.loss.delta, self.loss.unit)
+
+    def loss_on(self, series: Series) -> Loss:
+        """The loss, its constants from the linear table that a compiled program gets with the data.
+
+        As literals they would make every series a program of its own.
+        """
+        if series.linear is None:
+            return self.loss
+        # Arrays in place of numbers: the loss computes with both.
+        constants: Any = {"delta": series.linear.delta, "unit": series.linear.unit}
+        return replace(self.loss, **constants)
 
     @property
     def start_loss(self) -> float:
@@ -82,7 +94,7 @@ class Objective:
     ) -> tuple[Array, tuple[Array, Array]]:
         """Sum that the gradient is of; sum and count of the losses to show."""
         output = series.in_z_scores(output)
-        total, count = loss_sum(self.loss, output, batch.y, counted)
+        total, count = loss_sum(self.loss_on(series), output, batch.y, counted)
         if not self._fits_factors:
             return total, (total, count)
         return total, loss_sum(Loss("mse"), output, batch.y, counted)

@@ -1,10 +1,12 @@
 """Fit the linear part of a network, and measure what it misses."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.core.artifacts import content_id
 from spline_lstm.models.combined import linear_scores
 from spline_lstm.models.linear_targets import forecast_targets
 from spline_lstm.training.linear import fit_target
@@ -14,6 +16,18 @@ from spline_lstm.windows.windows import Batch, Windows
 WINDOWS_PER_BATCH = 8192
 # z-scores: a linear forecast that misses less leaves only rounding to learn.
 MIN_SCALE = 0.02
+
+# Arrays that a linear part reads, see `AsOfArrays`, and those columns of `known_at`.
+READ = (
+    "counted_target",
+    "filled_target",
+    "causal_target",
+    "timestamps",
+    "series_offsets",
+    "split_instants",
+)
+
+FitPart = Callable[[Windows, tuple[float, ...]], LinearPart]
 
 
 def fit_linear_part(windows: Windows, quantiles: tuple[float, ...]) -> LinearPart:
@@ -51,6 +65,35 @@ def fit_linear_part(windows: Windows, quantiles: tuple[float, ...]) -> LinearPar
         train_loss,
         validation_loss,
         quantiles,
+    )
+
+
+class LinearParts:
+    """`fit_linear_part` for many trainings: equal windows and quantiles are fitted once.
+
+    Equal means equal contents, whatever the windows were made from and the network reads.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, LinearPart] = {}
+
+    def __call__(self, windows: Windows, quantiles: tuple[float, ...]) -> LinearPart:
+        """As `fit_linear_part`."""
+        key = _content_of(windows, quantiles)
+        if key not in self._parts:
+            self._parts[key] = fit_linear_part(windows, quantiles)
+        return self._parts[key]
+
+
+def _content_of(windows: Windows, quantiles: tuple[float, ...]) -> str:
+    """Content id of all that a linear part depends on: only the targets, in data units."""
+    arrays = windows.arrays
+    known_at = arrays.known_at[:, arrays.target_indices]
+    parts = [getattr(arrays, name) for name in READ] + [known_at, windows.origins, windows.split]
+    return content_id(
+        *(np.ascontiguousarray(part).tobytes() for part in parts),
+        windows.target_scaler.to_json(),
+        repr((windows.clock, windows.lookback, windows.horizon, quantiles)),
     )
 
 

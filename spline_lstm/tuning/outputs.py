@@ -3,7 +3,9 @@
 import csv
 import difflib
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -36,8 +38,9 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
     write_text(folder / TABLE, table_text(trials))
     with house_style():
         save_png(figure_of(trials), folder / PLOT)
-    best = best_of(trials)
-    patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, trials[0], best)
+    before, best = trials[0].choice.values, best_of(trials).choice.values
+    values = {key: value for key, value in best.items() if value != before[key]}
+    patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, values)
     if patch:
         write_text(folder / PATCH, patch)
     else:
@@ -60,24 +63,25 @@ def table_text(trials: list[Trial]) -> str:
     return stream.getvalue()
 
 
-def patch_text(params: str, name: str, first: Trial, best: Trial) -> str:
-    """A patch for git that changes params.yaml from the first trial to the best one.
+def patch_text(params: str, name: str, values: Mapping[str, Any]) -> str:
+    """A patch for git that gives params.yaml other values at some dotted keys.
 
-    Comments and every other line stay; empty if the first trial is the best.
+    Comments and every other line stay; empty without values.
     """
-    before = first.choice.values
-    values = {
-        key: _plain(value) for key, value in best.choice.values.items() if value != before[key]
-    }
     if not values:
         return ""
     before_lines = params.splitlines(keepends=True)
-    after_lines = render_params(params, values).splitlines(keepends=True)
+    after_lines = render_params(params, yaml_values(values)).splitlines(keepends=True)
     return "".join(difflib.unified_diff(before_lines, after_lines, f"a/{name}", f"b/{name}"))
 
 
+def yaml_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With lists as params.yaml has them: on one line."""
+    return {key: _plain(value) for key, value in values.items()}
+
+
 def _plain(value: object) -> object:
-    if not isinstance(value, tuple):
+    if not isinstance(value, tuple | list):
         return value
     listed = CommentedSeq(value)
     listed.fa.set_flow_style()

@@ -18,8 +18,12 @@ from spline_lstm.evaluation.backtest import (
     fold_jobs,
     run_fold,
 )
+from spline_lstm.evaluation.coverage import coverage_content
 from spline_lstm.evaluation.folds import fold_params, make_folds
 from spline_lstm.inference.arguments import params_of
+from spline_lstm.inference.intervals import conformal_bounds
+from spline_lstm.models.combined import Combination
+from spline_lstm.training.fit import fit_table
 from tests.builders import HOUR, HOURLY, ROOT, START, hours, make_schema, make_table
 
 SCHEMA = make_schema(series_col="shop")
@@ -235,3 +239,70 @@ MEASURES = ("coverage", "width", "winkler")
 def _fixed():
     params, found = results()
     return found, params
+
+
+COMBINED = {
+    "model.linear_skip": "frozen",
+    "model.seasonal_skip": True,
+    "model.stack": "shrunk",
+    "train.loss": "huber",
+    "train.huber_delta": "residual",
+}
+
+
+def combined_by_hand(model, windows):
+    """Forecasts of the test windows: linear, plus a share of what the network adds, and stacked."""
+    batch = windows.gather("test")
+    history, arrays = windows.history(batch), model.weights
+    combination = Combination.of(arrays, model.config)
+    linear = combination.linear(history, batch.series)
+    scores = windows.target_scaler.transform(linear, batch.series).astype(np.float32)
+    added = model.outputs(batch.X, None, None, scores.reshape(len(scores), -1)).point
+    addition = added.astype(np.float64) * windows.target_scaler.scale
+    members = [linear, linear + addition, np.repeat(history[:, -1:], windows.horizon, axis=1)]
+    for season in model.config.seasons:
+        back = windows.lookback - season + np.arange(windows.horizon) % season
+        members.append(history[:, back])
+    return np.einsum("tm,mnht->nht", arrays["stack.weights"], np.stack(members)), batch
+
+
+def test_a_fold_scores_the_combined_forecast_and_its_intervals():
+    params = params_of(None, CHANGES | COMBINED | {"window.lookback": 30})
+    job = fold_jobs(table(), SCHEMA, params, ROOT)[1]
+    result = run_fold(job)
+    fit = fit_table(
+        job.table,
+        SCHEMA,
+        job.params,
+        where="table",
+        clock=job.clock,
+        instants=np.array([job.fold.validation, job.fold.test]),
+    )
+    point, batch = combined_by_hand(fit.model, fit.windows)
+    truth = fit.windows.labels(batch)
+    mse = backtest_content([result], params, ("y",))["backtest_mse"]
+    assert mse == pytest.approx(np.nanmean((point - truth) ** 2), rel=1e-4)
+    lower, upper = conformal_bounds(
+        point, result.intervals, batch.series, fit.windows.history(batch)
+    )
+    inside = ((lower <= truth[..., None]) & (truth[..., None] <= upper)).mean(axis=(0, 1, 2))
+    covered = coverage_content(result.coverage, result.intervals, ("y",))
+    assert [covered["coverage_80"], covered["coverage_95"]] == pytest.approx(100 * inside)
+
+
+def test_each_fold_says_how_much_of_its_inputs_was_missing():
+    values = wave()
+    kept = ~np.isin(np.arange(ROWS), [*range(164, 172), *range(184, 192)])
+    gappy = make_table({"a": (hours(ROWS)[kept], values[kept])})
+    changes = {"window.max_missing_inputs": 0.9, "preprocess.max_gap": 2}
+    params = params_of(None, CHANGES | changes)
+    found = [run_fold(job) for job in fold_jobs(gappy, SCHEMA, params, ROOT)]
+    assert [result.missing_inputs > 0 for result in found] == [True, True]
+    content = backtest_content(found, params, ("y",))
+    assert [fold["missing_inputs"] for fold in content["folds"]] == [
+        result.missing_inputs for result in found
+    ]
+    weights = [result.windows["test"] for result in found]
+    pooled = np.average([result.missing_inputs for result in found], weights=weights)
+    assert content["backtest_missing_inputs"] == pytest.approx(pooled)
+    assert all(result.missing_inputs == 0.0 for result in results()[1])

@@ -18,7 +18,7 @@ from spline_lstm.training.linear import fit_target
 from spline_lstm.training.losses import Loss
 from spline_lstm.training.model import train_model
 from spline_lstm.training.objective import Objective, factors
-from spline_lstm.training.residuals import fit_linear_part
+from spline_lstm.training.residuals import LinearParts, fit_linear_part
 from spline_lstm.windows.scaling import Scaler
 from stages import backtest, benchmark, evaluate, export, report
 from tests.training.test_linear import make_pipeline, regular_table
@@ -105,6 +105,32 @@ def test_residual_scale_and_losses_are_those_of_numpy():
             rms = np.sqrt(np.mean(missed**2, axis=0))
             np.testing.assert_allclose(part.residual_scale[:, 0], rms, rtol=1e-5)
             np.testing.assert_allclose(part.unit, np.sqrt(np.mean(missed**2)), rtol=1e-5)
+
+
+def test_equal_windows_share_a_linear_part_and_others_do_not(monkeypatch):
+    fitted = []
+
+    def fit(windows, quantiles):
+        fitted.append(windows.lookback)
+        return fit_linear_part(windows, quantiles)
+
+    monkeypatch.setattr("spline_lstm.training.residuals.fit_linear_part", fit)
+    parts = LinearParts()
+    first = parts(CHAOS, ())
+    copied = replace(CHAOS.arrays, scaled=CHAOS.arrays.scaled + 1)
+    assert parts(replace(CHAOS, arrays=copied), ()) is first
+    params = replace(CONFIG, hidden=(3,))
+    trained = [
+        train_model(params, CHAOS, PARAMS.model_copy(update={"max_steps": 12}), **given)
+        for given in ({}, {"fit_part": parts})
+    ]
+    assert fitted == [12]
+    for name, array in trained[0].best.items():
+        np.testing.assert_array_equal(array, trained[1].best[name])
+    assert parts(CHAOS, (0.1, 0.5, 0.9)) is not first
+    assert parts(NOISE, ()) is not first
+    assert parts(replace(CHAOS, origins=CHAOS.origins[1:], split=CHAOS.split[1:]), ()) is not first
+    assert len(fitted) == 4
 
 
 def test_the_scale_has_a_floor():

@@ -220,7 +220,7 @@ def test_where_the_params_as_they_are_win_there_is_no_patch(tmp_path):
     first = Trial(0, make_first(load_params(ROOT)), "complete", (0.5,))
     assert not write(tmp_path, "params.yaml", [first, Trial(1, AS_THEY_ARE, "complete", (0.6,))])
     assert not (tmp_path / PATCH).exists()
-    assert patch_text("a: 1\n", "params.yaml", first, first) == ""
+    assert patch_text("a: 1\n", "params.yaml", {}) == ""
     assert YAML(typ="safe").load((tmp_path / "params.yaml").read_text())["model"]["hidden"]
     assert SPLITS[2] == "test"
 

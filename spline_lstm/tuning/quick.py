@@ -1,0 +1,273 @@
+"""A quick choice of a few settings: a fixed grid, one setting after the other.
+
+Present params come first. For each setting, the alternatives are trained with what was chosen
+before; the best one is taken if validation shows that it is better by more than one standard error
+(see `judge`), else the setting stays. So the simplest choice, to change nothing, wins unless the
+data contradict.
+
+How much is tried depends on the size of the table alone, never on a clock: a large table is cut to
+its last rows, and the steps of a trial follow from the arithmetic of a step. The same table gives
+the same choice on every machine.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.core.errors import SplineLstmError
+from spline_lstm.core.params import Params, with_values
+from spline_lstm.core.section import flattened
+from spline_lstm.models.config import model_config
+from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.training.budget import budget_of
+from spline_lstm.training.fit import Prepared
+from spline_lstm.tuning.judge import LEAST_BLOCKS, Comparison, Units, compare, validation_errors
+from spline_lstm.tuning.space import cost
+from spline_lstm.tuning.trainings import Trainings
+
+# Grid rows of all series together; more are not read.
+MOST_ROWS = 8000
+# Multiplications of the recurrent layers, forward, that a trial gets.
+WORK = 4e10
+STEPS = (200, 1000)
+EVALUATIONS, PATIENCE = 20, 5
+
+Values = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickTrial:
+    """One training of the grid.
+
+    Attributes
+    ----------
+    number : from 0; 0 are the present params
+    setting : what varies; empty for the present params
+    values : dotted keys of params.yaml and their values, where they differ from the present ones
+    state : complete or failed
+    rmse : on validation, in standard deviations of the target; NaN if failed
+    against : with what was chosen before; None if failed, or for the present params
+    chosen : it replaced what was chosen before
+    reason : why it failed
+    """
+
+    number: int
+    setting: str
+    values: Values
+    state: str
+    rmse: float
+    against: Comparison | None = None
+    chosen: bool = False
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickChoice:
+    """The result of the grid.
+
+    Attributes
+    ----------
+    trials : list of QuickTrial
+    values : what to change in params.yaml; empty: nothing
+    blocks : number of horizons that the validation windows cover
+    """
+
+    trials: list[QuickTrial]
+    values: Values
+    blocks: int
+
+    @property
+    def is_too_short(self) -> bool:
+        """Validation is too short to choose by; nothing was tried."""
+        return self.blocks < LEAST_BLOCKS
+
+
+def quick_search(
+    trainings: Trainings, params: Params, on_trial: Callable[[QuickTrial], None]
+) -> QuickChoice:
+    """Try the grid.
+
+    Raises
+    ------
+    SplineLstmError
+        The present params cannot be trained. What fails with others is a failed trial.
+    """
+    prepared = trainings.prepared(params)
+    per_horizon = math.ceil(params.window.horizon / params.window.stride)
+    instants = np.unique(prepared.windows.arrays.timestamps[prepared.windows.splits["validation"]])
+    blocks = len(instants) // per_horizon
+    if blocks < LEAST_BLOCKS:
+        return QuickChoice([], {}, blocks)
+    search = _Search(trainings, params, Units.of(prepared), per_horizon)
+    search.start(on_trial)
+    for setting in SETTINGS:
+        search.vary(setting, prepared, on_trial)
+    return QuickChoice(search.trials, search.values, blocks)
+
+
+class _Search:
+    """What is chosen so far, and all trials."""
+
+    def __init__(
+        self, trainings: Trainings, params: Params, units: Units, per_horizon: int
+    ) -> None:
+        self.trials: list[QuickTrial] = []
+        self.values: Values = {}
+        self._errors = pd.Series(dtype=np.float64)
+        self._trainings, self._params = trainings, params
+        self._units, self._per_horizon = units, per_horizon
+
+    def start(self, on_trial: Callable[[QuickTrial], None]) -> None:
+        """Train with the present params."""
+        self._errors = self._train({})
+        self._add(QuickTrial(0, "", {}, "complete", _rmse(self._errors)), on_trial)
+
+    def vary(
+        self, setting: str, prepared: Prepared, on_trial: Callable[[QuickTrial], None]
+    ) -> None:
+        """Try the alternatives of a setting, and take the best one if it is beyond noise."""
+        present = with_values(self._params, self.values, "tune")
+        tried: list[tuple[QuickTrial, pd.Series]] = []
+        for change in SETTINGS[setting](present, prepared):
+            tried.append(self._try(len(self.trials) + len(tried), setting, change))
+        better = [
+            pair
+            for pair in tried
+            if pair[0].against is not None and pair[0].against.is_beyond_noise
+        ]
+        best = max(better, key=lambda pair: _gain(pair[0]), default=None)
+        for trial, _ in tried:
+            chosen = best is not None and trial is best[0]
+            self._add(dataclasses.replace(trial, chosen=chosen), on_trial)
+        if best is not None:
+            self.values, self._errors = best[0].values, best[1]
+
+    def _try(self, number: int, setting: str, change: Values) -> tuple[QuickTrial, pd.Series]:
+        values = _different(self._params, self.values | change)
+        try:
+            errors = self._train(values)
+        except SplineLstmError as error:
+            failed = QuickTrial(
+                number, setting, values, "failed", math.nan, reason=" ".join(str(error).split())
+            )
+            return failed, self._errors
+        against = compare(self._errors, errors, self._per_horizon)
+        return QuickTrial(number, setting, values, "complete", _rmse(errors), against), errors
+
+    def _train(self, values: Values) -> pd.Series:
+        params = with_values(self._params, values, "tune")
+        prepared = self._trainings.prepared(params)
+        fit = self._trainings.fit(shortened(params, prepared))
+        return validation_errors(fit, self._units)
+
+    def _add(self, trial: QuickTrial, on_trial: Callable[[QuickTrial], None]) -> None:
+        self.trials.append(trial)
+        on_trial(trial)
+
+
+def shortened(params: Params, prepared: Prepared) -> Params:
+    """The params with fewer steps, if the present budget is longer than that of a trial."""
+    if MODEL_TYPES[params.model.type].closed_form:
+        return params
+    windows = prepared.windows
+    config = model_config(params, windows, prepared.preprocessed.preprocessor)
+    of_a_step = max(1, cost(config) * params.train.batch_size * config.ensemble_size)
+    steps = int(min(max(WORK / of_a_step, STEPS[0]), STEPS[1]))
+    if budget_of(params.train, len(windows.splits["train"])).max_steps <= steps:
+        return params
+    values = {
+        "train.max_epochs": None,
+        "train.max_steps": steps - steps % EVALUATIONS,
+        "train.min_steps": None,
+        "train.eval_steps": steps // EVALUATIONS,
+        "train.patience": None,
+        "train.patience_evaluations": PATIENCE,
+        "train.warmup_steps": None,
+    }
+    return with_values(params, values, "tune")
+
+
+def _lookbacks(params: Params, prepared: Prepared) -> Iterator[Values]:
+    """Half and twice the present one, as far as the training rows allow."""
+    present, horizon = params.window.lookback, params.window.horizon
+    arrays = prepared.windows.arrays
+    training = arrays.timestamps < arrays.split_instants[0]
+    longest = int(np.bincount(arrays.row_series[training]).max())
+    for lookback in (present // 2, 2 * present):
+        if horizon <= lookback <= longest // 2:
+            network = params.model.network_lookback
+            limited = {} if network is None else {"model.network_lookback": min(network, lookback)}
+            yield {"window.lookback": lookback} | limited
+
+
+def _transforms(params: Params, prepared: Prepared) -> Iterator[Values]:
+    """Logarithms for positive targets, or none."""
+    if params.train.loss == "bce":
+        return
+    arrays = prepared.windows.arrays
+    known = arrays.raw_target[arrays.timestamps < arrays.split_instants[0]]
+    positive = bool((known[~np.isnan(known)] > 0).all())
+    if params.target.transform != "none":
+        yield {"target.transform": "none"}
+    elif positive:
+        yield {"target.transform": "log"}
+
+
+def _normalizations(params: Params, prepared: Prepared) -> Iterator[Values]:
+    if _is_network(params) and params.train.loss != "bce":
+        for name in ("last", "revin", "robust"):
+            if name != params.model.normalization:
+                yield {"model.normalization": name}
+
+
+def _segments(params: Params, prepared: Prepared) -> Iterator[Values]:
+    """Half and twice the present one."""
+    present = params.model.segment
+    rows = params.model.network_lookback or params.window.lookback
+    for segment in (present // 2, 2 * present):
+        if _is_network(params) and 1 <= segment <= rows // 2:
+            yield {"model.segment": segment}
+
+
+def _losses(params: Params, prepared: Prepared) -> Iterator[Values]:
+    """Squared errors, or those that grow linearly beyond a limit."""
+    if not _is_network(params) or params.train.loss in {"bce", "quantile"}:
+        return
+    if params.train.loss == "mse":
+        delta = None if params.model.linear_skip == "none" else "residual"
+        yield {"train.loss": "huber", "train.huber_delta": delta}
+    else:
+        yield {"train.loss": "mse", "train.huber_delta": None}
+
+
+Alternatives = Callable[[Params, Prepared], Iterator[Values]]
+
+# In the order in which they are tried: those that the linear part shares come first.
+SETTINGS: Mapping[str, Alternatives] = {
+    "lookback": _lookbacks,
+    "transform": _transforms,
+    "normalization": _normalizations,
+    "segment": _segments,
+    "loss": _losses,
+}
+
+
+def _is_network(params: Params) -> bool:
+    return not MODEL_TYPES[params.model.type].closed_form
+
+
+def _different(params: Params, values: Values) -> Values:
+    present = flattened(params.model_dump(mode="json"))
+    return {key: value for key, value in values.items() if value != present[key]}
+
+
+def _rmse(errors: pd.Series) -> float:
+    return float(np.sqrt(errors.mean()))
+
+
+def _gain(trial: QuickTrial) -> float:
+    return -math.inf if trial.against is None else trial.against.gain
