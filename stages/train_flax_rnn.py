@@ -13,6 +13,7 @@ from spline_lstm.tasks.parts import load_part
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.loop import Evaluation, Trained, steps_of, training_curve
 from spline_lstm.training.model import train_model
+from spline_lstm.training.objective import loss_unit
 from spline_lstm.training.overfitting import overfitting_metrics
 from spline_lstm.training.stopwatch import Stopwatch
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -44,15 +45,16 @@ def main(folder: Path, *, resume: bool = False) -> str:
 
     def on_evaluation(evaluation: Evaluation) -> None:
         history.append(evaluation)
-        stopwatch.tick()
+        stopwatch.tick(evaluation.epoch)
 
     make_loss = load_part(params, "loss")
+    unit = loss_unit(config, windows, params.train.loss)
     try:
         trained = train_model(
             config, windows, params.train, on_evaluation, checkpoint, history.extend, make_loss
         )
     finally:
-        write_text(pipeline.plots / "training.csv", training_curve(history))
+        write_text(pipeline.plots / "training.csv", training_curve(history, unit))
     weights = {"best": trained.best, "last": trained.last}
     run_id = save_model(folder, config, **weights, preprocessor_run_id=preprocessor.run_id)
     write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))

@@ -39,7 +39,12 @@ from spline_lstm.training.linear_part import LinearPart, slowed
 from spline_lstm.training.losses import MakeLoss, forecast_loss
 from spline_lstm.training.members import chunk_size, each_member, member_keys
 from spline_lstm.training.objective import Objective
-from spline_lstm.training.optimizers import best_evaluation, make_optimizer, rate_factor
+from spline_lstm.training.optimizers import (
+    best_evaluation,
+    make_optimizer,
+    rate_at,
+    rate_factor,
+)
 from spline_lstm.windows.windows import Windows
 
 # Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
@@ -65,6 +70,7 @@ class Evaluation:
         its step
     validation_loss : mean over all validation labels; of the mean forecast of an ensemble
     gradient_norm : largest global norm of a step's gradient since then, before clipping
+    learning_rate : step size of the last step; 0 without steps
     """
 
     step: int
@@ -72,6 +78,7 @@ class Evaluation:
     train_loss: float
     validation_loss: float
     gradient_norm: float
+    learning_rate: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +171,9 @@ def train(
             done = steps.stop
             train_loss, norm, *means = np.asarray(losses).tolist()
             loss, factor = objective.judge(means)
-            history.append(Evaluation(done, budget.epochs(done), train_loss, loss, norm))
+            last_rate = rate * rate_at(done - 1, params, budget)
+            epoch = budget.epochs(done)
+            history.append(Evaluation(done, epoch, train_loss, loss, norm, last_rate))
             on_evaluation(history[-1])
             check_finite(history[-1])
             if best_of(history, objective.start_loss) == len(history):
@@ -199,11 +208,20 @@ def finished(
     return done >= budget.max_steps or (done >= budget.min_steps and not patient)
 
 
-def training_curve(history: Sequence[Evaluation]) -> str:
-    """CSV text: step, epoch, train_loss, validation_loss, gradient_norm; a row per evaluation."""
+def training_curve(history: Sequence[Evaluation], unit: float = math.nan) -> str:
+    """CSV text: a column per field of an evaluation, then train_rmse and validation_rmse.
+
+    The RMSE is in data units: the root of a loss that is a mean squared z-score, times `unit`, a
+    z-score in data units. It is empty if `unit` is NaN (see `objective.loss_unit`).
+    """
     names = [field.name for field in dataclasses.fields(Evaluation)]
-    rows = [",".join(f"{value:.8g}" for value in dataclasses.astuple(item)) for item in history]
-    return "\n".join([",".join(names), *rows]) + "\n"
+    rows = []
+    for item in history:
+        losses = (item.train_loss, item.validation_loss)
+        cells = [f"{value:.8g}" for value in dataclasses.astuple(item)]
+        cells += ["" if math.isnan(unit) else f"{unit * loss**0.5:.8g}" for loss in losses]
+        rows.append(",".join(cells))
+    return "\n".join([",".join([*names, "train_rmse", "validation_rmse"]), *rows]) + "\n"
 
 
 def check_finite(last: Evaluation) -> None:

@@ -20,9 +20,11 @@ from jaxtyping import Array, Float
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.combined import FACTOR
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.training.device_windows import DeviceBatch, LinearTable, Series
 from spline_lstm.training.linear_part import LinearPart
 from spline_lstm.training.losses import Loss, loss_sum
+from spline_lstm.windows.windows import Windows
 
 # Of the factors: the last digits say nothing about the data.
 GRAIN = 2.0**-16
@@ -132,6 +134,21 @@ class Objective:
     @property
     def _fits_factors(self) -> bool:
         return self.part is not None and not self.loss.quantiles
+
+
+def loss_unit(config: ModelConfig, windows: Windows, loss: str) -> float:
+    """What the root of a loss is multiplied by to be an RMSE in data units.
+
+    NaN where no such number exists: the loss is no mean squared error, or its z-scores are of
+    several targets or series with scales of their own, or of a transformed target.
+    """
+    is_linear = MODEL_TYPES[config.model_type].closed_form
+    is_combined = config.is_combined and not config.quantiles
+    scaler = windows.target_scaler
+    has_one_scale = scaler.scale.size == 1 and scaler.power is None
+    if not has_one_scale or not (is_linear or is_combined or loss == "mse"):
+        return math.nan
+    return float(scaler.scale.reshape(-1)[0])
 
 
 def factors(values: Float[np.ndarray, " members"]) -> Arrays:

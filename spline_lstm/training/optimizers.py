@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import optax
 
 from spline_lstm.core.params import TrainParams
@@ -48,6 +49,12 @@ def learning_rate(params: TrainParams, budget: Budget) -> optax.ScalarOrSchedule
             [rise, optax.schedules.constant_schedule(peak), fall], [warmup, total - decay]
         )
     return rise if warmup else peak
+
+
+def rate_at(step: int, params: TrainParams, budget: Budget) -> float:
+    """Step size of a step, numbered from 0, before the factor of the schedule plateau."""
+    rate = learning_rate(params, budget)
+    return float(np.asarray(rate(step) if callable(rate) else rate).item())
 
 
 def best_evaluation(

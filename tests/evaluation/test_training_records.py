@@ -39,7 +39,7 @@ def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, mo
 
     ticks = []
 
-    def kill_at_the_second(clock):
+    def kill_at_the_second(clock, epoch):
         ticks.append(clock)
         if len(ticks) == 2:
             raise KilledError

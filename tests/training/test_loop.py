@@ -17,6 +17,7 @@ from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
 from spline_lstm.training.loop import train, training_curve
 from spline_lstm.training.members import chunk_size
+from spline_lstm.training.objective import loss_unit
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from spline_lstm.windows.windows import make_windows
@@ -178,8 +179,26 @@ def test_batches_hold_every_window_once_with_weight(count, size):
 def test_curve_has_a_line_per_evaluation():
     trained = train(CONFIG, SINE, PARAMS.model_copy(update={"max_epochs": 2}))
     lines = training_curve(trained.history).splitlines()
-    assert lines[0] == "step,epoch,train_loss,validation_loss,gradient_norm"
+    assert lines[0] == (
+        "step,epoch,train_loss,validation_loss,gradient_norm,learning_rate,train_rmse,"
+        "validation_rmse"
+    )
     assert [line.split(",")[0] for line in lines[1:]] == ["8", "16"]
+
+
+def test_the_curve_has_the_rmse_in_data_units_where_the_loss_tells_it():
+    windows = dataclasses.replace(SINE, scaler=Scaler("standard", np.array([3.0]), np.array([7.0])))
+    trained = train(CONFIG, windows, PARAMS.model_copy(update={"max_epochs": 1}))
+    unit = loss_unit(CONFIG, windows, "mse")
+    row = training_curve(trained.history, unit).splitlines()[-1].split(",")
+    batch = windows.gather("validation")
+    forecast = SavedModel(CONFIG, "m", "p", trained.last).predict(batch.X)
+    error = windows.to_data_units(forecast) - windows.labels(batch)
+    assert float(row[-1]) == pytest.approx(np.sqrt((error**2).mean()), rel=1e-4)
+    assert np.isnan(loss_unit(CONFIG, windows, "mae"))
+    assert training_curve(trained.history).splitlines()[-1].endswith(",,")
+    several = Scaler("standard", np.zeros((3, 1)), np.ones((3, 1)))
+    assert np.isnan(loss_unit(CONFIG, dataclasses.replace(SINE, scaler=several), "mse"))
 
 
 def test_weight_decay_shrinks_the_weights():

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from spline_lstm.training.budget import budget_of
-from spline_lstm.training.optimizers import best_evaluation, learning_rate, rate_factor
+from spline_lstm.training.optimizers import best_evaluation, learning_rate, rate_at, rate_factor
+from spline_lstm.training.stopwatch import Stopwatch
 from tests.training.test_loop import PARAMS
 
 PLATEAU = PARAMS.model_copy(
@@ -57,3 +58,21 @@ def test_constant_schedule_is_the_learning_rate():
     assert rates([0, 10, 20, 99], schedule="constant", warmup_steps=20) == pytest.approx(
         [0.01, 0.505, 1.0, 1.0]
     )
+
+
+def test_the_rate_of_a_step_is_that_of_the_schedule():
+    budget = budget_of(PARAMS, 200)
+    for schedule in ("constant", "cosine", "stable"):
+        params = PARAMS.model_copy(update={"schedule": schedule})
+        rate = learning_rate(params, budget)
+        expected = [float(rate(step)) if callable(rate) else rate for step in (0, 5, 11)]
+        assert [rate_at(step, params, budget) for step in (0, 5, 11)] == pytest.approx(expected)
+
+
+def test_the_seconds_of_an_epoch_leave_out_the_compilation(monkeypatch):
+    instants = iter([0.0, 10.0, 12.0, 16.0])
+    monkeypatch.setattr("spline_lstm.training.stopwatch.time.perf_counter", lambda: next(instants))
+    stopwatch = Stopwatch()
+    for epoch in (0.5, 1.0, 2.0):
+        stopwatch.tick(epoch)
+    assert stopwatch.times()["epoch_seconds"] == 4.0
