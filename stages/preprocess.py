@@ -14,6 +14,7 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
 from spline_lstm.core.target_options import TargetOptions
+from spline_lstm.series.course import course_table
 from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
@@ -75,7 +76,8 @@ def draw(folder: Path, result: Preprocessed) -> None:
     table, clock = result.table, result.preprocessor.clock
     gaps = worst_gaps(result.arrays, result.preprocessor.scaler, table.series_names)
     missing = missing_table(table, result.arrays, clock)
-    for name, content in (("spline", spline_table(gaps, clock)), ("missing", missing)):
+    course, spline = course_table(result), spline_table(gaps, clock)
+    for name, content in (("course", course), ("spline", spline), ("missing", missing)):
         write_plot_table(folder / f"{name}.csv", content)
     plot_spline(folder / "spline.png", gaps, clock)
     plot_missing(folder / "missing.png", missing)

@@ -20,7 +20,7 @@ def main(folder: Path) -> str:
     write_text(pipeline.plots / "report.html", to_html(report))
     write_text(pipeline.plots / "report.md", to_markdown(report))
     for picture in report.pictures:
-        if picture.has_png:
+        if picture.has_png and not picture.is_drawn:
             save_png(picture.figure, pipeline.plots / f"{picture.name}.png")
     warnings = "".join(f"\nWARNING: {text}" for text in report.warnings)
     count = plural(len(report.warnings), "warning")

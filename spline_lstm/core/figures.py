@@ -1,6 +1,6 @@
 """The figures that stages write for people, and how a failed run takes old ones away.
 
-Before it works, a stage removes its own figures; if it fails, also those of all stages behind it,
+Before it works, a stage removes its own figures; if it fails, also those of all later stages,
 for they describe a model or data that are no more. What a failing stage writes about its failure
 stays: the violations of a table, the curve of a training that diverged, the verdicts of the gate.
 """
@@ -23,6 +23,7 @@ FIGURES = {
 READERS = {
     "ingest": ("preprocess", "backtest", "report"),
     "preprocess": ("window", "report"),
+    "backtest": ("report",),
     "window": ("train-flax-rnn", "evaluate"),
     "train-flax-rnn": ("evaluate", "export", "report"),
     "evaluate": ("export", "benchmark", "report"),
@@ -30,14 +31,14 @@ READERS = {
 }
 
 
-def behind(stage: str) -> set[str]:
+def later_stages(stage: str) -> set[str]:
     """All stages that depend on a stage, directly or not.
 
-    >>> sorted(behind("evaluate"))
+    >>> sorted(later_stages("evaluate"))
     ['benchmark', 'export', 'report']
     """
     readers = READERS.get(stage, ())
-    return {*readers}.union(*(behind(reader) for reader in readers))
+    return {*readers}.union(*(later_stages(reader) for reader in readers))
 
 
 def remove_own(folder: Path, stage: str) -> None:
@@ -46,7 +47,7 @@ def remove_own(folder: Path, stage: str) -> None:
         (folder / path).unlink(missing_ok=True)
 
 
-def remove_behind(folder: Path, stage: str) -> None:
-    """Remove the figures of all stages behind a stage."""
-    for reader in behind(stage):
+def remove_later(folder: Path, stage: str) -> None:
+    """Remove the figures of all later stages."""
+    for reader in later_stages(stage):
         remove_own(folder, reader)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
-from spline_lstm.core.figures import remove_behind, remove_own
+from spline_lstm.core.figures import remove_later, remove_own
 from spline_lstm.core.ledger import record_failure
 
 logger = logging.getLogger("spline_lstm")
@@ -58,14 +58,14 @@ def run_stage(
 
 
 def _run(name: str, work: Callable[[], str], folder: Path) -> str:
-    """Do the work of a stage; if it fails, remove the figures of the stages behind it."""
+    """Do the work of a stage; if it fails, remove the figures of the later stages."""
     try:
         return work()
     except UsageError:
         raise
     except BaseException:
         # Stopped by hand or out of memory is failed, too.
-        remove_behind(folder, name)
+        remove_later(folder, name)
         raise
 
 

@@ -304,6 +304,8 @@ def backtest_content(
     folds = [
         {
             "fold": str(number),
+            "train_start": result.clock.text_of(result.fold.start),
+            "validation_start": result.clock.text_of(result.fold.validation),
             "test_start": result.clock.text_of(result.fold.test),
             "test_end": result.clock.text_of(result.fold.end),
             **{f"{split}_windows": count for split, count in result.windows.items()},

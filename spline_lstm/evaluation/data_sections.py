@@ -3,8 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spline_lstm.core.formatting import plain
-from spline_lstm.reporting.document import Block, Bullets, Facts, Section, Table, Text
+import pandas as pd
+
+from spline_lstm.core.formatting import listed, plain
+from spline_lstm.evaluation.data_plots import course_figure, folds_figure, missing_figure
+from spline_lstm.reporting.document import (
+    Block,
+    Bullets,
+    Facts,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 
 # Tables of steps, series or columns have at most this many rows.
 MAX_ROWS = 24
@@ -26,6 +37,39 @@ def splits_section(scores: Mapping[str, Any]) -> Section:
     )
     header = ["split", "windows", "first forecast row", "last forecast row"]
     return Section("Splits", [Text(note), Table("Windows", header, rows)])
+
+
+def repair_section(
+    course: pd.DataFrame, missing: pd.DataFrame, backtest: Mapping[str, Any]
+) -> Section:
+    """What was done to the data: the repaired series, the missing cells, the folds of the backtest.
+
+    Arguments are the attributes of `StageOutputs`.
+    """
+    names = [name for name in course["series"].dropna().unique() if name]
+    of_series = f", of the series {listed(names)} with the most filled rows" if names else ""
+    caption = (
+        f"Each target over time{of_series}: raw observations, fills, replaced outliers, smoothed "
+        "values and rows that were left missing, on the colours of the splits"
+    )
+    blocks: list[Block] = [
+        Text(
+            "Means of short intervals. Fills look both ways here; a model sees one only once it is "
+            "known, and labels are always raw observations."
+        ),
+        Picture(caption, course_figure(course), "course"),
+        Picture(
+            "Share of the rows without a value, each column of the table over time",
+            missing_figure(missing),
+            "missing",
+            is_drawn=True,
+        ),
+    ]
+    folds = backtest.get("folds", [])
+    if folds:
+        caption = "Training, validation and test rows of each fold of the backtest over time"
+        blocks.append(Picture(caption, folds_figure(folds), "folds"))
+    return Section("What was done to the data", blocks)
 
 
 def quality_section(quality: Mapping[str, Any]) -> Section:

@@ -29,6 +29,8 @@ class StageOutputs:
     model : content of models/rnn/model.json
     scores : content of metrics/evaluate.json, details as mappings (`scores.from_records`)
     train, quality, ingest : contents of metrics/train.json, data.json and ingest.json
+    backtest : content of metrics/backtest.json; empty if the stage was not run
+    course, missing : plots/course.csv, missing.csv
     by_step, by_hour, forecasts, residuals, residual_steps, curve
         plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv, training.csv
     params : params.yaml, section -> key -> value
@@ -42,6 +44,9 @@ class StageOutputs:
     train: Mapping[str, Any]
     quality: Mapping[str, Any]
     ingest: Mapping[str, Any]
+    backtest: Mapping[str, Any]
+    course: pd.DataFrame
+    missing: pd.DataFrame
     by_step: pd.DataFrame
     by_hour: pd.DataFrame
     forecasts: pd.DataFrame
@@ -68,6 +73,9 @@ def read_outputs(folder: Path) -> StageOutputs:
         train=read_json(pipeline.metrics("train")),
         quality=read_json(pipeline.metrics("data")),
         ingest=read_json(pipeline.metrics("ingest")),
+        backtest=_read_if_made(pipeline.metrics("backtest")),
+        course=pd.read_csv(plots / "course.csv", dtype={"series": str, "target": str}),
+        missing=pd.read_csv(plots / "missing.csv", dtype={"column": str}),
         by_step=pd.read_csv(plots / "horizon.csv"),
         by_hour=pd.read_csv(plots / "hours.csv"),
         forecasts=pd.read_csv(
@@ -80,3 +88,8 @@ def read_outputs(folder: Path) -> StageOutputs:
         clock=params.clock,
         versions={name: version(name) for name in PACKAGES},
     )
+
+
+def _read_if_made(path: Path) -> Mapping[str, Any]:
+    """Content of a metrics file of a stage that does not have to run before the report."""
+    return read_json(path) if path.is_file() else {}

@@ -62,13 +62,15 @@ class Picture:
     caption : what a reader who does not see the figure is told
     figure : drawn on the page
     name : unique in the document; name of its PNG file, without suffix
-    has_png : whether the PNG file is written, which Markdown shows
+    has_png : whether there is a PNG file, which Markdown shows
+    is_drawn : whether another stage has drawn the PNG file already
     """
 
     caption: str
     figure: Figure
     name: str
     has_png: bool = True
+    is_drawn: bool = False
 
 
 Block = Text | Bullets | Facts | Table | Picture

@@ -128,7 +128,7 @@ def test_a_gate_that_does_not_pass_keeps_its_own_verdict_and_the_evaluation(monk
     assert (folder / "metrics/latency.json").read_text() == "new"
 
 
-def test_a_stage_that_ends_well_removes_nothing_behind_it(monkeypatch, folder):
+def test_a_stage_that_ends_well_removes_nothing_of_later_ones(monkeypatch, folder):
     paths = figures_of(folder)
     run(monkeypatch, [str(folder)], lambda path: "done")
     assert [path for path in paths if not path.exists()] == [folder / "metrics/ingest.json"]
