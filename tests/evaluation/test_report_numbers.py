@@ -336,6 +336,6 @@ def test_the_page_needs_nothing_but_itself(small_pipeline, page):
 
 def test_every_chart_says_in_words_what_it_shows(page):
     charts = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("role") == "img"]
-    assert len(charts) == 6
+    assert len(charts) == 8
     assert all(attrs["aria-label"] for attrs in charts)
     assert [attrs["lang"] for tag, attrs in page.tags if tag == "html"] == ["en"]
