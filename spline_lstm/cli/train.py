@@ -3,8 +3,9 @@
 import argparse
 
 from spline_lstm.cli.arguments import add_folder
+from spline_lstm.core.formatting import listed
 from spline_lstm.experiments.git import find_pipeline
-from spline_lstm.store.train import train
+from spline_lstm.store.train import changed_files, train
 
 DESCRIPTION = """\
 Run `dvc repro` for a pipeline folder and register the model: its files are copied into the store,
@@ -26,9 +27,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Train; returns the model."""
-    model, is_new = train(find_pipeline(arguments.folder))
+    pipeline = find_pipeline(arguments.folder)
+    model, is_new = train(pipeline)
     if not is_new:
-        return f"model {model.model_id} is in the registry already ({model.status})"
+        changed = changed_files(pipeline, model)
+        differ = f"; its stored files stay, though {listed(changed)} differ" if changed else ""
+        return f"model {model.model_id} is in the registry already ({model.status}){differ}"
     return (
         f"model {model.model_id} is registered; `python -m spline_lstm registry promote "
         f"{model.model_id} {arguments.folder}` makes score take it"

@@ -1,5 +1,6 @@
 """Train a pipeline, ``dvc repro``, and register what came of it: a model, or a failure."""
 
+import filecmp
 import hashlib
 import json
 import re
@@ -122,6 +123,22 @@ def model_files(pipeline: Pipeline) -> dict[str, Path]:
         for path in files
         if path.is_file() and not path.name.startswith(".") and path.name != "README.md"
     }
+
+
+def changed_files(pipeline: TrackedPipeline, model: Model) -> list[str]:
+    """Files in models/ whose content is not that of the copy of a registered model.
+
+    The run id is that of the trained model: other intervals, which params of the stage evaluate
+    ask for, do not change it.
+    """
+    registry = Registry(Store.of(pipeline.folder, load_params(pipeline.folder).store).registry)
+    folder = registry.folder(model)
+    return [
+        name
+        for name, path in model_files(pipeline).items()
+        if name.startswith("models/")
+        and not ((folder / name).is_file() and filecmp.cmp(path, folder / name, shallow=False))
+    ]
 
 
 def _row(

@@ -69,6 +69,23 @@ def test_a_training_registers_its_model_with_its_files(folder, capsys):
     assert "is in the registry already (registered)" in capsys.readouterr().out
 
 
+def test_a_model_that_is_registered_keeps_its_files_and_train_names_those_that_differ(
+    folder, capsys, monkeypatch
+):
+    main(["train", str(folder)])
+    kept = (folder / "store/models/model/models/intervals.json").read_bytes()
+
+    def other_intervals(pipeline):
+        play(pipeline)
+        text = pipeline.intervals.read_text().replace("80.0", "90.0")
+        pipeline.intervals.write_text(text)
+
+    monkeypatch.setattr(training, "run_stages", other_intervals)
+    assert main(["train", str(folder)]) == 0
+    assert "its stored files stay, though models/intervals.json differ" in capsys.readouterr().out
+    assert (folder / "store/models/model/models/intervals.json").read_bytes() == kept
+
+
 def test_changed_code_or_params_are_marked_beside_the_commit(folder):
     (folder / "schema.json").write_text((folder / "schema.json").read_text() + "\n")
     main(["train", str(folder)])
