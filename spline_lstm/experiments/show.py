@@ -114,7 +114,7 @@ def rows_of_commit(
 
 
 def _key(row: Row) -> tuple[bool, float, str]:
-    found = [value for name in DECIDING if (value := row.metrics[name]) is not None]
+    found = [value for name in DECIDING if (value := row.metrics.get(name)) is not None]
     return not found, found[0] if found else 0.0, row.name
 
 
@@ -167,7 +167,7 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
     return [
         column
         for column in COLUMNS
-        if column not in OPTIONAL or any(row.metrics[column] is not None for row in rows)
+        if column not in OPTIONAL or any(row.metrics.get(column) is not None for row in rows)
     ]
 
 
