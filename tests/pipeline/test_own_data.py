@@ -4,6 +4,7 @@ The next timestamps cross a month end, a holiday and a weekend, a change of cloc
 """
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -113,3 +114,49 @@ def test_the_first_experiment_of_a_new_pipeline_finds_its_data(clone):
     )
     done = clone.run("dvc", "exp", "run", "--temp", stage, "-S", setting)
     assert "Ran experiment" in done.stdout
+
+
+def test_the_schema_of_the_data_contract_document_goes_all_the_way(clone):
+    count, rng = 400, np.random.default_rng(1)
+    hours = pd.date_range("2024-01-01", periods=count, freq="h")
+    temp = np.round(10 + 5 * np.sin(np.arange(count) * 2 * np.pi / 24) + rng.normal(size=count), 2)
+    frame = pd.DataFrame(
+        {
+            "timestamp": hours,
+            "target": wave(count, 24),
+            "temp": temp,
+            "promo": (rng.random(count) < 0.2).astype(int),
+            "store_id": "s1",
+        }
+    )
+    schema = "configs/covariates/default.schema.json"
+    found = forecast(clone, "document", frame, "--schema", schema)
+    assert np.isfinite(found["target"]).all()
+    folder = clone.folder / "pipelines/document"
+    assert (folder / "schema.json").read_text() == (clone.folder / schema).read_text()
+    meta = json.loads((folder / "data/processed/meta.json").read_text())
+    assert (meta["feature_mode"], meta["target_cols"]) == ("multivariate", ["target"])
+    assert meta["dynamic_covariates"] == ["temp", "promo"]
+    assert meta["static_covariates"] == ["store_id"]
+    # Optional columns may be missing where a forecast is made; each is named.
+    bare = clone.folder / "bare.csv"
+    frame[["timestamp", "target"]].to_csv(bare, index=False)
+    model = folder / "models/edge/model.onnx"
+    done = clone.run(sys.executable, "-m", "spline_lstm", "predict", str(model), bare.name)
+    assert len(done.stdout.splitlines()) == len(found) + 1
+    for name in ("temp", "promo", "store_id"):
+        assert f"has no column {name!r}" in done.stderr
+
+
+def test_a_pipeline_that_exports_nothing_reproduces(clone):
+    hours = pd.date_range("2024-01-01", periods=400, freq="h")
+    pd.DataFrame({"time": hours, "y": wave(400, 24)}).to_csv(clone.folder / "bare.csv")
+    (clone.folder / "none.yaml").write_text(TINY.replace("variants: []", "formats: []"))
+    options = ("--csv", "bare.csv", "--params", "none.yaml", "--target", "y")
+    clone.run(sys.executable, "-m", "spline_lstm", "init", "none", *options)
+    clone.run("dvc", "repro", "pipelines/none/dvc.yaml")
+    folder = clone.folder / "pipelines/none"
+    assert list((folder / "models/edge").iterdir()) == []
+    assert json.loads((folder / "metrics/latency.json").read_text())["passed"]
+    assert "up to date" in clone.run("dvc", "status", "pipelines/none/dvc.yaml").stdout
+    assert (folder / "plots/folds.png").is_file()
