@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> str:
             CATALOG,
             params.model.type,
         )
+    logger.info("%s", problem.excluded())
     trials = search(
         problem,
         folder / DATABASE,

@@ -96,7 +96,7 @@ class TuneParams(Section):
     """epochs that every trial gets before it can be cut short; null: see warmup_steps"""
     warmup_steps: Count | None = None
     """instead of warmup_epochs, the same in steps"""
-    max_cost: Annotated[float, Field(ge=1.0)] = 4.0
+    max_cost: Annotated[float, Field(ge=1.0)] = 64.0
     """largest arithmetic per window of a trial, as a multiple of the present params or the
     catalog's defaults"""
 

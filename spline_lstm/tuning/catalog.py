@@ -15,6 +15,8 @@ from spline_lstm.models.types import MODEL_TYPES
 
 PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05
+# Settings of the section train; the others are those of model.
+OF_TRAINING = ("learning_rate", "batch_size")
 
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Normalization = Literal["none", "last", "revin", "robust"]
@@ -29,15 +31,14 @@ class Choice(Section):
     segment: Annotated[int, Field(ge=1)]
     normalization: Normalization
     bidirectional: bool
+    batch_size: Annotated[int, Field(ge=1)]
 
     @property
     def values(self) -> dict[str, Any]:
         """Dotted keys of params.yaml and their values."""
         content = self.model_dump()
-        rate = content.pop("learning_rate")
-        return {f"model.{key}": value for key, value in content.items()} | {
-            "train.learning_rate": rate
-        }
+        train = {f"train.{key}": content.pop(key) for key in OF_TRAINING}
+        return {f"model.{key}": value for key, value in content.items()} | train
 
 
 class Ranges(Section):
@@ -50,6 +51,7 @@ class Ranges(Section):
     segment: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     normalization: Annotated[tuple[Normalization, ...], Field(min_length=1)]
     bidirectional: Annotated[tuple[bool, ...], Field(min_length=1)]
+    batch_size: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
     @pydantic.field_validator("units", "layers", "dropout", "learning_rate")
     @classmethod

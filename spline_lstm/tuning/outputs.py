@@ -19,7 +19,15 @@ from spline_lstm.reporting.style import BLUE, GREY, ORANGE, house_style, save_pn
 from spline_lstm.tuning.search import Trial, best_of
 
 TABLE, PLOT, PATCH = TUNING_FILES
-SETTINGS = ("hidden", "dropout", "learning_rate", "segment", "normalization", "bidirectional")
+SETTINGS = (
+    "hidden",
+    "dropout",
+    "learning_rate",
+    "segment",
+    "normalization",
+    "bidirectional",
+    "batch_size",
+)
 COLUMNS = ("trial", "state", "evaluations", "best_evaluation", "validation_loss", *SETTINGS)
 
 

@@ -31,6 +31,7 @@ from spline_lstm.tuning.space import (
     fitting,
     nearest_draw,
     params_with,
+    random_draw,
 )
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import SPLITS, Windows
@@ -102,6 +103,32 @@ class Problem:
         defaults = params_with(self.params, self.entry.defaults)
         return max(
             cost(self.config(params)) for params in (self.params, defaults) if params is not None
+        )
+
+    @property
+    def limit(self) -> float:
+        """Cost beyond which a draw is not trained."""
+        return self.params.tune.max_cost * self.reference_cost
+
+    def excluded(self, draws: int = 400) -> str:
+        """Which part of the catalog is beyond the limit, in one line, from random draws."""
+        rng, beyond = np.random.default_rng(0), []
+        for _ in range(draws):
+            choice = choice_of(random_draw(self.ranges, rng))
+            params = params_with(self.params, choice)
+            if params is not None and cost(self.config(params)) > self.limit:
+                beyond.append(choice)
+        told = f"tune.max_cost {self.params.tune.max_cost:g} excludes"
+        if not beyond:
+            return f"{told} nothing of the catalog"
+        layers = [len(each.hidden) for each in beyond]
+        units = [max(each.hidden) for each in beyond]
+        segments = max(each.segment for each in beyond)
+        return (
+            f"{told} {100 * len(beyond) / draws:.0f} % of the catalog, since a step would cost more "
+            f"than that many times one of the present params or the defaults: {min(layers)} to "
+            f"{max(layers)} layers of up to {min(units)} to {max(units)} units at segments of at "
+            f"most {segments}"
         )
 
     @property
@@ -242,7 +269,6 @@ def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
 
 def run_drawn(study: optuna.Study, problem: Problem) -> None:
     """Draw until the values go with the params and the cost limit, and train them."""
-    limit = problem.params.tune.max_cost * problem.reference_cost
     for _ in range(MAX_REFUSED):
         told = finished(study)
         refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
@@ -253,7 +279,7 @@ def run_drawn(study: optuna.Study, problem: Problem) -> None:
         trial = study.ask(distributions(problem.ranges))
         choice = choice_of(trial.params)
         params = params_with(problem.params, choice)
-        if params is not None and cost(problem.config(params)) <= limit:
+        if params is not None and cost(problem.config(params)) <= problem.limit:
             run_trial(study, trial, problem, params, choice)
             return
         # Pruned before its first step: the worst result for the sampler, so that it avoids these

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -32,6 +33,7 @@ def distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
         "segment": CategoricalDistribution(ranges.segment),
         "normalization": CategoricalDistribution(ranges.normalization),
         "bidirectional": CategoricalDistribution(ranges.bidirectional),
+        "batch_size": CategoricalDistribution(ranges.batch_size),
     }
 
 
@@ -44,6 +46,7 @@ def choice_of(draw: dict[str, Any]) -> Choice:
         segment=draw["segment"],
         normalization=draw["normalization"],
         bidirectional=draw["bidirectional"],
+        batch_size=draw["batch_size"],
     )
 
 
@@ -72,6 +75,9 @@ def nearest_draw(choice: Choice, ranges: Ranges) -> dict[str, Any]:
         "bidirectional": choice.bidirectional
         if choice.bidirectional in ranges.bidirectional
         else ranges.bidirectional[0],
+        "batch_size": min(
+            ranges.batch_size, key=lambda size: abs(math.log(size / choice.batch_size))
+        ),
     }
 
 
@@ -85,7 +91,23 @@ def choice_in(params: Params) -> Choice:
         segment=model.segment,
         normalization=model.normalization,
         bidirectional=model.bidirectional,
+        batch_size=params.train.batch_size,
     )
+
+
+def random_draw(ranges: Ranges, rng: np.random.Generator) -> dict[str, Any]:
+    """A draw in which every value of a setting is as likely as any other."""
+    draw: dict[str, Any] = {}
+    for name, distribution in distributions(ranges).items():
+        if isinstance(distribution, CategoricalDistribution):
+            draw[name] = distribution.choices[rng.integers(len(distribution.choices))]
+        elif isinstance(distribution, IntDistribution):
+            steps = (distribution.high - distribution.low) // distribution.step
+            draw[name] = distribution.low + distribution.step * int(rng.integers(steps + 1))
+        else:
+            assert isinstance(distribution, FloatDistribution)
+            draw[name] = float(rng.uniform(distribution.low, distribution.high))
+    return draw
 
 
 def params_with(params: Params, choice: Choice) -> Params | None:

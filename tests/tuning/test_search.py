@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from spline_lstm.core.params import load_params
-from spline_lstm.tuning.catalog import Choice, Entry, Ranges
+from spline_lstm.tuning.catalog import OF_TRAINING, Choice, Entry, Ranges, load_catalog
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
 from spline_lstm.tuning.search import (
     FOLDERS,
@@ -35,6 +36,7 @@ AS_THEY_ARE = Choice(
     segment=1,
     normalization="last",
     bidirectional=False,
+    batch_size=16,
 )
 
 
@@ -75,7 +77,7 @@ def make_problem(seed=0, **data) -> Problem:
     params = shipped.model_copy(
         update={
             "model": shipped.model.model_copy(
-                update=AS_THEY_ARE.model_dump(exclude={"learning_rate"})
+                update=AS_THEY_ARE.model_dump(exclude=set(OF_TRAINING))
             ),
             "train": shipped.train.model_copy(
                 update={"max_epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
@@ -91,6 +93,7 @@ def make_problem(seed=0, **data) -> Problem:
         segment=(1,),
         normalization=("last",),
         bidirectional=(False,),
+        batch_size=(16,),
     )
     return Problem(
         params,
@@ -137,6 +140,21 @@ def test_a_killed_search_that_goes_on_gives_the_same_table(trials, tmp_path):
     # The test part is another one here: nothing of it reaches the search.
     assert table_text(after) == table_text(trials)
     assert search(problem, database, 5, lambda trial: pytest.fail("run again")) == after
+
+
+def test_the_shipped_limit_leaves_the_large_models_and_says_what_it_excludes():
+    problem = make_problem()
+    entry = load_catalog(ROOT).entry("lstm")
+    shares = {}
+    for limit in (4.0, problem.params.tune.max_cost, 1e6):
+        tune = problem.params.tune.model_copy(update={"max_cost": limit})
+        params = load_params(ROOT).model_copy(update={"tune": tune})
+        shares[limit] = replace(problem, entry=entry, params=params).excluded()
+    few, shipped, all_of_it = shares.values()
+    assert float(re.search(r"(\d+) % of", few)[1]) > 50
+    assert float(re.search(r"(\d+) % of", shipped)[1]) < 15
+    assert re.search(r"\d to 4 layers of up to \d+ to 256 units at segments of at most", shipped)
+    assert all_of_it == "tune.max_cost 1e+06 excludes nothing of the catalog"
 
 
 def test_windows_of_a_search_hold_no_test_part():
@@ -212,7 +230,7 @@ def test_the_patch_changes_the_values_and_keeps_every_comment(tmp_path):
 
 def make_first(params) -> Choice:
     values = params.model.model_dump(include=set(Choice.model_fields))
-    return Choice(**values, learning_rate=params.train.learning_rate)
+    return Choice(**values, **params.train.model_dump(include=set(OF_TRAINING)))
 
 
 def test_where_the_params_as_they_are_win_there_is_no_patch(tmp_path):
