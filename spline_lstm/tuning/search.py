@@ -126,9 +126,9 @@ class Problem:
         segments = max(each.segment for each in beyond)
         return (
             f"{told} {100 * len(beyond) / draws:.0f} % of the catalog, since a step would cost more "
-            f"than that many times one of the present params or the defaults: {min(layers)} to "
-            f"{max(layers)} layers of up to {min(units)} to {max(units)} units at segments of at "
-            f"most {segments}"
+            "than that many times one of the present params or the defaults: "
+            f"{min(layers)} to {max(layers)} layers of up to {min(units)} to {max(units)} units at "
+            f"segments of at most {segments}"
         )
 
     @property
