@@ -125,7 +125,7 @@ class Problem:
         units = [max(each.hidden) for each in beyond]
         segments = max(each.segment for each in beyond)
         return (
-            f"{told} {100 * len(beyond) / draws:.0f} % of the catalog, since a step would cost more "
+            f"{told} {100 * len(beyond) / draws:.0f} % of the catalog, since a step costs more "
             "than that many times one of the present params or the defaults: "
             f"{min(layers)} to {max(layers)} layers of up to {min(units)} to {max(units)} units at "
             f"segments of at most {segments}"
