@@ -115,7 +115,8 @@ class Task:
         if not members:
             return None
         best = fold([Share(min(members, key=lambda each: each.error), 1.0)], [problem])
-        return best.predict_at(self.series.values, self.series.offsets, self.splits["test"])
+        origins = self.splits["test"]
+        return best.predict(self.series.windows(origins, best.depth), self.series.of(origins))
 
     def baselines(self) -> dict[str, Float[np.ndarray, "n horizon"]]:
         """Forecasts by name."""

@@ -122,21 +122,6 @@ class LinearForecaster:
             total += share * scale.inverse(_affine(scores, kernel, intercept), series)
         return total
 
-    def predict_at(
-        self,
-        values: Float[np.ndarray, " rows"],
-        offsets: Int[np.ndarray, " bounds"],
-        origins: Int[np.ndarray, " n"],
-        chunk: int = 4096,
-    ) -> Float[np.ndarray, "n horizon"]:
-        """Forecast at origins (rows) of series that lie one after another; bounded memory."""
-        parts = [np.zeros((0, self.horizon))]
-        for start in range(0, len(origins), chunk):
-            some = origins[start : start + chunk]
-            series = np.searchsorted(offsets, some, side="right") - 1
-            parts.append(self.predict(gather(values, offsets[series], some, self.depth), series))
-        return np.concatenate(parts)
-
     def arrays(self) -> dict[str, np.ndarray]:
         """All numbers, for an .npz or .safetensors file."""
         arrays = {"kernel": self.kernel, "intercept": self.intercept, "share": self.share}

@@ -30,6 +30,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.models.linear_members import Member, Share
+from spline_lstm.models.time_blocks import Extent
 
 FOLDS = 5
 # Weight of what validation alone says: per horizon of its windows, and at most.
@@ -38,7 +39,7 @@ ALONE, MOST_ALONE = 0.1, 0.5
 EARLIER = 1 / 3
 # A member may be this much worse than the best: ratio of mean squared errors.
 MAX_RATIO = 2.0
-# Exponent of the weights: per horizon of windows, and at least.
+# Exponent of the weights: per horizon of windows (see `Extent.evidence`), and at least.
 SHARPNESS = 0.125
 MIN_SHARPNESS = 1.0
 MIN_WEIGHT = 0.005
@@ -67,14 +68,25 @@ class Candidate:
     earlier: Float[np.ndarray, "forms windows"] | None = None
 
 
-def average_few(candidates: Sequence[Candidate], horizon: int) -> list[Share]:
-    """Members with weights: by validation alone, and by the training windows too."""
-    blocks = len(candidates[0].forms[0].errors) / horizon
-    alone = min(ALONE * blocks, MOST_ALONE)
+def average_few(
+    candidates: Sequence[Candidate], validation: Extent, training: Extent
+) -> list[Share]:
+    """Members with weights: by validation alone, and by the training windows too.
+
+    Parameters
+    ----------
+    candidates : of at least one form each
+    validation, training : Extent
+        Of the validation windows, and of those of `Candidate.earlier`.
+    """
+    alone = min(ALONE * validation.blocks, MOST_ALONE)
     weights: dict[int, float] = {}
     members: dict[int, Member] = {}
-    for earlier, part in ((0.0, alone), (EARLIER, 1 - alone)):
-        for member, weight in _opinion(candidates, horizon, earlier):
+    known = any(candidate.earlier is not None for candidate in candidates)
+    evidence = validation.evidence + (training.evidence if known else 0.0)
+    parts = ((0.0, validation.evidence, alone), (EARLIER, evidence, 1 - alone))
+    for earlier, seen, part in parts:
+        for member, weight in _opinion(candidates, seen, earlier):
             members[id(member)] = member
             weights[id(member)] = weights.get(id(member), 0.0) + weight * part
     whole = np.array(list(weights.values()))
@@ -83,7 +95,7 @@ def average_few(candidates: Sequence[Candidate], horizon: int) -> list[Share]:
     return [Share(member, float(weight)) for member, weight in shares if weight > 0]
 
 
-def _opinion(candidates: Sequence[Candidate], horizon: int, earlier: float) -> list[Share]:
+def _opinion(candidates: Sequence[Candidate], evidence: float, earlier: float) -> list[Share]:
     errors = [_errors(candidate, earlier) for candidate in candidates]
     chosen = [int(np.argmin(each)) for each in errors]
     least = np.array([each[k] for each, k in zip(errors, chosen, strict=True)]) + TINY
@@ -91,10 +103,7 @@ def _opinion(candidates: Sequence[Candidate], horizon: int, earlier: float) -> l
     prior = np.array([max(c.prior, MIN_PRIOR) / kinds.count(c.kind) for c in candidates])
     possible = prior * np.array([kinds.count(kind) for kind in kinds]) > MIN_PRIOR
     ratio = least / (least[possible] if possible.any() else least).min()
-    windows = len(candidates[0].forms[0].errors)
-    if earlier:
-        windows += max(0 if c.earlier is None else c.earlier.shape[1] for c in candidates)
-    sharpness = max(SHARPNESS * windows / horizon, MIN_SHARPNESS)
+    sharpness = max(SHARPNESS * evidence, MIN_SHARPNESS)
     weight = np.where(ratio <= MAX_RATIO, prior * ratio**-sharpness, 0.0)
     weight[weight < MIN_WEIGHT * weight.max()] = 0.0
     weight /= weight.sum()

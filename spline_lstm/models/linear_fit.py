@@ -33,9 +33,10 @@ from spline_lstm.models.linear_members import (
     smoothed,
     unfitted,
 )
-from spline_lstm.models.linear_moments import Rows, Series, fit_scale
+from spline_lstm.models.linear_moments import Rows, Series, fit_scale, typical_miss
 from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
+from spline_lstm.models.time_blocks import Extent, blocks_of, standard_error
 
 MIN_WEIGHT = 0.01
 # Prior share of seasonal smoothing, against 1 of each kind of regression.
@@ -95,12 +96,15 @@ def fit_linear(
     every = candidates(horizon, lookback, seasons, longest)
     tried = every if designs is None else list(designs)
     problems = _problems(series, train, validation, tried, [0, *seasons], horizon, logs)
-    if len(validation) // horizon < ENOUGH_BLOCKS:
+    times = series.times(validation)
+    if Extent.of(times, horizon).blocks < ENOUGH_BLOCKS:
         parts = _left_out(problems, train, tried, folds)
         few = _candidates(problems, parts, tried, seasons, strengths, naives)
         if not few:
             raise ValueError(f"{len(train)} training windows are too few for a regression")
-        return fold(average_few(few, horizon), problems)
+        before = np.concatenate([part[0].times for part in parts] or [times[:0]])
+        extents = Extent.of(times, horizon), Extent.of(before, horizon)
+        return fold(average_few(few, *extents), problems)
     members = [
         min(forms, key=lambda member: member.error)
         for k, problem in enumerate(problems)
@@ -111,8 +115,8 @@ def fit_linear(
     if not members + simple:
         raise ValueError(f"{len(train)} training windows are too few for a regression")
     if not members:
-        return fold(average(simple, horizon), problems)
-    return _stacked(average(members, horizon), simple, problems, series, validation)
+        return fold(average(simple, times, horizon), problems)
+    return _stacked(average(members, times, horizon), simple, problems, series, validation)
 
 
 def _left_out(
@@ -130,12 +134,16 @@ def _left_out(
     series = first.rows.series
     depth = max(design.depth(horizon) for design in designs)
     deep = train[train - series.offsets[series.of(train)] >= depth]
-    parts = np.array_split(deep, folds) if folds and len(deep) >= 2 * folds else []
+    if not folds or len(deep) < 2 * folds:
+        return []
+    times, blocks = series.times(train), blocks_of(series.times(deep), folds)
+    parts = [deep[blocks == k] for k in range(int(blocks.max()) + 1)]
+    spans = [(series.times(part).min(), series.times(part).max()) for part in parts]
     return [
         [
             Problem.of(
                 problem.rows,
-                train[(train <= part[0] - horizon) | (train >= part[-1] + horizon)],
+                train[(times <= first - horizon) | (times >= last + horizon)],
                 part,
                 [*problem.moments, depth],
                 problem.spread,
@@ -143,7 +151,7 @@ def _left_out(
             )
             for problem in problems
         ]
-        for part in parts
+        for part, (first, last) in zip(parts, spans, strict=True)
     ]
 
 
@@ -223,7 +231,7 @@ def _problems(
         # Of values that vary by less, logarithms are the natural scale but for lost digits.
         if (logarithmic.scale >= MIN_LOG_SCALE).all():
             scales.append(logarithmic)
-    spread = scales[0].scale
+    spread = typical_miss(series, horizon, [season for season in seasons if season])
     rows = [Rows.of(series, scale) for scale in scales]
     return [Problem.of(r, train, validation, depths, spread, horizon) for r in rows]
 
@@ -240,40 +248,40 @@ def _stacked(
     if not simple:
         return average_alone
     others = [fold([Share(member, 1.0)], problems) for member in simple]
-    horizon, spread = problems[0].horizon, problems[0].spread[problems[0].index][:, None]
+    spread = problems[0].spread[problems[0].index][:, None]
     forecasts = [
-        f.predict_at(series.values, series.offsets, validation) / spread
+        f.predict(series.windows(validation, f.depth), problems[0].index) / spread
         for f in (average_alone, *others)
     ]
     names = ("average", *(member.name for member in simple))
-    truth, blocks = problems[0].labels / spread, len(validation) // horizon
-    stack = fit_stack(names, np.stack(forecasts), truth, blocks)
+    truth = problems[0].labels / spread
+    stack = fit_stack(names, np.stack(forecasts), truth, problems[0].times)
     return blend([average_alone, *others], stack.weights)
 
 
-def standard_error(gains: Float[np.ndarray, " windows"], horizon: int) -> float:
-    """Of the mean of `gains` in time order, from means of blocks: neighbours overlap."""
-    count = max(2, len(gains) // max(horizon, -(-len(gains) // 20)))
-    means = np.array([block.mean() for block in np.array_split(gains, count)])
-    return float(means.std(ddof=1) / np.sqrt(count))
+def average(
+    members: Sequence[Member], times: Int[np.ndarray, " windows"], horizon: int
+) -> list[Share]:
+    """Members that may be the best, with weights by their errors, of many validation windows.
 
-
-def average(members: Sequence[Member], horizon: int) -> list[Share]:
-    """Members that may be the best, with weights by their errors, of many validation windows."""
+    `times` are the rows of the clock of their origins.
+    """
     best = min(members, key=lambda member: member.error)
-    kept = [m for m in members if _may_be_best(m, best, horizon)]
+    kept = [m for m in members if _may_be_best(m, best, times, horizon)]
     ratios = np.array([(m.error + TINY) / (best.error + TINY) for m in kept])
-    weights = ratios ** -max(SHARPNESS * (len(best.errors) // horizon), MIN_SHARPNESS)
+    weights = ratios ** -max(SHARPNESS * Extent.of(times, horizon).evidence, MIN_SHARPNESS)
     weights[weights < MIN_WEIGHT * weights.max()] = 0.0
     weights = np.round(weights / weights.sum() / WEIGHT_GRAIN) * WEIGHT_GRAIN
     weights /= weights.sum()
     return [Share(m, float(w)) for m, w in zip(kept, weights, strict=True) if w > 0]
 
 
-def _may_be_best(member: Member, best: Member, horizon: int) -> bool:
+def _may_be_best(
+    member: Member, best: Member, times: Int[np.ndarray, " windows"], horizon: int
+) -> bool:
     """Whether chance, one standard error, may have made it worse than the best."""
     gains = best.errors - member.errors
-    return bool(gains.mean() >= -standard_error(gains, horizon))
+    return bool(gains.mean() >= -standard_error(gains, times, horizon))
 
 
 def fold(chosen: Sequence[Share], problems: Sequence[Problem]) -> LinearForecaster:

@@ -40,8 +40,7 @@ class Member:
     Attributes
     ----------
     scale : int, index of the scale
-    errors : [validation windows] mean squared error of each, in squared standard deviations of the
-        series
+    errors : [validation windows] mean squared error of each, in squares of `Problem.spread`
     """
 
     design: Design | Smoothing
@@ -139,16 +138,18 @@ class Problem:
     moments : of each depth
     windows : [windows, depth + 2] integers, see `linear_designs.extend`
     index : [windows] series of each
+    times : [windows] row of the clock of the origin of each
     labels : [windows, horizon] data units, NaN: not observed
-    spread : [series + 1] standard deviation of each series, data units
+    spread : [series] data units in which the errors of each series count, see `typical_miss`
     """
 
     rows: Rows
     moments: dict[int, Moments]
     windows: Float[np.ndarray, "windows extended"]
     index: Int[np.ndarray, " windows"]
+    times: Int[np.ndarray, " windows"]
     labels: Float[np.ndarray, "windows horizon"]
-    spread: Float[np.ndarray, " bounds"]
+    spread: Float[np.ndarray, " series"]
 
     @classmethod
     def of(
@@ -157,7 +158,7 @@ class Problem:
         train: Int[np.ndarray, " n"],
         validation: Int[np.ndarray, " m"],
         depths: Sequence[int],
-        spread: Float[np.ndarray, " bounds"],
+        spread: Float[np.ndarray, " series"],
         horizon: int,
     ) -> "Problem":
         """Moments at the origins `train`, windows at the origins `validation`."""
@@ -166,6 +167,7 @@ class Problem:
             moments(rows, train, depths, horizon),
             extend(rows.windows(validation, max(depths))),
             rows.series.of(validation),
+            rows.series.times(validation),
             rows.series.labels(validation, horizon),
             spread,
         )

@@ -17,6 +17,24 @@ from spline_lstm.models.linear_designs import Terms, extend
 from spline_lstm.windows.scaling import lend_scales
 
 MIN_WINDOWS = 20
+# Standard deviations: what is more regular than this is so by rounding.
+LEAST_MISS = 0.01
+
+
+@dataclass(frozen=True)
+class Fills:
+    """What a window reads as of its origin, where nothing was observed too (see `AsOfArrays`).
+
+    Attributes
+    ----------
+    filled, causal : [rows] float64, data units; a window at row t reads `filled` where
+        ``known_at < t`` and `causal` elsewhere
+    known_at : [rows] int
+    """
+
+    filled: Float[np.ndarray, " rows"]
+    causal: Float[np.ndarray, " rows"]
+    known_at: Int[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,23 @@ class Series:
     training : [rows] bool, rows of the training split: centers and scales come from them
     pooled : bool
         All series have the center and scale of all training rows together, not their own.
+    clock_rows : [rows] int, of the clock that all series share; by default every series starts at 0
+    fills : Fills, optional
+        Without them, the last observation is carried forward.
     """
 
     values: Float[np.ndarray, " rows"]
     offsets: Int[np.ndarray, " bounds"]
     training: Bool[np.ndarray, " rows"]
     pooled: bool = False
+    clock_rows: Int[np.ndarray, " rows"] | None = None
+    fills: Fills | None = None
+
+    def times(self, origins: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Row of the clock of each origin (a row)."""
+        if self.clock_rows is None:
+            return origins - self.offsets[self.of(origins)]
+        return self.clock_rows[origins]
 
     def of(self, origins: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Index of the series of each origin (a row)."""
@@ -51,7 +80,14 @@ class Series:
 
     def windows(self, origins: Int[np.ndarray, " n"], depth: int) -> Float[np.ndarray, "n depth"]:
         """Filled rows before each origin, data units; NaN only if none is observed."""
-        return fill(gather(self.values, self.offsets[self.of(origins)], origins, depth))
+        starts = self.offsets[self.of(origins)]
+        if self.fills is None:
+            return fill(gather(self.values, starts, origins, depth))
+        filled, causal, known_at = (
+            gather(part, starts, origins, depth)
+            for part in (self.fills.filled, self.fills.causal, self.fills.known_at)
+        )
+        return fill(np.where(known_at < origins[:, None], filled, causal))
 
 
 def fit_scale(series: Series, log: bool) -> Scale:
@@ -73,6 +109,32 @@ def fit_scale(series: Series, log: bool) -> Scale:
     return Scale(log, center, scale, floor)
 
 
+def typical_miss(
+    series: Series, horizon: int, seasons: Sequence[int]
+) -> Float[np.ndarray, " series"]:
+    """Root mean square of what the best naive forecast misses in the training rows of each series.
+
+    Of the seasonal naive forecasts, and of the naive one half a horizon ahead. Errors in this unit
+    say how well a series is forecast, whatever its level and however regular it is: in standard
+    deviations, the most irregular series of a panel would decide for all. At least `LEAST_MISS`
+    standard deviations; one of them if nothing is ever missed, or too little is observed.
+    """
+    spread = fit_scale(series, log=False).scale[:-1]
+    known = np.where(series.training, series.values, np.nan)
+    misses = []
+    for start, end in zip(series.offsets[:-1], series.offsets[1:], strict=True):
+        part = known[start:end]
+        squares = [
+            np.square(part[lag:] - part[:-lag])
+            for lag in {max(1, (horizon + 1) // 2), *seasons}
+            if lag < len(part)
+        ]
+        means = [float(np.nanmean(each)) for each in squares if not np.isnan(each).all()]
+        misses.append(np.sqrt(min(means, default=0.0)))
+    miss = np.array(misses)
+    return np.where(miss > 0, np.maximum(miss, LEAST_MISS * spread), spread)
+
+
 def _constants(values: np.ndarray, log: bool) -> tuple[float, float, float]:
     scores, floor = (np.log(values), float(values.min()) / 2) if log else (values, -np.inf)
     if scores.min() == scores.max():
@@ -91,6 +153,7 @@ class Rows:
     scale : Scale
     scores : [rows] float64, filled z-scores divided by `grid` and rounded; the grid covers those of
         the training split, so that their products are exact
+    causal : [rows] float64, the same, of what stands in for a score that is not known yet
     targets : [rows] float64, the same, NaN if not observed
     grid : float, a power of two
     """
@@ -98,6 +161,7 @@ class Rows:
     series: Series
     scale: Scale
     scores: Float[np.ndarray, " rows"]
+    causal: Float[np.ndarray, " rows"]
     targets: Float[np.ndarray, " rows"]
     grid: float
 
@@ -105,23 +169,39 @@ class Rows:
     def of(cls, series: Series, scale: Scale) -> "Rows":
         """Scale, round and fill the series."""
         index = np.repeat(np.arange(len(series.offsets) - 1), np.diff(series.offsets))
-        z = scale.transform(series.values, index)
-        grid = grid_of(z[series.training])
-        targets = np.round(z / grid)
-        bounds = zip(series.offsets[:-1], series.offsets[1:], strict=True)
-        filled = np.concatenate([fill(targets[None, a:b])[0] for a, b in bounds])
-        return cls(series, scale, np.nan_to_num(filled, nan=0.0), targets, grid)
+        columns = [series.values]
+        if series.fills is not None:
+            known = np.where(
+                np.isnan(series.fills.filled), series.fills.causal, series.fills.filled
+            )
+            columns += [known, series.fills.causal]
+        z = [scale.transform(column, index) for column in columns]
+        grid = grid_of(np.stack(z)[:, series.training])
+        targets, *others = (np.round(each / grid) for each in z)
+        known, causal = others or (targets, targets)
+        known, causal = (_without_gaps(each, series) for each in (known, causal))
+        return cls(series, scale, known, causal, targets, grid)
 
     def windows(self, origins: np.ndarray, depth: int) -> np.ndarray:
         """Integers [n, depth]; rows before the start of the series get its first row."""
         rows = origins[:, None] + np.arange(-depth, 0)
-        return self.scores[np.maximum(rows, self.series.offsets[self.series.of(origins)][:, None])]
+        rows = np.maximum(rows, self.series.offsets[self.series.of(origins)][:, None])
+        if self.series.fills is None:
+            return self.scores[rows]
+        known = self.series.fills.known_at[rows] < origins[:, None]
+        return np.where(known, self.scores[rows], self.causal[rows])
 
     def labels(self, origins: np.ndarray, horizon: int) -> np.ndarray:
         """Integers [n, horizon], NaN if not observed."""
         observed = self.series.labels(origins, horizon)
         rows = np.minimum(origins[:, None] + np.arange(horizon), len(self.targets) - 1)
         return np.where(np.isnan(observed), np.nan, self.targets[rows])
+
+
+def _without_gaps(scores: np.ndarray, series: Series) -> np.ndarray:
+    bounds = zip(series.offsets[:-1], series.offsets[1:], strict=True)
+    filled = np.concatenate([fill(scores[None, a:b])[0] for a, b in bounds])
+    return np.nan_to_num(filled, nan=0.0)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from spline_lstm.models.time_blocks import block_sums, blocks_of, covered_rows, evidence_blocks
 
 PRIOR = 0.15
 MAX_BLOCKS = 10
@@ -30,6 +32,8 @@ ENOUGH_BLOCKS = 10
 FOLDS = 5
 GRAIN = 2.0**-16
 TINY = 1e-100
+# Of a member that a single block speaks for: its weight vanishes.
+ALONE_PENALTY = 1e12
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def fit_stack(
     names: tuple[str, ...],
     forecasts: Float[np.ndarray, "members n horizon"],
     truth: Float[np.ndarray, "n horizon"],
-    blocks: int,
+    times: Int[np.ndarray, " n"],
     prior: float = PRIOR,
 ) -> Stack:
     """Weights of `forecasts`, of which the first is the reference.
@@ -70,8 +74,9 @@ def fit_stack(
     names : of the members
     forecasts : [members, n, horizon] in units in which errors are comparable between series
     truth : [n, horizon] the same units, NaN: not observed
-    blocks : int
-        How many horizons the windows, in time order, make up; at most `MAX_BLOCKS` count.
+    times : [n] int
+        Row of the clock of each origin: the windows, of all series of a panel, count as the
+        horizons of time that they cover, at most `MAX_BLOCKS`.
 
     Raises
     ------
@@ -87,7 +92,9 @@ def fit_stack(
     added = np.where(seen, forecasts[1:] - forecasts[0], 0.0)
     gram = np.einsum("inh,jnh->ij", added, added)
     cross = np.einsum("inh,nh->in", added, missed)
-    penalties = shrinkage(cross, np.einsum("inh,inh->in", added, added), blocks, prior)
+    count = max(2, min(covered_rows(times, truth.shape[1]) // truth.shape[1], MAX_BLOCKS))
+    squares = np.einsum("inh,inh->in", added, added)
+    penalties = shrinkage(cross, squares, blocks_of(times, count), prior)
     inner = solve_simplex(gram + np.diag(penalties * np.diag(gram)), cross.sum(axis=1))
     inner = np.floor(inner / GRAIN + 0.5) * GRAIN
     return Stack(names, np.array([1.0 - inner.sum(), *inner]), np.array([0.0, *penalties]))
@@ -97,7 +104,7 @@ def fit_guarded_stack(
     names: tuple[str, ...],
     forecasts: Float[np.ndarray, "members n horizon"],
     truth: Float[np.ndarray, "n horizon"],
-    blocks: int,
+    times: Int[np.ndarray, " n"],
 ) -> Stack:
     """As `fit_stack`, but windows of few horizons must also show it on windows left out.
 
@@ -105,34 +112,39 @@ def fit_guarded_stack(
     that overlap the fifth left out, forecast that fifth; the factor on what they add is that of
     least squares less its standard error, in [0, 1].
     """
-    stack = fit_stack(names, forecasts, truth, blocks)
-    if blocks >= ENOUGH_BLOCKS:
+    stack, horizon = fit_stack(names, forecasts, truth, times), truth.shape[1]
+    if covered_rows(times, horizon) >= ENOUGH_BLOCKS * horizon:
         return stack
-    count, horizon = truth.shape
     crossed = np.empty_like(truth)
-    for fold in np.array_split(np.arange(count), FOLDS):
-        if not len(fold):
-            continue
-        apart = np.r_[0 : max(fold[0] - horizon, 0), min(fold[-1] + horizon + 1, count) : count]
-        rest = apart if len(apart) >= FOLDS else np.setdiff1d(np.arange(count), fold)
-        part = fit_stack(names, forecasts[:, rest], truth[rest], blocks)
-        crossed[fold] = part.combine(forecasts[:, fold])
-    factor = guarded_factor(truth - forecasts[0], crossed - forecasts[0], horizon)
+    folds = blocks_of(times, FOLDS)
+    for fold in range(int(folds.max()) + 1):
+        own = folds == fold
+        first, last = times[own].min(), times[own].max()
+        apart = (times < first - horizon) | (times > last + horizon)
+        rest = apart if len(np.unique(times[apart])) >= FOLDS else ~own
+        if rest.any():
+            part = fit_stack(names, forecasts[:, rest], truth[rest], times[rest])
+            crossed[own] = part.combine(forecasts[:, own])
+        else:
+            crossed[own] = forecasts[0, own]
+    factor = guarded_factor(truth - forecasts[0], crossed - forecasts[0], times)
     inner = np.floor(factor * stack.weights[1:] / GRAIN + 0.5) * GRAIN
     return replace(stack, weights=np.array([1.0 - inner.sum(), *inner]))
 
 
 def guarded_factor(
-    missed: Float[np.ndarray, "n horizon"], added: Float[np.ndarray, "n horizon"], horizon: int
+    missed: Float[np.ndarray, "n horizon"],
+    added: Float[np.ndarray, "n horizon"],
+    times: Int[np.ndarray, " n"],
 ) -> float:
     """Least squares of `added` on `missed` (NaN: unknown) less its jackknife error, in [0, 1]."""
     seen = ~np.isnan(missed)
     score = np.where(seen, missed * added, 0.0).sum(axis=1)
     size = np.where(seen, added * added, 0.0).sum(axis=1)
-    count = max(2, len(score) // max(horizon, -(-len(score) // 20)))
-    parts = np.array_split(np.arange(len(score)), count)
-    score, size = (np.array([each[part].sum() for part in parts]) for each in (score, size))
-    if size.sum() <= TINY:
+    blocks = evidence_blocks(times, missed.shape[1])
+    score, size = block_sums(score, blocks), block_sums(size, blocks)
+    count = len(score)
+    if size.sum() <= TINY or count < 2:
         return 0.0
     left_out = (score.sum() - score) / np.maximum(size.sum() - size, TINY)
     error = np.sqrt(left_out.var() * (count - 1))
@@ -142,19 +154,22 @@ def guarded_factor(
 def shrinkage(
     cross: Float[np.ndarray, "members n"],
     squares: Float[np.ndarray, "members n"],
-    blocks: int,
+    blocks: Int[np.ndarray, " n"],
     prior: float = PRIOR,
 ) -> Float[np.ndarray, " members"]:
     """Penalty of each member: squared standard error of its weight by itself, over `prior`^2.
+
+    `blocks` are the indices of the blocks of the windows; with a single one nothing is known, and
+    the penalty excludes every member.
 
     The standard error is that of the jackknife over blocks (Efron and Stein 1981, "The jackknife
     estimate of variance", Annals of Statistics 9, 586-596): a weight that rests on one block, such
     as a spike or a shift, gets a large one.
     """
-    count = max(2, min(blocks, MAX_BLOCKS, cross.shape[1]))
-    parts = np.array_split(np.arange(cross.shape[1]), count)
-    score = np.stack([cross[:, part].sum(axis=1) for part in parts], axis=1)
-    size = np.stack([squares[:, part].sum(axis=1) for part in parts], axis=1)
+    score, size = block_sums(cross, blocks), block_sums(squares, blocks)
+    count = score.shape[1]
+    if count < 2:
+        return np.full(len(score), ALONE_PENALTY)
     rest = np.maximum(size.sum(axis=1, keepdims=True) - size, TINY)
     left_out = (score.sum(axis=1, keepdims=True) - score) / rest
     variance = left_out.var(axis=1) * (count - 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from spline_lstm.core.params import TrainParams
 from spline_lstm.core.sampling import evenly_spaced
@@ -17,11 +17,12 @@ from spline_lstm.models.combined import (
     stack_members,
 )
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.linear_fit import standard_error
+from spline_lstm.models.linear_moments import typical_miss
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.stack import fit_guarded_stack
+from spline_lstm.models.time_blocks import standard_error
 from spline_lstm.training.checkpoints import Checkpoint
-from spline_lstm.training.linear import member_details
+from spline_lstm.training.linear import member_details, series_of
 from spline_lstm.training.linear_part import LinearPart
 from spline_lstm.training.loop import Evaluation, MakeLoss, Trained, train
 from spline_lstm.training.residuals import FitPart, fit_linear_part
@@ -57,7 +58,7 @@ def train_combined(
     }
     judged = validation_forecasts(config, best, windows)
     if config.stack != "none":
-        weights = judged.stack_weights(windows)
+        weights = judged.stack_weights()
         best, last = (dict(sorted((each | {STACK: weights}).items())) for each in (best, last))
         judged = replace(judged, weights=weights)
         details["stack"] = [
@@ -76,7 +77,8 @@ class Gain:
 
     Attributes
     ----------
-    share : of the mean squared error of the linear forecast, z-scores; negative: worse
+    share : of the mean squared error of the linear forecast, in units of `typical_miss`; negative:
+        worse
     error : standard error of `share`, from blocks of windows in time order
     """
 
@@ -109,7 +111,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class ValidationForecasts:
-    """Forecasts of validation windows, evenly spaced in time order, z-scores.
+    """Forecasts of validation windows, evenly spaced, in units of `typical_miss` of their series.
 
     Attributes
     ----------
@@ -117,20 +119,21 @@ class ValidationForecasts:
         with the network
     forecasts : [members, windows, horizon, F_target]
     truth : [windows, horizon, F_target] NaN if not observed
+    times : [windows] row of the clock of each origin
     weights : [F_target, members] of the stack; None: the second member is the forecast
     """
 
     names: tuple[str, ...]
     forecasts: Float[np.ndarray, "members windows horizon targets"]
     truth: Float[np.ndarray, "windows horizon targets"]
+    times: Int[np.ndarray, " windows"]
     weights: Float[np.ndarray, "targets members"] | None = None
 
-    def stack_weights(self, windows: Windows) -> Float[np.ndarray, "targets members"]:
+    def stack_weights(self) -> Float[np.ndarray, "targets members"]:
         """Weights of the stack of each target."""
-        blocks = len(windows.splits["validation"]) // windows.horizon
         stacks = [
             fit_guarded_stack(
-                self.names, self.forecasts[..., index], self.truth[..., index], blocks
+                self.names, self.forecasts[..., index], self.truth[..., index], self.times
             )
             for index in range(self.truth.shape[2])
         ]
@@ -150,7 +153,7 @@ class ValidationForecasts:
         gains, unit = before - after, max(float(before.mean()), 1e-12)
         if len(gains) < 2 or not gains.any():
             return Gain(float(gains.mean()) / unit, 0.0)
-        return Gain(float(gains.mean()) / unit, standard_error(gains, horizon) / unit)
+        return Gain(float(gains.mean()) / unit, standard_error(gains, self.times, horizon) / unit)
 
 
 def validation_forecasts(
@@ -160,16 +163,26 @@ def validation_forecasts(
     model, combination = SavedModel(config, "", "", arrays), Combination.of(arrays, config)
     origins = windows.splits["validation"]
     origins = origins[evenly_spaced(len(origins), STACK_WINDOWS)]
+    units = np.stack(
+        [
+            typical_miss(series_of(windows, index), windows.horizon, config.seasons)
+            for index in range(len(windows.target_names))
+        ],
+        axis=1,
+    )
     forecasts, truth, names = [], [], ()
     for start in range(0, len(origins), WINDOWS_PER_BATCH):
         batch = windows.gather_origins(origins[start : start + WINDOWS_PER_BATCH])
         members = _members(model, combination, batch, windows)
         names = tuple(members)
-        scaler, series = windows.target_scaler, batch.series
-        forecasts.append(np.stack([scaler.transform(each, series) for each in members.values()]))
-        shape = (len(batch.y), windows.horizon, -1)
-        truth.append(np.where(batch.mask, batch.y, np.nan).reshape(shape))
-    return ValidationForecasts(names, np.concatenate(forecasts, axis=1), np.concatenate(truth))
+        unit = units[batch.series][:, None]
+        forecasts.append(np.stack([each / unit for each in members.values()]))
+        seen = batch.mask.reshape(len(batch.y), windows.horizon, -1)
+        truth.append(np.where(seen, windows.labels(batch), np.nan) / unit)
+    times = windows.clock_rows(origins)
+    return ValidationForecasts(
+        names, np.concatenate(forecasts, axis=1), np.concatenate(truth), times
+    )
 
 
 def _members(

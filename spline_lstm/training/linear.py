@@ -15,7 +15,7 @@ from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.linear_designs import Design, candidates
 from spline_lstm.models.linear_fit import fit_linear
-from spline_lstm.models.linear_moments import Series
+from spline_lstm.models.linear_moments import Fills, Series
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.training.loop import Evaluation, Trained, check_finite
@@ -110,13 +110,20 @@ def _designs(series: Series, seasons: Sequence[int], horizon: int, lookback: int
 
 
 def series_of(windows: Windows, index: int) -> Series:
-    """Observations of a target that count, data units."""
+    """Observations of a target that count, data units, and what windows read between them."""
     arrays = windows.arrays
+    fills = Fills(
+        arrays.filled_target[:, index],
+        arrays.causal_target[:, index],
+        arrays.known_at[:, arrays.target_indices[index]],
+    )
     return Series(
         arrays.counted_target[:, index],
         arrays.series_offsets,
         arrays.timestamps < arrays.split_instants[0],
         pooled=not windows.scaler.per_series,
+        clock_rows=windows.clock_rows(np.arange(len(arrays.timestamps))),
+        fills=fills,
     )
 
 

@@ -86,6 +86,10 @@ class Windows:
         """Origins (rows) of each split: train, validation, test."""
         return {name: self.origins[self.split == index] for index, name in enumerate(SPLITS)}
 
+    def clock_rows(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Rows of the clock, which all series share, of rows of the arrays."""
+        return self.clock.locate(self.arrays.timestamps[rows])[0]
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features of X, in order."""

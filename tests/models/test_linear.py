@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as ScikitRidge
 
 from spline_lstm.evaluation.baselines import naive, seasonal_naive
-from spline_lstm.models.linear import LOG_CAP, LinearForecaster, fill
+from spline_lstm.models.linear import LOG_CAP, LinearForecaster, fill, gather
 from spline_lstm.models.linear_designs import Design, candidates, seasonal_lags
 from spline_lstm.models.linear_fit import average, blend, fit_linear
 from spline_lstm.models.linear_members import Form, Member
-from spline_lstm.models.linear_moments import Series, fit_scale
+from spline_lstm.models.linear_moments import Fills, Series, fit_scale, typical_miss
 
 ROWS, HORIZON, LOOKBACK, SEASON = 400, 3, 6, 8
 TRAIN = np.arange(0, 277)
@@ -48,7 +49,12 @@ def fit(values, validation=VALIDATION, **changes):
 
 
 def forecast(forecaster, values, origins=TEST):
-    return forecaster.predict_at(values, np.array([0, len(values)]), origins)
+    return at_origins(forecaster, values, np.array([0, len(values)]), origins)
+
+
+def at_origins(forecaster, values, offsets, origins):
+    series = np.searchsorted(offsets, origins, side="right") - 1
+    return forecaster.predict(gather(values, offsets[series], origins, forecaster.depth), series)
 
 
 def scikit_forecasts(values, design, strength, log):
@@ -227,7 +233,7 @@ def test_panels_are_scaled_per_series_and_strangers_by_all():
         lookback=LOOKBACK,
         seasons=[8],
     )
-    found = forecaster.predict_at(values, offsets, np.concatenate([TEST, TEST + ROWS]))
+    found = at_origins(forecaster, values, offsets, np.concatenate([TEST, TEST + ROWS]))
     truth = values[np.concatenate([TEST, TEST + ROWS])[:, None] + np.arange(HORIZON)]
     small, large = np.split((found - truth) ** 2, 2)
     assert small.mean() < 1.5
@@ -238,10 +244,80 @@ def test_panels_are_scaled_per_series_and_strangers_by_all():
     assert np.array_equal(forecaster.predict(windows), forecaster.predict(windows, np.array([2])))
 
 
+def gappy_series(values, fills):
+    """Every seventh row silent; what windows read there, and when it is known."""
+    silent = np.arange(len(values)) % 7 == 3
+    series = series_of(np.where(silent, np.nan, values))
+    known_at = np.arange(len(values)) + np.where(silent, 2, 0)
+    filled = np.where(silent, values + 0.25, values)
+    causal = np.where(silent, values - 0.5, values)
+    return replace(series, fills=Fills(filled, causal, known_at) if fills else None)
+
+
+def test_windows_read_what_was_known_before_their_origin():
+    values = wave()
+    series = gappy_series(values, fills=True)
+    windows = series.windows(np.array([11, 12, 13, 14]), 4)
+    # Row 10 is silent, and what fills it is known from row 12 on.
+    expected = np.stack([values[o - 4 : o] for o in (11, 12, 13, 14)])
+    expected[[0, 1, 2, 3], [3, 2, 1, 0]] += [-0.5, -0.5, 0.25, 0.25]
+    np.testing.assert_array_equal(windows, expected)
+
+
+def test_the_regressions_are_fitted_on_what_windows_read():
+    values = wave()
+    options = {"horizon": HORIZON, "lookback": LOOKBACK, "seasons": [], "designs": [Design(4)]}
+    options |= {"naives": False, "logs": False}
+    series = gappy_series(values, fills=True)
+    fitted = fit_linear(series, TRAIN, VALIDATION, **options)
+    labels = series.labels(TRAIN, HORIZON)
+    windows = series.windows(TRAIN, 4)
+    step = ~np.isnan(labels[:, 0]) & (TRAIN >= 4)
+    inputs = np.hstack([windows, np.ones((len(TRAIN), 1))])[step]
+    best = np.linalg.lstsq(inputs, labels[step, 0], rcond=None)[0]
+    found = fitted.predict(windows, np.zeros(len(windows), int))[step, 0]
+    misses = [float(np.mean((f - labels[step, 0]) ** 2)) for f in (found, inputs @ best)]
+    assert misses[0] < 1.05 * misses[1]
+    carried = fit_linear(gappy_series(values, fills=False), TRAIN, VALIDATION, **options)
+    assert not np.allclose(carried.kernel, fitted.kernel)
+
+
+def test_the_typical_miss_is_that_of_the_best_naive_forecast_of_each_series():
+    parts = [wave(seed=1), np.tile(np.arange(8.0), 50), np.full(ROWS, 3.0)]
+    series = series_of(np.concatenate(parts), np.arange(4) * ROWS)
+    found = typical_miss(series, HORIZON, [SEASON])
+    first = parts[0][: int(0.7 * ROWS)]
+    by_lag = [np.sqrt(np.mean((first[lag:] - first[:-lag]) ** 2)) for lag in (2, SEASON)]
+    spread = fit_scale(series, log=False).scale
+    assert found == pytest.approx([min(by_lag), spread[1], spread[2]])
+
+
+def test_an_irregular_series_does_not_decide_for_a_panel():
+    generator = np.random.default_rng(5)
+    season = np.tile(generator.normal(size=SEASON), ROWS // SEASON)
+    regular = [10 * season + 0.01 * generator.normal(size=ROWS) for _ in range(3)]
+    walk = np.cumsum(generator.normal(size=ROWS))
+    values, offsets = np.concatenate([*regular, walk]), np.arange(5) * ROWS
+    train, validation = (
+        np.concatenate([origins + start for start in offsets[:-1]]) for origins in (TRAIN, FEW)
+    )
+    forecaster = fit_linear(
+        series_of(values, offsets),
+        train,
+        validation,
+        horizon=HORIZON,
+        lookback=LOOKBACK,
+        seasons=[SEASON],
+    )
+    found = at_origins(forecaster, values, offsets, TEST)
+    truth = values[TEST[:, None] + np.arange(HORIZON)]
+    assert np.sqrt(np.mean((found - truth) ** 2)) < 0.2
+
+
 def test_early_windows_of_a_later_series_do_not_read_the_one_before():
     values, offsets = np.concatenate([np.full(ROWS, 1e9), wave()]), np.array([0, ROWS, 2 * ROWS])
     forecaster = fit(wave())
-    both = forecaster.predict_at(values, offsets, np.array([ROWS + 2]))
+    both = at_origins(forecaster, values, offsets, np.array([ROWS + 2]))
     windows = np.full((1, forecaster.depth), np.nan)
     windows[0, -2:] = wave()[:2]
     assert np.array_equal(both, forecaster.predict(windows, np.array([1])))
@@ -275,7 +351,7 @@ def test_a_regression_of_the_naive_kind_is_the_naive_forecast():
     history = values[np.arange(40, 50)[:, None] + np.arange(-5, 0)][..., None]
     simple = {"naive": naive(history, 4), "seasonal naive 5": seasonal_naive(history, 4, 5)}
     expected = sum(weight * simple[name][..., 0] for name, weight in forecaster.members)
-    found = forecaster.predict_at(values, np.array([0, 60]), np.arange(40, 50))
+    found = at_origins(forecaster, values, np.array([0, 60]), np.arange(40, 50))
     assert np.allclose(found, expected)
 
 
@@ -300,7 +376,7 @@ def test_with_many_windows_chance_decides_who_is_left_out():
     best, level, worse = np.ones((3, 300))
     level = level + 0.001 + generator.normal(size=300)
     worse = worse + 0.5 + 0.1 * generator.normal(size=300)
-    shares = average([member(best, 2), member(level, 3), member(worse, 4)], 3)
+    shares = average([member(best, 2), member(level, 3), member(worse, 4)], np.arange(len(best)), 3)
     assert [share.member.design.lookback for share in shares] == [2, 3]
 
 

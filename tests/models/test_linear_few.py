@@ -4,8 +4,10 @@ import pytest
 from spline_lstm.models.linear_designs import Design
 from spline_lstm.models.linear_few import EARLIER, Candidate, average_few
 from spline_lstm.models.linear_members import Form, Member
+from spline_lstm.models.time_blocks import Extent
 
 HORIZON = 4
+EXTENTS = Extent(8 / HORIZON, 1.0), Extent(16 / HORIZON, 1.0)
 
 
 def member(error, lookback=2, strength=1.0, windows=8):
@@ -18,7 +20,7 @@ def candidate(error, kind="rows", prior=1.0, earlier=None, lookback=2):
 
 
 def weights(*candidates):
-    shares = average_few(candidates, HORIZON)
+    shares = average_few(candidates, *EXTENTS)
     found = {id(share.member): share.weight for share in shares}
     return [found.get(id(each.forms[0]), 0.0) for each in candidates]
 
@@ -55,7 +57,7 @@ def test_validation_alone_weighs_a_tenth_per_horizon_and_the_rest_is_by_the_trai
 def test_the_training_windows_choose_among_forms_too():
     forms = [member(1.0, strength=1.0), member(1.1, strength=0.1)]
     earlier = np.stack([np.full(16, 2.0), np.full(16, 1.0)])
-    shares = average_few([Candidate("rows", 1.0, forms, earlier)], HORIZON)
+    shares = average_few([Candidate("rows", 1.0, forms, earlier)], *EXTENTS)
     assert [(share.member.form.strength, share.weight) for share in shares] == [
         (1.0, pytest.approx(0.2, abs=1e-4)),
         (0.1, pytest.approx(0.8, abs=1e-4)),

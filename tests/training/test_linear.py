@@ -110,7 +110,8 @@ def test_forecasts_are_those_of_fit_linear_at_the_origins(tmp_path, scope):
             seasons=[24],
             designs=[design for design in every if design.depth(HORIZON) <= LOOKBACK],
         )
-        expected = fitted.predict_at(values, arrays.series_offsets, windows.splits["test"])
+        test = windows.splits["test"]
+        expected = fitted.predict(series.windows(test, fitted.depth), series.of(test))
         np.testing.assert_allclose(found[..., index], expected, rtol=1e-5, atol=1e-5)
 
 
