@@ -34,7 +34,12 @@ from spline_lstm.models.linear_members import (
     unfitted,
 )
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale, typical_miss
-from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
+from spline_lstm.models.linear_smoothing import (
+    Smoothing,
+    fit_smoothing,
+    support,
+    support_beside_regressions,
+)
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 from spline_lstm.models.time_blocks import Extent, blocks_of, standard_error
 
@@ -171,6 +176,9 @@ def _candidates(
         for problem in problems
     ]
     seasonal = _evidence(models[0])
+    flat = 1.0 - seasonal
+    if 0 in models[0] and flat:
+        flat *= support_beside_regressions(problems[0].rows, models[0][0], limit)
     found = []
     for k, problem in enumerate(problems):
         for design in designs:
@@ -181,11 +189,11 @@ def _candidates(
             )
         for season, model in models[k].items() if naives else ():
             judges = [[smoothed(model, k, part[k])] for part in parts]
-            prior = SMOOTHING * seasonal if season else 1.0 - seasonal
+            prior = SMOOTHING * seasonal if season else flat
             found.append(_candidate(_smooth(season), prior, [smoothed(model, k, problem)], judges))
     for season in (0, *seasons) if naives else ():
         judges = [[unfitted(season, 0, part[0])] for part in parts]
-        prior = SMOOTHING * seasonal if season else 1.0 - seasonal
+        prior = SMOOTHING * seasonal if season else flat
         found.append(_candidate(_smooth(season), prior, [unfitted(season, 0, problems[0])], judges))
     return [candidate for candidate in found if candidate.forms]
 

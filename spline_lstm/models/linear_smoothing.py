@@ -29,6 +29,8 @@ PARAMETERS = (0.0, 0.3, 0.5, 0.7, 0.85)
 ROWS_WITHOUT_SEASON = 60
 SEASONS = 4
 MIN_ROWS = 10
+TINY = 1e-10
+GRAIN = 2.0**-16
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,64 @@ def support(seasonal: Smoothing, plain: Smoothing) -> float:
     Burnham and Anderson 2002, "Model Selection and Multimodel Inference", section 2.9.
     """
     return float(1 / (1 + np.exp(np.clip((seasonal.criterion - plain.criterion) / 2, -50, 50))))
+
+
+def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> float:
+    """Weight of evidence for smoothing without a season beside autoregressions; 0 to 1.
+
+    Its innovations against those of autoregressions of the same differences, of the order with the
+    best criterion; 1 if none is better. A series that swings has no business with a forecast that
+    is flat, however few windows there are to say so.
+
+    Parameters
+    ----------
+    rows : Rows
+    plain : Smoothing
+        Without a season.
+    limit : int, rows
+        Highest order to try; at most ten times the decimal logarithm of the training rows count.
+    """
+    parts = [np.diff(part) for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    count = sum(len(part) for part in parts)
+    orders = min(limit, int(10 * np.log10(count)), min(len(part) for part in parts) - 1)
+    products = np.array(
+        [
+            sum(float(np.sum(part[lag:] * part[: len(part) - lag])) for part in parts)
+            for lag in range(orders + 1)
+        ]
+    )
+    if products[0] <= 0:
+        return 1.0
+    variances = innovation_variances(products / count)[1:]
+    own = sum(_squares(part, 0, plain.smoothing, 0.0) for part in _training_parts(rows)) / count
+    free = np.arange(2, len(variances) + 2)
+    best = min(_criteria(variances, count, free), default=np.inf)
+    excess = _criteria(np.array([own]), count, np.array([2]))[0] - best
+    weight = 2 / (1 + np.exp(np.clip(excess / 2, -50, 50)))
+    return float(np.round(min(1.0, weight) / GRAIN) * GRAIN)
+
+
+def innovation_variances(
+    covariances: Float[np.ndarray, " lags"],
+) -> Float[np.ndarray, " lags"]:
+    """Of autoregressions of order 0, 1, ... with these autocovariances: Levinson's recursion.
+
+    Brockwell and Davis 1991, proposition 5.2.1.
+    """
+    variances, weights = [float(covariances[0])], np.zeros(0)
+    for order in range(1, len(covariances)):
+        if variances[-1] <= TINY * covariances[0]:
+            break
+        missed = covariances[order] - np.sum(weights * covariances[order - 1 : 0 : -1])
+        partial = missed / variances[-1]
+        weights = np.append(weights - partial * weights[::-1], partial)
+        variances.append(variances[-1] * (1 - partial**2))
+    return np.array(variances)
+
+
+def _criteria(variances: np.ndarray, count: int, free: np.ndarray) -> np.ndarray:
+    size = np.maximum(variances, np.finfo(float).tiny)
+    return count * np.log(size) + 2 * free + 2 * free * (free + 1) / np.maximum(count - free - 1, 1)
 
 
 def _polynomials(season: int, smoothing: float, seasonal: float) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,8 @@ from spline_lstm.models.linear_fit import fit_linear
 from spline_lstm.models.linear_moments import Fills, Series
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
 from spline_lstm.models.seasons import find_seasons
+from spline_lstm.models.stack import ENOUGH_BLOCKS
+from spline_lstm.models.time_blocks import Extent
 from spline_lstm.training.loop import Evaluation, Trained, check_finite
 from spline_lstm.windows.windows import SPLITS, Windows
 
@@ -69,6 +71,7 @@ def fit_target(windows: Windows, index: int) -> LinearForecaster:
     early = early_origins(series, train, windows.horizon)
     lookback, horizon = windows.lookback, windows.horizon
     seasons = seasons_within(series, windows)
+    enough = Extent.of(series.times(validation), horizon).blocks >= ENOUGH_BLOCKS
     fitted = fit_linear(
         series,
         np.sort(np.concatenate([early, train])),
@@ -76,7 +79,7 @@ def fit_target(windows: Windows, index: int) -> LinearForecaster:
         horizon=horizon,
         lookback=lookback,
         seasons=seasons,
-        designs=_designs(series, seasons, horizon, lookback),
+        designs=_designs(series, seasons, horizon, lookback, enough),
     )
     return replace(fitted, kernel=_of_rows(fitted.kernel, lookback))
 
@@ -98,14 +101,22 @@ def early_origins(
     return origins[~np.isnan(series.labels(origins, horizon)).all(axis=1)]
 
 
-def _designs(series: Series, seasons: Sequence[int], horizon: int, lookback: int) -> list[Design]:
-    """Regressions that read at most the lookback, from four horizons of rows on."""
+def _designs(
+    series: Series, seasons: Sequence[int], horizon: int, lookback: int, enough: bool
+) -> list[Design]:
+    """Regressions that read at most the lookback, from four horizons of rows on.
+
+    With `enough` validation windows to tell more of them apart, from half a horizon of rows on.
+    """
     longest = max(int(series.training[rows].sum()) for rows in _rows_of(series))
     base = min(lookback, 4 * horizon)
     tried = candidates(horizon, base, seasons, longest)
     # More inputs than half of the windows are not tried.
     if lookback <= longest // 3 and Design(lookback) not in tried:
         tried += [Design(lookback)]
+    if enough:
+        short = (Design(max(2, rows)) for rows in (horizon // 2, horizon, 2 * horizon))
+        tried += [design for design in dict.fromkeys(short) if design not in tried]
     return [design for design in tried if design.depth(horizon) <= lookback]
 
 
