@@ -53,6 +53,7 @@ OPTIONS = {
     "ec2_network_in": Options(duplicates="mean"),
     "exchange_2_cpc": Options(duplicates="mean"),
     "ETTh1": Options(targets=("OT",)),
+    "NAB_machine_temperature": Options(duplicates="mean"),
     "gasrate_co2": Options(timestamp=NO_TIMESTAMP, targets=("CO2%",)),
     "heart_rate": Options(timestamp=NO_TIMESTAMP, separator=","),
 }

@@ -127,8 +127,9 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     """Weight of evidence for smoothing without a season beside autoregressions; 0 to 1.
 
     Its innovations against those of autoregressions of the same differences, of the order with the
-    best criterion; 1 if none is better. A series that swings has no business with a forecast that
-    is flat, however few windows there are to say so.
+    best criterion (Schwarz 1978, Annals of Statistics 6, 461-464: chance among many orders does not
+    deceive it); 1 if none is better. A series that swings has no business with a forecast that is
+    flat, however few windows there are to say so.
 
     Parameters
     ----------
@@ -138,7 +139,8 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     limit : int, rows
         Highest order to try; at most ten times the decimal logarithm of the training rows count.
     """
-    parts = [np.diff(part) for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    levels = [part for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    parts = [np.diff(part) for part in levels]
     count = sum(len(part) for part in parts)
     orders = min(limit, int(10 * np.log10(count)), min(len(part) for part in parts) - 1)
     products = np.array(
@@ -150,10 +152,10 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     if products[0] <= 0:
         return 1.0
     variances = innovation_variances(products / count)[1:]
-    own = sum(_squares(part, 0, plain.smoothing, 0.0) for part in _training_parts(rows)) / count
+    own = sum(_squares(part, 0, plain.smoothing, 0.0) for part in levels) / count
     free = np.arange(2, len(variances) + 2)
     best = min(_criteria(variances, count, free), default=np.inf)
-    excess = _criteria(np.array([own]), count, np.array([2]))[0] - best
+    excess = _criteria(np.array([own]), count, np.array([1 + (plain.smoothing > 0)]))[0] - best
     weight = 2 / (1 + np.exp(np.clip(excess / 2, -50, 50)))
     return float(np.round(min(1.0, weight) / GRAIN) * GRAIN)
 
@@ -178,7 +180,7 @@ def innovation_variances(
 
 def _criteria(variances: np.ndarray, count: int, free: np.ndarray) -> np.ndarray:
     size = np.maximum(variances, np.finfo(float).tiny)
-    return count * np.log(size) + 2 * free + 2 * free * (free + 1) / np.maximum(count - free - 1, 1)
+    return count * np.log(size) + free * np.log(count)
 
 
 def _polynomials(season: int, smoothing: float, seasonal: float) -> tuple[np.ndarray, np.ndarray]:

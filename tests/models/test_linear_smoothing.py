@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale
-from spline_lstm.models.linear_smoothing import Smoothing, fit_smoothing, support
+from spline_lstm.models.linear_smoothing import (
+    Smoothing,
+    fit_smoothing,
+    innovation_variances,
+    support,
+    support_beside_regressions,
+)
 
 HORIZON = 5
 
@@ -82,3 +88,34 @@ def test_series_share_parameters_and_short_ones_are_left_out():
 def test_too_few_rows_or_too_short_a_window_give_nothing():
     assert fit_smoothing(rows_of(airline(17, 0.5, 0.3)), 4, HORIZON, 99) is None
     assert fit_smoothing(rows_of(airline(90, 0.5, 0.3)), 4, HORIZON, 6) is None
+
+
+def autoregression(weights, rows=300, seed=0):
+    generator = np.random.default_rng(seed)
+    values = np.zeros(rows)
+    for row in range(len(weights), rows):
+        past = sum(w * values[row - k - 1] for k, w in enumerate(weights))
+        values[row] = past + generator.normal()
+    return values
+
+
+def test_variances_of_autoregressions_are_those_of_the_normal_equations():
+    covariances = np.array([4.0, 2.0, 1.5, -0.5])
+    found = innovation_variances(covariances)
+    for order in range(4):
+        matrix = covariances[np.abs(np.subtract.outer(np.arange(order), np.arange(order)))]
+        cross = covariances[1 : order + 1]
+        expected = covariances[0] - cross @ np.linalg.solve(matrix, cross) if order else 4.0
+        assert found[order] == pytest.approx(expected)
+
+
+def test_a_series_that_swings_is_no_matter_of_flat_smoothing_and_a_random_walk_is():
+    def support(values):
+        rows = rows_of(values)
+        return support_beside_regressions(rows, fit_smoothing(rows, 0, 4, 60), 30)
+
+    assert support(autoregression([1.8, -0.9])) < 0.01
+    assert support(np.cumsum(np.random.default_rng(2).normal(size=300))) > 0.9
+    noisy_level = 5 + np.random.default_rng(3).normal(size=300)
+    assert support(noisy_level) > 0.9
+    assert support(np.full(50, 2.0)) == 1.0

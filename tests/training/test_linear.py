@@ -98,7 +98,8 @@ def test_forecasts_are_those_of_fit_linear_at_the_origins(tmp_path, scope):
         series = Series(values, arrays.series_offsets, training, pooled=scope == "global")
         rows = int(training.sum()) // 2
         every = candidates(HORIZON, 4 * HORIZON, [24], rows)
-        every += [Design(LOOKBACK)]
+        # With enough validation windows also short ones.
+        every += [Design(LOOKBACK), Design(2), Design(HORIZON), Design(2 * HORIZON)]
         # Also before the first full window of each series.
         early = [start + np.arange(2, LOOKBACK) for start in arrays.series_offsets[:-1]]
         fitted = fit_linear(
