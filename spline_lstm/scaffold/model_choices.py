@@ -145,15 +145,22 @@ def choose_model(extents: Extents) -> list[Choice]:
         Choice("train.huber_delta", "residual"),
         *_budget(extents, lookback),
     ]
-    if extents.absent > 0:
-        choices.append(
-            Choice(
-                "window.max_missing_inputs",
-                0.5,
-                "no window is lost to a gap; mask and age tell the network",
-            )
-        )
-    return choices
+    return choices + (_gaps() if extents.absent > 0 else [])
+
+
+def _gaps() -> list[Choice]:
+    return [
+        Choice(
+            "window.max_missing_inputs",
+            0.5,
+            "no window is lost to a gap; mask and age tell the network",
+        ),
+        Choice(
+            "preprocess.fill",
+            "seasonal",
+            "a gap follows the season, if the training split shows that its profile fills better",
+        ),
+    ]
 
 
 def choose_lookback(extents: Extents) -> int:

@@ -59,6 +59,8 @@ def test_windows_cross_gaps_only_where_there_are_some():
     other = {choice.key: choice.value for choice in mc.choose_model(extents(series=9, absent=0.1))}
     assert "window.max_missing_inputs" not in plain
     assert 0 < other["window.max_missing_inputs"] < 1
+    assert "preprocess.fill" not in plain
+    assert other["preprocess.fill"] == "seasonal"
 
 
 def test_the_console_names_choices_with_reasons():
