@@ -35,6 +35,7 @@ def gate(case: Path, params: Params) -> list[FileReport]:
     return [
         measure_file(case / name, golden, scale, params.benchmark, quantized=variant is not None)
         for name, variant in exported_files(params.export).values()
+        if variant is None or (case / name).is_file()
     ]
 
 

@@ -21,7 +21,12 @@ def main(folder: Path) -> str:
     """
     pipeline = Pipeline(folder)
     params = load_params(folder)
-    files = exported_files(params.export)
+    # A variant that would be a copy of its float32 file is not exported.
+    files = {
+        key: (name, variant)
+        for key, (name, variant) in exported_files(params.export).items()
+        if variant is None or (pipeline.exported / name).is_file()
+    }
     golden = load_golden(pipeline.golden)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     target_scale = golden.target_scale(

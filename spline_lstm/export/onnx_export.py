@@ -123,22 +123,26 @@ def _check_operators(operators: Counter[str], spec: EdgeSpec) -> None:
         )
 
 
-def onnx_variant(content: bytes, variant: str) -> ExportedModel:
-    """The variant float16 or int8 of a float32 file."""
+def onnx_variant(content: bytes, variant: str) -> ExportedModel | None:
+    """The variant float16 or int8 of a float32 file; None if it would store no weight otherwise."""
     model = onnx.load_from_string(content)
     graph = model.graph
     widen = {"float16": _from_float16, "int8": _from_int8}[variant]
     wanted = (
         _weights(graph) if variant == "int8" else {constant.name for constant in graph.initializer}
     )
-    for constant in list(graph.initializer):
-        if (
-            constant.name in wanted
-            and constant.data_type == onnx.TensorProto.FLOAT
-            and is_large(tuple(constant.dims))
-        ):
-            # `order_onnx` puts them before their readers.
-            graph.node.extend(widen(graph, constant))
+    chosen = [
+        constant
+        for constant in graph.initializer
+        if constant.name in wanted
+        and constant.data_type == onnx.TensorProto.FLOAT
+        and is_large(tuple(constant.dims))
+    ]
+    if not chosen:
+        return None
+    for constant in chosen:
+        # `order_onnx` puts them before their readers.
+        graph.node.extend(widen(graph, constant))
     return finished(model)
 
 

@@ -109,18 +109,22 @@ def _describe(model: Any, spec: EdgeSpec) -> None:
     model.metadata = entries
 
 
-def tflite_variant(content: bytes, variant: str) -> ExportedModel:
-    """The variant float16 or int8 of a float32 file."""
+def tflite_variant(content: bytes, variant: str) -> ExportedModel | None:
+    """The variant float16 or int8 of a float32 file; None if it would store no weight otherwise."""
     model = unpack(content)
     (graph,) = model.subgraphs
-    {"float16": _to_float16, "int8": _to_int8}[variant](model, graph)
+    changed = {"float16": _to_float16, "int8": _to_int8}[variant](model, graph)
+    if not changed:
+        return None
     order_tflite(model)
     return ExportedModel(sealed(pack(model)), count_operators(model))
 
 
-def _to_float16(model: Any, graph: Any) -> None:
+def _to_float16(model: Any, graph: Any) -> int:
+    """Store the large constants in float16; how many there are."""
     model.operatorCodes.append(_code(DEQUANTIZE, FROM_FLOAT16))
-    for index in _large_constants(model, graph):
+    chosen = _large_constants(model, graph)
+    for index in chosen:
         values = _values(model, graph.tensors[index])
         stored = schema.TensorT(
             shape=values.shape,
@@ -131,9 +135,11 @@ def _to_float16(model: Any, graph: Any) -> None:
         graph.tensors.append(stored)
         graph.tensors[index].buffer = 0
         graph.operators.append(_dequantize(model, len(graph.tensors) - 1, index))
+    return len(chosen)
 
 
-def _to_int8(model: Any, graph: Any) -> None:
+def _to_int8(model: Any, graph: Any) -> int:
+    """Store the large weights of matrix products in int8; how many there are."""
     codes = model.operatorCodes
     products = [
         item for item in graph.operators if codes[item.opcodeIndex].builtinCode == FULLY_CONNECTED
@@ -151,6 +157,7 @@ def _to_int8(model: Any, graph: Any) -> None:
     for item in products:
         if int(item.inputs[1]) in chosen:
             item.opcodeIndex = len(codes) - 1
+    return len(chosen)
 
 
 def _large_constants(model: Any, graph: Any) -> list[int]:

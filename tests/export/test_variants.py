@@ -99,3 +99,10 @@ def test_quantised_weights_are_off_by_half_a_step_at_most():
     assert scale.shape == (2, 5)
     assert np.abs(integers).max() == 127
     assert (np.abs(integers * scale[..., None] - weights) <= scale[..., None] * 0.5001).all()
+
+
+@pytest.mark.parametrize("variant", ROUNDED)
+@pytest.mark.parametrize("suffix", MAKE)
+def test_a_variant_that_would_be_a_copy_is_not_made(wide_exports, suffix, variant):
+    spec = make_spec("gru", 1, (1,), "last", hidden=(4,), lookback=3)
+    assert MAKE[suffix](wide_exports(suffix, spec).content, variant) is None
