@@ -139,7 +139,7 @@ class Objective:
 def loss_unit(config: ModelConfig, windows: Windows, loss: str) -> float:
     """What the root of a loss is multiplied by to be an RMSE in data units.
 
-    NaN where no such number exists: the loss is no mean squared error, or its z-scores are of
+    NaN where no such number exists: the loss is not a mean squared error, or its z-scores are of
     several targets or series with scales of their own, or of a transformed target.
     """
     is_linear = MODEL_TYPES[config.model_type].closed_form
