@@ -2,20 +2,22 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.core.params import PreprocessParams, WindowParams
+from spline_lstm.core.params import PreprocessParams, TrainParams, WindowParams
 from spline_lstm.core.params_data import DriftParams, OutliersParams, SmoothingParams, SplitParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows
+from spline_lstm.windows.windows import Windows, make_windows
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3_600_000_000_000
@@ -172,3 +174,54 @@ def mutate(text: str, edits: list[tuple[float, int, str]]) -> str:
         start = int(place * len(text))
         text = text[:start] + added + text[start + removed :]
     return text
+
+
+def make_train_params(**changes) -> TrainParams:
+    """The defaults with the given fields, small batches, a high rate and one thread."""
+    return TrainParams(**({"batch_size": 32, "learning_rate": 1e-2, "threads": 1} | changes))
+
+
+def make_config(**changes) -> ModelConfig:
+    """A small LSTM that forecasts 2 rows of one target from 12."""
+    fields: dict[str, Any] = {
+        "model_type": "lstm",
+        "hidden": (8,),
+        "dropout": 0.0,
+        "normalization": "last",
+        "lookback": 12,
+        "horizon": 2,
+        "features": ("y",),
+        "targets": ("y",),
+        "target_indices": (0,),
+    }
+    return ModelConfig(**(fields | changes))
+
+
+def windows_of(values, observed=None):
+    """Hourly windows of one series without gaps; 60 % train, 20 % validation."""
+    values = np.asarray(values, dtype=np.float32)[:, None]
+    rows = len(values)
+    observed = np.ones((rows, 1), dtype=bool) if observed is None else observed
+    arrays = AsOfArrays(
+        scaled=values,
+        causal=values,
+        known_at=np.arange(rows, dtype=np.int32)[:, None],
+        valid=np.ones(rows, dtype=bool),
+        raw_target=np.where(observed, values, np.nan).astype(np.float64),
+        filled_target=np.asarray(values, np.float64),
+        causal_target=np.asarray(values, np.float64),
+        observed=observed,
+        timestamps=np.arange(rows, dtype=np.int64) * HOUR,
+        series_offsets=np.array([0, rows]),
+        static_ids=np.zeros((1, 0), dtype=np.int32),
+        feature_names=np.array(["y"]),
+        target_indices=np.array([0], dtype=np.int32),
+        split_instants=np.array([rows * 6 // 10, rows * 8 // 10]) * HOUR,
+    )
+    scaler = Scaler("none", np.zeros(1), np.ones(1))
+    return make_windows(
+        arrays,
+        scaler,
+        HOURLY,
+        WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False),
+    )

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from spline_lstm.core.errors import ParamsError
-from spline_lstm.core.params import Params, TrainParams, with_values
+from spline_lstm.core.params import Params, with_values
 from spline_lstm.inference.forecast import data_unit_outputs
 from spline_lstm.models.combined import Combination, network_arrays
-from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.config import weight_shapes
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.combined import Gain
@@ -21,30 +21,13 @@ from spline_lstm.training.objective import Objective, factors
 from spline_lstm.training.residuals import LinearParts, fit_linear_part
 from spline_lstm.windows.scaling import Scaler
 from stages import backtest, benchmark, evaluate, export, report
+from tests.builders import make_config, make_train_params, windows_of
 from tests.training.test_linear import make_pipeline, regular_table
-from tests.training.test_loop import windows_of
 
-PARAMS = TrainParams(
-    max_epochs=None,
-    patience=None,
-    max_steps=96,
-    eval_steps=12,
-    learning_rate=0.02,
-    batch_size=32,
-    threads=1,
+PARAMS = make_train_params(
+    max_epochs=None, patience=None, max_steps=96, eval_steps=12, learning_rate=0.02
 )
-CONFIG = ModelConfig(
-    model_type="lstm",
-    hidden=(6,),
-    dropout=0.1,
-    normalization="last",
-    lookback=12,
-    horizon=2,
-    features=("y",),
-    targets=("y",),
-    target_indices=(0,),
-    linear_skip="frozen",
-)
+CONFIG = make_config(hidden=(6,), dropout=0.1, linear_skip="frozen")
 
 
 def logistic(rows, rate=3.9):

@@ -9,9 +9,7 @@ import optax
 import pytest
 
 from spline_lstm.core.errors import DataContractError, DivergedError
-from spline_lstm.core.params import TrainParams, WindowParams
 from spline_lstm.models.build import build
-from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
@@ -19,70 +17,12 @@ from spline_lstm.training.loop import train, training_curve
 from spline_lstm.training.members import chunk_size
 from spline_lstm.training.objective import loss_unit
 from spline_lstm.windows.arrays import AsOfArrays
-from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import make_windows
-from tests.builders import HOURLY
+from tests.builders import make_config, make_train_params, windows_of
 
-PARAMS = TrainParams(
-    seed=1,
-    loss="mse",
-    batch_size=32,
-    max_epochs=4,
-    patience=4,
-    min_delta=0.0,
-    learning_rate=1e-2,
-    schedule="constant",
-    weight_decay=0.0,
-    clip_norm=1.0,
-    overfitting_ratio=1.5,
-    positive_weight=1.0,
-    plateau_factor=0.5,
-    plateau_patience=2,
-    precision="float32",
-    ensemble_size=1,
-    threads=1,
+PARAMS = make_train_params(
+    seed=1, loss="mse", max_epochs=4, patience=4, schedule="constant", weight_decay=0.0
 )
-CONFIG = ModelConfig(
-    model_type="lstm",
-    hidden=(8,),
-    dropout=0.0,
-    normalization="last",
-    lookback=12,
-    horizon=2,
-    features=("y",),
-    targets=("y",),
-    target_indices=(0,),
-)
-
-
-def windows_of(values, observed=None):
-    """Hourly windows of one series without gaps; 60 % train, 20 % validation."""
-    values = np.asarray(values, dtype=np.float32)[:, None]
-    rows = len(values)
-    observed = np.ones((rows, 1), dtype=bool) if observed is None else observed
-    arrays = AsOfArrays(
-        scaled=values,
-        causal=values,
-        known_at=np.arange(rows, dtype=np.int32)[:, None],
-        valid=np.ones(rows, dtype=bool),
-        raw_target=np.where(observed, values, np.nan).astype(np.float64),
-        filled_target=np.asarray(values, np.float64),
-        causal_target=np.asarray(values, np.float64),
-        observed=observed,
-        timestamps=np.arange(rows, dtype=np.int64) * 3_600_000_000_000,
-        series_offsets=np.array([0, rows]),
-        static_ids=np.zeros((1, 0), dtype=np.int32),
-        feature_names=np.array(["y"]),
-        target_indices=np.array([0], dtype=np.int32),
-        split_instants=np.array([rows * 6 // 10, rows * 8 // 10]) * 3_600_000_000_000,
-    )
-    scaler = Scaler("none", np.zeros(1), np.ones(1))
-    return make_windows(
-        arrays,
-        scaler,
-        HOURLY,
-        WindowParams(lookback=12, horizon=2, stride=1, embargo=None, materialize=False),
-    )
+CONFIG = make_config()
 
 
 SINE = windows_of(np.sin(2 * np.pi * np.arange(400) / 24))
