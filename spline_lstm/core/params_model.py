@@ -41,8 +41,9 @@ class ModelParams(Section):
     """dense: one linear head for the horizon | segments: one cell step per segment of the horizon,
     in parallel"""
     channels: Literal["mixed", "independent"] = "mixed"
-    """mixed: the network sees all targets at once | independent: one target at a time, with shared
-    weights"""
+    """mixed: the network sees all targets at once, and a linear forecast has weights for each |
+    independent: one target at a time, with weights that all share, also those of a linear
+    forecast"""
     bidirectional: bool = False
     """true: a second cell reads the lookback backwards"""
     layer_norm: bool = False

@@ -6,7 +6,7 @@ long, and one pass from the deepest windows to the shortest gives all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,6 +36,20 @@ class Fills:
     causal: Float[np.ndarray, " rows"]
     known_at: Int[np.ndarray, " rows"]
 
+    @classmethod
+    def join(
+        cls, parts: Sequence["Fills | None"], starts: Int[np.ndarray, " bounds"]
+    ) -> "Fills | None":
+        """Those of several targets, whose rows begin at `starts`; None if one has none."""
+        each = [part for part in parts if part is not None]
+        if len(each) < len(parts):
+            return None
+        return cls(
+            np.concatenate([part.filled for part in each]),
+            np.concatenate([part.causal for part in each]),
+            np.concatenate([p.known_at + start for p, start in zip(each, starts, strict=False)]),
+        )
+
 
 @dataclass(frozen=True)
 class Series:
@@ -51,6 +65,8 @@ class Series:
     clock_rows : [rows] int, of the clock that all series share; by default every series starts at 0
     fills : Fills, optional
         Without them, the last observation is carried forward.
+    targets : tuple of Series
+        What was joined (`Series.join`); each has constants of its own. Empty: nothing was.
     """
 
     values: Float[np.ndarray, " rows"]
@@ -59,12 +75,29 @@ class Series:
     pooled: bool = False
     clock_rows: Int[np.ndarray, " rows"] | None = None
     fills: Fills | None = None
+    targets: tuple["Series", ...] = ()
 
     def times(self, origins: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Row of the clock of each origin (a row)."""
         if self.clock_rows is None:
             return origins - self.offsets[self.of(origins)]
         return self.clock_rows[origins]
+
+    @classmethod
+    def join(cls, targets: Sequence["Series"]) -> "Series":
+        """The series of several targets as those of one, target by target."""
+        rows = np.cumsum([0, *(len(each.values) for each in targets)])
+        starts = [each.offsets[:-1] + row for each, row in zip(targets, rows, strict=False)]
+        return cls(
+            np.concatenate([each.values for each in targets]),
+            np.concatenate([*starts, rows[-1:]]),
+            np.concatenate([each.training for each in targets]),
+            clock_rows=np.concatenate(
+                [each.times(np.arange(len(each.values))) for each in targets]
+            ),
+            fills=Fills.join([each.fills for each in targets], rows),
+            targets=tuple(targets),
+        )
 
     def of(self, origins: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Index of the series of each origin (a row)."""
@@ -96,6 +129,8 @@ def fit_scale(series: Series, log: bool) -> Scale:
     A series with fewer than two of them gets the constants of all series; so does every one if the
     series are pooled.
     """
+    if series.targets:
+        return _joined_scale(series, log)
     known = series.training & ~np.isnan(series.values)
     parts = [
         series.values[start:end][known[start:end]]
@@ -133,6 +168,18 @@ def typical_miss(
         misses.append(np.sqrt(min(means, default=0.0)))
     miss = np.array(misses)
     return np.where(miss > 0, np.maximum(miss, LEAST_MISS * spread), spread)
+
+
+def _joined_scale(series: Series, log: bool) -> Scale:
+    """Those of the series of each target; the last ones, of all targets together, serve no one."""
+    each = [fit_scale(target, log) for target in series.targets]
+    overall = fit_scale(replace(series, targets=()), log)
+
+    def joined(name: str) -> np.ndarray:
+        own = [getattr(scale, name)[:-1] for scale in each]
+        return np.concatenate([*own, getattr(overall, name)[-1:]])
+
+    return Scale(log, joined("center"), joined("scale"), joined("floor"))
 
 
 def _constants(values: np.ndarray, log: bool) -> tuple[float, float, float]:

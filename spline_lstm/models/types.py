@@ -127,7 +127,6 @@ MODEL_TYPES: dict[str, ModelType] = {
             "bidirectional": (False,),
             "layer_norm": (False,),
             "decoder": ("dense",),
-            "channels": ("mixed",),
         },
         fixed={
             "model.quantiles": (),

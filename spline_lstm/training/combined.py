@@ -49,7 +49,7 @@ def train_combined(
     fits the linear part again, with `fit_part`: it has the same bytes. Other parameters and the
     errors are those of `loop.train` and `fit_linear_part`.
     """
-    part = fit_part(windows, config.quantiles)
+    part = fit_part(windows, config.quantiles, shared=config.is_independent)
     trained = train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss, part)
     best, last = (_complete(arrays, part) for arrays in (trained.best, trained.last))
     details: dict[str, Any] = {

@@ -15,7 +15,7 @@ from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.linear_designs import Design, candidates
 from spline_lstm.models.linear_fit import fit_linear
-from spline_lstm.models.linear_moments import Fills, Series
+from spline_lstm.models.linear_moments import Fills, Series, fit_scale
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.models.stack import ENOUGH_BLOCKS
@@ -26,12 +26,16 @@ from spline_lstm.windows.windows import SPLITS, Windows
 WINDOWS_PER_BATCH = 8192
 
 
-def train_linear(windows: Windows, on_evaluation: Callable[[Evaluation], None]) -> Trained:
+def train_linear(
+    windows: Windows, on_evaluation: Callable[[Evaluation], None], *, shared: bool = False
+) -> Trained:
     """Fit all targets; the history has one evaluation, of the fitted model, after no step.
 
     Parameters
     ----------
     windows : Windows
+    shared : bool
+        See `fit_targets`.
     on_evaluation : callable
         Called once.
 
@@ -40,7 +44,7 @@ def train_linear(windows: Windows, on_evaluation: Callable[[Evaluation], None]) 
     TooLittleDataError
         A target has no observed label in the windows of the training or of the validation split.
     """
-    forecasters = [fit_target(windows, index) for index in range(len(windows.target_names))]
+    forecasters = fit_targets(windows, shared=shared)
     losses = (mean_squared_error(forecasters, windows, name) for name in ("train", "validation"))
     evaluation = Evaluation(0, 0.0, *losses, gradient_norm=0.0)
     on_evaluation(evaluation)
@@ -61,20 +65,65 @@ def member_details(
     ]
 
 
+def fit_targets(windows: Windows, *, shared: bool) -> list[LinearForecaster]:
+    """The linear forecaster of each target.
+
+    Parameters
+    ----------
+    shared : bool
+        All targets have the same weights of their z-scores, fitted on the windows of all: more of
+        them, if the targets are alike. Only center and scale are each target's own.
+    """
+    count = len(windows.target_names)
+    if not shared or count == 1:
+        return [fit_target(windows, index) for index in range(count)]
+    targets = [series_of(windows, index) for index in range(count)]
+    origins = [_labelled_origins(each, windows, index) for index, each in enumerate(targets)]
+    starts = np.arange(count) * len(windows.arrays.timestamps)
+    train, validation = (
+        np.concatenate([own + start for own, start in zip(parts, starts, strict=True)])
+        for parts in zip(*origins, strict=True)
+    )
+    fitted = _fit(Series.join(targets), train, validation, windows)
+    return [_of_target(fitted, targets, index) for index in range(count)]
+
+
+def _of_target(fitted: LinearForecaster, targets: Sequence[Series], index: int) -> LinearForecaster:
+    """The forecaster of joined targets, with the constants of one of them."""
+    scales = tuple(fit_scale(targets[index], scale.log) for scale in fitted.scales)
+    return replace(fitted, scales=scales)
+
+
 def fit_target(windows: Windows, index: int) -> LinearForecaster:
     """The linear forecaster of one target, its kernel on exactly the rows of the lookback.
 
     Each series has its own center and scale if the preprocessing scales per series.
     """
     series = series_of(windows, index)
+    return _fit(series, *_labelled_origins(series, windows, index), windows)
+
+
+def _labelled_origins(
+    series: Series, windows: Windows, index: int
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
+    """Origins of training and validation windows with a label."""
     train, validation = (_labelled(series, windows, name, index) for name in SPLITS[:2])
     early = early_origins(series, train, windows.horizon)
+    return np.sort(np.concatenate([early, train])), validation
+
+
+def _fit(
+    series: Series,
+    train: Int[np.ndarray, " n"],
+    validation: Int[np.ndarray, " m"],
+    windows: Windows,
+) -> LinearForecaster:
     lookback, horizon = windows.lookback, windows.horizon
     seasons = seasons_within(series, windows)
     enough = Extent.of(series.times(validation), horizon).blocks >= ENOUGH_BLOCKS
     fitted = fit_linear(
         series,
-        np.sort(np.concatenate([early, train])),
+        train,
         validation,
         horizon=horizon,
         lookback=lookback,

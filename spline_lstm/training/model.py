@@ -31,7 +31,7 @@ def train_model(
     linear forecast beside a network; `residuals.LinearParts` fits each one once.
     """
     if MODEL_TYPES[config.model_type].closed_form:
-        return train_linear(windows, on_evaluation)
+        return train_linear(windows, on_evaluation, shared=config.is_independent)
     if config.is_combined:
         return train_combined(
             config, windows, params, on_evaluation, checkpoint, on_restore, make_loss, fit_part

@@ -1,7 +1,6 @@
 """Fit the linear part of a network, and measure what it misses."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from spline_lstm.core.artifacts import content_id
 from spline_lstm.models.combined import linear_scores
 from spline_lstm.models.linear_targets import forecast_targets
-from spline_lstm.training.linear import fit_target
+from spline_lstm.training.linear import fit_targets
 from spline_lstm.training.linear_part import LinearPart
 from spline_lstm.windows.windows import Batch, Windows
 
@@ -27,18 +26,30 @@ READ = (
     "split_instants",
 )
 
-FitPart = Callable[[Windows, tuple[float, ...]], LinearPart]
+
+class FitPart(Protocol):
+    """`fit_linear_part`, or what remembers its results."""
+
+    def __call__(
+        self, windows: Windows, quantiles: tuple[float, ...], *, shared: bool = False
+    ) -> LinearPart:
+        """As `fit_linear_part`."""
+        ...
 
 
-def fit_linear_part(windows: Windows, quantiles: tuple[float, ...]) -> LinearPart:
+def fit_linear_part(
+    windows: Windows, quantiles: tuple[float, ...], *, shared: bool = False
+) -> LinearPart:
     """Fit the linear forecast of each target on the training windows, chosen on validation.
+
+    `shared` as for `fit_targets`.
 
     Raises
     ------
     TooLittleDataError
         See `fit_target`.
     """
-    forecasters = tuple(fit_target(windows, index) for index in range(len(windows.target_names)))
+    forecasters = tuple(fit_targets(windows, shared=shared))
     position = np.full(len(windows.arrays.timestamps), -1, dtype=np.int32)
     scores, errors = [], []
     count = 0
@@ -77,15 +88,17 @@ class LinearParts:
     def __init__(self) -> None:
         self._parts: dict[str, LinearPart] = {}
 
-    def __call__(self, windows: Windows, quantiles: tuple[float, ...]) -> LinearPart:
+    def __call__(
+        self, windows: Windows, quantiles: tuple[float, ...], *, shared: bool = False
+    ) -> LinearPart:
         """As `fit_linear_part`."""
-        key = _content_of(windows, quantiles)
+        key = _content_of(windows, quantiles, shared)
         if key not in self._parts:
-            self._parts[key] = fit_linear_part(windows, quantiles)
+            self._parts[key] = fit_linear_part(windows, quantiles, shared=shared)
         return self._parts[key]
 
 
-def _content_of(windows: Windows, quantiles: tuple[float, ...]) -> str:
+def _content_of(windows: Windows, quantiles: tuple[float, ...], shared: bool) -> str:
     """Content id of all that a linear part depends on: only the targets, in data units."""
     arrays = windows.arrays
     known_at = arrays.known_at[:, arrays.target_indices]
@@ -93,7 +106,7 @@ def _content_of(windows: Windows, quantiles: tuple[float, ...]) -> str:
     return content_id(
         *(np.ascontiguousarray(part).tobytes() for part in parts),
         windows.target_scaler.to_json(),
-        repr((windows.clock, windows.lookback, windows.horizon, quantiles)),
+        repr((windows.clock, windows.lookback, windows.horizon, quantiles, shared)),
     )
 
 

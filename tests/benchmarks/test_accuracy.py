@@ -73,4 +73,4 @@ def test_one_epoch_of_a_recipe_gives_its_errors(ett):
     batch = windows.gather("test")
     forecast = SavedModel(config, "", "", trained.best).predict(batch.X)
     assert errors["test_mse"] == pytest.approx(np.square(forecast - batch.y).mean(), rel=1e-4)
-    assert errors["test_mse"] < 2 * errors["naive_mse"]
+    assert errors["test_mse"] < 2 * errors["test_naive_mse"]

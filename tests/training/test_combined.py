@@ -93,9 +93,9 @@ def test_residual_scale_and_losses_are_those_of_numpy():
 def test_equal_windows_share_a_linear_part_and_others_do_not(monkeypatch):
     fitted = []
 
-    def fit(windows, quantiles):
+    def fit(windows, quantiles, *, shared):
         fitted.append(windows.lookback)
-        return fit_linear_part(windows, quantiles)
+        return fit_linear_part(windows, quantiles, shared=shared)
 
     monkeypatch.setattr("spline_lstm.training.residuals.fit_linear_part", fit)
     parts = LinearParts()
