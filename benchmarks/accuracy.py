@@ -21,12 +21,13 @@ from spline_lstm.core.params import Params, load_overlay, with_values
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.target_options import TargetOptions
+from spline_lstm.inference.forecast import data_unit_outputs
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
-from spline_lstm.training.loop import train
+from spline_lstm.training.model import train_model
 from spline_lstm.windows.windows import Windows, make_windows
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,8 @@ def measure(csv: Path, recipe: str, seed: int) -> dict[str, object]:
     params = load_recipe(recipe)
     windows, config = load_task(csv, params)
     start = time.perf_counter(), time.process_time()
-    trained = train(config, windows, params.train.model_copy(update={"seed": seed}))
+    trained = train_model(config, windows, params.train.model_copy(update={"seed": seed}))
+    model = SavedModel(config, "", "", trained.best)
     wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
     return {
         "recipe": recipe,
@@ -65,24 +67,30 @@ def measure(csv: Path, recipe: str, seed: int) -> dict[str, object]:
         "best_epoch": trained.best_losses.epoch,
         "epochs": trained.history[-1].epoch,
         "validation_loss": round(trained.best_losses.validation_loss, 5),
-        **errors_on_test(SavedModel(config, "", "", trained.best), windows),
+        **errors(model, windows, "validation"),
+        **errors(model, windows, "test"),
         "train_s": round(wall, 1),
         "train_cpu_s": round(cpu, 1),
     }
 
 
-def errors_on_test(model: SavedModel, windows: Windows) -> dict[str, float]:
-    """MSE and MAE of the forecast, and MSE of the last value, z-units, over all test windows."""
+def errors(model: SavedModel, windows: Windows, split: str) -> dict[str, float]:
+    """MSE and MAE of the forecast, and MSE of the last value, z-units, over all its windows."""
     squares, absolutes, naive = [], [], []
-    indices = list(model.config.target_indices)
-    for batch in windows.batches("test", 2048):
-        error = model.predict(batch.X) - batch.y
+    indices, scaler = list(model.config.target_indices), windows.target_scaler
+    for batch in windows.batches(split, 1024):
+        history = windows.history(batch)
+        forecast = data_unit_outputs(model, batch, scaler, batch.series, history).point
+        error = scaler.transform(forecast, batch.series).reshape(batch.y.shape) - batch.y
         last = np.tile(batch.X[:, -1, indices], (1, windows.horizon)) - batch.y
         squares.append(np.square(error).mean(axis=1))
         absolutes.append(np.abs(error).mean(axis=1))
         naive.append(np.square(last).mean(axis=1))
-    figures = {"test_mse": squares, "test_mae": absolutes, "naive_mse": naive}
-    return {name: round(float(np.concatenate(parts).mean()), 5) for name, parts in figures.items()}
+    figures = {"mse": squares, "mae": absolutes, "naive_mse": naive}
+    return {
+        f"{split}_{name}": round(float(np.concatenate(parts).mean()), 5)
+        for name, parts in figures.items()
+    }
 
 
 def main() -> None:

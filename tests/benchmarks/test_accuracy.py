@@ -66,10 +66,10 @@ def test_the_windows_of_a_recipe_are_those_of_the_protocol(name, ett):
 
 
 def test_one_epoch_of_a_recipe_gives_its_errors(ett):
-    params = accuracy.load_recipe("ot-24")
+    params = accuracy.load_recipe("pointwise-24")
     windows, config = accuracy.load_task(ett, params)
     trained = train(config, windows, params.train.model_copy(update={"max_epochs": 1}))
-    errors = accuracy.errors_on_test(SavedModel(config, "", "", trained.best), windows)
+    errors = accuracy.errors(SavedModel(config, "", "", trained.best), windows, "test")
     batch = windows.gather("test")
     forecast = SavedModel(config, "", "", trained.best).predict(batch.X)
     assert errors["test_mse"] == pytest.approx(np.square(forecast - batch.y).mean(), rel=1e-4)
