@@ -22,12 +22,17 @@ from spline_lstm.windows.fed_scaling import (
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
+    POWER_HIGH,
+    POWER_LOW,
     SCALE,
 )
 
 # Inputs: always the history; known-future features and static ids if the model reads them.
 HISTORY, FUTURE, STATIC = "history", "future", "static"
-FED = (CENTER, SCALE, LINEAR_CENTER, LINEAR_SCALE, LOG_CENTER, LOG_SCALE, LOG_FLOOR)
+FED = (
+    CENTER, SCALE, LINEAR_CENTER, LINEAR_SCALE, LOG_CENTER, LOG_SCALE, LOG_FLOOR, POWER_LOW,
+    POWER_HIGH,
+)  # fmt: skip
 # Outputs: always the point forecast; the quantiles if the model has them.
 FORECAST, QUANTILES = "forecast", "quantiles"
 INPUT_TYPES = {

@@ -29,10 +29,13 @@ class Golden:
     static : [windows, n_static] int32, ids; None without static covariates
     quantiles : [windows, horizon, F_target, levels] float32, data units; None without quantiles
     center, scale : [windows, F_total] float32, data units; None if the file is not fed them
-    linear_center, linear_scale, log_center, log_scale, log_floor : [windows, F_target] float32; the
-        same
+    linear_center, linear_scale, log_center, log_scale, log_floor, power_low, power_high :
+        [windows, F_target] float32; the same
+    unit : [windows, F_target] float32, data units per z-score of targets with a power that is fed;
+        None: as `scale`
 
-    Data units are those of the file: less its center if it is fed its scaling (`fed_scaling`).
+    Data units are those of the file: less its center if it is fed its scaling (`fed_scaling`), but
+    of targets with a power.
     """
 
     history: Float[np.ndarray, "windows lookback features"]
@@ -48,6 +51,9 @@ class Golden:
     log_center: Float[np.ndarray, "windows targets"] | None = None
     log_scale: Float[np.ndarray, "windows targets"] | None = None
     log_floor: Float[np.ndarray, "windows targets"] | None = None
+    power_low: Float[np.ndarray, "windows targets"] | None = None
+    power_high: Float[np.ndarray, "windows targets"] | None = None
+    unit: Float[np.ndarray, "windows targets"] | None = None
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -61,6 +67,8 @@ class Golden:
 
         `indices` are the positions of the targets among the features.
         """
+        if self.unit is not None:
+            return self.unit[:, None]
         return overall if self.scale is None else self.scale[:, None, list(indices)]
 
     @property
@@ -70,7 +78,8 @@ class Golden:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Content of data/golden.npz."""
-        return {**self.inputs, **self.outputs, "truth": self.truth}
+        own = _present({"truth": self.truth, "unit": self.unit})
+        return {**self.inputs, **self.outputs, **own}
 
 
 def _present(arrays: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:

@@ -30,13 +30,15 @@ from spline_lstm.export.formats import (
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
+    POWER_HIGH,
+    POWER_LOW,
     QUANTILES,
     SCALE,
     STATIC,
 )
 from spline_lstm.models.combined import combination_shapes, network_arrays
 from spline_lstm.models.config import ModelConfig, weight_shapes
-from spline_lstm.models.fed_scaling import fed_scaling
+from spline_lstm.models.fed_scaling import fed_scaling, unresolved
 from spline_lstm.models.linear_targets import array_shapes
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.fed_scaling import FedScaling
@@ -134,17 +136,25 @@ class EdgeSpec:
         """What a user of an exported file must know to feed it; the same in every format."""
         config = self.config
         units = "data units" if self.fed is None else "data units less center"
+        own = linear = "data units"
+        if self.fed is not None and self.fed.whole:
+            units += "; the targets are whole"
+            own += ", of a target after its power"
+        else:
+            linear += " less center"
         axes = {
             HISTORY: f"[batch, lookback, features] float32, {units}",
             FUTURE: f"[batch, horizon, future_features] float32, {units}",
             STATIC: "[batch, statics] int32, ids; 0 is unknown",
-            CENTER: "[batch, features] float32, data units",
-            SCALE: "[batch, features] float32, data units",
-            LINEAR_CENTER: "[batch, targets] float32, data units less center",
+            CENTER: f"[batch, features] float32, {own}",
+            SCALE: f"[batch, features] float32, {own}",
+            LINEAR_CENTER: f"[batch, targets] float32, {linear}",
             LINEAR_SCALE: "[batch, targets] float32, data units",
             LOG_CENTER: "[batch, targets] float32, logarithms",
             LOG_SCALE: "[batch, targets] float32, logarithms",
             LOG_FLOOR: "[batch, targets] float32, data units",
+            POWER_LOW: "[batch, targets] float32, data units after the power",
+            POWER_HIGH: "[batch, targets] float32, data units after the power",
             FORECAST: f"[batch, horizon, targets] float32, {units}",
             QUANTILES: f"[batch, horizon, targets, quantiles] float32, {units}, increasing",
         }
@@ -267,11 +277,11 @@ def load_spec(folder: Path) -> EdgeSpec:
         weights_path, config, expected_id=run_id, preprocessor_run_id=trained_with
     )
     fed = fed_scaling(config, weights, scaler, preprocessor.series)
-    if scaler.power is not None and fed is not None and not closed_form:
+    coarse = unresolved(scaler)[..., list(config.target_indices)]
+    if scaler.power is not None and not closed_form and coarse.any():
         raise ExportError(
-            f"target.transform {preprocessor.options.transform} with a scaling per series "
-            "(preprocess.scaler_scope), or beside a column whose level is far above its spread, "
-            "has no exported form; use one of the two"
+            f"target.transform {preprocessor.options.transform} of a target whose level is far "
+            "above its spread has no exported form, for float32 does not resolve it; set it to none"
         )
     bounds, overall = preprocessor.limits.bounds, preprocessor.scaler.overall
     return EdgeSpec(

@@ -18,7 +18,7 @@ import numpy as np
 from spline_lstm.export.formats import FORECAST, HISTORY, QUANTILES
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_linear import linear_changes
-from spline_lstm.export.tf_power import backward, forward
+from spline_lstm.export.tf_power import backward, forward, power_bounds
 from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_scaling import (
     ScalingConstants,
@@ -43,6 +43,7 @@ class Skips:
     powers, power_change : the same after the power of the targets, if they have one
     head : what the head sees, for `tf_network.network`; None without a seasonal skip
     scale : [F_target] or [batch, 1, F_target] data units, or their powers, per z-score
+    bounds : of powers, see `power_bounds`; None without them
     """
 
     targets: Tensor
@@ -51,6 +52,7 @@ class Skips:
     power_change: Tensor
     head: Tensor
     scale: Tensor
+    bounds: tuple[Tensor, Tensor] | None
 
     @property
     def last(self) -> Tensor:
@@ -72,7 +74,8 @@ def read_skips(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> Skips:
             power_change = forward(tf, power, targets[:, -1:] + change) - powers[:, -1:]
     if config.seasonal_skip:
         head = _head_inputs(tf, spec, constants, powers, power_change)
-    return Skips(targets, change, powers, power_change, head, constants.target_scale)
+    bounds = power_bounds(spec, given)
+    return Skips(targets, change, powers, power_change, head, constants.target_scale, bounds)
 
 
 def _head_inputs(
@@ -85,8 +88,7 @@ def _head_inputs(
     """As `models.skips.head_inputs`: [batch, width], of independent channels one after another."""
     config, last = spec.config, targets[:, -1:]
     columns, scale = list(config.target_indices), constants.target_scale
-    center = np.zeros(1, np.float32) if constants.center is None else constants.center[columns]
-    level = (last - center) / scale - constants.rest[columns] / scale
+    level = (last - constants.target_center) / scale - constants.rest[columns] / scale
     changes = [_season_change(tf, config, targets, season) for season in config.seasons]
     changes += [] if change is None else [change]
     parts = [tf.clip_by_value(level, -LEVEL_CAP, LEVEL_CAP)]
@@ -156,12 +158,12 @@ def combined(
 def _in_data_units(tf: Any, spec: EdgeSpec, skips: Skips, added: Tensor) -> Tensor:
     """What is added to the linear forecast, data units; [batch, horizon, F_target, ...]."""
     power = spec.target_power
-    if power is None:
+    if power is None or skips.bounds is None:
         return added
     linear, transformed = skips.last + skips.change, skips.powers[:, -1:] + skips.power_change
     if len(added.shape) == 4:
         linear, transformed = linear[..., None], transformed[..., None]
-    return backward(tf, power, transformed + added) - linear
+    return backward(tf, power, transformed + added, skips.bounds) - linear
 
 
 def _season_change(tf: Any, config: ModelConfig, targets: Tensor, season: int) -> Tensor:

@@ -34,6 +34,7 @@ from spline_lstm.export.tf_recurrence import Tensor
 from spline_lstm.export.tf_scaling import split_center
 from spline_lstm.models.linear import LOG_CAP, LinearForecaster, Scale
 from spline_lstm.models.linear_targets import from_arrays
+from spline_lstm.windows.fed_scaling import FedScaling
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,13 @@ def linear_changes(
     each = []
     pairs = zip(spec.config.target_indices, forecasters, strict=True)
     for target, (index, forecaster) in enumerate(pairs):
-        fed = None if spec.fed is None else _of_windows(given, index, target)
+        fed = None if spec.fed is None else _of_windows(given, index, target, spec.fed)
         each.append(_of_target(tf, forecaster, given[HISTORY][:, :, index], fed))
     return tf.stack(each, axis=2)
 
 
 def _of_windows(
-    given: Mapping[str, Tensor], index: int, target: int
+    given: Mapping[str, Tensor], index: int, target: int, scaling: FedScaling
 ) -> Callable[[bool], _Constants]:
     """Constants of a target as the file is fed them, of the natural or the logarithmic scale."""
 
@@ -101,7 +102,8 @@ def _of_windows(
         if log:
             names = (LOG_CENTER, LOG_SCALE, LOG_FLOOR)
             center, size, floor = (column(name, target) for name in names)
-            return _Constants(center, zero, size, floor, column(CENTER, index))
+            offset = None if index in scaling.whole else column(CENTER, index)
+            return _Constants(center, zero, size, floor, offset)
         if LINEAR_CENTER not in given:
             return _Constants(zero, zero, column(SCALE, index), zero, None)
         center, size = (column(name, target) for name in (LINEAR_CENTER, LINEAR_SCALE))

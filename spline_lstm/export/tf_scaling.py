@@ -18,7 +18,7 @@ and the level of a window is added back in data units::
 With masks among the features, mean and median are those of the observed entries. Features other
 than targets are scaled as with ``none``. With a power, ``x`` are transformed targets. A file that
 is fed its scaling (`fed_scaling`) has the level removed already: ``d`` is its input, center32 and
-shift are 0.
+shift are 0; except of targets with a power, whose center it subtracts itself.
 """
 
 from collections.abc import Mapping
@@ -60,13 +60,16 @@ class ScalingConstants:
 
     Attributes
     ----------
-    center, rest : [F_total], see `split_center`; None and zeros if the history comes without level
+    center, rest : [F_total], see `split_center`; None and zeros if the history comes without level;
+        [batch, 1, F_total] and zeros if only the targets come with it
+    target_center : [F_target] or [batch, 1, F_target], the center of the targets, 0 without level
     per_scale : [F_total] or [batch, 1, F_total], 1 / scale
     target_scale, target_per_scale : [F_target] or [batch, 1, F_target], the same of the targets
     """
 
-    center: np.ndarray | None
+    center: Tensor | None
     rest: np.ndarray
+    target_center: Tensor
     per_scale: Tensor
     target_scale: Tensor
     target_per_scale: Tensor
@@ -78,12 +81,17 @@ def scaling_constants(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> S
         center, rest = split_center(spec.center)
         per_scale = (1 / spec.scale).astype(np.float32)
         scale = spec.target_scale.astype(np.float32)
-        of_targets = per_scale[list(spec.config.target_indices)]
-        return ScalingConstants(center, rest, per_scale, scale, of_targets)
+        columns = list(spec.config.target_indices)
+        return ScalingConstants(center, rest, center[columns], per_scale, scale, per_scale[columns])
     scale = given[SCALE][:, None, :]
     rest = np.zeros(len(spec.config.features), np.float32)
     of_targets = targets_of(tf, spec, scale)
-    return ScalingConstants(None, rest, 1.0 / scale, of_targets, 1.0 / of_targets)
+    center, target_center = None, np.zeros(len(spec.config.targets), np.float32)
+    if spec.fed.whole:
+        whole = np.isin(np.arange(len(rest)), spec.fed.whole).astype(np.float32)
+        center = given[CENTER][:, None, :] * whole
+        target_center = targets_of(tf, spec, center)
+    return ScalingConstants(center, rest, target_center, 1.0 / scale, of_targets, 1.0 / of_targets)
 
 
 def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Tensor, TargetLevels]:
@@ -108,9 +116,9 @@ def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Ten
     target_scale = constants.target_scale
     centered = history if center is None else history - center
     if spec.config.normalization == "none":
-        if center is None:
-            return centered * per_scale, TargetLevels(_no_level(spec), target_scale)
-        level = center[list(spec.config.target_indices)]
+        if spec.fed is not None:
+            return centered * per_scale, TargetLevels(constants.target_center, target_scale)
+        level = constants.target_center
         # In z-scores, because a converter would merge two subtractions in data units into one.
         return centered * per_scale - rest * per_scale, TargetLevels(level, target_scale)
     if spec.config.normalization == "last":
@@ -125,7 +133,7 @@ def normalize(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> tuple[Ten
     window_std = _window_std(tf, scores, counts, robust=robust)
     z = (centered - _of_targets_or(spec, _placed(tf, spec, shift), rest)) * per_scale
     divisor = _of_targets_or(spec, _placed(tf, spec, window_std), np.ones_like(rest))
-    level = shift if center is None else shift + center[list(spec.config.target_indices)]
+    level = shift if center is None else shift + constants.target_center
     return z / divisor, TargetLevels(level, window_std * target_scale)
 
 
@@ -162,14 +170,10 @@ def clipped(tf: Any, spec: EdgeSpec, values: Tensor, given: Mapping[str, Tensor]
     for side, limit in zip(spec.bounds.T.astype(np.float32), (tf.maximum, tf.minimum), strict=True):
         if np.isfinite(side).any():
             bound: Tensor = side[None, None]
-            if spec.fed is not None:
+            if spec.fed is not None and not spec.fed.whole:
                 bound = bound - targets_of(tf, spec, given[CENTER][:, None, :])
             values = limit(values, bound if len(values.shape) == 3 else bound[..., None])
     return values
-
-
-def _no_level(spec: EdgeSpec) -> np.ndarray:
-    return np.zeros(len(spec.config.targets), np.float32)
 
 
 def split_center(center: Float[np.ndarray, " features"]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.export.tf_combined import addition, combined, read_skips
 from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
-from spline_lstm.export.tf_power import backward
+from spline_lstm.export.tf_power import backward, power_bounds
 from spline_lstm.export.tf_recurrence import Tensor, prepared
 from spline_lstm.export.tf_scaling import (
     TargetLevels,
@@ -112,13 +112,17 @@ def _forecast(
         if skips is not None and config.is_combined:
             return combined(tf, spec, skips, outputs)
         mean = outputs[0] if len(outputs) == 1 else tf.add_n(outputs) * (1 / len(outputs))
-        return _in_data_units(tf, spec, mean, levels)
+        return _in_data_units(tf, spec, mean, levels, power_bounds(spec, given))
 
     return forecast
 
 
 def _in_data_units(
-    tf: Any, spec: EdgeSpec, outputs: Tensor, levels: TargetLevels
+    tf: Any,
+    spec: EdgeSpec,
+    outputs: Tensor,
+    levels: TargetLevels,
+    bounds: tuple[Tensor, Tensor] | None,
 ) -> dict[str, Tensor]:
     """The point forecast and, of a quantile network, all quantiles, sorted."""
     config = spec.config
@@ -126,7 +130,9 @@ def _in_data_units(
     def data_units(values: Tensor, levels: TargetLevels) -> Tensor:
         forecast = denormalize(values, levels)
         power = spec.target_power
-        return forecast if power is None else backward(tf, power, forecast)
+        if power is None or bounds is None:
+            return forecast
+        return backward(tf, power, forecast, bounds)
 
     if not config.quantiles:
         outputs = tf.reshape(outputs, [-1, config.horizon, len(config.targets)])

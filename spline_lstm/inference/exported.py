@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.formats import CENTER, FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
+from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.export.sessions import Session, open_session, read_metadata
 from spline_lstm.inference.forecast import Forecast, ModelInputs, make_forecast
 from spline_lstm.inference.inputs import serving_inputs
@@ -21,7 +21,6 @@ from spline_lstm.inference.start import LAST_OBSERVED, GivenStart
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.scaling import Scaler
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,7 @@ class ExportedForecaster:
         fed = self._fed
         if fed is None:
             return self._answer(inputs, {}, np.zeros((1, 1, len(self.preprocessor.features))))
-        scaling = fed.of(inputs.scaler_rows)
-        center = scaling[CENTER][:, None]
+        scaling, center = fed.of(inputs.scaler_rows), fed.levels(inputs.scaler_rows)
         answered = self._answer(inputs, scaling, center)
         level = center[:, :, self.preprocessor.target_indices]
         quantiles = answered.quantiles
@@ -154,11 +152,13 @@ class ExportedForecaster:
         """Outputs as the file gives them, from inputs less `center`."""
         scaler, rows = self.preprocessor.scaler, inputs.scaler_rows
         future = self.preprocessor.future_indices
+        history = scaler.inverse(inputs.X.astype(np.float64), rows)
+        # z-scores do not give back what lies below the floor of a power.
+        history[:, :, self.preprocessor.target_indices] = inputs.history
+        ahead = scaler.columns(future).inverse(inputs.X_future.astype(np.float64), rows)
         given = {
-            HISTORY: _data_units(scaler, inputs.X, rows, center),
-            FUTURE: _data_units(
-                scaler.columns(future), inputs.X_future, rows, center[:, :, future]
-            ),
+            HISTORY: (history - center).astype(np.float32),
+            FUTURE: (ahead - center[:, :, future]).astype(np.float32),
             STATIC: inputs.X_static,
             **{name: values.astype(np.float32) for name, values in scaling.items()},
         }
@@ -179,12 +179,3 @@ def check_together(
             f"{model} was trained with preprocessor {metadata['preprocessor_run_id']}, but {path} "
             f"is {preprocessor.run_id}; use the files of one run"
         )
-
-
-def _data_units(
-    scaler: Scaler,
-    scores: Float[np.ndarray, "windows rows columns"],
-    rows: Int[np.ndarray, " n"],
-    center: Float[np.ndarray, "_ 1 columns"],
-) -> Float[np.ndarray, "windows rows columns"]:
-    return (scaler.inverse(scores.astype(np.float64), rows) - center).astype(np.float32)

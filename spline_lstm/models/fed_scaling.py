@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Bool
 
 from spline_lstm.models.combined import Combination
 from spline_lstm.models.config import ModelConfig
@@ -16,6 +17,8 @@ from spline_lstm.windows.fed_scaling import (
     LOG_CENTER,
     LOG_FLOOR,
     LOG_SCALE,
+    POWER_HIGH,
+    POWER_LOW,
     SCALE,
     FedScaling,
     Table,
@@ -42,34 +45,46 @@ def fed_scaling(
         Of all features.
     series : names, in the order of the rows of a per-series scaler
     """
-    if not scaler.per_series and not _unresolved(scaler):
+    closed_form = MODEL_TYPES[config.model_type].closed_form
+    scaler = scaler.plain if closed_form else scaler
+    if not scaler.per_series and not unresolved(scaler).any():
         return None
     tables = {CENTER: np.atleast_2d(scaler.center), SCALE: np.atleast_2d(scaler.scale)}
-    if MODEL_TYPES[config.model_type].closed_form:
+    whole: tuple[int, ...] = ()
+    if scaler.power is not None:
+        whole = config.target_indices
+        for name, bound in ((POWER_LOW, scaler.power.low), (POWER_HIGH, scaler.power.high)):
+            tables[name] = np.atleast_2d(scaler.power.forward(bound))[:, list(whole)]
+    if closed_form:
         forecasters = from_arrays(weights, len(config.targets))
         tables = _own_constants(tables, forecasters, config.target_indices)
     if config.is_combined:
         parts = Combination.of(weights, config)
-        tables = _beside(tables, list(parts.forecasters), config.target_indices)
-    return FedScaling(series if scaler.per_series else (), tables)
+        tables = _beside(tables, list(parts.forecasters), config.target_indices, bool(whole))
+    return FedScaling(series if scaler.per_series else (), tables, whole)
 
 
 def _beside(
-    tables: dict[str, Table], forecasters: list[LinearForecaster], indices: tuple[int, ...]
+    tables: dict[str, Table],
+    forecasters: list[LinearForecaster],
+    indices: tuple[int, ...],
+    whole: bool,
 ) -> dict[str, Table]:
     """The tables of a network, and the constants of the matrices beside it."""
     columns = list(indices)
     own = _own_constants(tables, forecasters, indices)
+    removed = 0.0 if whole else tables[CENTER][:, columns]
     linear = {
-        LINEAR_CENTER: own[CENTER][:, columns] - tables[CENTER][:, columns],
+        LINEAR_CENTER: own[CENTER][:, columns] - removed,
         LINEAR_SCALE: own[SCALE][:, columns],
     }
     return tables | linear | {name: own[name] for name in own if name not in tables}
 
 
-def _unresolved(scaler: Scaler) -> bool:
+def unresolved(scaler: Scaler) -> Bool[np.ndarray, "... columns"]:
+    """Columns whose spread float32 does not resolve at their level; after their power."""
     step = np.spacing(np.abs(scaler.center), dtype=np.float32)
-    return bool((step > COARSEST * scaler.scale).any())
+    return step > COARSEST * scaler.scale
 
 
 def _own_constants(

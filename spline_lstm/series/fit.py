@@ -336,15 +336,17 @@ def _power_of(
         return None
     groups = len(scaler.center) if scaler.per_series else 1
     exponent, floor = np.full(len(features), np.nan), np.zeros(len(features))
+    unit = np.ones(len(features))
     rows = np.tile([-LARGEST, LARGEST, 0.0, 1.0], (len(features), groups, 1))
     for index, feature in enumerate(features):
         if feature.scaled and feature.source in powers:
             fitted = powers[feature.source]
             exponent[index], floor[index] = fitted.exponent, fitted.floor
+            unit[index] = fitted.unit
             rows[index] = fitted.rows[-groups:]
     constants = np.moveaxis(rows, 0, 1)
     ends = constants if scaler.per_series else constants[0]
-    return Power(exponent, floor, *np.moveaxis(ends, -1, 0))
+    return Power(exponent, floor, unit, *np.moveaxis(ends, -1, 0))
 
 
 def difference_of_series(

@@ -30,12 +30,14 @@ class TargetPower:
 
     exponent: float
     floor: float
+    unit: float
     rows: Float[np.ndarray, "groups four"]
 
     def power(self) -> Power:
         """As the transform of a table of one column, with the constants of all series."""
         ends = np.array([self.rows[-1]]).T
-        return Power(np.array([self.exponent]), np.array([self.floor]), *ends)
+        single = (np.array([part]) for part in (self.exponent, self.floor, self.unit))
+        return Power(*single, *ends)
 
 
 def fit_power(
@@ -69,13 +71,14 @@ def fit_power(
     smallest = everything.min() if len(everything) else 1.0
     floor = float(FLOOR_PART * smallest)
     exponent = 0.0 if options.transform == "log" else box_cox_power(everything)
+    unit = float(np.median(everything)) if exponent and len(everything) else 1.0
     rows = [_constants(values if len(values) else everything, options, kind) for values in groups]
     # The range of few values, or of a constant, would pin the forecasts of a series for ever.
     narrow = [len(values) < FEWEST or values.min() == values.max() for values in groups]
     rows = [
         (*rows[-1][:2], *row[2:]) if few else row for row, few in zip(rows, narrow, strict=True)
     ]
-    return TargetPower(exponent, floor, np.maximum(rows, [floor, floor, -np.inf, 0.0]))
+    return TargetPower(exponent, floor, unit, np.maximum(rows, [floor, floor, -np.inf, 0.0]))
 
 
 def box_cox_power(values: Float[np.ndarray, " observed"]) -> float:

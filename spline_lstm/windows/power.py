@@ -2,14 +2,15 @@
 
 Box & Cox 1964, "An analysis of transformations", Journal of the Royal Statistical Society B 26(2)::
 
-    T(x) = log x for the power 0, (x^p - 1) / p for others
+    T(x) = log x for the power 0, ((x / unit)^p - 1) / p for others
 
+The unit is the training median: a negative power of large numbers would leave no digit of them.
 Smaller values than `floor` count as this one, so that every number has a transform. The inverse of
 a forecast is kept inside bounds, because it grows exponentially.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Power:
     ----------
     exponent : [columns] float64, NaN for a column that stays as it is
     floor : [columns] float64, data units
+    unit : [columns] float64, data units, 1 with a logarithm
     low, high : float64, data units: bounds of forecasts; [columns], or [series + 1, columns] as in
         a scaler per series
     center, scale : float64, data units, as `low`: the scaling that the values themselves would have
@@ -36,6 +38,7 @@ class Power:
 
     exponent: Float[np.ndarray, " columns"]
     floor: Float[np.ndarray, " columns"]
+    unit: Float[np.ndarray, " columns"]
     low: Columns
     high: Columns
     center: Columns
@@ -57,7 +60,7 @@ class Power:
         raised = np.maximum(values, self.floor[index])
         if exponent == 0.0:
             return np.log(raised)
-        return (raised**exponent - 1.0) / exponent
+        return ((raised / self.unit[index]) ** exponent - 1.0) / exponent
 
     def _inverse(self, index: int, values: np.ndarray) -> np.ndarray:
         exponent = self.exponent[index]
@@ -66,7 +69,7 @@ class Power:
         if exponent == 0.0:
             return np.exp(values)
         # 0 is the limit of what a power can give: the transform has an end on one side.
-        return np.maximum(exponent * values + 1.0, 0.0) ** (1.0 / exponent)
+        return self.unit[index] * np.maximum(exponent * values + 1.0, 0.0) ** (1.0 / exponent)
 
     def _each(self, values: Columns, function: Any) -> Columns:
         results = np.array(values, dtype=np.float64)
@@ -81,22 +84,19 @@ class Power:
     @property
     def overall(self) -> "Power":
         """The constants of all series together."""
-        exponent, floor, *rest = self._parts
-        return Power(exponent, floor, *(part[-1] if part.ndim == 2 else part for part in rest))
+        return Power(*(part[-1] if part.ndim == 2 else part for part in self._parts))
 
     @property
     def _parts(self) -> tuple[np.ndarray, ...]:
-        return self.exponent, self.floor, self.low, self.high, self.center, self.scale
+        return tuple(getattr(self, item.name) for item in fields(self))
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for preprocessor.json; null for a column that stays as it is."""
         exponent = [None if np.isnan(item) else item for item in self.exponent.tolist()]
-        names = ("floor", "low", "high", "center", "scale")
-        rest = {name: getattr(self, name).tolist() for name in names}
+        rest = {item.name: getattr(self, item.name).tolist() for item in fields(self)[1:]}
         return {"exponent": exponent, **rest}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Power":
         """Read what `to_json` gave."""
-        names = ("exponent", "floor", "low", "high", "center", "scale")
-        return cls(*(np.array(content[name], dtype=np.float64) for name in names))
+        return cls(*(np.array(content[item.name], dtype=np.float64) for item in fields(cls)))

@@ -204,9 +204,11 @@ def make_spec(
     if exponents:
         indices, exponent = list(targets), np.full(features, np.nan)
         exponent[indices] = exponents
-        center[indices] = [boxcox(100.0, each) for each in exponents]
-        scale[indices] = [0.5 * 100.0**each for each in exponents]
-        ends = [np.full(features, value) for value in (5.0, 10.0, 1000.0, 100.0, 50.0)]
+        unit = np.array([20.0 if each else 1.0 for each in exponents])
+        center[indices] = boxcox(100.0 / unit, exponents)
+        scale[indices] = 0.5 * (100.0 / unit) ** exponents
+        ends = [np.full(features, value) for value in (5.0, 1.0, 10.0, 1000.0, 100.0, 50.0)]
+        ends[1][indices] = unit
         power = Power(exponent, *ends)
     return with_run_ids(
         EdgeSpec(config, "", "", CLOCK, center, scale, weights, statics, power=power)
@@ -417,8 +419,10 @@ def raised(spec, targets):
     if spec.power is None:
         return targets
     indices = list(spec.config.target_indices)
-    floors, exponents = spec.power.floor[indices], spec.power.exponent[indices]
-    return boxcox(np.maximum(targets, floors), exponents)
+    floors, exponents, units = (
+        part[indices] for part in (spec.power.floor, spec.power.exponent, spec.power.unit)
+    )
+    return boxcox(np.maximum(targets, floors) / units, exponents)
 
 
 def bounded(spec, forecast):
@@ -427,11 +431,11 @@ def bounded(spec, forecast):
         return forecast
     found = []
     for position, index in enumerate(spec.config.target_indices):
-        exponent, low, high = (
-            part[index] for part in (spec.power.exponent, spec.power.low, spec.power.high)
+        exponent, unit, low, high = (
+            getattr(spec.power, name)[index] for name in ("exponent", "unit", "low", "high")
         )
-        ends = boxcox(np.array([low, high]), exponent)
-        found.append(inv_boxcox(np.clip(forecast[:, :, position], *ends), exponent))
+        ends = boxcox(np.array([low, high]) / unit, exponent)
+        found.append(unit * inv_boxcox(np.clip(forecast[:, :, position], *ends), exponent))
     return np.stack(found, axis=2)
 
 

@@ -204,6 +204,67 @@ def test_file_beside_a_linear_forecast_uses_the_constants_of_each_series(
     assert np.abs(off).max() < 1e-4
 
 
+def powered_spec(name):
+    """A model whose targets go through powers, with constants of their own for each series."""
+    spec = make_option(name)
+    config, targets = spec.config, list(spec.config.target_indices)
+    factors = np.array([1.0, 30.0, 5.0])[:, None]
+    overall = spec.power
+    wide = {key: factors * getattr(overall, key) for key in ("low", "high", "center", "scale")}
+    power = replace(overall, **wide)
+    levels, tops = power.forward(100.0 * factors + 0 * spec.center), power.forward(wide["high"])
+    center, scale = np.tile(spec.center, (3, 1)), np.tile(spec.scale, (3, 1))
+    center[:, targets] = levels[:, targets]
+    scale[:, targets] = 0.3 * (tops - levels)[:, targets]
+    scaler = Scaler("standard", center, scale, power=power)
+    weights = dict(spec.weights)
+    if config.is_combined:
+        parts = Combination.of(spec.weights, config)
+        own = 100.0 * factors[:, 0]
+        natural = Scale(False, own, 0.5 * own, np.full(3, -np.inf))
+        logs = Scale(True, np.log(own), np.full(3, 0.3), own / 20)
+        forecasters = tuple(replace(part, scales=(natural, logs)) for part in parts.forecasters)
+        weights |= replace(parts, forecasters=forecasters).arrays()
+    scaling = fed_scaling(config, weights, scaler, ("a", "b"))
+    return replace(spec, weights=weights, fed=scaling), scaler
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "powers",
+        "combined powers",
+        pytest.param("powers of quantiles", marks=pytest.mark.slow),
+        pytest.param("combined powers of quantiles", marks=pytest.mark.slow),
+    ],
+)
+def test_powers_have_the_constants_of_each_series(wide_exports, name, suffix):
+    spec, scaler = powered_spec(name)
+    targets = list(spec.config.target_indices)
+    scaling = spec.fed.of(ROWS)
+    values = make_inputs(spec, WINDOWS)["history"].astype(np.float64)
+    values[:, :, targets] *= (scaler.power.center / spec.power.center)[ROWS][:, None, targets]
+    # Far below what training has seen: the floor of the power, not of the naive forecasts.
+    values[0, -1, targets] = 0.5
+    given = (values - spec.fed.levels(ROWS)).astype(np.float32)
+    assert np.array_equal(given[:, :, targets], values[:, :, targets].astype(np.float32))
+    fed = {key: value.astype(np.float32) for key, value in scaling.items() if key in spec.inputs}
+    found = session_of(wide_exports(suffix, spec).content, suffix).answer({"history": given, **fed})
+    read = given + spec.fed.levels(ROWS)
+    inputs = SimpleNamespace(
+        X=scaler.transform(read, ROWS).astype(np.float32), X_future=None, X_static=None
+    )
+    model, columns = SavedModel(spec.config, "", "", spec.weights), scaler.columns(targets)
+    expected = data_unit_outputs(model, inputs, columns, ROWS, read[:, :, targets])
+    unit = columns.plain.scale[ROWS][:, None]
+    assert np.abs((found["forecast"] - expected.point) / unit).max() < 2e-4
+    if expected.quantiles is not None:
+        off = (found["quantiles"] - expected.quantiles) / unit[..., None]
+        assert np.abs(off).max() < 2e-4
+    assert FedScaling.from_json(spec.fed.to_json()).whole == tuple(targets)
+
+
 @pytest.mark.parametrize(
     ("center", "scale", "inside"),
     [([100.0, 1e6], [50.0, 1e3], True), ([100.0, 5e10], [50.0, 35.0], False)],

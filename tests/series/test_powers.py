@@ -75,9 +75,10 @@ def test_targets_are_scaled_after_their_power_and_covariates_are_not_transformed
     targets = {name: values[:, 0] for name, (_, values) in series.items()}
     pooled = np.concatenate([values[:210] for values in targets.values()])
     assert power == pytest.approx(box_cox_power(pooled))
+    unit = np.median(pooled) if power else 1.0
     for number, (name, values) in enumerate(targets.items()):
-        fitted = boxcox(pooled if scope == "global" else values[:210], power)
-        expected = (boxcox(values, power) - fitted.mean()) / fitted.std()
+        fitted = boxcox((pooled if scope == "global" else values[:210]) / unit, power)
+        expected = (boxcox(values / unit, power) - fitted.mean()) / fitted.std()
         rows = slice(number * 300, (number + 1) * 300)
         np.testing.assert_allclose(arrays.scaled[rows, 0], expected, rtol=1e-4, atol=1e-5)
         constants = result.preprocessor.target_scaler.plain
@@ -101,3 +102,21 @@ def test_probabilities_are_not_transformed():
     }  # fmt: skip
     with pytest.raises(ParamsError, match=r"set target\.transform to none"):
         with_values(Params(), changes, "overlay")
+
+
+def test_a_negative_power_of_large_numbers_keeps_their_digits():
+    # 1 / x of values around 1e9 is 1e-9: beside 1 float32 would see one number.
+    values = 1e9 / np.random.default_rng(4).normal(10, 1, 300)
+    result = preprocess(
+        make_table({"": (hours(300), values)}),
+        make_schema(),
+        make_preprocess_params(),
+        where="t",
+        options=TargetOptions("box-cox"),
+    )
+    power = result.preprocessor.scaler.power
+    assert power.exponent[0] == pytest.approx(-1.0, abs=0.5)
+    assert power.unit[0] == np.median(values[:210])
+    assert 0.1 < result.preprocessor.scaler.scale[0] < 10.0 * abs(power.exponent[0])
+    again = power.backward(power.forward(values[:, None]).astype(np.float32))
+    np.testing.assert_allclose(again[:, 0], values, rtol=1e-5)

@@ -13,6 +13,7 @@ from spline_lstm.windows.scaling import Scaler
 POWER = Power(
     exponent=np.array([0.0, np.nan, 0.5]),
     floor=np.array([1.0, 0.0, 2.0]),
+    unit=np.array([1.0, 1.0, 4.0]),
     low=np.array([1.0, -np.inf, 2.0]),
     high=np.array([50.0, np.inf, 80.0]),
     center=np.array([10.0, 0.0, 20.0]),
@@ -25,7 +26,7 @@ VALUES = np.exp(np.random.default_rng(0).normal(2, 1, (7, 4, 3)))
 def test_scores_are_those_of_scipy():
     floored = np.maximum(VALUES, [1.0, -np.inf, 2.0])
     expected = np.stack(
-        [np.log(floored[..., 0]), VALUES[..., 1], boxcox(floored[..., 2], 0.5)], axis=-1
+        [np.log(floored[..., 0]), VALUES[..., 1], boxcox(floored[..., 2] / 4.0, 0.5)], axis=-1
     )
     np.testing.assert_allclose(
         SCALER.transform(VALUES), (expected - SCALER.center) / SCALER.scale, rtol=1e-12
@@ -44,13 +45,14 @@ def test_forecasts_keep_to_their_bounds_and_never_overflow(score):
     assert (found[..., 0] >= 1.0 - 1e-9).all()
     assert (found[..., 0] <= 50.0 + 1e-9).all()
     np.testing.assert_allclose(found[..., 1], score * 2.0 + 3.0)
-    inside = inv_boxcox(np.clip(score * 3.0 + 6.0, *boxcox(np.array([2.0, 80.0]), 0.5)), 0.5)
+    ends = boxcox(np.array([2.0, 80.0]) / 4.0, 0.5)
+    inside = 4.0 * inv_boxcox(np.clip(score * 3.0 + 6.0, *ends), 0.5)
     np.testing.assert_allclose(found[..., 2], inside)
 
 
 def test_a_series_has_its_own_bounds():
     rows = (np.array([[1.0], [2.0], [3.0]]), np.array([[10.0], [20.0], [30.0]]))
-    power = Power(np.array([0.0]), np.array([0.5]), *rows, *rows)
+    power = Power(np.array([0.0]), np.array([0.5]), np.array([1.0]), *rows, *rows)
     scaler = Scaler("standard", np.zeros((3, 1)), np.ones((3, 1)), power=power)
     found = scaler.forecast(np.full((2, 1, 1), 99.0), np.array([1, 0]))
     assert found.ravel().tolist() == pytest.approx([20.0, 10.0])
