@@ -34,12 +34,11 @@ from spline_lstm.series.features import (
     used_columns,
 )
 from spline_lstm.series.grid import Layout
-from spline_lstm.series.powers import TargetPower, fit_power
+from spline_lstm.series.powers import TargetPower, fit_power, power_of
 from spline_lstm.series.seasonal import detect_season
 from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
 from spline_lstm.series.splits import split_instants
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.windows.power import LARGEST, Power
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler, center_and_scale, lend_scales
 
@@ -178,7 +177,7 @@ def fit(
         strengths=strengths,
         categories=categories,
         statics=fit_statics(split, params),
-        scaler=replace(scaler, power=_power_of(features, powers, scaler)),
+        scaler=replace(scaler, power=power_of(features, powers, scaler)),
         neutral=tuple(item.neutral for item in scalings),
         constants=constants,
         reading=reading,
@@ -326,27 +325,6 @@ def training_groups(
     seen = split.grid_rows & ~np.isnan(raw)
     bounds = itertools.pairwise(split.layout.row_offsets) if groups > 1 else ()
     return [*(raw[start:end][seen[start:end]] for start, end in bounds), raw[seen]]
-
-
-def _power_of(
-    features: Sequence[Feature], powers: Mapping[str, TargetPower], scaler: Scaler
-) -> Power | None:
-    """The transforms of all features: those that are scaled values of a transformed target."""
-    if not powers:
-        return None
-    groups = len(scaler.center) if scaler.per_series else 1
-    exponent, floor = np.full(len(features), np.nan), np.zeros(len(features))
-    unit = np.ones(len(features))
-    rows = np.tile([-LARGEST, LARGEST, 0.0, 1.0], (len(features), groups, 1))
-    for index, feature in enumerate(features):
-        if feature.scaled and feature.source in powers:
-            fitted = powers[feature.source]
-            exponent[index], floor[index] = fitted.exponent, fitted.floor
-            unit[index] = fitted.unit
-            rows[index] = fitted.rows[-groups:]
-    constants = np.moveaxis(rows, 0, 1)
-    ends = constants if scaler.per_series else constants[0]
-    return Power(exponent, floor, unit, *np.moveaxis(ends, -1, 0))
 
 
 def difference_of_series(

@@ -1,5 +1,6 @@
 """Fit the transform of the targets on their observed training values."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,9 @@ from scipy.stats import boxcox_llf
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.core.target_options import TargetOptions
+from spline_lstm.series.features import Feature
 from spline_lstm.windows.power import LARGEST, Power
-from spline_lstm.windows.scaling import center_and_scale
+from spline_lstm.windows.scaling import Scaler, center_and_scale
 
 # Powers that are looked at, and the steps that a fitted one is rounded to: so that rounding errors
 # of a processor do not change it.
@@ -79,6 +81,26 @@ def fit_power(
         (*rows[-1][:2], *row[2:]) if few else row for row, few in zip(rows, narrow, strict=True)
     ]
     return TargetPower(exponent, floor, unit, np.maximum(rows, [floor, floor, -np.inf, 0.0]))
+
+
+def power_of(
+    features: Sequence[Feature], powers: Mapping[str, TargetPower], scaler: Scaler
+) -> Power | None:
+    """The transforms of all features: those that are scaled values of a transformed target."""
+    if not powers:
+        return None
+    groups = len(scaler.center) if scaler.per_series else 1
+    count = len(features)
+    exponent, floor, unit = np.full(count, np.nan), np.zeros(count), np.ones(count)
+    rows = np.tile([-LARGEST, LARGEST, 0.0, 1.0], (len(features), groups, 1))
+    for index, feature in enumerate(features):
+        if feature.scaled and feature.source in powers:
+            fitted = powers[feature.source]
+            exponent[index], floor[index], unit[index] = fitted.exponent, fitted.floor, fitted.unit
+            rows[index] = fitted.rows[-groups:]
+    constants = np.moveaxis(rows, 0, 1)
+    ends = constants if scaler.per_series else constants[0]
+    return Power(exponent, floor, unit, *np.moveaxis(ends, -1, 0))
 
 
 def box_cox_power(values: Float[np.ndarray, " observed"]) -> float:

@@ -67,10 +67,11 @@ class FedScaling:
     def to_json(self) -> dict[str, Any]:
         """Plain content for the metadata."""
         tables = {name: table.tolist() for name, table in self.tables.items()}
-        return {"series": list(self.series), "inputs": tables, "whole": list(self.whole)}
+        whole = {"whole": list(self.whole)} if self.whole else {}
+        return {"series": list(self.series), "inputs": tables, **whole}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave."""
         tables = {name: np.array(table) for name, table in content["inputs"].items()}
-        return cls(tuple(content["series"]), tables, tuple(content["whole"]))
+        return cls(tuple(content["series"]), tables, tuple(content.get("whole", ())))
