@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.inference.forecast import data_unit_outputs
-from spline_lstm.models.linear_fit import standard_error
+from spline_lstm.models.time_blocks import standard_error
 from spline_lstm.training.fit import Fit, Prepared
 
 WINDOWS_PER_BATCH = 8192
@@ -98,5 +98,5 @@ def compare(first: pd.Series, second: pd.Series, origins_per_horizon: int) -> Co
     if len(by_time) < 2:
         return Comparison(0.0, 0.0, blocks)
     gains, unit = by_time[:, 0] - by_time[:, 1], max(float(by_time[:, 0].mean()), 1e-12)
-    error = standard_error(gains, origins_per_horizon)
+    error = standard_error(gains, np.arange(len(gains)), origins_per_horizon)
     return Comparison(float(gains.mean()) / unit, error / unit, blocks)
