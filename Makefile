@@ -16,7 +16,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-all repro compare test notebooks lint format lock clean
+.PHONY: help env env-all repro compare serve test notebooks lint format lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ repro: env ## run the pipeline of this folder: ingest to report
 
 compare: env ## run models x feature modes x seeds as experiments and write the comparison
 	@python -m spline_lstm compare
+
+serve: env-all ## serve forecasts of this folder over HTTP (docs/service.md)
+	@python -m spline_lstm serve
 
 test: env-all ## run the whole test suite
 	@python -m pytest -n 2 --dist loadfile

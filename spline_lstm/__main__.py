@@ -29,6 +29,7 @@ COMMANDS = {
     "retrain": "train, and promote the model if it is better beyond the noise",
     "registry": "list, show, promote or retire registered models",
     "score": "store what the promoted model says at the end of dates",
+    "serve": "serve forecasts over HTTP",
     "store": "export or check the stored predictions",
     "audit-leakage": "test that no window contains data from after its forecast origin",
 }

@@ -1,0 +1,81 @@
+"""The calls of version 1: forecasts, models, stored predictions."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from spline_lstm.service import stored
+from spline_lstm.service.bodies import Answers
+from spline_lstm.service.forecasts import answer_of, read_body
+from spline_lstm.service.loaded import LoadedModel
+from spline_lstm.service.openapi import FORECAST_BODY
+from spline_lstm.service.rows import rows_of
+from spline_lstm.service.work import (
+    SMALL_BODY,
+    SMALL_ROWS,
+    catalog_of,
+    done,
+    in_thread,
+    json_answer,
+    settings_of,
+)
+
+router = APIRouter(prefix="/v1")
+MAX_PAGE = 10_000
+
+
+@router.post(
+    "/forecast",
+    tags=["forecasts"],
+    openapi_extra=FORECAST_BODY,
+    responses={200: {"model": Answers}},
+)
+async def forecast(request: Request) -> Response:
+    """Forecast the horizon of one or many series from their histories.
+
+    The body is one series (`timestamps`, `values`), a batch (`series`), or many series in flat
+    arrays (`y`, `sizes`, `timestamps`).
+    """
+    content = await request.body()
+    served, settings = catalog_of(request).served, settings_of(request)
+    small = len(content) <= SMALL_BODY
+    body = await done(request, small, lambda: read_body(content))
+    model = served.get(body.model, ("body", "model"))
+    series = await done(request, small, lambda: rows_of(body, model.preprocessor.schema, settings))
+    rows = sum(len(each.timestamps) for each in series)
+    small = small and rows <= SMALL_ROWS and model.shares_threads
+    return await done(request, small, lambda: json_answer(answer_of(model, body, series)))
+
+
+@router.get("/models", tags=["models"])
+async def models(request: Request) -> dict[str, list[dict[str, Any]]]:
+    """The models that are served."""
+    served = catalog_of(request).served
+    return {"models": [model.summary() for model in served.models.values()]}
+
+
+@router.get("/models/{name}", tags=["models"])
+async def model_details(request: Request, name: str) -> Response:
+    """One model, by its id or the name of its pipeline, with schema, metrics and data hash."""
+    model: LoadedModel = catalog_of(request).served.get(name, ("path", "name"))
+    return json_answer(await in_thread(request, model.details))
+
+
+@router.get("/predictions", tags=["predictions"])
+async def predictions(
+    request: Request,
+    *,
+    pipeline: Annotated[str | None, Query(description="by default the only one")] = None,
+    symbol: Annotated[str | None, Query(description="name of a series")] = None,
+    first: Annotated[date | None, Query(alias="from", description="first date of ts")] = None,
+    last: Annotated[date | None, Query(alias="to", description="last date of ts")] = None,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+) -> Response:
+    """Stored predictions, one page at a time; `next_offset` is null on the last page."""
+    source = catalog_of(request).served.get(pipeline, ("query", "pipeline")).source
+    query = stored.Query(
+        symbol, first and first.isoformat(), last and last.isoformat(), offset, limit
+    )
+    return json_answer(await in_thread(request, lambda: stored.page_of(source, query)))

@@ -1,0 +1,155 @@
+"""Raw tensors by the Open Inference Protocol, version 2.
+
+https://github.com/open-inference/open-inference-protocol says what is in these answers.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+import pydantic
+from pydantic import Field
+
+from spline_lstm.export.formats import INPUT_TYPES
+from spline_lstm.service.errors import BAD_REQUEST, body_error, refused
+from spline_lstm.service.forecasts import read_json
+from spline_lstm.service.loaded import LoadedModel
+
+DATATYPES = {"FP32": np.float32, "FP64": np.float64, "INT32": np.int32, "INT64": np.int64}
+NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.int32): "INT32"}
+
+
+class Loose(pydantic.BaseModel):
+    """The protocol lets clients add keys, such as parameters."""
+
+    model_config = pydantic.ConfigDict(extra="ignore")
+
+
+class Tensor(Loose):
+    """One input: values in row-major order, flat or nested."""
+
+    name: str
+    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=8)]
+    datatype: str
+    data: list[Any]
+
+
+class Wanted(Loose):
+    """One output that is asked for."""
+
+    name: str
+
+
+class Inference(Loose):
+    """A call of ``infer``."""
+
+    id: str | None = None
+    inputs: Annotated[list[Tensor], Field(min_length=1)]
+    outputs: list[Wanted] | None = None
+
+
+def metadata_of(model: LoadedModel) -> dict[str, Any]:
+    """Names, types and shapes of the tensors of a model."""
+    metadata = model.forecaster.metadata
+    lookback, horizon = metadata["lookback"], metadata["horizon"]
+    targets, quantiles = len(metadata["targets"]), len(metadata["quantiles"])
+    outputs = {"forecast": [-1, horizon, targets]}
+    if quantiles:
+        outputs["quantiles"] = [-1, horizon, targets, quantiles]
+    preprocessor = model.preprocessor
+    shapes = {
+        "history": [-1, lookback, len(preprocessor.features)],
+        "future": [-1, horizon, len(preprocessor.future_indices)],
+        "static": [-1, len(preprocessor.static_embeddings)],
+    }
+    return {
+        "name": model.source.name,
+        "versions": [model.model_id],
+        "platform": "onnxruntime_onnx" if model.path.suffix == ".onnx" else "tensorflow_lite",
+        "inputs": [
+            {
+                "name": name,
+                "datatype": NAMES[INPUT_TYPES.get(name, np.dtype(np.float32))],
+                "shape": shapes.get(name, [-1, -1]),
+            }
+            for name in metadata["inputs"]
+        ],
+        "outputs": [
+            {"name": name, "datatype": "FP32", "shape": shape} for name, shape in outputs.items()
+        ],
+    }
+
+
+def read_inference(content: bytes) -> Inference:
+    """A call of ``infer``; CallError if it is none."""
+    try:
+        return Inference.model_validate(read_json(content))
+    except pydantic.ValidationError as error:
+        raise body_error(error) from None
+
+
+def infer(model: LoadedModel, call: Inference, max_windows: int) -> dict[str, Any]:
+    """The outputs of a model for given tensors.
+
+    Raises
+    ------
+    CallError
+        A tensor has another type, shape or number of values than it says, or than the model takes.
+    """
+    given = {tensor.name: _array(tensor, max_windows) for tensor in call.inputs}
+    try:
+        outputs = model.answer(given)
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"{error}; see GET /v2/models/{model.source.name}"
+        raise refused(BAD_REQUEST, ("body", "inputs"), "shape", text) from None
+    return {
+        "model_name": model.source.name,
+        "model_version": model.model_id,
+        **({} if call.id is None else {"id": call.id}),
+        "outputs": [
+            {
+                "name": name,
+                "datatype": NAMES[values.dtype],
+                "shape": list(values.shape),
+                "data": values.ravel().tolist(),
+            }
+            for name, values in _chosen(outputs, call).items()
+        ],
+    }
+
+
+def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, np.ndarray]:
+    if not call.outputs:
+        return outputs
+    wanted = [each.name for each in call.outputs]
+    if unknown := [name for name in wanted if name not in outputs]:
+        text = f"the model has no output {unknown[0]!r}; its outputs are {', '.join(outputs)}"
+        raise refused(BAD_REQUEST, ("body", "outputs"), "output", text)
+    return {name: outputs[name] for name in wanted}
+
+
+def _array(tensor: Tensor, max_windows: int) -> np.ndarray:
+    loc = ("body", "inputs", tensor.name)
+    if tensor.datatype not in DATATYPES:
+        text = f"the datatype {tensor.datatype!r} is unknown; give {', '.join(DATATYPES)}"
+        raise refused(BAD_REQUEST, loc, "datatype", text)
+    if tensor.shape[0] > max_windows:
+        text = f"{tensor.shape[0]} windows are more than {max_windows}; send several calls"
+        raise refused(413, loc, "max_series", text)
+    wanted = np.dtype(DATATYPES[tensor.datatype])
+    try:
+        values = np.array(tensor.data)
+        if values.dtype.kind not in ("iuf" if wanted.kind == "f" else "iu"):
+            raise ValueError("its values are not numbers of its datatype")
+        # A number that is too large for the type becomes infinite, and is refused below.
+        with np.errstate(over="ignore"):
+            array = values.astype(wanted).reshape(tensor.shape)
+        if not np.isfinite(array).all():
+            raise ValueError("its values are not finite in its datatype")
+    except (OverflowError, TypeError, ValueError) as error:
+        text = (
+            f"the tensor {tensor.name!r} has not the shape {tensor.shape} of {tensor.datatype} "
+            f"({error}); give so many values, in row-major order"
+        )
+        raise refused(BAD_REQUEST, loc, "data", text) from None
+    return array

@@ -1,0 +1,305 @@
+"""The service over HTTP, in this process: calls, examples, refusals, limits, reload."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.core.artifacts import write_json
+from spline_lstm.core.params import load_params
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.service.logs import Lines
+from spline_lstm.store.files import Store
+from spline_lstm.store.predictions import add_predictions
+from tests.builders import HOURLY, ROOT
+from tests.service.examples import (
+    KEY,
+    client_of,
+    promoted_folder,
+    registry_of,
+    shop_body,
+)
+from tests.store.examples import NOW, make_model, scored
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return promoted_folder(tmp_path_factory.mktemp("served") / "shops")
+
+
+@pytest.fixture(scope="module")
+def client(folder):
+    with client_of(folder, max_body=100_000) as client:
+        yield client
+
+
+def test_neither_jax_nor_tensorflow_nor_training_is_loaded(folder):
+    code = (
+        "import sys\n"
+        "from spline_lstm.service.app import make_app\n"
+        "from spline_lstm.service.loaded import make_catalog\n"
+        "from spline_lstm.service.settings import Settings\n"
+        f"settings = Settings(({str(folder)!r},))\n"
+        "make_app(settings, make_catalog(settings.folders)).openapi()\n"
+        "names = ('jax', 'flax', 'tensorflow', 'spline_lstm.training')\n"
+        "print([name for name in names if name in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_every_call_of_openapi_is_answered_by_its_own_example(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert len(paths) == 11
+    for path, calls in paths.items():
+        for method, call in calls.items():
+            values = {
+                each["name"]: each["example"]
+                for each in call.get("parameters", [])
+                if each["in"] == "path"
+            }
+            body = None
+            if method == "post":
+                body = call["requestBody"]["content"]["application/json"]["example"]
+            answer = client.request(method, path.format(**values), json=body)
+            assert answer.status_code == 200, (path, answer.text)
+
+
+def test_models_say_what_they_are(client):
+    (model,) = client.get("/v1/models").json()["models"]
+    assert (model["id"], model["pipeline"], model["status"]) == ("model", "shops", "promoted")
+    assert (model["lookback"], model["horizon"], model["targets"]) == (4, 3, ["y"])
+    details = client.get("/v1/models/model").json()
+    assert details["metrics"] == {"rmse": 2.0}
+    assert details["schema"]["series_col"] == "shop"
+    assert details["future_columns"] == ["price"]
+    assert client.get("/v1/models/none").status_code == 404
+
+
+def test_the_open_inference_protocol(client):
+    assert client.get("/v2/health/live").json() == {"live": True}
+    ready = client.get("/v2/health/ready").json()
+    assert (ready["ready"], ready["models"]) == (True, {"shops": "model"})
+    metadata = client.get("/v2/models/shops").json()
+    assert metadata["inputs"][0] == {"name": "history", "datatype": "FP32", "shape": [-1, 4, 2]}
+    history = [[[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [5.0, 0.0]]]
+    inputs = [
+        {"name": "history", "datatype": "FP32", "shape": [1, 4, 2], "data": history},
+        {"name": "future", "datatype": "FP32", "shape": [1, 3, 1], "data": [1, 2, 3]},
+    ]
+    answer = client.post("/v2/models/shops/infer", json={"id": "7", "inputs": inputs}).json()
+    assert (answer["id"], answer["model_name"]) == ("7", "shops")
+    (output,) = answer["outputs"]
+    assert output == {
+        "name": "forecast",
+        "datatype": "FP32",
+        "shape": [1, 3, 1],
+        "data": [6.0, 7.0, 8.0],
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"datatype": "BYTES"},
+        {"shape": [1, 4, 3]},
+        {"shape": [2, 4, 2]},
+        {"data": ["a"] * 8},
+        {"data": [1.0, [2.0]]},
+        {"data": [1e300] * 8},
+        {"name": "past"},
+        {"shape": [0, 4, 2], "data": []},
+        {"shape": []},
+    ],
+)
+def test_tensors_that_do_not_fit_get_the_error_of_the_protocol(client, change):
+    tensor = {"name": "history", "datatype": "FP32", "shape": [1, 4, 2], "data": [1.0] * 8}
+    future = {"name": "future", "datatype": "FP32", "shape": [1, 3, 1], "data": [1, 2, 3]}
+    call = {"inputs": [{**tensor, **change}, future]}
+    answer = client.post("/v2/models/shops/infer", json=call)
+    assert answer.status_code == 400
+    assert answer.json().keys() == {"error"}
+    assert client.post("/v2/models/none/infer", json=call).status_code == 404
+
+
+def test_each_answer_has_the_id_of_its_call(client):
+    assert (
+        client.get("/v1/models", headers={"x-request-id": "abc-1"}).headers["x-request-id"]
+        == "abc-1"
+    )
+    made = client.get("/v1/none", headers={"x-request-id": "a b\tc"})
+    assert len(made.headers["x-request-id"]) == 16
+    assert made.json()["request_id"] == made.headers["x-request-id"]
+
+
+def test_lines_of_the_log_are_json_by_a_setting():
+    record = logging.LogRecord("x", logging.INFO, "", 0, "call", None, None)
+    record.path, record.status = "/v1/models", 200
+    content = json.loads(Lines(as_json=True).format(record))
+    assert (content["message"], content["path"], content["status"]) == ("call", "/v1/models", 200)
+    assert Lines(as_json=False).format(record).endswith("info - call /v1/models 200")
+
+
+def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client):
+    assert client.post("/v1/forecast", content=b"x" * 100_001).status_code == 413
+    sent = []
+
+    def parts():
+        for _ in range(1000):
+            sent.append(1)
+            yield b"x" * 1000
+
+    answer = client.post("/v1/forecast", content=parts())
+    assert answer.status_code == 413
+    assert answer.json()["detail"][0]["rule"] == "max_body"
+
+
+def test_a_key_of_the_environment_is_asked_for(folder, monkeypatch):
+    monkeypatch.setenv("SPLINE_LSTM_API_KEY", KEY)
+    with client_of(folder) as client:
+        assert client.get("/v1/models").status_code == 401
+        assert client.get("/v1/models", headers={"x-api-key": KEY + "x"}).status_code == 401
+        assert client.get("/v1/models", headers={"x-api-key": KEY}).status_code == 200
+        assert client.get("/v2/health/live").status_code == 200
+
+
+def test_other_sites_may_call_only_if_they_are_named(folder):
+    asked = {"origin": "https://example.org", "access-control-request-method": "POST"}
+    with client_of(folder) as client:
+        assert client.options("/v1/forecast", headers=asked).status_code == 405
+    with client_of(folder, origins=("https://example.org",)) as client:
+        answer = client.options("/v1/forecast", headers=asked)
+        assert answer.headers["access-control-allow-origin"] == "https://example.org"
+
+
+def test_a_call_that_takes_too_long_is_ended(folder):
+    with client_of(folder, timeout=0.05) as client:
+        model = next(iter(client.app.state.catalog.served.models.values()))
+        object.__setattr__(model, "details", lambda: time.sleep(0.5))
+        answer = client.get("/v1/models/model")
+        assert answer.status_code == 503
+        assert answer.json()["detail"][0]["rule"] == "timeout"
+
+
+def test_a_failure_says_no_more_than_its_id(folder):
+    with client_of(folder) as client:
+        model = next(iter(client.app.state.catalog.served.models.values()))
+        object.__setattr__(model, "details", lambda: 1 / 0)
+        answer = client.get("/v1/models/model")
+        assert answer.status_code == 500
+        assert "division" not in answer.text
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+def test_stored_predictions_come_in_pages(client, folder):
+    store = Store.of(folder, load_params(folder).store)
+    add_predictions(
+        store.predictions, "forecast", "model", scored(range(30), symbols=("a", "b")), HOURLY, NOW
+    )
+    whole = client.get("/v1/predictions", params={"limit": 1000}).json()
+    assert len(whole["predictions"]) == 120
+    assert whole["next_offset"] is None
+    pages, offset = [], 0
+    while offset is not None:
+        page = client.get("/v1/predictions", params={"limit": 50, "offset": offset}).json()
+        pages += page["predictions"]
+        offset = page["next_offset"]
+    assert pages == whole["predictions"]
+    chosen = client.get("/v1/predictions", params={"symbol": "b", "from": "2020-01-02"}).json()
+    assert len(chosen["predictions"]) == 12
+    assert {row["symbol"] for row in chosen["predictions"]} == {"b"}
+    assert chosen["predictions"][0]["ts"] == "2020-01-02T00:00:00+00:00"
+    before = client.get("/v1/predictions", params={"to": "2019-12-31"}).json()
+    assert before["predictions"] == []
+
+
+def test_a_newly_promoted_model_is_taken_up_and_a_damaged_one_is_not(tmp_path):
+    folder = promoted_folder(tmp_path / "shops")
+    registry = registry_of(folder)
+    files = registry.path.parent / "models"
+    with client_of(folder, reload_seconds=0.05) as client:
+
+        def served():
+            return client.get("/v2/health/ready").json()
+
+        for name in ("next", "damaged"):
+            subprocess.run(["cp", "-r", str(files / "model"), str(files / name)], check=True)
+            registry.add(make_model(model_id=name, path=f"models/{name}"))
+        registry.promote("next", NOW.isoformat())
+        wait_for(lambda: served()["models"] == {"shops": "next"})
+        assert client.post("/v1/forecast", json=shop_body()).json()["model_id"] == "next"
+        (files / "damaged/models/edge/model.onnx").write_bytes(b"no model")
+        registry.promote("damaged", NOW.isoformat())
+        wait_for(lambda: "shops" in served()["failures"])
+        assert served()["models"] == {"shops": "next"}
+        registry.promote("model", NOW.isoformat())
+        wait_for(lambda: served()["models"] == {"shops": "model"})
+        assert served()["failures"] == {}
+
+
+def wait_for(holds, seconds=20):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_without_a_registry_the_exported_files_are_served(tmp_path, folder):
+    copy = tmp_path / "plain"
+    files = registry_of(folder).path.parent / "models/model/models"
+    copy.mkdir()
+    subprocess.run(["cp", "-r", str(files), str(copy / "models")], check=True)
+    for name in ("params.yaml", "schema.json"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    write_json(Pipeline(copy).metrics("evaluate"), {"rmse": 3.0})
+    Pipeline(copy).raw_csv.parent.mkdir(parents=True)
+    Pipeline(copy).raw_csv.write_text("abc")
+    with client_of(folder, copy) as client:
+        details = client.get("/v1/models/plain").json()
+        assert (details["status"], details["metrics"]) == ("exported", {"rmse": 3.0})
+        assert details["data_hash"].startswith("ba7816bf8f01cfea")
+        answer = client.post("/v1/forecast", json=shop_body())
+        assert answer.json()["detail"][0]["loc"] == ["body", "model"]
+        assert client.post("/v1/forecast", json=shop_body(model="plain")).status_code == 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+KEYS = st.sampled_from(
+    ["timestamps", "values", "covariates", "future", "name", "static", "start", "levels", "absent",
+     "series", "y", "sizes", "model"]
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.dictionaries(KEYS, JSON, max_size=4), st.booleans())
+def test_malformed_bodies_are_refused_with_place_rule_and_remedy(client, changes, whole):
+    content = json.dumps({**(shop_body() if whole else {}), **changes})
+    answer = client.post("/v1/forecast", content=content.encode())
+    assert answer.status_code in (200, 404, 413, 422), answer.text
+    if answer.status_code != 200:
+        for finding in answer.json()["detail"]:
+            assert finding["loc"]
+            assert finding["rule"]
+            assert finding["message"]
+            assert finding["remedy"]
+
+
+@settings(max_examples=200)
+@given(JSON, st.sampled_from(["inputs", "outputs", "id"]))
+def test_malformed_tensors_are_refused(client, value, key):
+    tensor = {"name": "history", "datatype": "FP32", "shape": [1, 4, 2], "data": [1.0] * 8}
+    content = json.dumps({"inputs": [tensor, value], key: value})
+    answer = client.post("/v2/models/shops/infer", content=content.encode())
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.json()["error"]
