@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.inference.forecast import data_unit_outputs
-from spline_lstm.models.time_blocks import standard_error
+from spline_lstm.models.time_blocks import covered_rows, standard_error
 from spline_lstm.training.fit import Fit, Prepared
 
 WINDOWS_PER_BATCH = 8192
@@ -54,7 +54,7 @@ class Comparison:
     Attributes
     ----------
     gain : mean difference of squared errors, a share of the first model's mean squared error
-    error : standard error of `gain`, from blocks of origins in time order
+    error : standard error of `gain`, from blocks of time
     blocks : number of horizons that the common origins cover
     """
 
@@ -69,7 +69,7 @@ class Comparison:
 
 
 def validation_errors(fit: Fit, units: Units) -> pd.Series:
-    """Mean squared error of each validation window, by series and first forecast instant."""
+    """Mean squared error of each validation window, by series and row of the clock."""
     windows, names = fit.windows, fit.preprocessed.table.series_names
     scale = units.of_names(names)
     parts = []
@@ -79,7 +79,10 @@ def validation_errors(fit: Fit, units: Units) -> pd.Series:
         point = windows.limits.keep(outputs.point, history, batch.series)
         missed = (point - windows.counted_labels(batch)) / scale[batch.series][:, None]
         index = pd.MultiIndex.from_arrays(
-            [np.array(names, dtype=object)[batch.series], batch.origin_time]
+            [
+                np.array(names, dtype=object)[batch.series],
+                windows.clock_rows(batch.origin),
+            ]
         )
         counted = batch.mask.sum(axis=1)
         squares = np.nan_to_num(np.square(missed)).sum(axis=(1, 2)) / np.maximum(counted, 1)
@@ -87,16 +90,14 @@ def validation_errors(fit: Fit, units: Units) -> pd.Series:
     return pd.concat(parts)
 
 
-def compare(first: pd.Series, second: pd.Series, origins_per_horizon: int) -> Comparison:
-    """Compare two results of `validation_errors` on their common windows.
-
-    Windows of one instant count as one: series of a panel share what happens at a time.
-    """
+def compare(first: pd.Series, second: pd.Series, horizon: int) -> Comparison:
+    """Compare two results of `validation_errors` on their common windows; `horizon` in rows."""
     both = pd.concat([first, second], axis=1, join="inner")
-    by_time = both.groupby(level=1).mean().sort_index().to_numpy()
-    blocks = len(by_time) // origins_per_horizon
-    if len(by_time) < 2:
-        return Comparison(0.0, 0.0, blocks)
-    gains, unit = by_time[:, 0] - by_time[:, 1], max(float(by_time[:, 0].mean()), 1e-12)
-    error = standard_error(gains, np.arange(len(gains)), origins_per_horizon)
-    return Comparison(float(gains.mean()) / unit, error / unit, blocks)
+    if both.empty:
+        return Comparison(0.0, 0.0, 0)
+    errors, times = both.to_numpy(), both.index.get_level_values(1).to_numpy()
+    gains, unit = errors[:, 0] - errors[:, 1], max(float(errors[:, 0].mean()), 1e-12)
+    error = standard_error(gains, times, horizon)
+    return Comparison(
+        float(gains.mean()) / unit, error / unit, covered_rows(times, horizon) // horizon
+    )

@@ -22,6 +22,7 @@ from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.section import flattened
 from spline_lstm.models.config import model_config
+from spline_lstm.models.time_blocks import covered_rows
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.training.budget import budget_of
 from spline_lstm.training.fit import Prepared
@@ -97,12 +98,11 @@ def quick_search(
         The present params cannot be trained. What fails with others is a failed trial.
     """
     prepared = trainings.prepared(params)
-    per_horizon = math.ceil(params.window.horizon / params.window.stride)
-    instants = np.unique(prepared.windows.arrays.timestamps[prepared.windows.splits["validation"]])
-    blocks = len(instants) // per_horizon
+    windows, horizon = prepared.windows, params.window.horizon
+    blocks = covered_rows(windows.clock_rows(windows.splits["validation"]), horizon) // horizon
     if blocks < LEAST_BLOCKS:
         return QuickChoice([], {}, blocks)
-    search = _Search(trainings, params, Units.of(prepared), per_horizon)
+    search = _Search(trainings, params, Units.of(prepared))
     search.start(on_trial)
     for setting in SETTINGS:
         search.vary(setting, prepared, on_trial)
@@ -112,14 +112,12 @@ def quick_search(
 class _Search:
     """What is chosen so far, and all trials."""
 
-    def __init__(
-        self, trainings: Trainings, params: Params, units: Units, per_horizon: int
-    ) -> None:
+    def __init__(self, trainings: Trainings, params: Params, units: Units) -> None:
         self.trials: list[QuickTrial] = []
         self.values: Values = {}
         self._errors = pd.Series(dtype=np.float64)
         self._trainings, self._params = trainings, params
-        self._units, self._per_horizon = units, per_horizon
+        self._units = units
 
     def start(self, on_trial: Callable[[QuickTrial], None]) -> None:
         """Train with the present params."""
@@ -155,7 +153,7 @@ class _Search:
                 number, setting, values, "failed", math.nan, reason=" ".join(str(error).split())
             )
             return failed, self._errors
-        against = compare(self._errors, errors, self._per_horizon)
+        against = compare(self._errors, errors, self._params.window.horizon)
         return QuickTrial(number, setting, values, "complete", _rmse(errors), against), errors
 
     def _train(self, values: Values) -> pd.Series:

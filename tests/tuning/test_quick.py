@@ -171,7 +171,7 @@ def test_a_difference_counts_beyond_its_standard_error(gains, per_horizon, beyon
     assert found.is_beyond_noise is beyond
 
 
-def test_only_common_windows_are_compared_and_series_of_an_instant_count_once():
+def test_only_common_windows_are_compared_and_series_of_an_instant_are_one_block():
     first, second = (
         errors_of(np.arange(12.0), ["a", "b"]),
         errors_of(np.arange(12.0) - 1, ["a", "b"]),
