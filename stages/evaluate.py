@@ -5,6 +5,7 @@ from pathlib import Path
 from spline_lstm.core.artifacts import write_arrays, write_json, write_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.run_record import run_record
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.evaluation.scores import to_records
@@ -36,6 +37,7 @@ def main(folder: Path) -> str:
     # As nested mappings, unlike evaluate.json, so that `dvc exp show` lists them.
     write_metrics(pipeline.metrics("baselines"), content["baselines"])
     write_metrics(pipeline.metrics("evaluate"), to_records(content))
+    write_json(pipeline.metrics("run"), run_record(pipeline, params))
     verdict = load_part(params, "verdict")(content)
     return f"{content['n_windows']} test windows: {verdict}"
 

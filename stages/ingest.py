@@ -10,6 +10,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.tables.raw_file import check_dvc_yaml, write_raw
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.tables.source_deps import check_watched
@@ -45,6 +46,7 @@ def main(folder: Path) -> str:
         "first_timestamp": params.clock.text_of(int(table.timestamps.min())),
         "last_timestamp": params.clock.text_of(int(table.timestamps.max())),
         "sha256": sha256_of_file(raw),
+        "code_id": stage_code_id(folder, "ingest"),
     }
     write_metrics(pipeline.metrics("ingest"), metrics)
     span = f"{metrics['first_timestamp']} to {metrics['last_timestamp']}"

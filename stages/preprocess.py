@@ -13,6 +13,7 @@ from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
+from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.series.course import course_table
 from spline_lstm.series.gaps import spline_table, worst_gaps
@@ -51,7 +52,8 @@ def main(folder: Path) -> str:
     result.arrays.save(pipeline.processed)
     result.preprocessor.save(pipeline.preprocessor)
     draw(pipeline.plots, result)
-    write_metrics(report, result.quality)
+    code_id = stage_code_id(folder, "preprocess")
+    write_metrics(report, {**result.quality, "code_id": code_id})
     filled = sum(column["filled_rows"] for column in result.quality["columns"])
     return (
         f"{result.quality['rows']} rows in, {result.quality['grid_rows']} grid rows of "

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics, write_text
+from spline_lstm.core.figures import remove_own
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
+from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
@@ -38,8 +40,9 @@ def main(folder: Path, *, resume: bool = False) -> str:
     if resume:
         checkpoint.require()
     # A run that diverges must not leave the model of an earlier one.
-    for path in outputs(pipeline):
+    for path in (pipeline.best_weights, pipeline.last_weights, pipeline.model):
         path.unlink(missing_ok=True)
+    remove_own(folder, "train-flax-rnn")
     history: list[Evaluation] = []
     stopwatch = Stopwatch()
 
@@ -57,7 +60,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
         write_text(pipeline.plots / "training.csv", training_curve(history, unit))
     weights = {"best": trained.best, "last": trained.last}
     run_id = save_model(folder, config, **weights, preprocessor_run_id=preprocessor.run_id)
-    write_metrics(pipeline.metrics("train"), train_metrics(trained, params, run_id))
+    write_metrics(pipeline.metrics("train"), train_metrics(folder, trained, params, run_id))
     write_metrics(pipeline.metrics("train_time"), stopwatch.times())
     count, best = len(windows.splits["train"]), trained.best_losses
     steps = steps_of(trained.history)
@@ -69,13 +72,7 @@ def main(folder: Path, *, resume: bool = False) -> str:
     )
 
 
-def outputs(pipeline: Pipeline) -> list[Path]:
-    """What only a training that ends well writes."""
-    model = [pipeline.best_weights, pipeline.last_weights, pipeline.model]
-    return [*model, pipeline.metrics("train"), pipeline.metrics("train_time")]
-
-
-def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, object]:
+def train_metrics(folder: Path, trained: Trained, params: Params, run_id: str) -> dict[str, object]:
     """Content of metrics/train.json."""
     best = trained.best_losses
     return {
@@ -92,6 +89,7 @@ def train_metrics(trained: Trained, params: Params, run_id: str) -> dict[str, ob
         "n_params": int(sum(value.size for value in trained.best.values())),
         "device": device_name(),
         "run_id": run_id,
+        "code_id": stage_code_id(folder, "train-flax-rnn"),
         **trained.details,
     }
 

@@ -6,6 +6,7 @@ from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
+from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.tasks.parts import load_part
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.meta import meta_content
@@ -22,7 +23,8 @@ def main(folder: Path) -> str:
     make_windows = load_part(params, "windows")
     windows = make_windows(arrays, fitted.scaler, fitted.clock, params.window)
     save_windows(pipeline.windows, windows, materialize=params.window.materialize)
-    write_json(pipeline.meta, meta_content(windows, fitted, params.compare.models))
+    meta = meta_content(windows, fitted, params.compare.models)
+    write_json(pipeline.meta, {**meta, "code_id": stage_code_id(folder, "window")})
     counts = ", ".join(f"{len(origins)} {name}" for name, origins in windows.splits.items())
     return f"{len(arrays.timestamps)} rows in, windows out: {counts}"
 

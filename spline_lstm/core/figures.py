@@ -13,7 +13,7 @@ FIGURES = {
     "preprocess": ("metrics/data.json",),
     "window": (),
     "train-flax-rnn": ("metrics/train.json", "metrics/train_time.json"),
-    "evaluate": ("metrics/baselines.json", "metrics/evaluate.json"),
+    "evaluate": ("metrics/baselines.json", "metrics/evaluate.json", "metrics/run.json"),
     "export": ("metrics/export.json",),
     "benchmark": ("metrics/latency.json",),
     "backtest": ("metrics/backtest.json",),
@@ -21,8 +21,8 @@ FIGURES = {
 }
 # Stage -> the stages that read what it writes; a test compares them with dvc.yaml.
 READERS = {
-    "ingest": ("preprocess", "backtest", "report"),
-    "preprocess": ("window", "report"),
+    "ingest": ("preprocess", "evaluate", "backtest", "report"),
+    "preprocess": ("window", "evaluate", "report"),
     "backtest": ("report",),
     "window": ("train-flax-rnn", "evaluate"),
     "train-flax-rnn": ("evaluate", "export", "report"),

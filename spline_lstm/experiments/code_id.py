@@ -1,6 +1,5 @@
 """Which code and params a comparison belongs to, as one content id to check later commits with."""
 
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -8,7 +7,8 @@ from ruamel.yaml import YAML
 from spline_lstm.core.artifacts import content_id, sha256_of_file
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import TrackedPipeline
-from spline_lstm.experiments.runs import CODE, STAGES, Run
+from spline_lstm.core.stage_code import CODE, code_id_of
+from spline_lstm.experiments.runs import STAGES, Run
 
 
 def code_id(pipeline: TrackedPipeline) -> str:
@@ -22,8 +22,7 @@ def code_id(pipeline: TrackedPipeline) -> str:
         section, name = key.split(".")
         del content[section][name]
     schema = sha256_of_file(pipeline.folder / params.data.schema_file)
-    code = {path: content_id(*_hashes(pipeline.root / path)) for path in code_paths(pipeline)}
-    return content_id(content, schema, code)
+    return content_id(content, schema, code_id_of(pipeline.root, code_paths(pipeline)))
 
 
 def code_paths(pipeline: TrackedPipeline) -> list[str]:
@@ -32,10 +31,3 @@ def code_paths(pipeline: TrackedPipeline) -> list[str]:
     stages = YAML(typ="safe").load(text)["stages"]
     named = {path for stage in STAGES for path in stages[stage]["deps"] if path.startswith(CODE)}
     return sorted(named)
-
-
-def _hashes(path: Path) -> list[str]:
-    """Name and hash of a file, or of each file in a folder, without bytecode."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    kept = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
-    return [text for file in kept for text in (file.name, sha256_of_file(file))]

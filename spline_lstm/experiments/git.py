@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from spline_lstm.core.errors import ArtifactError, ExperimentError, UsageError, shorten
 from spline_lstm.core.pipeline import COMMAND_FILES, WALL_CLOCK, TrackedPipeline
-from spline_lstm.experiments.runs import CODE
+from spline_lstm.core.stage_code import CODE
 
 SHOWN = 5
 # The stages whose outputs a search reads.
