@@ -36,9 +36,10 @@ def run_record(pipeline: Pipeline, params: Params) -> dict[str, Any]:
     return {
         "run_id": trained["run_id"],
         "code_id": content_id({"stages": [*earlier, trained.get("code_id"), own]}),
-        "params": [f"{key}={_setting(value)}" for key, value in snapshot.items()],
+        "params": [f"{key}={setting(value)}" for key, value in snapshot.items()],
     }
 
 
-def _setting(value: Any) -> str:
+def setting(value: Any) -> str:
+    """The value of a param, as ``dvc exp run -S KEY=VALUE`` takes it."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -6,18 +6,19 @@ a seed of 0 into 0.0).
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spline_lstm.core.formatting import number
 from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.core.run_record import setting
 from spline_lstm.experiments.git import experiments, git
 from spline_lstm.experiments.results import exp_show
 
 # Column -> metrics file and keys; the two last are those of an exported file.
 COLUMNS = {
+    "run id": ("run", "run_id"),
     "RMSE": ("evaluate", "rmse"),
     "scaled RMSE": ("evaluate", "scaled_rmse"),
     "root Brier": ("evaluate", "root_brier"),
@@ -27,7 +28,7 @@ COLUMNS = {
     "size (MB)": ("latency", "{format}", "size_mb"),
 }
 # Of them, those that only some pipelines measure; they are left out where no row has a value.
-OPTIONAL = ("scaled RMSE", "root Brier")
+OPTIONAL = ("run id", "scaled RMSE", "root Brier")
 # What experiments are sorted by, the first that there is: units differ between targets.
 DECIDING = ("root Brier", "scaled RMSE", "RMSE")
 DIGITS_OF_COMMIT = 10
@@ -48,7 +49,7 @@ class Row:
     commit: str
     name: str
     changed: Mapping[str, Any]
-    metrics: Mapping[str, float | None]
+    metrics: Mapping[str, float | str | None]
 
 
 def read_rows(pipeline: TrackedPipeline, file_format: str, *, every_commit: bool) -> list[Row]:
@@ -114,7 +115,7 @@ def rows_of_commit(
 
 
 def _key(row: Row) -> tuple[bool, float, str]:
-    found = [value for name in DECIDING if (value := row.metrics.get(name)) is not None]
+    found = [value for name in DECIDING if isinstance(value := row.metrics.get(name), int | float)]
     return not found, found[0] if found else 0.0, row.name
 
 
@@ -150,14 +151,14 @@ def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _metrics(
     data: Mapping[str, Any], pipeline: TrackedPipeline, file_format: str
-) -> dict[str, float | None]:
-    def value(file: str, *keys: str) -> float | None:
+) -> dict[str, float | str | None]:
+    def value(file: str, *keys: str) -> float | str | None:
         path = pipeline.inside(pipeline.metrics(file))
         content = ((data.get("metrics") or {}).get(path) or {}).get("data")
         for key in keys:
             found = key.format(format=file_format)
             content = content.get(found) if isinstance(content, Mapping) else None
-        return None if content is None else float(content)
+        return content if content is None or isinstance(content, str) else float(content)
 
     return {column: value(*keys) for column, keys in COLUMNS.items()}
 
@@ -206,11 +207,7 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 def settings(changed: Mapping[str, Any]) -> str:
     """``key=value`` of each param, as ``dvc exp run -S`` takes it."""
-    return " ".join(f"{key}={_setting(value)}" for key, value in changed.items())
-
-
-def _setting(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return " ".join(f"{key}={setting(value)}" for key, value in changed.items())
 
 
 def as_csv(rows: Sequence[Row]) -> str:
