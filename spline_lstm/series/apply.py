@@ -60,7 +60,7 @@ class ColumnForms:
     main : Column, of the cleaned observations
     smooth : Column, of the smoothed ones; the same as `main` without a channel of its own
     outliers : [series] int64, flagged observations
-    replaced : [rows] bool, observations that are missing in `main`, as outliers
+    replaced : [rows] bool, observations that `main` does not have, as outliers
     """
 
     raw: Float[np.ndarray, " rows"]
@@ -169,7 +169,9 @@ def column_forms(
     flagged = np.zeros(0, dtype=np.int64) if flags is None else table.series[flags]
     outliers = np.bincount(flagged, minlength=len(table.series_names))
     kept = raw if cleaned is values else observed(cleaned, layout)
-    return ColumnForms(raw, main or smoothed, smoothed, outliers, ~np.isnan(raw) & np.isnan(kept))
+    # Another observation near the row may stand for it in place of the outlier.
+    replaced = ~np.isnan(raw) & (raw != kept)
+    return ColumnForms(raw, main or smoothed, smoothed, outliers, replaced)
 
 
 def column_values(

@@ -10,7 +10,8 @@ arrays say what is known of a row:
 ``causal``    the last observation up to row i, held: replaces ``filled`` until that is known
 
 An observation beside its row is moved onto it (`snap`), or keeps its time: then the row is a spline
-value, and the observation is only its label (see `series.snap`).
+value, and the observation is only its label (see `series.snap`). An observation just before row t
+that may be its label counts as known from t on: no forecast is scored on its own input.
 """
 
 from dataclasses import dataclass

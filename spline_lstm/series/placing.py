@@ -50,7 +50,8 @@ class Placed:
     ----------
     times : [observations] float64, in steps after row 0; whole numbers if moved onto a row
     snapped : [observations] bool, the observation stands for its nearest grid row
-    seen : [observations] int64, row in whose step the timestamp lies
+    seen : [observations] int64, row in whose step the timestamp lies; with ``interpolate`` the
+        nearest row, of which it may be the label
     settled : [observations] int64, row by whose end `times` can no longer change: a timestamp
         before a row may stand for it, unless a nearer one follows
     keeps_times : bool, no observation was moved onto a row
@@ -125,7 +126,9 @@ def _place(timestamps: np.ndarray, shift: np.ndarray, clock: Clock, snap: Snap) 
     fraction = np.floor(after / step * TICKS) / TICKS
     times = seen + fraction
     if snap == INTERPOLATE:
-        return Placed(times, snapped, seen, settled=seen, keeps_times=True)
+        # The label of a row must be no input of the forecast of that row; which of those near it is
+        # the label, may be decided after it.
+        return Placed(times, snapped, seen=row, settled=row, keeps_times=True)
     times = np.where(snapped, row.astype(np.float64), times)
     return Placed(times=times, snapped=snapped, seen=seen, settled=np.where(near, row, seen))
 

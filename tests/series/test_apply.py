@@ -23,6 +23,7 @@ PER_ROW = (
     "causal_target",
     "observed",
     "timestamps",
+    "replaced",
 )
 WHOLE = (
     "feature_names",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.series import blocks, grid
+from spline_lstm.series import blocks, placing
 from spline_lstm.series.blocks import fill_in_blocks
 from spline_lstm.series.grid import fill_column, lay_out
 from tests.builders import HOUR, HOURLY, START, make_table
@@ -30,7 +30,7 @@ def panel(seed: int, jitter: float):
 @given(
     seed=st.integers(0, 10_000),
     jitter=st.sampled_from([0.0, 0.3, 0.49, 0.9]),
-    snap=st.sampled_from([0.0, 0.2, 0.5]),
+    snap=st.sampled_from([0.0, 0.2, 0.5, "interpolate"]),
     method=st.sampled_from(["linear", "pchip", "akima", "cubic"]),
     size=st.sampled_from([1, 7, 50]),
 )
@@ -44,7 +44,7 @@ def test_blocks_change_no_bit(seed, jitter, snap, method, size):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK", size)
-        patch.setattr(grid, "BLOCK", size)
+        patch.setattr(placing, "BLOCK", size)
         again, same = layout.place(values)
         found = fill_in_blocks(again, same, layout.row_offsets, method=method, max_gap=3)
     for name in ("times", "snapped", "seen", "settled"):

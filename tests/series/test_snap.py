@@ -5,6 +5,7 @@ import pytest
 
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.windows.preprocessor import Preprocessor
+from spline_lstm.windows.windows import gather_targets
 from tests.builders import HOUR, HOURLY, START, make_preprocess_params, make_schema, make_table
 
 ROWS = 1000
@@ -76,3 +77,16 @@ def test_exact_timestamps_keep_every_bit_when_they_are_interpolated():
     exact, half = run(instants, "interpolate"), run(instants, 0.5)
     for name in ("scaled", "causal", "known_at", "raw_target"):
         np.testing.assert_array_equal(getattr(exact.arrays, name), getattr(half.arrays, name))
+
+
+@pytest.mark.parametrize("snap", [0.5, "interpolate"])
+def test_no_input_of_a_forecast_is_a_label_of_it(snap):
+    instants = beside_rows(0.45)
+    noise = np.random.default_rng(1).normal(size=ROWS)
+    table, params = make_table({"": (instants, noise)}), make_preprocess_params(snap=snap)
+    made = preprocess(table, make_schema(), params, where="raw.csv", clock=HOURLY)
+    arrays, lookback, horizon = made.arrays, 5, 3
+    origins = np.arange(lookback, ROWS - horizon)
+    inputs = gather_targets(arrays, origins, lookback)
+    labels = arrays.raw_target[origins[:, None] + np.arange(horizon)]
+    assert not (inputs[:, :, None] == labels[:, None]).any()
