@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spline_lstm.core.params_data import OutliersParams
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_targets
@@ -90,3 +91,18 @@ def test_no_input_of_a_forecast_is_a_label_of_it(snap):
     inputs = gather_targets(arrays, origins, lookback)
     labels = arrays.raw_target[origins[:, None] + np.arange(horizon)]
     assert not (inputs[:, :, None] == labels[:, None]).any()
+
+
+def test_an_outlier_is_replaced_even_if_another_observation_stands_for_its_row():
+    instants, spike = START + np.arange(100) * HOUR, 50
+    instants = np.insert(instants, spike + 1, instants[spike] + HOUR // 4)
+    values = np.sin(np.arange(101.0))
+    values[spike] = 1e4
+    table = make_table({"": (instants, values)})
+    params = make_preprocess_params(
+        snap=0.5, outliers=OutliersParams(method="replace", window=9, threshold=6.0)
+    )
+    arrays = preprocess(table, make_schema(), params, where="t.csv", clock=HOURLY).arrays
+    assert arrays.filled_target[spike, 0] == values[spike + 1]
+    assert np.flatnonzero(arrays.replaced[:, 0]).tolist() == [spike]
+    assert np.isnan(arrays.counted_target[spike, 0])
