@@ -144,6 +144,8 @@ def _array(tensor: Tensor, max_windows: int) -> np.ndarray:
         # A number that is too large for the type becomes infinite, and is refused below.
         with np.errstate(over="ignore"):
             array = values.astype(wanted).reshape(tensor.shape)
+        if wanted.kind == "i" and (array.ravel() != values.ravel()).any():
+            raise ValueError("its values do not fit its datatype")
         if not np.isfinite(array).all():
             raise ValueError("its values are not finite in its datatype")
     except (OverflowError, TypeError, ValueError) as error:

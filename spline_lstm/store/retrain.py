@@ -18,7 +18,7 @@ from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.bootstrap import Interval, block_length, draw_blocks, rmse_difference
 from spline_lstm.store.files import Store
-from spline_lstm.store.registry import Model, Registry
+from spline_lstm.store.registry import RETIRED, Model, Registry
 from spline_lstm.store.scorer import Scorer, load_scorer
 from spline_lstm.store.train import train
 from spline_lstm.tables.sources import read_source
@@ -58,7 +58,7 @@ class Comparison:
 def retrain(pipeline: TrackedPipeline) -> str:
     """Train, compare, promote or keep; returns the line that is also added to the log.
 
-    The first model of a task is promoted without a comparison.
+    The first model of a task is promoted without a comparison, a retired one never.
 
     Raises
     ------
@@ -79,6 +79,8 @@ def _retrain(pipeline: TrackedPipeline, store: Store) -> str:
     registry = Registry(store.registry)
     model, _ = train(pipeline)
     promoted = registry.promoted(model.task_id)
+    if model.status == RETIRED:
+        return f"promoted nothing: the training gave {model.model_id} again, which is retired"
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if promoted is None:
         registry.promote(model.model_id, now)

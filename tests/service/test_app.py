@@ -112,6 +112,7 @@ def test_the_open_inference_protocol(client):
         {"data": ["a"] * 8},
         {"data": [1.0, [2.0]]},
         {"data": [1e300] * 8},
+        {"datatype": "INT32", "data": [2**40] * 8},
         {"name": "past"},
         {"shape": [0, 4, 2], "data": []},
         {"shape": []},

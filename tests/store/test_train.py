@@ -145,6 +145,14 @@ def test_the_first_retraining_promotes_and_the_same_model_again_is_kept(folder, 
     assert second.endswith("kept model: the training gave it again")
 
 
+def test_a_retired_model_is_not_promoted_if_a_retraining_gives_it_again(folder, capsys):
+    main(["train", str(folder)])
+    main(["registry", "retire", "model", str(folder)])
+    assert main(["retrain", str(folder)]) == 0
+    assert "promoted nothing" in capsys.readouterr().out
+    assert registry_of(folder).get("model").status == "retired"
+
+
 def test_a_retraining_that_fails_is_logged_and_keeps_the_promoted_model(folder, monkeypatch):
     main(["retrain", str(folder)])
     monkeypatch.setattr(training, "run_stages", lambda _: "14 too little data: x")
