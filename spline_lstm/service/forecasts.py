@@ -1,12 +1,13 @@
 """A body to its forecasts."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pydantic
 import pydantic_core
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import SplineLstmError
@@ -15,14 +16,24 @@ from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.intervals import level_name
 from spline_lstm.inference.reading import future_frame, history_frame, read_rows
 from spline_lstm.service.bodies import FORMS, Options, form_of
-from spline_lstm.service.errors import CallError, Finding, body_error, contract_error, refused
+from spline_lstm.service.errors import (
+    TOO_LARGE,
+    CallError,
+    Finding,
+    body_error,
+    contract_error,
+    refused,
+)
 from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.quick import WHERE, plain_table, quick_inputs
 from spline_lstm.service.remarks import remarks
 from spline_lstm.service.rows import Rows, future_rows, history_rows
 from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.preprocessor import Preprocessor
 
 SECOND = 10**9
+# Some hundred megabytes.
+MOST_GRID_ROWS = 1_000_000
 
 
 def read_json(content: bytes) -> Any:
@@ -71,21 +82,22 @@ def answer_of(model: LoadedModel, body: Options, series: Sequence[Rows]) -> dict
         The history breaks the data contract, is too short, or a level is not calibrated.
     """
     _check_levels(model, body)
-    groups = [series] if model.is_panel else [[each] for each in series]
     answers: dict[str, dict[str, Any]] = {}
     warnings: list[str] = []
     notes: dict[str, None] = {}
-    for group in groups:
-        label = "" if model.is_panel or len(series) == 1 else f"series {group[0].name!r}: "
-        try:
-            forecast, said = _forecast(model, body, group)
-        except SplineLstmError as error:
-            raise _of_series(contract_error(error), label, group) from None
-        names = [each.name for each in group] if not model.is_panel else forecast.series
-        for window, name in enumerate(names):
-            answers[name] = _answer(model, forecast, window, name, body.levels)
-        warnings += [label + text for text in (*forecast.warnings, *said)]
-        notes |= dict.fromkeys(label + text for text in forecast.notes)
+    for part in _parts(model, body, series):
+        forecast = _forecast(model, part.inputs)
+        answered = _answers(model, forecast, part.names, body.levels)
+        answers |= zip(part.names, answered, strict=True)
+        warnings += [part.label + text for text in forecast.warnings]
+        warnings += remarks(
+            part.table,
+            part.inputs,
+            model.preprocessor,
+            model.forecaster.metadata["lookback"],
+            part.names if model.is_panel or len(series) > 1 else [""],
+        )
+        notes |= dict.fromkeys(part.label + text for text in forecast.notes)
     return {
         "model_id": model.model_id,
         "run_id": model.run_id,
@@ -96,22 +108,55 @@ def answer_of(model: LoadedModel, body: Options, series: Sequence[Rows]) -> dict
     }
 
 
-def _of_series(error: CallError, label: str, group: Sequence[Rows]) -> CallError:
-    """The error of one of several series that were forecast each by itself."""
-    if not label:
-        return error
-    return CallError(
-        error.status,
-        *(
-            Finding(
-                ("body", "series", group[0].name, *found.loc[1:]),
-                found.rule,
-                label + found.message,
-                found.remedy,
-            )
-            for found in error.findings
-        ),
+@dataclass(frozen=True)
+class _Part:
+    """Series that the model reads together.
+
+    Attributes
+    ----------
+    table, inputs : the raw table, and a window for each series that has a forecast
+    names : [windows] what the body calls them
+    label : what stands before a message that does not name its series
+    """
+
+    table: RawTable
+    inputs: ModelInputs
+    names: Sequence[str]
+    label: str = ""
+
+
+def _parts(model: LoadedModel, body: Options, series: Sequence[Rows]) -> Iterator[_Part]:
+    """All series at once, or one after the other if they are not to be told apart and are odd."""
+    names = [each.name for each in series]
+    if model.is_panel or len(series) == 1:
+        try:
+            table, inputs = model_inputs(model, body, series)
+        except SplineLstmError as error:
+            raise contract_error(error) from None
+        yield _Part(table, inputs, inputs.series if model.is_panel else names)
+    elif together := _quick(model, body, series):
+        yield _Part(*together, names)
+    else:
+        for each in series:
+            label = f"series {each.name!r}: "
+            try:
+                table, inputs = model_inputs(model, body, [each])
+            except SplineLstmError as error:
+                raise _of_series(contract_error(error), label, each.name) from None
+            yield _Part(table, inputs, [each.name], label)
+
+
+def _of_series(error: CallError, label: str, name: str) -> CallError:
+    """The error of one of several series that are forecast each by itself."""
+    findings = (
+        replace(
+            found,
+            loc=("body", "series", name, *found.loc[1:]),
+            message=label + found.message,
+        )
+        for found in error.findings
     )
+    return CallError(error.status, *findings)
 
 
 def _check_levels(model: LoadedModel, body: Options) -> None:
@@ -126,22 +171,35 @@ def _check_levels(model: LoadedModel, body: Options) -> None:
         )
 
 
-def _forecast(
-    model: LoadedModel, body: Options, group: Sequence[Rows]
-) -> tuple[Forecast, list[str]]:
-    """The forecast of rows, and what must be known about them."""
-    forecaster, preprocessor = model.forecaster, model.preprocessor
-    table, inputs = model_inputs(model, body, group)
-    forecast = make_forecast(
+def _forecast(model: LoadedModel, inputs: ModelInputs) -> Forecast:
+    forecaster = model.forecaster
+    return make_forecast(
         forecaster.outputs(inputs),
         inputs,
         forecaster.intervals,
         tuple(forecaster.metadata["quantiles"]),
         tuple(forecaster.metadata["targets"]),
-        preprocessor.limits,
+        model.limits,
     )
-    lookback = forecaster.metadata["lookback"]
-    return forecast, remarks(table, inputs, preprocessor, lookback)
+
+
+def _quick(
+    model: LoadedModel, body: Options, group: Sequence[Rows]
+) -> tuple[RawTable, ModelInputs] | None:
+    """The raw table of series and the inputs of the model, if nothing about them is odd."""
+    metadata = model.forecaster.metadata
+    table = plain_table(group, model.preprocessor)
+    if table is None:
+        return None
+    check_span(table, model.preprocessor)
+    inputs = quick_inputs(
+        model.preprocessor,
+        table,
+        lookback=metadata["lookback"],
+        horizon=metadata["horizon"],
+        start=body.start,
+    )
+    return None if inputs is None else (table, inputs)
 
 
 def model_inputs(
@@ -155,69 +213,99 @@ def model_inputs(
     quick : bool
         Try arrays first; False: read everything by pandas.
     """
+    found = _quick(model, body, group) if quick else None
+    if found is not None:
+        return found
     preprocessor, metadata = model.preprocessor, model.forecaster.metadata
-    lookback, horizon = metadata["lookback"], metadata["horizon"]
-    table = plain_table(group, preprocessor) if quick else None
-    if table is not None:
-        inputs = quick_inputs(
-            preprocessor, table, lookback=lookback, horizon=horizon, start=body.start
-        )
-        if inputs is not None:
-            return table, inputs
     schema = preprocessor.schema
     history = history_frame(preprocessor, history_rows(group, schema), WHERE)
+    table = read_rows(preprocessor, history, WHERE)
+    check_span(table, preprocessor)
     ahead = future_rows(group, schema)
     inputs = serving_inputs(
         preprocessor,
         history,
-        lookback=lookback,
-        horizon=horizon,
+        lookback=metadata["lookback"],
+        horizon=metadata["horizon"],
         future=None if ahead is None else future_frame(preprocessor, ahead, "future"),
         start=body.start,
         absent=body.absent,
         where=WHERE,
         where_future="future",
     )
-    return table or read_rows(preprocessor, history, WHERE), inputs
+    return table, inputs
 
 
-def _answer(
-    model: LoadedModel, forecast: Forecast, window: int, name: str, levels: list[float] | None
-) -> dict[str, Any]:
-    timestamps = texts(model.preprocessor.clock, forecast.timestamps[window])
-    targets = forecast.targets
-    quantile_levels = model.forecaster.metadata["quantiles"]
+def check_span(table: RawTable, preprocessor: Preprocessor) -> None:
+    """Refuse histories whose grid would take memory beyond measure: few rows, centuries apart.
 
-    def by_target(values: np.ndarray) -> dict[str, list[float]]:
-        return dict(zip(targets, values.T.tolist(), strict=True))
+    Raises
+    ------
+    CallError
+        All series together reach over more than `MOST_GRID_ROWS` rows of the clock.
+    """
+    first, last = table.series_offsets[:-1], table.series_offsets[1:] - 1
+    clock = preprocessor.clock.extended(table.timestamps)
+    rows = clock.locate(table.timestamps[last])[0] - clock.locate(table.timestamps[first])[0]
+    if (count := int(rows.sum())) > MOST_GRID_ROWS:
+        raise refused(
+            TOO_LARGE,
+            ("body", "timestamps"),
+            "span",
+            f"the history reaches over {count} rows of {clock.frequency}, more than "
+            f"{MOST_GRID_ROWS}; send its newest rows",
+        )
 
-    quantiles = None
-    if forecast.quantiles is not None:
-        quantiles = {
-            level_name(100 * level): by_target(forecast.quantiles[window, :, :, number])
-            for number, level in enumerate(quantile_levels)
+
+def _answers(
+    model: LoadedModel, forecast: Forecast, names: Sequence[str], levels: list[float] | None
+) -> Iterator[dict[str, Any]]:
+    """The answer of each window."""
+    clock = model.preprocessor.clock
+    horizon = forecast.timestamps.shape[1]
+    known = texts(clock, forecast.timestamps.ravel())
+    point = _by_target(forecast.point, forecast.targets)
+    chosen = [
+        (
+            level,
+            _by_target(forecast.lower[..., number], forecast.targets),
+            _by_target(forecast.upper[..., number], forecast.targets),
+        )
+        for number, level in enumerate(forecast.levels)
+        if levels is None or level in levels
+    ]
+    quantiles = _quantiles(model, forecast)
+    for window, name in enumerate(names):
+        timestamps = known[window * horizon : (window + 1) * horizon]
+        yield {
+            "name": name,
+            "origin": timestamps[0],
+            "timestamps": timestamps,
+            "point": point[window],
+            "intervals": [
+                {"level": level, "lower": lower[window], "upper": upper[window]}
+                for level, lower, upper in chosen
+            ],
+            "quantiles": {level: values[window] for level, values in quantiles.items()} or None,
         }
+
+
+def _quantiles(model: LoadedModel, forecast: Forecast) -> dict[str, list[dict[str, list[float]]]]:
+    """Level of each quantile in percent -> its values of each window."""
+    if forecast.quantiles is None:
+        return {}
     return {
-        "name": name,
-        "origin": timestamps[0],
-        "timestamps": timestamps,
-        "point": by_target(forecast.point[window]),
-        "intervals": [
-            {
-                "level": level,
-                "lower": by_target(forecast.lower[window, :, :, number]),
-                "upper": by_target(forecast.upper[window, :, :, number]),
-            }
-            for number, level in _chosen(forecast, levels)
-        ],
-        "quantiles": quantiles,
+        level_name(100 * level): _by_target(forecast.quantiles[..., number], forecast.targets)
+        for number, level in enumerate(model.forecaster.metadata["quantiles"])
     }
 
 
-def _chosen(forecast: Forecast, levels: list[float] | None) -> Iterator[tuple[int, float]]:
-    for number, level in enumerate(forecast.levels):
-        if levels is None or level in levels:
-            yield number, level
+def _by_target(
+    values: Float[np.ndarray, "windows horizon targets"], targets: Sequence[str]
+) -> list[dict[str, list[float]]]:
+    """Values of each window by target."""
+    windows = np.moveaxis(values, 2, 1).tolist()
+    return [dict(zip(targets, window, strict=True)) for window in windows]
 
 
 def texts(clock: Clock, instants: Int[np.ndarray, " rows"]) -> list[Any]:

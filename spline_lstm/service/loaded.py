@@ -19,6 +19,7 @@ from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.service.errors import NOT_FOUND, CallError, ServiceError, refused
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import Model, Registry
+from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.preprocessor import Preprocessor
 
 FILES = ("model.onnx", "model.tflite")
@@ -119,6 +120,11 @@ class LoadedModel:
     def shares_threads(self) -> bool:
         """Several threads may call it: so it is with onnxruntime, not with LiteRT."""
         return self.path.suffix == ".onnx"
+
+    @cached_property
+    def limits(self) -> ForecastLimits:
+        """What every forecast keeps to."""
+        return self.preprocessor.limits
 
     @cached_property
     def is_panel(self) -> bool:

@@ -42,7 +42,7 @@ def plain_table(series: Sequence[Rows], preprocessor: Preprocessor) -> RawTable 
     if schema.dynamic_covariates or schema.static_covariates or schema.is_indexed:
         return None
     targets = schema.target_cols
-    ordered = sorted(series, key=lambda rows: rows.name)
+    ordered = sorted(series, key=lambda rows: rows.name) if schema.series_col else series
     if any(rows.future or rows.columns.keys() != {*targets} for rows in ordered):
         return None
     if schema.series_col is not None and any(not rows.name.strip() for rows in ordered):
@@ -103,6 +103,7 @@ def quick_inputs(
     preprocessor, lookback, horizon, start
         As in `spline_lstm.inference.inputs.serving_inputs`.
     table : RawTable
+        With several series of one name, each is forecast as if it were the only one.
     """
     names = table.series_names
     if any(name in preprocessor.skipped for name in names):
@@ -112,8 +113,12 @@ def quick_inputs(
         origins = forecast_origins(table, len(preprocessor.targets), clock, start, WHERE)
     except SplineLstmError:
         return None
+    moved = moved_text(table.timestamps, clock)
+    # What is said counts series, and those of one name are forecast each as the only one.
+    is_counted = len(set(names)) < len(names) and (origins.notes or moved)
     last = clock.locate(table.timestamps[table.series_offsets[1:] - 1])[0]
-    if (origins.rows - last - 1 > lookback + preprocessor.params.max_gap).any():
+    is_late = (origins.rows - last - 1 > lookback + preprocessor.params.max_gap).any()
+    if is_counted or is_late:
         return None
     until = int(clock.timestamps_of(origins.rows.max() + np.array([horizon]))[0])
     layout = lay_out(table, clock, preprocessor.params.snap, until=until)
@@ -125,7 +130,6 @@ def quick_inputs(
     before = rows[:, None] - 1 - np.arange(lookback)
     if (before.min(axis=1) < arrays.series_offsets[:-1]).any() or not arrays.valid[before].all():
         return None
-    moved = moved_text(table.timestamps, clock)
     return ModelInputs(
         X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, rows, lookback),
         X_future=gather_future(arrays.scaled, rows, horizon, arrays.future_indices),

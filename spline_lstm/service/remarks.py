@@ -1,6 +1,6 @@
 """What a reader of a forecast must know about its history: fills, odd values, drift."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,7 +17,11 @@ FEWEST = 30
 
 
 def remarks(
-    table: RawTable, inputs: ModelInputs, preprocessor: Preprocessor, lookback: int
+    table: RawTable,
+    inputs: ModelInputs,
+    preprocessor: Preprocessor,
+    lookback: int,
+    names: Sequence[str],
 ) -> list[str]:
     """One line per series and kind.
 
@@ -29,14 +33,18 @@ def remarks(
         Of all or some of its series.
     preprocessor : Preprocessor
     lookback : int
+    names : [windows] what each window is called; "": nothing, it is the only one
     """
     found: list[str] = []
+    # Series without a forecast have no window; otherwise windows are in the order of the series.
+    whole = len(inputs.series) == len(table.series_names)
     position = {name: index for index, name in enumerate(table.series_names)}
     targets = preprocessor.targets
     clock = preprocessor.clock.extended(table.timestamps)
     origins = clock.locate(inputs.timestamps[:, 0])[0]
-    for window, name in enumerate(inputs.series):
-        rows = slice(*table.series_offsets[position[name] : position[name] + 2])
+    for window, name in enumerate(names):
+        index = window if whole else position[inputs.series[window]]
+        rows = slice(*table.series_offsets[index : index + 2])
         values = table.values[rows, : len(targets)]
         number = int(inputs.scaler_rows[window])
         prefix = f"series {name!r}: " if name else ""

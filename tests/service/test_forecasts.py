@@ -181,6 +181,29 @@ def test_an_error_of_one_of_several_names_it():
     assert finding.message.startswith("series 'short': history: ")
 
 
+@pytest.mark.parametrize("missing", [(), (4, 18)])
+@pytest.mark.parametrize("later", [0, 3])
+def test_a_batch_is_forecast_as_its_series_alone(missing, later):
+    """Read together where all is plain and ends at one row, else one after the other."""
+    model, rng = target_model(fill="pchip"), np.random.default_rng(3)
+    series = []
+    for number in range(5):
+        values = (10 + 4 * rng.normal(size=40)).tolist()
+        for row in missing:
+            values[row + number] = None
+        first = later if number == 2 else 0
+        series.append({"name": str(number), "timestamps": hours(40, first), "values": values})
+    whole = asked(model, {"series": series}, Settings(()))
+    alone = [asked(model, each) for each in series]
+    assert whole["series"] == [answer["series"][0] for answer in alone]
+    labelled = [
+        f"series {answer['series'][0]['name']!r}: {text}"
+        for answer in alone
+        for text in answer["warnings"]
+    ]
+    assert whole["warnings"] == labelled
+
+
 @pytest.mark.parametrize(
     ("content", "status", "rule"),
     [
@@ -213,6 +236,23 @@ def test_what_is_not_json(text):
     with pytest.raises(CallError) as raised:
         read_body(text)
     assert raised.value.findings[0].rule == "json"
+
+
+@pytest.mark.parametrize("last", ["2190-01-01T00:00:00Z", "2190-01-01T01:00:00+01:00"])
+def test_few_rows_far_apart_are_refused_before_they_become_a_grid(last):
+    zone = last[19:]
+    content = {"timestamps": [f"1990-01-01T00:00:00{zone}", last], "values": [1.0, 2.0]}
+    with pytest.raises(CallError) as raised:
+        asked(target_model(), content)
+    assert (raised.value.status, raised.value.findings[0].rule) == (413, "span")
+
+
+def test_a_future_far_away_does_not_become_a_grid(shops):
+    body = shop_body()
+    body["future"]["timestamps"] = [*hours(2, first=6), "2190-01-01T00:00:00Z"]
+    with pytest.raises(CallError) as raised:
+        asked(shops, body)
+    assert raised.value.status == 422
 
 
 def test_several_targets_need_names():
