@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 
 from spline_lstm.core.errors import SplineLstmError, report
 from spline_lstm.service import openapi, protocol, routes
@@ -74,7 +75,9 @@ def make_app(settings: Settings, catalog: Catalog) -> FastAPI:
             allow_headers=["content-type", "x-api-key", "x-request-id"],
         )
     app.add_middleware(Guard, settings=settings)
-    Instrumentator(excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["service"])
+    Instrumentator(excluded_handlers=["/metrics"]).instrument(app).expose(
+        app, tags=["metrics"], response_class=PlainTextResponse
+    )
     return app
 
 
