@@ -116,6 +116,15 @@ class StoreParams(Section):
     in the folder models beside it"""
 
 
+# Two keys that give the same limit: one in epochs, one in steps.
+TWO_FORMS = (
+    ("train.max_epochs", "train.max_steps"),
+    ("train.patience", "train.patience_evaluations"),
+    ("backtest.max_epochs", "backtest.max_steps"),
+    ("tune.warmup_epochs", "tune.warmup_steps"),
+)
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -157,6 +166,10 @@ class Params(Section):
             "target.scaled to false": self.target.scaled and self.preprocess.scaler != "none",
             "model.normalization to none": self.model.normalization != "none",
             "target.transform to none": self.target.transform != "none",
+            # A probability is not a sum of forecasts.
+            "model.linear_skip to none": self.model.linear_skip != "none",
+            "model.stack to none": self.model.stack != "none",
+            "train.huber_delta to null": self.train.huber_delta is not None,
         }
         wrong = [change for change, is_needed in changes.items() if is_needed]
         if wrong:
@@ -179,10 +192,6 @@ class Params(Section):
             raise ValueError(
                 f"model.network_lookback {model.network_lookback} must be at most window.lookback "
                 f"{self.window.lookback}"
-            )
-        if train.loss == "bce" and model.linear_skip != "none":
-            raise ValueError(
-                "train.loss bce needs model.linear_skip none: a probability is not a sum"
             )
         if train.huber_delta is not None and train.loss != "huber":
             raise ValueError("train.huber_delta needs train.loss huber; or set it to null")
@@ -256,6 +265,8 @@ def parse_overlay(text: str, where: str) -> dict[str, Any]:
 def with_values(base: Params, values: Mapping[str, Any], where: str) -> Params:
     """`base` with other values at some dotted keys; `where` says in messages where they come from.
 
+    A limit in epochs takes the place of one in steps, and the other way round.
+
     Raises
     ------
     ParamsError
@@ -263,6 +274,7 @@ def with_values(base: Params, values: Mapping[str, Any], where: str) -> Params:
     """
     values = flattened(values)
     check_known(values, Params, where)
+    values = _without_other_forms(values)
     content = base.model_dump(mode="json")
     for key, value in values.items():
         *sections, last = key.split(".")
@@ -276,6 +288,16 @@ def with_values(base: Params, values: Mapping[str, Any], where: str) -> Params:
         raise ParamsError(f"{where}: {describe(error, Params)}") from None
     except TypeError as error:
         raise ParamsError(f"{where}: contains more than plain values ({error})") from None
+
+
+def _without_other_forms(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, with null for the other form of a limit that `base` may have."""
+    changed = dict(values)
+    for pair in TWO_FORMS:
+        for key, other in (pair, pair[::-1]):
+            if values.get(key) is not None:
+                changed.setdefault(other, None)
+    return changed
 
 
 def read_text(path: Path, remedy: str) -> str:

@@ -99,6 +99,13 @@ class Schema(Element):
         names += [name for name in statics if name != self.series_col] + [self.series_col] * (
             self.series_col is not None
         )
+        made = [name for name in self.calendar_features.features if name in names]
+        if made:
+            raise ValueError(
+                f"the column {made[0]} has the name of a calendar feature, which is made of the "
+                "timestamp; rename the column in the table and in the schema, or leave the name "
+                "out of calendar_features"
+            )
         names += list(self.calendar_features.features)
         twice = {name for name, count in Counter(names).items() if count > 1} | {
             n for n in statics if statics.count(n) > 1

@@ -77,7 +77,10 @@ def questions(proposal: Proposal) -> tuple[str, ...]:
     if found.roles.statics:
         asked.append("static covariates become learned vectors: see dim in the schema")
     if any(not found.columns[name].is_number for name in found.roles.targets if not _wide(found)):
-        asked.append("a target contains only 0 and 1: the forecast is a number, not a class")
+        asked.append(
+            "a target contains only 0 and 1: the forecast is a number, not a class; for its "
+            "probability set train.loss to bce, and `check` names what that needs"
+        )
     return tuple(asked)
 
 

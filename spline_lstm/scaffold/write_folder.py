@@ -18,7 +18,7 @@ from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
-from spline_lstm.core.schema import load_schema
+from spline_lstm.core.schema import parse_schema
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 from spline_lstm.scaffold.options import Options
@@ -254,7 +254,8 @@ def cached_outputs(pattern: str) -> list[str]:
 def _check_folder(folder: Path, where: str) -> None:
     """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
-    schema = load_schema(folder / params.data.schema_file)
+    text = (folder / params.data.schema_file).read_text(encoding="utf-8")
+    schema = parse_schema(text, f"the proposed schema of {where}")
     check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
     read_raw_table(content, schema, where=where, reading=Reading.of(params.data))

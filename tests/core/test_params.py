@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from spline_lstm.core.errors import ParamsError
-from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.section import known_keys
 from tests.builders import ROOT, mutate
 
@@ -463,3 +463,19 @@ def test_a_rule_between_keys_is_told_without_the_values_of_all_of_them(tmp_path,
         load_params(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {message}")
     assert "{" not in str(caught.value)
+
+
+def test_bce_names_all_that_it_needs_at_once():
+    values = {
+        "target.scaled": True,
+        "model.linear_skip": "frozen",
+        "model.stack": "shrunk",
+        "train.loss": "huber",
+        "train.huber_delta": "residual",
+    }
+    proposed = with_values(Params(), values, "proposed")
+    with pytest.raises(ParamsError) as caught:
+        with_values(proposed, {"train.loss": "bce"}, "params.yaml")
+    for change in ("target.scaled to false", "linear_skip to none", "stack to none"):
+        assert change in str(caught.value)
+    assert "train.huber_delta to null" in str(caught.value)

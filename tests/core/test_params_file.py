@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.accuracy import RECIPES
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import (
+    TWO_FORMS,
     Params,
     load_overlay,
     load_params,
@@ -224,3 +225,17 @@ def edit(path, old_text: str, new_text: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old_text) == 1
     path.write_text(text.replace(old_text, new_text), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "other"), [*TWO_FORMS, *(pair[::-1] for pair in TWO_FORMS)], ids="-".join
+)
+def test_a_limit_in_one_form_takes_the_place_of_the_other(given, other):
+    base = with_values(Params(), {other: 3}, "base")
+    params = with_values(base, {given: 7}, "mine.yaml")
+    section, name = given.split(".")
+    values = getattr(params, section).model_dump()
+    assert values[name] == 7
+    assert values[other.split(".")[1]] is None
+    with pytest.raises(ParamsError, match="exclude each other"):
+        with_values(Params(), {given: 7, other: 3}, "mine.yaml")

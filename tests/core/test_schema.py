@@ -187,7 +187,6 @@ def test_a_wrong_value_is_named_by_its_path(changes, path):
         {"series_col": "time"},
         {"dynamic_covariates": [{"name": "sales"}]},
         {"dynamic_covariates": [{"name": "price"}, {"name": "price"}]},
-        {"dynamic_covariates": [{"name": "hour_sin"}]},
         {"calendar_features": {"enabled": True, "features": ["hour_sin", "hour_sin"]}},
         {"static_covariates": [{"name": "region", "dim": 2}, {"name": "region", "dim": 2}]},
         {"static_covariates": [{"name": "sales", "dim": 2}]},
@@ -195,6 +194,12 @@ def test_a_wrong_value_is_named_by_its_path(changes, path):
 )
 def test_no_name_may_stand_twice(changes):
     assert "each name may appear only once" in refusal(changed(**changes))
+
+
+def test_a_column_named_like_a_calendar_feature_is_told_to_be_renamed():
+    message = refusal(changed(dynamic_covariates=[{"name": "hour_sin"}]))
+    assert "the column hour_sin has the name of a calendar feature" in message
+    assert "rename the column" in message
 
 
 @pytest.mark.parametrize(

@@ -303,3 +303,16 @@ def test_dvc_reproduces_a_scaffolded_pipeline_and_notices_a_changed_source(tmp_p
     assert "pipelines/x/dvc.lock" in ignored
     table.write_bytes(csv_of() + b"2024-02-01 00:00,1.0\n")
     assert "data/source/t.csv" in clone.run("dvc", "status", "pipelines/x/dvc.yaml:ingest").stdout
+
+
+def test_a_column_named_like_a_calendar_feature_is_refused_by_the_name_of_the_file(
+    root, monkeypatch, capsys
+):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, hour_sin=WAVE))
+    assert main(["init", "mine", "--csv", "t.csv", "--target", "y"]) == 11
+    message = capsys.readouterr().err
+    assert "t.csv" in message
+    assert "the column hour_sin has the name of a calendar feature" in message
+    assert ".tmp" not in message
+    assert not (root / "pipelines/mine").exists()
