@@ -23,8 +23,8 @@ from spline_lstm.scaffold.timestamp_columns import (
     Timestamps,
     find_timestamps,
     list_names,
-    numbered_within,
 )
+from spline_lstm.tables.timestamp_columns import numbered_within
 
 MAX_CATEGORIES = 50
 CONSTANT = "never changes"

@@ -1,7 +1,7 @@
 """Which column of a table identifies its series."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -138,10 +138,3 @@ def _pace(timestamps: np.ndarray, steps: np.ndarray) -> float:
     """Median step within a series / median step between different timestamps of the table."""
     overall = np.diff(np.unique(timestamps))
     return float(np.median(steps) / np.median(overall)) if len(overall) else 1.0
-
-
-def longest_series(
-    timestamps: Int[np.ndarray, " rows"], keys: Int[np.ndarray, " rows"]
-) -> Sequence[int] | np.ndarray:
-    """Positions of the rows of the longest series."""
-    return np.flatnonzero(keys == np.argmax(np.bincount(keys)))

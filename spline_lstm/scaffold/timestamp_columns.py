@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
 from spline_lstm.core.errors import UsageError, shorten
 from spline_lstm.scaffold.column_types import Column
@@ -274,12 +273,3 @@ def _unread(column: pd.Series, name: str) -> str:
     row, text = bad
     what = f"{text!r}, which is not a timestamp like the others" if text else "no timestamp"
     return f"column {name!r} has in data row {row + 1} {what}; fix or remove the row"
-
-
-def numbered_within(keys: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
-    """Number of each row among the rows of its series, from 0.
-
-    >>> numbered_within(np.array([0, 1, 0, 1])).tolist()
-    [0, 0, 1, 1]
-    """
-    return pd.Series(keys).groupby(keys).cumcount().to_numpy(dtype=np.int64)

@@ -65,7 +65,7 @@ def read_timestamps(
     """
     names, table_format = schema.timestamp_cols, schema.table_format
     if not names:
-        return TableTimestamps(_row_numbers(keys), False, {})
+        return TableTimestamps(numbered_within(keys), False, {})
     if len(names) == 1:
         column = frame[names[0]]
         cells = parse_timestamps(column, table_format)
@@ -77,8 +77,12 @@ def read_timestamps(
     return TableTimestamps(composed.values, naive, composed.faults, composed.forms, composed.joined)
 
 
-def _row_numbers(keys: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
-    """Number of each row in its series, from 0, in the order of the table."""
+def numbered_within(keys: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
+    """Number of each row among the rows of its series, from 0.
+
+    >>> numbered_within(np.array([0, 1, 0, 1])).tolist()
+    [0, 0, 1, 1]
+    """
     return pd.Series(keys).groupby(keys).cumcount().to_numpy(dtype=np.int64)
 
 
