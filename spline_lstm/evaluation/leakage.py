@@ -39,7 +39,7 @@ from spline_lstm.series.apply import (
 from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
-from spline_lstm.series.splits import with_snap
+from spline_lstm.series.splits import split_instants, with_snap
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -106,7 +106,7 @@ def audit(
         Seed of the draw and of the changes.
     """
     clock = clock or bind(params.clock(), table.timestamps)
-    table = select_series(
+    selected = select_series(
         table,
         clock,
         schema.target_cols,
@@ -115,7 +115,11 @@ def audit(
         policy="skip",
         where="the table",
     ).table
-    preprocessor, arrays = build(table, schema, params, clock=clock, options=options)
+    # All series count in the constants, also those without a window; the splits are of the others.
+    instants = split_instants(lay_out(selected, clock, params.snap), params.split)
+    preprocessor, arrays = build(
+        table, schema, params, clock=clock, options=options, instants=instants
+    )
     return compare(table, arrays, preprocessor, window, rebuilder(preprocessor), origins, seed)
 
 

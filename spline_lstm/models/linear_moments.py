@@ -137,10 +137,13 @@ def fit_scale(series: Series, log: bool) -> Scale:
         for start, end in zip(series.offsets[:-1], series.offsets[1:], strict=True)
     ]
     everything = np.concatenate(parts)
-    own = [everything if series.pooled or len(part) < 2 else part for part in parts]
-    constants = [_constants(part, log) for part in [*own, everything]]
+    own = np.array([not series.pooled and len(part) >= 2 for part in parts] + [False])
+    parts = [
+        part if of_it else everything for part, of_it in zip([*parts, everything], own, strict=True)
+    ]
+    constants = [_constants(part, log) for part in parts]
     center, scale, floor = (np.array(column) for column in zip(*constants, strict=True))
-    scale = lend_scales(scale, np.array([part.min() == part.max() for part in [*own, everything]]))
+    scale = lend_scales(scale, np.array([part.min() == part.max() for part in parts]), own)
     return Scale(log, center, scale, floor)
 
 

@@ -1,7 +1,8 @@
 """Constants of preprocessing, fitted on the training split of a raw table.
 
 Categories, seasons, smoothing strengths and the scaler: everything that `apply` needs besides the
-options. No row at or after the start of the validation split has any influence.
+options. No row at or after the start of the validation split has any influence, nor has how many
+series begin only there.
 """
 
 import itertools
@@ -308,13 +309,13 @@ def fit_scaling(
     if feature.kind == "value" and kind != "standard" and len(values):
         neutral = float((values.mean() - whole[0]) / whole[1])
     if groups > 1 and feature.scaled:
-        constant = np.zeros(groups, dtype=bool)
+        constant, own_scale = np.zeros(groups, dtype=bool), np.zeros(groups, dtype=bool)
         for series, (start, end) in enumerate(itertools.pairwise(split.layout.row_offsets)):
             own = raw[start:end][seen[start:end]]
             if len(own):
                 center[series], scale[series] = center_and_scale(own, kind)
-                constant[series] = own.min() == own.max()
-        scale = lend_scales(scale, constant)
+                constant[series], own_scale[series] = own.min() == own.max(), True
+        scale = lend_scales(scale, constant, own_scale)
     return Scaling(center, scale, neutral)
 
 

@@ -19,7 +19,7 @@ from spline_lstm.series.fit import fit
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
 from spline_lstm.series.quality import check_size, check_targets, quality_report
-from spline_lstm.series.splits import with_snap
+from spline_lstm.series.splits import split_instants, with_snap
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -103,20 +103,28 @@ def preprocess(
         policy=short_series,
         where=where,
     )
-    table = selection.table
-    layout, params = with_snap(lay_out(table, clock, params.snap), params, instants)
+    # Whether a series lasts long enough may be decided after the training split, so all series
+    # count in what is fitted on it: the windows of one must not tell how long another goes on.
+    panel, table = table, selection.table
+    layout = lay_out(table, clock, params.snap)
+    instants = split_instants(layout, params.split) if instants is None else instants
+    whole = layout if table is panel else lay_out(panel, clock, params.snap)
+    whole, params = with_snap(whole, params, instants)
+    layout = replace(layout, snap=whole.snap)
     check_size(table, layout, params, where)
-    outliers = find_outliers(table, schema, params)
+    outliers = find_outliers(panel, schema, params)
     preprocessor = fit(
-        table,
+        panel,
         schema,
         params,
-        layout,
+        whole,
         instants=instants,
         outliers=outliers,
         reading=reading,
         options=options,
-    )
+    ).of_series(table.series_names)
+    if table is not panel:
+        outliers = find_outliers(table, schema, params)
     applied = apply(table, preprocessor, layout=layout, outliers=outliers)
     short = selection.short
     preprocessor = replace(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 # Bounds of what has none: JSON has no infinity.
 LARGEST = float(np.finfo(np.float64).max)
@@ -80,6 +80,10 @@ class Power:
     def columns(self, indices: Any) -> "Power":
         """The transform of some of the columns."""
         return Power(*(part[..., indices] for part in self._parts))
+
+    def of_series(self, rows: Int[np.ndarray, " chosen"]) -> "Power":
+        """The constants of some of the rows of a scaler per series."""
+        return Power(*(part[rows] if part.ndim == 2 else part for part in self._parts))
 
     @property
     def overall(self) -> "Power":

@@ -121,6 +121,26 @@ class Preprocessor:
         """The same preprocessor with the run id of its content."""
         return replace(self, run_id=content_id(self._content()))
 
+    def of_series(self, names: tuple[str, ...]) -> "Preprocessor":
+        """The constants of some of the series, in the order of `names`.
+
+        Those of all series together stay what they are.
+        """
+        if names == self.series:
+            return self
+        strengths, constants = (
+            {
+                column: {name: each[name] for name in names if name in each}
+                for column, each in part.items()
+            }
+            for part in (self.strengths, self.constants)
+        )
+        scaler = self.scaler.of_series(self.scaler_rows(names))
+        chosen = replace(
+            self, series=names, strengths=strengths, constants=constants, scaler=scaler
+        )
+        return chosen.identified()
+
     def to_json(self) -> dict[str, Any]:
         """Content of preprocessor.json."""
         return {"run_id": self.run_id, **self._content()}

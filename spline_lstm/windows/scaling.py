@@ -4,7 +4,7 @@ Before, the columns may go through a logarithm or a power.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,14 @@ class Scaler:
         power = None if self.power is None else self.power.columns(indices)
         return Scaler(self.kind, self.center[..., indices], self.scale[..., indices], power=power)
 
+    def of_series(self, rows: Int[np.ndarray, " series"]) -> "Scaler":
+        """The scaler of the series in these rows, in this order, and of all together."""
+        if not self.per_series:
+            return self
+        kept = np.append(rows, -1)
+        power = None if self.power is None else self.power.of_series(kept)
+        return replace(self, center=self.center[kept], scale=self.scale[kept], power=power)
+
     @property
     def overall(self) -> "Scaler":
         """The scaling of all series together."""
@@ -164,17 +172,23 @@ def fit_scaler(observed: Float[np.ndarray, "rows columns"], kind: str) -> Scaler
 
 
 def lend_scales(
-    scale: Float[np.ndarray, " groups"], constant: Bool[np.ndarray, " groups"]
+    scale: Float[np.ndarray, " groups"],
+    constant: Bool[np.ndarray, " groups"],
+    own: Bool[np.ndarray, " groups"],
 ) -> Float[np.ndarray, " groups"]:
     """Scales of which those of constant series are the median of the others.
 
     Errors of a series that is constant in training, and moves later, then count as those of the
     others. The last group is all series together; it lends only if all others are constant.
 
-    >>> lend_scales(np.array([2.0, 1.0, 4.0, 9.0]), np.array([False, True, False, False])).tolist()
-    [2.0, 3.0, 4.0, 9.0]
+    Series without a scale of their own keep the one they have and lend none: how many begin only
+    after the training split must not count in it.
+
+    >>> scale, own = np.array([2.0, 1.0, 4.0, 9.0, 9.0]), np.array([True, True, True, False, False])
+    >>> lend_scales(scale, np.array([False, True, False, False, False]), own).tolist()
+    [2.0, 3.0, 4.0, 9.0, 9.0]
     """
-    moving = scale[:-1][~constant[:-1]]
+    moving = scale[:-1][(own & ~constant)[:-1]]
     return np.where(constant, np.median(moving) if len(moving) else scale[-1], scale)
 
 

@@ -403,6 +403,17 @@ def test_the_scale_is_that_of_observed_training_rows():
     assert scale.scale[0] == pytest.approx(np.nanstd(known))
 
 
+def test_series_without_training_rows_lend_no_scale_to_constant_ones():
+    parts = [wave(seed=1), np.full(ROWS, 3.0), 9 * wave(seed=2)]
+    later = np.full(ROWS, np.nan)
+    one, two = (
+        fit_scale(series_of(np.concatenate(each), np.arange(len(each) + 1) * ROWS), log=False)
+        for each in (parts, [*parts, later, later])
+    )
+    assert one.scale[1] == np.median(one.scale[[0, 2]])
+    assert two.scale[:3].tolist() == one.scale[:3].tolist()
+
+
 @pytest.mark.parametrize(
     ("validation", "message"), [([], "needs validation windows"), ([290, 291], "too few")]
 )

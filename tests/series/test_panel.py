@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import DataContractError, TooLittleDataError
+from spline_lstm.core.params_data import SmoothingParams
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import alive, has_target
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.preprocessor import Preprocessor
-from tests.builders import hours, make_preprocess_params, make_schema, make_table
+from tests.builders import HOUR, hours, make_preprocess_params, make_schema, make_table
 
 NAN = np.nan
 
@@ -146,6 +147,48 @@ def test_constant_series_have_the_scale_of_the_others_and_are_named(scope, tmp_p
     np.testing.assert_array_equal(again.constants, preprocessor.limits.constants)
     with pytest.raises(DataContractError, match="constant in the training split of the series"):
         run(constants(), scaler_scope=scope, short_series="error")
+
+
+@pytest.mark.parametrize("scope", ["global", "per_series", "auto"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"snap": "auto"}, {"smoothing": SmoothingParams(method="replace", strength=None)}],
+)
+def test_how_long_a_series_goes_on_after_the_training_split_changes_no_other(scope, changes):
+    """Series b has 20 training rows and goes on, or ends there and is left out."""
+    rows, trained = 200, 140
+    found = []
+    for end in (rows, trained):
+        b = wave(rows, level=500.0, seed=1)
+        b[:120] = b[end:] = NAN
+        beside = hours(rows) + np.where(np.arange(rows) % 2, HOUR // 4, 0)
+        table = make_table({"a": (hours(rows), wave(rows)), "b": (beside, b)})
+        result = run(table, scaler_scope=scope, **changes)
+        fitted, arrays = result.preprocessor, result.arrays
+        assert fitted.series == (("a", "b") if end == rows else ("a",))
+        assert fitted.scaler.per_series == (scope != "global")
+        assert len(fitted.strengths.get("y", {})) in (0, len(fitted.series))
+        only_a = fitted.of_series(("a",))
+        constants = only_a.scaler.to_json(), only_a.strengths, fitted.params, fitted.neutral
+        windows = (part[:rows].tobytes() for part in (arrays.scaled, arrays.causal))
+        found.append((*constants, *windows))
+    assert found[0] == found[1]
+
+
+def test_series_that_begin_after_the_training_split_lend_no_scale():
+    table = constants()
+    late = np.append(np.full(180, NAN), wave(20, level=900.0, size=90.0))
+    series = {
+        name: (hours(200), table.values[start : start + 200, 0])
+        for name, start in zip(table.series_names, table.series_offsets[:-1], strict=True)
+    }
+    more = make_table({**series, "late": (hours(200), late), "later": (hours(200), late)})
+    one, two = (
+        run(each, scaler_scope="per_series", needed=10).preprocessor.scaler
+        for each in (table, more)
+    )
+    np.testing.assert_array_equal(one.scale[:4], two.scale[:4])
+    np.testing.assert_array_equal(two.scale[4:], [two.scale[-1]] * 3)
 
 
 def test_a_panel_of_only_constants_is_refused_as_one_constant_series_is():
