@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pydantic_core
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spline_lstm.service.errors import (
@@ -58,6 +59,8 @@ class Guard:
         except TimeoutError:
             text = f"the call took longer than {self.settings.timeout:g} s; send less, or try again"
             await call.refuse(refused(UNAVAILABLE, (), "timeout", text), scope["path"])
+        except ClientDisconnect:
+            LOG.info("the caller has gone")
         except Exception:
             LOG.exception("the call failed")
             text = "the service failed; its log has the reason beside the id of this call"

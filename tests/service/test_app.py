@@ -197,6 +197,24 @@ def test_a_failure_says_no_more_than_its_id(folder):
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+def test_a_caller_who_goes_is_no_failure(folder, caplog):
+    """The body ends in the midst: nothing is answered, and nothing is an error."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    with client_of(folder) as client, caplog.at_level(logging.INFO, "spline_lstm.service"):
+        scope = {"type": "http", "method": "POST", "path": "/v1/forecast", "headers": [],
+                 "query_string": b"", "app": client.app}  # fmt: skip
+        client.portal.call(client.app, scope, receive, send)
+    assert sent == []
+    assert [record.levelno for record in caplog.records] == [logging.INFO] * 2
+
+
 def test_stored_predictions_come_in_pages(client, folder):
     store = Store.of(folder, load_params(folder).store)
     add_predictions(
