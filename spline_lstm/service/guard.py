@@ -31,6 +31,8 @@ ID_HEADER = b"x-request-id"
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 # Calls that need no key: a supervisor asks them.
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
+# Answers after which the connection ends, so that the rest of the body is not read.
+CLOSING = (TOO_LARGE, UNAUTHORIZED, UNAVAILABLE)
 
 
 class Guard:
@@ -100,7 +102,10 @@ class _Call:
         """A part of the answer, its head with the id of the call."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (ID_HEADER, self._id)]
+            headers = [*message.get("headers", ()), (ID_HEADER, self._id)]
+            if self.status in CLOSING:
+                headers.append((b"connection", b"close"))
+            message["headers"] = headers
         await self._send(message)
 
     def too_large(self) -> CallError:
@@ -117,8 +122,6 @@ class _Call:
             (b"content-type", b"application/json"),
             (b"content-length", str(len(content)).encode()),
         ]
-        if error.status in (TOO_LARGE, UNAUTHORIZED, UNAVAILABLE):
-            headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": error.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": content})

@@ -158,6 +158,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client):
     answer = client.post("/v1/forecast", content=parts())
     assert answer.status_code == 413
     assert answer.json()["detail"][0]["rule"] == "max_body"
+    assert answer.headers["connection"] == "close"
 
 
 def test_a_key_of_the_environment_is_asked_for(folder, monkeypatch):
