@@ -49,10 +49,13 @@ def run(arguments: argparse.Namespace) -> str:
     file_format = load_params(pipeline.folder).compare.format
     rows = read_rows(pipeline, file_format, every_commit=arguments.all)
     if not rows and not arguments.csv:
-        params = pipeline.inside("params.yaml")
+        params, dvc_yaml = (str(pipeline.inside(name)) for name in ("params.yaml", "dvc.yaml"))
+        # Without files DVC runs the pipeline of the root.
+        is_root = params == "params.yaml"
+        changed = "-S KEY=VALUE" if is_root else f"{dvc_yaml} -S {params}:KEY=VALUE"
         return (
             f"{params}: no experiments of this pipeline yet; "
-            "start one with `dvc exp run --temp --name NAME -S KEY=VALUE`"
+            f"start one with `dvc exp run --temp --name NAME {changed}`"
         )
     return as_csv(rows) if arguments.csv else as_text(rows)
 

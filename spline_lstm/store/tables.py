@@ -16,7 +16,9 @@ COLUMNS = ("model_id", "task_id", "status", "created_at", "promoted_at", "score"
 def models_table(models: Sequence[Model], path: Path) -> str:
     """One line per model; `path` is named if there are none."""
     if not models:
-        return f"{path}: no models; `python -m spline_lstm train` registers one"
+        return (
+            f"{path}: no models; `python -m spline_lstm train {path.parent.parent}` registers one"
+        )
     rows = [COLUMNS, *(_cells(model) for model in models)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
     return "\n".join(

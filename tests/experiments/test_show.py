@@ -194,6 +194,12 @@ def test_a_folder_without_experiments_says_so_in_one_line(tmp_path, capsys):
     text = shown(capsys, str(tmp_path))
     assert text.count("\n") == 1
     assert "no experiments of this pipeline yet" in text
+    assert "`dvc exp run --temp --name NAME -S KEY=VALUE`" in text
+    write_pipeline(tmp_path, "pipelines/shop", "../..")
+    clone.commit("shop")
+    text = shown(capsys, str(tmp_path / "pipelines/shop"))
+    command = "pipelines/shop/dvc.yaml -S pipelines/shop/params.yaml:KEY=VALUE`"
+    assert f"`dvc exp run --temp --name NAME {command}" in text
 
 
 def test_a_folder_that_is_not_a_pipeline_ends_with_2(tmp_path, capsys):

@@ -138,5 +138,7 @@ def test_tables_name_status_score_and_reason(registry):
     (failed,) = [line for line in lines if "failed-1" in line]
     assert failed.endswith("12 data contract: x")
     assert "rmse 2" in lines[1]
-    assert "no models" in models_table([], registry.path)
+    text = models_table([], registry.path)
+    assert "no models" in text
+    assert f"train {registry.path.parent.parent}`" in text
     assert "reason: 12 data contract: x" in model_text(registry.get("failed-1"))
