@@ -1,6 +1,7 @@
 """Command init: a new pipeline from a file."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from spline_lstm.core.params import load_params
@@ -204,7 +205,11 @@ def run(arguments: argparse.Namespace) -> str:
     files = UserFiles.read(arguments.params, arguments.schema)
     copy = not arguments.no_copy
     told = scaffold(arguments.name, arguments.csv, options, Path(), files, copy=copy)
-    return f"{told}\n{tuned(folder_of(arguments.name))}" if arguments.tune else told
+    if not arguments.tune:
+        return told
+    sys.stdout.write(f"{told}\n")
+    sys.stdout.flush()  # the trials take minutes
+    return tuned(folder_of(arguments.name))
 
 
 def tuned(folder: Path) -> str:

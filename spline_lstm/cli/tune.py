@@ -9,8 +9,8 @@ from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.errors import ParamsError, UsageError, shorten
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, load_params
-from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
-from spline_lstm.experiments.git import check_fresh, find_pipeline
+from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.experiments.git import find_pipeline
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tuning import quick_outputs
@@ -19,26 +19,24 @@ from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.judge import LEAST_BLOCKS
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.quick import MOST_ROWS, QuickChoice, quick_search
-from spline_lstm.tuning.search import Problem, Trial, best_of, search, without_test
+from spline_lstm.tuning.search import Problem, Trial, best_of, search
 from spline_lstm.tuning.trainings import Trainings, read_material
-from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import load_windows
 
 DATABASE = Path(".cache/tuning/study.db")
 logger = logging.getLogger("spline_lstm")
 
 DESCRIPTION = """\
 Search for better hyperparameters of the model type in params.yaml, in the ranges of
-configs/catalog.yaml. Trials train on the training split and are judged by the validation loss;
-the test split is not used. The best values are written as a patch, plots/tuning.patch, the trials
-as metrics/tuning.csv. An interrupted search resumes. --quick tries a fixed grid of lookback,
-transform, normalisation, segment and loss instead, and changes only what validation shows to be
-better by more than one standard error.
+configs/catalog.yaml. Trials train on the training split and are judged by the RMSE of the whole
+forecast on validation; the test split is not read. It needs no dvc repro before. The best values
+are written as a patch, plots/tuning.patch, the trials as metrics/tuning.csv. An interrupted search
+resumes. --quick tries a fixed grid of lookback, transform, normalisation, segment and loss instead,
+and changes only what validation shows to be better by more than one standard error.
 """
 EXAMPLES = """
 python -m spline_lstm tune --trials 20
 git apply plots/tuning.patch
-python -m spline_lstm tune --quick pipelines/stores  # it needs no dvc repro before
+python -m spline_lstm tune --quick pipelines/stores
 git apply pipelines/stores/plots/tuning.patch
 """
 
@@ -82,12 +80,10 @@ def run(arguments: argparse.Namespace) -> str:
         return quick(pipeline, params)
     folder = pipeline.folder
     check_tunable(params)
-    check_fresh(pipeline)
     entry = load_catalog(pipeline.root).entry(params.model.type)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
-    windows = without_test(load_windows(folder))
-    problem = Problem(params, entry, windows, Preprocessor.load(Pipeline(folder).preprocessor))
+    problem = Problem.of(params, entry, Trainings(read_material(folder, params)))
     log_to_console()
     if not problem.defaults_fit:
         logger.info(
@@ -106,13 +102,13 @@ def run(arguments: argparse.Namespace) -> str:
     first, best = trials[0], best_of(trials)
     told = (
         f"{len(trials)} trials in {pipeline.inside(TABLE)}; "
-        f"lowest validation loss {best.loss:.6g} (trial {best.number})"
+        f"lowest RMSE on validation {best.rmse:.6g} standard deviations (trial {best.number})"
     )
     if not changed:
         return f"{told}: that of the current params; nothing to change"
     patch = pipeline.inside(PATCH)
     return (
-        f"{told}, {first.loss:.6g} with the current params; "
+        f"{told}, {first.rmse:.6g} with the current params; "
         f"look at {patch}, then run: git apply {patch}"
     )
 
@@ -162,8 +158,8 @@ def log_to_console() -> None:
 
 def line_of(trial: Trial) -> str:
     """One progress line."""
-    choice = ", ".join(f"{key.split('.')[1]} {value}" for key, value in trial.choice.values.items())
+    rmse = f", RMSE on validation {trial.rmse:.6g}" if trial.state == "complete" else ""
     return (
-        f"trial {trial.number} {trial.state} after {len(trial.losses)} evaluations: "
-        f"{trial.loss:.6g} ({choice})"
+        f"trial {trial.number} {trial.state} after {plural(len(trial.losses), 'evaluation')}{rmse} "
+        f"({quick_outputs.values_text(trial.choice.values)})"
     )

@@ -1,25 +1,20 @@
-"""What git and dvc.lock know of a pipeline: commit, experiments, their files, and what changed.
+"""What git and dvc.lock know of a pipeline: commit, experiments and their files.
 
 DVC keeps an experiment as a commit under ``refs/exps/<baseline[:2]>/<baseline[2:]>/<name>``.
 """
 
-import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dvc.config import Config
 from ruamel.yaml import YAML
 
-from spline_lstm.core.errors import ArtifactError, ExperimentError, UsageError, shorten
+from spline_lstm.core.errors import ExperimentError, UsageError
 from spline_lstm.core.pipeline import COMMAND_FILES, WALL_CLOCK, TrackedPipeline
-from spline_lstm.core.stage_code import CODE
 
 SHOWN = 5
-# The stages whose outputs a search reads.
-SEARCH_STAGES = ("preprocess", "window")
 
 
 def find_pipeline(folder: Path) -> TrackedPipeline:
@@ -225,62 +220,3 @@ def cache_folder(pipeline: TrackedPipeline) -> Path:
     """Where DVC keeps the content of data and models."""
     config = Config(str(pipeline.root / ".dvc"))
     return (pipeline.root / ".dvc" / config["cache"].get("dir", "cache")).resolve()
-
-
-def check_fresh(pipeline: TrackedPipeline) -> None:
-    """Raise ArtifactError unless preprocess and window ran with these params, on these files."""
-    stage = "window" if pipeline.relative == Path() else f"{pipeline.inside('dvc.yaml')}:window"
-    remedy = f"run `dvc repro {stage}`"
-    path = pipeline.folder / "dvc.lock"
-    stages = read_lock(path.read_bytes()).get("stages", {}) if path.is_file() else {}
-    for stage in SEARCH_STAGES:
-        if stage not in stages:
-            raise ArtifactError(
-                f"{path} has no stage {stage}: its outputs are missing or of unknown origin; "
-                f"{remedy}"
-            )
-        for change in changes_of(pipeline, stages[stage]):
-            raise ArtifactError(f"{change} since stage {stage} was run; {remedy}")
-
-
-def changes_of(pipeline: TrackedPipeline, stage: dict[str, Any]) -> Iterator[str]:
-    """What differs from a stage's entry in dvc.lock: params, then data; not code."""
-    for file, values in stage.get("params", {}).items():
-        present = YAML(typ="safe").load((pipeline.root / file).read_text(encoding="utf-8"))
-        for key, recorded in values.items():
-            for name, old, new in differences(key, recorded, value_at(present, key)):
-                yield f"{file}: {name} changed from {shorten(old)} to {shorten(new)}"
-    for entry in [*stage.get("deps", ()), *stage.get("outs", ())]:
-        if is_data(entry) and entry["md5"] != md5_of(pipeline.root / entry["path"]):
-            yield f"{entry['path']} changed or is missing"
-
-
-def value_at(content: Any, key: str) -> Any:
-    """The value of a dotted key; None if there is none."""
-    for name in key.split("."):
-        content = content.get(name) if isinstance(content, dict) else None
-    return content
-
-
-def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Dotted name, old and new value of everything in which two contents differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            yield from differences(f"{name}.{key}", old.get(key), new.get(key))
-    elif old != new:
-        yield name, old, new
-
-
-def is_data(entry: dict[str, Any]) -> bool:
-    """Whether an entry of dvc.lock is a file of data, not code, nor a metric or plot."""
-    path = Path(entry["path"])
-    is_code = entry["path"].startswith(CODE)
-    return not is_code and not {"metrics", "plots"} & set(path.parts) and "md5" in entry
-
-
-def md5_of(path: Path) -> str | None:
-    """MD5 of a file as DVC records it; None if it is missing."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,6 +1,7 @@
 """configs/catalog.yaml: defaults of the types of model, and the ranges that tuning searches."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,15 +16,34 @@ from spline_lstm.models.types import MODEL_TYPES
 
 PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05
-# Settings of the section train; the others are those of model.
-OF_TRAINING = ("learning_rate", "batch_size")
+# Settings outside the section model.
+ELSEWHERE = {
+    "learning_rate": "train.learning_rate",
+    "batch_size": "train.batch_size",
+    "lookback": "window.lookback",
+    "transform": "target.transform",
+    "smoothing_strength": "preprocess.smoothing.strength",
+}
+Combination = Literal["none", "linear", "seasonal", "stack"]
+# What is added to a network, by name: keys of the section model.
+COMBINATIONS: Mapping[Combination, Mapping[str, Any]] = {
+    "none": {"linear_skip": "none", "seasonal_skip": False, "stack": "none"},
+    "linear": {"linear_skip": "frozen", "seasonal_skip": False, "stack": "none"},
+    "seasonal": {"linear_skip": "frozen", "seasonal_skip": True, "stack": "none"},
+    "stack": {"linear_skip": "frozen", "seasonal_skip": True, "stack": "shrunk"},
+}
 
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Normalization = Literal["none", "last", "revin", "robust"]
+Transform = Literal["none", "log", "box-cox"]
 
 
 class Choice(Section):
-    """Values of all settings that tuning searches."""
+    """Values of all settings that tuning searches.
+
+    None leaves the params as they are. So a catalog need not know what fits every series, and
+    params may have a combination without a name.
+    """
 
     hidden: Layers
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -32,17 +52,27 @@ class Choice(Section):
     normalization: Normalization
     bidirectional: bool
     batch_size: Annotated[int, Field(ge=1)]
+    lookback: Annotated[int, Field(ge=1)] | None = None
+    transform: Transform | None = None
+    combination: Combination | None = None
+    smoothing_strength: Annotated[float, Field(gt=0.0)] | None = None
 
     @property
     def values(self) -> dict[str, Any]:
         """Dotted keys of params.yaml and their values."""
-        content = self.model_dump()
-        train = {f"train.{key}": content.pop(key) for key in OF_TRAINING}
-        return {f"model.{key}": value for key, value in content.items()} | train
+        content = {key: value for key, value in self.model_dump().items() if value is not None}
+        parts = COMBINATIONS[content.pop("combination")] if self.combination else {}
+        return {ELSEWHERE.get(key, f"model.{key}"): value for key, value in content.items()} | {
+            f"model.{key}": value for key, value in parts.items()
+        }
 
 
 class Ranges(Section):
-    """Range of each setting: lowest and highest, or the choices."""
+    """Range of each setting: lowest and highest, or the choices.
+
+    Lookbacks are multiples of the present one. The range of smoothing counts only where the params
+    smooth.
+    """
 
     units: tuple[Annotated[int, Field(ge=1)], int]
     layers: tuple[Annotated[int, Field(ge=1)], int]
@@ -52,8 +82,12 @@ class Ranges(Section):
     normalization: Annotated[tuple[Normalization, ...], Field(min_length=1)]
     bidirectional: Annotated[tuple[bool, ...], Field(min_length=1)]
     batch_size: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    lookback: tuple[Annotated[float, Field(gt=0.0)], ...]
+    transform: Annotated[tuple[Transform, ...], Field(min_length=1)]
+    combination: Annotated[tuple[Combination, ...], Field(min_length=1)]
+    smoothing_strength: tuple[Annotated[float, Field(gt=0.0)], float]
 
-    @pydantic.field_validator("units", "layers", "dropout", "learning_rate")
+    @pydantic.field_validator("units", "layers", "dropout", "learning_rate", "smoothing_strength")
     @classmethod
     def _lowest_first(cls, value: tuple[Any, Any]) -> tuple[Any, Any]:
         if value[0] > value[1]:

@@ -90,6 +90,19 @@ def validation_errors(fit: Fit, units: Units) -> pd.Series:
     return pd.concat(parts)
 
 
+def validation_index(prepared: Prepared) -> pd.MultiIndex:
+    """The validation windows, as `validation_errors` names them."""
+    windows, names = prepared.windows, prepared.preprocessed.table.series_names
+    origins = windows.splits["validation"]
+    series = np.array(names, dtype=object)[windows.arrays.row_series[origins]]
+    return pd.MultiIndex.from_arrays([series, windows.clock_rows(origins)])
+
+
+def rmse_on(errors: pd.Series, windows: pd.MultiIndex) -> float:
+    """Root of the mean of `validation_errors` on some windows, standard deviations."""
+    return float(np.sqrt(errors[errors.index.isin(windows)].mean()))
+
+
 def compare(first: pd.Series, second: pd.Series, horizon: int) -> Comparison:
     """Compare two results of `validation_errors` on their common windows; `horizon` in rows."""
     both = pd.concat([first, second], axis=1, join="inner")

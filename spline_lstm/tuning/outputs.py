@@ -27,8 +27,12 @@ SETTINGS = (
     "normalization",
     "bidirectional",
     "batch_size",
+    "lookback",
+    "transform",
+    "combination",
+    "smoothing_strength",
 )
-COLUMNS = ("trial", "state", "evaluations", "best_evaluation", "validation_loss", *SETTINGS)
+COLUMNS = ("trial", "state", "evaluations", "best_evaluation", "validation_rmse", *SETTINGS)
 
 
 def write(folder: Path, name: str, trials: list[Trial]) -> bool:
@@ -47,7 +51,7 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
     with house_style():
         save_png(figure_of(trials), folder / PLOT)
     before, best = trials[0].choice.values, best_of(trials).choice.values
-    values = {key: value for key, value in best.items() if value != before[key]}
+    values = {key: value for key, value in best.items() if value != before.get(key)}
     patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, values)
     if patch:
         write_text(folder / PATCH, patch)
@@ -63,11 +67,11 @@ def table_text(trials: list[Trial]) -> str:
     writer.writerow(COLUMNS)
     for trial in trials:
         best = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
-        loss = f"{trial.loss:.6g}" if trial.losses else ""
+        rmse = f"{trial.rmse:.6g}" if trial.state == "complete" else ""
         settings = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
         values = [settings[name] for name in SETTINGS]
         texts = [str(value).lower() if isinstance(value, bool) else value for value in values]
-        writer.writerow([trial.number, trial.state, len(trial.losses), best, loss, *texts])
+        writer.writerow([trial.number, trial.state, len(trial.losses), best, rmse, *texts])
     return stream.getvalue()
 
 
@@ -97,25 +101,22 @@ def _plain(value: object) -> object:
 
 
 def figure_of(trials: list[Trial]) -> Figure:
-    """Validation loss of each trial, and the lowest so far."""
+    """RMSE on validation of each complete trial, and the lowest so far."""
     figure = Figure(figsize=(8.0, 4.2))
     axes = figure.subplots()
-    for state, face in (("complete", BLUE), ("pruned", "none")):
-        chosen = [trial for trial in trials if trial.state == state]
-        numbers, losses = [trial.number for trial in chosen], [trial.loss for trial in chosen]
-        axes.scatter(numbers, losses, label=state, facecolors=face, edgecolors=BLUE)
-    done = [trial.loss if trial.state == "complete" else np.inf for trial in trials]
+    numbers = [trial.number for trial in trials if trial.state == "complete"]
+    axes.scatter(numbers, [trials[number].rmse for number in numbers], label="trial", color=BLUE)
     axes.step(
         range(len(trials)),
-        np.minimum.accumulate(done),
+        np.minimum.accumulate([trial.rmse for trial in trials]),
         where="post",
         color=ORANGE,
         label="lowest so far",
     )
-    axes.axhline(trials[0].loss, color=GREY, linestyle=":", label="present params")
+    axes.axhline(trials[0].rmse, color=GREY, linestyle=":", label="present params")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
-    axes.set_ylabel("lowest validation loss")
+    axes.set_ylabel("RMSE on validation, standard deviations")
     axes.set_title("Hyperparameter search")
     axes.legend()
     return figure

@@ -28,7 +28,7 @@ from spline_lstm.training.budget import budget_of
 from spline_lstm.training.fit import Prepared
 from spline_lstm.tuning.judge import LEAST_BLOCKS, Comparison, Units, compare, validation_errors
 from spline_lstm.tuning.space import cost
-from spline_lstm.tuning.trainings import Trainings
+from spline_lstm.tuning.trainings import Trainings, is_positive, longest_training
 
 # Grid rows of all series together; more are not read.
 MOST_ROWS = 8000
@@ -192,9 +192,7 @@ def shortened(params: Params, prepared: Prepared) -> Params:
 def _lookbacks(params: Params, prepared: Prepared) -> Iterator[Values]:
     """Half and twice the present one, as far as the training rows allow."""
     present, horizon = params.window.lookback, params.window.horizon
-    arrays = prepared.windows.arrays
-    training = arrays.timestamps < arrays.split_instants[0]
-    longest = int(np.bincount(arrays.row_series[training]).max())
+    longest = longest_training(prepared)
     for lookback in (present // 2, 2 * present):
         if horizon <= lookback <= longest // 2:
             network = params.model.network_lookback
@@ -206,12 +204,9 @@ def _transforms(params: Params, prepared: Prepared) -> Iterator[Values]:
     """Logarithms for positive targets, or none."""
     if params.train.loss == "bce":
         return
-    arrays = prepared.windows.arrays
-    known = arrays.raw_target[arrays.timestamps < arrays.split_instants[0]]
-    positive = bool((known[~np.isnan(known)] > 0).all())
     if params.target.transform != "none":
         yield {"target.transform": "none"}
-    elif positive:
+    elif is_positive(prepared):
         yield {"target.transform": "log"}
 
 

@@ -83,7 +83,7 @@ def line_of(trial: QuickTrial) -> str:
     if trial.state == "failed":
         return f"{what}: failed ({trial.reason})"
     if trial.against is None:
-        return f"{what}: validation RMSE {trial.rmse:.6g} standard deviations"
+        return f"{what}: RMSE on validation {trial.rmse:.4g} standard deviations of the target"
     gain, error = 100 * trial.against.gain, 100 * trial.against.error
     verdict = "taken" if trial.chosen else "not taken"
     return f"{what}: {gain:+.1f} % +- {error:.1f} % of the squared error, {verdict}"

@@ -165,3 +165,17 @@ class Trainings:
             make_loss=load_part(params, "loss"),
             fit_part=self._parts,
         )
+
+
+def longest_training(prepared: Prepared) -> int:
+    """Training rows of the series that has most."""
+    arrays = prepared.windows.arrays
+    training = arrays.timestamps < arrays.split_instants[0]
+    return int(np.bincount(arrays.row_series[training]).max())
+
+
+def is_positive(prepared: Prepared) -> bool:
+    """Whether every observed target of the training split is above 0."""
+    arrays = prepared.windows.arrays
+    known = arrays.raw_target[arrays.timestamps < arrays.split_instants[0]]
+    return bool((known[~np.isnan(known)] > 0).all())

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 import subprocess
 from dataclasses import replace
@@ -11,8 +12,10 @@ import optuna
 import pytest
 from ruamel.yaml import YAML
 
-from spline_lstm.core.params import load_params
-from spline_lstm.tuning.catalog import OF_TRAINING, Choice, Entry, Ranges, load_catalog
+from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.section import flattened
+from spline_lstm.tuning.catalog import Choice, Entry, Ranges, load_catalog
+from spline_lstm.tuning.judge import validation_errors, validation_index
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
 from spline_lstm.tuning.search import (
     FOLDERS,
@@ -20,15 +23,16 @@ from spline_lstm.tuning.search import (
     Trial,
     best_of,
     draw_seed,
+    is_worse,
     search,
     trials_of,
-    without_test,
 )
-from spline_lstm.windows.windows import SPLITS, Windows
-from tests.builders import HOURLY, ROOT, identity_scaler, make_arrays, make_preprocessor
+from spline_lstm.tuning.space import choice_in, params_with, space_of
+from spline_lstm.tuning.trainings import Trainings, before_test
+from tests.builders import ROOT, hours, make_schema, make_table
 from tools.import_closure import import_closure
 
-ROWS, LOOKBACK, HORIZON = 80, 5, 2
+ROWS = 120
 AS_THEY_ARE = Choice(
     hidden=(4,),
     dropout=0.0,
@@ -37,70 +41,51 @@ AS_THEY_ARE = Choice(
     normalization="last",
     bidirectional=False,
     batch_size=16,
+    lookback=6,
+    transform="none",
+    combination="none",
 )
+RANGES = {
+    "units": (4, 20),
+    "layers": (1, 1),
+    "dropout": (0.0, 0.0),
+    "learning_rate": (1e-3, 1e-1),
+    "segment": (1,),
+    "normalization": ("last",),
+    "bidirectional": (False,),
+    "batch_size": (16,),
+    "lookback": (),
+    "transform": ("none",),
+    "combination": ("none",),
+    "smoothing_strength": (0.1, 10.0),
+}
 
 
-def make_windows(test_value=None) -> Windows:
-    """Hourly sine; 56 rows of training, 12 of validation, 12 of test (with `test_value`)."""
-    arrays = make_arrays(ROWS, features=1)
-    values = np.sin(np.arange(ROWS) / 3.0)[:, None]
-    test = arrays.timestamps >= arrays.split_instants[1]
+def make_problem(seed=0, test_value=None, changes=None, gap=(), **ranges) -> Problem:
+    """Hourly sine above 0; 84 rows of training, 18 of validation, 18 of test (`test_value`)."""
+    values = 2 + np.sin(np.arange(ROWS) / 3.0)
     if test_value is not None:
-        values[test] = test_value
-    arrays = replace(
-        arrays,
-        scaled=values.astype(np.float32),
-        causal=values.astype(np.float32),
-        raw_target=values.copy(),
-    )
-    origins = np.arange(LOOKBACK, ROWS - HORIZON + 1)
-    split = np.where(
-        origins + HORIZON <= 56,
-        0,
-        np.where(origins < 56, 9, np.where(origins + HORIZON <= 68, 1, 2)),
-    )
-    split = np.where((split == 2) & (origins < 68), 9, split)
-    kept = split != 9
-    return Windows(
-        arrays,
-        identity_scaler(1),
-        HOURLY,
-        LOOKBACK,
-        HORIZON,
-        origins[kept],
-        split[kept].astype(np.uint8),
-    )
-
-
-def make_problem(seed=0, **data) -> Problem:
-    shipped = load_params(ROOT)
-    params = shipped.model_copy(
-        update={
-            "model": shipped.model.model_copy(
-                update=AS_THEY_ARE.model_dump(exclude=set(OF_TRAINING))
-            ),
-            "train": shipped.train.model_copy(
-                update={"max_epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
-            ),
-            "tune": shipped.tune.model_copy(update={"seed": seed, "startup_trials": 2}),
+        values[102:] = test_value
+    values[list(gap)] = np.nan
+    params = with_values(
+        Params(),
+        {
+            **AS_THEY_ARE.values,
+            "preprocess.frequency": "1h",
+            "window.horizon": 2,
+            "train.max_epochs": 2,
+            "tune.seed": seed,
+            "tune.startup_trials": 2,
         }
+        | (changes or {}),
+        "test",
     )
-    ranges = Ranges(
-        units=(4, 20),
-        layers=(1, 1),
-        dropout=(0.0, 0.0),
-        learning_rate=(1e-3, 1e-1),
-        segment=(1,),
-        normalization=("last",),
-        bidirectional=(False,),
-        batch_size=(16,),
+    table = make_table({"": (hours(ROWS), values)})
+    entry = Entry(
+        defaults=AS_THEY_ARE.model_copy(update={"lookback": None, "combination": None}),
+        ranges=Ranges(**RANGES | ranges),
     )
-    return Problem(
-        params,
-        Entry(defaults=AS_THEY_ARE, ranges=ranges),
-        without_test(make_windows(**data)),
-        make_preprocessor(),
-    )
+    return Problem.of(params, entry, Trainings(before_test(table, make_schema(), params)))
 
 
 class KilledError(Exception):
@@ -117,7 +102,7 @@ def trials(tmp_path_factory):
 def test_the_first_trial_has_the_params_as_they_are_and_the_best_is_never_above_it(trials):
     assert [trial.number for trial in trials] == [0, 1, 2, 3, 4]
     assert trials[0].choice == AS_THEY_ARE
-    assert best_of(trials).loss <= trials[0].loss
+    assert best_of(trials).rmse <= trials[0].rmse < 1.5
     assert len({trial.choice for trial in trials}) == 5
 
 
@@ -143,29 +128,74 @@ def test_a_killed_search_that_goes_on_gives_the_same_table(trials, tmp_path):
 
 
 def test_the_shipped_limit_leaves_the_large_models_and_says_what_it_excludes():
-    problem = make_problem()
     entry = load_catalog(ROOT).entry("lstm")
+    shipped = flattened(Params().model_dump(mode="json", include={"model": {"hidden", "segment"}}))
+    problem = make_problem(changes=shipped | {"window.lookback": 24})
+    space = space_of(entry.ranges, problem.params, [24], positive=True)
     shares = {}
-    for limit in (4.0, problem.params.tune.max_cost, 1e6):
-        tune = problem.params.tune.model_copy(update={"max_cost": limit})
-        params = load_params(ROOT).model_copy(update={"tune": tune})
-        shares[limit] = replace(problem, entry=entry, params=params).excluded()
-    few, shipped, all_of_it = shares.values()
+    for limit in (4.0, Params().tune.max_cost, 1e6):
+        params = with_values(problem.params, {"tune.max_cost": limit}, "test")
+        shares[limit] = replace(problem, entry=entry, space=space, params=params).excluded()
+    few, usual, all_of_it = shares.values()
     assert float(re.search(r"(\d+) % of", few)[1]) > 50
-    assert float(re.search(r"(\d+) % of", shipped)[1]) < 15
-    assert re.search(r"\d to 4 layers of up to \d+ to 256 units at segments of at most", shipped)
+    assert float(re.search(r"(\d+) % of", usual)[1]) < 15
+    assert re.search(r"\d to 4 layers of up to \d+ to 256 units at segments of at most", usual)
     assert all_of_it == "tune.max_cost 1e+06 excludes nothing of the catalog"
 
 
-def test_windows_of_a_search_hold_no_test_part():
-    windows = without_test(make_windows())
-    assert len(windows.splits["test"]) == 0
-    assert len(windows.splits["validation"]) > 0
-    test = windows.arrays.timestamps >= windows.arrays.split_instants[1]
-    assert np.isnan(windows.arrays.raw_target[test]).all()
-    assert np.isnan(windows.arrays.scaled[test]).all()
-    kept = windows.gather("validation")
-    np.testing.assert_array_equal(kept.y, make_windows().gather("validation").y)
+def test_every_setting_of_the_data_and_the_combination_is_drawn_and_judged_alike(tmp_path):
+    smoothing = {"preprocess.smoothing.method": "channel"}
+    wide = {"lookback": (0.5, 2.0, 20.0), "combination": ("none", "seasonal", "stack")}
+    problem = make_problem(changes=smoothing, transform=("none", "log"), **wide)
+    # 120 rows are more than half of the training split.
+    assert problem.space.lookbacks == (3, 6, 12)
+    assert problem.space.ranges.combination == ("none", "seasonal", "stack")
+    found = search(problem, tmp_path / "study.db", 8, lambda trial: None)
+    drawn = [trial.choice for trial in found[1:]]
+    assert {choice.transform for choice in drawn} == {"none", "log"}
+    assert len({choice.lookback for choice in drawn}) > 1
+    assert {choice.combination for choice in drawn} - {"none"}
+    assert all(0.1 <= choice.smoothing_strength <= 10 for choice in drawn)
+    assert all(trial.state in ("complete", "pruned") for trial in found)
+    complete = [trial for trial in found if trial.state == "complete"]
+    assert {math.isfinite(trial.rmse) for trial in complete} == {True}
+    # A sine is linear in its last two values: what has a linear part is far ahead.
+    assert best_of(found).choice.combination != "none"
+    again = problem.trainings.fit(params_with(problem.params, best_of(found).choice))
+    missed = validation_errors(again, problem.units)
+    assert best_of(found).rmse == pytest.approx(np.sqrt(missed[problem.windows].mean()))
+
+
+def test_trials_are_judged_on_the_windows_that_every_lookback_has():
+    """The gap costs a lookback of 12 rows more windows than one of 6."""
+    problem = make_problem(changes={"preprocess.max_gap": 1}, gap=(76, 77, 78), lookback=(1.0, 2.0))
+    params = {
+        lookback: with_values(problem.params, {"window.lookback": lookback}, "test")
+        for lookback in (6, 12)
+    }
+    rows = {
+        lookback: {row for _, row in validation_index(problem.trainings.prepared(each))}
+        for lookback, each in params.items()
+    }
+    assert rows[12] < rows[6]
+    assert {row for _, row in problem.windows} == rows[12]
+
+
+def test_a_transform_needs_positive_targets():
+    params = make_problem().params
+    ranges = Ranges(**RANGES | {"transform": ("none", "log")})
+    assert space_of(ranges, params, [6], positive=True).ranges.transform == ("none", "log")
+    assert space_of(ranges, params, [6], positive=False).ranges.transform == ("none",)
+
+
+def test_a_trial_is_worse_if_its_lowest_loss_is_above_the_median_of_the_others_by_then():
+    earlier = [{5: 4.0, 10: 1.0}, {5: 3.0, 10: 2.0}, {8: 2.5}]
+    assert is_worse({5: 3.6}, earlier)
+    assert not is_worse({5: 3.4}, earlier)
+    # By step 10 the others had 1.0, 2.0 and 2.5.
+    assert is_worse({5: 3.4, 10: 2.1}, earlier)
+    assert not is_worse({5: 1.9, 10: 9.0}, earlier)
+    assert not is_worse({4: 99.0}, earlier)
 
 
 def test_trials_of_other_data_or_another_seed_are_another_study():
@@ -174,16 +204,10 @@ def test_trials_of_other_data_or_another_seed_are_another_study():
 
 
 def test_defaults_that_do_not_fit_the_params_are_no_trial_and_the_search_goes_on(tmp_path):
-    problem = make_problem()
-    model = problem.params.model.model_copy(update={"decoder": "segments", "segment": 2})
+    changes = {"model.decoder": "segments", "model.segment": 2}
+    segments = make_problem(changes=changes, segment=(1, 2, 4))
     unfit = AS_THEY_ARE.model_copy(update={"segment": 4})
-    segments = replace(
-        problem,
-        params=problem.params.model_copy(update={"model": model}),
-        entry=Entry(
-            defaults=unfit, ranges=problem.entry.ranges.model_copy(update={"segment": (1, 2, 4)})
-        ),
-    )
+    segments = replace(segments, entry=segments.entry.model_copy(update={"defaults": unfit}))
     found = search(segments, tmp_path / "study.db", 3, lambda trial: None)
     assert not segments.defaults_fit
     assert [trial.choice.segment for trial in found] == [2, 2, 2]
@@ -199,48 +223,56 @@ def test_a_worse_trial_is_cut_short_and_cannot_win():
     study = optuna.create_study()
     assert trials_of(study) == []
     pruned = Trial(1, AS_THEY_ARE, "pruned", (0.01,))
-    complete = Trial(0, AS_THEY_ARE, "complete", (0.5, 0.4))
+    complete = Trial(0, AS_THEY_ARE, "complete", (0.5, 0.4), 0.6)
     assert best_of([complete, pruned]) is complete
 
 
 def test_the_patch_changes_the_values_and_keeps_every_comment(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     params = load_params(ROOT)
-    first = Trial(0, make_first(params), "complete", (0.5,))
+    first = Trial(0, choice_in(params), "complete", (0.5,), 0.5)
     wanted = first.choice.model_copy(
-        update={"hidden": (96, 48), "learning_rate": 2.13e-3, "bidirectional": True}
+        update={
+            "hidden": (96, 48),
+            "learning_rate": 2.13e-3,
+            "bidirectional": True,
+            "lookback": 48,
+            "combination": "linear",
+        }
     )
     assert write(
         tmp_path,
         "params.yaml",
-        [first, Trial(1, wanted, "complete", (0.4,)), Trial(2, wanted, "diverged", ())],
+        [first, Trial(1, wanted, "complete", (0.4,), 0.4), Trial(2, wanted, "failed", ())],
     )
     before = (tmp_path / "params.yaml").read_text().splitlines()
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "apply", PATCH], cwd=tmp_path, check=True)
     after = (tmp_path / "params.yaml").read_text().splitlines()
     changed = [line for line in after if line not in before]
-    assert changed == ["  hidden: [96, 48]", "  bidirectional: true", "  learning_rate: 0.00213"]
+    assert changed == [
+        "  lookback: 48",
+        "  hidden: [96, 48]",
+        "  bidirectional: true",
+        "  linear_skip: frozen",
+        "  learning_rate: 0.00213",
+    ]
     assert len(after) == len(before)
     assert load_params(tmp_path).model.hidden == (96, 48)
     table = list(csv.DictReader(io.StringIO((tmp_path / TABLE).read_text())))
     assert tuple(table[0]) == COLUMNS
-    assert [row["state"] for row in table] == ["complete", "complete", "diverged"]
-
-
-def make_first(params) -> Choice:
-    values = params.model.model_dump(include=set(Choice.model_fields))
-    return Choice(**values, **params.train.model_dump(include=set(OF_TRAINING)))
+    assert [row["state"] for row in table] == ["complete", "complete", "failed"]
 
 
 def test_where_the_params_as_they_are_win_there_is_no_patch(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    first = Trial(0, make_first(load_params(ROOT)), "complete", (0.5,))
-    assert not write(tmp_path, "params.yaml", [first, Trial(1, AS_THEY_ARE, "complete", (0.6,))])
+    first = Trial(0, choice_in(load_params(ROOT)), "complete", (0.5,), 0.5)
+    assert not write(
+        tmp_path, "params.yaml", [first, Trial(1, AS_THEY_ARE, "complete", (0.6,), 0.6)]
+    )
     assert not (tmp_path / PATCH).exists()
     assert patch_text("a: 1\n", "params.yaml", {}) == ""
     assert YAML(typ="safe").load((tmp_path / "params.yaml").read_text())["model"]["hidden"]
-    assert SPLITS[2] == "test"
 
 
 def test_the_content_id_covers_every_folder_that_a_search_imports():

@@ -4,22 +4,33 @@ import optuna
 import pytest
 
 from spline_lstm.core.errors import ParamsError
-from spline_lstm.core.params import load_params
+from spline_lstm.core.params import load_params, with_values
 from spline_lstm.models.config import model_config
 from spline_lstm.models.types import MODEL_TYPES
-from spline_lstm.tuning.catalog import PATH, load_catalog
+from spline_lstm.tuning.catalog import COMBINATIONS, PATH, load_catalog
 from spline_lstm.tuning.space import (
+    Space,
     choice_in,
     choice_of,
+    completed,
     cost,
     distributions,
     fitting,
+    lookbacks_of,
     nearest_draw,
     params_with,
+    space_of,
 )
 from tests.builders import ROOT, make_all_windows, make_arrays, make_preprocessor
 
 CATALOG, PARAMS = load_catalog(ROOT), load_params(ROOT)
+
+
+def make_space(model_type="lstm") -> Space:
+    """The shipped ranges, with three lookbacks."""
+    return space_of(CATALOG.entry(model_type).ranges, PARAMS, [12, 24, 48], positive=True)
+
+
 TYPES = sorted(name for name, entry in MODEL_TYPES.items() if not entry.closed_form)
 
 
@@ -29,9 +40,10 @@ def test_the_shipped_ranges_are_those_agreed_on_and_hold_their_defaults(model_ty
     ranges = entry.ranges
     assert (ranges.units, ranges.layers, ranges.dropout) == ((32, 256), (1, 4), (0.0, 0.5))
     assert ranges.learning_rate == (1e-4, 1e-2)
-    draw = nearest_draw(entry.defaults, ranges)
-    assert choice_of(draw) == entry.defaults
-    for name, distribution in distributions(ranges).items():
+    space, defaults = make_space(model_type), completed(entry.defaults, PARAMS)
+    draw = nearest_draw(defaults, space)
+    assert choice_of(draw) == defaults
+    for name, distribution in distributions(space).items():
         assert distribution._contains(distribution.to_internal_repr(draw[name])), name
 
 
@@ -39,7 +51,7 @@ def test_the_shipped_ranges_are_those_agreed_on_and_hold_their_defaults(model_ty
 def test_every_draw_gives_params_that_are_valid(model_type):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
-        choice = choice_of(study.ask(distributions(CATALOG.entry(model_type).ranges)).params)
+        choice = choice_of(study.ask(distributions(make_space(model_type))).params)
         found = params_with(PARAMS, choice)
         assert found is not None
         assert choice_in(found) == choice
@@ -47,10 +59,11 @@ def test_every_draw_gives_params_that_are_valid(model_type):
 
 def test_values_outside_the_ranges_go_to_the_nearest_draw():
     far = CATALOG.entry("lstm").defaults.model_copy(
-        update={"hidden": (4, 999), "learning_rate": 1.0, "segment": 7}
+        update={"hidden": (4, 999), "learning_rate": 1.0, "segment": 7, "lookback": 40}
     )
-    near = choice_of(nearest_draw(far, CATALOG.entry("lstm").ranges))
-    assert (near.hidden, near.learning_rate, near.segment) == ((32, 256), 1e-2, 8)
+    near = choice_of(nearest_draw(far, make_space()))
+    assert (near.hidden, near.learning_rate) == ((32, 256), 1e-2)
+    assert (near.segment, near.lookback) == (8, 48)
 
 
 def test_params_that_do_not_fit_together_are_no_choice():
@@ -74,6 +87,32 @@ def test_choices_that_do_not_fit_the_other_params_are_left_out():
     assert (segments(6, 3).segment, segments(6, 3).bidirectional) == ((2, 3, 6), (False,))
     # No choice of the catalog divides 7: the present value stays.
     assert segments(7, 7).segment == (7,)
+
+
+def test_combinations_have_names_and_those_without_one_stay_as_they_are():
+    for name, keys in COMBINATIONS.items():
+        params = with_values(PARAMS, {f"model.{key}": value for key, value in keys.items()}, "test")
+        assert choice_in(params).combination == name
+        assert choice_in(params_with(PARAMS, choice_in(params))) == choice_in(params)
+    trained = with_values(PARAMS, {"model.linear_skip": "trained"}, "test")
+    assert choice_in(trained).combination is None
+    assert params_with(trained, choice_in(trained)) == trained
+
+
+def test_lookbacks_hold_a_horizon_and_what_the_network_reads_and_leave_rows_to_train_on():
+    ranges = CATALOG.entry("lstm").ranges.model_copy(update={"lookback": (0.1, 0.5, 1.0, 2.0, 3.0)})
+    assert lookbacks_of(ranges, PARAMS, 100) == [12, 48]
+    narrow = with_values(PARAMS, {"model.network_lookback": 20}, "test")
+    assert lookbacks_of(ranges, narrow, 1000) == [48, 72]
+
+
+def test_smoothing_is_drawn_only_where_the_params_smooth():
+    smooth = with_values(PARAMS, {"preprocess.smoothing.method": "replace"}, "test")
+    space = space_of(CATALOG.entry("lstm").ranges, smooth, [24], positive=True)
+    draw = nearest_draw(choice_in(smooth), space)
+    assert draw["smoothing_strength"] == pytest.approx(10.0)
+    assert choice_of(draw | {"smoothing_strength": 1.23456}).smoothing_strength == 1.23
+    assert "smoothing_strength" not in distributions(make_space())
 
 
 def test_cost_is_that_of_the_matrices_times_the_steps():
