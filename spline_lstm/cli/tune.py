@@ -54,8 +54,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--quick",
         action="store_true",
-        help="try a small fixed grid instead, whose size depends on the table alone; at most three "
-        "minutes on two cores",
+        help="try a small fixed grid instead, whose size depends on the table alone; about three "
+        "minutes of CPU for 4,000 rows",
     )
 
 

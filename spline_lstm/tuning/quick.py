@@ -33,7 +33,7 @@ from spline_lstm.tuning.trainings import Trainings, is_positive, longest_trainin
 # Grid rows of all series together; more are not read.
 MOST_ROWS = 8000
 # Multiplications of the recurrent layers, forward, that a trial gets.
-WORK = 4e10
+WORK = 2e10
 STEPS = (200, 1000)
 EVALUATIONS, PATIENCE = 20, 5
 
