@@ -51,7 +51,7 @@ def make_app(settings: Settings, catalog: Catalog) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_reload(catalog, settings.reload_seconds, app.state.threads))
+        task = asyncio.create_task(_reload(catalog, settings.reload_seconds))
         yield
         task.cancel()
         app.state.threads.shutdown(wait=False, cancel_futures=True)
@@ -81,12 +81,13 @@ def make_app(settings: Settings, catalog: Catalog) -> FastAPI:
     return app
 
 
-async def _reload(catalog: Catalog, seconds: float, threads: ThreadPoolExecutor) -> None:
+async def _reload(catalog: Catalog, seconds: float) -> None:
     """Look at the registries for newly promoted models, for ever."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.get_running_loop().run_in_executor(threads, catalog.refresh, LOG.warning)
+            # Not in the thread for large calls: a registry may have to be waited for.
+            await asyncio.get_running_loop().run_in_executor(None, catalog.refresh, LOG.warning)
         except Exception:
             # The models that are loaded are served on, and the next look may succeed.
             LOG.exception("the registries could not be read")
