@@ -73,25 +73,27 @@ def record_failure(
         Text files that tell how far the stage came, relative to the folder.
     """
     ledger = ledger_folder(folder)
-    failure = Failure(
-        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        stage=stage,
-        exit_code=error.exit_code,
-        title=error.title,
-        reasons=error.lines,
-        experiment=os.environ.get("DVC_EXP_NAME", ""),
-        commit=os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        params=_params(folder),
-        curve={
-            name: (folder / name).read_text("utf-8") for name in keep if (folder / name).is_file()
-        },
-    )
     try:
+        failure = Failure(
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            stage=stage,
+            exit_code=error.exit_code,
+            title=error.title,
+            reasons=error.lines,
+            experiment=os.environ.get("DVC_EXP_NAME", ""),
+            commit=os.environ.get("DVC_EXP_BASELINE_REV", ""),
+            params=_params(folder),
+            curve={
+                name: (folder / name).read_text("utf-8")
+                for name in keep
+                if (folder / name).is_file()
+            },
+        )
         # Nanoseconds and process: two stages that fail at once keep their entries.
         write_json(ledger / f"{time.time_ns()}-{os.getpid()}.json", asdict(failure))
         for old in sorted(ledger.glob("*.json"))[:-MAX_ENTRIES]:
             old.unlink(missing_ok=True)
-    except OSError as problem:
+    except (OSError, UnicodeDecodeError) as problem:
         logger.warning("the ledger of failures could not be written: %s", problem)
 
 

@@ -40,7 +40,11 @@ def code_id_of(root: Path, paths: Iterable[str]) -> str:
 
 
 def _hashes(path: Path) -> list[str]:
-    """Name and hash of a file, or of each file in a folder, without bytecode."""
+    """Path and hash of a file, or of each file in a folder, without bytecode."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     kept = [file for file in files if file.is_file() and "__pycache__" not in file.parts]
-    return [text for file in kept for text in (file.name, sha256_of_file(file))]
+    return [
+        text
+        for file in kept
+        for text in (file.relative_to(path.parent).as_posix(), sha256_of_file(file))
+    ]

@@ -34,7 +34,7 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
     >>> auc(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
     0.75
     """
-    positives = int(labels.sum())
+    positives = int(np.count_nonzero(labels))
     negatives = len(labels) - positives
     if not positives or not negatives:
         return float("nan")
