@@ -35,8 +35,7 @@ def main(folder: Path) -> str:
             reading=Reading.of(params.data),
         )
     except DataContractError as error:
-        # No later stage runs, so the quality report is written here.
-        write_metrics(pipeline.metrics("data"), error.quality)
+        write_metrics(pipeline.metrics("ingest"), error.quality)
         raise
     raw = write_raw(pipeline, content)
     metrics = {

@@ -387,13 +387,14 @@ def test_the_stages_run_from_a_file_to_the_report(times, values, first, words, t
     frame = pd.DataFrame(
         {"time": times, "y": np.round(np.sin(rows * 2 * np.pi / 7) + rows / 50, 4)}
     )
-    frame.to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "data/source").mkdir(parents=True)
+    frame.to_csv(tmp_path / "data/source/table.csv", index=False)
     schema = {"version": 1, "timestamp_col": "time", "target_cols": ["y"]}
     if "index 10" in values.values():
         schema["table_format"] = {"timestamp_format": "index"}
     (tmp_path / "schema.json").write_text(json.dumps(schema))
     values = {
-        "data.source": "table.csv",
+        "data.source": "data/source/table.csv",
         "data.schema_file": "schema.json",
         "window.lookback": 12,
         "window.horizon": 3,

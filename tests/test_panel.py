@@ -190,13 +190,16 @@ def test_the_json_schema_for_editors_is_current():
 
 def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
     (tmp_path / "params.yaml").write_text(
-        (ROOT / "params.yaml").read_text().replace("bokeh_sampledata/CGM", "x.csv")
+        (ROOT / "params.yaml").read_text().replace("bokeh_sampledata/CGM", "data/source/x.csv")
     )
     (tmp_path / "configs/covariates").mkdir(parents=True)
     (tmp_path / "configs/covariates/glucose.json").write_text(
         (ROOT / "configs/covariates/glucose.json").read_text()
     )
-    (tmp_path / "x.csv").write_text("datetime,glucose,isig\n2020-01-02,1,x\n2020-01-01,inf,2\n")
+    (tmp_path / "data/source").mkdir(parents=True)
+    (tmp_path / "data/source/x.csv").write_text(
+        "datetime,glucose,isig\n2020-01-02,1,x\n2020-01-01,inf,2\n"
+    )
     run = subprocess.run(
         [sys.executable, "-m", "stages.ingest", str(tmp_path)],
         cwd=ROOT,
@@ -206,10 +209,10 @@ def test_a_failed_stage_leaves_the_violations_and_nothing_else(tmp_path):
     assert run.returncode == 12
     lines = run.stderr.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("12 data contract: x.csv row ") for line in lines)
-    report = json.loads((tmp_path / "metrics/data.json").read_text())
+    assert all(line.startswith("12 data contract: data/source/x.csv row ") for line in lines)
+    report = json.loads((tmp_path / "metrics/ingest.json").read_text())
     assert [item["rows"] for item in report["violations"]] == [[3], [2], [3]]
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data/raw").exists()
 
 
 def test_the_schema_of_the_stores_fits_its_data():

@@ -36,7 +36,8 @@ PIPELINE = """stages:
   report: {cmd: python -c pass, deps: [metrics/evaluate.json]}
   backtest: {cmd: python -c pass, deps: [stages/stand_in.py], params: [model.type]}
 """
-SIZE = {"lstm": 0.2, "gru": 0.1}
+# So unequal that no noise of the clock hides it.
+SIZE = {"lstm": 20.0, "gru": 0.1}
 OFF = {"lstm": 15.0, "gru": 15.5}
 NAIVE = 20.0
 

@@ -371,7 +371,8 @@ def test_promotion_applies_the_experiment_and_names_the_model(story):
     done = promote(clone, GRU)
     # Experiments leave the backtest out: it would stand beside a model that it does not know.
     assert (
-        "dvc repro dvc.yaml  # backtest: still from the previous params\n  git add" in done.stdout
+        "dvc repro dvc.yaml  # report, backtest: still from the previous params\n  git add"
+        in done.stdout
     )
     assert "git commit" in done.stdout
     entry = YAML(typ="safe").load((clone.folder / "dvc.yaml").read_text())["artifacts"][

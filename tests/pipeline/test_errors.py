@@ -75,8 +75,9 @@ def test_bad_table_ends_ingest_with_one_line_and_leaves_outputs_alone(folder, ca
     if content is not None:
         (folder.folder / "data/source/own.csv").write_bytes(content)
     folder.edit("params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.csv"))
-    kept = {"data/raw/series.csv": b"former table", "metrics/ingest.json": b"{}"}
-    for name, former in kept.items():
+    kept = {"data/raw/series.csv": b"former table"}
+    stale = {"metrics/ingest.json": b"{}", "metrics/evaluate.json": b"{}"}
+    for name, former in {**kept, **stale}.items():
         (folder.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder.folder / name).write_bytes(former)
     done = folder.stage("ingest")
@@ -85,6 +86,10 @@ def test_bad_table_ends_ingest_with_one_line_and_leaves_outputs_alone(folder, ca
     assert done.stderr.startswith(f"{code} ")
     assert part in done.stderr
     assert {name: (folder.folder / name).read_bytes() for name in kept} == kept
+    # Figures of an earlier table do not stay beside the failure.
+    assert not (folder.folder / "metrics/evaluate.json").exists()
+    violations = folder.folder / "metrics/ingest.json"
+    assert not violations.exists() or json.loads(violations.read_text())["violations"]
 
 
 def with_parquet(folder):

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.interpolate import Akima1DInterpolator, CubicSpline, PchipInterpolator
+from scipy.interpolate import (
+    Akima1DInterpolator,
+    CubicHermiteSpline,
+    CubicSpline,
+    PchipInterpolator,
+)
 
 from spline_lstm.series.spline import (
     LOCAL_CUBIC,
@@ -42,6 +47,9 @@ def local_cubic_oracle(knots: np.ndarray, values: np.ndarray, at: np.ndarray) ->
 ORACLES = {
     "linear": lambda knots, values, at: np.interp(at, knots, values),
     "pchip": lambda knots, values, at: PchipInterpolator(knots, values)(at),
+    "parabolic": lambda knots, values, at: CubicHermiteSpline(
+        knots, values, np.gradient(values, knots, edge_order=2)
+    )(at),
     "akima": lambda knots, values, at: Akima1DInterpolator(knots, values)(at),
     "cubic": local_cubic_oracle,
 }

@@ -86,14 +86,26 @@ def test_every_epoch_has_its_own_order_wherever_evaluations_interrupt_it(members
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"train.max_steps": 9}, r"train: max_epochs 6 and max_steps 9 exclude each other"),
-        ({"train.max_epochs": None}, r"max_epochs and max_steps are both null"),
         (
-            {"train.patience_evaluations": 4},
+            {"train.max_epochs": 6, "train.max_steps": 9},
+            r"train: max_epochs 6 and max_steps 9 exclude each other",
+        ),
+        (
+            {"train.max_epochs": None, "train.max_steps": None},
+            r"max_epochs and max_steps are both null",
+        ),
+        (
+            {"train.patience": 3, "train.patience_evaluations": 4},
             r"patience 3 and patience_evaluations 4 exclude each other",
         ),
-        ({"backtest.max_steps": 9}, r"backtest: max_epochs 4 and max_steps 9 exclude each other"),
-        ({"tune.warmup_steps": 9}, r"tune: warmup_epochs 1 and warmup_steps 9 exclude each other"),
+        (
+            {"backtest.max_epochs": 4, "backtest.max_steps": 9},
+            r"backtest: max_epochs 4 and max_steps 9 exclude each other",
+        ),
+        (
+            {"tune.warmup_epochs": 1, "tune.warmup_steps": 9},
+            r"tune: warmup_epochs 1 and warmup_steps 9 exclude each other",
+        ),
         (
             {"train.max_epochs": None, "train.max_steps": 9, "train.min_steps": 10},
             r"min_steps 10 must be at most max_steps 9",

@@ -380,7 +380,7 @@ def test_gain_in_words(share, error, beyond, words):
                 "model.normalization": "none",
                 "preprocess.scaler": "none",
             },
-            "probability",
+            "bce needs labels 0 and 1: set model.linear_skip to none",
         ),
         (
             {

@@ -17,6 +17,7 @@ from spline_lstm.training.loop import train, training_curve
 from spline_lstm.training.members import chunk_size
 from spline_lstm.training.objective import loss_unit
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.scaling import Scaler
 from tests.builders import make_config, make_train_params, windows_of
 
 PARAMS = make_train_params(
