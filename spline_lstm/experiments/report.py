@@ -208,9 +208,10 @@ def _latency(result: Comparison) -> list[Block]:
             f"model.{params.format} of every run, in {params.latency_rounds} rounds of "
             f"{params.latency_calls} calls each, one file after another: median over the rounds, "
             "and in brackets their central nine tenths. The edge score is the weighted mean of p95 "
-            "and size relative to the smallest; two scores differ if they do in nine tenths of the "
-            f"rounds. The score of the recommendation adds the {result.measure} with weight "
-            f"{params.rmse_weight:g}; within the noise of the test windows it counts as the lowest."
+            "and size relative to the smallest; one is above another if it is in more rounds than "
+            "chance would give (sign test, 5 %). The score of the recommendation adds the "
+            f"{result.measure} with weight {params.rmse_weight:g}; within the noise of the test "
+            "windows it counts as the lowest."
         ),
         _table("Latency and size", latency_rows(result)),
     ]

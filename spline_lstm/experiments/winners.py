@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from spline_lstm.core.params import CompareParams
 from spline_lstm.experiments.bootstrap import Interval, SeedRange, seed_range
-from spline_lstm.experiments.latency import Latency, range_over_rounds
+from spline_lstm.experiments.latency import Latency, is_above
 from spline_lstm.experiments.results import PROBABILITY_SCORES, SIZE, Record, nan_last, number
 
 # Shown with their range over the seeds, as far as the runs have them.
@@ -131,19 +131,15 @@ def edge_winner(
 ) -> Record | None:
     """The run with the lowest median score, or a more accurate one that is as cheap.
 
-    As cheap: over the rounds, its score minus the lowest is not above zero in nine tenths of them
-    (`latency.range_over_rounds`), so that the clock cannot tell the two apart.
+    As cheap: its score is not above the lowest in more rounds than chance would give
+    (`latency.is_above`), so that the clock cannot tell the two apart.
     """
     able = [record for record in records if record.run.name in scores]
     if not able:
         return None
     lowest = min(able, key=lambda record: (np.median(scores[record.run.name]), record.rmse))
     reference = scores[lowest.run.name]
-    tied = [
-        record
-        for record in able
-        if record is lowest or range_over_rounds(scores[record.run.name] - reference)[0] <= 0.0
-    ]
+    tied = [record for record in able if not is_above(scores[record.run.name] - reference)]
     return min(tied, key=lambda record: record.rmse)
 
 
