@@ -23,7 +23,7 @@ def sealed(content: bytes) -> bytes:
         The file has no such place, or more than one.
 
     >>> sealed(b'a "sha256": "' + b"0" * 64 + b'" b')[:21]
-    b'a "sha256": "65cc1bb9'
+    b'a "sha256": "f8ae4810'
     """
     place = _place(content)
     return content[: place.start] + _digest(content, place) + content[place.stop :]

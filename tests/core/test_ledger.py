@@ -54,7 +54,6 @@ def test_the_oldest_entries_go(folder):
 def test_a_ledger_that_cannot_be_written_is_said_in_one_line(folder, caplog):
     (folder / ".cache").write_text("a file, not a folder")
     with caplog.at_level(logging.WARNING, "spline_lstm"):
-        logging.getLogger("spline_lstm").propagate = True
         record_failure(folder, "ingest", ERROR)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
