@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
@@ -24,3 +25,12 @@ configure_compilation_cache(ROOT)
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # As stages do: arrays of an earlier test must not decide how many devices a later one has.
 configure_threads(2)
+
+
+@pytest.fixture(scope="session")
+def small_pipeline(tmp_path_factory):
+    """Folder of a small pipeline that ran from ingest to report; who writes into it copies it."""
+    # Here, because few tests need the stages.
+    from tests.small_pipeline import make_small_pipeline  # noqa: PLC0415
+
+    return make_small_pipeline(tmp_path_factory.mktemp("small"))

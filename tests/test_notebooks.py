@@ -14,7 +14,6 @@ import pytest
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.write_folder import scaffold
 from tests.builders import ROOT
-from tests.small_pipeline import make_small_pipeline
 from tools.notebooks import MAX_BYTES, reproducible, sources, text_of
 
 NOTEBOOKS = sources()
@@ -48,15 +47,9 @@ def pipeline(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    """A pipeline folder after report."""
-    return make_small_pipeline(tmp_path_factory.mktemp("evaluated"))
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_runs_on_a_pipeline_folder(path, request, monkeypatch):
-    needs = "evaluated" if path.stem == "03_error_analysis" else "pipeline"
+    needs = "small_pipeline" if path.stem == "03_error_analysis" else "pipeline"
     monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(request.getfixturevalue(needs)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = jupytext.read(path)

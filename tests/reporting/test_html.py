@@ -57,7 +57,7 @@ def test_chromium_lays_the_report_out_without_a_word_on_its_console(
         float, re.search(r'data-measured="([^"]*)"', done.stdout)[1].split()
     )
     assert content == shown, "the page must not scroll sideways"
-    assert charts == 6
+    assert charts == 8
     assert height > 150
     assert verdict < 900, "the verdict is on the first screen"
     original = subprocess.run(

@@ -1,5 +1,6 @@
 """Served forecasts are those of `Forecaster.predict`, and of the same instants however written."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,6 @@ from spline_lstm.service.rows import rows_of
 from spline_lstm.service.settings import Settings
 from stages import export
 from tests.service.examples import target_model
-from tests.small_pipeline import make_small_pipeline
 
 
 def served(model, body):
@@ -27,9 +27,10 @@ def plain(values):
 
 
 @pytest.mark.slow
-def test_a_served_forecast_is_that_of_the_forecaster(tmp_path):
+def test_a_served_forecast_is_that_of_the_forecaster(small_pipeline, tmp_path):
     """Two series, two targets, gaps: at several origins, with text timestamps of the raw file."""
-    folder = make_small_pipeline(tmp_path)
+    folder = tmp_path / "small"
+    shutil.copytree(small_pipeline, folder)
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8")
     params.write_text(text.replace("formats: [onnx, tflite]", "formats: [onnx]"), "utf-8")

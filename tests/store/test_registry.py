@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -9,15 +10,15 @@ from spline_lstm.store.registry import Registry
 from spline_lstm.store.tables import model_text, models_table
 from tests.store.examples import make_model
 
+# Without `make_model`, whose module takes a second to import.
 WRITER = """
 import sys
-from dataclasses import replace
 from pathlib import Path
-from spline_lstm.store.registry import Registry
-from tests.store.examples import make_model
+from spline_lstm.store.registry import Model, Registry
 registry = Registry(Path(sys.argv[1]))
 for number in range(8):
-    registry.add(make_model(model_id=f"{number:04d}"))
+    values = [f"{number:04d}", "forecast", "now", "", "", "{}", "{}", f"models/{number:04d}"]
+    registry.add(Model(*values, "registered"))
     registry.promote(f"{number:04d}", "now")
 """
 
@@ -127,6 +128,7 @@ def test_writers_at_once_wait_for_each_other(tmp_path):
     registry = Registry(tmp_path / "registry.sqlite")
     while any(writer.poll() is None for writer in writers):
         assert sum(model.status == "promoted" for model in registry.models()) <= 1
+        time.sleep(0.01)
     assert [writer.wait() for writer in writers] == [0, 0]
     assert len(registry.models()) == 8
     assert registry.check() == "ok"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 from spline_lstm.store.database import connect
 from spline_lstm.store.predictions import files_of, read_predictions
@@ -33,6 +34,7 @@ def test_two_writers_and_a_reader_at_once_lose_and_duplicate_nothing(tmp_path):
         rows, distinct = connect(tmp_path).execute(keys).fetchone()
         assert rows == distinct >= counts[-1]
         counts.append(rows)
+        time.sleep(0.02)
     assert [writer.wait() for writer in writers] == [0, 0]
     found = read_predictions(tmp_path)
     assert len(found) == HOURS * SERIES * 2

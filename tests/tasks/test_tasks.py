@@ -17,7 +17,6 @@ from spline_lstm.tasks.task import Task
 from spline_lstm.windows.windows import load_windows, make_windows
 from stages import evaluate, train_flax_rnn, window
 from tests.builders import ROOT
-from tests.small_pipeline import make_small_pipeline
 
 TOY = dataclasses.replace(
     FORECAST,
@@ -65,16 +64,15 @@ def test_stages_name_no_part_of_a_task(path):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(small_pipeline, tmp_path_factory):
     """A small pipeline, and a copy of it with the task toy from window to evaluate."""
-    forecast = make_small_pipeline(tmp_path_factory.mktemp("forecast"))
     toy = tmp_path_factory.mktemp("toys") / "toy"
-    shutil.copytree(forecast, toy)
+    shutil.copytree(small_pipeline, toy)
     text = (toy / "params.yaml").read_text(encoding="utf-8")
     (toy / "params.yaml").write_text(render_params(text, {"task": "toy"}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(TASKS, "toy", TOY)
-        yield forecast, toy, [stage.main(toy) for stage in (window, train_flax_rnn, evaluate)]
+        yield small_pipeline, toy, [stage.main(toy) for stage in (window, train_flax_rnn, evaluate)]
 
 
 def test_stages_use_the_windows_of_the_task(folders):
