@@ -25,6 +25,7 @@ LAYERS = (
     "export",
     "series",
     "models",
+    "trees",
     "windows",
     "reporting",
     "tables",

@@ -133,6 +133,13 @@ class StoreError(SplineLstmError):
     title = "store"
 
 
+class MissingPackageError(SplineLstmError):
+    """A package that is an extra is needed and not installed."""
+
+    exit_code = 22
+    title = "missing package"
+
+
 def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
     """The same error, each of its messages after a prefix that says where.
 

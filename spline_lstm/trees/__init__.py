@@ -1,0 +1,1 @@
+"""Gradient-boosted trees: fit, predict, explain, save and load, by LightGBM and XGBoost."""
