@@ -61,7 +61,7 @@ def largest_reasons(
     """For each row the features with the largest contributions of either sign, largest first."""
 
     def reasons_of(values: np.ndarray, added: np.ndarray) -> list[Reason]:
-        chosen = np.argsort(-np.abs(added), kind="stable")[:count].tolist()
-        return [Reason(names[i], float(values[i]), float(added[i])) for i in chosen]
+        chosen = np.argsort(-np.abs(added), kind="stable")[:count]
+        return [Reason(names[i], float(values[i]), float(added[i])) for i in map(int, chosen)]
 
     return [reasons_of(*row) for row in zip(X, contributions, strict=True)]

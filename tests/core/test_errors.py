@@ -20,6 +20,7 @@ EXIT_CODES = {
     "LeakageError": 19,
     "ExperimentError": 20,
     "StoreError": 21,
+    "MissingPackageError": 22,
 }
 
 
