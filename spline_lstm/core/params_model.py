@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from spline_lstm.core.params_rows import RowModelParams
 from spline_lstm.core.section import (
     Count,
     NotNegative,
@@ -20,12 +21,13 @@ from spline_lstm.core.section import (
 
 
 class ModelParams(Section):
-    """Stage train-flax-rnn: the recurrent network."""
+    """Stage train-flax-rnn: the network."""
 
     type: TypeName = "lstm"
     """lstm | gru | attention_lstm (additive attention over the states, with the last state as
     query) | linear (averaged ridge regressions, solved in closed form; the other options of this
-    section do not matter)"""
+    section do not matter); for task tabular, with the options in rows: ft_transformer | tabm |
+    mlp"""
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
     """units of each recurrent layer, bottom to top"""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
@@ -65,6 +67,7 @@ class ModelParams(Section):
     quantiles: tuple[Share, ...] = ()
     """quantiles to forecast, increasing, with 0.5 among them (train.loss quantile); []: a point
     forecast"""
+    rows: RowModelParams = RowModelParams()
 
     @pydantic.field_validator("quantiles")
     @classmethod

@@ -41,6 +41,25 @@ GRU = Cell(gates=3, operator="GRU", recurrent_bias=True)
 
 
 @dataclass(frozen=True)
+class RowSizes:
+    """Size of a network of rows where the params leave it open: that of its paper.
+
+    Attributes
+    ----------
+    blocks, width : of the network
+    dropout : share of hidden units dropped while training
+    """
+
+    blocks: int
+    width: int
+    dropout: float = 0.1
+
+
+# Tasks whose networks read the rows of a table, and not windows.
+ROW_TASKS = ("tabular",)
+
+
+@dataclass(frozen=True)
 class ModelType:
     """A type of model.
 
@@ -66,6 +85,8 @@ class ModelType:
     closed_form : bool
         It has no network: regressions on raw targets are solved, and forecasts are computed in data
         units. See `spline_lstm.models.linear_targets`.
+    rows : RowSizes or None
+        Of a network of rows, built from a `RowConfig`; None: its inputs are windows.
     """
 
     network: str
@@ -77,6 +98,7 @@ class ModelType:
     allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     closed_form: bool = False
+    rows: RowSizes | None = None
 
     @property
     def gates(self) -> int:
@@ -140,7 +162,7 @@ MODEL_TYPES: dict[str, ModelType] = {
 
 
 def check_types(params: Params) -> None:
-    """Refuse unknown types of model, and options that do not go with the type.
+    """Refuse unknown types of model, and a task or options that do not go with the type.
 
     Raises
     ------
@@ -151,6 +173,7 @@ def check_types(params: Params) -> None:
     for key, name in ({"model.type": params.model.type} | keys).items():
         check_name(key, name, MODEL_TYPES)
     entry = MODEL_TYPES[params.model.type]
+    _check_task(params)
     for option, values in entry.allowed.items():
         if (value := getattr(params.model, option)) not in values:
             raise ParamsError(
@@ -164,3 +187,15 @@ def check_types(params: Params) -> None:
                 f"{key} = {shorten(value)}: with model.type {params.model.type} it must be "
                 f"{shorten(only)}"
             )
+
+
+def _check_task(params: Params) -> None:
+    reads_rows = params.task in ROW_TASKS
+    fitting = [
+        name for name, entry in MODEL_TYPES.items() if (entry.rows is not None) == reads_rows
+    ]
+    if params.model.type not in fitting:
+        raise ParamsError(
+            f"model.type = {params.model.type}: with task {params.task} it must be one of "
+            f"{', '.join(fitting)}"
+        )

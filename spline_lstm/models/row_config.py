@@ -1,0 +1,113 @@
+"""What a network of rows is built from: architecture, inputs, constants. No JAX here."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True)
+class RowConfig:
+    """Architecture and inputs of a network of rows; stored in model.json.
+
+    A network takes `numbers` [rows, n_numbers] float32 z-scores, `missing` [rows, n_numbers] bool
+    and `categories` [rows, n_categories] int32 ids (0: the unknown token, also for ids out of
+    range), and returns [rows, outputs].
+
+    Attributes
+    ----------
+    model_type : name of an entry of `MODEL_TYPES`
+    kind : classification or regression
+    target : name of the column
+    classes : texts of the classes, in the order of the labels; none for regression
+    numbers, categories : names of the inputs, in order
+    category_sizes : ids of each category, the unknown token (0) included
+    blocks, width : of the network
+    dropout : share of hidden units dropped while training
+    heads, hidden_factor, attention_dropout, residual_dropout : of ft_transformer
+    members, embedding : of tabm
+    bins : edges of the pieces of each number's embedding in tabm, ascending, z-scores; one edge for
+        a number that is constant in training
+    ensemble_size : networks with different seeds, whose mean is the prediction; the weights of
+        several have a leading member axis
+    """
+
+    model_type: str
+    kind: str
+    target: str
+    classes: tuple[str, ...]
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    category_sizes: tuple[int, ...]
+    blocks: int
+    width: int
+    dropout: float
+    heads: int = 8
+    hidden_factor: float = 4 / 3
+    attention_dropout: float = 0.2
+    residual_dropout: float = 0.0
+    members: int = 1
+    embedding: int = 16
+    bins: tuple[tuple[float, ...], ...] = ()
+    ensemble_size: int = 1
+
+    @property
+    def title(self) -> str:
+        """Type of model and its size: tabm 2 x 512."""
+        return f"{self.model_type} {self.blocks} x {self.width}"
+
+    @property
+    def outputs(self) -> int:
+        """Numbers per row: a logit per class, one for two classes; one value for regression."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
+    @property
+    def loss(self) -> str:
+        """Bce for two classes, softmax for more, mse for regression."""
+        if self.kind == "regression":
+            return "mse"
+        return "bce" if self.outputs == 1 else "softmax"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain content for JSON."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "RowConfig":
+        """Read the config from the content of model.json; keys that are not of it are skipped."""
+        values = {
+            item.name: _frozen(content[item.name])
+            for item in fields(cls)
+            if item.name in content or item.default is MISSING
+        }
+        return cls(**values)
+
+
+def quantile_bins(
+    numbers: Float[np.ndarray, "rows numbers"], missing: Bool[np.ndarray, "rows numbers"], most: int
+) -> tuple[tuple[float, ...], ...]:
+    """Edges of at most `most` pieces with equal shares of the rows, for each number.
+
+    Equal edges count once, as in section 3.2.1 of Gorishniy et al., "On Embeddings for Numerical
+    Features in Tabular Deep Learning" (NeurIPS 2022). A number without a value has the edge 0.
+
+    >>> quantile_bins(np.array([[0.0], [1.0], [2.0], [9.0]]), np.zeros((4, 1), bool), 3)
+    ((0.0, 1.0, 2.0, 9.0),)
+    """
+    shares = np.linspace(0.0, 1.0, most + 1)
+    bins = []
+    for column, absent in zip(numbers.T, missing.T, strict=True):
+        seen = column[~absent].astype(np.float64)
+        edges = np.quantile(seen, shares) if len(seen) else np.zeros(1)
+        bins.append(tuple(np.unique(edges.astype(np.float32)).tolist()))
+    return tuple(bins)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
