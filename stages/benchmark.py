@@ -11,7 +11,7 @@ from spline_lstm.export.formats import exported_files
 from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.export.golden import load_golden
 from spline_lstm.export.sessions import read_metadata
-from spline_lstm.windows.preprocessor import Preprocessor
+from spline_lstm.tasks.parts import load_part
 
 
 def main(folder: Path) -> str:
@@ -28,9 +28,9 @@ def main(folder: Path) -> str:
         if variant is None or (pipeline.exported / name).is_file()
     }
     golden = load_golden(pipeline.golden)
-    preprocessor = Preprocessor.load(pipeline.preprocessor)
+    preprocessor = load_part(params, "preprocessor")(pipeline.preprocessor)
     target_scale = golden.target_scale(
-        preprocessor.target_indices.tolist(), preprocessor.target_scaler.plain.overall.scale
+        preprocessor.target_indices.tolist(), preprocessor.target_units
     )
     reports = {
         key: measure_file(

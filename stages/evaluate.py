@@ -7,13 +7,10 @@ from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.run_record import run_record
 from spline_lstm.core.stage import run_stage
-from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.evaluation.scores import to_records
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import load_model
 from spline_lstm.tasks.parts import load_part
-from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import load_windows
 
 
 def main(folder: Path) -> str:
@@ -22,15 +19,10 @@ def main(folder: Path) -> str:
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
-    model, windows = load_model(folder), load_windows(folder)
-    scores = load_part(params, "scores")(
-        model,
-        windows,
-        params.evaluate,
-        predictions=pipeline.predictions,
-        series_names=Preprocessor.load(pipeline.preprocessor).series,
-    )
-    write_arrays(pipeline.golden, golden_arrays(model, windows, params.export.golden_windows))
+    model, windows = load_model(folder), load_part(params, "load_windows")(folder)
+    scores = load_part(params, "scores")(folder, model, windows, params)
+    golden = load_part(params, "golden")(model, windows, params.export.golden_windows)
+    write_arrays(pipeline.golden, golden)
     write_json(pipeline.intervals, {"run_id": model.run_id, **scores.intervals})
     load_part(params, "tables")(pipeline.plots, scores)
     content = scores.content

@@ -13,7 +13,7 @@ from spline_lstm.export.export_all import (
     write_models,
 )
 from spline_lstm.export.measures import file_metrics, matching_golden
-from spline_lstm.export.spec import load_spec
+from spline_lstm.tasks.parts import load_part
 
 
 def main(folder: Path) -> str:
@@ -25,7 +25,7 @@ def main(folder: Path) -> str:
     params = load_params(folder)
     if not params.export.formats:
         return export_nothing(pipeline, params.export)
-    spec = load_spec(folder)
+    spec = load_part(params, "spec")(folder)
     golden = matching_golden(folder, spec)
     models = export_all(spec, params.export)
     figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}

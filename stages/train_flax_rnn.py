@@ -8,7 +8,6 @@ from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.core.stage_code import stage_code_id
-from spline_lstm.models.config import model_config
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
 from spline_lstm.tasks.parts import load_part
@@ -18,8 +17,6 @@ from spline_lstm.training.model import train_model
 from spline_lstm.training.objective import loss_unit
 from spline_lstm.training.overfitting import overfitting_metrics
 from spline_lstm.training.stopwatch import Stopwatch
-from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import load_windows
 
 
 def main(folder: Path, *, resume: bool = False) -> str:
@@ -33,9 +30,9 @@ def main(folder: Path, *, resume: bool = False) -> str:
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
-    windows = load_windows(folder)
-    preprocessor = Preprocessor.load(pipeline.preprocessor)
-    config = model_config(params, windows, preprocessor)
+    windows = load_part(params, "load_windows")(folder)
+    preprocessor = load_part(params, "preprocessor")(pipeline.preprocessor)
+    config = load_part(params, "config")(params, windows, preprocessor)
     checkpoint = checkpoint_of_run(folder, params.train, config)
     if resume:
         checkpoint.require()

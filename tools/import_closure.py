@@ -68,7 +68,7 @@ def _imported(tree: ast.AST, task: Task) -> list[str]:
         elif _is_lazy_load(node):
             names.append(node.args[0].value)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "load_part":
-            names.append(task.module(_part_name(node)))
+            names += filter(None, [task.module(_part_name(node))])
     return names
 
 

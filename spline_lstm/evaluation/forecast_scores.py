@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.core.params import EvaluateParams
+from spline_lstm.core.params import EvaluateParams, Params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.assess import Assessment, assess, evaluation_content
 from spline_lstm.evaluation.tables import write_tables
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import Windows
 
 
@@ -34,6 +36,20 @@ class ForecastScores:
     intervals: dict[str, Any]
     assessment: Assessment
     clock: Clock
+
+
+def score_forecasts(
+    folder: Path, model: SavedModel, windows: Windows, params: Params
+) -> ForecastScores:
+    """Score the model of a pipeline folder: `forecast_scores`, by the names of its series."""
+    pipeline = Pipeline(folder)
+    return forecast_scores(
+        model,
+        windows,
+        params.evaluate,
+        predictions=pipeline.predictions,
+        series_names=Preprocessor.load(pipeline.preprocessor).series,
+    )
 
 
 def forecast_scores(

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.formatting import listed, number, plain
-from spline_lstm.core.params import EvaluateParams
+from spline_lstm.core.params import EvaluateParams, Params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.assess import assess, split_records
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.forecast_batches import TestBatch
@@ -29,6 +30,7 @@ from spline_lstm.evaluation.probability_metrics import (
 )
 from spline_lstm.inference.intervals import no_intervals
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import Windows
 
 Values = Float[np.ndarray, "windows horizon targets"]
@@ -48,6 +50,20 @@ class ProbabilityForecasts:
     labels: Values
     forecasts: Mapping[str, Values]
     series: Int[np.ndarray, " windows"]
+
+
+def score_probabilities(
+    folder: Path, model: SavedModel, windows: Windows, params: Params
+) -> ForecastScores:
+    """Score the model of a pipeline folder: `probability_scores`, by the names of its series."""
+    pipeline = Pipeline(folder)
+    return probability_scores(
+        model,
+        windows,
+        params.evaluate,
+        predictions=pipeline.predictions,
+        series_names=Preprocessor.load(pipeline.preprocessor).series,
+    )
 
 
 def probability_scores(

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save
 from spline_lstm.core.artifacts import (
     content_id,
     read_json,
+    read_preprocessor,
     write_bytes,
     write_json,
 )
@@ -25,7 +26,6 @@ from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.types import MODEL_TYPES
-from spline_lstm.windows.preprocessor import Preprocessor
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
 PREDICT_BATCH = 1024
@@ -233,11 +233,11 @@ def load_model(folder: Path | str = ".") -> SavedModel:
     config, trained_with = ModelConfig.from_json(content), content["preprocessor_run_id"]
     path = pipeline.best_weights
     weights = load_weights(path)
-    preprocessor = Preprocessor.load(pipeline.preprocessor)
-    if trained_with != preprocessor.run_id:
+    found = read_preprocessor(pipeline.preprocessor)["run_id"]
+    if trained_with != found:
         raise ArtifactError(
             f"{pipeline.model} was trained with preprocessor {trained_with}, but "
-            f"{pipeline.preprocessor} is {preprocessor.run_id}; run `dvc repro`"
+            f"{pipeline.preprocessor} is {found}; run `dvc repro`"
         )
     if content_id(trained_with, config.to_json(), path.read_bytes()) != content["run_id"]:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")

@@ -6,7 +6,7 @@ from spline_lstm.tasks.forecast import FORECAST
 
 EVENT = replace(
     FORECAST,
-    scores="spline_lstm.evaluation.probability_scores:probability_scores",
+    scores="spline_lstm.evaluation.probability_scores:score_probabilities",
     verdict="spline_lstm.evaluation.probability_scores:probability_verdict",
     backtest="spline_lstm.evaluation.probability_backtest:probability_backtest",
     report="spline_lstm.evaluation.probability_report:probability_report",

@@ -3,12 +3,20 @@
 from spline_lstm.tasks.task import Task
 
 FORECAST = Task(
-    windows="spline_lstm.windows.windows:make_windows",
+    ingest="spline_lstm.tables.check_table:check_table",
+    preprocess="spline_lstm.series.preprocess_folder:preprocess_folder",
+    windows="spline_lstm.windows.window_files:window_files",
+    preprocessor="spline_lstm.windows.preprocessor:load_preprocessor",
+    load_windows="spline_lstm.windows.windows:load_windows",
+    config="spline_lstm.models.config:model_config",
     loss="spline_lstm.training.losses:forecast_loss",
-    scores="spline_lstm.evaluation.forecast_scores:forecast_scores",
+    scores="spline_lstm.evaluation.forecast_scores:score_forecasts",
+    golden="spline_lstm.evaluation.golden:golden_arrays",
     tables="spline_lstm.evaluation.forecast_scores:forecast_tables",
     verdict="spline_lstm.evaluation.verdict:verdict",
     backtest="spline_lstm.evaluation.backtest:forecast_backtest",
+    spec="spline_lstm.export.spec:load_spec",
     report="spline_lstm.evaluation.report:forecast_report",
     scorer="spline_lstm.store.forecasts:forecast_scorer",
+    audit="spline_lstm.evaluation.audit_folder:audit_folder",
 )

@@ -21,9 +21,6 @@ from spline_lstm.training.model import train_model
 from spline_lstm.training.residuals import FitPart, fit_linear_part
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
 
-# ``(arrays, scaler, clock, params.window, needed splits) -> Windows``.
-MakeWindows = Callable[..., Windows]
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -52,7 +49,6 @@ def prepare(
     clock: Clock | None = None,
     instants: Int[np.ndarray, " two"] | None = None,
     needed: Sequence[str] = SPLITS,
-    make: MakeWindows = make_windows,
 ) -> Prepared:
     """Fit every constant of preprocessing on the training split, and find the windows.
 
@@ -69,8 +65,6 @@ def prepare(
         Start of the validation and of the test split; by default from `params.preprocess.split`.
     needed : sequence of str
         Splits that must have a window.
-    make : callable
-        Part `windows` of the task.
 
     Raises
     ------
@@ -90,7 +84,7 @@ def prepare(
         short_series=params.data.short_series,
     )
     scaler, clock = result.preprocessor.scaler, result.preprocessor.clock
-    return Prepared(result, make(result.arrays, scaler, clock, params.window, needed))
+    return Prepared(result, make_windows(result.arrays, scaler, clock, params.window, needed))
 
 
 def fit_prepared(

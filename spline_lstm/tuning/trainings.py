@@ -148,7 +148,6 @@ class Trainings:
                 clock=material.clock,
                 instants=material.instants,
                 needed=("train", "validation"),
-                make=load_part(params, "windows"),
             )
             kept = list(self._prepared.items())[1 - MOST_PREPARED :]
             self._prepared = dict(kept) | {key: made}

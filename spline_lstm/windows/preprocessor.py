@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from spline_lstm.core.artifacts import content_id, read_preprocessor, write_json
 from spline_lstm.core.clock import Clock
@@ -265,6 +265,11 @@ class Preprocessor:
         return self.scaler.columns(self.target_indices)
 
     @property
+    def target_units(self) -> Float[np.ndarray, " targets"]:
+        """Data units per z-score of each target, of all series together."""
+        return self.target_scaler.plain.overall.scale
+
+    @property
     def limits(self) -> ForecastLimits:
         """What every forecast must keep to; rows as in `scaler_rows`."""
         bounds = np.array(self.table_schema.bounds_of_targets, dtype=np.float64)
@@ -303,6 +308,11 @@ class Preprocessor:
         """Row of each series in a per-series scaler; -1, all series, for an unknown one."""
         known = {name: row for row, name in enumerate(self.series)}
         return np.array([known.get(name, -1) for name in series], dtype=np.int64)
+
+
+def load_preprocessor(path: Path) -> Preprocessor:
+    """Read models/preprocessor.json; errors as in `Preprocessor.load`."""
+    return Preprocessor.load(path)
 
 
 def _tuples(value: Any) -> Any:

@@ -320,7 +320,12 @@ def _split_of(
 
 
 def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
-    """Write origins and splits, and with `materialize` X and y of all windows, to an .npz file."""
+    """Write `window_arrays` to an .npz file."""
+    write_arrays(path, window_arrays(windows, materialize=materialize))
+
+
+def window_arrays(windows: Windows, *, materialize: bool) -> dict[str, np.ndarray]:
+    """Origins and splits, and with `materialize` X and y of all windows."""
     content = {
         "source_id": np.array(_source_id(windows.arrays, windows.scaler)),
         "origins": windows.origins,
@@ -337,7 +342,7 @@ def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
             "X_future": batch.X_future,
             "X_static": batch.X_static,
         }
-    write_arrays(path, content)
+    return content
 
 
 def load_windows(folder: Path | str = ".") -> Windows:

@@ -105,7 +105,7 @@ def test_code_deps_are_the_stages_script_and_whole_folders_with_all_their_files(
 def test_dvc_yaml_shows_the_flow_and_not_the_imports():
     lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 340
-    assert len([line for line in lines if line.strip(" -").startswith(CODE)]) <= 50
+    assert len([line for line in lines if line.strip(" -").startswith(CODE)]) <= 54
 
 
 def test_stage_scripts_are_small():

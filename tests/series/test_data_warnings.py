@@ -6,7 +6,7 @@ import pytest
 from spline_lstm.core.params_data import DriftParams
 from spline_lstm.series.data_warnings import UNKNOWN, DataWarning, summarise_warnings
 from spline_lstm.series.preprocess import preprocess
-from stages.preprocess import warning_lines
+from spline_lstm.series.preprocess_folder import warning_lines
 from tests.builders import hours, make_preprocess_params, make_schema, make_table
 
 

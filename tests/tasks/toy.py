@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass
 
 from spline_lstm.training.losses import Loss, forecast_loss
-from spline_lstm.windows.windows import make_windows
+from spline_lstm.windows.window_files import window_files
 
 
-def half_windows(arrays, scaler, clock, params):
+def half_windows(folder, params):
     """The windows of the forecast with twice the stride."""
-    stride = {"stride": 2 * params.stride}
-    return make_windows(arrays, scaler, clock, params.model_copy(update=stride))
+    window = params.window.model_copy(update={"stride": 2 * params.window.stride})
+    return window_files(folder, params.model_copy(update={"window": window}))
 
 
 @dataclass(frozen=True)
