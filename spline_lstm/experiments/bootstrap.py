@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-LEVEL = 0.95
-MIN_BLOCKS = 10
+from spline_lstm.evaluation.blocks import LEVEL, Interval
 
 
 @dataclass(frozen=True)
@@ -46,45 +45,6 @@ def seed_range(values: Sequence[float]) -> SeedRange:
     """
     low, high = float(np.min(values)), float(np.max(values))
     return SeedRange(float(np.mean(values)), low, high, len(values))
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A difference and its bootstrap interval."""
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the difference is more than the noise of the test windows."""
-        return self.low > 0.0 or self.high < 0.0
-
-
-def block_length(origins: int, wanted: int) -> int:
-    """Forecast origins per block: `wanted`, but at most a tenth of all.
-
-    Resamples of a few long blocks are nearly all alike, and their interval is far too narrow.
-
-    >>> block_length(8000, 288), block_length(500, 288), block_length(5, 288)
-    (288, 50, 1)
-    """
-    return max(1, min(wanted, origins // MIN_BLOCKS))
-
-
-def draw_blocks(
-    origins: int, block: int, repetitions: int, seed: int
-) -> tuple[Int[np.ndarray, "repetitions blocks"], Int[np.ndarray, " blocks"]]:
-    """First origin of each drawn block, and the length of each: `origins` in all per repetition."""
-    length = min(block, origins)
-    count = -(-origins // length)
-    lengths = np.full(count, length)
-    lengths[-1] = origins - length * (count - 1)
-    starts = np.random.default_rng(seed).integers(
-        0, origins - length + 1, size=(repetitions, count)
-    )
-    return starts, lengths
 
 
 def resampled_rmse(

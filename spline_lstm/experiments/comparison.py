@@ -10,13 +10,8 @@ from spline_lstm.core.artifacts import rounded
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import TrackedPipeline
-from spline_lstm.experiments.bootstrap import (
-    Interval,
-    block_length,
-    draw_blocks,
-    intervals_to_best,
-    rmse_difference,
-)
+from spline_lstm.evaluation.blocks import Interval, block_length, draw_blocks
+from spline_lstm.experiments.bootstrap import intervals_to_best, rmse_difference
 from spline_lstm.experiments.code_id import code_id
 from spline_lstm.experiments.costs import Cost
 from spline_lstm.experiments.driver import cost_book

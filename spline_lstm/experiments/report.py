@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.formatting import exact, fixed
-from spline_lstm.experiments.bootstrap import MIN_BLOCKS, Interval, SeedRange
+from spline_lstm.evaluation.blocks import MIN_BLOCKS, Interval
+from spline_lstm.experiments.bootstrap import SeedRange
 from spline_lstm.experiments.comparison import Comparison
 from spline_lstm.experiments.costs import total
 from spline_lstm.experiments.driver import clock

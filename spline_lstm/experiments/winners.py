@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.params import CompareParams
-from spline_lstm.experiments.bootstrap import Interval, SeedRange, seed_range
+from spline_lstm.evaluation.blocks import Interval
+from spline_lstm.experiments.bootstrap import SeedRange, seed_range
 from spline_lstm.experiments.latency import Latency, is_above
 from spline_lstm.experiments.results import PROBABILITY_SCORES, SIZE, Record, nan_last, number
 

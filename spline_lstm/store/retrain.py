@@ -16,7 +16,8 @@ import pandas as pd
 from spline_lstm.core.errors import SplineLstmError, StoreError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import TrackedPipeline
-from spline_lstm.experiments.bootstrap import Interval, block_length, draw_blocks, rmse_difference
+from spline_lstm.evaluation.blocks import Interval, block_length, draw_blocks
+from spline_lstm.experiments.bootstrap import rmse_difference
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import RETIRED, Model, Registry
 from spline_lstm.store.scorer import Scorer, load_scorer

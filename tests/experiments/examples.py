@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spline_lstm.experiments.bootstrap import Interval
+from spline_lstm.evaluation.blocks import Interval
 from spline_lstm.experiments.latency import Latency
 from spline_lstm.experiments.results import LATENCY, SCORES, SIZE, Record, scores_of_values
 from spline_lstm.experiments.runs import Run

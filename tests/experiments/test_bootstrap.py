@@ -1,28 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from spline_lstm.experiments.bootstrap import (
-    block_length,
-    draw_blocks,
-    resampled_rmse,
-    rmse_difference,
-    seed_range,
-)
+from spline_lstm.evaluation.blocks import block_length, draw_blocks
+from spline_lstm.experiments.bootstrap import resampled_rmse, rmse_difference, seed_range
 
 
 def data(origins=60, seed=0):
     rng = np.random.default_rng(seed)
     return rng.gamma(2.0, size=origins), rng.integers(1, 4, size=origins).astype(float)
-
-
-@given(st.integers(2, 200), st.integers(1, 300))
-def test_blocks_lie_inside_the_series_and_are_as_long_as_it_together(origins, block):
-    starts, lengths = draw_blocks(origins, block, repetitions=20, seed=1)
-    assert lengths.sum() == origins
-    assert starts.min() >= 0
-    assert (starts + lengths).max() <= origins
 
 
 def test_a_block_is_at_most_a_tenth_of_the_origins_so_that_its_interval_is_not_too_narrow():

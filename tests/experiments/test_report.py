@@ -10,7 +10,8 @@ import pytest
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.bootstrap import Interval, draw_blocks, rmse_difference
+from spline_lstm.evaluation.blocks import Interval, draw_blocks
+from spline_lstm.experiments.bootstrap import rmse_difference
 from spline_lstm.experiments.comparison import Comparison, best_baseline_rmse
 from spline_lstm.experiments.costs import Cost, Stopwatch, total
 from spline_lstm.experiments.plots import comparison_figure

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spline_lstm.core.params import load_params
-from spline_lstm.experiments.bootstrap import Interval
+from spline_lstm.evaluation.blocks import Interval
 from spline_lstm.experiments.latency import Latency
 from spline_lstm.experiments.winners import best_candidate, candidates_of, decide, edge_scores
 from tests.builders import ROOT
