@@ -10,7 +10,6 @@ from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tasks.parts import load_part
@@ -21,8 +20,6 @@ def main(folder: Path) -> str:
     pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    # The processes of the folds read it from the environment.
-    configure_threads(params.train.threads)
     raw = find_raw(pipeline)
     table = read_raw_table(
         raw.read_bytes(),

@@ -140,6 +140,13 @@ class MissingPackageError(SplineLstmError):
     title = "missing package"
 
 
+class WorkerError(SplineLstmError):
+    """The process of a task was lost, several times in a row."""
+
+    exit_code = 23
+    title = "workers"
+
+
 def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
     """The same error, each of its messages after a prefix that says where.
 

@@ -116,6 +116,16 @@ class StoreParams(Section):
     in the folder models beside it"""
 
 
+class RunParams(Section):
+    """How independent tasks run, such as the folds of a backtest; no output depends on it."""
+
+    executor: Literal["local", "ray"] = "local"
+    """local (processes of this machine) | ray (tasks of a Ray cluster, that of RAY_ADDRESS or one
+    that is started on this machine; docs/scaling.md)"""
+    workers: Count = 2
+    """tasks at a time, each with one thread"""
+
+
 # Two keys that give the same limit: one in epochs, one in steps.
 TWO_FORMS = (
     ("train.max_epochs", "train.max_steps"),
@@ -143,6 +153,7 @@ class Params(Section):
     compare: CompareParams = CompareParams()
     tune: TuneParams = TuneParams()
     store: StoreParams = StoreParams()
+    run: RunParams = RunParams()
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self) -> "Params":

@@ -27,6 +27,8 @@ RENAMED = {
     "preprocess.data_mode": "preprocess.feature_mode",
     "preprocess.drift.spread_ratio": "preprocess.drift.std_ratio",
     "compare.modes": "compare.feature_modes",
+    "backtest.executor": "run.executor",
+    "backtest.workers": "run.workers",
 }
 
 

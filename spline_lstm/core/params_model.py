@@ -277,10 +277,6 @@ class BacktestParams(Section):
     adaptive_intervals: Share | None = None
     """adaptive conformal inference beside the fixed intervals: how far each hit or miss moves their
     level, such as 0.02; null: not"""
-    executor: Literal["local"] = "local"
-    """how folds run: local (processes of this machine)"""
-    workers: Count = 2
-    """folds at a time; it does not change the results"""
 
     @pydantic.model_validator(mode="after")
     def _training_split_remains(self) -> "BacktestParams":

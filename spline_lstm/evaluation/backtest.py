@@ -26,8 +26,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
-from spline_lstm.core.errors import SplineLstmError, prefixed
-from spline_lstm.core.parallel import EXECUTORS
+from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
 from spline_lstm.evaluation.adaptive import AdaptiveSums, Stream, adaptive_sums
@@ -106,7 +105,7 @@ class FoldResult:
 
 
 def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
-    """Run all folds of `params.backtest`, in order; the number of workers makes no difference.
+    """Run all folds of `params.backtest`, in order, by the engine of `params.run`.
 
     Parameters
     ----------
@@ -121,7 +120,8 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
         A fold cannot be preprocessed, has no window, or diverges; the message names it.
     """
     jobs = fold_jobs(table, schema, params, cache)
-    return EXECUTORS[params.backtest.executor](run_fold, jobs, params.backtest.workers)
+    names = [f"backtest fold {job.number}" for job in jobs]
+    return run_all(Work(run_fold, jobs, names, is_fresh=True), params.run, "backtest")
 
 
 @dataclass(frozen=True)
@@ -200,22 +200,19 @@ def run_fold(job: FoldJob) -> FoldResult:
     Raises
     ------
     DataContractError, TooLittleDataError, DivergedError
-        As `fit_table`; the message starts with the number of the fold.
+        As `fit_table`.
     """
-    configure_threads(job.params.train.threads)
+    configure_threads(1)
     configure_compilation_cache(job.cache)
     instants = np.array([job.fold.validation, job.fold.test], dtype=np.int64)
-    try:
-        fit = fit_table(
-            job.table,
-            job.schema,
-            job.params,
-            where="its rows",
-            clock=job.clock,
-            instants=instants,
-        )
-    except SplineLstmError as error:
-        raise prefixed(error, f"backtest fold {job.number}") from error
+    fit = fit_table(
+        job.table,
+        job.schema,
+        job.params,
+        where="its rows",
+        clock=job.clock,
+        instants=instants,
+    )
     calibration = calibration_of(fit.model, fit.windows, job.params.evaluate)
     sums, coverage, adaptive = _score(fit, calibration, job)
     return FoldResult(

@@ -23,7 +23,7 @@ def make_folds(clock: Clock, first_row: int, end_row: int, params: BacktestParam
 
     >>> params = BacktestParams(
     ...     strategy="rolling", folds=2, test=0.2, validation=0.5, embargo=None, stride=None,
-    ...     max_epochs=None, max_steps=None, executor="local", workers=1,
+    ...     max_epochs=None, max_steps=None,
     ... )
     >>> make_folds(Clock("index", step=1), 0, 10, params)
     [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]

@@ -14,10 +14,11 @@ from spline_lstm.experiments.runs import STAGES, Run
 def code_id(pipeline: TrackedPipeline) -> str:
     """Content id of the code, params and schema that decide the deterministic columns of the table.
 
-    Without the params that the runs set themselves, and those of the command tune and the store.
+    Without the params that the runs set themselves, and those of the command tune, of
+    the store and of how tasks run.
     """
     params = load_params(pipeline.folder)
-    content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune", "store"})
+    content: dict[str, Any] = params.model_dump(mode="json", exclude={"tune", "store", "run"})
     for key in Run("", "", 0).settings:
         section, name = key.split(".")
         del content[section][name]

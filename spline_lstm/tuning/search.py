@@ -184,7 +184,7 @@ class Problem:
             *(sha256_of_file(path) for path in code_files(*FOLDERS)),
             f"{jax.__version__} {optuna.__version__}",
             self.params.model_dump(
-                mode="json", exclude={"compare", "benchmark", "export", "evaluate"}
+                mode="json", exclude={"compare", "benchmark", "export", "evaluate", "run"}
             ),
             self.entry.model_dump(mode="json"),
         )

@@ -1,61 +1,126 @@
-import threading
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
-from spline_lstm.core.parallel import consume_in_thread
+from spline_lstm.core.errors import DivergedError, MissingPackageError, ParamsError, WorkerError
+from spline_lstm.core.parallel import Work, run_all
+from spline_lstm.core.params import RunParams
+from tests.builders import ROOT
+from tests.core import parallel_jobs as jobs
+
+LOCAL = RunParams(executor="local", workers=2)
 
 
-def test_every_item_is_worked_on_once_and_in_order():
-    done = []
-    consume_in_thread(iter(range(50)), done.append)
-    assert done == list(range(50))
+def work_of(function, items, *, is_fresh=False):
+    return Work(function, items, [f"job {number}" for number in range(len(items))], is_fresh)
 
 
-def test_the_next_item_is_made_while_one_is_worked_on_but_none_after_it():
-    made, working, go = [], threading.Event(), threading.Event()
-
-    def items():
-        for number in range(3):
-            if number == 1:
-                assert working.wait(10), (
-                    "the first item is worked on before the second is asked for"
-                )
-            made.append(number)
-            if number == 1:
-                go.set()
-            yield number
-
-    def work(number):
-        if number == 0:
-            working.set()
-            assert go.wait(10), "the second item is made meanwhile"
-            assert made == [0, 1]
-
-    consume_in_thread(items(), work)
-    assert made == [0, 1, 2]
+def run(function, items, params=LOCAL, **options):
+    return run_all(work_of(function, items, **options), params, "test")
 
 
-@pytest.mark.parametrize("last", [0, 3])
-def test_an_error_of_the_work_is_raised_and_ends_it(last):
-    done = []
+@pytest.fixture(scope="session")
+def ray():
+    """One cluster of this machine for all tests; those with it are slow."""
+    pytest.importorskip("ray")
+    from spline_lstm.core.ray_engine import session  # noqa: PLC0415
 
-    def work(number):
-        done.append(number)
-        if number == last:
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        consume_in_thread(range(4), work)
-    assert done == list(range(last + 1))
+    with session(2):
+        yield RunParams(executor="ray", workers=2)
 
 
-def test_an_error_of_the_items_is_raised_after_what_was_handed_over():
-    done = []
+def test_results_come_in_the_order_of_the_jobs_for_any_number_of_workers():
+    expected = [number**2 for number in range(5)]
+    for workers in (1, 2):
+        assert run(jobs.square, range(5), RunParams(workers=workers)) == expected
+    assert run(jobs.square, []) == []
 
-    def items():
-        yield 1
-        raise KeyError
 
-    with pytest.raises(KeyError):
-        consume_in_thread(items(), done.append)
-    assert done == [1]
+def test_a_fresh_job_has_one_thread_and_a_process_of_its_own():
+    before = dict(os.environ)
+    found = run(jobs.threads_and_process, range(3), is_fresh=True)
+    assert {pair[:2] for pair in found} == {("1", "1")}
+    assert len({process for *_, process in found}) == 3
+    assert dict(os.environ) == before
+
+
+def test_the_first_error_in_the_order_of_the_jobs_is_raised_with_its_name():
+    with pytest.raises(DivergedError) as caught:
+        run(jobs.fail_at_two_and_four, range(6))
+    assert caught.value.lines == ("job 2: the loss of 2 is nan", "job 2: and its gradient")
+    with pytest.raises(TypeError, match="a bug"):
+        run(jobs.fail_as_a_bug_does, range(2))
+    assert multiprocessing.active_children() == []
+
+
+def test_the_job_of_a_killed_worker_runs_again_but_not_for_ever(tmp_path):
+    assert run(jobs.die_once, [tmp_path]) == ["done"]
+    with pytest.raises(WorkerError, match=r"^job 0: its worker was lost 4 times"):
+        run(jobs.die, [0])
+
+
+def test_ctrl_c_ends_the_workers():
+    code = (
+        "import time; from tests.core.test_parallel import run\n"
+        "if __name__ == '__main__': run(time.sleep, [60, 60])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+    parent = psutil.Process(process.pid)
+    limit = time.monotonic() + 60
+    while len(children := parent.children(recursive=True)) < 3 and time.monotonic() < limit:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in text
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        MissingPackageError, match=r"pip install 'spline-lstm\[cluster\]', or set run.exec"
+    ):
+        run(jobs.square, [1], RunParams(executor="ray"))
+
+
+def test_a_cluster_beyond_this_machine_needs_a_token(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.4:6379")
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(ParamsError, match="start the cluster with RAY_AUTH_MODE=token"):
+        run(jobs.square, [1], RunParams(executor="ray"))
+
+
+@pytest.mark.slow
+def test_ray_gives_what_processes_of_this_machine_give(ray, tmp_path):
+    for workers in (1, 2, 4):
+        params = RunParams(executor="ray", workers=workers)
+        assert run(jobs.square, range(9), params) == run(jobs.square, range(9))
+    found = run(jobs.threads_and_process, range(3), ray, is_fresh=True)
+    assert {pair[:2] for pair in found} == {("1", "1")}
+    assert len({process for *_, process in found}) == 3
+    with pytest.raises(DivergedError) as caught:
+        run(jobs.fail_at_two_and_four, range(6), ray)
+    assert type(caught.value) is DivergedError
+    assert caught.value.lines[0] == "job 2: the loss of 2 is nan"
+    assert run(jobs.die_once, [tmp_path], ray) == ["done"]
+
+
+@pytest.mark.slow
+def test_every_socket_of_ray_is_on_loopback(ray):
+    run(jobs.square, range(4), ray)
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    assert {"gcs_server", "raylet"} <= {process.name() for process in processes}
+    listening = {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert all(ip.removeprefix("::ffff:").startswith("127.") or ip == "::1" for ip in listening)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import stages.backtest
 from spline_lstm.core.errors import DataContractError, DivergedError, TooLittleDataError
-from spline_lstm.core.parallel import EXECUTORS, local
+from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import BacktestParams
 from spline_lstm.evaluation.backtest import (
+    backtest,
     backtest_content,
     backtest_table,
     fold_jobs,
@@ -50,9 +51,7 @@ def backtest_params(**changes) -> BacktestParams:
         "embargo": None,
         "stride": None,
     }
-    return BacktestParams(
-        **{**values, "max_epochs": None, "executor": "local", "workers": 1, **changes}
-    )
+    return BacktestParams(**{**values, "max_epochs": None, **changes})
 
 
 def wave(rows: int = ROWS) -> np.ndarray:
@@ -111,8 +110,9 @@ def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
 
 def test_a_fold_in_a_process_of_its_own_gives_the_same_bits():
     params, expected = results()
-    (result,) = EXECUTORS["local"](run_fold, fold_jobs(table(), SCHEMA, params, ROOT)[:1], 2)
-    assert content_of(result) == content_of(expected[0])
+    jobs = fold_jobs(table(), SCHEMA, params, ROOT)[:1]
+    (found,) = run_all(Work(run_fold, jobs, ["fold 1"], is_fresh=True), params.run, "test")
+    assert content_of(found) == content_of(expected[0])
 
 
 def test_later_data_change_nothing_of_an_earlier_fold():
@@ -158,20 +158,18 @@ def test_naive_errors_of_a_fold_are_those_of_its_own_test_rows():
 
 def test_a_fold_without_a_window_says_so():
     params = params_of(None, CHANGES | {"backtest.test": 0.005})
-    with pytest.raises(TooLittleDataError, match="^backtest fold 2: the test split has no window"):
+    with pytest.raises(TooLittleDataError, match="^the test split has no window"):
         run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[1])
 
 
 def test_a_fold_that_diverges_or_breaks_the_contract_says_which_it_is():
     params = params_of(None, CHANGES | {"train.learning_rate": 1e30, "train.clip_norm": 1e30})
-    with pytest.raises(
-        DivergedError, match=r"^backtest fold 1: step \d+: the training loss is nan"
-    ):
+    with pytest.raises(DivergedError, match=r"^step \d+: the training loss is nan"):
         run_fold(fold_jobs(table(), SCHEMA, params, ROOT)[0])
-    params = params_of(None, CHANGES | {"preprocess.min_rows": 1000})
+    params = params_of(None, CHANGES | {"preprocess.min_rows": 1000, "run.workers": 1})
     # In a process of its own, as the stage runs it.
     with pytest.raises(DataContractError) as error:
-        local(run_fold, fold_jobs(table(), SCHEMA, params, ROOT)[:1], 1)
+        backtest(table(), SCHEMA, params, ROOT)
     assert error.value.lines
     assert all(line.startswith("backtest fold 1: its rows: ") for line in error.value.lines)
 
@@ -209,12 +207,6 @@ def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
         f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline"
     )
     assert "below" not in text
-
-
-def test_the_local_executor_keeps_the_order_and_hands_errors_on():
-    assert local(abs, [-3, 2, -1], workers=2) == [3, 2, 1]
-    with pytest.raises(TypeError):
-        local(abs, ["text"], workers=1)
 
 
 def test_adaptive_intervals_are_scored_beside_the_fixed_ones():

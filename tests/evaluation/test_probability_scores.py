@@ -185,7 +185,7 @@ def test_the_verdict_is_by_brier_score_and_missing_labels_do_not_count():
 
 def test_the_backtest_of_a_probability_is_scored_by_brier(folder, tmp_path):
     changes = {"train.max_epochs": 1, "backtest.folds": 1, "backtest.max_epochs": 1}
-    params = params_of(load_params(folder), {**changes, "backtest.executor": "local"})
+    params = params_of(load_params(folder), changes)
     schema = load_schema(folder / "schema.json")
     raw = folder / "data/raw/series.csv"
     table = read_raw_table(raw.read_bytes(), schema, where="rain", reading=Reading.of(params.data))

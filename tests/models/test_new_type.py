@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from spline_lstm.core.errors import ExportError
-from spline_lstm.core.parallel import EXECUTORS
+from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.experiments import plots
 from spline_lstm.models.saved_model import load_model
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(MODEL_TYPES, "toy", ENTRY)
         # The processes of the backtest would not know the entry.
-        patched.setitem(EXECUTORS, "local", lambda function, jobs, workers: [*map(function, jobs)])
+        patched.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
         for stage in (ingest, preprocess, window, train_flax_rnn, evaluate, backtest):
             stage.main(path)
         yield path

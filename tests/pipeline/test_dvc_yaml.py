@@ -56,9 +56,9 @@ def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, s
     assert stage["desc"]
 
 
-# Sections of commands: they start the pipeline with other params; no output of a stage depends on
-# them.
-NO_STAGE = ("compare", "tune", "store")
+# Sections of commands, which start the pipeline with other params, and of how tasks run: no output
+# of a stage depends on them.
+NO_STAGE = ("compare", "tune", "store", "run")
 # The exception: meta.json tells other tools which models may be trained.
 TOLD = {"compare.models"}
 
