@@ -26,6 +26,7 @@ LAYERS = (
     "series",
     "models",
     "trees",
+    "rows",
     "windows",
     "reporting",
     "tables",

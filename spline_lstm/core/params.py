@@ -26,6 +26,7 @@ from spline_lstm.core.params_model import (
     ModelParams,
     TrainParams,
 )
+from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.section import (
     Count,
     NotNegative,
@@ -139,11 +140,13 @@ class Params(Section):
     """The whole of params.yaml."""
 
     task: TypeName = "forecast"
-    """what is learned from the data: forecast (the values of the next steps)"""
+    """what is learned from the data: forecast (the values of the next steps) | tabular (a label for
+    each row of a table)"""
     data: DataParams = DataParams()
     preprocess: PreprocessParams = PreprocessParams()
     target: TargetParams = TargetParams()
     window: WindowParams = WindowParams()
+    tabular: TabularParams = TabularParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()

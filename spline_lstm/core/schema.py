@@ -8,7 +8,7 @@ decimal mark and timestamp format.
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from pydantic import Field
@@ -39,7 +39,16 @@ RENAMED = {"known_ahead": "known_future"}
 Bounds = tuple[float | None, float | None]
 
 
-class Schema(Element):
+class SchemaModel(Element):
+    """The base of the schemas: a file may name the JSON Schema that an editor checks it with."""
+
+    editor_schema: str | None = Field(default=None, alias="$schema", exclude=True)
+
+
+Model = TypeVar("Model", bound=SchemaModel)
+
+
+class Schema(SchemaModel):
     """The whole covariate schema.
 
     Attributes
@@ -53,7 +62,6 @@ class Schema(Element):
 
     model_config = pydantic.ConfigDict(title="Covariate schema")
 
-    editor_schema: str | None = Field(default=None, alias="$schema", exclude=True)
     version: Annotated[Literal[1], read_as(VERSIONS, Literal[1, "phase5.v1"])]
     timestamp_col: TimestampColumn
     series_col: Name | None = None
@@ -218,8 +226,13 @@ def load_schema(path: Path) -> Schema:
     SchemaError
         The file is missing, not JSON, or breaks a rule; the message names the JSON path.
     """
+    return parse_schema(read_schema_text(path), str(path))
+
+
+def read_schema_text(path: Path) -> str:
+    """The text of a schema file; errors are those of `load_schema`."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SchemaError(
             f"{path} is missing; set data.schema_file in params.yaml to your schema"
@@ -230,13 +243,23 @@ def load_schema(path: Path) -> Schema:
         raise SchemaError(
             f"{path}: {error.strerror}; set data.schema_file in params.yaml to your schema"
         ) from None
-    return parse_schema(text, str(path))
 
 
 def parse_schema(text: str, where: str) -> Schema:
-    """Validate the JSON text of a schema; `where` names it in errors."""
+    """Validate the JSON text of a covariate schema; `where` names it in errors."""
+    return parse_model(Schema, text, where)
+
+
+def parse_model(model: type[Model], text: str, where: str) -> Model:
+    """Validate the JSON text of a schema of any model; `where` names it in errors.
+
+    Raises
+    ------
+    SchemaError
+        It is not JSON, or breaks a rule of the model.
+    """
     try:
-        return Schema.model_validate_json(
+        return model.model_validate_json(
             json.dumps(json.loads(text, object_pairs_hook=_each_key_once))
         )
     except json.JSONDecodeError as error:
