@@ -131,8 +131,9 @@ def explained_share(values: np.ndarray, truth: Float[np.ndarray, " rows"], kind:
 
     Every second row is the example for the others: the answer for a value is the most frequent
     class (or the mean) among the examples with the same value; for a number, among those with the
-    nearest one (or between those of the two nearest ones). The share is 1 less the errors relative to those of the majority class (the squared
-    errors relative to those of the mean); it may be negative.
+    nearest one (or between those of the two nearest ones). The share is 1 less the errors relative
+    to those of the majority class (the squared errors relative to those of the mean); it may be
+    negative.
     """
     examples, others = slice(0, None, 2), slice(1, None, 2)
     known, answers = _answers(codes_of(values)[examples], truth[examples], kind)
@@ -175,11 +176,10 @@ def _answers(
 
 
 def _typical(truth: Float[np.ndarray, " rows"], kind: str) -> float:
-    return (
-        float(truth.mean())
-        if kind == "regression"
-        else float(np.bincount(truth.astype(int)).argmax())
-    )
+    """The mean, or the most frequent class."""
+    if kind == "regression":
+        return float(truth.mean())
+    return float(np.bincount(truth.astype(np.int64)).argmax())
 
 
 def _errors(answer: np.ndarray, truth: np.ndarray, kind: str) -> float:
