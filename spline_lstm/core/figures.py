@@ -7,12 +7,13 @@ stays: the violations of a table, the curve of a training that diverged, the ver
 
 from pathlib import Path
 
-# Stage -> its metrics, or its pages; in the order of the pipeline.
+# Stage -> its metrics, or its pages; in the order of the pipeline. Not every pipeline has all.
 FIGURES = {
     "ingest": ("metrics/ingest.json",),
     "preprocess": ("metrics/data.json",),
     "window": (),
     "train-flax-rnn": ("metrics/train.json", "metrics/train_time.json"),
+    "train-trees": ("metrics/trees.json",),
     "evaluate": ("metrics/baselines.json", "metrics/evaluate.json", "metrics/run.json"),
     "export": ("metrics/export.json",),
     "benchmark": ("metrics/latency.json",),
@@ -24,8 +25,9 @@ READERS = {
     "ingest": ("preprocess", "evaluate", "backtest", "report"),
     "preprocess": ("window", "evaluate", "report"),
     "backtest": ("report",),
-    "window": ("train-flax-rnn", "evaluate"),
+    "window": ("train-flax-rnn", "train-trees", "evaluate"),
     "train-flax-rnn": ("evaluate", "export", "report"),
+    "train-trees": ("evaluate", "export", "report"),
     "evaluate": ("export", "benchmark", "report"),
     "export": ("benchmark",),
 }

@@ -27,6 +27,7 @@ from spline_lstm.core.params_model import (
     TrainParams,
 )
 from spline_lstm.core.params_tabular import TabularParams
+from spline_lstm.core.params_trees import EnsembleParams, ProbabilityParams, TreesParams
 from spline_lstm.core.section import (
     Count,
     NotNegative,
@@ -149,7 +150,10 @@ class Params(Section):
     tabular: TabularParams = TabularParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
+    trees: TreesParams = TreesParams()
     evaluate: EvaluateParams = EvaluateParams()
+    ensemble: EnsembleParams = EnsembleParams()
+    probability: ProbabilityParams = ProbabilityParams()
     export: ExportParams = ExportParams()
     benchmark: BenchmarkParams = BenchmarkParams()
     backtest: BacktestParams = BacktestParams()

@@ -77,3 +77,33 @@ class EnsembleParams(Section):
     calibration: Literal["isotonic", "platt", "none"] = "platt"
     """of the weighted mean, on the validation split: isotonic (a rising step function) | platt (a
     logistic curve) | none"""
+
+
+class ProbabilityParams(Section):
+    """Stages evaluate, backtest and report of a task whose rows come in days: how it is judged."""
+
+    top_share: Share = 0.1
+    """share of the rows with the highest probabilities whose precision and return are shown"""
+    cost: NotNegative = 0.001
+    """of buying and selling once, as a share of the price (0.001: a tenth of a percent)"""
+    block: Count = 20
+    """consecutive days in a block of the bootstrap, at most a tenth of all; labels of neighbouring
+    days overlap"""
+    repetitions: Annotated[int, Field(ge=100)] = 1000
+    """resamples of the bootstrap"""
+    bootstrap_seed: Seed = 0
+    """seed of the bootstrap, 0 to 4294967295"""
+    overfitting_gap: Positive = 0.15
+    """AUC in training - AUC in validation above which the ensemble is marked as overfitting"""
+    suspicious_auc: Share = 0.6
+    """AUC above which the report asks for the audit of leaks"""
+    words: tuple[Share, Share, Share] = (0.2, 0.4, 0.6)
+    """probabilities from which on a score is called possible, likely and very likely; below them
+    unlikely"""
+
+    @pydantic.field_validator("words")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("probabilities must increase")
+        return value

@@ -117,6 +117,16 @@ class Pipeline:
         return self.folder / "models/rnn/last.safetensors"
 
     @property
+    def trees(self) -> Path:
+        """Folder of the boosted trees (stage train-trees)."""
+        return self.folder / "models/trees"
+
+    @property
+    def ensemble(self) -> Path:
+        """How the members of an ensemble are combined (stage evaluate)."""
+        return self.folder / "models/ensemble.json"
+
+    @property
     def intervals(self) -> Path:
         """Calibrated prediction intervals (stage evaluate)."""
         return self.folder / "models/intervals.json"

@@ -10,6 +10,7 @@ FORECAST = Task(
     load_windows="spline_lstm.windows.windows:load_windows",
     config="spline_lstm.models.config:model_config",
     loss="spline_lstm.training.losses:forecast_loss",
+    rows="",
     scores="spline_lstm.evaluation.forecast_scores:score_forecasts",
     golden="spline_lstm.evaluation.golden:golden_arrays",
     tables="spline_lstm.evaluation.forecast_scores:forecast_tables",
@@ -18,5 +19,6 @@ FORECAST = Task(
     spec="spline_lstm.export.spec:load_spec",
     report="spline_lstm.evaluation.report:forecast_report",
     scorer="spline_lstm.store.forecasts:forecast_scorer",
+    explain="",
     audit="spline_lstm.evaluation.audit_folder:audit_folder",
 )

@@ -51,6 +51,9 @@ class Task:
     loss : str
         Stage train-flax-rnn. ``(config, windows, params.train) -> Loss``; raises DataContractError
         for labels that the loss cannot take.
+    rows : str
+        Stage train-trees: ``(folder, params) -> spline_lstm.trees.tree_data.TreeData``, the rows
+        and labels of each split.
     scores : str
         Stage evaluate: ``(folder, model, windows, params)`` -> an object with `content`
         (metrics/evaluate.json, details as mappings, `baselines` and `n_windows` among them) and
@@ -72,6 +75,9 @@ class Task:
     scorer : str
         Commands score, train and retrain: ``(folder, raw table, its name in messages)`` -> a
         `spline_lstm.store.scorer.Scorer`. No stage loads it.
+    explain : str
+        Command explain: ``(folder, params, raw table, its name, symbol, instant)`` -> a
+        `spline_lstm.store.explanation.Explanation` with what was known before the instant.
     audit : str
         Command audit-leakage: ``(folder, params, origins, seed) -> str``, what was compared; raises
         LeakageError if an input knows the future.
@@ -84,6 +90,7 @@ class Task:
     load_windows: str
     config: str
     loss: str
+    rows: str
     scores: str
     golden: str
     tables: str
@@ -92,6 +99,7 @@ class Task:
     spec: str
     report: str
     scorer: str
+    explain: str
     audit: str
 
     def module(self, part: str) -> str:

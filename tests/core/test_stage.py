@@ -119,7 +119,12 @@ def left_after(folder, monkeypatch, stage, error):
 def test_a_failed_training_leaves_no_evaluation_or_latency_of_the_model_before(monkeypatch, folder):
     for error in (DivergedError("nan"), MemoryError()):
         left = left_after(folder, monkeypatch, "train-flax-rnn", error)
-        assert left == {"metrics/ingest.json", "metrics/data.json", "metrics/backtest.json"}
+        assert left == {
+            "metrics/ingest.json",
+            "metrics/data.json",
+            "metrics/trees.json",
+            "metrics/backtest.json",
+        }
 
 
 def test_a_gate_that_does_not_pass_keeps_its_own_verdict_and_the_evaluation(monkeypatch, folder):

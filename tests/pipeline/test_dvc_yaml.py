@@ -59,17 +59,21 @@ def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, s
 # Sections of commands, which start the pipeline with other params, and of how tasks run: no output
 # of a stage depends on them.
 NO_STAGE = ("compare", "tune", "store", "run")
+# Sections of a stage that not every pipeline has.
+OF_STAGES = {"trees": "train-trees", "ensemble": "train-trees", "probability": "train-trees"}
 # The exception: meta.json tells other tools which models may be trained.
 TOLD = {"compare.models"}
 
 
 @pytest.mark.parametrize("path", PIPELINES)
 def test_every_param_belongs_to_a_stage(path):
-    used = set()
-    for stage in read(path)["stages"].values():
+    used, found = set(), read(path)["stages"]
+    for stage in found.values():
         for entry in stage["params"]:
             used |= {entry} if isinstance(entry, str) else set(sum(entry.values(), []))
     for key in known_keys(Params):
+        if OF_STAGES.get(key.split(".")[0], "window") not in found:
+            continue
         if key.split(".")[0] in NO_STAGE:
             assert not any(name.split(".")[0] in NO_STAGE for name in used - TOLD)
             continue
@@ -164,7 +168,7 @@ def test_the_figures_of_a_failed_run_are_those_of_dvc_yaml(path):
         readers = {other for other in content if writes[name] & reads[other]}
         return readers.union(*(after(reader) for reader in readers))
 
-    assert list(FIGURES) == list(content)
+    assert [name for name in FIGURES if name in content] == list(content)
     for name, stage in content.items():
-        assert later_stages(name) == after(name), name
+        assert later_stages(name) & set(content) == after(name), name
         assert inside(stage.get("metrics", ())) <= set(FIGURES[name]) <= writes[name], name
