@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -33,7 +33,7 @@ from spline_lstm.experiments.git import (
     git,
     tracked_changes,
 )
-from spline_lstm.experiments.processes import MARK, end_marked
+from spline_lstm.experiments.processes import end_marked
 from spline_lstm.experiments.runs import Run
 
 FOLDER = Path(".cache/compare")
@@ -112,7 +112,7 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> None:
 
 
 def run_experiment(
-    clone: Path, pipeline: TrackedPipeline, run: Run, on_line: Callable[[str], None]
+    clone: Path, environment: Mapping[str, str], run: Run, on_line: Callable[[str], None]
 ) -> int:
     """Run one experiment in the clone, giving each line of output to `on_line`; the exit status."""
     command = [
@@ -129,7 +129,7 @@ def run_experiment(
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=clone,
-        env=environment(pipeline) | {MARK: str(clone)},
+        env=environment,
         # Its own session: Ctrl-C ends the driver, and the driver ends all of these.
         start_new_session=True,
         stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,10 +12,18 @@ from spline_lstm.core.errors import ExperimentError, shorten
 from spline_lstm.core.params import parse_params
 from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.core.section import flattened
-from spline_lstm.experiments.clone import FOLDER, fetch_experiment, private_clone, run_experiment
+from spline_lstm.experiments.clone import (
+    FOLDER,
+    environment,
+    fetch_experiment,
+    private_clone,
+    run_experiment,
+)
 from spline_lstm.experiments.costs import Cost, CostBook, Stopwatch
 from spline_lstm.experiments.git import experiments, file_at
+from spline_lstm.experiments.processes import MARK
 from spline_lstm.experiments.runs import NOT_READ, Run
+from spline_lstm.experiments.warm_stages import warm_stages
 
 logger = logging.getLogger("spline_lstm")
 # How a stage and DVC report a failure that would happen again.
@@ -101,13 +109,16 @@ def run_all(pipeline: TrackedPipeline, commit: str, runs: Sequence[Run], of: int
     done: list[str] = []
     failed: dict[str, str] = {}
     book = cost_book(pipeline, commit)
-    with private_clone(pipeline, commit) as clone:
+    with (
+        private_clone(pipeline, commit) as clone,
+        warm_stages(clone, environment(pipeline) | {MARK: str(clone)}) as surroundings,
+    ):
         for index, run in enumerate(runs):
             elapsed = time.perf_counter() - start
             left = time_left(book, len(runs) - index)
             number = of - len(runs) + index + 1
             logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
-            reason, cost = run_one(clone, pipeline, commit, run)
+            reason, cost = run_one(clone, pipeline, commit, run, surroundings)
             if reason:
                 failed[run.name] = reason
                 logger.info("  %s failed: %s", run.name, reason)
@@ -127,7 +138,13 @@ def time_left(book: CostBook, runs: int) -> str:
     )
 
 
-def run_one(clone: Path, pipeline: TrackedPipeline, commit: str, run: Run) -> tuple[str, Cost]:
+def run_one(
+    clone: Path,
+    pipeline: TrackedPipeline,
+    commit: str,
+    run: Run,
+    surroundings: Mapping[str, str],
+) -> tuple[str, Cost]:
     """Run an experiment, again if it was lost; why it failed ("" if it did not), and its cost."""
     log = pipeline.root / FOLDER / "logs" / f"{run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +161,7 @@ def run_one(clone: Path, pipeline: TrackedPipeline, commit: str, run: Run) -> tu
                 lines.append(line)
                 file.write(f"{line}\n")
 
-            status = run_experiment(clone, pipeline, run, on_line)
+            status = run_experiment(clone, surroundings, run, on_line)
         if status == 0 and fetch_experiment(clone, pipeline, commit, run.name):
             return "", watch.cost()
         reason = f"{reason_of(lines, status)} (all output: {log.relative_to(pipeline.root)})"

@@ -193,7 +193,11 @@ def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
         )
         monkeypatch.setattr(driver, "fetch_experiment", lambda *arguments: len(calls) > times)
         return driver.run_one(
-            tmp_path, TrackedPipeline(tmp_path, tmp_path), "0" * 40, Run("gru", "univariate", 42)
+            tmp_path,
+            TrackedPipeline(tmp_path, tmp_path),
+            "0" * 40,
+            Run("gru", "univariate", 42),
+            {},
         )[0]
 
     assert (lost(0), len(calls)) == ("", 1)

@@ -1,0 +1,268 @@
+"""A process that has imported the libraries and forks a child for each stage of an experiment.
+
+Called as ``python fork_server.py DESCRIPTOR LIBRARY...``, with a socket that listens and the
+environment of the stages. It imports the libraries when the first stage comes, but never the
+project, of which each experiment has its own copy, and it starts neither JAX nor TensorFlow: a
+child is in the state of a new interpreter that has got as far as these imports. The children end
+with the client that asked for them and with this process; this process ends when its standard
+input does and no child is left.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, NoReturn
+
+STARTED, DECLINED = b"started\n", b"declined\n"
+# What takes long, in the order of the stages; a stage imports the rest of what it uses itself.
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+    "pydantic.json_schema",
+    "pydantic.main",
+    "pydantic.types",
+    "ruamel.yaml",
+    "scipy.interpolate",
+    "scipy.signal",
+    "scipy.stats",
+    "holidays",
+    "jaxtyping",
+    "lazy_loader",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.style",
+    "jinja2",
+    "safetensors.numpy",
+    "jax.numpy",
+    "flax.nnx",
+    "optax",
+    "tqdm",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert.interpreter",
+    "flatbuffers",
+    "tensorflow",
+    "tf2onnx",
+)
+# The project sets these before it imports TensorFlow, which reads them then.
+TENSORFLOW = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_USE_LEGACY_KERAS": "1",
+}
+# Set by DVC and shells for each stage; no library reads them when it is imported.
+OF_THE_STAGE = ("DVC", "PWD", "OLDPWD", "SHLVL", "_")
+SECONDS_TO_ASK = 10.0
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def main(descriptor: int, libraries: Sequence[str]) -> None:
+    """Serve until the standard input ends."""
+    with socket.socket(fileno=descriptor) as listener:
+        Server(listener, libraries).run()
+
+
+def import_all(libraries: Sequence[str]) -> None:
+    """Import modules, without the warnings that they have for their own developers."""
+    os.environ.update(TENSORFLOW)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in libraries:
+            importlib.import_module(name)
+    # What is there now is not looked at again by the garbage collector of any child.
+    gc.freeze()
+
+
+class Server:
+    """Waits for clients, for children that end, and for the end of the driver.
+
+    Parameters
+    ----------
+    listener : socket.socket
+    libraries : sequence of str
+        Modules to import before the first stage starts. A stage whose environment is not that of
+        this process is declined, since a library may read it when it is imported.
+    """
+
+    def __init__(self, listener: socket.socket, libraries: Sequence[str]) -> None:
+        self._listener = listener
+        self._libraries = libraries
+        self._environment = dict(os.environ)
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, tuple[int, socket.socket]] = {}
+        self._open = True
+
+    def run(self) -> None:
+        """Serve until the driver and all children have ended."""
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(sys.stdin, selectors.EVENT_READ, self._driver_ended)
+        while self._open or self._children:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def _driver_ended(self) -> None:
+        self._selector.unregister(sys.stdin)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        self._open = False
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(SECONDS_TO_ASK)
+        try:
+            request, descriptors = receive(connection)
+        except (OSError, ValueError):
+            connection.close()
+            return
+        if differing(request["environment"], self._environment):
+            _send(connection, DECLINED)
+            connection.close()
+        else:
+            self._fork(connection, request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _fork(
+        self, connection: socket.socket, request: Mapping[str, Any], descriptors: Sequence[int]
+    ) -> None:
+        import_all(self._libraries)
+        self._libraries = ()
+        server = os.getpid()
+        with warnings.catch_warnings():
+            # Of several threads: those of OpenBLAS, which starts them again in the child.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            end_with(server)
+            self._close_all()
+            connection.close()
+            become(request, descriptors)
+        ended = os.pidfd_open(child)
+        self._children[ended] = child, connection
+        self._selector.register(ended, selectors.EVENT_READ, lambda: self._child_ended(ended))
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._client_ended(ended))
+        _send(connection, STARTED)
+
+    def _close_all(self) -> None:
+        """Close, in a child, what belongs to the server and to other children."""
+        self._selector.close()
+        self._listener.close()
+        for ended, (_, connection) in self._children.items():
+            os.close(ended)
+            connection.close()
+
+    def _client_ended(self, ended: int) -> None:
+        """Kill the child of a client that is gone; a client that waits sends nothing."""
+        if ended in self._children:
+            child, connection = self._children[ended]
+            self._selector.unregister(connection)
+            os.kill(child, signal.SIGKILL)
+
+    def _child_ended(self, ended: int) -> None:
+        child, connection = self._children.pop(ended)
+        _, status = os.waitpid(child, 0)
+        self._selector.unregister(ended)
+        os.close(ended)
+        with contextlib.suppress(KeyError):  # Its client has ended before.
+            self._selector.unregister(connection)
+        _send(connection, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        connection.close()
+
+
+def _send(connection: socket.socket, answer: bytes) -> None:
+    with contextlib.suppress(OSError):  # The client is gone.
+        connection.sendall(answer)
+
+
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A client's request and its standard input, output and error."""
+    head, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
+    left, content = int.from_bytes(head, "big"), b""
+    while left > len(content):
+        part = connection.recv(left - len(content))
+        if not part:
+            raise ValueError("the client ended before its request")
+        content += part
+    return json.loads(content), descriptors
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Names of variables that are not the same in both, those of the stage left out.
+
+    >>> differing({"A": "1", "DVC_STAGE": "window"}, {"A": "2", "B": "1"})
+    ['A', 'B']
+    """
+    return sorted(
+        name
+        for name in {**one, **other}
+        if one.get(name) != other.get(name)
+        and name not in OF_THE_STAGE
+        and not name.startswith(OF_THE_STAGE[0])
+    )
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends."""
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
+    """Turn this child into ``python -m MODULE ARGUMENT...``, and end as that does."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    _, module, *arguments = request["arguments"]
+    sys.argv = [module, *arguments]
+    sys.path.insert(0, request["cwd"])
+    status = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = status_of(end.code, sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+
+def status_of(code: object, stream: IO[str]) -> int:
+    """Exit status that Python gives for the argument of SystemExit; a text is written.
+
+    >>> status_of(None, sys.stdout), status_of(12, sys.stdout), status_of("no table", sys.stdout)
+    no table
+    (0, 12, 1)
+    """
+    if code is None or isinstance(code, int):
+        return int(code or 0) & 0xFF
+    print(code, file=stream)
+    return 1
+
+
+if __name__ == "__main__":
+    # The folder of this file is on the path, but no module is to be found there.
+    del sys.path[0]
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,218 @@
+"""Stages from the fork server behave as processes of their own do."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from spline_lstm.experiments import warm_stages as module
+from spline_lstm.experiments.fork_server import LIBRARIES, TENSORFLOW
+from spline_lstm.experiments.processes import MARK, end_marked, marked
+from spline_lstm.experiments.warm_stages import FOLDER, warm_stages
+from spline_lstm.export.tf_import import ENVIRONMENT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's alone")
+
+TELL = """
+import os, sys
+import json
+print(json.dumps({
+    "ppid": os.getppid(), "argv": sys.argv, "cwd": os.getcwd(), "path": sys.path[0],
+    "name": __name__, "file": __file__, "stage": os.environ.get("DVC_STAGE"),
+    "input": sys.stdin.read(), "loaded": "xml.dom.minidom" in sys.modules,
+    "project": any(name.startswith("spline_lstm") for name in sys.modules),
+}))
+"""
+END = """
+import os, signal, sys
+word = sys.argv[1]
+if word == "signal":
+    os.kill(os.getpid(), signal.SIGABRT)
+if word == "raise":
+    raise ValueError("as it was told to")
+sys.exit({"text": "16 training diverged", "none": None}.get(word) if word.isalpha() else int(word))
+"""
+SLEEP = "import os, sys, time\nprint(os.getpid(), flush=True)\ntime.sleep(float(sys.argv[1]))\n"
+
+
+@pytest.fixture
+def clone(tmp_path):
+    folder = tmp_path / "clone-a"
+    (folder / ".git").mkdir(parents=True)
+    (folder / "stages").mkdir()
+    for name, text in (("__init__", ""), ("tell", TELL), ("end", END), ("sleep", SLEEP)):
+        (folder / f"stages/{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def warm(clone):
+    """The environment of stages from a server that has imported one library."""
+    plain = {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", MARK: str(clone)}
+    with warm_stages(clone, plain, ["xml.dom.minidom"]) as environment:
+        yield environment
+
+
+def run(command, clone, environment, **options):
+    options = {"capture_output": True, "text": True, **options}
+    return subprocess.run(
+        ["sh", "-c", command], cwd=clone, env={**environment, "DVC_STAGE": "x"}, **options
+    )
+
+
+def told(done) -> dict:
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def start(clone, environment):
+    """A stage that sleeps: its client, and the stage's own process."""
+    client = subprocess.Popen(
+        ["python", "-m", "stages.sleep", "60"],
+        cwd=clone,
+        env=environment,
+        executable=str(clone / FOLDER / "python"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return client, psutil.Process(int(client.stdout.readline()))
+
+
+def gone(process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.wait(10)
+    return not process.is_running()
+
+
+def server_of(clone) -> psutil.Process:
+    (found,) = (
+        process
+        for process in marked(clone.parent)
+        if any("fork_server.py" in word for word in process.cmdline())
+        and process.parent().cmdline() != process.cmdline()
+    )
+    return found
+
+
+def test_a_stage_is_what_it_is_as_a_process_of_its_own(clone, warm):
+    command = "echo words | python -m stages.tell . --resume"
+    plain, forked = (
+        told(run(command, clone, environment))
+        for environment in ({**warm, "PATH": warm["PATH"].partition(":")[2]}, warm)
+    )
+    assert forked.pop("ppid") == server_of(clone).pid != plain.pop("ppid")
+    assert (forked.pop("loaded"), plain.pop("loaded")) == (True, False)
+    assert forked == plain
+    assert (forked["stage"], forked["input"], forked["project"]) == ("x", "words\n", False)
+
+
+@pytest.mark.parametrize("word", ["0", "12", "text", "none", "raise", "signal"])
+def test_a_stage_ends_as_a_process_of_its_own_does(clone, warm, word):
+    plain, forked = (
+        run(f"python -m stages.end {word}", clone, environment)
+        for environment in ({**warm, "PATH": warm["PATH"].partition(":")[2]}, warm)
+    )
+    assert forked.returncode == plain.returncode
+    assert forked.stderr.splitlines()[-1:] == plain.stderr.splitlines()[-1:]
+
+
+def test_other_commands_and_other_environments_run_plainly(clone, warm):
+    server = server_of(clone).pid
+    parent = "import os; print(os.getppid())"
+    assert int(run(f"python -c '{parent}'", clone, warm).stdout) != server
+    assert (
+        told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["ppid"] == server
+    )
+    other = {**warm, "JAX_ENABLE_X64": "1"}
+    assert (
+        told(run("python -m stages.tell", clone, other, stdin=subprocess.DEVNULL))["ppid"] != server
+    )
+
+
+def test_the_stage_ends_with_its_client(clone, warm):
+    client, stage = start(clone, warm)
+    assert stage.ppid() == server_of(clone).pid
+    client.kill()
+    client.communicate()
+    assert gone(stage)
+    assert told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["loaded"]
+
+
+def test_the_stage_ends_with_the_server_and_the_next_runs_plainly(clone, warm):
+    client, stage = start(clone, warm)
+    server_of(clone).kill()
+    client.communicate()
+    assert client.returncode == 70
+    assert gone(stage)
+    assert not told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["loaded"]
+
+
+def test_the_mark_finds_server_client_and_stage(clone, warm):
+    client, stage = start(clone, warm)
+    assert end_marked(clone.parent) == 3
+    client.communicate()
+    assert client.returncode == -signal.SIGTERM
+    assert gone(stage)
+
+
+def test_if_the_driver_is_killed_the_stage_comes_to_its_end_and_the_server_with_it(clone):
+    code = (
+        "import os, sys, time, pathlib\n"
+        "from spline_lstm.experiments.warm_stages import warm_stages\n"
+        "with warm_stages(pathlib.Path(sys.argv[1]), dict(os.environ), []) as environment:\n"
+        "    print(environment['PATH'], flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    environment = {**os.environ, MARK: str(clone)}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code, str(clone)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    warm = {**environment, "PATH": driver.stdout.readline().strip()}
+    client, stage = start(clone, warm)
+    server = psutil.Process(stage.ppid())
+    driver.kill()
+    driver.communicate()
+    time.sleep(0.2)
+    assert stage.is_running()
+    stage.terminate()
+    client.communicate()
+    assert client.returncode == -signal.SIGTERM
+    assert gone(server)
+
+
+def test_elsewhere_than_on_linux_stages_are_processes(clone, monkeypatch):
+    monkeypatch.setattr(module.sys, "platform", "darwin")
+    with warm_stages(clone, {"PATH": "/bin"}) as environment:
+        assert environment == {"PATH": "/bin"}
+
+
+def test_a_library_that_is_missing_leaves_plain_processes(clone):
+    with warm_stages(clone, dict(os.environ), ["no_such_library"]) as environment:
+        assert not told(run("python -m stages.tell", clone, environment, stdin=subprocess.DEVNULL))[
+            "project"
+        ]
+
+
+def test_the_libraries_start_no_backend_and_do_not_bring_the_project():
+    code = (
+        "import sys\n"
+        "from fork_server import import_all\n"
+        "import_all(sys.argv[1:])\n"
+        "from jax._src import xla_bridge\n"
+        "assert not xla_bridge.backends_are_initialized()\n"
+        "assert not [name for name in sys.modules if name.startswith(('spline_lstm', 'stages'))]\n"
+    )
+    libraries = [name for name in LIBRARIES if name.startswith(("jax", "flax", "optax"))]
+    assert len(libraries) == 4
+    environment = {**os.environ, "PYTHONPATH": str(module.HERE)}
+    subprocess.run([sys.executable, "-c", code, *libraries], env=environment, check=True)
+
+
+def test_tensorflow_is_imported_as_the_export_does():
+    assert TENSORFLOW == ENVIRONMENT
