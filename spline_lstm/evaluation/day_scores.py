@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 from spline_lstm.evaluation.blocks import LEVEL, Interval, block_length, draw_blocks
 from spline_lstm.evaluation.probability_metrics import auc
@@ -146,7 +146,7 @@ def rank_correlation(one: Rows, other: Rows) -> float:
     seen = ~np.isnan(one) & ~np.isnan(other)
     if seen.sum() < 2:
         return float("nan")
-    ranks = [rankdata(values[seen]) for values in (one, other)]
+    ranks = [scipy.stats.rankdata(values[seen]) for values in (one, other)]
     centred = [rank - rank.mean() for rank in ranks]
     size = np.sqrt(np.prod([np.sum(values**2) for values in centred]))
     return float(np.sum(centred[0] * centred[1]) / size) if size > 0.0 else float("nan")

@@ -1,8 +1,8 @@
 """What stands in for ``python`` in an experiment: gives stages to the fork server.
 
 Called as ``python -IS fork_client.py INTERPRETER FOLDER ARGUMENT...``, once per command of a stage,
-so it imports the standard library alone. What is no stage, and any trouble before the stage has
-begun, goes to the interpreter as if this file were not there.
+so it imports the standard library alone. Other commands go to the interpreter as if this file were
+not there, and so does a stage, if there is any trouble before it has begun.
 """
 
 import json

@@ -31,8 +31,8 @@ def warm_stages(
     Parameters
     ----------
     clone : Path
-        Where the experiments run. The server's files lie in its .git/, so that they are no change,
-        and are removed with it.
+        Where the experiments run. The server's files lie in its .git/: git does not see them, and
+        they are removed with it.
     environment : mapping
         Of the experiments. With the mark of the clone in it, `end_marked` ends the server, too.
     libraries : sequence of str

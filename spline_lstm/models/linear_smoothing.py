@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from spline_lstm.models.exact import rounded, solve_spd
 from spline_lstm.models.linear_moments import Rows
@@ -197,8 +196,27 @@ def _polynomials(season: int, smoothing: float, seasonal: float) -> tuple[np.nda
 
 def _squares(part: np.ndarray, season: int, smoothing: float, seasonal: float) -> float:
     difference, average = _polynomials(season, smoothing, seasonal)
-    innovations = lfilter([1.0], average, np.convolve(part, difference, mode="valid"))
-    return float(np.sum(np.square(innovations)))
+    shocks = innovations(np.convolve(part, difference, mode="valid"), average)
+    return float(np.sum(np.square(shocks)))
+
+
+def innovations(
+    differences: Float[np.ndarray, " rows"], average: Float[np.ndarray, " lags"]
+) -> Float[np.ndarray, " rows"]:
+    """Innovations of a moving average that give these differences, nothing before the first row.
+
+    They are those of ``scipy.signal.lfilter([1], average, differences)`` to the bit, the additions
+    in the same order; its import would take as long as the rest of this package.
+    """
+    taps = [(lag, float(average[lag])) for lag in np.flatnonzero(average)[:0:-1].tolist()]
+    found: list[float] = []
+    for row, value in enumerate(differences.tolist()):
+        earlier = 0.0
+        for lag, weight in taps:
+            if lag <= row:
+                earlier -= found[row - lag] * weight
+        found.append(value + earlier)
+    return np.array(found)
 
 
 def _training_parts(rows: Rows) -> list[np.ndarray]:

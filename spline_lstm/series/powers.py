@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
-from scipy.stats import boxcox_llf
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.sampling import evenly_spaced
@@ -110,8 +109,8 @@ def box_cox_power(values: Float[np.ndarray, " observed"]) -> float:
         return 1.0
     # The likelihood of a power does not depend on the unit.
     scaled = values / np.median(values)
-    found = minimize_scalar(
-        lambda power: -float(boxcox_llf(power, scaled)), bounds=POWERS, method="bounded"
+    found = scipy.optimize.minimize_scalar(
+        lambda power: -float(scipy.stats.boxcox_llf(power, scaled)), bounds=POWERS, method="bounded"
     )
     return round(float(found.x) / ROUNDING) * ROUNDING
 

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale
 from spline_lstm.models.linear_smoothing import (
     Smoothing,
     fit_smoothing,
     innovation_variances,
+    innovations,
     support,
     support_beside_regressions,
 )
@@ -119,3 +121,10 @@ def test_a_series_that_swings_is_no_matter_of_flat_smoothing_and_a_random_walk_i
     noisy_level = 5 + np.random.default_rng(3).normal(size=300)
     assert support(noisy_level) > 0.9
     assert support(np.full(50, 2.0)) == 1.0
+
+
+@pytest.mark.parametrize("average", [[1.0], [1.0, -0.3], [1.0, -0.5, 0, 0, 0.85, -0.425]])
+def test_innovations_are_those_of_the_filter(average):
+    differences = np.random.default_rng(5).normal(size=50)
+    found = innovations(differences, np.array(average))
+    np.testing.assert_allclose(found, lfilter([1.0], average, differences), rtol=1e-12)

@@ -1,0 +1,53 @@
+"""What each stage imports before it begins: packages that take long only where they are used."""
+
+import json
+import subprocess
+import sys
+
+from tools.import_closure import ROOT
+
+# In this order in one process: each stage may add these to what those before it have imported.
+ADDED = {
+    "window": set(),
+    "ingest": {"pyarrow.parquet"},
+    "preprocess": set(),
+    "benchmark": {"onnxruntime"},
+    "export": {"onnx"},
+    "backtest": set(),
+    "report": {"matplotlib", "jinja2"},
+    "train_flax_rnn": {"jax", "flax", "optax"},
+    "evaluate": set(),
+}
+DEAR = {name for added in ADDED.values() for name in added} | {
+    "duckdb",
+    "lightgbm",
+    "matplotlib.pyplot",
+    "ray",
+    "scipy.interpolate",
+    "scipy.optimize",
+    "scipy.signal",
+    "scipy.stats",
+    "sklearn",
+    "statsmodels",
+    "streamlit",
+    "tensorflow",
+    "tf2onnx",
+    "xgboost",
+}
+CODE = """
+import importlib, json, sys
+stages, dear = json.loads(sys.argv[1])
+added, before = {}, set()
+for stage in stages:
+    importlib.import_module("stages." + stage)
+    now = set(dear) & set(sys.modules)
+    added[stage], before = sorted(now - before), now
+print(json.dumps(added))
+"""
+
+
+def test_no_stage_imports_a_dear_package_that_it_may_not_need():
+    words = json.dumps([list(ADDED), sorted(DEAR)])
+    command = [sys.executable, "-c", CODE, words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {stage: sorted(added) for stage, added in ADDED.items()}
