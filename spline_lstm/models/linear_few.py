@@ -21,16 +21,21 @@ validation, RMSE over that of the best simple baseline in hindsight, geometric m
 families: validation alone 1.008, both halves .987, the first part by the number of horizons .985,
 and twice the share for seasonal smoothing .980; the worst of six whole series 2.42, 1.87, 1.52 and
 1.43. Without the prior and smoothing, validation alone was 1.9 % worse than with them.
+
+A member that is worse than the best beyond `MAX_ERRORS` standard errors on both kinds of windows
+together is left out, whatever its ratio. That changes nothing on real series, whose errors vary
+(the seven families .979 before and after, within .003 each), and removes what is proven worse where
+noise is steady: on ten seasonal simulations 1.000 -> .957, the worst 1.18 -> 1.01.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from spline_lstm.models.linear_members import Member, Share
-from spline_lstm.models.time_blocks import Extent
+from spline_lstm.models.time_blocks import Extent, standard_error
 
 FOLDS = 5
 # Weight of what validation alone says: per horizon of its windows, and at most.
@@ -39,6 +44,8 @@ ALONE, MOST_ALONE = 0.1, 0.5
 EARLIER = 1 / 3
 # A member may be this much worse than the best: ratio of mean squared errors.
 MAX_RATIO = 2.0
+# And worse by this many standard errors, from at least so many horizons of windows.
+MAX_ERRORS, ENOUGH_HORIZONS = 3.0, 6.0
 # Exponent of the weights: per horizon of windows (see `Extent.evidence`), and at least.
 SHARPNESS = 0.125
 MIN_SHARPNESS = 1.0
@@ -69,24 +76,31 @@ class Candidate:
 
 
 def average_few(
-    candidates: Sequence[Candidate], validation: Extent, training: Extent
+    candidates: Sequence[Candidate],
+    validation: Int[np.ndarray, " windows"],
+    training: Int[np.ndarray, " earlier"],
+    horizon: int,
 ) -> list[Share]:
     """Members with weights: by validation alone, and by the training windows too.
 
     Parameters
     ----------
     candidates : of at least one form each
-    validation, training : Extent
-        Of the validation windows, and of those of `Candidate.earlier`.
+    validation, training : [windows] int
+        Rows of the clock of the origins of the validation windows, and of those of
+        `Candidate.earlier`.
+    horizon : int, rows
     """
-    alone = min(ALONE * validation.blocks, MOST_ALONE)
+    extent = Extent.of(validation, horizon)
+    alone = min(ALONE * extent.blocks, MOST_ALONE)
     weights: dict[int, float] = {}
     members: dict[int, Member] = {}
     known = any(candidate.earlier is not None for candidate in candidates)
-    evidence = validation.evidence + (training.evidence if known else 0.0)
-    parts = ((0.0, validation.evidence, alone), (EARLIER, evidence, 1 - alone))
+    evidence = extent.evidence + (Extent.of(training, horizon).evidence if known else 0.0)
+    times = np.concatenate([training, validation])
+    parts = ((0.0, extent.evidence, alone), (EARLIER, evidence, 1 - alone))
     for earlier, seen, part in parts:
-        for member, weight in _opinion(candidates, seen, earlier):
+        for member, weight in _opinion(candidates, seen, earlier, times, horizon):
             members[id(member)] = member
             weights[id(member)] = weights.get(id(member), 0.0) + weight * part
     whole = np.array(list(weights.values()))
@@ -95,7 +109,13 @@ def average_few(
     return [Share(member, float(weight)) for member, weight in shares if weight > 0]
 
 
-def _opinion(candidates: Sequence[Candidate], evidence: float, earlier: float) -> list[Share]:
+def _opinion(
+    candidates: Sequence[Candidate],
+    evidence: float,
+    earlier: float,
+    times: Int[np.ndarray, " both"],
+    horizon: int,
+) -> list[Share]:
     errors = [_errors(candidate, earlier) for candidate in candidates]
     chosen = [int(np.argmin(each)) for each in errors]
     least = np.array([each[k] for each, k in zip(errors, chosen, strict=True)]) + TINY
@@ -105,6 +125,9 @@ def _opinion(candidates: Sequence[Candidate], evidence: float, earlier: float) -
     ratio = least / (least[possible] if possible.any() else least).min()
     sharpness = max(SHARPNESS * evidence, MIN_SHARPNESS)
     weight = np.where(ratio <= MAX_RATIO, prior * ratio**-sharpness, 0.0)
+    if earlier:
+        best = int(np.argmin(np.where(possible, ratio, np.inf))) if possible.any() else 0
+        weight[_proven_worse(candidates, chosen, best, times, horizon)] = 0.0
     weight[weight < MIN_WEIGHT * weight.max()] = 0.0
     weight /= weight.sum()
     return [
@@ -112,6 +135,32 @@ def _opinion(candidates: Sequence[Candidate], evidence: float, earlier: float) -
         for candidate, k, w in zip(candidates, chosen, weight, strict=True)
         if w > 0
     ]
+
+
+def _proven_worse(
+    candidates: Sequence[Candidate],
+    chosen: Sequence[int],
+    best: int,
+    times: Int[np.ndarray, " both"],
+    horizon: int,
+) -> Bool[np.ndarray, " candidates"]:
+    """Which candidates chance cannot have made worse than the best, on all windows together."""
+    errors = [_all_errors(c, k) for c, k in zip(candidates, chosen, strict=True)]
+    worse = np.zeros(len(candidates), dtype=bool)
+    if errors[best] is None or Extent.of(times, horizon).blocks < ENOUGH_HORIZONS:
+        return worse
+    for index, own in enumerate(errors):
+        if own is not None:
+            losses = own - errors[best]
+            worse[index] = losses.mean() > MAX_ERRORS * standard_error(losses, times, horizon)
+    return worse
+
+
+def _all_errors(candidate: Candidate, form: int) -> Float[np.ndarray, " both"] | None:
+    """Errors of a form on training and validation windows; None without the former."""
+    if candidate.earlier is None:
+        return None
+    return np.concatenate([candidate.earlier[form], candidate.forms[form].errors])
 
 
 def _errors(candidate: Candidate, earlier: float) -> Float[np.ndarray, " forms"]:

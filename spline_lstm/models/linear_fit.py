@@ -108,8 +108,7 @@ def fit_linear(
         if not few:
             raise ValueError(f"{len(train)} training windows are too few for a regression")
         before = np.concatenate([part[0].times for part in parts] or [times[:0]])
-        extents = Extent.of(times, horizon), Extent.of(before, horizon)
-        return fold(average_few(few, *extents), problems)
+        return fold(average_few(few, times, before, horizon), problems)
     members = [
         min(forms, key=lambda member: member.error)
         for k, problem in enumerate(problems)

@@ -4,10 +4,10 @@ import pytest
 from spline_lstm.models.linear_designs import Design
 from spline_lstm.models.linear_few import EARLIER, Candidate, average_few
 from spline_lstm.models.linear_members import Form, Member
-from spline_lstm.models.time_blocks import Extent
 
 HORIZON = 4
-EXTENTS = Extent(8 / HORIZON, 1.0), Extent(16 / HORIZON, 1.0)
+# Rows of the origins of the validation windows, and of the training windows before them.
+TIMES = np.arange(16, 24), np.arange(16)
 
 
 def member(error, lookback=2, strength=1.0, windows=8):
@@ -20,7 +20,7 @@ def candidate(error, kind="rows", prior=1.0, earlier=None, lookback=2):
 
 
 def weights(*candidates):
-    shares = average_few(candidates, *EXTENTS)
+    shares = average_few(candidates, *TIMES, HORIZON)
     found = {id(share.member): share.weight for share in shares}
     return [found.get(id(each.forms[0]), 0.0) for each in candidates]
 
@@ -57,8 +57,26 @@ def test_validation_alone_weighs_a_tenth_per_horizon_and_the_rest_is_by_the_trai
 def test_the_training_windows_choose_among_forms_too():
     forms = [member(1.0, strength=1.0), member(1.1, strength=0.1)]
     earlier = np.stack([np.full(16, 2.0), np.full(16, 1.0)])
-    shares = average_few([Candidate("rows", 1.0, forms, earlier)], *EXTENTS)
+    shares = average_few([Candidate("rows", 1.0, forms, earlier)], *TIMES, HORIZON)
     assert [(share.member.form.strength, share.weight) for share in shares] == [
         (1.0, pytest.approx(0.2, abs=1e-4)),
         (0.1, pytest.approx(0.8, abs=1e-4)),
     ]
+
+
+@pytest.mark.parametrize(("noise", "is_left_out"), [(0.05, True), (2.0, False)])
+def test_a_member_that_is_proven_worse_is_left_out_whatever_its_ratio(noise, is_left_out):
+    rng = np.random.default_rng(0)
+    early, late = rng.normal(scale=noise, size=(2, 1, 16))
+
+    def steady(error, change, kind):
+        one = Member(Design(2), 0, Form(0, False, 1.0), error + change[0, :8])
+        return Candidate(kind, 1.0, [one], error + change)
+
+    # By validation alone nothing is proven: that part keeps both.
+    alone = 0.1 * 8 / HORIZON * 1.0 / (1.0 + 1.5)
+    _, found = weights(steady(1.0, early, "rows"), steady(1.5, late, "blocks"))
+    if is_left_out:
+        assert found == pytest.approx(alone, rel=0.1)
+    else:
+        assert found > 2 * alone
