@@ -42,6 +42,8 @@ KEYS = {
     "baselines": "baseline",
     "series": "series",
     "hours": "hour",
+    "members": "member",
+    "years": "year",
 }
 
 # [1, targets], or [series, targets].
