@@ -29,8 +29,9 @@ def width_factors(relative: PerWindow, exponents: Float[np.ndarray, " targets"])
     kept = np.clip(relative, LOW, HIGH)
     half = np.sqrt(kept)
     quarter = np.sqrt(half)
-    powers = (np.ones_like(kept), quarter, half, half * quarter, kept)
-    return np.select([exponents == step for step in EXPONENTS], powers, np.nan)
+    powers = np.stack((np.ones_like(kept), quarter, half, half * quarter, kept))
+    # Each of `EXPONENTS` is so many quarters.
+    return powers[(4 * exponents).astype(np.int64), :, np.arange(len(exponents))].T
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,11 @@ def mean_change(history: Float[np.ndarray, "windows lookback targets"], decay: f
     [[1.333]]
     """
     total, weight = np.zeros((len(history), history.shape[2])), 0.0
+    changes = np.abs(history[:, 1:] - history[:, :-1])
     # Row by row: a sum over an axis adds up in another order for other numbers of windows.
-    for row in range(1, history.shape[1]):
-        total = decay * total + np.abs(history[:, row] - history[:, row - 1])
+    for change in changes.swapaxes(0, 1):
+        total *= decay
+        total += change
         weight = decay * weight + 1.0
     return total / max(weight, 1.0)
 

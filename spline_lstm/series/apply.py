@@ -5,7 +5,7 @@ on: applied to one series, to some or to all, they are the same in every bit.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ Flags = Mapping[str, Bool[np.ndarray, " table_rows"]]
 
 @dataclass(frozen=True)
 class Applied:
-    """Arrays of all series of a table, and what was found in each of its columns."""
+    """Arrays of all series of a table, and what was found in each of its columns, if asked."""
 
     arrays: AsOfArrays
     columns: Mapping[str, ColumnQuality]
@@ -77,6 +77,7 @@ def apply(
     layout: Layout | None = None,
     until: int | None = None,
     outliers: Flags | None = None,
+    assess: bool = False,
 ) -> Applied:
     """Build the as-of arrays of the series of a table.
 
@@ -91,6 +92,8 @@ def apply(
         Without `layout`: the grid ends no earlier than with the last row before this instant.
     outliers : column -> [table_rows] bool
         Result of `find_outliers`, if it is already there.
+    assess : bool
+        Find gaps, outliers and values outside of the bounds of each column.
     """
     layout = layout or layout_of(table, preprocessor, until)
     if outliers is None:
@@ -104,9 +107,7 @@ def apply(
     )
     channels = _Channels.empty(layout.rows, len(features))
     valid = np.ones(layout.rows, dtype=bool)
-    training = layout.timestamps < preprocessor.split_instants[0]
-    targets_alive = alive(layout, has_target(table, preprocessor.targets))
-    bounds = dict(zip(preprocessor.targets, preprocessor.limits.bounds, strict=True))
+    assessed = _assessment(table, preprocessor, layout) if assess else None
     targets: list[ColumnForms] = []
     found: dict[str, ColumnQuality] = {}
     # One column at a time, so that memory contains the intermediate forms of one.
@@ -118,7 +119,25 @@ def apply(
         if name in preprocessor.targets:
             targets.append(forms)
             valid &= forms.main.valid
-        found[name] = assess_column(
+        if assessed is not None:
+            found[name] = assessed(name, forms)
+    _write_calendar(channels, preprocessor, layout)
+    return Applied(
+        _arrays(table, preprocessor, layout, features, channels, valid, targets),
+        found,
+    )
+
+
+def _assessment(
+    table: RawTable, preprocessor: Preprocessor, layout: Layout
+) -> Callable[[str, ColumnForms], ColumnQuality]:
+    """What assesses each column of a table, by its name and forms."""
+    training = layout.timestamps < preprocessor.split_instants[0]
+    targets_alive = alive(layout, has_target(table, preprocessor.targets))
+    bounds = dict(zip(preprocessor.targets, preprocessor.limits.bounds, strict=True))
+
+    def assessed(name: str, forms: ColumnForms) -> ColumnQuality:
+        return assess_column(
             forms.raw,
             forms.main,
             forms.outliers,
@@ -128,11 +147,8 @@ def apply(
             targets_alive,
             bounds.get(name, UNBOUNDED),
         )
-    _write_calendar(channels, preprocessor, layout)
-    return Applied(
-        _arrays(table, preprocessor, layout, features, channels, valid, targets),
-        found,
-    )
+
+    return assessed
 
 
 def layout_of(table: RawTable, preprocessor: Preprocessor, until: int | None = None) -> Layout:

@@ -22,6 +22,10 @@ def fill_in_blocks(
 ) -> Column:
     """`fill_column` of all series of a panel, the same in every bit."""
     rows = int(row_offsets[-1])
+    if rows <= BLOCK:
+        return fill_column(
+            placed, values, rows, method=method, max_gap=max_gap, row_offsets=row_offsets
+        )
     whole = Column(
         raw=np.empty(rows),
         filled=np.empty(rows),

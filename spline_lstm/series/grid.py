@@ -174,13 +174,15 @@ def fill_column(
     )
     starts = np.searchsorted(times, offsets[:-1] - 0.5)
     off = empty | _beside(placed, present, rows)
-    near = off & placed.keeps_times & _has_near(times, rows)
+    near = off & _has_near(times, rows) if placed.keeps_times else np.zeros(rows, dtype=bool)
     filled = np.where(off, np.nan, raw)
     known_at = np.where(off, NEVER, np.arange(rows, dtype=np.int32))
     settled = np.maximum.accumulate(settled)
     for chosen, kind in ((off & ~near, method), (near, NEAR_METHOD)):
         gaps = np.flatnonzero(chosen)
-        gaps = gaps[gap_length(times, gaps, starts) <= max_gap]
+        gaps = gaps[gap_length(times, gaps, starts) <= max_gap] if len(gaps) else gaps
+        if not len(gaps):
+            continue
         at = gaps.astype(np.float64)
         filled[gaps] = interpolate(times, held, at, kind, starts)
         known_at[gaps] = known_rows(settled, times, at, kind, NEVER, starts)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -157,6 +157,10 @@ def place_panel(
     """
     first_rows = np.array([grid.first_row for grid in grids], dtype=np.int64)
     count = len(timestamps)
+    if count <= BLOCK:
+        return _place_block(
+            timestamps, row_offsets[series], first_rows[series], grids[0].clock, snap
+        )
     whole = Placed(
         np.empty(count),
         np.empty(count, bool),
@@ -165,14 +169,22 @@ def place_panel(
         keeps_times=snap == INTERPOLATE,
     )
     for block in _blocks(series):
-        base = row_offsets[series[block]]
-        shift = base - first_rows[series[block]]
-        placed = _place(timestamps[block], shift, grids[0].clock, snap)
+        own = series[block]
+        placed = _place_block(
+            timestamps[block], row_offsets[own], first_rows[own], grids[0].clock, snap
+        )
         whole.times[block], whole.snapped[block] = placed.times, placed.snapped
-        # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
-        whole.seen[block] = np.maximum(placed.seen, base)
-        whole.settled[block] = placed.settled
+        whole.seen[block], whole.settled[block] = placed.seen, placed.settled
     return whole
+
+
+def _place_block(
+    timestamps: np.ndarray, base: np.ndarray, first_rows: np.ndarray, clock: Clock, snap: Snap
+) -> Placed:
+    """Place whole series: `base` and `first_rows` are those of the series of each timestamp."""
+    placed = _place(timestamps, base - first_rows, clock, snap)
+    # A timestamp just before row 0 stands for row 0: it must not be seen in the series before.
+    return replace(placed, seen=np.maximum(placed.seen, base))
 
 
 def _blocks(series: Int[np.ndarray, " observations"]) -> list[slice]:

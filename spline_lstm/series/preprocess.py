@@ -125,7 +125,7 @@ def preprocess(
     ).of_series(table.series_names)
     if table is not panel:
         outliers = find_outliers(table, schema, params)
-    applied = apply(table, preprocessor, layout=layout, outliers=outliers)
+    applied = apply(table, preprocessor, layout=layout, outliers=outliers, assess=True)
     short = selection.short
     preprocessor = replace(
         preprocessor, short_series=short_series, skipped={each.name: each.rows for each in short}

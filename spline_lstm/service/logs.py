@@ -34,6 +34,9 @@ class Lines(logging.Formatter):
 
 def configure_logs(*, as_json: bool) -> None:
     """Send the lines of this service and of uvicorn to the standard error."""
+    # What no line has is not looked up for each of them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(as_json=as_json))
     for name, level in (("spline_lstm.service", logging.INFO), ("uvicorn", logging.WARNING)):

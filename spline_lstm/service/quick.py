@@ -6,12 +6,12 @@ become inputs. Everything else is left to `spline_lstm.inference.inputs`, which 
 wrong; a test compares the bits of both ways.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.core.time_zones import UTC
 from spline_lstm.inference.forecast import ModelInputs
@@ -20,14 +20,22 @@ from spline_lstm.series.apply import apply
 from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.series.grid import lay_out
 from spline_lstm.service.rows import Rows
-from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
 
 WHERE = "history"
-PLAIN = r"\d{4}-[01]\d-[0-3]\d[ T][0-2]\d:[0-5]\d:[0-5]\d"
-NAIVE = re.compile(rf"(?:{PLAIN}\n)+").fullmatch
-ZULU = re.compile(rf"(?:{PLAIN}Z\n)+").fullmatch
+# Lowest and highest character at each place of a plain timestamp, whose end a line feed marks.
+LOWEST, HIGHEST = (
+    np.frombuffer(text, dtype=np.uint8)
+    for text in (b"0000-00-00 00:00:00Z\n", b"9999-19-39T29:59:59Z\n")
+)
+# Where a character has no others between its lowest and highest one.
+DATE_END, ZONE = 10, 19
+# Observations before a window that may shape it: a spline of gaps reaches over four at most.
+NEIGHBOURS = 8
+# Rows up to which all are read: cutting the table takes as long as what it saves.
+FEW = 1_000
 # Years that all clocks count in, as seconds since 1970.
 FIRST, LAST = (np.datetime64(f"{year}-01-01", "s").astype(np.int64) for year in (1700, 2200))
 
@@ -47,45 +55,61 @@ def plain_table(series: Sequence[Rows], preprocessor: Preprocessor) -> RawTable 
         return None
     if schema.series_col is not None and any(not rows.name.strip() for rows in ordered):
         return None
-    instants = [_instants(rows.timestamps, preprocessor.reading.time_zone) for rows in ordered]
-    known = [each for each in instants if each is not None]
-    if len(known) < len(instants):
+    # A body has texts or whole numbers, never both.
+    if not all(isinstance(rows.timestamps[0], str) for rows in ordered):
         return None
-    values = np.array(
-        [[cell for rows in ordered for cell in rows.columns[name]] for name in targets],
-        dtype=np.float64,
-    )
-    sizes = [len(rows.timestamps) for rows in ordered]
+    offsets = np.cumsum([0, *(len(rows.timestamps) for rows in ordered)], dtype=np.int64)
+    instants = _instants([text for rows in ordered for text in rows.timestamps], preprocessor)
+    if instants is None or not _increase(instants, offsets):
+        return None
+    values = [
+        np.concatenate([np.array(rows.columns[name], dtype=np.float64) for rows in ordered])
+        for name in targets
+    ]
     return RawTable(
-        timestamps=np.concatenate(known),
-        values=np.ascontiguousarray(values.T),
+        timestamps=instants,
+        values=np.stack(values, axis=1),
         columns=targets,
-        series_offsets=np.cumsum([0, *sizes], dtype=np.int64),
+        series_offsets=offsets,
         series_names=tuple(rows.name if schema.series_col else "" for rows in ordered),
         duplicates=0,
         unknown_columns=(),
     )
 
 
-def _instants(timestamps: list[str] | list[int], zone: str | None) -> np.ndarray | None:
-    """Increasing instants of plain timestamps, int64 ns; None if they are not plain."""
-    if not isinstance(timestamps[0], str):
+def _instants(
+    timestamps: Sequence[str], preprocessor: Preprocessor
+) -> Int[np.ndarray, " rows"] | None:
+    """Instants of plain timestamps, ns; None if they are not plain."""
+    text = "\n".join(timestamps).encode() + b"\n"
+    in_zone = text[ZONE : ZONE + 1] != b"Z"
+    if in_zone and preprocessor.reading.time_zone not in (None, UTC):
         return None
-    text = "\n".join(map(str, timestamps)) + "\n"
-    if text.count("\n") != len(timestamps):
+    width = len(LOWEST) - in_zone
+    if len(text) != width * len(timestamps):
         return None
-    if ZULU(text):
-        timestamps = text.replace("Z", "").split("\n")[:-1]
-    elif zone not in (None, UTC) or not NAIVE(text):
+    places = np.delete(np.arange(len(LOWEST)), ZONE) if in_zone else slice(None)
+    characters = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
+    # As each line feed is at the end of a row, each timestamp is a row.
+    if ((characters < LOWEST[places]) | (characters > HIGHEST[places])).any():
         return None
+    date_end = characters[:, DATE_END]
+    if ((date_end != ord(" ")) & (date_end != ord("T"))).any():
+        return None
+    plain = np.ascontiguousarray(characters[:, :ZONE]).view(f"S{ZONE}")[:, 0]
     try:
-        seconds = np.array(timestamps, dtype="datetime64[s]").astype(np.int64)
+        seconds = plain.astype("datetime64[s]").astype(np.int64)
     except ValueError:
         # The 30th of February.
         return None
-    if (np.diff(seconds) <= 0).any() or not FIRST <= seconds[0] <= seconds[-1] < LAST:
-        return None
-    return seconds * 10**9
+    return seconds * 10**9 if FIRST <= seconds.min() <= seconds.max() < LAST else None
+
+
+def _increase(instants: Int[np.ndarray, " rows"], offsets: Int[np.ndarray, " bounds"]) -> bool:
+    """Within each series."""
+    steps = np.diff(instants)
+    steps[offsets[1:-1] - 1] = 1
+    return bool((steps > 0).all())
 
 
 def quick_inputs(
@@ -121,6 +145,7 @@ def quick_inputs(
     if is_counted or is_late:
         return None
     until = int(clock.timestamps_of(origins.rows.max() + np.array([horizon]))[0])
+    table = recent_rows(table, preprocessor, clock, origins.rows - lookback)
     layout = lay_out(table, clock, preprocessor.params.snap, until=until)
     arrays = apply(table, preprocessor, layout=layout).arrays
     if [str(name) for name in arrays.feature_names] != list(preprocessor.features):
@@ -141,3 +166,30 @@ def quick_inputs(
         notes=origins.notes,
         warnings=(f"{WHERE}: {moved}",) if moved else (),
     )
+
+
+def recent_rows(
+    table: RawTable, preprocessor: Preprocessor, clock: Clock, begins: Int[np.ndarray, " series"]
+) -> RawTable:
+    """The table without rows that are too old for the windows, whose bits stay the same.
+
+    Parameters
+    ----------
+    table, preprocessor, clock
+    begins : [series] int64
+        Row of the clock with which each window begins.
+    """
+    params = preprocessor.params
+    looks_far = (
+        params.outliers.method != "off"
+        or params.smoothing.method != "off"
+        or any(season is not None for season in preprocessor.seasons.values())
+    )
+    if looks_far or len(table.timestamps) <= FEW:
+        return table
+    starts, series = table.series_offsets[:-1], table.series
+    is_older = table.timestamps < clock.timestamps_of(begins)[series]
+    firsts = starts + np.add.reduceat(is_older.astype(np.int64), starts)
+    known = np.concatenate([[0], np.cumsum(~np.isnan(table.values).any(axis=1))])
+    kept = np.searchsorted(known, known[firsts] - NEIGHBOURS)
+    return rows_of(table, np.arange(len(series)) >= np.maximum(kept, starts)[series])

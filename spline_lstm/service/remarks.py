@@ -1,9 +1,10 @@
 """What a reader of a forecast must know about its history: fills, odd values, drift."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.formatting import plural
 from spline_lstm.inference.forecast import ModelInputs
@@ -14,6 +15,8 @@ from spline_lstm.windows.preprocessor import Preprocessor
 FAR = 6.0
 # Observed values that a statistic of drift needs.
 FEWEST = 30
+
+Counts = Int[np.ndarray, " series"]
 
 
 def remarks(
@@ -35,37 +38,50 @@ def remarks(
     lookback : int
     names : [windows] what each window is called; "": nothing, it is the only one
     """
-    found: list[str] = []
+    position = {name: index for index, name in enumerate(table.series_names)}
     # Series without a forecast have no window; otherwise windows are in the order of the series.
     whole = len(inputs.series) == len(table.series_names)
-    position = {name: index for index, name in enumerate(table.series_names)}
-    targets = preprocessor.targets
-    clock = preprocessor.clock.extended(table.timestamps)
-    origins = clock.locate(inputs.timestamps[:, 0])[0]
-    for window, name in enumerate(names):
-        index = window if whole else position[inputs.series[window]]
-        rows = slice(*table.series_offsets[index : index + 2])
-        values = table.values[rows, : len(targets)]
-        number = int(inputs.scaler_rows[window])
-        prefix = f"series {name!r}: " if name else ""
-        nearest = clock.nearest(table.timestamps[rows])
-        texts = [
-            *_fills(values, nearest - origins[window], lookback),
-            *_far(values, number, preprocessor),
-        ]
-        found += [prefix + text for text in texts]
+    series = range(len(names)) if whole else [position[name] for name in inputs.series]
+    missing = _missing(table, inputs, preprocessor, lookback, np.array(series))
+    columns = _columns(table, preprocessor)
+    is_odd = np.logical_or.reduce([missing > 0, *(column.is_odd for column in columns)])
+    found: list[str] = []
+    for index, name in zip(series, names, strict=True):
+        if is_odd[index]:
+            prefix = f"series {name!r}: " if name else ""
+            texts = [*_fills(int(missing[index]), lookback)]
+            for column in columns:
+                texts += column.texts(index, preprocessor)
+            found += [prefix + text for text in texts]
     return found
 
 
-def _fills(
-    values: Float[np.ndarray, "rows targets"], ahead: Int[np.ndarray, " rows"], lookback: int
-) -> Iterator[str]:
-    """Cells of the lookback that were not observed; `ahead` counts rows from the origin on."""
+def _missing(
+    table: RawTable,
+    inputs: ModelInputs,
+    preprocessor: Preprocessor,
+    lookback: int,
+    series: Int[np.ndarray, " windows"],
+) -> Counts:
+    """Cells of the lookback of each series that were not observed; 0 without a window."""
+    clock = preprocessor.clock.extended(table.timestamps)
+    origins = np.zeros(len(table.series_names), dtype=np.int64)
+    origins[series] = clock.locate(inputs.timestamps[:, 0])[0]
+    of_row = table.series
+    ahead = clock.nearest(table.timestamps) - origins[of_row]
     inside = (ahead < 0) & (ahead >= -lookback)
-    if len(values) >= lookback and inside.sum() == lookback and not np.isnan(values[inside]).any():
-        return
-    observed = sum(len(np.unique(ahead[inside & ~np.isnan(column)])) for column in values.T)
-    missing = lookback * values.shape[1] - observed
+    missing = np.zeros(len(table.series_names), dtype=np.int64)
+    missing[series] = lookback * len(preprocessor.targets)
+    for column in table.values.T[: len(preprocessor.targets)]:
+        rows = np.flatnonzero(inside & ~np.isnan(column))
+        # Of several observations near one row of the clock one counts.
+        is_first = np.ones(len(rows), dtype=bool)
+        is_first[1:] = (np.diff(ahead[rows]) != 0) | (np.diff(of_row[rows]) != 0)
+        missing -= np.bincount(of_row[rows[is_first]], minlength=len(missing))
+    return missing
+
+
+def _fills(missing: int, lookback: int) -> Iterator[str]:
     if missing > 0:
         yield (
             f"{plural(missing, 'value')} of the {lookback} rows before the forecast "
@@ -73,43 +89,72 @@ def _fills(
         )
 
 
-def _far(
-    values: Float[np.ndarray, "rows targets"], number: int, preprocessor: Preprocessor
-) -> Iterator[str]:
-    """Values outside of the training range, and a mean or deviation beyond the limits of drift."""
-    scaler = preprocessor.target_scaler
-    if scaler.kind == "none":
-        return
-    series = np.array([number], dtype=np.int64) if scaler.per_series else None
-    scores = scaler.transform(values[None], series)[0]
-    is_range = scaler.kind == "minmax"
-    low, high = (0.0, 1.0) if is_range else (-FAR, FAR)
-    for name, column in zip(preprocessor.targets, scores.T, strict=True):
-        known = column[~np.isnan(column)]
-        outside = int(((known < low) | (known > high)).sum())
-        if outside:
+@dataclass(frozen=True)
+class _Column:
+    """A target of all series as scores.
+
+    Attributes
+    ----------
+    name : str
+    outside : [series] int64
+        Values outside of the training range.
+    mean, deviation : [series] float64
+        Of the known scores; NaN where they are too few to tell drift.
+    is_odd : [series] bool
+        There is something to say.
+    """
+
+    name: str
+    outside: Counts
+    mean: Float[np.ndarray, " series"]
+    deviation: Float[np.ndarray, " series"]
+    is_odd: Bool[np.ndarray, " series"]
+
+    def texts(self, series: int, preprocessor: Preprocessor) -> Iterator[str]:
+        """What there is to say about one series."""
+        if count := int(self.outside[series]):
             beyond = (
                 "outside of the training range"
-                if is_range
-                else (f"more than {FAR:g} scales away from the training center")
+                if preprocessor.target_scaler.kind == "minmax"
+                else f"more than {FAR:g} scales away from the training center"
             )
-            yield f"{plural(outside, 'value')} of {name!r} {beyond}"
-        if scaler.kind == "standard" and len(known) >= FEWEST:
-            yield from _drift(known, name, preprocessor)
+            yield f"{plural(count, 'value')} of {self.name!r} {beyond}"
+        limits = preprocessor.params.drift
+        if abs(self.mean[series]) > limits.mean_shift:
+            yield (
+                f"drift: the mean of {self.name!r} is {self.mean[series]:.3g} training deviations "
+                f"from that of the training, which exceeds the limit {limits.mean_shift:g}"
+            )
+        if self.deviation[series] > limits.std_ratio:
+            yield (
+                f"drift: the deviation of {self.name!r} is {self.deviation[series]:.3g} times that "
+                f"of the training, which exceeds the limit {limits.std_ratio:g}"
+            )
 
 
-def _drift(
-    scores: Float[np.ndarray, " values"], name: str, preprocessor: Preprocessor
-) -> Iterator[str]:
+def _columns(table: RawTable, preprocessor: Preprocessor) -> list[_Column]:
+    """Each target as scores; none if it is not scaled, for then nothing is known about its range.
+
+    Sums run over each series by itself, so that other series of the table do not change a bit.
+    """
+    scaler, names = preprocessor.target_scaler, preprocessor.targets
+    if scaler.kind == "none":
+        return []
+    of_row, begins = table.series, table.series_offsets[:-1]
+    rows = preprocessor.scaler_rows(table.series_names)[of_row] if scaler.per_series else None
+    low, high = (0.0, 1.0) if scaler.kind == "minmax" else (-FAR, FAR)
     limits = preprocessor.params.drift
-    mean, ratio = float(scores.mean()), float(scores.std())
-    if abs(mean) > limits.mean_shift:
-        yield (
-            f"drift: the mean of {name!r} is {mean:.3g} training deviations from that of the "
-            f"training, which exceeds the limit {limits.mean_shift:g}"
-        )
-    if ratio > limits.std_ratio:
-        yield (
-            f"drift: the deviation of {name!r} is {ratio:.3g} times that of the training, which "
-            f"exceeds the limit {limits.std_ratio:g}"
-        )
+    found = []
+    scores = scaler.transform(table.values[:, : len(names)], rows)
+    for name, column in zip(names, scores.T, strict=True):
+        known = ~np.isnan(column)
+        outside = np.add.reduceat(((column < low) | (column > high)).astype(np.int64), begins)
+        count = np.add.reduceat(known.astype(np.int64), begins)
+        told = (count >= FEWEST) & (scaler.kind == "standard")
+        divisor = np.where(told, count, np.nan)
+        mean = np.add.reduceat(np.where(known, column, 0.0), begins) / divisor
+        distance = np.where(known, column - mean[of_row], 0.0)
+        deviation = np.sqrt(np.add.reduceat(distance * distance, begins) / divisor)
+        is_odd = (outside > 0) | (np.abs(mean) > limits.mean_shift) | (deviation > limits.std_ratio)
+        found.append(_Column(name, outside, mean, deviation, is_odd))
+    return found

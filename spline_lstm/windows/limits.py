@@ -1,6 +1,7 @@
 """What every forecast must keep to: bounds of its target, the value of a constant series."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +25,14 @@ class ForecastLimits:
     bounds: Float[np.ndarray, "targets 2"]
     constants: Float[np.ndarray, "bounds targets"]
 
+    @cached_property
+    def _has_bounds(self) -> bool:
+        return bool(np.isfinite(self.bounds).any())
+
+    @cached_property
+    def _has_constants(self) -> bool:
+        return not np.isnan(self.constants).all()
+
     def clip(self, values: Values) -> Values:
         """Forecasts, quantiles or interval bounds inside the bounds; their dtype stays.
 
@@ -31,7 +40,7 @@ class ForecastLimits:
         >>> limits.clip(np.array([[[-1.0], [3.0]]])).ravel().tolist()
         [0.0, 3.0]
         """
-        if not np.isfinite(self.bounds).any():
+        if not self._has_bounds:
             return values
         low, high = (side.reshape(-1, *(1,) * (values.ndim - 3)) for side in self.bounds.T)
         return np.clip(values, low, high).astype(values.dtype, copy=False)
@@ -60,6 +69,8 @@ class ForecastLimits:
     ) -> Values:
         """`clip`, and the constant wherever it is `held`."""
         clipped = self.clip(values)
+        if not self._has_constants:
+            return clipped
         held = self.held(history, series)
         if not held.any():
             return clipped

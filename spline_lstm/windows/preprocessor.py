@@ -259,7 +259,7 @@ class Preprocessor:
         """Names of the columns of a forecast, in order."""
         return self.table_schema.target_cols
 
-    @property
+    @cached_property
     def target_scaler(self) -> Scaler:
         """The scaler of the targets."""
         return self.scaler.columns(self.target_indices)
@@ -269,7 +269,7 @@ class Preprocessor:
         """Data units per z-score of each target, of all series together."""
         return self.target_scaler.plain.overall.scale
 
-    @property
+    @cached_property
     def limits(self) -> ForecastLimits:
         """What every forecast must keep to; rows as in `scaler_rows`."""
         bounds = np.array(self.table_schema.bounds_of_targets, dtype=np.float64)
@@ -306,8 +306,11 @@ class Preprocessor:
 
     def scaler_rows(self, series: tuple[str, ...]) -> Int[np.ndarray, " series"]:
         """Row of each series in a per-series scaler; -1, all series, for an unknown one."""
-        known = {name: row for row, name in enumerate(self.series)}
-        return np.array([known.get(name, -1) for name in series], dtype=np.int64)
+        return np.array([self._row_of.get(name, -1) for name in series], dtype=np.int64)
+
+    @cached_property
+    def _row_of(self) -> Mapping[str, int]:
+        return {name: row for row, name in enumerate(self.series)}
 
 
 def load_preprocessor(path: Path) -> Preprocessor:

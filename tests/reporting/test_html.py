@@ -58,7 +58,7 @@ def test_chromium_lays_the_report_out_without_a_word_on_its_console(
     )
     assert content == shown, "the page must not scroll sideways"
     assert charts == 8
-    assert height > 150
+    assert height > 120
     assert verdict < 900, "the verdict is on the first screen"
     original = subprocess.run(
         [*command, f"file://{small_pipeline / 'plots/report.html'}"],

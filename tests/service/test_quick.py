@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import SplineLstmError
@@ -18,6 +19,8 @@ from tests.service.examples import hours, target_model
 BODY = OneSeries(timestamps=["2020-02-01T00:00:00Z"], values=[1.0])
 MODELS = [
     target_model(),
+    target_model(fill="cubic", snap="interpolate"),
+    target_model(fill="akima", snap=0.1),
     target_model(panel=True, fill="linear", scaler_scope="per_series"),
     target_model(targets=("y", "z"), fill="pchip"),
     target_model(
@@ -52,6 +55,7 @@ def bits(inputs):
 
 
 @pytest.mark.parametrize("index", range(len(MODELS)))
+@settings(max_examples=50)
 @given(st.data())
 def test_both_ways_give_the_same_bits_or_the_same_error(index, data):
     model = MODELS[index]
@@ -78,6 +82,39 @@ def outcome(model, body, group, *, quick):
         return bits(model_inputs(model, body, group, quick=quick)[1])
     except SplineLstmError as error:
         return error.exit_code, error.lines
+
+
+def long_history(rng, name, targets):
+    """1,500 hours with noise, of which some rows are away, some cells empty, some times beside."""
+    count = 1500
+    kept = np.flatnonzero(rng.random(count) > rng.choice([0.0, 0.05, 0.2]))
+    beside = rng.integers(-900, 900, len(kept)) * (rng.random(len(kept)) < rng.choice([0.0, 0.5]))
+    times = pd.Timestamp("2020-02-01") + pd.to_timedelta(3600 * kept + beside, unit="s")
+    columns = {}
+    for target in targets:
+        cells = 10 + np.sin(kept / 4) + rng.normal(size=len(kept))
+        cells[rng.random(len(kept)) < rng.choice([0.0, 0.03])] = np.nan
+        columns[target] = [None if np.isnan(cell) else cell for cell in cells]
+    return Rows(name, times.strftime("%Y-%m-%dT%H:%M:%SZ").tolist(), columns, {}, None)
+
+
+@pytest.mark.parametrize("index", range(len(MODELS)))
+def test_both_ways_give_the_same_bits_of_long_histories(index):
+    """The quick way leaves out rows that are too old to matter."""
+    model, rng = MODELS[index], np.random.default_rng(index)
+    names, targets = ("a", "new") if model.is_panel else ("",), model.preprocessor.targets
+    quick = 0
+    for _ in range(24):
+        group = [long_history(rng, name, targets) for name in names]
+        expected = outcome(model, BODY, group, quick=False)
+        assert outcome(model, BODY, group, quick=True) == expected
+        table = plain_table(group, model.preprocessor)
+        assert table is not None
+        found = quick_inputs(
+            model.preprocessor, table, lookback=12, horizon=3, start="last-observed"
+        )
+        quick += found is not None
+    assert quick >= 12
 
 
 @pytest.mark.parametrize("index", range(len(MODELS)))

@@ -24,13 +24,14 @@ def folder(tmp_path_factory):
 
 
 class Running:
-    """A service of two workers on a free port."""
+    """A service on a free port."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, workers=2, path=""):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "spline_lstm", "serve", str(folder), "--port", "0",
-             "--workers", "2", *arguments],
+             "--workers", str(workers), *arguments],
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -39,7 +40,7 @@ class Running:
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        wait_for(lambda: len(self.workers()) == 2 and self.get("/v2/health/live"))
+        wait_for(lambda: len(self.workers()) == workers and self.get("/v2/health/live"))
 
     def _read(self):
         self.lines += list(self.process.stderr)
@@ -106,6 +107,17 @@ def test_two_workers_count_together_survive_a_kill_and_end_gracefully(folder):
     assert {call["status"] for call in calls} == {200}
     assert all(len(call["request_id"]) == 16 for call in calls)
     assert not [line for line in service.lines if "Traceback" in line]
+
+
+@pytest.mark.slow
+def test_it_works_without_the_faster_event_loop_and_parser(folder, tmp_path):
+    for name in ("uvloop", "httptools"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError\n")
+    service = Running(folder, workers=1, path=tmp_path)
+    try:
+        assert service.forecast()["model_id"] == "model"
+    finally:
+        assert service.stop() == 0
 
 
 def run_serve(*arguments):
