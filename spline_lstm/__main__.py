@@ -30,6 +30,7 @@ COMMANDS = {
     "registry": "list, show, promote or retire registered models",
     "score": "store what the promoted model says at the end of dates",
     "serve": "serve forecasts over HTTP",
+    "dashboard": "show pipelines in a browser",
     "store": "export or check the stored predictions",
     "audit-leakage": "test that no window contains data from after its forecast origin",
 }
