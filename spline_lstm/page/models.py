@@ -65,9 +65,18 @@ def refusal(model: Model) -> str:
 
 def comparison_with(model: Model, promoted: Model | None) -> pd.DataFrame:
     """The metrics of a model and of the promoted one, side by side: what a promotion changes."""
-    columns = {"this model": metrics_of(model)}
+    columns = {"this model": _measured(model)}
     if promoted is not None and promoted.model_id != model.model_id:
-        columns["promoted now"] = metrics_of(promoted)
-    table = pd.DataFrame({name: pd.Series(row, dtype=object) for name, row in columns.items()})
-    numbers = table.map(lambda value: isinstance(value, int | float) and value is not True)
-    return table[numbers.any(axis=1)].astype(float, errors="ignore").rename_axis("metric")
+        columns["promoted now"] = _measured(promoted)
+    return pd.DataFrame({name: pd.Series(row) for name, row in columns.items()}).rename_axis(
+        "metric"
+    )
+
+
+def _measured(model: Model) -> dict[str, float]:
+    """The metrics that are numbers."""
+    return {
+        name: float(value)
+        for name, value in metrics_of(model).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

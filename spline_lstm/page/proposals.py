@@ -29,21 +29,35 @@ class ProposalView:
     command: str
 
 
-def proposal_of(content: bytes, name: str) -> ProposalView:
+def proposal_of(
+    content: bytes, name: str, targets: tuple[str, ...] = (), series: str = ""
+) -> ProposalView:
     """What `init` says of the content of a file.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        Of the file.
+    targets : tuple of str
+        Columns to forecast; empty: found in the file.
+    series : str
+        Column that tells series apart; "": found in the file.
 
     Raises
     ------
     SplineLstmError
         The file leaves something open; the message names the option of `init` to give.
     """
-    plan = NO_FILES.complete(content, name, Options())
+    plan = NO_FILES.complete(content, name, Options(targets=targets, series=series or None))
+    given = [*(f"--target {shlex.quote(each)}" for each in targets)]
+    given += [f"--series {shlex.quote(series)}"] if series else []
     settings = [(key, _text(value)) for key, value in plan.values.items()]
     return ProposalView(
         pd.DataFrame(list(plan.decisions.items()), columns=["what", "decision"]),
         pd.DataFrame(settings, columns=["key", "value"]),
         plan.questions,
-        f"python -m spline_lstm init NAME --csv {shlex.quote(name)}",
+        " ".join(["python -m spline_lstm init NAME --csv", shlex.quote(name), *given]),
     )
 
 

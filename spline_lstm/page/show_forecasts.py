@@ -43,8 +43,9 @@ def _choice(stored: Stored, clock: Clock) -> Choice:
     last = len(groups) - 1
     group = places[2].selectbox("Period", list(groups), index=last) or list(groups)[last]
     origins = groups[group].tolist()
-    origin = places[3].selectbox("Forecast origin", origins, format_func=clock.text_of)
-    return Choice(series, target, origins[0] if origin is None else origin)
+    last = len(origins) - 1
+    origin = places[3].selectbox("Forecast origin", origins, index=last, format_func=clock.text_of)
+    return Choice(series, target, origins[last] if origin is None else origin)
 
 
 def _named(series: str) -> str:

@@ -13,6 +13,8 @@ from spline_lstm.store.registry import Model, Registry
 
 # What was promoted last, to be said once the dialog is closed.
 SAID = "promoted"
+# The model that the dialog asks about, as long as it is open.
+ASKED = "promoting"
 
 
 def show_models(source: Source) -> None:
@@ -38,6 +40,8 @@ def show_models(source: Source) -> None:
     if reason:
         st.caption(f"This model cannot be promoted: {reason}.")
     if pressed:
+        st.session_state[ASKED] = model.model_id
+    if st.session_state.get(ASKED) == model.model_id:
         _confirm(registry, model, promoted)
     with st.expander("Params of the model"):
         st.json(params_of(model), expanded=1)
@@ -47,7 +51,11 @@ def _named(model: Model) -> str:
     return f"{model.model_id} ({model.status}, {model.created_at[:10]})"
 
 
-@st.dialog("Promote this model?")
+def _close() -> None:
+    st.session_state.pop(ASKED, None)
+
+
+@st.dialog("Promote this model?", on_dismiss=_close)
 def _confirm(registry: Registry, model: Model, promoted: Model | None) -> None:
     before = "No model is promoted now."
     if promoted is not None:
@@ -63,7 +71,9 @@ def _confirm(registry: Registry, model: Model, promoted: Model | None) -> None:
         except SplineLstmError as error:
             error_lines(error)
         else:
+            _close()
             st.session_state[SAID] = f"{plain_text(model.model_id)} is promoted."
             st.rerun()
     if cancel.button("Cancel", width="stretch"):
+        _close()
         st.rerun()

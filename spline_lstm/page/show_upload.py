@@ -16,9 +16,14 @@ def show_upload(_source: Source) -> None:
         "leave it: nothing is written to the disk, and nothing is trained."
     )
     file = st.file_uploader("CSV or Parquet file", type=list(TYPES))
+    places = st.columns(2)
+    named = places[0].text_input("Columns to forecast", placeholder="found in the file",
+                                 help="several with a comma between them")  # fmt: skip
+    series = places[1].text_input("Column of the series", placeholder="found in the file")
     if file is None:
         return
-    proposal = proposal_of(file.getvalue(), file.name)
+    targets = tuple(part for each in named.split(",") if (part := each.strip()))
+    proposal = proposal_of(file.getvalue(), file.name, targets, series.strip())
     table(proposal.decisions, "What was decided, and why")
     if proposal.questions:
         st.warning("Please check:")
