@@ -16,7 +16,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-all repro compare serve test notebooks lint format lock clean
+.PHONY: help env env-all repro compare serve dashboard test notebooks lint format lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ compare: env ## run models x feature modes x seeds as experiments and write the 
 
 serve: env-all ## serve forecasts of this folder over HTTP (docs/service.md)
 	@python -m spline_lstm serve
+
+dashboard: env-all ## show this folder and its pipelines in a browser (docs/dashboard.md)
+	@python -m spline_lstm dashboard
 
 test: env-all ## run the whole test suite
 	@python -m pytest -n 2 --dist loadfile

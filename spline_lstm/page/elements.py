@@ -38,8 +38,8 @@ def table(rows: pd.DataFrame, alt_text: str) -> None:
 
 
 def facts(values: Mapping[str, Any], alt_text: str) -> None:
-    """Names and values in two columns."""
-    rows = [(plain(name), number(value)) for name, value in values.items()]
+    """Names and values in two columns, without those that say nothing."""
+    rows = [(plain(name), number(value)) for name, value in values.items() if value != ""]
     table(pd.DataFrame(rows, columns=["what", "value"]), alt_text)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spline_lstm.core.errors import MissingPackageError
 from spline_lstm.page.errors import PageError
 from spline_lstm.page.sources import Source
 
@@ -55,11 +56,13 @@ def serve_page(sources: Sequence[Source], port: int) -> None:
 
     Raises
     ------
+    MissingPackageError
+        Streamlit is not installed.
     PageError
-        Streamlit is not installed, or the port is in use.
+        The port is in use.
     """
     if importlib.util.find_spec("streamlit") is None:
-        raise PageError(
+        raise MissingPackageError(
             "this needs Streamlit, which is not installed; pip install 'spline-lstm[page]', or "
             "call `make dashboard`"
         )

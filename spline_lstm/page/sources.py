@@ -24,9 +24,9 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The name by which one chooses it: its path, or its own name for the current folder."""
+        """The name by which one chooses it: its path."""
         text = self.folder.as_posix()
-        return self.folder.resolve().name if text == "." else text
+        return "this folder" if text == "." else text
 
     @property
     def pipeline(self) -> Pipeline:

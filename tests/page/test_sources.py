@@ -19,7 +19,7 @@ def test_without_names_this_folder_and_its_pipelines_are_shown(tmp_path, monkeyp
     make(tmp_path, ".", "pipelines/b", "pipelines/a")
     (tmp_path / "pipelines/recipes").mkdir()
     found = find_sources([])
-    assert [source.name for source in found] == [tmp_path.name, "pipelines/a", "pipelines/b"]
+    assert [source.name for source in found] == ["this folder", "pipelines/a", "pipelines/b"]
 
 
 def test_named_folders_are_shown_once_and_in_their_order(tmp_path, monkeypatch):
