@@ -8,11 +8,7 @@ from spline_lstm.core.formatting import plain
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.data_sections import (
     MAX_ROWS,
-    drift_section,
-    provenance_section,
-    quality_section,
     shortened,
-    splits_section,
     values_of,
 )
 from spline_lstm.evaluation.error_sums import MODEL
@@ -23,9 +19,9 @@ from spline_lstm.evaluation.probability_scores import probability_verdict
 from spline_lstm.evaluation.report import (
     CAVEAT,
     best_baseline_of,
+    closing_sections,
     examples_blocks,
     forecast_blocks,
-    training_blocks,
 )
 from spline_lstm.evaluation.stage_outputs import StageOutputs, read_outputs
 from spline_lstm.evaluation.verdict import warnings_of
@@ -65,13 +61,7 @@ def make_probability_report(outputs: StageOutputs) -> Document:
         Section("Scores by target", _groups("target", scores["targets"])),
         Section("Scores by series", _groups("series", scores.get("series", {}))),
         Section("Residuals", _residuals(outputs)),
-        Section("Training", training_blocks(outputs)),
-        splits_section(scores),
-        quality_section(outputs.quality),
-        drift_section(outputs.quality, outputs.params["preprocess"]["drift"]),
-        provenance_section(
-            outputs.model, outputs.ingest, outputs.train, outputs.params, outputs.versions
-        ),
+        *closing_sections(outputs),
     ]
     return Document(
         title=f"Probability of {', '.join(outputs.model['targets'])}",

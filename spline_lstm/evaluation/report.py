@@ -28,7 +28,7 @@ from spline_lstm.evaluation.plots import (
     training_figure,
 )
 from spline_lstm.evaluation.scores import RMSE_NAMES, deciding
-from spline_lstm.evaluation.stage_outputs import StageOutputs, read_outputs
+from spline_lstm.evaluation.stage_outputs import RunOutputs, StageOutputs, read_outputs
 from spline_lstm.evaluation.verdict import overfitting, verdict, warnings_of
 from spline_lstm.reporting.document import (
     Block,
@@ -74,13 +74,8 @@ def make_report(outputs: StageOutputs) -> Document:
         Section("Error by target", _groups("target", scores["targets"])),
         Section("Error by series", _by_series(scores)),
         Section("Residuals", _residuals(outputs)),
-        Section("Training", training_blocks(outputs)),
-        repair_section(outputs.course, outputs.missing, outputs.backtest),
-        splits_section(scores),
-        quality_section(outputs.quality),
-        drift_section(outputs.quality, outputs.params["preprocess"]["drift"]),
-        provenance_section(
-            outputs.model, outputs.ingest, outputs.train, outputs.params, outputs.versions
+        *closing_sections(
+            outputs, repair_section(outputs.course, outputs.missing, outputs.backtest)
         ),
     ]
     return Document(
@@ -295,7 +290,24 @@ def _residuals(outputs: StageOutputs) -> list[Block]:
     ]
 
 
-def training_blocks(outputs: StageOutputs) -> list[Block]:
+def closing_sections(outputs: RunOutputs, *of_the_data: Section) -> list[Section]:
+    """What every report ends with: the training, the data, and where the model comes from.
+
+    `of_the_data` are sections that come before those on the data that all tasks have.
+    """
+    return [
+        Section("Training", training_blocks(outputs)),
+        *of_the_data,
+        splits_section(outputs.scores),
+        quality_section(outputs.quality),
+        drift_section(outputs.quality, outputs.params["preprocess"]["drift"]),
+        provenance_section(
+            outputs.model, outputs.ingest, outputs.train, outputs.params, outputs.versions
+        ),
+    ]
+
+
+def training_blocks(outputs: RunOutputs) -> list[Block]:
     """The course of the training, and what it says of overfitting."""
     train, params = outputs.train, outputs.params["train"]
     limit = (

@@ -1,7 +1,7 @@
 """What the other stages wrote into a pipeline folder, read for the report."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ PACKAGES = ("numpy", "scipy", "pandas", "jax", "flax", "optax")
 
 
 @dataclass(frozen=True)
-class StageOutputs:
-    """What the other stages wrote.
+class RunOutputs:
+    """What the stages of every task write.
 
     Attributes
     ----------
@@ -30,9 +30,7 @@ class StageOutputs:
     scores : content of metrics/evaluate.json, details as mappings (`scores.from_records`)
     train, quality, ingest : contents of metrics/train.json, data.json and ingest.json
     backtest : content of metrics/backtest.json; empty if the stage was not run
-    course, missing : plots/course.csv, missing.csv
-    by_step, by_hour, forecasts, residuals, residual_steps, curve
-        plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv, training.csv
+    curve : plots/training.csv
     params : params.yaml, section -> key -> value
     clock : Clock
         Of the pipeline, not bound to data.
@@ -45,17 +43,10 @@ class StageOutputs:
     quality: Mapping[str, Any]
     ingest: Mapping[str, Any]
     backtest: Mapping[str, Any]
-    course: pd.DataFrame
-    missing: pd.DataFrame
-    by_step: pd.DataFrame
-    by_hour: pd.DataFrame
-    forecasts: pd.DataFrame
-    residuals: pd.DataFrame
-    residual_steps: pd.DataFrame
     curve: pd.DataFrame
     params: Mapping[str, Mapping[str, Any]]
     clock: Clock
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str]
 
     @property
     def zone(self) -> str:
@@ -63,17 +54,59 @@ class StageOutputs:
         return self.clock.zone or UTC
 
 
-def read_outputs(folder: Path) -> StageOutputs:
-    """What the other stages wrote into the folder."""
-    pipeline = Pipeline(folder)
-    plots, params = pipeline.plots, load_params(folder)
-    return StageOutputs(
+@dataclass(frozen=True)
+class StageOutputs(RunOutputs):
+    """What the other stages wrote of forecasts.
+
+    Attributes
+    ----------
+    course, missing : plots/course.csv, missing.csv
+    by_step, by_hour, forecasts, residuals, residual_steps
+        plots/horizon.csv, hours.csv, forecast.csv, residuals.csv, residual_steps.csv
+    """
+
+    course: pd.DataFrame
+    missing: pd.DataFrame
+    by_step: pd.DataFrame
+    by_hour: pd.DataFrame
+    forecasts: pd.DataFrame
+    residuals: pd.DataFrame
+    residual_steps: pd.DataFrame
+
+
+def read_run(
+    folder: Path, sections: Set[str] = SECTIONS, packages: Sequence[str] = PACKAGES
+) -> RunOutputs:
+    """What the stages of every task wrote into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    sections : set of str
+        Of params.yaml, those that decide the results.
+    packages : sequence of str
+        Those that decide the bits.
+    """
+    pipeline, params = Pipeline(folder), load_params(folder)
+    return RunOutputs(
         model=read_json(pipeline.model),
         scores=from_records(read_json(pipeline.metrics("evaluate"))),
         train=read_json(pipeline.metrics("train")),
         quality=read_json(pipeline.metrics("data")),
         ingest=read_json(pipeline.metrics("ingest")),
         backtest=_read_if_made(pipeline.metrics("backtest")),
+        curve=pd.read_csv(pipeline.plots / "training.csv"),
+        params=params.model_dump(mode="json", include={*sections}),
+        clock=params.clock,
+        versions={name: version(name) for name in packages},
+    )
+
+
+def read_outputs(folder: Path) -> StageOutputs:
+    """What the other stages wrote of forecasts into a folder."""
+    plots, run = Pipeline(folder).plots, read_run(folder)
+    return StageOutputs(
+        **{each.name: getattr(run, each.name) for each in fields(run)},
         course=pd.read_csv(plots / "course.csv", dtype={"series": str, "target": str}),
         missing=pd.read_csv(plots / "missing.csv", dtype={"column": str}),
         by_step=pd.read_csv(plots / "horizon.csv"),
@@ -83,10 +116,6 @@ def read_outputs(folder: Path) -> StageOutputs:
         ),
         residuals=pd.read_csv(plots / "residuals.csv"),
         residual_steps=pd.read_csv(plots / "residual_steps.csv"),
-        curve=pd.read_csv(plots / "training.csv"),
-        params=params.model_dump(mode="json", include=SECTIONS),
-        clock=params.clock,
-        versions={name: version(name) for name in PACKAGES},
     )
 
 
