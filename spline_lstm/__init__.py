@@ -10,6 +10,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from spline_lstm.evaluation import metrics as metrics
     from spline_lstm.inference.forecaster import Forecaster as Forecaster
+    from spline_lstm.inference.sequence_regressor import SequenceRegressor as SequenceRegressor
     from spline_lstm.models.saved_model import SavedModel as SavedModel
     from spline_lstm.models.saved_model import load_model as load_model
     from spline_lstm.windows.windows import Batch as Batch
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "evaluation": ["metrics"],
         "inference.forecaster": ["Forecaster"],
+        "inference.sequence_regressor": ["SequenceRegressor"],
         "models.saved_model": ["SavedModel", "load_model"],
         "windows.windows": ["Batch", "Windows", "load_windows"],
     },

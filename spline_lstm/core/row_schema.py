@@ -46,7 +46,7 @@ class RowSchema(SchemaModel):
     model_config = pydantic.ConfigDict(title="Schema of a table of rows")
 
     version: Literal[1] = 1
-    columns: Annotated[tuple[RowColumn, ...], Field(min_length=2)]
+    columns: Annotated[tuple[RowColumn, ...], Field(min_length=1)]
     table_format: TableFormat = TableFormat()
 
     @pydantic.model_validator(mode="after")

@@ -19,7 +19,15 @@ from spline_lstm.reporting.document import (
 
 # Tables of steps, series or columns have at most this many rows.
 MAX_ROWS = 24
-MODEL_FACTS = ("model_type", "hidden", "dropout", "normalization", "n_params")
+MODEL_FACTS = (
+    "model_type",
+    "hidden",
+    "blocks",
+    "width",
+    "dropout",
+    "normalization",
+    "n_params",
+)
 DRIFT = {
     "mean_shift": "mean shift",
     "std_ratio": "standard deviation ratio",
@@ -138,7 +146,7 @@ def provenance_section(
         "SHA-256 of the data": ingest["sha256"],
         "model run id": model["run_id"],
         "preprocessor run id": model["preprocessor_run_id"],
-        **{plain(name): model[name] for name in MODEL_FACTS},
+        **{plain(name): model[name] for name in MODEL_FACTS if name in model},
         "seed": train["seed"],
         "device": train["device"],
         "packages": [f"{name} {version}" for name, version in versions.items()],

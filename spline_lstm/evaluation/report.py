@@ -56,6 +56,10 @@ SCALED_NOTE = (
 )
 
 
+# Losses of probabilities, which have no unit.
+PLAIN_LOSSES = ("bce", "cross_entropy")
+
+
 def forecast_report(folder: Path) -> Document:
     """The report of a pipeline folder, from what the other stages wrote there."""
     return make_report(read_outputs(folder))
@@ -327,9 +331,9 @@ def training_blocks(outputs: RunOutputs) -> list[Block]:
     }
     # Beside a linear forecast, the losses of all but quantile networks are squared errors.
     network = train.get("network")
-    figure = training_figure(
-        outputs.curve, loss=f"{'mse' if network else params['loss']} of z-scores"
-    )
+    loss = "mse" if network else params["loss"]
+    unit = "" if loss in PLAIN_LOSSES else " of z-scores"
+    figure = training_figure(outputs.curve, loss=f"{loss}{unit}")
     notes = [sentence(network["sentence"])] if network else []
     return [
         Facts(facts),

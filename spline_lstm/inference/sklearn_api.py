@@ -34,7 +34,8 @@ class Estimator:
         unknown = set(arguments) - set(self._names())
         if unknown:
             raise ValueError(
-                f"a Forecaster has no argument {', '.join(sorted(unknown))}; it has {self._names()}"
+                f"a {type(self).__name__} has no argument {', '.join(sorted(unknown))}; it has "
+                f"{self._names()}"
             )
         for name, value in arguments.items():
             setattr(self, name, value)
@@ -47,7 +48,8 @@ class Estimator:
         given = {
             name: value for name, value in self.get_params().items() if value is not defaults[name]
         }
-        return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{type(self).__name__}({arguments})"
 
     def __sklearn_tags__(self) -> "Tags":
         return tags()

@@ -60,3 +60,15 @@ def solve_spd(
 def rounded(weights: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Multiples of `GRAIN`."""
     return np.round(weights / GRAIN) * GRAIN
+
+
+def inner(
+    left: Float[np.ndarray, "rows n"], right: Float[np.ndarray, "rows m"]
+) -> Float[np.ndarray, "n m"]:
+    """``left.T @ right`` of any numbers, each rounded to `BITS` bits of the largest of its array.
+
+    The bytes are the same in any order of the sums.
+    """
+    grids = grid_of(left), grid_of(right)
+    total = product(np.round(left / grids[0]), np.round(right / grids[1]))
+    return total * (grids[0] * grids[1])

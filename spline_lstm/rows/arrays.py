@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Num
@@ -89,12 +88,6 @@ class Rows:
             arrays.truth[chosen],
             arrays.lines[chosen],
         )
-
-
-def save_splits(path: Path, arrays: RowArrays) -> None:
-    """Write windows.npz of a table of rows: train, validation and test, the rows of each split."""
-    splits: dict[str, Any] = arrays.split_rows()
-    write_arrays(path, splits)
 
 
 def load_rows(folder: Path) -> Rows:

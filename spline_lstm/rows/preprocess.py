@@ -64,7 +64,12 @@ class LabelledRows:
 
 
 def preprocess_rows(
-    table: RowTable, schema: RowSchema, params: TabularParams, *, where: str
+    table: RowTable,
+    schema: RowSchema,
+    params: TabularParams,
+    *,
+    where: str,
+    codes: Codes | None = None,
 ) -> PreprocessedRows:
     """Split the rows, leave out what cannot be a feature, and fit every constant.
 
@@ -75,6 +80,8 @@ def preprocess_rows(
     params : TabularParams
     where : str
         Name of the table in messages.
+    codes : [rows] int8, optional
+        Split of each row with a target, instead of the one of the params.
 
     Raises
     ------
@@ -91,7 +98,9 @@ def preprocess_rows(
     names = [n for n in schema.names if n not in (params.target, params.split_column)]
     features = _as_read(features_of(table, schema, names))
     labels = labels_of(table, schema, params, where)
-    codes, copies = _split(table, schema, features, labels, params, where)
+    copies: list[Finding] = []
+    if codes is None:
+        codes, copies = _split(table, schema, features, labels, params, where)
     train = codes == SPLITS.index("train")
     check_classes(labels, train, where)
     findings = [*dropped, *_unknown(table), *copies]

@@ -115,6 +115,16 @@ class RowPreprocessor:
         """Numbers that a network returns for a row: one per class of three or more, else one."""
         return len(self.classes) if len(self.classes) > 2 else 1
 
+    @property
+    def target_indices(self) -> Int[np.ndarray, " targets"]:
+        """Positions of the targets among the inputs: a row does not contain its target."""
+        return np.arange(self.outputs)
+
+    @property
+    def target_units(self) -> Float[np.ndarray, " targets"]:
+        """Data units per unit of the outputs in which the gate measures: 1 for probabilities."""
+        return np.full(self.outputs, 1.0 if self.classes else self.label.scale)
+
     @cached_property
     def _ids(self) -> dict[str, dict[str | None, int]]:
         return {
@@ -201,6 +211,11 @@ class RowPreprocessor:
                 f"{path} is not of the task tabular; name the folder of a tabular pipeline"
             )
         return cls.from_json(content)
+
+
+def load_row_preprocessor(path: Path) -> RowPreprocessor:
+    """Read preprocessor.json; errors as in `RowPreprocessor.load`."""
+    return RowPreprocessor.load(path)
 
 
 def as_float32(values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:

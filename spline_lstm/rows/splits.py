@@ -1,5 +1,7 @@
 """Which split each row belongs to: random, stratified, by group or by time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 from scipy.sparse import coo_array
@@ -16,7 +18,11 @@ Codes = Int[np.ndarray, " rows"]
 
 
 def split_rows(
-    params: TabularParams, strata: Codes, units: Codes, times: Codes | None = None
+    params: TabularParams,
+    strata: Codes,
+    units: Codes,
+    times: Codes | None = None,
+    needed: Sequence[str] = SPLITS,
 ) -> Codes:
     """Position in `SPLITS` of each row.
 
@@ -33,11 +39,13 @@ def split_rows(
         Rows of one unit are never separated.
     times : [rows] int64, optional
         For the split by time; rows of one time stay together.
+    needed : sequence of str
+        Splits that must have a row.
 
     Raises
     ------
     TooLittleDataError
-        A split has no row.
+        A split that is needed has no row.
     """
     if params.split == "time" and times is not None:
         places = np.unique(times, return_inverse=True)[1]
@@ -46,7 +54,7 @@ def split_rows(
         used = strata if params.split == "stratified" else np.zeros_like(units)
         codes = _cut(used, units, params, None)
     for code, name in enumerate(SPLITS):
-        if not (codes == code).any():
+        if name in needed and not (codes == code).any():
             raise TooLittleDataError(
                 f"the {name} split has no row; change tabular.train and tabular.validation, or the "
                 "split"

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import OrdinalEncoder
 
+from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import DataContractError, SchemaError
 from spline_lstm.core.params_tabular import TabularParams
-from spline_lstm.rows.arrays import RowArrays, Rows, load_rows, save_splits
+from spline_lstm.rows.arrays import RowArrays, Rows, load_rows
 from spline_lstm.rows.preprocessor import RowPreprocessor
 from spline_lstm.rows.quality import explained_share
 from tests.rows.tables import KINDS, frame, preprocessed, schema_of, table_of, texts
@@ -34,7 +35,7 @@ def test_saved_and_loaded_again(tmp_path):
     result.preprocessor.save(path)
     assert RowPreprocessor.load(path) == result.preprocessor
     result.arrays.save(tmp_path / "data/processed/processed.npz")
-    save_splits(tmp_path / "data/processed/windows.npz", result.arrays)
+    write_arrays(tmp_path / "data/processed/windows.npz", result.arrays.split_rows())
     rows = load_rows(tmp_path)
     assert isinstance(rows, Rows)
     assert [len(rows.split(name)) for name in rows.splits] == [210, 44, 46]
