@@ -24,6 +24,7 @@ LAYERS = (
     "training",
     "export",
     "series",
+    "market",
     "models",
     "trees",
     "rows",

@@ -17,6 +17,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.formatting import listed
 from spline_lstm.core.params_data import DataParams, PreprocessParams, TargetParams, WindowParams
+from spline_lstm.core.params_direction import DirectionParams
 from spline_lstm.core.params_errors import as_json, check_known, describe, describe_missing
 from spline_lstm.core.params_model import (
     BacktestParams,
@@ -142,12 +143,13 @@ class Params(Section):
 
     task: TypeName = "forecast"
     """what is learned from the data: forecast (the values of the next steps) | tabular (a label for
-    each row of a table)"""
+    each row of a table) | direction (whether prices rise, from daily bars)"""
     data: DataParams = DataParams()
     preprocess: PreprocessParams = PreprocessParams()
     target: TargetParams = TargetParams()
     window: WindowParams = WindowParams()
     tabular: TabularParams = TabularParams()
+    direction: DirectionParams = DirectionParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     trees: TreesParams = TreesParams()

@@ -19,8 +19,9 @@ class DataParams(Section):
     """Stage ingest: where the raw table comes from."""
 
     source: Annotated[str, Field(min_length=1)] = "bokeh_sampledata/CGM"
-    """bokeh_sampledata/CGM (the embedded glucose sensor), synthetic/stores (an hourly panel with
-    known truth), or the path of a CSV or Parquet file, relative to this folder"""
+    """bokeh_sampledata/CGM (the embedded glucose sensor), bokeh_sampledata/stocks (daily prices of
+    five shares), synthetic/stores (an hourly panel with known truth), or the path of a CSV or
+    Parquet file, relative to this folder"""
     schema_file: Annotated[str, Field(min_length=1)] = "configs/covariates/glucose.json"
     """covariate schema (JSON): names of columns, missing markers, covariates; relative to this
     folder"""

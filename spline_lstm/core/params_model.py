@@ -64,6 +64,8 @@ class ModelParams(Section):
     """shrunk: the forecast is a weighted mean of the linear one, that with the network, the naive
     one and the seasonal naive ones; the weights leave the linear one as far as validation shows
     that it helps. It needs a linear_skip | none"""
+    head_units: Count | None = None
+    """units of a layer (ReLU) between the network and its linear head; null: none"""
     quantiles: tuple[Share, ...] = ()
     """quantiles to forecast, increasing, with 0.5 among them (train.loss quantile); []: a point
     forecast"""

@@ -32,7 +32,7 @@ def run_record(pipeline: Pipeline, params: Params) -> dict[str, Any]:
     earlier = [read_json(path).get("code_id") for path in files]
     trained = read_json(pipeline.metrics("train"))
     own = stage_code_id(pipeline.folder, "evaluate")
-    snapshot = flattened(params.model_dump(mode="json", include=SECTIONS))
+    snapshot = flattened(params.model_dump(mode="json", include=SECTIONS | {params.task}))
     return {
         "run_id": trained["run_id"],
         "code_id": content_id({"stages": [*earlier, trained.get("code_id"), own]}),

@@ -35,10 +35,12 @@ def golden_arrays(model: SavedModel, windows: Windows, count: int) -> dict[str, 
     scaling = {} if fed is None else fed.of(batch.series)
     none = np.zeros((len(batch.series), 1, len(config.features)))
     centers = none if fed is None else fed.levels(batch.series)
-    target_centers = centers[:, :, windows.arrays.target_indices]
+    indices = windows.arrays.target_indices
+    # Labels that are not among the features have no level.
+    target_centers = centers[:, :, indices] if len(indices) else np.zeros((1, 1, 1))
     true = windows.history(batch) if _takes_logarithms(model, windows) else None
     arrays, batch = _rounded(windows, batch, centers, true)
-    history = arrays["history"][:, :, windows.arrays.target_indices] + target_centers
+    history = arrays["history"][:, :, indices] + target_centers
     outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series, history)
 
     def stored(values: Float[np.ndarray, "windows horizon targets"], centers: np.ndarray):

@@ -60,7 +60,7 @@ COMPUTED = {
     "target_indices", "segment", "bidirectional", "layer_norm", "quantiles", "ensemble_size",
     "future_features", "static_sizes", "static_dims",
     "categories", "category_sizes", "category_dims", "mask_indices",
-    "network_lookback", "seasonal_skip", "seasons",
+    "network_lookback", "seasonal_skip", "seasons", "head_units",
 }  # fmt: skip
 
 
@@ -129,8 +129,9 @@ class EdgeSpec:
 
     @property
     def target_scale(self) -> Float[np.ndarray, " targets"]:
-        """Data units per z-score of each target."""
-        return self.scale[list(self.config.target_indices)]
+        """Data units per z-score of each target; 1 of labels that are not features."""
+        indices = list(self.config.target_indices)
+        return self.scale[indices] if indices else np.ones(len(self.config.targets))
 
     def metadata(self) -> dict[str, Any]:
         """What a user of an exported file must know to feed it; the same in every format."""

@@ -79,6 +79,9 @@ def network(
         seen = tf.concat([contexts, tf.expand_dims(skips, 1)], axis=2)
         hidden = dense(tf, seen, weights["skips.kernel"], weights["skips.bias"])
         contexts = tf.concat([contexts, _gelu(tf, hidden)], axis=2)
+    if config.head_units:
+        hidden = dense(tf, contexts, weights["last_layer.kernel"], weights["last_layer.bias"])
+        contexts = tf.nn.relu(hidden)
     outputs = dense(tf, contexts, weights["head.kernel"], weights["head.bias"])
     if config.channels == "independent":
         return _join_channels(tf, config, outputs)

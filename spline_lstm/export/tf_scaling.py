@@ -82,7 +82,10 @@ def scaling_constants(tf: Any, spec: EdgeSpec, given: Mapping[str, Tensor]) -> S
         per_scale = (1 / spec.scale).astype(np.float32)
         scale = spec.target_scale.astype(np.float32)
         columns = list(spec.config.target_indices)
-        return ScalingConstants(center, rest, center[columns], per_scale, scale, per_scale[columns])
+        # Labels that are not among the features have no level.
+        level = center[columns] if columns else np.zeros_like(scale)
+        of_targets = per_scale[columns] if columns else np.ones_like(scale)
+        return ScalingConstants(center, rest, level, per_scale, scale, of_targets)
     scale = given[SCALE][:, None, :]
     rest = np.zeros(len(spec.config.features), np.float32)
     of_targets = targets_of(tf, spec, scale)

@@ -48,7 +48,7 @@ class ModelConfig:
     lookback, horizon : rows
     features : names of the features of X, in order
     targets : names of the targets, in order
-    target_indices : positions of the targets among the features
+    target_indices : positions of the targets among the features; empty if they are labels only
     segment : rows of the lookback that enter the cell in one step
     decoder : dense (one head for the whole horizon) or segments (one cell step per segment of it)
     channels : mixed (one network sees all targets) or independent (it sees one target at a time)
@@ -73,6 +73,7 @@ class ModelConfig:
         forecast (`models.skips`)
     seasons : rows of each season that the targets follow, ascending, for seasonal_skip and stack
     stack : none, or shrunk: a weighted mean with naive forecasts
+    head_units : units of a layer (ReLU) before the head; 0: none
     """
 
     model_type: str
@@ -104,6 +105,7 @@ class ModelConfig:
     seasonal_skip: bool = False
     seasons: tuple[int, ...] = ()
     stack: str = "none"
+    head_units: int = 0
 
     @property
     def title(self) -> str:
@@ -253,6 +255,7 @@ def model_config(params: Params, windows: "Windows", preprocessor: "Preprocessor
         seasons=window_seasons(windows) if model.seasonal_skip or model.stack != "none" else (),
         stack=model.stack,
         mask_indices=preprocessor.mask_indices,
+        head_units=model.head_units or 0,
     )
     return _without_network(config) if MODEL_TYPES[model.type].closed_form else config
 
@@ -277,6 +280,7 @@ def _without_network(config: ModelConfig) -> ModelConfig:
         seasons=(),
         stack="none",
         mask_indices=(),
+        head_units=0,
     )
 
 
@@ -386,6 +390,10 @@ def _decoder_weights(config: ModelConfig) -> Shapes:
         shapes["skips.kernel"] = (context + config.skip_width, SKIP_UNITS)
         shapes["skips.bias"] = (SKIP_UNITS,)
         context += SKIP_UNITS
+    if config.head_units:
+        shapes["last_layer.kernel"] = (context, config.head_units)
+        shapes["last_layer.bias"] = (config.head_units,)
+        context = config.head_units
     if config.linear_skip == "trained":
         shapes["correction.kernel"] = (config.targets_seen, config.lookback, config.horizon)
     outputs = rows * config.targets_seen * config.levels

@@ -112,7 +112,7 @@ class RecurrentNetwork(nnx.Module):
             observed = None if observed is None else per_channel(observed)
             indices = (0,)
         dtype = self.head.kernel.dtype
-        targets = x[:, :, jnp.array(indices)]
+        targets = x[:, :, jnp.array(indices, dtype=jnp.int32)]
         skips = self._skips(targets, linear) if config.seasonal_skip else None
         read = slice(config.lookback - config.rows_read, None)
         observed = None if observed is None else observed[:, read]
@@ -128,12 +128,14 @@ class RecurrentNetwork(nnx.Module):
         )
         if skips is not None:
             contexts = self._with_skips(contexts, skips.astype(dtype), keys)
+        if config.head_units:
+            contexts = jax.nn.relu(self.last_layer(contexts))
         forecast = jnp.swapaxes(self.head(contexts), 0, 1)
-        forecast = forecast.reshape(len(x), config.horizon, len(indices), config.levels).astype(
-            jnp.float32
-        )
-        shift = jnp.zeros_like(window.shift) if config.is_combined else window.shift
-        forecast = denormalize(forecast, WindowScale(shift[..., None], window.scale[..., None]))
+        shape = (len(x), config.horizon, config.targets_seen, config.levels)
+        forecast = forecast.reshape(shape).astype(jnp.float32)
+        if config.normalization != "none":
+            shift = jnp.zeros_like(window.shift) if config.is_combined else window.shift
+            forecast = denormalize(forecast, WindowScale(shift[..., None], window.scale[..., None]))
         if config.linear_skip == "trained":
             forecast += corrected(targets, self.correction.kernel[...].astype(jnp.float32))[
                 ..., None
@@ -344,6 +346,10 @@ class RecurrentNetwork(nnx.Module):
             of_skips = jax.random.fold_in(of_head, 1)
             self.skips = Dense(context + config.skip_width, SKIP_UNITS, key=of_skips)
             context += SKIP_UNITS
+        if config.head_units:
+            of_last = jax.random.fold_in(of_head, 2)
+            self.last_layer = Dense(context, config.head_units, key=of_last)
+            context = config.head_units
         outputs = rows * config.targets_seen * config.levels
         self.head = Dense(context, outputs, key=of_head)
         if config.is_combined:

@@ -44,7 +44,7 @@ def normalize(
     kind : none, last, revin or robust
     observed : [batch, lookback, F_target] 1 if a target was observed, 0 if not; None: all were
     """
-    x, index = jnp.asarray(x), jnp.array(target_indices)
+    x, index = jnp.asarray(x), jnp.array(target_indices, dtype=jnp.int32)
     targets = x[:, :, index]
     if kind == "last":
         window = WindowScale(targets[:, -1:], jnp.ones_like(targets[:, -1:]))

@@ -16,6 +16,7 @@ EMBEDDED = {
     "bokeh_sampledata/sample_superstore": ("bokeh_sampledata", "_data/SampleSuperstore.csv.gz"),
     "statsmodels/fair": ("statsmodels", "datasets/fair/fair.csv"),
     "statsmodels/randhie": ("statsmodels", "datasets/randhie/randhie.csv"),
+    "bokeh_sampledata/stocks": ("bokeh_sampledata", "_data/stocks.csv.gz"),
 }
 
 # Name in params.yaml -> table made by a formula, the same bytes on every machine.

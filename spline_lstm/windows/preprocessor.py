@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -117,11 +117,11 @@ class Preprocessor:
     options: TargetOptions = PLAIN
     run_id: str = ""
 
-    def identified(self) -> "Preprocessor":
+    def identified(self) -> Self:
         """The same preprocessor with the run id of its content."""
         return replace(self, run_id=content_id(self._content()))
 
-    def of_series(self, names: tuple[str, ...]) -> "Preprocessor":
+    def of_series(self, names: tuple[str, ...]) -> Self:
         """The constants of some of the series, in the order of `names`.
 
         Those of all series together stay what they are.
@@ -173,7 +173,7 @@ class Preprocessor:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Preprocessor":
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave; KeyError or ValueError if another version wrote it."""
         for key, _ in missing_keys(content["params"], PreprocessParams):
             raise KeyError(f"params.{key}")
@@ -206,7 +206,7 @@ class Preprocessor:
         write_json(path, self.to_json())
 
     @classmethod
-    def load(cls, path: Path) -> "Preprocessor":
+    def load(cls, path: Path) -> Self:
         """Read models/preprocessor.json.
 
         Raises

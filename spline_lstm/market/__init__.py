@@ -1,0 +1,1 @@
+"""Daily bars of securities: features, labels, windows and their audit."""
