@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.params_direction import ColumnsParams
 from spline_lstm.core.section import known_keys
 from tests.builders import ROOT, mutate
 
@@ -144,6 +145,7 @@ TEXTS = {
     "store.registry",
     "tabular.target",
     "tabular.split_column",
+    *(f"direction.columns.{name}" for name in ColumnsParams.model_fields),
 }
 
 

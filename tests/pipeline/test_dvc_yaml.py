@@ -60,7 +60,12 @@ def test_params_of_a_stage_exist_and_every_stage_says_what_it_does(path, name, s
 # of a stage depends on them.
 NO_STAGE = ("compare", "tune", "store", "run")
 # Sections of a stage that not every pipeline has.
-OF_STAGES = {"trees": "train-trees", "ensemble": "train-trees", "probability": "train-trees"}
+OF_STAGES = {
+    "backtest": "backtest",
+    "trees": "train-trees",
+    "ensemble": "train-trees",
+    "probability": "train-trees",
+}
 # Sections of one task, named like it.
 OF_TASKS = ("direction", "tabular")
 # The exception: meta.json tells other tools which models may be trained.

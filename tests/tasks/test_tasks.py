@@ -47,7 +47,7 @@ def test_a_part_that_a_task_does_without_is_named():
 
 
 def test_an_unknown_task_is_refused_with_the_allowed_ones():
-    message = r"task = 'forcast': must be one of forecast; did you mean forecast\?"
+    message = r"task = 'forcast': must be one of forecast, .*; did you mean forecast\?"
     with pytest.raises(ParamsError, match=message) as error:
         task_of(with_task("forcast"))
     assert error.value.exit_code == 10
