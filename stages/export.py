@@ -29,6 +29,8 @@ def main(folder: Path) -> str:
     golden = matching_golden(folder, spec)
     models = export_all(spec, params.export)
     figures = {name: file_metrics(name, model, golden, spec) for name, model in models.items()}
+    for name, (model, content) in load_part(params, "more_files")(folder, params).items():
+        models[name], figures[name] = model, content
     write_models(pipeline.exported, models)
     origin = (spec.run_id, spec.preprocessor_run_id, spec.config.model_type)
     write_metrics(pipeline.metrics("export"), export_metrics(origin, params.export, figures))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spline_lstm.core.artifacts import write_bytes
-from spline_lstm.core.params import ExportParams
+from spline_lstm.core.params import ExportParams, Params
 from spline_lstm.export.formats import ExportedModel, conversion, exported_files
 from spline_lstm.export.onnx_export import export_onnx, onnx_variant
 from spline_lstm.export.spec import EdgeSpec
@@ -67,9 +67,15 @@ def export_metrics(
 
 
 def write_models(folder: Path, models: Mapping[str, ExportedModel]) -> None:
-    """Write the files, and remove those that an earlier run with other formats left."""
+    """Write the files, and remove those that an earlier run with other formats or trees left."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, model in models.items():
         write_bytes(folder / name, model.content)
-    for old in set(folder.glob("model.*")) - {folder / name for name in models}:
-        old.unlink()
+    for old in set(folder.glob("*.onnx")) | set(folder.glob("*.tflite")):
+        if old.name not in models:
+            old.unlink()
+
+
+def no_more_files(folder: Path, params: Params) -> dict[str, tuple[ExportedModel, dict[str, Any]]]:
+    """Part `more_files` of a task that exports its network only."""
+    return {}

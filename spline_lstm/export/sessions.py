@@ -113,12 +113,15 @@ def session_of(content: bytes, suffix: str) -> Session:
     return Session(kinds[suffix](content))
 
 
-def _onnx_session(content: bytes) -> Answer:
+def onnx_session(content: bytes) -> Any:
+    """A file as a session of onnxruntime, on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _onnx_session(content: bytes) -> Answer:
+    session = onnx_session(content)
     inputs = {
         entry.name: Input(tuple(entry.shape[1:]), ONNX_TYPES[entry.type])
         for entry in session.get_inputs()

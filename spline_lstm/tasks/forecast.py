@@ -17,6 +17,7 @@ FORECAST = Task(
     verdict="spline_lstm.evaluation.verdict:verdict",
     backtest="spline_lstm.evaluation.backtest:forecast_backtest",
     spec="spline_lstm.export.spec:load_spec",
+    more_files="spline_lstm.export.export_all:no_more_files",
     report="spline_lstm.evaluation.report:forecast_report",
     scorer="spline_lstm.store.forecasts:forecast_scorer",
     explain="",

@@ -70,6 +70,9 @@ class Task:
         (metrics/backtest.json), `table` (plots/backtest.csv) and `scores` (for the verdict).
     spec : str
         Stage export: ``(folder)`` -> the `spline_lstm.export.spec.EdgeSpec` of the trained model.
+    more_files : str
+        Stage export: ``(folder, params)`` -> name of a further file in models/edge -> its
+        `ExportedModel` and figures for metrics/export.json.
     report : str
         Stage report: ``(pipeline folder) -> Document``, with all sections and pictures.
     scorer : str
@@ -97,6 +100,7 @@ class Task:
     verdict: str
     backtest: str
     spec: str
+    more_files: str
     report: str
     scorer: str
     explain: str
