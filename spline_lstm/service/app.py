@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pydantic_core
@@ -28,6 +27,7 @@ from spline_lstm.service.guard import LOG, Guard, error_content
 from spline_lstm.service.loaded import Catalog, make_catalog
 from spline_lstm.service.logs import configure_logs
 from spline_lstm.service.settings import Settings
+from spline_lstm.service.work import LargeCalls
 
 # Exit status by which uvicorn's supervisor knows that a new worker would fail, too.
 CANNOT_START = 3
@@ -54,12 +54,11 @@ def make_app(settings: Settings, catalog: Catalog) -> FastAPI:
         task = asyncio.create_task(_reload(catalog, settings.reload_seconds))
         yield
         task.cancel()
-        app.state.threads.shutdown(wait=False, cancel_futures=True)
+        app.state.large_calls.end()
 
     app = FastAPI(title="Spline-LSTM", description=DESCRIPTION, lifespan=lifespan)
     app.state.settings, app.state.catalog = settings, catalog
-    # One thread: large calls wait for each other, small ones pass them by.
-    app.state.threads = ThreadPoolExecutor(1, thread_name_prefix="large-calls")
+    app.state.large_calls = LargeCalls()
     # Not by `include_router`, whose routes take several times as long to be found.
     app.router.routes.extend([*routes.router.routes, *protocol.router.routes])
     app.add_exception_handler(CallError, _on_error)

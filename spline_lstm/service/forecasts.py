@@ -24,6 +24,7 @@ from spline_lstm.service.errors import (
     contract_error,
     refused,
 )
+from spline_lstm.service.given_up import check_wanted
 from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.quick import WHERE, plain_table, quick_inputs
 from spline_lstm.service.remarks import remarks
@@ -86,6 +87,7 @@ def answer_of(model: LoadedModel, body: Options, series: Sequence[Rows]) -> dict
     warnings: list[str] = []
     notes: dict[str, None] = {}
     for part in _parts(model, body, series):
+        check_wanted()
         forecast = _forecast(model, part.inputs)
         answered = _answers(model, forecast, part.names, body.levels)
         answers |= zip(part.names, answered, strict=True)
@@ -138,6 +140,7 @@ def _parts(model: LoadedModel, body: Options, series: Sequence[Rows]) -> Iterato
         yield _Part(*together, names)
     else:
         for each in series:
+            check_wanted()
             label = f"series {each.name!r}: "
             try:
                 table, inputs = model_inputs(model, body, [each])

@@ -4,7 +4,9 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.service.given_up import check_wanted
 from spline_lstm.service.logs import Lines
+from spline_lstm.service.work import MOST_WAITING
 from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import add_predictions
 from tests.builders import HOURLY, ROOT
@@ -186,6 +190,43 @@ def test_a_call_that_takes_too_long_is_ended(folder):
         answer = client.get("/v1/models/model")
         assert answer.status_code == 503
         assert answer.json()["detail"][0]["rule"] == "timeout"
+
+
+def test_a_call_that_was_ended_gives_its_work_up(folder):
+    """Its thread is free for the next one, and what waited for the thread is never begun."""
+    begun = []
+
+    def work():
+        begun.append(1)
+        while True:
+            check_wanted()
+            time.sleep(0.001)
+
+    with client_of(folder, timeout=0.2) as client:
+        model = next(iter(client.app.state.catalog.served.models.values()))
+        object.__setattr__(model, "details", work)
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(lambda _: client.get("/v1/models/model"), range(3)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert len(begun) == 1
+        object.__setattr__(model, "details", lambda: {"free": True})
+        assert client.get("/v1/models/model").json() == {"free": True}
+
+
+def test_only_so_many_large_calls_wait(folder):
+    go = threading.Event()
+    with client_of(folder) as client:
+        model = next(iter(client.app.state.catalog.served.models.values()))
+        object.__setattr__(model, "details", lambda: go.wait(30) and {})
+        with ThreadPoolExecutor(MOST_WAITING + 3) as pool:
+            calls = [pool.submit(client.get, "/v1/models/model") for _ in range(MOST_WAITING + 3)]
+            wait_for(lambda: sum(call.done() for call in calls) == 2)
+            assert client.get("/v1/models").status_code == 200
+            go.set()
+            answers = [call.result() for call in calls]
+        refusals = [answer for answer in answers if answer.status_code == 503]
+        assert [answer.json()["detail"][0]["rule"] for answer in refusals] == ["busy"] * 2
+        assert sum(answer.status_code == 200 for answer in answers) == MOST_WAITING + 1
 
 
 def test_a_failure_says_no_more_than_its_id(folder):
