@@ -33,6 +33,9 @@ PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 # Answers after which the connection ends, so that the rest of the body is not read.
 CLOSING = (TOO_LARGE, UNAUTHORIZED, UNAVAILABLE)
+# Seconds for such an answer to be taken: a connection that is closed while it is sent to takes back
+# what was not yet read.
+LINGER = 0.5
 
 
 class Guard:
@@ -50,7 +53,8 @@ class Guard:
         given = headers.get(ID_HEADER, b"")
         call_id = given if PLAIN_ID(given) else secrets.token_hex(8).encode()
         CALL_ID.set(call_id.decode())
-        call = _Call(receive, send, call_id, self.settings.max_body)
+        has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        call = _Call(receive, send, call_id, self.settings.max_body, has_body)
         begin = time.perf_counter()
         try:
             self._admit(scope, headers, call)
@@ -93,15 +97,18 @@ class Guard:
 class _Call:
     """The messages of one call."""
 
-    def __init__(self, receive: Receive, send: Send, call_id: bytes, max_body: int) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, call_id: bytes, max_body: int, has_body: bool
+    ) -> None:
         self._receive, self._send, self._id, self._max_body = receive, send, call_id, max_body
-        self._read = 0
+        self._read, self._has_more = 0, has_body
         self.status = 0
 
     async def receive(self) -> Message:
         """The next part of the body; CallError beyond the limit."""
         message = await self._receive()
         self._read += len(message.get("body", b""))
+        self._has_more = message.get("more_body", False)
         if self._read > self._max_body:
             raise self.too_large()
         return message
@@ -132,7 +139,10 @@ class _Call:
         ]
         start = {"type": "http.response.start", "status": error.status, "headers": headers}
         await self.send(start)
-        await self.send({"type": "http.response.body", "body": content})
+        await self.send({"type": "http.response.body", "body": content, "more_body": True})
+        if self._has_more:
+            await asyncio.sleep(LINGER)
+        await self.send({"type": "http.response.body", "body": b""})
 
 
 def error_content(error: CallError, path: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 
 from spline_lstm.service.guard import CALL_ID
@@ -36,7 +37,8 @@ def configure_logs(*, as_json: bool) -> None:
     """Send the lines of this service and of uvicorn to the standard error."""
     # What no line has is not looked up for each of them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False
+    if sys.version_info >= (3, 12):
+        logging.logAsyncioTasks = False
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(as_json=as_json))
     for name, level in (("spline_lstm.service", logging.INFO), ("uvicorn", logging.WARNING)):

@@ -192,12 +192,10 @@ def test_a_call_that_takes_too_long_is_ended(folder):
         assert answer.json()["detail"][0]["rule"] == "timeout"
 
 
-def test_a_call_that_was_ended_gives_its_work_up(folder):
-    """Its thread is free for the next one, and what waited for the thread is never begun."""
-    begun = []
+def test_work_of_a_call_that_was_ended_is_given_up(folder):
+    """At its next step: its thread is free for the next call."""
 
     def work():
-        begun.append(1)
         while True:
             check_wanted()
             time.sleep(0.001)
@@ -205,12 +203,23 @@ def test_a_call_that_was_ended_gives_its_work_up(folder):
     with client_of(folder, timeout=0.2) as client:
         model = next(iter(client.app.state.catalog.served.models.values()))
         object.__setattr__(model, "details", work)
+        assert client.get("/v1/models/model").status_code == 503
+        object.__setattr__(model, "details", lambda: {"free": True})
+        assert client.get("/v1/models/model").json() == {"free": True}
+
+
+def test_work_that_still_waits_when_its_call_is_ended_is_never_begun(folder):
+    begun, go = [], threading.Event()
+    with client_of(folder, timeout=0.2) as client:
+        model = next(iter(client.app.state.catalog.served.models.values()))
+        object.__setattr__(model, "details", lambda: begun.append(1) or go.wait(30))
         with ThreadPoolExecutor(3) as pool:
             answers = list(pool.map(lambda _: client.get("/v1/models/model"), range(3)))
         assert {answer.status_code for answer in answers} == {503}
-        assert len(begun) == 1
+        go.set()
         object.__setattr__(model, "details", lambda: {"free": True})
         assert client.get("/v1/models/model").json() == {"free": True}
+    assert len(begun) == 1
 
 
 def test_only_so_many_large_calls_wait(folder):
