@@ -10,7 +10,7 @@ from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.stage import run_stage
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_sample
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tasks.parts import load_part
 
@@ -20,7 +20,7 @@ def main(folder: Path) -> str:
     pipeline = Pipeline(folder)
     params = load_params(folder)
     schema = load_schema(folder / params.data.schema_file)
-    raw = find_raw(pipeline)
+    raw = find_sample(pipeline)
     table = read_raw_table(
         raw.read_bytes(),
         schema,
@@ -33,8 +33,10 @@ def main(folder: Path) -> str:
     write_metrics(pipeline.metrics("backtest"), content)
     key, name = summary.measure
     each = ", ".join(number(fold[key]) for fold in content["folds"])
+    # Of a panel in partitions the first one stands for all.
+    sample = "" if raw in pipeline.raw_files else f" of {raw.name}"
     return (
-        f"{content['backtest_folds']} folds, {name} {each}; over all of them "
+        f"{content['backtest_folds']} folds{sample}, {name} {each}; over all of them "
         f"{load_part(params, 'verdict')(summary.scores)}; "
         f"{content['backtest_folds_lost']} folds lost to a baseline"
     )

@@ -14,8 +14,9 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import json_schema, load_schema
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.windows.origins import find_origins
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import Windows, find_origins, make_windows
+from spline_lstm.windows.windows import Windows, make_windows
 from tests.builders import (
     HOUR,
     HOURLY,

@@ -10,7 +10,8 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.types import check_types
 from spline_lstm.series.features import check_names
-from spline_lstm.tables.raw_file import check_dvc_yaml
+from spline_lstm.series.partition_fit import check_supported
+from spline_lstm.tables.raw_file import check_dvc_yaml, check_dvc_yaml_of_partitions
 from spline_lstm.tables.source_deps import check_watched
 from spline_lstm.tables.sources import read_source
 from spline_lstm.tasks.parts import task_of
@@ -40,8 +41,12 @@ def run(arguments: argparse.Namespace) -> str:
     check_types(params)
     schema = load_schema(folder / params.data.schema_file)
     check_names(schema, params.preprocess, TargetOptions.of(params))
-    content = read_source(params.data.source, folder)
     check_watched(Pipeline(folder), params.data.source)
-    check_dvc_yaml(Pipeline(folder), content, params.data.source)
+    if params.data.partition_rows is None:
+        content = read_source(params.data.source, folder)
+        check_dvc_yaml(Pipeline(folder), content, params.data.source)
+    else:
+        check_supported(params)
+        check_dvc_yaml_of_partitions(Pipeline(folder))
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
     return f"{files} are valid; targets: {', '.join(schema.target_cols)}"

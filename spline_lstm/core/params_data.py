@@ -25,6 +25,10 @@ class DataParams(Section):
     schema_file: Annotated[str, Field(min_length=1)] = "configs/covariates/glucose.json"
     """covariate schema (JSON): names of columns, missing markers, covariates; relative to this
     folder"""
+    partition_rows: Count | None = None
+    """rows of a partition: a Parquet file of many series becomes files of about so many rows, which
+    stages read one at a time, so that memory does not limit its size (docs/scaling.md); null: one
+    file"""
     sort: bool = False
     """true: sort rows by timestamp; false: rows out of order are an error"""
     duplicates: Literal["error", "copies", "first", "last", "mean", "sum"] = "last"

@@ -67,6 +67,16 @@ class Pipeline:
         return self.raw_csv, self.raw_parquet
 
     @property
+    def raw_folder(self) -> Path:
+        """The raw table in partitions (stage ingest), with `data.partition_rows`."""
+        return self.folder / "data/raw/series"
+
+    @property
+    def array_folder(self) -> Path:
+        """As-of arrays as files that are mapped into memory (stage preprocess), of partitions."""
+        return self.folder / "data/processed/arrays"
+
+    @property
     def processed(self) -> Path:
         """As-of arrays (stage preprocess)."""
         return self.folder / "data/processed/processed.npz"

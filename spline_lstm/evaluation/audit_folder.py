@@ -11,7 +11,7 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.evaluation.leakage import audit
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_sample
 from spline_lstm.tables.raw_table import read_raw_table
 
 
@@ -24,7 +24,7 @@ def audit_folder(folder: Path, params: Params, origins: int, seed: int) -> str:
         A window knows the future.
     """
     schema = load_schema(folder / params.data.schema_file)
-    raw = find_raw(Pipeline(folder))
+    raw = find_sample(Pipeline(folder))
     reading = Reading.of(params.data)
     table = read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading)
     clock = bind(params.clock, table.timestamps)

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from spline_lstm.core.errors import UsageError
+from spline_lstm.core.errors import ParamsError, UsageError
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
@@ -26,7 +27,8 @@ from spline_lstm.scaffold.source_file import SourceFile
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
 from spline_lstm.series.features import check_names
-from spline_lstm.tables.parquet import is_parquet
+from spline_lstm.series.partition_fit import check_supported
+from spline_lstm.tables.parquet import is_parquet, parquet_rows
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.sources import read_source
 
@@ -37,6 +39,8 @@ SOURCE_FOLDER = Pipeline().source_folder.as_posix()
 SCHEMA_FILE = "schema.json"
 # What `score` and `train` keep in a pipeline folder.
 STORE = "store/"
+# A Parquet file of so many rows is split into partitions of so many.
+LARGE_ROWS, PARTITION_ROWS = 5_000_000, 1_000_000
 EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
@@ -73,6 +77,8 @@ def scaffold(
     content = csv.read_bytes()
     plan = files.complete(content, str(csv), options)
     parquet = is_parquet(content)
+    if parquet:
+        plan = in_partitions(plan, content)
     del content
     # pyarrow keeps the memory of what it has read, and the table is read once more below.
     pa.default_memory_pool().release_unused()
@@ -151,6 +157,8 @@ def write_folder(
     # The raw table is called by its kind; the root may have the other one.
     csv, columns = (path.as_posix() for path in Pipeline().raw_files)
     pattern = pattern.replace(csv, columns) if parquet else pattern.replace(columns, csv)
+    if params.data.partition_rows is not None:
+        pattern = dvc_of_partitions(pattern)
     schema = dict(plan.schema)
     if (root / EDITOR_SCHEMA).is_file():
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
@@ -162,6 +170,32 @@ def write_folder(
     }
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8", newline="\n")
+
+
+def in_partitions(plan: Plan, content: bytes) -> Plan:
+    """The plan for a Parquet file; a large one of many series is split, if its options allow that.
+
+    See `spline_lstm.series.partition_fit.check_supported`.
+    """
+    rows = parquet_rows(content)
+    if rows < LARGE_ROWS or not plan.schema.get("series_col"):
+        return plan
+    values = {**plan.values, "data.partition_rows": PARTITION_ROWS}
+    try:
+        check_supported(with_values(Params(), values, "the proposed params"))
+    except ParamsError:
+        return plan
+    said = f"{PARTITION_ROWS} rows each (data.partition_rows), because the file has {rows}"
+    return replace(plan, values=values, decisions={**plan.decisions, "partitions": said})
+
+
+def dvc_of_partitions(pattern: str) -> str:
+    """The text of a dvc.yaml for a panel in partitions: folders in place of two files."""
+    one, many = Pipeline(), [Pipeline().raw_folder, Pipeline().array_folder]
+    for files, folder in zip((one.raw_files, (one.processed,)), many, strict=True):
+        for file in files:
+            pattern = pattern.replace(file.as_posix(), folder.as_posix())
+    return pattern
 
 
 def render_schema(content: Mapping[str, Any]) -> str:

@@ -80,14 +80,21 @@ def summarise_warnings(warnings: Sequence[DataWarning]) -> list[str]:
 
 def moved_text(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> str:
     """What is said if most timestamps are beside the rows of a calendar; else empty."""
-    if clock.kind != "calendar":
-        return ""
-    beside = int((clock.locate(timestamps)[1] != 0).sum())
-    if 2 * beside <= len(timestamps):
+    return moved_line(beside_rows(timestamps, clock), len(timestamps), int(timestamps[0]), clock)
+
+
+def beside_rows(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> int:
+    """Timestamps beside the rows of a calendar; 0 of another clock."""
+    return int((clock.locate(timestamps)[1] != 0).sum()) if clock.kind == "calendar" else 0
+
+
+def moved_line(beside: int, count: int, example: int, clock: Clock) -> str:
+    """What is said if `beside` of `count` timestamps, most of them, are beside the rows."""
+    if 2 * beside <= count:
         return ""
     return (
-        f"{beside} of {len(timestamps)} timestamps are beside the rows of the clock "
-        f"{clock.frequency}, such as {clock.text_of(int(timestamps[0]))}, and stand for the "
+        f"{beside} of {count} timestamps are beside the rows of the clock "
+        f"{clock.frequency}, such as {clock.text_of(example)}, and stand for the "
         "nearest row; if they follow another clock, set preprocess.frequency to it"
     )
 

@@ -6,11 +6,11 @@ series begin only there.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import PreprocessParams
@@ -28,7 +28,6 @@ from spline_lstm.series.apply import (
     without_outliers,
 )
 from spline_lstm.series.features import (
-    Feature,
     is_cleaned,
     plan_features,
     scaler_kind,
@@ -36,56 +35,13 @@ from spline_lstm.series.features import (
 )
 from spline_lstm.series.grid import Layout
 from spline_lstm.series.powers import TargetPower, fit_power, power_of
+from spline_lstm.series.scalings import Scaling, difference_of_series, fit_scaling, scaler_of
 from spline_lstm.series.seasonal import detect_season
 from spline_lstm.series.smoothing import MIN_FITTED, fit_strength
 from spline_lstm.series.splits import split_instants
+from spline_lstm.series.training_split import TrainingSplit, training_groups
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.scaling import Scaler, center_and_scale, lend_scales
-
-
-@dataclass(frozen=True)
-class TrainingSplit:
-    """The rows from which constants may be fitted.
-
-    Attributes
-    ----------
-    table : RawTable
-        All rows: the values of training rows do not depend on later ones.
-    layout : Layout
-    end : int, ns, instant after the last row
-    table_rows : [table_rows] bool
-    grid_rows : [rows] bool
-    """
-
-    table: RawTable
-    layout: Layout
-    end: int
-    table_rows: Bool[np.ndarray, " table_rows"]
-    grid_rows: Bool[np.ndarray, " rows"]
-
-    @classmethod
-    def before(cls, instant: int, table: RawTable, layout: Layout) -> "TrainingSplit":
-        """All rows before an instant."""
-        rows = table.timestamps < instant, layout.timestamps < instant
-        return cls(table, layout, instant, *rows)
-
-    def known_at_end(self, delay: int) -> "TrainingSplit":
-        """What of a column with a delay is known when the split ends: all but its last rows."""
-        if not delay:
-            return self
-        clock = self.layout.clock
-        end = clock.first_rows(np.array([self.end], dtype=np.int64)) - delay
-        return self.before(int(clock.timestamps_of(end)[0]), self.table, self.layout)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Constants of one feature; center and scale: one, or one per series and one of all series."""
-
-    center: Float[np.ndarray, " groups"]
-    scale: Float[np.ndarray, " groups"]
-    neutral: float
 
 
 def fit(
@@ -161,16 +117,16 @@ def fit(
         for index, feature in enumerate(features):
             if feature.source == name and feature.kind != "calendar":
                 scalings[index] = fit_scaling(own, on_grid, feature, kind, groups)
-    scaler = _scaler(params, scalings, reasons)
+    scaler = scaler_of(params, scalings, reasons)
     return Preprocessor(
         table_schema=schema,
         params=params,
         columns=columns,
         features=tuple(item.name for item in features),
-        target_indices=_positions(
+        target_indices=positions(
             item.kind == "value" and item.source in schema.target_cols for item in features
         ),
-        future_indices=_positions(item.known_future for item in features),
+        future_indices=positions(item.known_future for item in features),
         clock=layout.clock,
         split_instants=instants,
         series=table.series_names,
@@ -212,9 +168,12 @@ def fit_constants(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> dict
 
     One observation tells nothing: there must be two. `raw` are the observations on the grid.
     """
+    return constant_series(split, raw) if len(split.table.series_names) > 1 else {}
+
+
+def constant_series(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> dict[str, float]:
+    """As `fit_constants`, however many series there are."""
     names, found = split.table.series_names, {}
-    if len(names) == 1:
-        return {}
     for name, (start, end) in zip(names, itertools.pairwise(split.layout.row_offsets), strict=True):
         seen = raw[start:end][split.grid_rows[start:end]]
         seen = seen[~np.isnan(seen)]
@@ -279,102 +238,6 @@ def find_season(split: TrainingSplit, raw: Float[np.ndarray, " rows"]) -> int | 
     return detect_season(values, ~np.isnan(values), [*candidates])
 
 
-def fit_scaling(
-    split: TrainingSplit,
-    raw: Float[np.ndarray, " rows"],
-    feature: Feature,
-    kind: str,
-    groups: int,
-) -> Scaling:
-    """Scaling of a feature from the training observations of its column.
-
-    Parameters
-    ----------
-    split : TrainingSplit
-    raw : [rows] float64
-        Observations on the grid, NaN if missing.
-    feature : Feature
-    kind : str
-        Of the scaler; a feature that is not scaled keeps its values.
-    groups : int
-        1, or the number of series and one more: for all series together, the last group. A series
-        without training observations gets that one too.
-    """
-    kind = kind if feature.scaled else "none"
-    seen = split.grid_rows & ~np.isnan(raw)
-    values = raw[seen]
-    whole = center_and_scale(values, kind)
-    center, scale = np.full(groups, whole[0]), np.full(groups, whole[1])
-    neutral = 0.0
-    if feature.kind == "value" and kind != "standard" and len(values):
-        neutral = float((values.mean() - whole[0]) / whole[1])
-    if groups > 1 and feature.scaled:
-        constant, own_scale = np.zeros(groups, dtype=bool), np.zeros(groups, dtype=bool)
-        for series, (start, end) in enumerate(itertools.pairwise(split.layout.row_offsets)):
-            own = raw[start:end][seen[start:end]]
-            if len(own):
-                center[series], scale[series] = center_and_scale(own, kind)
-                constant[series], own_scale[series] = own.min() == own.max(), True
-        scale = lend_scales(scale, constant, own_scale)
-    return Scaling(center, scale, neutral)
-
-
-def training_groups(
-    split: TrainingSplit, raw: Float[np.ndarray, " rows"], groups: int
-) -> list[Float[np.ndarray, " observed"]]:
-    """Training observations of each series if there are `groups` of them; the last: of all."""
-    seen = split.grid_rows & ~np.isnan(raw)
-    bounds = itertools.pairwise(split.layout.row_offsets) if groups > 1 else ()
-    return [*(raw[start:end][seen[start:end]] for start, end in bounds), raw[seen]]
-
-
-def difference_of_series(
-    split: TrainingSplit, raw: Float[np.ndarray, " rows"], name: str, ratio: float
-) -> list[str]:
-    """What makes one scaling for all series unfit, in words; nothing if it fits.
-
-    Parameters
-    ----------
-    split : TrainingSplit
-    raw : [rows] float64
-        Observations of a target on the grid, NaN if missing.
-    name : str
-        Of the target.
-    ratio : float
-        Limit of the ratio of two standard deviations, and of the distance of two means in standard
-        deviations of the typical (median) series. A constant series has only a mean.
-    """
-    parts = training_groups(split, raw, 2)[:-1]
-    parts = [part for part in parts if len(part) > 1]
-    varying = [part for part in parts if part.min() < part.max()]
-    if len(parts) < 2 or not varying:
-        return []
-    means, stds = [part.mean() for part in parts], [part.std() for part in varying]
-    found = []
-    if max(stds) > ratio * min(stds):
-        found.append(
-            f"the standard deviations of {name!r} differ by a factor of {max(stds) / min(stds):.3g}"
-        )
-    if (apart := np.ptp(means) / np.median(stds)) > ratio:
-        found.append(f"the means of {name!r} lie {apart:.3g} typical standard deviations apart")
-    return found
-
-
-def _scaler(
-    params: PreprocessParams, scalings: Sequence[Scaling], reasons: Sequence[str]
-) -> Scaler:
-    """The scaler of the scope of `params`; with ``auto`` one per series if there are `reasons`."""
-    center = np.stack([item.center for item in scalings], axis=-1)
-    scale = np.stack([item.scale for item in scalings], axis=-1)
-    scope, limit, reason = params.scaler_scope, f"{params.scaler_scope_ratio:g}", ""
-    if scope == "auto":
-        scope = "per_series" if reasons else "global"
-        found = f"{', '.join(reasons)} (the limit is {limit})"
-        reason = found if reasons else f"no two series differ by more than the limit {limit}"
-    if scope == "per_series":
-        return Scaler(params.scaler, center, scale, reason)
-    return Scaler(params.scaler, center[-1], scale[-1], reason)
-
-
-def _positions(flags: Iterable[bool]) -> Int[np.ndarray, " chosen"]:
+def positions(flags: Iterable[bool]) -> Int[np.ndarray, " chosen"]:
+    """Indices of the flags that are set."""
     return np.flatnonzero(list(flags)).astype(np.int32)

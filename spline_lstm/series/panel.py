@@ -131,6 +131,12 @@ def select_series(
     short = blank
     if len(table.series_names) > 1:
         short += short_series(table, clock, targets, snap=snap, needed=needed)
+    too_short(short, count, policy, where)
+    return Selection(without(table, {each.name for each in short}), short)
+
+
+def too_short(short: Sequence[ShortSeries], count: int, policy: str, where: str) -> None:
+    """Raise TooLittleDataError if all of `count` series are short, or one with ``error``."""
     if len(short) == count or (short and policy == "error"):
         advice = "bring more rows, or shorten window.lookback or window.horizon"
         if len(short) < count:
@@ -139,7 +145,6 @@ def select_series(
             *(f"{where}: {each}" for each in short[:MAX_NAMED]),
             f"{where}: {len(short)} of {count} series are too short; {advice}",
         )
-    return Selection(without(table, {each.name for each in short}), short)
 
 
 def short_series(

@@ -1,5 +1,6 @@
 """Raw table to as-of arrays: check the data contract, fit, apply, report the quality."""
 
+import shutil
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.errors import SchemaError
 from spline_lstm.core.params import PreprocessParams
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import AS_WRITTEN, Reading
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.target_options import PLAIN, TargetOptions
@@ -20,6 +22,7 @@ from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import select_series
 from spline_lstm.series.quality import check_size, check_targets, quality_report
 from spline_lstm.series.splits import split_instants, with_snap
+from spline_lstm.series.table_facts import TableFacts
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -44,6 +47,13 @@ class Preprocessed:
     preprocessor: Preprocessor
     quality: dict[str, Any]
     table: RawTable
+
+    def write(self, pipeline: Pipeline) -> "Preprocessed":
+        """Write arrays and constants; what there is to draw."""
+        self.arrays.save(pipeline.processed)
+        shutil.rmtree(pipeline.array_folder, ignore_errors=True)
+        self.preprocessor.save(pipeline.preprocessor)
+        return self
 
 
 def preprocess(
@@ -111,7 +121,8 @@ def preprocess(
     whole = layout if table is panel else lay_out(panel, clock, params.snap)
     whole, params = with_snap(whole, params, instants)
     layout = replace(layout, snap=whole.snap)
-    check_size(table, layout, params, where)
+    facts = TableFacts.of(table, clock)
+    check_size(facts, layout.rows, clock, params, where)
     outliers = find_outliers(panel, schema, params)
     preprocessor = fit(
         panel,
@@ -130,7 +141,7 @@ def preprocess(
     preprocessor = replace(
         preprocessor, short_series=short_series, skipped={each.name: each.rows for each in short}
     ).identified()
-    quality = quality_report(table, layout, applied.arrays, applied.columns, preprocessor, short)
+    quality = quality_report(facts, applied.arrays, applied.columns, preprocessor, short)
     check_targets(applied.columns, preprocessor, where, quality)
     return Preprocessed(applied.arrays, preprocessor, quality, table)
 

@@ -16,6 +16,7 @@ from spline_lstm.series.course import course_table
 from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
+from spline_lstm.series.preprocess_partitions import PreprocessedPartitions, preprocess_partitions
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
 
@@ -24,7 +25,7 @@ from spline_lstm.tables.raw_table import read_raw_table
 class PreprocessedFolder:
     """What the stage preprocess writes of a table of series."""
 
-    result: Preprocessed
+    result: Preprocessed | PreprocessedPartitions
 
     @property
     def quality(self) -> dict[str, Any]:
@@ -43,14 +44,14 @@ class PreprocessedFolder:
         )
 
     def write(self, pipeline: Pipeline) -> None:
-        """Write the arrays, the constants and the plots."""
-        self.result.arrays.save(pipeline.processed)
-        self.result.preprocessor.save(pipeline.preprocessor)
-        draw(pipeline.plots, self.result)
+        """Write the arrays, the constants and the plots; those of partitions show the first one."""
+        draw(pipeline.plots, self.result.write(pipeline))
 
 
 def preprocess_folder(folder: Path, params: Params) -> PreprocessedFolder:
     """Read the raw table of a pipeline folder and preprocess it; errors as in `preprocess`."""
+    if Pipeline(folder).raw_folder.is_dir():
+        return PreprocessedFolder(preprocess_partitions(folder, params))
     schema = load_schema(folder / params.data.schema_file)
     raw = find_raw(Pipeline(folder))
     reading = Reading.of(params.data)

@@ -17,14 +17,14 @@ from spline_lstm.series.data_warnings import (
     SHORT,
     UNKNOWN,
     DataWarning,
-    moved_text,
+    moved_line,
     summarise_warnings,
 )
 from spline_lstm.series.drift import drift_report, warnings_of
 from spline_lstm.series.grid import Column, Layout
 from spline_lstm.series.panel import MAX_NAMED, ShortSeries
+from spline_lstm.series.table_facts import TableFacts
 from spline_lstm.tables.contract import Violation, raise_violations
-from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -65,6 +65,21 @@ class ColumnQuality:
     gaps_beyond: int
     constant: bool
     outside: int
+
+    @classmethod
+    def of_all(cls, parts: Sequence["ColumnQuality"]) -> "ColumnQuality":
+        """Of the series of all partitions."""
+        return cls(
+            rows=np.concatenate([part.rows for part in parts]),
+            missing=np.concatenate([part.missing for part in parts]),
+            longest_gap=np.concatenate([part.longest_gap for part in parts]),
+            outliers=np.concatenate([part.outliers for part in parts]),
+            filled=sum(part.filled for part in parts),
+            gaps=sum(part.gaps for part in parts),
+            gaps_beyond=sum(part.gaps_beyond for part in parts),
+            constant=all(part.constant for part in parts),
+            outside=sum(part.outside for part in parts),
+        )
 
 
 def assess_column(
@@ -117,22 +132,22 @@ def _runs(absent: np.ndarray, row_offsets: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def quality_report(
-    table: RawTable,
-    layout: Layout,
+    facts: TableFacts,
     arrays: AsOfArrays,
     columns: Mapping[str, ColumnQuality],
     preprocessor: Preprocessor,
     short: Sequence[ShortSeries] = (),
 ) -> dict[str, Any]:
     """Everything found, ready for JSON; `short` are the series that were left out."""
+    clock = preprocessor.clock
     drift = _drift(arrays, preprocessor.mask_indices)
     limits = preprocessor.params.drift.model_dump()
     constants = preprocessor.constants
     warnings = [
         warning for split, report in drift.items() for warning in warnings_of(report, limits, split)
     ]
-    warnings += [DataWarning(UNKNOWN, name) for name in table.unknown_columns]
-    if text := moved_text(table.timestamps, layout.clock):
+    warnings += [DataWarning(UNKNOWN, name) for name in facts.unknown_columns]
+    if text := moved_line(facts.beside, facts.rows, facts.example, clock):
         warnings.append(DataWarning(MOVED, "", text=text))
     warnings += [DataWarning(SHORT, each.name, text=f"{each}; {SKIPPED}") for each in short]
     warnings += [
@@ -146,15 +161,15 @@ def quality_report(
         if found.outside
     ]
     return {
-        **_overview(table, layout.clock),
-        "clock_note": layout.clock.note(),
-        "grid_rows": layout.rows,
-        "duplicates_merged": table.duplicates,
-        "duplicate_copies": table.copies,
-        "duplicate_contradictions": table.duplicates - table.copies,
-        "off_grid_timestamps": _off_grid(table, layout.clock),
+        **_overview(facts, clock),
+        "clock_note": clock.note(),
+        "grid_rows": len(arrays.timestamps),
+        "duplicates_merged": facts.duplicates,
+        "duplicate_copies": facts.copies,
+        "duplicate_contradictions": facts.duplicates - facts.copies,
+        "off_grid_timestamps": facts.off_grid,
         "outliers": int(sum(found.outliers.sum() for found in columns.values())),
-        "unknown_columns": list(table.unknown_columns),
+        "unknown_columns": list(facts.unknown_columns),
         "scaler_scope": "per_series" if preprocessor.scaler.per_series else "global",
         "scaler_scope_reason": preprocessor.scaler.reason,
         "skipped_series": [each.to_json() for each in short],
@@ -164,20 +179,20 @@ def quality_report(
             for series, value in found.items()
         ],
         "columns": [_column_row(name, found) for name, found in columns.items()],
-        "per_series": _series_rows(table, columns) if len(table.series_names) > 1 else [],
+        "per_series": _series_rows(facts, columns) if len(facts.names) > 1 else [],
         "drift": drift,
         "warnings": [str(warning) for warning in warnings],
         "warning_summary": summarise_warnings(warnings),
     }
 
 
-def _overview(table: RawTable, clock: Clock) -> dict[str, Any]:
+def _overview(facts: TableFacts, clock: Clock) -> dict[str, Any]:
     return {
-        "rows": len(table.timestamps) + table.duplicates,
-        "series": len(table.series_names),
-        "first_timestamp": clock.text_of(int(table.timestamps.min())),
-        "last_timestamp": clock.text_of(int(table.timestamps.max())),
-        "median_step": median_step(table, clock),
+        "rows": facts.rows + facts.duplicates,
+        "series": len(facts.names),
+        "first_timestamp": clock.text_of(facts.first),
+        "last_timestamp": clock.text_of(facts.last),
+        "median_step": facts.median_step,
     }
 
 
@@ -207,22 +222,21 @@ def _column_row(name: str, found: ColumnQuality) -> dict[str, Any]:
     }
 
 
-def _series_rows(table: RawTable, columns: Mapping[str, ColumnQuality]) -> list[dict[str, Any]]:
+def _series_rows(facts: TableFacts, columns: Mapping[str, ColumnQuality]) -> list[dict[str, Any]]:
     """One record per series; shares and gaps are those of the worst column."""
     (rows, *_) = (found.rows for found in columns.values())
     missing = np.max([found.missing for found in columns.values()], axis=0)
     longest = np.max([found.longest_gap for found in columns.values()], axis=0)
     outliers = np.sum([found.outliers for found in columns.values()], axis=0)
-    raw_rows = np.diff(table.series_offsets)
     return [
         {
             "series": name,
-            "rows": int(raw_rows[index]),
+            "rows": int(facts.series_rows[index]),
             "missing_share": _share(missing[index], rows[index]),
             "longest_gap_steps": int(longest[index]),
             "outliers": int(outliers[index]),
         }
-        for index, name in enumerate(table.series_names)
+        for index, name in enumerate(facts.names)
     ]
 
 
@@ -253,24 +267,9 @@ def _sample(rows: np.ndarray) -> np.ndarray:
     return rows[:: -(-len(rows) // DRIFT_ROWS)] if len(rows) > DRIFT_ROWS else rows
 
 
-def _off_grid(table: RawTable, clock: Clock) -> int:
-    """Timestamps that lie elsewhere in their step than the timestamp before in its own."""
-    _, after, _ = clock.locate(table.timestamps)
-    within = np.ones(max(len(after) - 1, 0), dtype=bool)
-    within[table.series_offsets[1:-1] - 1] = False
-    return int(((np.diff(after) != 0) & within).sum())
-
-
-def median_step(table: RawTable, clock: Clock) -> str:
-    """The cadence found: the median distance of neighbouring timestamps, as text."""
-    steps = np.diff(table.timestamps)
-    if not (steps > 0).any():
-        return "undefined"
-    median = int(np.median(steps[steps > 0]))
-    return str(median) if clock.kind == "index" else str(pd.Timedelta(median))
-
-
-def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where: str) -> None:
+def check_size(
+    facts: TableFacts, grid_rows: int, clock: Clock, params: PreprocessParams, where: str
+) -> None:
     """Enough rows, and a grid that they can fill; checked before the grid takes any memory.
 
     Raises
@@ -279,37 +278,32 @@ def check_size(table: RawTable, layout: Layout, params: PreprocessParams, where:
         One line per limit that is broken.
     """
     found = []
-    if len(table.timestamps) < params.min_rows:
-        text = (
-            f"{len(table.timestamps)} rows are fewer than preprocess.min_rows = {params.min_rows}; "
-        )
+    if facts.rows < params.min_rows:
+        text = f"{facts.rows} rows are fewer than preprocess.min_rows = {params.min_rows}; "
         found.append(_violation("min_rows", "", text + "bring more data or lower the limit"))
-    if (
-        len(table.timestamps) < (1 - params.max_missing) * layout.rows
-        or layout.rows >= np.iinfo(np.int32).max
-    ):
-        median = median_step(table, layout.clock)
+    if facts.rows < (1 - params.max_missing) * grid_rows or grid_rows >= np.iinfo(np.int32).max:
+        median = facts.median_step
         # To set the present cadence would change nothing.
-        is_present = layout.clock.kind == "fixed" and median == str(pd.Timedelta(layout.clock.step))
+        is_present = clock.kind == "fixed" and median == str(pd.Timedelta(clock.step))
         advice = (
             "bring the missing rows"
             if is_present
             else ("set preprocess.frequency to the cadence of the data")
         )
         text = (
-            f"{layout.rows} grid rows of {params.frequency} for {len(table.timestamps)} rows of "
+            f"{grid_rows} grid rows of {params.frequency} for {facts.rows} rows of "
             f"data: more than preprocess.max_missing = {params.max_missing:g} would be missing; "
             f"the median step of the table is {median}: {advice}, or raise the limit"
         )
         found.append(_violation("max_missing", "", text))
-    for index, name in enumerate(table.columns):
-        if np.fmax.reduce(np.abs(table.values[:, index]), initial=0.0) > LARGEST:
+    for name, largest in facts.largest.items():
+        if largest > LARGEST:
             text = f"column {name!r} has values beyond {LARGEST:g} in size; choose another unit"
             found.append(_violation("huge", name, text))
-    if int(table.timestamps.max()) - int(table.timestamps.min()) > LONGEST_SPAN_NS:
+    if facts.last - facts.first > LONGEST_SPAN_NS:
         text = "the timestamps span more than 290 years; fix those outside, or split the table"
         raise_violations([_violation("span", "", text)], where, {})
-    raise_violations(found, where, _overview(table, layout.clock))
+    raise_violations(found, where, _overview(facts, clock))
 
 
 def check_targets(

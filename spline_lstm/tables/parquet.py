@@ -35,6 +35,11 @@ def is_parquet(content: bytes) -> bool:
     return content[:4] == MAGIC
 
 
+def parquet_rows(content: bytes) -> int:
+    """Number of rows of a Parquet file that is readable."""
+    return pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows
+
+
 def parquet_header(content: bytes, where: str) -> list[str]:
     """Names of the columns of a Parquet file, an index included.
 

@@ -1,5 +1,7 @@
 """The raw table of a pipeline as a file: data/raw/series.csv or data/raw/series.parquet."""
 
+import re
+import shutil
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_bytes
@@ -14,8 +16,32 @@ def find_raw(pipeline: Pipeline) -> Path:
     Raises
     ------
     ArtifactError
-        There is none, or one of each kind.
+        There is none, or one of each kind, or it is in partitions.
     """
+    if pipeline.raw_folder.is_dir():
+        raise ArtifactError(
+            f"{pipeline.raw_folder}: the raw table is in partitions, but this needs all of it at "
+            "once; set data.partition_rows to null, or work on a part of the panel"
+        )
+    return _find_file(pipeline)
+
+
+def find_sample(pipeline: Pipeline) -> Path:
+    """The raw table, or the first partition of it: some series of a panel, with all their rows.
+
+    Raises
+    ------
+    ArtifactError
+        As `find_raw`.
+    """
+    if pipeline.raw_folder.is_dir():
+        parts = sorted(pipeline.raw_folder.glob("part-*.parquet"))
+        if parts:
+            return parts[0]
+    return _find_file(pipeline)
+
+
+def _find_file(pipeline: Pipeline) -> Path:
     found = [path for path in pipeline.raw_files if path.is_file()]
     if not found:
         raise ArtifactError(
@@ -31,10 +57,11 @@ def find_raw(pipeline: Pipeline) -> Path:
 
 
 def write_raw(pipeline: Pipeline, content: bytes) -> Path:
-    """Write the raw table under the name of its kind; one of the other kind is removed."""
+    """Write the raw table under the name of its kind; other forms of it are removed."""
     path, other = _files(pipeline, content)
     write_bytes(path, content)
     other.unlink(missing_ok=True)
+    shutil.rmtree(pipeline.raw_folder, ignore_errors=True)
     return path
 
 
@@ -44,18 +71,30 @@ def check_dvc_yaml(pipeline: Pipeline, content: bytes, source: str) -> None:
     Raises
     ------
     ArtifactError
-        It names the other file, so that DVC would not find what the stages write.
+        It names another file, so that DVC would not find what the stages write.
     """
+    kind = "a Parquet file" if is_parquet(content) else "CSV text"
+    _check_named(pipeline, _files(pipeline, content)[0], f"the source {source} is {kind}")
+
+
+def check_dvc_yaml_of_partitions(pipeline: Pipeline) -> None:
+    """As `check_dvc_yaml`, with `data.partition_rows`."""
+    _check_named(pipeline, pipeline.raw_folder, "data.partition_rows is set")
+
+
+def _check_named(pipeline: Pipeline, path: Path, reason: str) -> None:
+    """Raise ArtifactError if dvc.yaml names another form of the raw table than `path`."""
     if not pipeline.dvc_yaml.is_file():
         return
-    path, other = (each.relative_to(pipeline.folder) for each in _files(pipeline, content))
-    places = pipeline.dvc_yaml.read_text(encoding="utf-8").count(other.as_posix())
-    if places:
-        kind = "a Parquet file" if is_parquet(content) else "CSV text"
-        raise ArtifactError(
-            f"{pipeline.dvc_yaml}: the raw table is {other.as_posix()} there ({places} places), "
-            f"but the source {source} is {kind}; write {path.as_posix()} in each place"
-        )
+    text = pipeline.dvc_yaml.read_text(encoding="utf-8")
+    for other in {*pipeline.raw_files, pipeline.raw_folder} - {path}:
+        name = other.relative_to(pipeline.folder).as_posix()
+        if places := len(re.findall(rf"{re.escape(name)}(?![\w.])", text)):
+            wanted = path.relative_to(pipeline.folder).as_posix()
+            raise ArtifactError(
+                f"{pipeline.dvc_yaml}: the raw table is {name} there ({places} places), but "
+                f"{reason}; write {wanted} in each place"
+            )
 
 
 def _files(pipeline: Pipeline, content: bytes) -> tuple[Path, Path]:

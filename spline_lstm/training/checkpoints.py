@@ -23,6 +23,7 @@ from spline_lstm.core.params import TrainParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.jax_setup import device_name
+from spline_lstm.windows.array_files import identity_file
 
 CHECKPOINTS = Path(".cache/training")
 # The folders of code on which the course of a training depends.
@@ -70,7 +71,8 @@ class Checkpoint:
 
 def checkpoint_of_run(folder: Path, params: TrainParams, config: ModelConfig) -> Checkpoint:
     """The checkpoint of a training in a pipeline folder."""
-    data = [Pipeline(folder).processed, Pipeline(folder).windows]
+    pipeline = Pipeline(folder)
+    data = [identity_file(pipeline), pipeline.windows]
     content = content_id(
         *(sha256_of_file(path) for path in [*data, *code_files(*FOLDERS)]),
         jax.__version__,

@@ -203,6 +203,13 @@ def center_and_scale(values: Float[np.ndarray, " n"], kind: str) -> tuple[float,
     else:
         quarter, center, three_quarters = np.quantile(values, [0.25, 0.5, 0.75])
         scale = (three_quarters - quarter) / IQR_OF_NORMAL
-    # A scale that is only rounding noise of the center would blow that noise up to signal.
-    constant = not scale > 1e-12 * max(abs(float(center)), 1e-290)
-    return float(center), 1.0 if constant else float(scale)
+    return usable(float(center), float(scale))
+
+
+def usable(center: float, scale: float) -> tuple[float, float]:
+    """Center, and the scale, or 1 for one that is only rounding noise of the center.
+
+    It would blow that noise up to signal.
+    """
+    constant = not scale > 1e-12 * max(abs(center), 1e-290)
+    return center, 1.0 if constant else scale

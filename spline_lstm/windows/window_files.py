@@ -8,7 +8,7 @@ import numpy as np
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.meta import meta_content
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import Windows, make_windows, window_arrays
@@ -46,7 +46,7 @@ class WindowFiles:
 def window_files(folder: Path, params: Params) -> WindowFiles:
     """Find the windows of the arrays of a pipeline folder; errors as in `make_windows`."""
     pipeline = Pipeline(folder)
-    arrays = AsOfArrays.load(pipeline.processed)
+    arrays = load_arrays(pipeline)
     fitted = Preprocessor.load(pipeline.preprocessor)
     windows = make_windows(arrays, fitted.scaler, fitted.clock, params.window)
     return WindowFiles.of(windows, fitted, params)

@@ -23,8 +23,10 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
+from spline_lstm.windows.origins import find_origins, missing_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
 
@@ -262,46 +264,6 @@ def _more_windows(params: WindowParams) -> str:
     return " or ".join(["bring more data", *(text for text, helps in advice.items() if helps)])
 
 
-def find_origins(
-    arrays: AsOfArrays, lookback: int, horizon: int, stride: int = 1, max_missing: float = 0.0
-) -> Int[np.ndarray, " windows"]:
-    """Rows with `lookback` rows before, and an observed label in the next `horizon` rows.
-
-    A share of at most `max_missing` of the rows before is not valid, and in none of them a target
-    was yet to be observed. Windows lie inside one series. Every series starts at its own first
-    complete window.
-    """
-    # Prefix sums count observed labels of every window in O(rows).
-    observed = np.concatenate([[0], np.cumsum(arrays.observed.any(axis=1))])
-    bounds = zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True)
-    origins = np.concatenate(
-        [
-            np.arange(begin + lookback, end - horizon + 1, stride, dtype=np.int64)
-            for begin, end in bounds
-        ]
-    )
-    enough = missing_inputs(arrays, origins, lookback) <= max_missing * lookback
-    unborn = np.isnan(arrays.causal_target).any(axis=1) & ~arrays.valid
-    begun = _count_before(unborn, origins, lookback) == 0
-    labelled = observed[origins + horizon] > observed[origins]
-    return origins[enough & begun & labelled]
-
-
-def missing_inputs(
-    arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
-) -> Int[np.ndarray, " windows"]:
-    """Rows of each lookback in which a target was silent for longer than the gap limit."""
-    return _count_before(~arrays.valid, origins, lookback)
-
-
-def _count_before(
-    flags: Bool[np.ndarray, " rows"], origins: Int[np.ndarray, " windows"], lookback: int
-) -> Int[np.ndarray, " windows"]:
-    """Flags in the `lookback` rows before each origin, by prefix sums in O(rows)."""
-    sums = np.concatenate([[0], np.cumsum(flags)])
-    return sums[origins] - sums[origins - lookback]
-
-
 def _split_of(
     arrays: AsOfArrays, clock: Clock, origins: np.ndarray, params: WindowParams
 ) -> np.ndarray:
@@ -355,7 +317,7 @@ def load_windows(folder: Path | str = ".") -> Windows:
     """
     folder = Path(folder)
     pipeline = Pipeline(folder)
-    arrays = AsOfArrays.load(pipeline.processed)
+    arrays = load_arrays(pipeline)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     stored = read_arrays(pipeline.windows)
     try:

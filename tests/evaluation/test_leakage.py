@@ -22,7 +22,7 @@ from spline_lstm.evaluation.leakage import (
     rebuilder,
 )
 from spline_lstm.series import fills
-from spline_lstm.series.fit import TrainingSplit
+from spline_lstm.series.training_split import TrainingSplit
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tables.synthetic import stores
 from tests.builders import hours, make_preprocess_params, make_schema, make_table

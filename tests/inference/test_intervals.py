@@ -33,8 +33,9 @@ from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.tables.synthetic import stores
 from spline_lstm.training.loop import train
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.origins import find_origins
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows, find_origins, make_windows
+from spline_lstm.windows.windows import Windows, make_windows
 from tests.builders import HOUR, HOURLY, ROOT, make_preprocessor, make_window_params
 
 LEVELS = (80.0, 95.0)

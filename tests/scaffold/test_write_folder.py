@@ -176,6 +176,19 @@ def test_parquet_is_read_as_the_ingest_stage_reads_it(root):
         assert "series.csv" not in text
 
 
+def test_a_large_parquet_file_of_many_series_is_split_into_partitions(root, monkeypatch):
+    monkeypatch.setattr("spline_lstm.scaffold.write_folder.LARGE_ROWS", 2 * len(WAVE))
+    shops = [pd.DataFrame({"time": HOURS, "shop": shop, "y": WAVE}) for shop in ("a", "b")]
+    pd.concat(shops).to_parquet(root / "t.parquet", index=False)
+    assert "data.partition_rows" in scaffold("mine", root / "t.parquet", Options(), root)
+    folder = root / "pipelines/mine"
+    assert load_params(folder).data.partition_rows == 1_000_000
+    stages = read_yaml((folder / "dvc.yaml").read_text())["stages"]
+    assert "${folder}/data/raw/series" in stages["ingest"]["outs"]
+    assert "${folder}/data/processed/arrays" in stages["train-flax-rnn"]["deps"]
+    assert "/data/processed/arrays\n" in (folder / ".gitignore").read_text()
+
+
 def test_a_csv_file_gets_its_name_in_dvc_yaml_although_the_root_reads_parquet(root):
     mutate_text(root / "dvc.yaml", "data/raw/series.csv", "data/raw/series.parquet")
     (root / "table.csv").write_bytes(csv_of())

@@ -1,0 +1,103 @@
+"""What the quality report says of a raw table by itself, or of all partitions of one."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from spline_lstm.core.clock import Clock
+from spline_lstm.series.data_warnings import beside_rows
+from spline_lstm.tables.raw_table import RawTable
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """Counts and extremes of a raw table.
+
+    Attributes
+    ----------
+    names : of the series
+    series_rows : [series] int64, rows of each
+    duplicates, copies : as in `RawTable`
+    first, last : timestamps, int64
+    median_step : the cadence found, as text; of partitions the most frequent one
+    off_grid : timestamps elsewhere in their step than the one before
+    beside, example : timestamps beside the rows of a calendar, and the first timestamp of the table
+    largest : column -> largest absolute value
+    unknown_columns : that the schema does not name
+    """
+
+    names: tuple[str, ...]
+    series_rows: Int[np.ndarray, " series"]
+    duplicates: int
+    copies: int
+    first: int
+    last: int
+    median_step: str
+    off_grid: int
+    beside: int
+    example: int
+    largest: Mapping[str, float]
+    unknown_columns: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows without duplicates."""
+        return int(self.series_rows.sum())
+
+    @classmethod
+    def of(cls, table: RawTable, clock: Clock) -> "TableFacts":
+        """Of one table."""
+        sizes = np.fmax.reduce(np.abs(table.values), axis=0, initial=0.0).tolist()
+        return cls(
+            names=table.series_names,
+            series_rows=np.diff(table.series_offsets),
+            duplicates=table.duplicates,
+            copies=table.copies,
+            first=int(table.timestamps.min()),
+            last=int(table.timestamps.max()),
+            median_step=median_step(table, clock),
+            off_grid=_off_grid(table, clock),
+            beside=beside_rows(table.timestamps, clock),
+            example=int(table.timestamps[0]),
+            largest=dict(zip(table.columns, sizes, strict=True)),
+            unknown_columns=table.unknown_columns,
+        )
+
+    @classmethod
+    def of_all(cls, parts: Sequence["TableFacts"]) -> "TableFacts":
+        """Of all partitions of a table."""
+        return cls(
+            names=tuple(name for part in parts for name in part.names),
+            series_rows=np.concatenate([part.series_rows for part in parts]),
+            duplicates=sum(part.duplicates for part in parts),
+            copies=sum(part.copies for part in parts),
+            first=min(part.first for part in parts),
+            last=max(part.last for part in parts),
+            median_step=Counter(part.median_step for part in parts).most_common(1)[0][0],
+            off_grid=sum(part.off_grid for part in parts),
+            beside=sum(part.beside for part in parts),
+            example=parts[0].example,
+            largest={name: max(part.largest[name] for part in parts) for name in parts[0].largest},
+            unknown_columns=parts[0].unknown_columns,
+        )
+
+
+def _off_grid(table: RawTable, clock: Clock) -> int:
+    """Timestamps that lie elsewhere in their step than the timestamp before in its own."""
+    _, after, _ = clock.locate(table.timestamps)
+    within = np.ones(max(len(after) - 1, 0), dtype=bool)
+    within[table.series_offsets[1:-1] - 1] = False
+    return int(((np.diff(after) != 0) & within).sum())
+
+
+def median_step(table: RawTable, clock: Clock) -> str:
+    """The cadence found: the median distance of neighbouring timestamps, as text."""
+    steps = np.diff(table.timestamps)
+    if not (steps > 0).any():
+        return "undefined"
+    median = int(np.median(steps[steps > 0]))
+    return str(median) if clock.kind == "index" else str(pd.Timedelta(median))
