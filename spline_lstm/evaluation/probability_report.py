@@ -20,6 +20,7 @@ from spline_lstm.evaluation.report import (
     CAVEAT,
     best_baseline_of,
     closing_sections,
+    data_section,
     examples_blocks,
     forecast_blocks,
 )
@@ -61,7 +62,7 @@ def make_probability_report(outputs: StageOutputs) -> Document:
         Section("Scores by target", _groups("target", scores["targets"])),
         Section("Scores by series", _groups("series", scores.get("series", {}))),
         Section("Residuals", _residuals(outputs)),
-        *closing_sections(outputs),
+        *closing_sections(outputs, data_section(outputs)),
     ]
     return Document(
         title=f"Probability of {', '.join(outputs.model['targets'])}",

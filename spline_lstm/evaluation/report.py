@@ -78,9 +78,7 @@ def make_report(outputs: StageOutputs) -> Document:
         Section("Error by target", _groups("target", scores["targets"])),
         Section("Error by series", _by_series(scores)),
         Section("Residuals", _residuals(outputs)),
-        *closing_sections(
-            outputs, repair_section(outputs.course, outputs.missing, outputs.backtest)
-        ),
+        *closing_sections(outputs, data_section(outputs)),
     ]
     return Document(
         title=f"Forecast of {', '.join(outputs.model['targets'])}",
@@ -292,6 +290,11 @@ def _residuals(outputs: StageOutputs) -> list[Block]:
         Table("Distribution", header, rows),
         Picture(caption, figure, "residuals"),
     ]
+
+
+def data_section(outputs: StageOutputs) -> Section:
+    """What was done to the data of series: their course, missing cells, and folds."""
+    return repair_section(outputs.course, outputs.missing, outputs.backtest)
 
 
 def closing_sections(outputs: RunOutputs, *of_the_data: Section) -> list[Section]:
