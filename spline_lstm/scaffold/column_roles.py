@@ -99,7 +99,7 @@ def choose_roles(
     for name in (options.series, *options.targets):
         if name is not None and name not in columns:
             raise UsageError(f"{where} has no column {name!r}; its columns: {list_names(columns)}")
-    timestamps = find_timestamps(columns, options, where)
+    timestamps = find_timestamps(columns, options, where, table.place_of)
     left_out = dict.fromkeys(timestamps.others, "also contains timestamps")
     left_out |= {name: why for name, column in columns.items() if (why := _useless(column))}
     used = (*timestamps.columns, options.series, *options.targets)

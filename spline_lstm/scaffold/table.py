@@ -97,6 +97,10 @@ class Table:
             return row + 2
         return row + 2 + self.layout.skip_lines + self.layout.unit_row
 
+    def place_of(self, row: int) -> str:
+        """Where a row is, for messages: its line of a text, its row of a Parquet file."""
+        return f"{'line' if self.is_text else 'row'} {self.line_of(row)}"
+
     def format_content(self) -> dict[str, Any]:
         """Content of the schema's table_format that differs from its defaults, and the marks."""
         if self.layout is None:

@@ -6,7 +6,7 @@ timestamps, each of which has one hour, while a series key repeats them.
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +73,12 @@ class Timestamps:
         return "+".join(self.columns) or NO_TIMESTAMP
 
 
-def find_timestamps(columns: Mapping[str, Column], options: Options, where: str) -> Timestamps:
+def find_timestamps(
+    columns: Mapping[str, Column], options: Options, where: str, place_of: Callable[[int], str]
+) -> Timestamps:
     """The column or columns of the timestamps, and how they are written.
+
+    `place_of` names a row in messages, as `Table.place_of`.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
     if options.timestamp is not None:
         names = _named(options.timestamp, columns, where)
         check_parts(names, columns, options, where)
-        return Timestamps(names, _form_of(names, columns, options, where))
+        return Timestamps(names, _form_of(names, columns, options, where, place_of))
     found = {
         name: forms for name, column in columns.items() if (forms := timestamp_forms(column.cells))
     }
@@ -94,7 +98,7 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
     if len(composed) == 1 and composed[0].is_sure:
         names = composed[0].columns
         rest = tuple(name for name in found if name not in names)
-        return Timestamps(names, _form_of(names, columns, options, where), rest)
+        return Timestamps(names, _form_of(names, columns, options, where, place_of), rest)
     if composed:
         raise UsageError(f"{where}: {_choice_of_compositions(composed)}")
     if all(is_year(forms) for forms in found.values()):
@@ -103,9 +107,9 @@ def find_timestamps(columns: Mapping[str, Column], options: Options, where: str)
         found = {name: [counter] for name in columns if (counter := _counter(columns[name]))}
         _check_day_numbers(found, options, where)
     if len(found) != 1:
-        raise UsageError(_no_single_column(columns, found, where))
+        raise UsageError(_no_single_column(columns, found, where, place_of))
     name = next(iter(found))
-    return Timestamps((name,), _form_of((name,), columns, options, where))
+    return Timestamps((name,), _form_of((name,), columns, options, where, place_of))
 
 
 def _check_day_numbers(
@@ -146,7 +150,11 @@ def _named(text: str, columns: Mapping[str, Column], where: str) -> tuple[str, .
 
 
 def _form_of(
-    names: Sequence[str], columns: Mapping[str, Column], options: Options, where: str
+    names: Sequence[str],
+    columns: Mapping[str, Column],
+    options: Options,
+    where: str,
+    place_of: Callable[[int], str],
 ) -> TimestampForm:
     """The one form that reads the columns together."""
     if names[0].startswith("Unnamed:"):
@@ -173,7 +181,7 @@ def _form_of(
             check_month_numbers(columns[names[0]], where)
             forms = [counter]
     if len(forms) == 1:
-        check_day_order(forms[0], cells, where)
+        check_day_order(forms[0], cells, where, place_of)
         check_month_days(forms[0], cells, where)
         return forms[0]
     if forms:
@@ -182,7 +190,7 @@ def _form_of(
             f"{' or as '.join(_example(form) for form in forms)}; choose one with "
             "--timestamp-format"
         )
-    raise UsageError(f"{where}: {_unread(cells, label)}")
+    raise UsageError(f"{where}: {_unread(cells, label, place_of)}")
 
 
 def _example(form: TimestampForm) -> str:
@@ -237,7 +245,10 @@ def _choice_of_compositions(composed: Sequence[Composition]) -> str:
 
 
 def _no_single_column(
-    columns: Mapping[str, Column], found: Mapping[str, list[TimestampForm]], where: str
+    columns: Mapping[str, Column],
+    found: Mapping[str, list[TimestampForm]],
+    where: str,
+    place_of: Callable[[int], str],
 ) -> str:
     if found:
         return f"{where}: {list_names(found)} contain timestamps; choose one with --timestamp"
@@ -252,7 +263,7 @@ def _no_single_column(
             return f"{where}: {month}"
     broken = next((name for name in columns if first_unread(columns[name].cells)), None)
     if broken is not None:
-        return f"{where}: {_unread(columns[broken].cells, broken)}"
+        return f"{where}: {_unread(columns[broken].cells, broken, place_of)}"
     return (
         f"{where}: no column contains timestamps of a known form (columns: {list_names(columns)}); "
         "give them with --timestamp and --timestamp-format, or --timestamp none if the rows are in "
@@ -260,8 +271,10 @@ def _no_single_column(
     )
 
 
-def _unread(column: pd.Series, name: str) -> str:
-    known = end_of_day(column, name) or period_text(column, name) or month_text(column, name)
+def _unread(column: pd.Series, name: str, place_of: Callable[[int], str]) -> str:
+    known = (
+        end_of_day(column, name, place_of) or period_text(column, name) or month_text(column, name)
+    )
     if known is not None:
         return known
     bad = first_unread(column)
@@ -272,4 +285,4 @@ def _unread(column: pd.Series, name: str) -> str:
         )
     row, text = bad
     what = f"{text!r}, which is not a timestamp like the others" if text else "no timestamp"
-    return f"column {name!r} has in data row {row + 1} {what}; fix or remove the row"
+    return f"column {name!r} has in {place_of(row)} {what}; fix or remove the row"

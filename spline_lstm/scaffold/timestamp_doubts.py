@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -150,10 +150,13 @@ def check_month_numbers(column: Column, where: str) -> None:
     )
 
 
-def check_day_order(found: TimestampForm, cells: pd.Series, where: str) -> None:
+def check_day_order(
+    found: TimestampForm, cells: pd.Series, where: str, place_of: Callable[[int], str]
+) -> None:
     """Ask about dates of which some have the day first and some the month.
 
     Spreadsheets exchange day and month of the dates that they can read so and leave the others.
+    `place_of` names a row as `Table.place_of`.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def check_day_order(found: TimestampForm, cells: pd.Series, where: str) -> None:
     if left <= MOST_FALLS_LEFT * len(falls):
         row = int(falls[0]) + 1
         one, other = (str(cells.iloc[each]) for each in (row - 1, row))
-        shown = f"data row {row + 1} ({other}) is before row {row} ({one})"
+        shown = f"{place_of(row)} ({other}) is before {place_of(row - 1)} ({one})"
         raise UsageError(
             f"{where}: {str(cells.name)!r} seems to have the day first in some dates and the month "
             f"in others: as {found.form}, {shown}, one of {plural(len(falls), 'such row')}; write "
@@ -233,7 +236,7 @@ def _exchanged(timestamps: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]
     return np.where(day < 12, instants, timestamps)
 
 
-def end_of_day(cells: pd.Series, name: str) -> str | None:
+def end_of_day(cells: pd.Series, name: str, place_of: Callable[[int], str]) -> str | None:
     """What to do with hours 24:00, which no pattern reads; None without any."""
     if not isinstance(cells.dtype, pd.StringDtype):
         return None
@@ -242,6 +245,6 @@ def end_of_day(cells: pd.Series, name: str) -> str | None:
         return None
     row = int(np.argmax(late))
     return (
-        f"column {name!r} has in data row {row + 1} {str(cells.iloc[row])!r}: 24:00 means 00:00 of "
+        f"column {name!r} has in {place_of(row)} {str(cells.iloc[row])!r}: 24:00 means 00:00 of "
         f"the next day, which no pattern reads; write it so ({plural(int(late.sum()), 'row')})"
     )

@@ -37,9 +37,11 @@ class PreprocessedFolder:
         """Size of table and grid, features and warnings."""
         quality, preprocessor = self.quality, self.result.preprocessor
         filled = sum(column["filled_rows"] for column in quality["columns"])
+        replaced = int(self.result.arrays.replaced.sum())
+        outliers = f"{plural(replaced, 'outlier')} replaced, " if replaced else ""
         return (
             f"{quality['rows']} rows in, {quality['grid_rows']} grid rows of "
-            f"{preprocessor.clock.frequency} out, {filled} cells filled, features "
+            f"{preprocessor.clock.frequency} out, {filled} cells filled, {outliers}features "
             f"{', '.join(preprocessor.features)}; {warning_lines(quality)}"
         )
 

@@ -12,6 +12,11 @@ from spline_lstm.core.time_zones import DAY_NS, local_times, to_instants
 EPOCH = date(1970, 1, 1)
 
 
+def check_date(text: str, clock: Clock) -> None:
+    """Refuse a text that is not a date of the clock with UsageError."""
+    _number(text, clock)
+
+
 def end_of(text: str, clock: Clock) -> int:
     """The instant at which a date ends in the zone of the clock; of an index the next number.
 

@@ -16,7 +16,7 @@ from spline_lstm.core.errors import (
 )
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, load_params
-from spline_lstm.store.dates import dates_from, end_of
+from spline_lstm.store.dates import check_date, dates_from, end_of
 from spline_lstm.store.files import Store, remove_strays
 from spline_lstm.store.predictions import Scored, add_predictions, dates_of
 from spline_lstm.store.registry import FAILED, Model, Registry
@@ -63,12 +63,16 @@ def score_folder(folder: Path, request: Request, note: Callable[[str], object]) 
 
     Raises
     ------
+    UsageError
+        The date is not one, or no row has it or a later one.
     StoreError
         No model is promoted, there is no such model, or its files are gone.
     SplineLstmError
         The data cannot be read, or nothing could be scored.
     """
     params = load_params(folder)
+    # A date that is none is a mistake of the call, whatever the store has.
+    check_date(request.asof or request.start or "", params.clock)
     store = Store.of(folder, params.store)
     remove_strays(store.predictions)
     registry = Registry(store.registry)

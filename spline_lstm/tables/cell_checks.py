@@ -20,6 +20,8 @@ from spline_lstm.tables.parsing import Faults, cell_texts
 
 # Cells by which a decimal mark is told.
 TOLD_BY = 5000
+# Share of the timestamps up to which those that cannot be read are mistakes of single cells.
+RARE = 0.25
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 ANY_FORM = TableFormat().timestamp_format
 WHOLE_ADVICE = "; for whole numbers that count declare index, for seconds since 1970 unix_s"
@@ -182,9 +184,11 @@ def _violation(
     cell = str(column.iloc[rows[0]])
     # Who declared a form needs other words.
     is_declared = rule == "timestamp" and form != ANY_FORM
-    words = RULES["declared" if is_declared else rule]
+    # One bad cell among many good ones is a mistake of the cell, not of the form.
+    is_rare = rule == "timestamp" and not is_declared and len(rows) <= RARE * len(column)
+    words = RULES["declared" if is_declared else "timestamp_once" if is_rare else rule]
     text = words.format(column=column.name, cell=shorten(cell), form=form)
-    if rule == "timestamp" and WHOLE_NUMBER.fullmatch(cell.strip()):
+    if rule == "timestamp" and not is_rare and WHOLE_NUMBER.fullmatch(cell.strip()):
         text += WHOLE_ADVICE
     # A row of a wide table is a row of each series.
     numbers = np.unique(lines[rows])

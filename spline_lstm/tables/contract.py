@@ -18,6 +18,13 @@ from spline_lstm.core.schema import Schema
 MAX_VIOLATIONS = 20
 MAX_ROWS = 20
 ROWS_IN_LINE = 5
+# Share of the rows after a step back whose timestamps were there before it, from which on they are
+# taken for those of another series.
+SAME_AGAIN = 0.5
+SERIES_ADVICE = (
+    "The same timestamps come again, as those of another series do: name the column that tells the "
+    "series apart as series_col in the schema"
+)
 SEPARATOR_ADVICE = "fix the schema or table_format.separator"
 SKIP_ADVICE = "row {} has it: set table_format.skip_lines of the schema to {}"
 
@@ -27,6 +34,8 @@ RULES = {
     "zone": "timestamps with and without a time zone are mixed; write all of them in one form",
     "timestamp": "timestamp {cell} does not have the form {form}; declare the form in "
     "table_format.timestamp_format of the schema",
+    "timestamp_once": "timestamp {cell} does not have the form {form}, which most others have; fix "
+    "the cell or remove the row",
     "declared": "timestamp {cell} does not have the form {form}, which "
     "table_format.timestamp_format of the schema declares; fix the cell, or the declaration",
     "timestamp_range": "timestamp {cell} is out of range; timestamps must be between the years "
@@ -163,6 +172,8 @@ def check_order(
     keys: Int[np.ndarray, " rows"],
     lines_of: Callable[[Int[np.ndarray, " some"]], Int[np.ndarray, " some"]],
     text_of: Callable[[int], str],
+    *,
+    has_series: bool,
 ) -> list[Violation]:
     """Check that timestamps do not decrease within a series.
 
@@ -171,16 +182,19 @@ def check_order(
     timestamps, keys : [rows] int64, timestamp and series of each row, rows of a series together
     lines_of : lines of the file of some rows
     text_of : a timestamp as text
+    has_series : the schema names the column of the series
     """
     # Compared, not subtracted: three centuries in nanoseconds do not fit an int64.
     backwards = np.flatnonzero((np.diff(keys) == 0) & (timestamps[1:] < timestamps[:-1])) + 1
     if not len(backwards):
         return []
     at = backwards[0]
+    # Timestamps that begin anew are those of another series; to sort them would mix the two.
+    sorts = has_series or np.isin(timestamps[at:], timestamps[:at]).mean() < SAME_AGAIN
     text = (
         f"timestamp {text_of(int(timestamps[at]))} is earlier than "
         f"{text_of(int(timestamps[at - 1]))} before it; timestamps must increase within a series. "
-        "Sort the file or set data.sort: true"
+        + ("Sort the file or set data.sort: true" if sorts else SERIES_ADVICE)
     )
     lines = tuple(lines_of(backwards[:MAX_ROWS]).tolist())
     return [Violation("order", "", lines, len(backwards), text)]

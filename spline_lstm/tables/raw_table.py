@@ -283,6 +283,7 @@ def _sequence_violations(
         rows.keys,
         rows.lines_of,
         lambda timestamp: timestamp_text(timestamp, schema, reading),
+        has_series=schema.series_col is not None,
     )
     return unordered + check_repeats(
         repeats, rows.values, columns, rows.lines_of, reading.duplicates, name_of

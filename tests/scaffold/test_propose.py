@@ -206,7 +206,12 @@ def test_options_that_do_not_fit_the_file_are_refused(options, words):
 
 def test_a_broken_timestamp_is_named():
     content = csv_of().replace(b"2024-01-02 05:00", b"yesterday")
-    assert "data row 30 'yesterday'" in refused(content)
+    line = (
+        content.splitlines().index(next(x for x in content.splitlines() if b"yesterday" in x)) + 1
+    )
+    assert f"has in line {line} 'yesterday'" in refused(content)
+    below = b"made by a logger\n" + content
+    assert f"has in line {line + 1} 'yesterday'" in refused(below, skip_lines=1)
 
 
 def test_a_constant_target_is_refused():

@@ -23,7 +23,7 @@ def test_dates_with_days_and_months_in_both_orders_are_asked_about():
     content = numbers("date", mangled("%d/%m/%Y", "%m/%d/%Y"), y=WAVE)
     message = refused(content)
     assert "'date' seems to have the day first in some dates" in message
-    assert "data row 13 (13/01/2023) is before row 12 (01/12/2023)" in message
+    assert "line 14 (13/01/2023) is before line 13 (01/12/2023)" in message
     accepted = look(content, timestamp_format="%d/%m/%Y", max_missing=1.0)
     remarks = asked(content, timestamp_format="%d/%m/%Y", max_missing=1.0)
     assert "not in chronological order" in remarks
@@ -83,7 +83,7 @@ def test_the_hour_24_is_the_next_midnight():
     two = pd.DataFrame({"day": cells[0], "clock": cells[1], "y": WAVE}).to_csv(index=False).encode()
     for content in (one, two):
         message = refused(content)
-        assert "data row 24 '2024-01-01 24:00': 24:00 means 00:00 of the next day" in message
+        assert "line 25 '2024-01-01 24:00': 24:00 means 00:00 of the next day" in message
         assert "(16 rows)" in message
 
 

@@ -133,6 +133,14 @@ def test_dates_before_the_data_and_wrong_texts_are_refused(folder, capsys):
     assert not list(files_of(folder / "store/predictions"))
 
 
+def test_a_wrong_date_is_a_mistake_of_the_call_also_without_a_model(tmp_path, capsys):
+    folder = make_folder(tmp_path)
+    assert score(folder, "--asof", "yesterday") == 2
+    assert score(folder, "--from", "2020-13-01") == 2
+    assert "2 usage: '2020-13-01' is not a date" in capsys.readouterr().err
+    assert score(folder, "--asof", "2020-01-02") == 21
+
+
 def test_without_a_promoted_model_the_message_says_how_to_get_one(tmp_path, capsys):
     make_folder(tmp_path)
     assert score(tmp_path, "--asof", "2020-01-02") == 21

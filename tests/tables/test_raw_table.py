@@ -348,6 +348,18 @@ def test_rows_out_of_order_are_refused_with_row_and_remedy():
     assert "data.sort: true" in message
 
 
+@pytest.mark.parametrize("shops", [2, 3])
+def test_series_below_each_other_are_not_to_be_sorted(shops):
+    """Sorting would mix them; what tells them apart is missing in the schema."""
+    table = [f"2020-01-01 {hour:02d}:00,{shop}" for shop in range(shops) for hour in range(4)]
+    message = refusal(rows(*table))
+    assert "raw.csv row 6: timestamp 2020-01-01 00:00:00 is earlier than" in message
+    assert "name the column that tells the series apart as series_col" in message
+    assert "sort" not in message.lower()
+    named = "time,shop,y\n" + "\n".join(f"2020-01-01 {hour:02d}:00,a,1" for hour in (0, 1, 0, 1))
+    assert "data.sort: true" in refusal(named + "\n", series_col="shop")
+
+
 def test_a_span_of_three_centuries_is_in_order():
     """Its length in ns does not fit into 64 bits."""
     np.testing.assert_array_equal(
@@ -817,6 +829,15 @@ def test_a_form_that_is_declared_is_not_asked_for():
     assert "does not have the form %d.%m.%Y, which table_format.timestamp_format" in declared
     assert "declare the form" not in declared
     assert "declare the form" in refusal(rows("2020-01-31,1", "x,2"))
+
+
+def test_a_single_bad_timestamp_is_a_mistake_of_its_cell():
+    days = [f"2020-01-{day:02d},1" for day in range(1, 12)]
+    few = refusal(rows(*days, "x,2"))
+    assert "which most others have; fix the cell or remove the row" in few
+    assert "declare" not in few
+    assert "declare" not in refusal(rows(*days, "12,2"))
+    assert "declare the form" in refusal(rows(*days[:2], "x,2", "y,3"))
 
 
 def test_an_encoding_that_is_declared_is_not_asked_for():
