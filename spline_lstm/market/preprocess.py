@@ -29,7 +29,7 @@ from spline_lstm.tables.check_table import CheckedTable, check_table
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.windows.arrays import AsOfArrays
-from spline_lstm.windows.scaling import fit_scaler
+from spline_lstm.windows.scaling import Scaler, fit_scaler
 
 # Return of one day beyond which a split or an error is more likely than a trade.
 LARGEST_MOVE = 0.4
@@ -142,28 +142,37 @@ def preprocess_bars(
     columns = params.direction.columns
     check_bars(table, columns, where, params.data.time_zone)
     _check_size(table, params, where)
-    bars, short = long_enough(bars_of(table, columns, params.data.time_zone), params, where)
+    whole = bars_of(table, columns, params.data.time_zone)
+    bars, short = long_enough(whole, params, where)
     clock = clock or bind(params.clock, table.timestamps)
-    panel = make_panel(bars, clock)
     if instants is None:
         instants = split_instants(bars, params.preprocess.split, clock.zone)
-    preprocessor = fit_bars(panel, schema, params, clock, instants)
+    panel = make_panel(bars, clock)
+    # Whether a symbol lasts long enough may be decided after the training split, so all count in
+    # what is fitted on it.
+    scaler = fit_scaling(make_panel(whole, clock) if short else panel, instants, params)
+    preprocessor = direction_preprocessor(panel.symbols, scaler, schema, params, clock, instants)
     return PreprocessedBars(
-        to_arrays(panel, preprocessor.scaler, instants),
+        to_arrays(panel, scaler, instants),
         preprocessor,
         _quality(table, bars, short, params, clock),
     )
 
 
-def fit_bars(
-    panel: Panel,
+def fit_scaling(panel: Panel, instants: Int[np.ndarray, " two_or_three"], params: Params) -> Scaler:
+    """Scaling of the features, fitted on the training split."""
+    return fit_scaler(panel.features[training_rows(panel, instants)], params.preprocess.scaler)
+
+
+def direction_preprocessor(
+    symbols: tuple[str, ...],
+    scaler: Scaler,
     schema: Schema,
     params: Params,
     clock: Clock,
     instants: Int[np.ndarray, " two_or_three"],
 ) -> DirectionPreprocessor:
-    """The constants of the training split."""
-    scaler = fit_scaler(panel.features[training_rows(panel, instants)], params.preprocess.scaler)
+    """The preprocessor of `symbols`."""
     return DirectionPreprocessor(
         table_schema=schema,
         params=params.preprocess,
@@ -173,7 +182,7 @@ def fit_bars(
         future_indices=NO_FEATURES,
         clock=clock,
         split_instants=instants,
-        series=panel.symbols,
+        series=symbols,
         seasons={},
         strengths={},
         categories={},

@@ -1,6 +1,7 @@
 """preprocessor.json of the task direction: the constants that scale the features."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ class DirectionPreprocessor(Preprocessor):
         """1: probabilities have no scale."""
         return UNITS
 
-    @property
+    @cached_property
     def limits(self) -> ForecastLimits:
         """No limits: a sigmoid keeps to 0..1 by itself."""
         return no_limits(len(self.series))

@@ -15,5 +15,5 @@ DIRECTION = replace(
     backtest="",
     report="",
     scorer="",
-    audit="",
+    audit="spline_lstm.market.audit:audit_direction",
 )
