@@ -98,6 +98,7 @@ OPTIONS = {
     },
     "probability": {
         "output": "probability", "normalization": "none", "ensemble_size": 2, **COVARIATES,
+        "head_units": 6,
     },
     "quantiles": {**QUANTILES, "normalization": "revin", "bidirectional": True, **INDEPENDENT},
     "only quantiles": {**QUANTILES, "normalization": "none"},
@@ -512,6 +513,9 @@ def one_network(config, weights, z, indices, future, vector, observed, linear=No
         seen = np.concatenate([parts[0], skips(config, rows, linear)], axis=1)
         hidden = gelu(seen @ weights["skips.kernel"] + weights["skips.bias"])
         parts = [np.concatenate([parts[0], hidden], axis=1)]
+    if config.head_units:
+        kernel, bias = weights["last_layer.kernel"], weights["last_layer.bias"]
+        parts = [np.maximum(part @ kernel + bias, 0.0) for part in parts]
     outputs = [part @ weights["head.kernel"] + weights["head.bias"] for part in parts]
     shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
     outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)

@@ -28,6 +28,7 @@ OPTIONS = {
     "lstm": {},
     "gru": {"model_type": "gru"},
     "attention": {"model_type": "attention_lstm"},
+    "head_units": {"model_type": "attention_lstm", "head_units": 3, **COVARIATES},
     "segment": {"segment": 4},
     "segment_that_does_not_divide": {"segment": 3},
     "segment_decoder": {"model_type": "gru", "segment": 2, "decoder": "segments", **COVARIATES},
@@ -123,6 +124,9 @@ def numpy_channel(config, weights, x, indices, vector, future):
     x = x.copy()
     x[:, :, indices] = (targets - shift) / spread
     contexts = numpy_contexts(config, weights, x, vector, future)
+    if config.head_units:
+        kernel, bias = weights["last_layer.kernel"], weights["last_layer.bias"]
+        contexts = [np.maximum(context @ kernel + bias, 0.0) for context in contexts]
     parts = [context @ weights["head.kernel"] + weights["head.bias"] for context in contexts]
     forecast = np.concatenate(
         [part.reshape(len(x), -1, len(indices), config.levels) for part in parts], 1
