@@ -9,7 +9,7 @@ from spline_lstm.core.run_record import run_record
 from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.scores import to_records
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
-from spline_lstm.models.saved_model import load_model
+from spline_lstm.models.saved_model import load_network
 from spline_lstm.tasks.parts import load_part
 
 
@@ -19,7 +19,7 @@ def main(folder: Path) -> str:
     params = load_params(folder)
     configure_threads(params.train.threads)
     configure_compilation_cache(folder)
-    model, windows = load_model(folder), load_part(params, "load_windows")(folder)
+    model, windows = load_network(folder), load_part(params, "load_windows")(folder)
     scores = load_part(params, "scores")(folder, model, windows, params)
     golden = load_part(params, "golden")(model, windows, params.export.golden_windows)
     write_arrays(pipeline.golden, golden)

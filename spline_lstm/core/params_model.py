@@ -108,9 +108,9 @@ class TrainParams(Section):
 
     seed: Seed = 42
     """seed of initial weights, shuffling and dropout, 0 to 4294967295"""
-    loss: Literal["mse", "mae", "huber", "quantile", "bce"] = "mse"
+    loss: Literal["mse", "mae", "huber", "quantile", "bce", "cross_entropy"] = "mse"
     """mse | mae | huber | quantile (pinball) in z-scores, or bce for targets 0 and 1; only over
-    observed targets"""
+    observed targets; task tabular: cross_entropy for classes, mse | mae | huber for numbers"""
     huber_delta: Positive | Literal["residual"] | None = None
     """huber: error from which on the loss is linear, z-scores | residual (the root mean square of
     what the linear skip misses in training); null: 1.0"""

@@ -29,6 +29,7 @@ class RowModelParams(Section):
     members: Count = 32
     """tabm: networks that share their weights, and whose mean is the prediction"""
     embedding: Count = 16
-    """tabm: numbers that each number of a row is embedded in, piecewise linearly"""
+    """tabm: numbers that each number of a row is embedded in, piecewise linearly, and a category of
+    more than 64 ids; mlp: numbers that a category is embedded in"""
     bins: Annotated[int, Field(ge=2)] = 48
     """tabm: most pieces of such an embedding; their edges are quantiles of the training split"""

@@ -12,13 +12,18 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES
+
+NetworkConfig = ModelConfig | RowConfig
 
 
 class Network(Protocol):
-    """What training and forecasts ask of a network, besides being an `nnx.Module`.
+    """What training and forecasts ask of a network of windows, besides being an `nnx.Module`.
 
-    Its class is called with a `ModelConfig` and ``key=``; its weights are `nnx.Param`.
+    Its class is called with a `ModelConfig` and ``key=``; its weights are `nnx.Param`. A network of
+    rows has other inputs: see `spline_lstm.models.row_config.RowConfig`. A class may name parts of
+    the names of weights that do not decay, as `undecayed`.
     """
 
     def __call__(
@@ -40,13 +45,18 @@ class Network(Protocol):
         ...
 
 
-def build(config: ModelConfig, *, key: PRNGKeyArray) -> Network:
-    """A network of `config.model_type` with fresh weights; one member of an ensemble."""
+def network_class(config: NetworkConfig) -> Any:
+    """The class of `config.model_type`."""
     module, _, name = MODEL_TYPES[config.model_type].network.partition(":")
-    return getattr(importlib.import_module(module), name)(config, key=key)
+    return getattr(importlib.import_module(module), name)
 
 
-def structure(config: ModelConfig) -> tuple[nnx.GraphDef, nnx.State]:
+def build(config: NetworkConfig, *, key: PRNGKeyArray) -> Network:
+    """A network of `config.model_type` with fresh weights; one member of an ensemble."""
+    return network_class(config)(config, key=key)
+
+
+def structure(config: NetworkConfig) -> tuple[nnx.GraphDef, nnx.State]:
     """Graph of the network, and the shapes of its weights (an ensemble has a member axis)."""
     key = jax.random.key(0)
     graph, weights = nnx.split(nnx.eval_shape(lambda: build(config, key=key)), nnx.Param)

@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.params import Params
+from spline_lstm.models.types import MODEL_TYPES, check_types
+
+if TYPE_CHECKING:
+    # Only named: nothing here runs the code of rows.
+    from spline_lstm.rows.arrays import Rows
+    from spline_lstm.rows.preprocessor import RowPreprocessor
 
 
 @dataclass(frozen=True)
@@ -64,11 +73,9 @@ class RowConfig:
         return len(self.classes) if len(self.classes) > 2 else 1
 
     @property
-    def loss(self) -> str:
-        """Bce for two classes, softmax for more, mse for regression."""
-        if self.kind == "regression":
-            return "mse"
-        return "bce" if self.outputs == 1 else "softmax"
+    def is_combined(self) -> bool:
+        """No linear forecast beside it."""
+        return False
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for JSON."""
@@ -83,6 +90,46 @@ class RowConfig:
             if item.name in content or item.default is MISSING
         }
         return cls(**values)
+
+
+def row_config(params: Params, rows: "Rows", preprocessor: "RowPreprocessor") -> RowConfig:
+    """Architecture from the params, inputs from preprocessing, bins from the training split.
+
+    Raises
+    ------
+    ParamsError
+        The type of model is unknown or not one of rows, or the heads do not divide the width.
+    """
+    check_types(params)
+    sizes, options = MODEL_TYPES[params.model.type].rows, params.model.rows
+    if sizes is None:
+        raise ParamsError(f"model.type {params.model.type} is not a network of rows")
+    width = options.width or sizes.width
+    if params.model.type == "ft_transformer" and width % options.heads:
+        raise ParamsError(
+            f"model.rows.heads = {options.heads}: it must divide model.rows.width, {width}"
+        )
+    is_tabm, inputs = params.model.type == "tabm", rows.split("train").inputs
+    return RowConfig(
+        model_type=params.model.type,
+        kind=preprocessor.kind,
+        target=preprocessor.target,
+        classes=preprocessor.classes,
+        numbers=preprocessor.numbers,
+        categories=tuple(preprocessor.categories),
+        category_sizes=preprocessor.category_sizes,
+        blocks=options.blocks or sizes.blocks,
+        width=width,
+        dropout=sizes.dropout if options.dropout is None else options.dropout,
+        heads=options.heads,
+        hidden_factor=options.hidden_factor,
+        attention_dropout=options.attention_dropout,
+        residual_dropout=options.residual_dropout,
+        members=options.members if is_tabm else 1,
+        embedding=options.embedding,
+        bins=quantile_bins(inputs.numbers, inputs.missing, options.bins) if is_tabm else (),
+        ensemble_size=params.train.ensemble_size,
+    )
 
 
 def quantile_bins(

@@ -21,10 +21,12 @@ from spline_lstm.core.artifacts import (
 )
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.models.build import from_arrays, structure
+from spline_lstm.models.build import NetworkConfig, from_arrays, structure
 from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
+from spline_lstm.models.row_config import RowConfig
+from spline_lstm.models.saved_rows import RowModel
 from spline_lstm.models.types import MODEL_TYPES
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
@@ -193,7 +195,7 @@ def new_model(
 
 def save_model(
     folder: Path,
-    config: ModelConfig,
+    config: NetworkConfig,
     *,
     best: Mapping[str, np.ndarray],
     last: Mapping[str, np.ndarray],
@@ -226,11 +228,25 @@ def load_model(folder: Path | str = ".") -> SavedModel:
     Raises
     ------
     ArtifactError
-        A file is missing or damaged, or weights, config and preprocessor do not belong together.
+        A file is missing or damaged, weights, config and preprocessor do not belong together, or
+        the network is one of rows.
     """
+    model = load_network(folder)
+    if isinstance(model, RowModel):
+        raise ArtifactError(
+            f"{Pipeline(Path(folder)).model} is a network of rows, not of windows; name the folder "
+            "of a pipeline that forecasts"
+        )
+    return model
+
+
+def load_network(folder: Path | str = ".") -> SavedModel | RowModel:
+    """The trained model of a pipeline folder, of whatever task; errors as `load_model`."""
     pipeline = Pipeline(Path(folder))
     content = read_json(pipeline.model)
-    config, trained_with = ModelConfig.from_json(content), content["preprocessor_run_id"]
+    entry = MODEL_TYPES.get(content["model_type"])
+    config = (RowConfig if entry and entry.rows else ModelConfig).from_json(content)
+    trained_with = content["preprocessor_run_id"]
     path = pipeline.best_weights
     weights = load_weights(path)
     found = read_preprocessor(pipeline.preprocessor)["run_id"]
@@ -241,6 +257,8 @@ def load_model(folder: Path | str = ".") -> SavedModel:
         )
     if content_id(trained_with, config.to_json(), path.read_bytes()) != content["run_id"]:
         raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    if isinstance(config, RowConfig):
+        return RowModel(config, content["run_id"], trained_with, weights)
     return SavedModel(config, content["run_id"], trained_with, weights)
 
 

@@ -158,6 +158,27 @@ MODEL_TYPES: dict[str, ModelType] = {
         },
         closed_form=True,
     ),
+    "ft_transformer": ModelType(
+        network="spline_lstm.models.ft_transformer:FTTransformer",
+        defaults=ModelParams(type="ft_transformer"),
+        colour="#e69f00",
+        exported=True,
+        rows=RowSizes(blocks=3, width=192),
+    ),
+    "tabm": ModelType(
+        network="spline_lstm.models.tabm:TabM",
+        defaults=ModelParams(type="tabm"),
+        colour="#56b4e9",
+        exported=True,
+        rows=RowSizes(blocks=2, width=512),
+    ),
+    "mlp": ModelType(
+        network="spline_lstm.models.mlp:MLP",
+        defaults=ModelParams(type="mlp"),
+        colour="#999999",
+        exported=True,
+        rows=RowSizes(blocks=3, width=256),
+    ),
 }
 
 

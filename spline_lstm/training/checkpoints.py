@@ -21,7 +21,7 @@ from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file, w
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.build import NetworkConfig
 from spline_lstm.models.jax_setup import device_name
 from spline_lstm.windows.array_files import identity_file
 
@@ -69,7 +69,7 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
 
-def checkpoint_of_run(folder: Path, params: TrainParams, config: ModelConfig) -> Checkpoint:
+def checkpoint_of_run(folder: Path, params: TrainParams, config: NetworkConfig) -> Checkpoint:
     """The checkpoint of a training in a pipeline folder."""
     pipeline = Pipeline(folder)
     data = [identity_file(pipeline), pipeline.windows]

@@ -1,6 +1,6 @@
 """The series on the device, and the gathering of batches of windows there."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +26,18 @@ class LinearTable(NamedTuple):
     unit: Float[Array, ""]
 
 
+class DeviceBatch(NamedTuple):
+    """Windows of one step: inputs, labels, 1 if the label is observed.
+
+    The inputs are X, X_future, X_static and, beside a linear part, its forecasts; then the labels
+    are what these miss.
+    """
+
+    inputs: tuple[Array | None, ...]
+    y: Float[Array, "batch outputs"]
+    observed: Float[Array, "batch outputs"]
+
+
 class Series(NamedTuple):
     """The as-of arrays on the device; see `AsOfArrays`. `linear`: None without a linear part."""
 
@@ -43,17 +55,18 @@ class Series(NamedTuple):
         """Outputs of the network as z-scores."""
         return outputs if self.linear is None else outputs * self.linear.scale
 
-
-class DeviceBatch(NamedTuple):
-    """Windows of one step: inputs, labels, 1 if the label is observed.
-
-    The inputs are X, X_future, X_static and, beside a linear part, its forecasts; then the labels
-    are what these miss.
-    """
-
-    inputs: tuple[Array | None, ...]
-    y: Float[Array, "batch outputs"]
-    observed: Float[Array, "batch outputs"]
+    def gather(self, origins: Int[Array, " batch"], config: Any) -> DeviceBatch:
+        """Windows at the given origins (rows)."""
+        x = gather_inputs(self.scaled, self.causal, self.known_at, origins, config.lookback, xp=jnp)
+        rows = origins[:, None] + jnp.arange(config.horizon)
+        future = self.future[rows] if config.future_features else None
+        static = self.static_ids[self.series_of_row[origins]] if config.static_sizes else None
+        shape = (len(origins), -1)
+        y, observed = (part[rows].reshape(shape) for part in (self.target, self.observed))
+        if self.linear is None:
+            return DeviceBatch((x, future, static), y, observed)
+        linear = self.linear.scores[self.linear.position[origins]]
+        return DeviceBatch((x, future, static, linear), y - linear, observed)
 
 
 def padded(array: Shaped[np.ndarray, "rows ..."]) -> Shaped[np.ndarray, "capacity ..."]:
@@ -85,22 +98,6 @@ def to_device(windows: Windows, config: ModelConfig, linear: LinearTable | None 
         series_of_row=jnp.asarray(padded(arrays.row_series), dtype=jnp.int32),
         linear=linear,
     )
-
-
-def gather(series: Series, origins: Int[Array, " batch"], config: ModelConfig) -> DeviceBatch:
-    """Windows at the given origins (rows)."""
-    x = gather_inputs(
-        series.scaled, series.causal, series.known_at, origins, config.lookback, xp=jnp
-    )
-    rows = origins[:, None] + jnp.arange(config.horizon)
-    future = series.future[rows] if config.future_features else None
-    static = series.static_ids[series.series_of_row[origins]] if config.static_sizes else None
-    shape = (len(origins), -1)
-    y, observed = (part[rows].reshape(shape) for part in (series.target, series.observed))
-    if series.linear is None:
-        return DeviceBatch((x, future, static), y, observed)
-    linear = series.linear.scores[series.linear.position[origins]]
-    return DeviceBatch((x, future, static, linear), y - linear, observed)
 
 
 def pad_to_batches(

@@ -13,8 +13,9 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.build import NetworkConfig
 from spline_lstm.models.linear import LinearForecaster
+from spline_lstm.models.row_config import RowConfig
 from spline_lstm.training.device_windows import LinearTable, padded
 
 # Share of the learning rate at which training corrects the linear forecast: at the full rate it is
@@ -61,10 +62,10 @@ class LinearPart:
 
 
 def slowed(
-    optimizer: optax.GradientTransformation, config: ModelConfig
+    optimizer: optax.GradientTransformation, config: NetworkConfig
 ) -> optax.GradientTransformation:
     """The optimizer, at a small rate for the correction of a trained linear part."""
-    if config.linear_skip != "trained":
+    if isinstance(config, RowConfig) or config.linear_skip != "trained":
         return optimizer
 
     def slow(updates: Any, params: Any) -> Any:

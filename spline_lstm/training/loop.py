@@ -10,34 +10,20 @@ each batch.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from flax import nnx
-from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
 from tqdm.auto import tqdm
 
 from spline_lstm.core.errors import DivergedError
 from spline_lstm.core.params import TrainParams
-from spline_lstm.models.build import build, structure, to_arrays
-from spline_lstm.models.config import ModelConfig
-from spline_lstm.models.sharding import Sharding
+from spline_lstm.models.build import NetworkConfig, network_class, to_arrays
 from spline_lstm.training.budget import Budget, budget_of
 from spline_lstm.training.checkpoints import Checkpoint
-from spline_lstm.training.device_windows import (
-    Series,
-    batches_of_steps,
-    gather,
-    pad_to_batches,
-    to_device,
-)
 from spline_lstm.training.linear_part import LinearPart, slowed
 from spline_lstm.training.losses import MakeLoss, forecast_loss
-from spline_lstm.training.members import chunk_size, each_member, member_keys
 from spline_lstm.training.objective import Objective
 from spline_lstm.training.optimizers import (
     best_evaluation,
@@ -45,17 +31,12 @@ from spline_lstm.training.optimizers import (
     rate_at,
     rate_factor,
 )
+from spline_lstm.training.steps import TrainState, make_steps, start
 from spline_lstm.windows.windows import Windows
 
-# Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
-VALIDATION_BATCH = 64
-
-
-class TrainState(NamedTuple):
-    """What passes from step to step; leaves of an ensemble have a leading member axis."""
-
-    weights: Any
-    optimizer: optax.OptState
+if TYPE_CHECKING:
+    # Only named: nothing here runs the code of rows.
+    from spline_lstm.rows.arrays import Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +95,8 @@ class Trained:
 
 
 def train(
-    config: ModelConfig,
-    windows: Windows,
+    config: NetworkConfig,
+    windows: "Windows | Rows",
     params: TrainParams,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
     checkpoint: Checkpoint | None = None,
@@ -123,12 +104,12 @@ def train(
     make_loss: MakeLoss = forecast_loss,
     part: LinearPart | None = None,
 ) -> Trained:
-    """Train a forecaster on the training windows, watching the validation windows.
+    """Train a network on the training windows or rows, watching those of validation.
 
     Parameters
     ----------
-    config : ModelConfig
-    windows : Windows
+    config : ModelConfig or RowConfig
+    windows : Windows or Rows
     params : TrainParams
     on_evaluation : callable
         Called with the losses of each evaluation, before they are checked to be finite.
@@ -152,7 +133,8 @@ def train(
     """
     objective = Objective.of(make_loss(config, windows, params), config, params, part)
     budget = budget_of(params, len(windows.splits["train"]))
-    optimizer = slowed(make_optimizer(params, budget), config)
+    undecayed = getattr(network_class(config), "undecayed", ())
+    optimizer = slowed(make_optimizer(params, budget, undecayed), config)
     state = start(config, optimizer, params.seed)
     run_steps = make_steps(config, optimizer, params, windows, objective)
     history: list[Evaluation] = []
@@ -269,132 +251,3 @@ def restore(
         last,
         history,
     )
-
-
-def start(config: ModelConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """Fresh weights and optimiser state, in one compiled program instead of one per array."""
-
-    def member(key: PRNGKeyArray) -> TrainState:
-        weights = nnx.state(build(config, key=key), nnx.Param)
-        return TrainState(weights, optimizer.init(weights))
-
-    return jax.jit(each_member(member, config.ensemble_size))(
-        member_keys(config.ensemble_size, seed)
-    )
-
-
-def make_steps(
-    config: ModelConfig,
-    optimizer: optax.GradientTransformation,
-    params: TrainParams,
-    windows: Windows,
-    objective: Objective,
-) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " values"]]]:
-    """Compile steps and an evaluation: ``run(state, steps, rate factor) -> state, losses``.
-
-    Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
-    gradient norm, validation loss]; beside a linear part, what `Objective.judge` takes comes in
-    place of the validation loss.
-    """
-    graph, _ = structure(config)
-    members = config.ensemble_size
-    sharding = Sharding(params.batch_size, VALIDATION_BATCH)
-    series = jax.tree.map(sharding.place, to_device(windows, config, objective.table))
-    validation = jax.tree.map(
-        lambda array: sharding.place(array, 1),
-        pad_to_batches(windows.splits["validation"], VALIDATION_BATCH),
-    )
-    compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
-    chunk = chunk_size(config, params.batch_size // sharding.shares)
-
-    def total_loss(
-        weights: nnx.State, series: Series, origins: Array, weight: Array, keys: PRNGKeyArray
-    ) -> tuple[Array, tuple[Array, Array]]:
-        batch = gather(series, origins, config)
-        cast = jax.tree.map(lambda value: value.astype(compute), weights)
-        output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
-        return objective.of_step(series, output, batch, batch.observed * weight[:, None])
-
-    @sharding.sum
-    def sums(common: Any, share: Any) -> Any:
-        """Loss, labels and gradient of a share of a batch, chunk by chunk."""
-        weights, series = common
-        slope = jax.value_and_grad(total_loss, has_aux=True)
-
-        def add(sums: Any, windows: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, sums, slope(weights, series, *windows)), None
-
-        chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), share)
-        zero = jnp.float32(0)
-        start = (zero, (zero, zero)), jax.tree.map(jnp.zeros_like, weights)
-        return lax.scan(add, start, chunks)[0]
-
-    def step(
-        state: TrainState,
-        series: Series,
-        epoch: Array,
-        number: Array,
-        origins: Int[Array, " batch"],
-        weight: Float[Array, " batch"],
-        key: PRNGKeyArray,
-        factor: Array,
-    ) -> tuple[TrainState, tuple[Array, Array, Array]]:
-        # A key for each window: what is dropped depends neither on chunks nor on devices.
-        key = jax.random.fold_in(jax.random.fold_in(key, epoch), number)
-        keys = jax.random.split(key, len(origins))
-        (_, (total, count)), gradient = sums((state.weights, series), (origins, weight, keys))
-        gradient = jax.tree.map(lambda value: value / jnp.maximum(count, 1.0), gradient)
-        if objective.part is not None:
-            unit = objective.loss_on(series).gradient_factor
-            gradient = jax.tree.map(lambda value: value * unit, gradient)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
-        updates = jax.tree.map(lambda update: update * factor, updates)
-        norm = optax.tree.norm(gradient)
-        return TrainState(optax.apply_updates(state.weights, updates), optimizer_state), (
-            total,
-            count,
-            norm,
-        )
-
-    @sharding.sum
-    def validate(common: Any, share: Any) -> tuple[Array, Array]:
-        weights, series = common
-        origins, weight = share
-        gathered = gather(series, origins, config)
-        forecast = each_member(
-            lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members
-        )(weights)
-        counted = gathered.observed * weight[:, None]
-        return objective.of_validation(series, forecast, gathered, counted)
-
-    @jax.jit
-    def steps_and_evaluation(
-        state: TrainState, series: Series, batches: Any, validation: Any, keys: Any, factor: Array
-    ) -> Any:
-        def body(state: TrainState, batch: Any) -> Any:
-            update = each_member(step, members, in_axes=(0, None, None, None, 0, None, 0, None))
-            return update(state, series, *batch, keys, factor)
-
-        state, (losses, labels, norms) = lax.scan(body, state, batches)
-        totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
-        train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
-        means = (totals.sum(axis=0) / counts.sum()).reshape(-1)
-        return state, jnp.concatenate([jnp.stack([train_loss, norms.max()]), means])
-
-    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
-        epoch, number, *batches = batches_of_steps(windows.splits["train"], params, members, steps)
-        placed = (
-            sharding.place(epoch),
-            sharding.place(number),
-            *(sharding.place(array, array.ndim - 1) for array in batches),
-        )
-        return steps_and_evaluation(
-            jax.tree.map(sharding.place, state),
-            series,
-            placed,
-            validation,
-            member_keys(members, params.seed),
-            jnp.float32(factor),
-        )
-
-    return run

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +24,12 @@ class Loss:
 
     Attributes
     ----------
-    kind : mse, mae, huber, quantile or bce
+    kind : mse, mae, huber, quantile, bce or softmax
     quantiles : levels, for quantile
     positive_weight : weight of the label 1, for bce
     delta : error, z-scores, from which on huber is linear
     unit : z-scores that count as an error of 1 in the gradient: those that a linear part misses
+    classes : of softmax; each has a logit
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Loss:
     positive_weight: float = 1.0
     delta: float = HUBER_DELTA
     unit: float = 1.0
+    classes: int = 1
 
     @property
     def gradient_factor(self) -> float:
@@ -48,8 +51,13 @@ class Loss:
 
         With e = output - y: mse e^2; mae abs(e); huber e^2 / 2 up to d = `delta`, d (abs(e) -
         d / 2) beyond (Huber 1964); quantile max((1 - q) e, -q e) (Koenker & Bassett 1978); bce of
-        the logits `output` with labels 0 and 1.
+        the logits `output` with labels 0 and 1; softmax of logits, the class fastest, with labels
+        0, 1, ... below `classes`.
         """
+        if self.kind == "softmax":
+            logits = jax.nn.log_softmax(output.reshape(*y.shape, -1, self.classes))
+            label = y[..., None, None].astype(jnp.int32)
+            return -jnp.take_along_axis(logits, label, axis=-1).mean(axis=(-2, -1))
         error = output - y[..., None]
         if self.kind == "mse":
             loss = jnp.square(error)
@@ -79,7 +87,7 @@ def loss_sum(
 
 
 # What a task names as its loss: it checks the labels, and takes its constants from them.
-MakeLoss = Callable[[ModelConfig, Windows, TrainParams], Loss]
+MakeLoss = Callable[[Any, Any, TrainParams], Loss]
 
 
 def forecast_loss(config: ModelConfig, windows: Windows, params: TrainParams) -> Loss:

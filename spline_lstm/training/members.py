@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.build import NetworkConfig
+from spline_lstm.models.row_config import RowConfig
 
 # Sequences that go through the network at once on a CPU core, so that what the backward pass needs
 # of them stays in the cache. Matmuls of this size also stay on one thread, so that the size of the
 # thread pool cannot change how they are summed.
 CPU_SEQUENCES = 32
+# The same for rows of a table, whose members count as rows.
+CPU_ROWS = 1024
 
 
 def member_keys(members: int, seed: int) -> PRNGKeyArray:
@@ -26,13 +29,16 @@ def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) ->
     return function if members == 1 else jax.vmap(function, in_axes=in_axes)
 
 
-def chunk_size(config: ModelConfig, share: int) -> int:
-    """Windows of a device's share of a batch that go through the network at once.
+def chunk_size(config: NetworkConfig, share: int) -> int:
+    """Windows or rows of a device's share of a batch that go through the network at once.
 
     The gradients of the chunks are added up.
     """
-    sequences = len(config.targets) if config.channels == "independent" else 1
-    limit = max(1, CPU_SEQUENCES // sequences)
+    if isinstance(config, RowConfig):
+        limit = max(1, CPU_ROWS // config.members)
+    else:
+        sequences = len(config.targets) if config.channels == "independent" else 1
+        limit = max(1, CPU_SEQUENCES // sequences)
     if jax.default_backend() != "cpu" or share <= limit:
         return share
     size = next(size for size in range(limit, 0, -1) if share % size == 0)

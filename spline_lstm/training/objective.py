@@ -9,22 +9,31 @@ with quantiles, which no factor fits, the losses are pinball losses and the fact
 """
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from spline_lstm.core.params import TrainParams
+from spline_lstm.models.build import NetworkConfig
 from spline_lstm.models.combined import FACTOR
-from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.row_config import RowConfig
+from spline_lstm.models.row_layers import ensemble_mean
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.training.device_rows import RowTable
 from spline_lstm.training.device_windows import DeviceBatch, LinearTable, Series
 from spline_lstm.training.linear_part import LinearPart
 from spline_lstm.training.losses import Loss, loss_sum
 from spline_lstm.windows.windows import Windows
+
+if TYPE_CHECKING:
+    # Only named: nothing here runs the code of rows.
+    from spline_lstm.rows.arrays import Rows
 
 # Of the factors: the last digits say nothing about the data.
 GRAIN = 2.0**-16
@@ -43,17 +52,23 @@ class Objective:
     members : of the ensemble
     part : LinearPart
         None: the network is alone.
+    mean : callable
+        Output of the ensemble from those of its members [members, batch, all_outputs].
     """
 
     loss: Loss
     members: int
     part: LinearPart | None = None
+    mean: Callable[[Array], Array] = operator.methodcaller("mean", axis=0)
 
     @classmethod
     def of(
-        cls, loss: Loss, config: ModelConfig, params: TrainParams, part: LinearPart | None
+        cls, loss: Loss, config: NetworkConfig, params: TrainParams, part: LinearPart | None
     ) -> "Objective":
         """With the loss in units of the linear part's residual, if there is one."""
+        if isinstance(config, RowConfig):
+            mean = partial(ensemble_mean, kind=config.kind)
+            return cls(loss, config.ensemble_size, mean=mean)
         if part is not None:
             delta = part.unit if params.huber_delta == "residual" else loss.delta
             loss = replace(loss, delta=delta, unit=part.unit)
@@ -64,7 +79,7 @@ class Objective:
         """What the device needs of the linear part."""
         return None if self.part is None else self.part.table(self.loss.delta, self.loss.unit)
 
-    def loss_on(self, series: Series) -> Loss:
+    def loss_on(self, series: Series | RowTable) -> Loss:
         """The loss, its constants from the linear table that a compiled program gets with the data.
 
         As literals they would make every series a program of its own.
@@ -89,7 +104,7 @@ class Objective:
 
     def of_step(
         self,
-        series: Series,
+        series: Series | RowTable,
         output: Float[Array, "batch all_outputs"],
         batch: DeviceBatch,
         counted: Float[Array, "batch outputs"],
@@ -103,7 +118,7 @@ class Objective:
 
     def of_validation(
         self,
-        series: Series,
+        series: Series | RowTable,
         output: Float[Array, "*members batch all_outputs"],
         batch: DeviceBatch,
         counted: Float[Array, "batch outputs"],
@@ -112,7 +127,7 @@ class Objective:
         if self._fits_factors:
             added = series.in_z_scores(output).reshape(self.members, *batch.y.shape)
             return moments(batch.y, added, counted), counted.sum()
-        mean = output if self.members == 1 else output.mean(axis=0)
+        mean = output if self.members == 1 else self.mean(output)
         return loss_sum(self.loss, series.in_z_scores(mean), batch.y, counted)
 
     def judge(self, means: Sequence[float]) -> tuple[float, Arrays]:
@@ -136,15 +151,18 @@ class Objective:
         return self.part is not None and not self.loss.quantiles
 
 
-def loss_unit(config: ModelConfig, windows: Windows, loss: str) -> float:
+def loss_unit(config: NetworkConfig, windows: "Windows | Rows", loss: str) -> float:
     """What the root of a loss is multiplied by to be an RMSE in data units.
 
     NaN where no such number exists: the loss is not a mean squared error, or its z-scores are of
-    several targets or series with scales of their own, or of a transformed target.
+    several targets or series with scales of their own, or of a transformed target. Rows do not know
+    their scale.
     """
+    if isinstance(config, RowConfig):
+        return math.nan
     is_linear = MODEL_TYPES[config.model_type].closed_form
     is_combined = config.is_combined and not config.quantiles
-    scaler = windows.target_scaler
+    scaler = cast("Windows", windows).target_scaler
     has_one_scale = scaler.scale.size == 1 and scaler.power is None
     if not has_one_scale or not (is_linear or is_combined or loss == "mse"):
         return math.nan

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import numpy as np
 import optax
 
@@ -15,14 +17,29 @@ FINAL_SHARE = 0.01
 DECAY_PART = 5
 
 
-def make_optimizer(params: TrainParams, budget: Budget) -> optax.GradientTransformation:
+def make_optimizer(
+    params: TrainParams, budget: Budget, undecayed: Sequence[str] = ()
+) -> optax.GradientTransformation:
     """AdamW (Loshchilov & Hutter, ICLR 2019) after clipping by the global norm.
 
-    Clipping follows Pascanu et al. (ICML 2013).
+    Clipping follows Pascanu et al. (ICML 2013). Weights do not decay whose names contain one of
+    `undecayed`.
     """
+
+    def decays(path: Any, _: Any) -> bool:
+        name = jax.tree_util.keystr(path)
+        return not any(part in name for part in undecayed)
+
+    def mask(weights: Any) -> Any:
+        return jax.tree.map_with_path(decays, weights)
+
     return optax.chain(
         optax.clip_by_global_norm(params.clip_norm),
-        optax.adamw(learning_rate(params, budget), weight_decay=params.weight_decay),
+        optax.adamw(
+            learning_rate(params, budget),
+            weight_decay=params.weight_decay,
+            mask=mask if undecayed else None,
+        ),
     )
 
 

@@ -48,7 +48,8 @@ def test_entry_has_its_defaults_options_and_colour(name):
         for key, value in start.items()
         if key.startswith("model.")
     }
-    check_types(with_model(**(entry.defaults.model_dump() | values)))
+    params = with_model(**(entry.defaults.model_dump() | values))
+    check_types(params.model_copy(update={"task": "tabular"}) if entry.rows else params)
 
 
 def test_colours_of_types_differ():
@@ -64,6 +65,16 @@ def test_unknown_type_is_refused_with_the_nearest_known_one():
     models = PARAMS.compare.model_copy(update={"models": ("lstm", "tree")})
     with pytest.raises(ParamsError, match=r"compare\.models\.1 = 'tree': must be one of lstm"):
         check_types(PARAMS.model_copy(update={"compare": models}))
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "needed"), [("forecast", "tabm", "lstm, gru"), ("tabular", "gru", "ft_tr")]
+)
+def test_a_type_for_another_kind_of_input_is_refused(task, name, needed):
+    params = with_model(type=name).model_copy(update={"task": task})
+    message = rf"model\.type = {name}: with task {task} it must be one of {needed}"
+    with pytest.raises(ParamsError, match=message):
+        check_types(params)
 
 
 @pytest.mark.parametrize("command", [check, compare], ids=["check", "compare"])
