@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from spline_lstm.service import stored
-from spline_lstm.service.bodies import Answers
+from spline_lstm.service.bodies import Answers, Options
 from spline_lstm.service.forecasts import answer_of, read_body
 from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.openapi import FORECAST_BODY
-from spline_lstm.service.rows import rows_of
+from spline_lstm.service.rows import Rows, rows_of
 from spline_lstm.service.work import (
     SMALL_BODY,
     SMALL_ROWS,
@@ -39,12 +39,16 @@ async def forecast(request: Request) -> Response:
     """
     content = await request.body()
     served, settings = catalog_of(request).served, settings_of(request)
-    small = len(content) <= SMALL_BODY
-    body = await done(request, small, lambda: read_body(content))
-    model = served.get(body.model, ("body", "model"))
-    series = await done(request, small, lambda: rows_of(body, model.preprocessor.schema, settings))
-    rows = sum(len(each.timestamps) for each in series)
-    small = small and rows <= SMALL_ROWS and model.shares_threads
+
+    def asked() -> tuple[LoadedModel, Options, list[Rows]]:
+        body = read_body(content)
+        model = served.get(body.model, ("body", "model"))
+        return model, body, rows_of(body, model.preprocessor.schema, settings)
+
+    if len(content) > SMALL_BODY:
+        return await in_thread(request, lambda: json_answer(answer_of(*asked())))
+    model, body, series = asked()
+    small = sum(len(each.timestamps) for each in series) <= SMALL_ROWS and model.shares_threads
     return await done(request, small, lambda: json_answer(answer_of(model, body, series)))
 
 

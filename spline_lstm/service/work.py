@@ -20,7 +20,7 @@ SMALL_ROWS = 4_000
 # Bytes up to which a body is read at once.
 SMALL_BODY = 200_000
 # Large calls that may wait for the one that is worked on.
-MOST_WAITING = 16
+MOST_WAITING = 64
 Result = TypeVar("Result")
 
 

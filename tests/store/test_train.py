@@ -13,7 +13,7 @@ from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.errors import StoreError
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.pipeline import TrackedPipeline
-from spline_lstm.experiments.bootstrap import block_length, draw_blocks
+from spline_lstm.evaluation.blocks import block_length, draw_blocks
 from spline_lstm.store import retrain as module
 from spline_lstm.store import train as training
 from spline_lstm.store.files import Store
