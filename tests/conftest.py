@@ -1,6 +1,8 @@
 """Settings of every test process."""
 
+import gc
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -34,3 +36,32 @@ def small_pipeline(tmp_path_factory):
     from tests.small_pipeline import make_small_pipeline  # noqa: PLC0415
 
     return make_small_pipeline(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def no_pictures():
+    """Leaves picture files empty: to draw them takes three times as long as the stages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", save_nothing)
+        yield
+
+
+def save_nothing(figure, target, **options):
+    """What stands in for `Figure.savefig`."""
+    target.write(b"" if options["format"] == "png" else "<svg ></svg>")
+
+
+def pytest_collection_modifyitems(items):
+    """Put files with many slow tests first, so that no worker of xdist ends long after the other.
+
+    The Makefile keeps xdist from ordering the files by the number of their tests, which puts the
+    few tests of the dearest files last.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector from looking at what stays: it takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()

@@ -382,7 +382,9 @@ def test_rows_of_any_clock_are_windows_and_history_gives_them_again(case):
     ],
     ids=["index", "observed"],
 )
-def test_the_stages_run_from_a_file_to_the_report(times, values, first, words, tmp_path):
+def test_the_stages_run_from_a_file_to_the_report(
+    times, values, first, words, tmp_path, no_pictures
+):
     rows = np.arange(len(times))
     frame = pd.DataFrame(
         {"time": times, "y": np.round(np.sin(rows * 2 * np.pi / 7) + rows / 50, 4)}

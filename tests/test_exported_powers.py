@@ -49,7 +49,7 @@ def table() -> str:
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def folder(request, tmp_path_factory):
+def folder(request, tmp_path_factory, no_pictures):
     folder = tmp_path_factory.mktemp(request.param)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     changes = SHARED | MODELS[request.param]

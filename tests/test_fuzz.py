@@ -15,6 +15,8 @@ from spline_lstm.core.errors import SplineLstmError
 from stages import ingest, preprocess, window
 from tools.import_closure import ROOT
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 ROWS = [
     f"2024-01-{1 + i // 24:02d}T{i % 24:02d}:00:00,{'ab'[i % 2]},{10 + i % 7}.5,{i % 3},"
     f"{'NA' if i % 11 == 0 else i}"

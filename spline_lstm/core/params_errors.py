@@ -6,6 +6,7 @@ Files are read by YAML 1.2 rules (``1e-05`` is a number, ``no`` is a word), beca
 
 import datetime
 import difflib
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,8 +33,11 @@ RENAMED = {
 }
 
 
+@functools.lru_cache(maxsize=8)
 def as_json(text: str, where: str) -> str:
     """The content of a YAML text as JSON; `where` names it in messages.
+
+    The last texts are remembered: one process reads the same params.yaml several times.
 
     Raises
     ------

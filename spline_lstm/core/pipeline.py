@@ -186,3 +186,15 @@ class TrackedPipeline(Pipeline):
         ('pipelines/stores/dvc.lock', 'pipelines/stores/metrics/train.json')
         """
         return (self.folder / path).relative_to(self.root).as_posix()
+
+
+def compilation_cache(folder: Path) -> Path:
+    """Where the compiled programs of a pipeline are kept, for all pipelines of its repository.
+
+    JAX names a program by its content, the compiler and the flags, so pipelines may share it: one
+    whose arrays have the shapes of another one compiles nothing. Outside a repository of DVC each
+    pipeline has its own.
+    """
+    folder = folder.resolve()
+    homes = [home for home in (folder, *folder.parents) if (home / ".dvc").is_dir()]
+    return (homes or [folder])[0] / ".cache/jax"

@@ -24,7 +24,7 @@ from dvc.config import Config
 
 from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.ledger import ROOT_VARIABLE
-from spline_lstm.core.pipeline import WALL_CLOCK, TrackedPipeline
+from spline_lstm.core.pipeline import WALL_CLOCK, TrackedPipeline, compilation_cache
 from spline_lstm.experiments.git import (
     cache_folder,
     clean_environment,
@@ -161,7 +161,7 @@ def environment(pipeline: TrackedPipeline) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
         ROOT_VARIABLE: str(pipeline.root),
-        "JAX_COMPILATION_CACHE_DIR": str(pipeline.folder / ".cache/jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(compilation_cache(pipeline.folder)),
     }
 
 

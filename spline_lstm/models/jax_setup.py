@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jax
 
+from spline_lstm.core.pipeline import compilation_cache
 from spline_lstm.models.sharding import CPU_SHARES
 
-COMPILATION_CACHE = Path(".cache/jax")
 X86 = ("x86_64", "AMD64")
 X86_FLAGS = (("--xla_cpu_max_isa", "AVX"),)
 # Matmuls by Eigen itself, compiled once for all CPUs, instead of by oneDNN's kernels.
@@ -47,13 +47,13 @@ def configure_threads(threads: int) -> None:
 
 
 def configure_compilation_cache(folder: Path) -> None:
-    """Keep compiled programs in `folder`/.cache/jax; the results are the same without it.
+    """Keep compiled programs of a pipeline (`compilation_cache`); without them nothing differs.
 
     JAX's own variable JAX_COMPILATION_CACHE_DIR takes precedence: the temporary copies of
     experiments share one cache.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str((folder / COMPILATION_CACHE).resolve()))
+        jax.config.update("jax_compilation_cache_dir", str(compilation_cache(folder)))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

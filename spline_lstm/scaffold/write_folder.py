@@ -231,10 +231,12 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     """
     yaml = round_trip_yaml()
     root = yaml.load(pattern)
+    # Spelled out in each path: DVC reads the files of all pipelines for each of its commands, and a
+    # variable in every path takes it a third longer.
+    folder = f"pipelines/{name}"
     content = CommentedMap()
-    content["vars"] = [{"folder": f"pipelines/{name}"}]
     content["stages"] = stages = CommentedMap(
-        {name: _stage(stage, source_file) for name, stage in root["stages"].items()}
+        {key: _stage(stage, folder, source_file) for key, stage in root["stages"].items()}
     )
     if "plots" in root:
         content["plots"] = root["plots"]
@@ -250,33 +252,33 @@ def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     return re.sub(r"\n{3,}", "\n\n", dump_yaml(yaml, content))
 
 
-def _stage(stage: Mapping[str, Any], source_file: bool) -> CommentedMap:
+def _stage(stage: Mapping[str, Any], folder: str, source_file: bool) -> CommentedMap:
     moved = CommentedMap()
     for key, value in stage.items():
         if key == "cmd":
-            moved["cmd"] = f"{value} ${{folder}}"
+            moved["cmd"] = f"{value} {folder}"
             moved["wdir"] = "../.."
         elif key == "params":
-            moved["params"] = [CommentedMap({"${folder}/params.yaml": list(value)})]
+            moved["params"] = [CommentedMap({f"{folder}/params.yaml": list(value)})]
         elif key == "deps":
-            moved["deps"] = [_moved(path) for path in value if path != SOURCE_FOLDER]
+            moved["deps"] = [_moved(path, folder) for path in value if path != SOURCE_FOLDER]
             if SOURCE_FOLDER in value and source_file:
-                moved["deps"].append("${folder}/${data.source}")
+                moved["deps"].append(f"{folder}/${{data.source}}")
         elif key in ("outs", "metrics", "plots"):
-            moved[key] = [_moved_output(entry) for entry in value]
+            moved[key] = [_moved_output(entry, folder) for entry in value]
         else:
             moved[key] = value
     return moved
 
 
-def _moved(path: str) -> str:
-    return path if path.startswith(CODE) else f"${{folder}}/{path}"
+def _moved(path: str, folder: str) -> str:
+    return path if path.startswith(CODE) else f"{folder}/{path}"
 
 
-def _moved_output(entry: str | Mapping[str, Any]) -> str | CommentedMap:
+def _moved_output(entry: str | Mapping[str, Any], folder: str) -> str | CommentedMap:
     if isinstance(entry, str):
-        return _moved(entry)
-    return CommentedMap({_moved(path): options for path, options in entry.items()})
+        return _moved(entry, folder)
+    return CommentedMap({_moved(path, folder): options for path, options in entry.items()})
 
 
 def cached_outputs(pattern: str) -> list[str]:

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from spline_lstm.experiments.warm_stages import warm_stages
 from tools.import_closure import ROOT
 
 TINY = {
@@ -27,9 +29,10 @@ TINY = {
 
 @dataclass(frozen=True)
 class Clone:
-    """A repository of its own in a temporary folder."""
+    """A repository of its own in a temporary folder; `surroundings`: more of its environment."""
 
     folder: Path
+    surroundings: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self, *command: str, check: bool = True, **environment: str
@@ -40,7 +43,7 @@ class Clone:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=clone_environment() | environment,
+            env=clone_environment() | self.surroundings | environment,
         )
         if check and done.returncode:
             raise AssertionError(
@@ -50,7 +53,7 @@ class Clone:
 
     def stage(self, name: str) -> subprocess.CompletedProcess[str]:
         """Run one stage as dvc.yaml does, without DVC."""
-        return self.run(sys.executable, "-m", f"stages.{name}", check=False)
+        return self.run("python", "-m", f"stages.{name}", check=False)
 
     def edit(self, path: str, *replacements: tuple[str, str]) -> None:
         """Replace texts in a file; each must stand there."""
@@ -67,7 +70,10 @@ class Clone:
 
 
 def clone_environment() -> dict[str, str]:
-    """The caller's environment, with this interpreter first on PATH and a git identity."""
+    """The caller's environment, with this interpreter first on PATH and a git identity.
+
+    All clones share one compilation cache: they train networks of the same shapes.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     identity = {
         f"GIT_{role}_{key}": "test@example.org"
@@ -77,12 +83,15 @@ def clone_environment() -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("GIT_", "DVC_", "PYTHONWARNINGS", "XLA_FLAGS"))
+        if not key.startswith(("GIT_", "DVC_", "PYTEST_", "PYTHONWARNINGS", "XLA_FLAGS"))
     }
-    return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax")}
+    return kept | identity | cache | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-def make_clone(folder: Path, *, tiny: bool = True) -> Clone:
+def make_clone(
+    folder: Path, *, tiny: bool = True, surroundings: Mapping[str, str] | None = None
+) -> Clone:
     """Copy what git tracks or would track, with one commit of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -95,7 +104,7 @@ def make_clone(folder: Path, *, tiny: bool = True) -> Clone:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target)
-    clone = Clone(folder)
+    clone = Clone(folder, surroundings or {})
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
     if tiny:
         clone.edit("params.yaml", *TINY.items())
@@ -109,16 +118,28 @@ def make_clone(folder: Path, *, tiny: bool = True) -> Clone:
     return clone
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """Environment in which `python -m stages.NAME` is forked with its libraries imported."""
+    folder = tmp_path_factory.mktemp("warm")
+    (folder / ".git").mkdir()
+    with warm_stages(folder, clone_environment()) as environment:
+        yield {"PATH": environment["PATH"]}
+
+
 @pytest.fixture
-def clone(tmp_path):
+def clone(tmp_path, warm):
     """A fresh clone with tiny params, nothing run yet."""
-    return make_clone(tmp_path / "clone")
+    return make_clone(tmp_path / "clone", surroundings=warm)
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory):
-    """A clone with tiny params after `dvc repro`, committed; tests leave it as they found it."""
-    clone = make_clone(tmp_path_factory.mktemp("reproduced") / "clone")
-    clone.run("dvc", "repro")
+def reproduced(tmp_path_factory, warm):
+    """A clone with tiny params after `dvc repro`, committed; tests leave it as they found it.
+
+    The stages of this run are processes of their own, as a user's are; later ones are forked.
+    """
+    clone = make_clone(tmp_path_factory.mktemp("reproduced") / "clone", surroundings=warm)
+    clone.run("dvc", "repro", PATH=clone_environment()["PATH"])
     clone.commit("reproduced")
     return clone

@@ -165,7 +165,8 @@ def test_the_figures_of_a_failed_run_are_those_of_dvc_yaml(path):
     content = read(path)["stages"]
 
     def inside(entries) -> set[str]:
-        return {each.removeprefix("${folder}/") for each in names_of(entries)}
+        own = path.removesuffix("dvc.yaml")
+        return {each.removeprefix("${folder}/").removeprefix(own) for each in names_of(entries)}
 
     writes = {
         name: set().union(*(inside(stage.get(key, ())) for key in ("outs", "metrics", "plots")))

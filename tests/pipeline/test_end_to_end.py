@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,14 @@ import pytest
 from ruamel.yaml import YAML
 
 import spline_lstm
+from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import WALL_CLOCK
-from tests.pipeline.conftest import Clone, clone_environment, make_clone
+from spline_lstm.experiments.git import cache_folder, find_pipeline
+from spline_lstm.experiments.latency import latencies
+from spline_lstm.experiments.results import COLUMNS, LATENCY, read_record
+from spline_lstm.experiments.runs import Run
+from spline_lstm.experiments.squared_errors import read_errors
+from tests.pipeline.conftest import clone_environment
 from tests.pipeline.test_readme import commands
 
 pytestmark = pytest.mark.slow
@@ -96,6 +103,30 @@ def test_exported_files_forecast_from_raw_history_what_the_forecaster_does(repro
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-4)
 
 
+# Here, since it needs the same repository.
+def test_a_run_of_the_pipeline_holds_every_cell_and_the_forecasts_behind_it(reproduced):
+    pipeline = find_pipeline(reproduced.folder)
+    shown = json.loads(reproduced.run("dvc", "exp", "show", "--json").stdout)[1]
+    record = read_record(shown, pipeline, shown["rev"], Run("lstm", "univariate", 42), "onnx")
+    assert set(record.cells) == {*COLUMNS} - {"notes"}
+    # The latency is measured for all runs together.
+    missing = {column for column, value in record.cells.items() if value is None}
+    assert missing == set(LATENCY)
+    params = load_params(reproduced.folder).compare
+    cache = cache_folder(pipeline)
+    measured = latencies(pipeline, cache, shown["rev"], [record], params)[record.run.name]
+    assert (measured.p50_ms > 0).all()
+    assert len(measured.p50_ms) == params.latency_rounds
+    # Reading checks that the forecasts give the RMSE of the metrics.
+    errors = read_errors(pipeline, cache_folder(pipeline), [record], sorted(record.baselines))
+    assert set(errors.squared) == {
+        record.run.name,
+        *(f"{name} univariate" for name in record.baselines),
+    }
+    naive = (errors.squared["naive univariate"].sum() / errors.counts.sum()) ** 0.5
+    assert naive == pytest.approx(record.baselines["naive"]["RMSE"], rel=1e-5)
+
+
 def drawn(clone, *command: str) -> dict[str, pd.DataFrame]:
     """Plot of the root's dvc.yaml -> the values that DVC draws, as texts."""
     shown = json.loads(clone.run("dvc", "plots", *command, "--json").stdout)
@@ -150,7 +181,8 @@ def test_plots_show_draws_each_column_as_one_line_of_numbers(reproduced, tmp_pat
 
 
 def test_plots_diff_draws_both_revisions(reproduced, tmp_path):
-    clone = Clone(shutil.copytree(reproduced.folder, tmp_path / "clone", symlinks=True))
+    copy = shutil.copytree(reproduced.folder, tmp_path / "clone", symlinks=True)
+    clone = replace(reproduced, folder=copy)
     path = clone.folder / "plots/examples.csv"
     before = pd.read_csv(path)
     before.assign(worst_y_pred=before["worst_y_pred"] + 1).to_csv(path, index=False, na_rep="nan")
@@ -247,8 +279,7 @@ def lock_of(folder) -> dict[str, str]:
     return {out["path"]: out["md5"] for out in outs if not out["path"].endswith(WALL_CLOCK)}
 
 
-def test_killed_training_leaves_no_trace_in_the_result(tmp_path):
-    clone = make_clone(tmp_path / "clone")
+def test_killed_training_leaves_no_trace_in_the_result(clone, tmp_path):
     # Long enough to be met in the middle.
     clone.edit(
         "params.yaml",
@@ -256,7 +287,7 @@ def test_killed_training_leaves_no_trace_in_the_result(tmp_path):
         ("  patience: 3\n", "  patience: 100\n"),
     )
     clone.commit()
-    unbroken = type(clone)(shutil.copytree(clone.folder, tmp_path / "unbroken"))
+    unbroken = replace(clone, folder=shutil.copytree(clone.folder, tmp_path / "unbroken"))
     unbroken.run("dvc", "repro", "evaluate")
     training = subprocess.Popen(
         ["dvc", "repro", "evaluate"],
@@ -285,7 +316,7 @@ def test_killed_training_leaves_no_trace_in_the_result(tmp_path):
 def test_failing_stage_leaves_the_artefacts_of_the_stages_after_it(reproduced, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(reproduced.folder, folder)
-    clone = type(reproduced)(folder)
+    clone = replace(reproduced, folder=folder)
     (folder / "data/source/own.csv").write_text("datetime,isig\n")
     clone.edit("params.yaml", ("source: bokeh_sampledata/CGM", "source: data/source/own.csv"))
     done = clone.run("dvc", "repro", check=False)

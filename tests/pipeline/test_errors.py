@@ -40,18 +40,17 @@ class Folder(Clone):
     """A pipeline folder outside the repository; stages run at the repository's root."""
 
     def stage(self, name, **environment):
-        command = [sys.executable, "-m", f"stages.{name}", str(self.folder)]
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, env=clone_environment() | environment
-        )
+        command = ["python", "-m", f"stages.{name}", str(self.folder)]
+        surroundings = clone_environment() | self.surroundings | environment
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=surroundings)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, warm):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "data/source").mkdir(parents=True)
-    return Folder(tmp_path)
+    return Folder(tmp_path, warm)
 
 
 CASES = {

@@ -27,9 +27,10 @@ backtest: {folds: 1, stride: null}
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Clone:
+def clone(tmp_path_factory, warm) -> Clone:
     """One repository for all pipelines of this module."""
-    made = make_clone(tmp_path_factory.mktemp("own") / "clone", tiny=False)
+    folder = tmp_path_factory.mktemp("own") / "clone"
+    made = make_clone(folder, tiny=False, surroundings=warm)
     (made.folder / "tiny.yaml").write_text(TINY)
     return made
 

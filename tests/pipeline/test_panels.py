@@ -14,6 +14,8 @@ from spline_lstm.inference.forecaster import Forecaster
 from stages import benchmark, evaluate, export, ingest, preprocess, train_flax_rnn, window
 from tests.builders import ROOT
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 STAGES = (ingest, preprocess, window, train_flax_rnn, evaluate, export, benchmark)
 DEFAULTS = {
     "data.source": "table.csv",

@@ -59,11 +59,11 @@ CODE = ("spline_lstm/", "stages/")
 def test_dvc_yaml_follows_the_rules_of_the_root_in_the_folder():
     pattern = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     made, root = read_yaml(render_dvc(pattern, "x")), read_yaml(pattern)
-    assert made["vars"] == [{"folder": "pipelines/x"}]
+    assert "vars" not in made
     assert list(made["stages"]) == list(root["stages"])
     for name, stage in made["stages"].items():
         origin = root["stages"][name]
-        assert stage["cmd"] == origin["cmd"] + " ${folder}"
+        assert stage["cmd"] == origin["cmd"] + " pipelines/x"
         assert stage["wdir"] == "../.."
         code = {dep for dep in stage["deps"] if dep.startswith(CODE)}
         assert code == {dep for dep in origin["deps"] if dep.startswith(CODE)}
@@ -73,8 +73,8 @@ def test_dvc_yaml_follows_the_rules_of_the_root_in_the_folder():
             paths += [
                 each if isinstance(each, str) else next(iter(each)) for each in stage.get(key, [])
             ]
-        assert all(path.startswith("${folder}/") for path in paths)
-        assert stage["params"] == [{"${folder}/params.yaml": origin["params"]}]
+        assert all(path.startswith("pipelines/x/") for path in paths)
+        assert stage["params"] == [{"pipelines/x/params.yaml": origin["params"]}]
     # Paths of the top-level plots are relative to the file.
     assert made.get("plots") == root.get("plots")
 
@@ -94,7 +94,7 @@ def test_the_pipelines_of_the_repository_follow_the_root(path):
 def test_ingest_depends_on_the_source_file_unless_there_is_none():
     pattern = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert (
-        "${folder}/${data.source}"
+        "pipelines/x/${data.source}"
         in read_yaml(render_dvc(pattern, "x"))["stages"]["ingest"]["deps"]
     )
     without = read_yaml(render_dvc(pattern, "x", source_file=False))["stages"]["ingest"]["deps"]
