@@ -29,6 +29,7 @@ COMMANDS = {
     "retrain": "train, and promote the model if it is better beyond the noise",
     "registry": "list, show, promote or retire registered models",
     "score": "store what the promoted model says at the end of dates",
+    "explain": "name the reasons of a probability",
     "serve": "serve forecasts over HTTP",
     "dashboard": "show pipelines in a browser",
     "store": "export or check the stored predictions",

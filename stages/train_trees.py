@@ -12,7 +12,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.tasks.parts import load_part
 from spline_lstm.trees.losses import mean_loss
-from spline_lstm.trees.saved_trees import load_trees, save_trees
+from spline_lstm.trees.saved_trees import SavedTrees, load_trees, save_trees
 from spline_lstm.trees.tree_data import TRAIN, VALIDATION, TreeData
 from spline_lstm.trees.trees import Trees, fit_trees
 
@@ -38,7 +38,8 @@ def main(folder: Path) -> str:
             "features": len(data.features),
             "rows": {name: len(rows.y) for name, rows in data.splits.items()},
             **figures,
-            "importance": saved.importance(),
+            # A list: DVC would make a column of every feature of a mapping.
+            "importance": importance_records(saved),
             "run_id": saved.run_id,
             "code_id": stage_code_id(folder, "train-trees"),
         },
@@ -59,6 +60,16 @@ def member_metrics(trees: Trees, data: TreeData) -> Mapping[str, Any]:
         if name in {TRAIN, VALIDATION}
     }
     return {"rounds": trees.rounds, **losses}
+
+
+def importance_records(saved: SavedTrees) -> list[dict[str, Any]]:
+    """A record per feature with its share of the gain of each member, the largest mean first."""
+    shares = saved.importance()
+    records = [
+        {"feature": name, **{member: found[name] for member, found in shares.items()}}
+        for name in saved.features
+    ]
+    return sorted(records, key=lambda row: -sum(row[member] for member in shares))
 
 
 if __name__ == "__main__":

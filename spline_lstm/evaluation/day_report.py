@@ -253,17 +253,13 @@ def _top(scores: Mapping[str, Any], table: pd.DataFrame) -> list[Block]:
 
 
 def _importance(trees: Mapping[str, Any]) -> list[Block]:
-    shares: Mapping[str, Mapping[str, float]] = trees["importance"]
-    if not shares:
+    records: Sequence[Mapping[str, Any]] = trees["importance"][:IMPORTANT]
+    members = [name for name in records[0] if name != "feature"] if records else []
+    if not members:
         return []
-    total: dict[str, float] = {}
-    for member in shares.values():
-        for name, value in member.items():
-            total[name] = total.get(name, 0.0) + value / len(shares)
-    first = sorted(total, key=lambda name: -total[name])[:IMPORTANT]
-    rows = [[name, *(member[name] for member in shares.values())] for name in first]
     note = (
-        f"Share of the gain of {listed(list(shares))} by the splits on each feature, the "
-        f"{len(first)} largest."
+        f"Share of the gain of {listed(members)} by the splits on each feature, the "
+        f"{len(records)} largest."
     )
-    return [Text(note), Table("Importance", ["feature", *shares], rows)]
+    rows = [[row["feature"], *values_of(row, members)] for row in records]
+    return [Text(note), Table("Importance", ["feature", *members], rows)]

@@ -199,6 +199,19 @@ def apply_bars(table: RawTable, preprocessor: DirectionPreprocessor, params: Par
 
     Symbols that are too short for a window are left out; their order is that of the table.
     """
+    bars = usable_bars(table, preprocessor, params)
+    clock = preprocessor.clock.extended(table.timestamps)
+    return to_arrays(make_panel(bars, clock), preprocessor.scaler, preprocessor.split_instants)
+
+
+def usable_bars(table: RawTable, preprocessor: DirectionPreprocessor, params: Params) -> list[Bars]:
+    """The symbols of another table that are long enough for a window, in its order.
+
+    Raises
+    ------
+    TooLittleDataError
+        There is none.
+    """
     bars = bars_of(table, params.direction.columns, preprocessor.reading.time_zone)
     bars = [each for each in bars if len(each) >= reach(params.window) + 1]
     if not bars:
@@ -206,8 +219,7 @@ def apply_bars(table: RawTable, preprocessor: DirectionPreprocessor, params: Par
             f"no symbol has the {reach(params.window) + 1} trading days that a window looks at; "
             "bring more history"
         )
-    clock = preprocessor.clock.extended(table.timestamps)
-    return to_arrays(make_panel(bars, clock), preprocessor.scaler, preprocessor.split_instants)
+    return bars
 
 
 def training_rows(

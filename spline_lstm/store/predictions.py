@@ -27,7 +27,9 @@ from spline_lstm.store.files import write_once
 KEYS = ("task_id", "model_id", "symbol", "target", "ts", "step")
 COLUMNS = (*KEYS, "timestamp", "score", "members", "generated_at")
 INSTANTS = ("ts", "timestamp")
-# Columns of `Scored.rows`; further ones, such as lower_80, are stored as floats.
+# Columns that only some tasks have: texts; other further ones, such as lower_80, are floats.
+TEXTS = ("word", "reasons")
+# Columns of `Scored.rows` that every task has.
 SCORED = ("symbol", "target", "ts", "step", "timestamp", "score")
 
 
@@ -38,7 +40,7 @@ class Scored:
     Attributes
     ----------
     rows : DataFrame
-        One row per symbol, target and step, with the columns `SCORED` and further floats:
+        One row per symbol, target and step, with the columns `SCORED`, further floats and `TEXTS`:
         `symbol`, the name of the series; `target`; `ts`, instant of the last row that the model
         knew; `step`, how many rows later the score is about; `timestamp`, the instant of that row;
         `score`, the forecast in data units or a probability.
@@ -104,7 +106,8 @@ def write(content: pa.Table, path: Path) -> None:
 
 def _arrow(rows: pd.DataFrame, clock: Clock, now: datetime) -> pa.Table:
     instants = pa.int64() if clock.kind == "index" else pa.timestamp("ns", tz=UTC)
-    types = {name: pa.string() for name in ("task_id", "model_id", "symbol", "target", "members")}
+    texts = ("task_id", "model_id", "symbol", "target", "members", *TEXTS)
+    types = dict.fromkeys(texts, pa.string())
     types |= dict.fromkeys(INSTANTS, instants) | {"step": pa.int32(), "score": pa.float64()}
     further = [name for name in rows.columns if name not in COLUMNS]
     content = {

@@ -79,8 +79,8 @@ class Task:
         Commands score, train and retrain: ``(folder, raw table, its name in messages)`` -> a
         `spline_lstm.store.scorer.Scorer`. No stage loads it.
     explain : str
-        Command explain: ``(folder, params, raw table, its name, symbol, instant)`` -> a
-        `spline_lstm.store.explanation.Explanation` with what was known before the instant.
+        Command explain: ``(folder, raw table, its name, symbol, date)`` -> a
+        `spline_lstm.store.explanation.Explanation` with what was known at the end of the date.
     audit : str
         Command audit-leakage: ``(folder, params, origins, seed) -> str``, what was compared; raises
         LeakageError if an input knows the future.

@@ -33,7 +33,12 @@ MODEL = {
     "preprocessor_run_id": "2",
     **dict.fromkeys(("model_type", "hidden", "dropout", "normalization", "n_params"), "x"),
 }
-TREES = {"importance": {"lightgbm": {"volatility_20": 0.75, "return_20": 0.25}}}
+TREES = {
+    "importance": [
+        {"feature": "volatility_20", "lightgbm": 0.75},
+        {"feature": "return_20", "lightgbm": 0.25},
+    ]
+}
 
 
 def make_report(skill):
