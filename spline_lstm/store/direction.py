@@ -16,7 +16,7 @@ from spline_lstm.market.preprocess import apply_bars, usable_bars
 from spline_lstm.market.windows import DirectionWindows, windows_of_days
 from spline_lstm.store.dates import end_of
 from spline_lstm.store.explanation import Explanation
-from spline_lstm.store.predictions import Scored
+from spline_lstm.store.predictions import Scored, dates_of
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.trees.reasons import reasons_text
 from spline_lstm.windows.windows import Batch
@@ -136,7 +136,7 @@ class DirectionScorer:
         forecast = self.model.predict(self.batch.X[row])
         return Explanation(
             symbol=symbol,
-            day=self.clock.text_of(int(self.batch.origin_time[row[0]])),
+            day=str(dates_of(self.batch.origin_time[row], self.clock)[0]),
             target=self.windows.target,
             horizon=self.model.params.direction.horizon,
             probability=float(forecast.probability[0]),
