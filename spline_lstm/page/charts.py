@@ -222,6 +222,39 @@ def drift_chart(drift: pd.DataFrame, statistic: str) -> Drawn:
     return alt.layer(bars, limit)
 
 
+def importance_chart(importance: pd.DataFrame, name: str, at_most: int = 24) -> Drawn:
+    """The importance of the features for one model, the largest first."""
+    rows = importance.nlargest(at_most, name)
+    features = rows["feature"].tolist()
+    return (
+        alt.Chart(rows)
+        .mark_bar(color=BLUE)
+        .encode(
+            y=alt.Y("feature:N", title=None, sort=features),
+            x=alt.X(_field(name), type="quantitative", title=f"importance for {name}"),
+            tooltip=["feature"],
+        )
+    )
+
+
+def days_chart(rows: pd.DataFrame) -> Drawn:
+    """Probabilities over days, a line per forecast; the dashed line is chance."""
+    half = alt.Chart(pd.DataFrame({"probability": [0.5]}))
+    drawn = (
+        alt.Chart(rows)
+        .mark_line(strokeWidth=1.6)
+        .encode(
+            x=over("day", rows["day"]),
+            y=alt.Y("probability:Q", scale=alt.Scale(zero=False)),
+            color=_by("forecast", rows["forecast"], COLOURS, alt.Color),
+            strokeDash=_by("forecast", rows["forecast"], DASHES, alt.StrokeDash),
+            tooltip=["day", "forecast", "probability"],
+        )
+    )
+    chance = half.mark_rule(color=GREY, strokeDash=[4, 3]).encode(y="probability:Q")
+    return alt.layer(chance, drawn).properties(height=HEIGHT)
+
+
 def fold_chart(folds: pd.DataFrame, measure: str) -> Drawn:
     """A measure of each fold, as long as its test split.
 

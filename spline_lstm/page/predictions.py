@@ -16,7 +16,8 @@ MAX_ROWS = 5_000
 # What a reader looks at first; the keys that are long hashes come last.
 FIRST = ("symbol", "target", "ts", "step", "timestamp", "score")
 LAST = ("members", "task_id", "model_id", "generated_at")
-REASON = "reason"
+# Texts that some tasks store beside a score: what it means, and the three largest reasons for it.
+WORDS = ("word", "reasons")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def table_of(rows: pd.DataFrame, clock: Clock) -> pd.DataFrame:
     """The rows for people: times of the pipeline, the newest first, hashes in the last columns."""
     times = {name: wall_times(clock, instants_of(rows[name])) for name in ("ts", "timestamp")}
     further = [name for name in rows if name not in (*FIRST, *LAST)]
-    reasons = [name for name in further if str(name).startswith(REASON)]
-    others = [name for name in further if name not in reasons]
-    table = rows.assign(**times)[[*FIRST, *reasons, *others, *LAST]]
+    words = [name for name in WORDS if name in further]
+    others = [name for name in further if name not in words]
+    table = rows.assign(**times)[[*FIRST, *words, *others, *LAST]]
     return table.sort_values(["ts", "symbol", "step"], ascending=[False, True, True])
 
 

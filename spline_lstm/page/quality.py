@@ -64,7 +64,7 @@ def quality_view(pipeline: Pipeline, limits: Mapping[str, float]) -> QualityView
         source={key: value for key, value in ingest.items() if key != "violations"},
         facts=numbers_of(quality),
         violations=pd.DataFrame([_violation(each) for each in violations]),
-        warnings=[str(text) for text in quality.get("warnings", [])],
+        warnings=[_text(warning) for warning in quality.get("warnings", [])],
         columns=pd.DataFrame(quality.get("columns", [])),
         per_series=pd.DataFrame(quality.get("per_series", [])),
         drift=drift_frame(quality.get("drift", {}), limits),
@@ -97,6 +97,11 @@ def is_beyond(statistic: str, value: float, limit: float) -> bool:
     if statistic == "std_ratio":
         return not 1 / limit <= value <= limit
     return abs(value) > limit
+
+
+def _text(warning: Any) -> str:
+    """A warning; those of tables of rows have more keys than their text."""
+    return str(warning.get("text", warning) if isinstance(warning, Mapping) else warning)
 
 
 def _violation(content: Any) -> dict[str, Any]:

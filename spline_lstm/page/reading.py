@@ -18,6 +18,14 @@ from spline_lstm.core.errors import ArtifactError
 ESCAPES = {ord(sign): f"\\{sign}" for sign in "\\`*_{}[]()#+-.!|<>~$:"}
 
 
+# Kind of data/predictions.parquet -> columns that tell it.
+KINDS = {
+    "forecasts": {"series", "target", "origin", "step", "y_pred"},
+    "days": {"symbol", "day", "label"},
+    "rows": {"line", "y_true", "y_pred"},
+}
+
+
 def json_if_made(path: Path) -> dict[str, Any]:
     """Content of a JSON file; empty if there is none."""
     return read_json(path) if path.is_file() else {}
@@ -71,6 +79,26 @@ def parquet_columns(path: Path) -> list[str]:
         return pq.read_schema(path).names
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
+
+
+def kind_of(path: Path) -> str:
+    """What data/predictions.parquet contains: forecasts, days (probabilities), rows, or nothing.
+
+    Raises
+    ------
+    ArtifactError
+        It cannot be read, or no task of this version writes such a file.
+    """
+    if not path.is_file():
+        return "nothing"
+    columns = {*parquet_columns(path)}
+    for kind, needed in KINDS.items():
+        if columns >= needed:
+            return kind
+    raise ArtifactError(
+        f"{path} has the columns {', '.join(sorted(columns))}, as no task of this version writes "
+        "them; run `dvc repro`"
+    )
 
 
 def version_of(path: Path) -> tuple[int, int]:

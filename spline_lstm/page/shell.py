@@ -11,6 +11,7 @@ from spline_lstm.page.show_forecasts import show_forecasts
 from spline_lstm.page.show_models import show_models
 from spline_lstm.page.show_predictions import show_predictions
 from spline_lstm.page.show_results import show_backtest, show_comparison, show_quality
+from spline_lstm.page.show_rows import show_rows
 from spline_lstm.page.show_upload import show_upload
 from spline_lstm.page.sources import Source
 
@@ -40,6 +41,7 @@ TABS = (
     Tab("Comparison", show_comparison),
     Tab("Data", show_quality),
     Tab("Backtest", show_backtest),
+    Tab("Rows", show_rows),
     Tab("New data", show_upload),
 )
 

@@ -3,16 +3,24 @@
 import streamlit as st
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.page.charts import forecast_chart
+from spline_lstm.page.charts import days_chart, forecast_chart
+from spline_lstm.page.days import day_view
 from spline_lstm.page.elements import chart, nothing_yet, table
 from spline_lstm.page.forecasts import Choice, Stored, groups_of, stored_forecasts, view_of
-from spline_lstm.page.reading import plain_text
+from spline_lstm.page.reading import kind_of, plain_text
 from spline_lstm.page.sources import Source
 
 
 def show_forecasts(source: Source) -> None:
     """Choose series, target and origin; see what was known, what was forecast, and what came."""
     clock = source.params.clock
+    kind = kind_of(source.pipeline.predictions)
+    if kind == "days":
+        _show_days(source)
+        return
+    if kind == "rows":
+        st.info("This pipeline predicts rows of a table, which are in the tab Rows.")
+        return
     stored = stored_forecasts(source.pipeline)
     if stored is None or not len(stored.keys):
         nothing_yet("There are no forecasts of the test split yet.", source.repro())
@@ -31,6 +39,22 @@ def show_forecasts(source: Source) -> None:
         "origin. " + (f"Bands: {' and '.join(view.levels)} % intervals." if view.levels else "")
     )
     table(view.forecast, "The forecast as numbers, a row per step")
+
+
+def _show_days(source: Source) -> None:
+    """The probabilities of one symbol over the days of the test split, and what came."""
+    view = day_view(source.pipeline.predictions)
+    places = st.columns(2)
+    symbols = list(view.tables)
+    symbol = places[0].selectbox("Symbol", symbols) or symbols[0]
+    names = tuple(places[1].multiselect("Forecasts", view.forecasts, view.forecasts[:2]))
+    if names:
+        chart(days_chart(view.long(symbol, names)), f"Probabilities of {symbol} over the days")
+    st.caption(
+        "The dashed line is chance. label: what came; forward_return: by how much, as a share."
+    )
+    rows = view.tables[symbol].iloc[::-1]
+    table(rows, "Probabilities of the symbol beside what came, the newest day first")
 
 
 def _choice(stored: Stored, clock: Clock) -> Choice:
