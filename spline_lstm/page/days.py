@@ -9,7 +9,7 @@ import pandas as pd
 
 from spline_lstm.page.reading import parquet_columns, parquet_rows, version_of
 
-# Columns that are no probabilities.
+# Columns that are not probabilities.
 GIVEN = ("symbol", "day", "label", "forward_return")
 # The probability that counts, as far as the file has it, is drawn and named first.
 FIRST = ("ensemble", "model")
