@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 import psutil
 
+from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.examples import forecast_example
-from spline_lstm.service.loaded import LoadedModel, make_catalog
+from spline_lstm.service.loaded import LoadedModel
 
 HISTORY_ROWS = 200
 SERIES = 100
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
-    model = make_catalog([str(folder)]).served.get(None, ())
+    model = make_catalog([str(folder)]).served.of_kind(LoadedModel, None, ())
     with service(folder, arguments.workers) as (port, process):
         wait_until_ready(port)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {arguments}")

@@ -29,8 +29,9 @@ from benchmarks.service import (
     service,
     wait_until_ready,
 )
+from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.examples import forecast_example
-from spline_lstm.service.loaded import make_catalog
+from spline_lstm.service.loaded import LoadedModel
 
 LARGE = 100_000_000
 ROWS = 10_000_000
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Try what a service makes of faults.")
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder.resolve()
-    model = make_catalog([str(folder)]).served.get(None, ())
+    model = make_catalog([str(folder)]).served.of_kind(LoadedModel, None, ())
     body = forecast_example(model, HISTORY_ROWS)
     small = request_bytes("POST", "/v1/forecast", json.dumps(body).encode())
     # Offsets are read by pandas, series by series.

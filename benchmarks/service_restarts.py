@@ -20,8 +20,9 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.service import HISTORY_ROWS
+from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.examples import forecast_example
-from spline_lstm.service.loaded import make_catalog
+from spline_lstm.service.loaded import LoadedModel
 
 ANSWERED, REFUSED, LOST = "answered", "nobody listens", "closed without an answer"
 
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--clients", type=int, default=16)
     arguments = parser.parse_args()
-    model = make_catalog([str(arguments.folder.resolve())]).served.get(None, ())
+    model = make_catalog([str(arguments.folder.resolve())]).served.of_kind(LoadedModel, None, ())
     body = json.dumps(forecast_example(model, HISTORY_ROWS)).encode()
     request = (
         b"POST /v1/forecast HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

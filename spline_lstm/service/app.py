@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 
 from spline_lstm.core.errors import SplineLstmError, report
 from spline_lstm.service import openapi, protocol, routes
+from spline_lstm.service.catalog import Catalog, make_catalog
 from spline_lstm.service.errors import (
     BAD_REQUEST,
     UNPROCESSABLE,
@@ -24,7 +25,6 @@ from spline_lstm.service.errors import (
     refused,
 )
 from spline_lstm.service.guard import LOG, Guard, error_content
-from spline_lstm.service.loaded import Catalog, make_catalog
 from spline_lstm.service.logs import configure_logs
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.work import LargeCalls

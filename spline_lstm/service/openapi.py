@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from spline_lstm.service.bodies import Forecasts
+from spline_lstm.service.catalog import Served
 from spline_lstm.service.examples import forecast_example, infer_example
 from spline_lstm.service.loaded import LoadedModel
 
@@ -90,13 +91,14 @@ def install(app: FastAPI) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             served = app.state.catalog.served
-            app.openapi_schema = _described(app, next(iter(served.models.values())))
+            app.openapi_schema = _described(app, served)
         return app.openapi_schema
 
     app.openapi = described
 
 
-def _described(app: FastAPI, model: LoadedModel) -> dict[str, Any]:
+def _described(app: FastAPI, served: Served) -> dict[str, Any]:
+    first = next(iter(served.models.values()))
     content = get_openapi(
         title=app.title, version="1", description=app.description, routes=app.routes
     )
@@ -113,16 +115,22 @@ def _described(app: FastAPI, model: LoadedModel) -> dict[str, Any]:
                 }
             for parameter in call.get("parameters", []):
                 if parameter["in"] == "path":
-                    parameter["example"] = model.source.name
-    for path, example in examples(model).items():
+                    parameter["example"] = first.source.name
+    for path, example in examples(served).items():
         body = content["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         body["example"] = example
     return content
 
 
-def examples(model: LoadedModel) -> dict[str, Any]:
-    """A body for each call that takes one: path -> body."""
+def examples(served: Served) -> dict[str, Any]:
+    """A body for each call that takes one and has a model: path -> body."""
+    forecast = next(
+        (each for each in served.models.values() if isinstance(each, LoadedModel)), None
+    )
+    if forecast is None:
+        return {}
+    name = forecast.source.name if len(served.models) > 1 else None
     return {
-        "/v1/forecast": forecast_example(model),
-        "/v2/models/{model}/infer": infer_example(model),
+        "/v1/forecast": forecast_example(forecast) | ({"model": name} if name else {}),
+        "/v2/models/{model}/infer": infer_example(forecast),
     }

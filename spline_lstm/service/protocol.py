@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.openapi import INFER_BODY
 from spline_lstm.service.tensors import infer, metadata_of, read_inference
 from spline_lstm.service.work import SMALL_BODY, catalog_of, done, json_answer, settings_of
@@ -39,19 +40,22 @@ async def ready(request: Request) -> dict[str, Any]:
 @router.get("/models/{model}")
 async def metadata(request: Request, model: str) -> dict[str, Any]:
     """Names, types and shapes of the tensors of a model."""
-    return metadata_of(catalog_of(request).served.get(model, PATH))
+    return metadata_of(catalog_of(request).served.of_kind(LoadedModel, model, PATH))
 
 
 @router.get("/models/{model}/ready")
 async def model_ready(request: Request, model: str) -> dict[str, Any]:
     """The model is loaded."""
-    return {"name": catalog_of(request).served.get(model, PATH).source.name, "ready": True}
+    return {
+        "name": catalog_of(request).served.of_kind(LoadedModel, model, PATH).source.name,
+        "ready": True,
+    }
 
 
 @router.post("/models/{model}/infer", openapi_extra=INFER_BODY)
 async def infer_tensors(request: Request, model: str) -> Response:
     """Outputs for given tensors, in data units, without preprocessing."""
-    loaded = catalog_of(request).served.get(model, PATH)
+    loaded = catalog_of(request).served.of_kind(LoadedModel, model, PATH)
     content = await request.body()
     limit = settings_of(request).max_series
     small = len(content) <= SMALL_BODY and loaded.shares_threads

@@ -42,7 +42,7 @@ async def forecast(request: Request) -> Response:
 
     def asked() -> tuple[LoadedModel, Options, list[Rows]]:
         body = read_body(content)
-        model = served.get(body.model, ("body", "model"))
+        model = served.of_kind(LoadedModel, body.model, ("body", "model"))
         return model, body, rows_of(body, model.preprocessor.schema, settings)
 
     if len(content) > SMALL_BODY:
@@ -62,7 +62,7 @@ async def models(request: Request) -> dict[str, list[dict[str, Any]]]:
 @router.get("/models/{name}", tags=["models"])
 async def model_details(request: Request, name: str) -> Response:
     """One model, by its id or the name of its pipeline, with schema, metrics and data hash."""
-    model: LoadedModel = catalog_of(request).served.get(name, ("path", "name"))
+    model = catalog_of(request).served.get(name, ("path", "name"))
     return json_answer(await in_thread(request, model.details))
 
 

@@ -101,6 +101,6 @@ def _check(settings: Settings) -> None:
 
 def _load(settings: Settings) -> None:
     # Here, so that the supervising process stays small.
-    from spline_lstm.service.loaded import make_catalog  # noqa: PLC0415
+    from spline_lstm.service.catalog import make_catalog  # noqa: PLC0415
 
     make_catalog(settings.folders)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from spline_lstm.service.loaded import TASK, Source
+from spline_lstm.service.source import Source
 from spline_lstm.store.predictions import files_of, read_predictions
 
 
@@ -49,12 +49,12 @@ def page_of(source: Source, query: Query) -> dict[str, Any]:
 def _rows(source: Source, query: Query) -> Iterator[dict[str, Any]]:
     """Rows of one date after the other, so that a page reads no later dates."""
     folder = source.store.predictions
-    names = {path.parent.name for path in files_of(folder, task_id=TASK)}
+    names = {path.parent.name for path in files_of(folder, task_id=source.task)}
     for date in sorted(name.removeprefix("date=") for name in names):
         if (query.first and date < query.first) or (query.last and date > query.last):
             continue
         chosen = {} if query.symbol is None else {"symbol": query.symbol}
-        yield from _plain(read_predictions(folder, task_id=TASK, date=date, **chosen))
+        yield from _plain(read_predictions(folder, task_id=source.task, date=date, **chosen))
 
 
 def _plain(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -10,9 +10,9 @@ from typing import TypeVar
 import pydantic_core
 from fastapi import Request, Response
 
+from spline_lstm.service.catalog import Catalog
 from spline_lstm.service.errors import UNAVAILABLE, refused
 from spline_lstm.service.given_up import GIVEN_UP
-from spline_lstm.service.loaded import Catalog
 from spline_lstm.service.settings import Settings
 
 # Rows up to which a call is answered at once: some milliseconds.

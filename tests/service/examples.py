@@ -13,8 +13,10 @@ from spline_lstm.export.sessions import Session
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.service.app import make_app
-from spline_lstm.service.loaded import LoadedModel, Source, make_catalog, rows_preprocessor
+from spline_lstm.service.catalog import make_catalog
+from spline_lstm.service.loaded import LoadedModel, rows_preprocessor
 from spline_lstm.service.settings import Settings
+from spline_lstm.service.source import Source
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import Registry
 from spline_lstm.tables.frames import plain_frame
@@ -99,5 +101,5 @@ def target_model(panel=False, targets=("y",), **changes) -> LoadedModel:
         return {"forecast": np.repeat(last, 3, axis=1)}
 
     forecaster = ExportedForecaster(Session(answer), metadata, rows_preprocessor(fitted), None)
-    source = Source(Path(), "last", Store(Path("predictions"), Path("registry")))
+    source = Source(Path(), "last", Store(Path("predictions"), Path("registry")), "forecast")
     return LoadedModel(source, None, Path("model.onnx"), forecaster, schema)

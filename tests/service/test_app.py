@@ -46,7 +46,7 @@ def test_neither_jax_nor_tensorflow_nor_training_is_loaded(folder):
     code = (
         "import sys\n"
         "from spline_lstm.service.app import make_app\n"
-        "from spline_lstm.service.loaded import make_catalog\n"
+        "from spline_lstm.service.catalog import make_catalog\n"
         "from spline_lstm.service.settings import Settings\n"
         f"settings = Settings(({str(folder)!r},))\n"
         "make_app(settings, make_catalog(settings.folders)).openapi()\n"

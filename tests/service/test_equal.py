@@ -11,8 +11,8 @@ from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.export_all import export_all, write_models
 from spline_lstm.service.bodies import Batch, Future, OneSeries, Series
+from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.forecasts import answer_of
-from spline_lstm.service.loaded import make_catalog
 from spline_lstm.service.rows import rows_of
 from spline_lstm.service.settings import Settings
 from spline_lstm.tasks.parts import load_part

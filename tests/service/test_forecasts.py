@@ -8,9 +8,9 @@ import pytest
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.service.bodies import FORMS, form_of
+from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.errors import CallError
 from spline_lstm.service.forecasts import answer_of, read_body
-from spline_lstm.service.loaded import make_catalog
 from spline_lstm.service.rows import rows_of
 from spline_lstm.service.settings import Settings
 from tests.exported_sum import frame
