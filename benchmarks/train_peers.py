@@ -56,9 +56,10 @@ def ours(case: dict[str, Any]) -> Peer:
     configure_threads(case["threads"])
     configure_compilation_cache(Path())
     from spline_lstm.training.budget import budget_of
-    from spline_lstm.training.loop import make_optimizer, make_steps, start
     from spline_lstm.training.losses import forecast_loss
     from spline_lstm.training.objective import Objective
+    from spline_lstm.training.optimizers import make_optimizer
+    from spline_lstm.training.steps import make_steps, start
 
     found = as_of_windows(case)
     names = found.feature_names

@@ -213,6 +213,11 @@ class Params(Section):
                 f"model.network_lookback {model.network_lookback} must be at most window.lookback "
                 f"{self.window.lookback}"
             )
+        if train.validation_windows is not None and model.linear_skip != "none":
+            raise ValueError(
+                "train.validation_windows needs model.linear_skip none, because a linear forecast "
+                "is judged on all validation windows; or set it to null"
+            )
         if train.huber_delta is not None and train.loss != "huber":
             raise ValueError("train.huber_delta needs train.loss huber; or set it to null")
         if train.huber_delta == "residual" and model.linear_skip == "none":

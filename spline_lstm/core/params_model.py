@@ -164,6 +164,13 @@ class TrainParams(Section):
     float32)"""
     ensemble_size: Count = 1
     """networks with seeds seed, seed + 1, ... trained together; the forecast is their mean"""
+    stream_steps: Count | None = None
+    """steps whose windows are gathered on the host while the device computes those before, so that
+    the rows need not fit on the device; null: all rows are on the device"""
+    shuffle_windows: Count | None = None
+    """windows that are shuffled together, 64 blocks of consecutive ones; null: all of an epoch"""
+    validation_windows: Count | None = None
+    """most validation windows that the loss is measured on, evenly spaced; null: all"""
     threads: Count = 2
     """threads of the XLA thread pool; the weights depend neither on it nor on the core count of the
     machine"""

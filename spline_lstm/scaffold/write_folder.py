@@ -41,6 +41,7 @@ SCHEMA_FILE = "schema.json"
 STORE = "store/"
 # A Parquet file of so many rows is split into partitions of so many.
 LARGE_ROWS, PARTITION_ROWS = 5_000_000, 1_000_000
+STREAM_STEPS = 64
 EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
@@ -180,7 +181,11 @@ def in_partitions(plan: Plan, content: bytes) -> Plan:
     rows = parquet_rows(content)
     if rows < LARGE_ROWS or not plan.schema.get("series_col"):
         return plan
-    values = {**plan.values, "data.partition_rows": PARTITION_ROWS}
+    values = {
+        **plan.values,
+        "data.partition_rows": PARTITION_ROWS,
+        "train.stream_steps": STREAM_STEPS,
+    }
     try:
         check_supported(with_values(Params(), values, "the proposed params"))
     except ParamsError:

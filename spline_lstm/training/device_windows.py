@@ -1,5 +1,6 @@
 """The series on the device, and the gathering of batches of windows there."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -7,10 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from spline_lstm.core.params import TrainParams
+from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
 
 LEAST_ROWS = 4096
+# Blocks of consecutive windows in a pool that is shuffled.
+POOL_BLOCKS = 64
 
 
 class LinearTable(NamedTuple):
@@ -127,23 +131,43 @@ class Batches(NamedTuple):
     weight: Float[np.ndarray, "steps size"]
 
 
-def batches_of_steps(
-    origins: Int[np.ndarray, " windows"],
-    params: TrainParams,
-    members: int,
-    steps: range,
-) -> Batches:
-    """Batches of some steps of a training, numbered from 0.
+class Shuffle:
+    """Batches of consecutive steps, numbered from 0; the order of the last epoch is kept.
 
     Every epoch has its own order of the windows, wherever evaluations interrupt it.
+
+    Parameters
+    ----------
+    origins : [windows] rows
+    params : TrainParams
+    members : of the ensemble
     """
-    per_epoch = -(-len(origins) // params.batch_size)
-    first, last = steps[0] // per_epoch, steps[-1] // per_epoch
-    parts = [shuffled(origins, params, members, epoch + 1) for epoch in range(first, last + 1)]
-    rows, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    kept = slice(steps[0] - first * per_epoch, steps[-1] - first * per_epoch + 1)
-    epoch, number = np.divmod(np.array(steps, dtype=np.int32), np.int32(per_epoch))
-    return Batches(epoch + 1, number, rows[kept], weight[kept])
+
+    def __init__(
+        self, origins: Int[np.ndarray, " windows"], params: TrainParams, members: int
+    ) -> None:
+        self._origins, self._params, self._members = origins, params, members
+        self._epoch: tuple[int, Any] = (0, None)
+
+    def __call__(self, steps: range) -> Batches:
+        """The batches of some steps."""
+        per_epoch = -(-len(self._origins) // self._params.batch_size)
+        first, last = steps[0] // per_epoch, steps[-1] // per_epoch
+        parts = [self._batches(epoch + 1) for epoch in range(first, last + 1)]
+        begin, end = steps[0] - first * per_epoch, steps[-1] - first * per_epoch + 1
+        rows, weight = (_joined(arrays, begin, end) for arrays in zip(*parts, strict=True))
+        epoch, number = np.divmod(np.array(steps, dtype=np.int32), np.int32(per_epoch))
+        return Batches(epoch + 1, number, rows, weight)
+
+    def _batches(self, epoch: int) -> Any:
+        if self._epoch[0] != epoch:
+            self._epoch = epoch, shuffled(self._origins, self._params, self._members, epoch)
+        return self._epoch[1]
+
+
+def _joined(arrays: Sequence[np.ndarray], begin: int, end: int) -> np.ndarray:
+    """Rows of arrays one after another; of one array without a copy."""
+    return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays))[begin:end]
 
 
 def shuffled(
@@ -151,9 +175,39 @@ def shuffled(
 ) -> tuple[Int[np.ndarray, "batches *members size"], Float[np.ndarray, "batches size"]]:
     """Batches of an epoch; the order of a member is that of a single network with its seed."""
     orders = [
-        np.random.default_rng([params.seed + member, epoch]).permutation(origins)
+        permuted(
+            origins, params.shuffle_windows, np.random.default_rng([params.seed + member, epoch])
+        )
         for member in range(members)
     ]
     batches = [pad_to_batches(order, params.batch_size) for order in orders]
     rows = batches[0][0] if members == 1 else np.stack([rows for rows, _ in batches], axis=1)
     return rows, batches[0][1]
+
+
+def permuted(
+    origins: Int[np.ndarray, " windows"], pool: int | None, rng: np.random.Generator
+) -> Int[np.ndarray, " windows"]:
+    """A permutation of the windows: of all at once, or of blocks and then within a pool of them.
+
+    With a pool, consecutive windows are a block, `POOL_BLOCKS` of them a pool. The blocks are
+    permuted, and then the windows of each pool of them. So the rows of a batch lie in `POOL_BLOCKS`
+    intervals of the arrays, which a disk reads faster than rows from everywhere.
+    """
+    if pool is None or pool >= len(origins):
+        return rng.permutation(origins)
+    size = max(1, pool // POOL_BLOCKS)
+    blocks = [origins[start : start + size] for start in range(0, len(origins), size)]
+    order = rng.permutation(len(blocks))
+    pools = [order[start : start + POOL_BLOCKS] for start in range(0, len(order), POOL_BLOCKS)]
+    return np.concatenate(
+        [rng.permutation(np.concatenate([blocks[index] for index in each])) for each in pools]
+    )
+
+
+def measured_on(
+    origins: Int[np.ndarray, " windows"], params: TrainParams
+) -> Int[np.ndarray, " measured"]:
+    """The validation windows that the loss is measured on: all, or some of them, evenly spaced."""
+    most = params.validation_windows
+    return origins if most is None else origins[evenly_spaced(len(origins), most)]

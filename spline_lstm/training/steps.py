@@ -1,7 +1,12 @@
-"""The compiled steps of a training, and the state that passes from one to the next."""
+"""The compiled steps of a training, on rows that stay on the device or on blocks of windows.
+
+The steps up to the next evaluation and that evaluation are one program if all rows are on the
+device. With `train.stream_steps` they are programs of some steps each, whose windows are gathered
+on the host, see `spline_lstm.training.streaming`.
+"""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +15,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.build import NetworkConfig, build, structure
 from spline_lstm.models.row_config import RowConfig
@@ -17,27 +23,25 @@ from spline_lstm.models.sharding import Sharding
 from spline_lstm.training.device_rows import RowTable, rows_to_device
 from spline_lstm.training.device_windows import (
     Series,
-    batches_of_steps,
+    Shuffle,
+    measured_on,
     pad_to_batches,
     to_device,
 )
 from spline_lstm.training.members import chunk_size, each_member, member_keys
 from spline_lstm.training.objective import Objective
+from spline_lstm.training.streaming import (
+    VALIDATION_BATCH,
+    Programs,
+    TrainState,
+    placed,
+    streamed_steps,
+)
 from spline_lstm.windows.windows import Windows
 
 if TYPE_CHECKING:
     # Only named: nothing here runs the code of rows.
     from spline_lstm.rows.arrays import Rows
-
-# Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
-VALIDATION_BATCH = 64
-
-
-class TrainState(NamedTuple):
-    """What passes from step to step; leaves of an ensemble have a leading member axis."""
-
-    weights: Any
-    optimizer: optax.OptState
 
 
 def start(config: NetworkConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
@@ -64,15 +68,50 @@ def make_steps(
     Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
     gradient norm, validation loss]; beside a linear part, what `Objective.judge` takes comes in
     place of the validation loss.
+
+    Raises
+    ------
+    ParamsError
+        Rows of a table are to be streamed.
     """
-    graph, _ = structure(config)
-    members = config.ensemble_size
     sharding = Sharding(params.batch_size, VALIDATION_BATCH)
+    programs = make_programs(config, optimizer, params, objective, sharding)
+    if params.stream_steps is not None:
+        if isinstance(config, RowConfig):
+            raise ParamsError("train.stream_steps is for windows of series; set it to null")
+        of_series = cast("Windows", windows)
+        return streamed_steps(config, params, of_series, objective, programs, sharding)
+    members = config.ensemble_size
     series = jax.tree.map(sharding.place, _on_device(windows, config, objective))
     validation = jax.tree.map(
         lambda array: sharding.place(array, 1),
-        pad_to_batches(windows.splits["validation"], VALIDATION_BATCH),
+        pad_to_batches(measured_on(windows.splits["validation"], params), VALIDATION_BATCH),
     )
+    batches_of = Shuffle(windows.splits["train"], params, members)
+
+    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
+        return programs.steps_and_evaluation(
+            jax.tree.map(sharding.place, state),
+            series,
+            placed(batches_of(steps), sharding),
+            validation,
+            member_keys(members, params.seed),
+            jnp.float32(factor),
+        )
+
+    return run
+
+
+def make_programs(
+    config: NetworkConfig,
+    optimizer: optax.GradientTransformation,
+    params: TrainParams,
+    objective: Objective,
+    sharding: Sharding,
+) -> Programs:
+    """Compile what a training consists of, when it is first called; see `Programs`."""
+    graph, _ = structure(config)
+    members = config.ensemble_size
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
     chunk = chunk_size(config, params.batch_size // sharding.shares)
 
@@ -140,6 +179,25 @@ def make_steps(
         counted = gathered.observed * weight[:, None]
         return objective.of_validation(series, forecast, gathered, counted)
 
+    def steps(
+        state: TrainState, series: Series | RowTable, batches: Any, keys: Any, factor: Array
+    ) -> tuple[TrainState, Any]:
+        def body(state: TrainState, batch: Any) -> Any:
+            update = each_member(step, members, in_axes=(0, None, None, None, 0, None, 0, None))
+            return update(state, series, *batch, keys, factor)
+
+        return lax.scan(body, state, batches)
+
+    def evaluation(weights: Any, series: Series | RowTable, validation: Any) -> tuple[Array, Array]:
+        return lax.map(lambda batch: validate((weights, series), batch), validation)
+
+    whole = fused(steps, evaluation)
+    return Programs(whole, jax.jit(steps), jax.jit(evaluation), jax.jit(means_of))
+
+
+def fused(steps: Callable[..., Any], evaluation: Callable[..., Any]) -> Callable[..., Any]:
+    """Steps and the evaluation after them as one program."""
+
     @jax.jit
     def steps_and_evaluation(
         state: TrainState,
@@ -149,33 +207,20 @@ def make_steps(
         keys: Any,
         factor: Array,
     ) -> Any:
-        def body(state: TrainState, batch: Any) -> Any:
-            update = each_member(step, members, in_axes=(0, None, None, None, 0, None, 0, None))
-            return update(state, series, *batch, keys, factor)
+        state, sums = steps(state, series, batches, keys, factor)
+        return state, means_of(sums, evaluation(state.weights, series, validation))
 
-        state, (losses, labels, norms) = lax.scan(body, state, batches)
-        totals, counts = lax.map(lambda batch: validate((state.weights, series), batch), validation)
-        train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
-        means = (totals.sum(axis=0) / counts.sum()).reshape(-1)
-        return state, jnp.concatenate([jnp.stack([train_loss, norms.max()]), means])
+    return steps_and_evaluation
 
-    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
-        epoch, number, *batches = batches_of_steps(windows.splits["train"], params, members, steps)
-        placed = (
-            sharding.place(epoch),
-            sharding.place(number),
-            *(sharding.place(array, array.ndim - 1) for array in batches),
-        )
-        return steps_and_evaluation(
-            jax.tree.map(sharding.place, state),
-            series,
-            placed,
-            validation,
-            member_keys(members, params.seed),
-            jnp.float32(factor),
-        )
 
-    return run
+def means_of(
+    sums: tuple[Array, Array, Array], validated: tuple[Array, Array]
+) -> Float[Array, " values"]:
+    """The losses of an evaluation, from sums of each step and of each validation batch."""
+    (losses, labels, norms), (totals, counts) = sums, validated
+    train_loss = losses.sum() / jnp.maximum(labels.sum(), 1.0)
+    means = (totals.sum(axis=0) / counts.sum()).reshape(-1)
+    return jnp.concatenate([jnp.stack([train_loss, norms.max()]), means])
 
 
 def _on_device(

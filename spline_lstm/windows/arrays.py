@@ -87,6 +87,11 @@ class AsOfArrays:
         """Labels that something is learned from: observed, and no outlier that was replaced."""
         return self.observed & ~self.replaced if self.replaced.size else self.observed
 
+    def counted_at(self, rows: Int[np.ndarray, "*rows"]) -> Bool[np.ndarray, "*rows targets"]:
+        """`counted` of some rows, without a look at the others."""
+        observed = self.observed[rows]
+        return observed & ~self.replaced[rows] if self.replaced.size else observed
+
     @property
     def counted_target(self) -> Float[np.ndarray, "rows targets"]:
         """Their values, data units, NaN elsewhere."""

@@ -127,7 +127,7 @@ class Windows:
         arrays = self.arrays
         series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
         rows = origins[:, None] + np.arange(self.horizon)
-        mask = arrays.counted[rows]
+        mask = arrays.counted_at(rows)
         scores = self.target_scaler.transform(np.where(mask, arrays.raw_target[rows], 0.0), series)
         shape = (len(origins), -1)
         return Batch(

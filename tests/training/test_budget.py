@@ -5,7 +5,7 @@ from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, TrainParams, with_values
 from spline_lstm.evaluation.folds import fold_params
 from spline_lstm.training.budget import budget_of
-from spline_lstm.training.device_windows import batches_of_steps, shuffled
+from spline_lstm.training.device_windows import Shuffle, shuffled
 from spline_lstm.training.loop import Evaluation, finished
 
 
@@ -70,9 +70,9 @@ def test_patience_waits_for_the_floor():
 def test_every_epoch_has_its_own_order_wherever_evaluations_interrupt_it(members, interval):
     params, origins = TrainParams(batch_size=3), np.arange(10) + 50
     expected = [shuffled(origins, params, members, epoch) for epoch in (1, 2, 3)]
+    batches_of = Shuffle(origins, params, members)
     parts = [
-        batches_of_steps(origins, params, members, range(start, min(start + interval, 12)))
-        for start in range(0, 12, interval)
+        batches_of(range(start, min(start + interval, 12))) for start in range(0, 12, interval)
     ]
     for name, position in (("rows", 0), ("weight", 1)):
         np.testing.assert_array_equal(
