@@ -38,6 +38,15 @@ def small_pipeline(tmp_path_factory):
     return make_small_pipeline(tmp_path_factory.mktemp("small"))
 
 
+@pytest.fixture(scope="session")
+def direction_folder(tmp_path_factory):
+    """Folder of a small pipeline of the task direction; who writes into it copies it."""
+    # Here, because few tests need trees.
+    from tests.direction_folder import make_direction_folder  # noqa: PLC0415
+
+    return make_direction_folder(tmp_path_factory.mktemp("direction"))
+
+
 @pytest.fixture(scope="module")
 def no_pictures():
     """Leaves picture files empty: to draw them takes three times as long as the stages."""

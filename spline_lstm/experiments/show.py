@@ -22,13 +22,14 @@ COLUMNS = {
     "RMSE": ("evaluate", "rmse"),
     "scaled RMSE": ("evaluate", "scaled_rmse"),
     "root Brier": ("evaluate", "root_brier"),
+    "AUC": ("evaluate", "auc"),
     "MASE": ("evaluate", "mase"),
     "skill": ("evaluate", "skill"),
     "p95 (ms)": ("latency", "{format}", "p95_ms"),
     "size (MB)": ("latency", "{format}", "size_mb"),
 }
 # Of them, those that only some pipelines measure; they are left out where no row has a value.
-OPTIONAL = ("run id", "scaled RMSE", "root Brier")
+OPTIONAL = ("run id", "RMSE", "scaled RMSE", "root Brier", "AUC", "MASE")
 # What experiments are sorted by, the first that there is: units differ between targets.
 DECIDING = ("root Brier", "scaled RMSE", "RMSE")
 DIGITS_OF_COMMIT = 10
