@@ -10,7 +10,7 @@ imports.
 import re
 
 from spline_lstm.core.params import load_params
-from spline_lstm.scaffold.write_folder import render_dvc
+from spline_lstm.scaffold.dvc_text import render_dvc
 from tools.import_closure import ROOT, import_closure
 
 CODE = re.compile(r"(?:      - (?:spline_lstm|stages)/\S+\n)+")

@@ -4,10 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import TUNING_FILES
+from spline_lstm.scaffold.bars import NAMES
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import BLANK, SEPARATORS
+from spline_lstm.scaffold.task_folders import TASK_FOLDERS
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import folder_of, scaffold
 
@@ -23,6 +26,7 @@ python -m spline_lstm init demand --csv demand.csv --tune  # and choose a few se
 python -m spline_lstm init demand --csv demand.csv --target sold --series store --frequency 1h
 python -m spline_lstm init bikes --csv hour.csv --timestamp dteday+hr --target cnt
 python -m spline_lstm init rates --csv rates.csv --layout wide --frequency B --holidays NYSE
+python -m spline_lstm init shares --csv bars.csv --task direction
 python -m spline_lstm init load --csv load.csv --time-zone Europe/Berlin
 python -m spline_lstm init etth1 --csv ETTh1.csv --params pipelines/ett/ot-24.yaml \\
     --schema pipelines/ett/ot.json
@@ -37,6 +41,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--csv", type=Path, required=True, metavar="FILE", help="CSV or Parquet file with the data"
+    )
+    command.add_argument(
+        "--task",
+        choices=sorted(TASK_FOLDERS),
+        default="forecast",
+        help="what is learned: forecast (the next values of a series) | direction (whether the "
+        "prices of daily bars rise) (default: forecast)",
     )
     command.add_argument(
         "--params",
@@ -68,6 +79,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     _add_text(command.add_argument_group("text of a CSV file"))
 
 
+def _role(text: str) -> tuple[str, str]:
+    role, _, column = text.partition("=")
+    if role not in NAMES or not column:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ROLE=COL with one of {', '.join(NAMES)}")
+    return role, column
+
+
 def _add_columns(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--timestamp",
@@ -81,6 +99,15 @@ def _add_columns(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help=f"column to forecast; repeatable {FOUND}",
+    )
+    group.add_argument(
+        "--column",
+        metavar="ROLE=COL",
+        type=_role,
+        action="append",
+        default=[],
+        help="column of daily bars, for --task direction: open, high, low, close, volume or "
+        f"adjusted_close; repeatable {FOUND}",
     )
     group.add_argument("--series", metavar="COL", help=f"column that identifies the series {FOUND}")
     group.add_argument(
@@ -201,10 +228,15 @@ def run(arguments: argparse.Namespace) -> str:
         missing=tuple(arguments.missing),
         duplicates=arguments.duplicates,
         max_missing=arguments.max_missing,
+        columns=dict(arguments.column),
     )
+    if arguments.tune and arguments.task != "forecast":
+        raise UsageError(f"--tune does not go with --task {arguments.task}; leave it out")
     files = UserFiles.read(arguments.params, arguments.schema)
     copy = not arguments.no_copy
-    told = scaffold(arguments.name, arguments.csv, options, Path(), files, copy=copy)
+    told = scaffold(
+        arguments.name, arguments.csv, options, Path(), files, copy=copy, task=arguments.task
+    )
     if not arguments.tune:
         return told
     sys.stdout.write(f"{told}\n")

@@ -111,7 +111,7 @@ def missing_cells(table: RawTable, columns: ColumnsParams) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def check_bars(table: RawTable, columns: ColumnsParams, where: str, zone: str | None) -> None:
+def check_bars(table: RawTable, columns: ColumnsParams, where: str) -> None:
     """Check that prices and volumes are possible.
 
     Raises

@@ -80,7 +80,7 @@ def check_direction_table(content: bytes, folder: Path, params: Params) -> Check
     checked = check_table(content, folder, params)
     schema, reading = load_schema(folder / params.data.schema_file), Reading.of(params.data)
     table = read_raw_table(content, schema, where=params.data.source, reading=reading)
-    check_bars(table, params.direction.columns, params.data.source, params.data.time_zone)
+    check_bars(table, params.direction.columns, params.data.source)
     return checked
 
 
@@ -140,7 +140,7 @@ def preprocess_bars(
     """
     check_params(params)
     columns = params.direction.columns
-    check_bars(table, columns, where, params.data.time_zone)
+    check_bars(table, columns, where)
     _check_size(table, params, where)
     whole = bars_of(table, columns, params.data.time_zone)
     bars, short = long_enough(whole, params, where)

@@ -1,6 +1,7 @@
 """What the user says to `init` on the command line."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 # Value of --timestamp for tables without timestamps.
@@ -31,6 +32,7 @@ class Options:
     missing : texts that mean "missing"
     duplicates : what becomes of rows of one series with one timestamp
     max_missing : highest share of the grid without an observed target
+    columns : role -> name of a column, for tasks whose columns have roles
     """
 
     timestamp: str | None = None
@@ -52,3 +54,4 @@ class Options:
     missing: tuple[str, ...] = ()
     duplicates: str | None = None
     max_missing: float | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 
 from spline_lstm.core.errors import ParamsError, UsageError
 from spline_lstm.core.params import Params, load_params, with_values
@@ -21,10 +19,11 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import parse_schema
 from spline_lstm.core.target_options import TargetOptions
-from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
+from spline_lstm.scaffold.dvc_text import cached_outputs, dvc_of_partitions
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.source_file import SourceFile
 from spline_lstm.scaffold.summary import Plan
+from spline_lstm.scaffold.task_folders import TASK_FOLDERS, TaskFolder
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
 from spline_lstm.series.features import check_names
 from spline_lstm.series.partition_fit import check_supported
@@ -34,8 +33,6 @@ from spline_lstm.tables.sources import read_source
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_IN_LINE = 110
-CODE = ("spline_lstm/", "stages/")
-SOURCE_FOLDER = Pipeline().source_folder.as_posix()
 SCHEMA_FILE = "schema.json"
 # What `score` and `train` keep in a pipeline folder.
 STORE = "store/"
@@ -53,11 +50,12 @@ def scaffold(
     files: UserFiles = NO_FILES,
     *,
     copy: bool = True,
+    task: str = "forecast",
 ) -> str:
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
 
-    With `copy`, a file that is not too large becomes part of the folder, so that experiments in
-    temporary copies of the repository have it.
+    `task` is a key of `TASK_FOLDERS`. With `copy`, a file that is not too large becomes part of the
+    folder, so that experiments in temporary copies of the repository have it.
 
     Raises
     ------
@@ -76,7 +74,8 @@ def scaffold(
     if not csv.is_file():
         raise UsageError(f"--csv {csv}: no such file")
     content = csv.read_bytes()
-    plan = files.complete(content, str(csv), options)
+    kind = TASK_FOLDERS[task]
+    plan = kind.plan(files, content, str(csv), options)
     parquet = is_parquet(content)
     if parquet:
         plan = in_partitions(plan, content)
@@ -87,9 +86,9 @@ def scaffold(
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        write_folder(building, name, source.source, plan, root, files, parquet=parquet)
+        write_folder(building, name, source.source, plan, root, files, parquet=parquet, kind=kind)
         source.write(building)
-        _check_folder(building, str(csv))
+        _check_folder(building, str(csv), kind)
         building.chmod(0o755)
         building.rename(folder)
     finally:
@@ -128,6 +127,7 @@ def write_folder(
     files: UserFiles = NO_FILES,
     *,
     parquet: bool = False,
+    kind: TaskFolder = TASK_FOLDERS["forecast"],
 ) -> None:
     """Write params.yaml, dvc.yaml, the schema and .gitignore into an existing folder.
 
@@ -141,11 +141,13 @@ def write_folder(
         data.source, relative to the pipeline folder.
     plan : Plan
     root : Path
-        Has the dvc.yaml that is the pattern.
+        Has the dvc.yaml that is the pattern, of the task.
     files : UserFiles
         Its schema is written as it is.
     parquet : bool
         The source is a Parquet file.
+    kind : TaskFolder
+        What differs between tasks.
 
     Raises
     ------
@@ -154,7 +156,7 @@ def write_folder(
     """
     values = {**plan.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
     params = with_values(Params(), values, files.params_file)
-    pattern = Pipeline(root).dvc_yaml.read_text(encoding="utf-8")
+    pattern = (root / kind.pattern).read_text(encoding="utf-8")
     # The raw table is called by its kind; the root may have the other one.
     csv, columns = (path.as_posix() for path in Pipeline().raw_files)
     pattern = pattern.replace(csv, columns) if parquet else pattern.replace(columns, csv)
@@ -165,7 +167,7 @@ def write_folder(
         schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
     texts = {
         "params.yaml": params_text(params, name),
-        "dvc.yaml": render_dvc(pattern, name),
+        "dvc.yaml": kind.render(pattern, name),
         SCHEMA_FILE: render_schema(schema) if files.schema is None else files.schema,
         ".gitignore": "".join(f"/{path}\n" for path in (*cached_outputs(pattern), STORE)),
     }
@@ -194,15 +196,6 @@ def in_partitions(plan: Plan, content: bytes) -> Plan:
     return replace(plan, values=values, decisions={**plan.decisions, "partitions": said})
 
 
-def dvc_of_partitions(pattern: str) -> str:
-    """The text of a dvc.yaml for a panel in partitions: folders in place of two files."""
-    one, many = Pipeline(), [Pipeline().raw_folder, Pipeline().array_folder]
-    for files, folder in zip((one.raw_files, (one.processed,)), many, strict=True):
-        for file in files:
-            pattern = pattern.replace(file.as_posix(), folder.as_posix())
-    return pattern
-
-
 def render_schema(content: Mapping[str, Any]) -> str:
     """JSON text with one covariate per line."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
@@ -218,88 +211,15 @@ def _on_one_line(text: str) -> str:
     return line if len(line) <= MAX_IN_LINE else text
 
 
-def render_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
-    """The dvc.yaml of pipelines/NAME from the dvc.yaml of the root.
-
-    Commands run at the root (`wdir`) with the folder as their argument; every path that is not code
-    lies in the folder. Paths of the top-level plots are relative to the file already.
-
-    Parameters
-    ----------
-    pattern : str
-        Text of the root's dvc.yaml.
-    name : str
-        Name of the pipeline.
-    source_file : bool
-        True if data.source is a file, which ingest then depends on; False for an embedded or
-        synthetic name.
-    """
-    yaml = round_trip_yaml()
-    root = yaml.load(pattern)
-    # Spelled out in each path: DVC reads the files of all pipelines for each of its commands, and a
-    # variable in every path takes it a third longer.
-    folder = f"pipelines/{name}"
-    content = CommentedMap()
-    content["stages"] = stages = CommentedMap(
-        {key: _stage(stage, folder, source_file) for key, stage in root["stages"].items()}
-    )
-    if "plots" in root:
-        content["plots"] = root["plots"]
-    content.yaml_set_start_comment(
-        f"The pipeline of this folder: dvc repro pipelines/{name}/dvc.yaml\n"
-        "Made from the dvc.yaml of the root by `python -m spline_lstm init`; commands run at the "
-        "root."
-    )
-    for mapping, keys in ((content, [*content][1:]), (stages, [*stages][1:])):
-        for key in keys:
-            mapping.yaml_set_comment_before_after_key(key, before="\n")
-    # Keep one blank line if the pattern's own was copied, too.
-    return re.sub(r"\n{3,}", "\n\n", dump_yaml(yaml, content))
-
-
-def _stage(stage: Mapping[str, Any], folder: str, source_file: bool) -> CommentedMap:
-    moved = CommentedMap()
-    for key, value in stage.items():
-        if key == "cmd":
-            moved["cmd"] = f"{value} {folder}"
-            moved["wdir"] = "../.."
-        elif key == "params":
-            moved["params"] = [CommentedMap({f"{folder}/params.yaml": list(value)})]
-        elif key == "deps":
-            moved["deps"] = [_moved(path, folder) for path in value if path != SOURCE_FOLDER]
-            if SOURCE_FOLDER in value and source_file:
-                moved["deps"].append(f"{folder}/${{data.source}}")
-        elif key in ("outs", "metrics", "plots"):
-            moved[key] = [_moved_output(entry, folder) for entry in value]
-        else:
-            moved[key] = value
-    return moved
-
-
-def _moved(path: str, folder: str) -> str:
-    return path if path.startswith(CODE) else f"{folder}/{path}"
-
-
-def _moved_output(entry: str | Mapping[str, Any], folder: str) -> str | CommentedMap:
-    if isinstance(entry, str):
-        return _moved(entry, folder)
-    return CommentedMap({_moved(path, folder): options for path, options in entry.items()})
-
-
-def cached_outputs(pattern: str) -> list[str]:
-    """Outputs that DVC stores instead of git, relative to the pipeline folder."""
-    stages = YAML(typ="safe", pure=True).load(pattern)["stages"].values()
-    return [path for stage in stages for path in stage.get("outs", []) if isinstance(path, str)]
-
-
-def _check_folder(folder: Path, where: str) -> None:
+def _check_folder(folder: Path, where: str, kind: TaskFolder) -> None:
     """Read what was written as the stages do, so that a folder that does not work is removed."""
     params = load_params(folder)
     text = (folder / params.data.schema_file).read_text(encoding="utf-8")
     schema = parse_schema(text, f"the proposed schema of {where}")
     check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
-    read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
+    table = read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
+    kind.check(table, schema, params, where)
 
 
 def _summary(folder: Path, csv: Path, plan: Plan, source: SourceFile) -> str:

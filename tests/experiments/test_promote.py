@@ -7,7 +7,7 @@ import pytest
 
 from spline_lstm.core.params import load_params
 from spline_lstm.core.params_file import experiment_command, params_text
-from spline_lstm.scaffold.write_folder import render_dvc
+from spline_lstm.scaffold.dvc_text import render_dvc
 from tests.builders import ROOT
 from tests.experiments import stand_in
 from tests.experiments.test_driver import repository

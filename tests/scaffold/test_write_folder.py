@@ -19,10 +19,9 @@ from spline_lstm.core.params import (
 )
 from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import render_params
+from spline_lstm.scaffold.dvc_text import cached_outputs, render_dvc
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.write_folder import (
-    cached_outputs,
-    render_dvc,
     render_schema,
     scaffold,
 )

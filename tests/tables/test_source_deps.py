@@ -6,7 +6,7 @@ import pytest
 
 from spline_lstm.core.errors import ArtifactError, ParamsError
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.scaffold.write_folder import render_dvc
+from spline_lstm.scaffold.dvc_text import render_dvc
 from spline_lstm.tables.source_deps import check_watched
 from tests.builders import ROOT
 
