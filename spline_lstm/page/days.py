@@ -55,8 +55,10 @@ def _read(path: Path, _version: tuple[int, int]) -> DayView:
     rows = rows.assign(day=days, symbol=rows["symbol"].astype(str)).sort_values("day")
     names = [name for name in columns if name not in GIVEN and rows[name].dtype.kind == "f"]
     names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    # What came, and why it was expected, before the probabilities.
+    first = [name for name in columns if name not in names and name != "symbol"]
     tables = {
-        str(symbol): part.drop(columns="symbol").reset_index(drop=True)
+        str(symbol): part[[*first, *names]].reset_index(drop=True)
         for symbol, part in rows.groupby("symbol", sort=True)
     }
     return DayView(tables, tuple(names))

@@ -10,6 +10,8 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.page.reading import csv_if_made, json_if_made, numbers_of
 
 MISSING = ("timestamp", "column", "missing", "rows")
+# Keys of metrics/data.json that have a place of their own.
+SHOWN = ("violations", "warnings", "columns", "per_series", "drift")
 STATISTICS = ("mean_shift", "std_ratio", "psi", "ks")
 
 
@@ -29,6 +31,8 @@ class QualityView:
         Columns split, column, statistic, value, limit and beyond (True or False).
     missing : DataFrame
         Share of missing values over time: time, column, missing.
+    details : name -> DataFrame
+        Tables of metrics/data.json that only some tasks write, such as the days of each symbol.
     """
 
     source: Mapping[str, Any]
@@ -39,6 +43,7 @@ class QualityView:
     per_series: pd.DataFrame
     drift: pd.DataFrame
     missing: pd.DataFrame
+    details: Mapping[str, pd.DataFrame]
 
 
 def quality_view(pipeline: Pipeline, limits: Mapping[str, float]) -> QualityView | None:
@@ -69,7 +74,29 @@ def quality_view(pipeline: Pipeline, limits: Mapping[str, float]) -> QualityView
         per_series=pd.DataFrame(quality.get("per_series", [])),
         drift=drift_frame(quality.get("drift", {}), limits),
         missing=_missing(missing),
+        details={
+            name: frame
+            for name, value in quality.items()
+            if name not in SHOWN and (frame := details_frame(value)) is not None
+        },
     )
+
+
+def details_frame(value: Any) -> pd.DataFrame | None:
+    """Records, also by their names, as a table; None for anything else.
+
+    >>> details_frame({"AAPL": {"days": 3270}}).to_dict("records")
+    [{'name': 'AAPL', 'days': 3270}]
+    """
+    if isinstance(value, Mapping):
+        rows = list(value.values())
+        names = [{"name": name} for name in value]
+    else:
+        rows = list(value) if isinstance(value, list) else []
+        names = [{} for _ in rows]
+    if not rows or not all(isinstance(row, Mapping) for row in rows):
+        return None
+    return pd.DataFrame([name | dict(row) for name, row in zip(names, rows, strict=True)])
 
 
 def drift_frame(drift: Mapping[str, Any], limits: Mapping[str, float]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spline_lstm.core.formatting import listed, plural
+from spline_lstm.core.formatting import listed, plain, plural, sentence
 from spline_lstm.page.backtest import backtest_view, long_folds
 from spline_lstm.page.charts import comparison_chart, drift_chart, fold_chart, missing_chart
 from spline_lstm.page.comparison import ACCURACY, COST, comparison_view
@@ -60,6 +60,9 @@ def _gaps(view: QualityView) -> None:
         table(view.columns, "Missing values, gaps and outliers of each column")
     if len(view.missing):
         chart(missing_chart(view), "Share of the rows without a value over time, by column")
+    for name, rows in view.details.items():
+        st.subheader(sentence(plain(name)).removesuffix("."))
+        table(rows, plain(name))
     if len(view.per_series):
         table(view.per_series, "Missing values, gaps and outliers of each series")
 

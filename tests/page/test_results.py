@@ -105,6 +105,20 @@ def test_broken_rules_are_shown(copied):
     assert view.violations["lines of the file"].iloc[0] == "6"
 
 
+def test_tables_of_other_tasks_are_shown_too(copied):
+    path = copied / "metrics/data.json"
+    content = json.loads(path.read_text())
+    content |= {"symbols": {"A": {"days": 3}}, "refused": [{"text": "x"}], "skipped": {}}
+    content["warnings"] = [{"rule": "constant", "text": "column 'z' is constant"}]
+    path.write_text(json.dumps(content))
+    view = quality(copied)
+    assert {name: frame.to_dict("records") for name, frame in view.details.items()} == {
+        "symbols": [{"name": "A", "days": 3}],
+        "refused": [{"text": "x"}],
+    }
+    assert view.warnings == ["column 'z' is constant"]
+
+
 def test_a_damaged_quality_report_is_one_line(copied):
     (copied / "metrics/data.json").write_text("[1]")
     with pytest.raises(ArtifactError, match=r"data\.json is not a JSON object"):
