@@ -164,10 +164,14 @@ class PreprocessedPartitions:
     first: Job
 
     @cached_property
+    def arrays(self) -> AsOfArrays:
+        """All arrays, mapped into memory; they stay so when `write` moves the files."""
+        return load_folder(self.building)
+
+    @cached_property
     def quality(self) -> dict[str, Any]:
         """Content of metrics/data.json."""
-        arrays = load_folder(self.building)
-        return quality_report(self.facts, arrays, self.columns, self.preprocessor, self.short)
+        return quality_report(self.facts, self.arrays, self.columns, self.preprocessor, self.short)
 
     def write(self, pipeline: Pipeline) -> Preprocessed:
         """Move the arrays to their place, write the constants; the first partition, to be drawn."""
