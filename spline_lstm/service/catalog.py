@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from spline_lstm.core.errors import SplineLstmError
+from spline_lstm.service.direction import load_direction
 from spline_lstm.service.errors import NOT_FOUND, ServiceError, refused
 from spline_lstm.service.loaded import load_model
 from spline_lstm.service.source import Source
@@ -47,7 +48,10 @@ class Loaded(Protocol):
 
 Kind = TypeVar("Kind", bound=Loaded)
 # Task -> what loads its models.
-LOADERS: Mapping[str, Callable[[Source, Model | None], Loaded]] = {"forecast": load_model}
+LOADERS: Mapping[str, Callable[[Source, Model | None], Loaded]] = {
+    "forecast": load_model,
+    "direction": load_direction,
+}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
@@ -19,6 +19,7 @@ from spline_lstm.windows.preprocessor import Preprocessor
 FILES = ("model.onnx", "model.tflite")
 # Column of the timestamps in the rows that the service makes of a body.
 TIMESTAMP = "timestamp"
+Fitted = TypeVar("Fitted", bound=Preprocessor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def load_model(source: Source, row: Model | None) -> LoadedModel:
     return LoadedModel(source, row, path, served, preprocessor.table_schema)
 
 
-def rows_preprocessor(preprocessor: Preprocessor) -> Preprocessor:
+def rows_preprocessor(preprocessor: Fitted) -> Fitted:
     """The same constants with the schema of the rows that a body has.
 
     A body is long whatever the layout of the raw file is: one timestamp, ISO 8601 or a whole

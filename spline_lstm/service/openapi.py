@@ -8,6 +8,12 @@ from fastapi.openapi.utils import get_openapi
 
 from spline_lstm.service.bodies import Forecasts
 from spline_lstm.service.catalog import Served
+from spline_lstm.service.direction import (
+    LoadedDirection,
+    OneSymbol,
+    Symbols,
+    direction_example,
+)
 from spline_lstm.service.examples import forecast_example, infer_example
 from spline_lstm.service.loaded import LoadedModel
 
@@ -48,8 +54,9 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 _FORECASTS = pydantic.TypeAdapter(Forecasts).json_schema(ref_template=REFERENCE)
-_COMPONENTS = _FORECASTS.pop("$defs")
-FORECAST_BODY, INFER_BODY = _body(_FORECASTS), _body(TENSORS)
+_BARS = pydantic.TypeAdapter(OneSymbol | Symbols).json_schema(ref_template=REFERENCE)
+_COMPONENTS = {**_FORECASTS.pop("$defs"), **_BARS.pop("$defs")}
+FORECAST_BODY, INFER_BODY, DIRECTION_BODY = _body(_FORECASTS), _body(TENSORS), _body(_BARS)
 FINDINGS = {
     "type": "object",
     "required": ["detail", "request_id"],
@@ -124,13 +131,12 @@ def _described(app: FastAPI, served: Served) -> dict[str, Any]:
 
 def examples(served: Served) -> dict[str, Any]:
     """A body for each call that takes one and has a model: path -> body."""
-    forecast = next(
-        (each for each in served.models.values() if isinstance(each, LoadedModel)), None
-    )
-    if forecast is None:
-        return {}
-    name = forecast.source.name if len(served.models) > 1 else None
-    return {
-        "/v1/forecast": forecast_example(forecast) | ({"model": name} if name else {}),
-        "/v2/models/{model}/infer": infer_example(forecast),
-    }
+    found: dict[str, Any] = {}
+    for model in served.models.values():
+        chosen = {"model": model.source.name} if len(served.models) > 1 else {}
+        if isinstance(model, LoadedModel):
+            found.setdefault("/v1/forecast", forecast_example(model) | chosen)
+            found.setdefault("/v2/models/{model}/infer", infer_example(model))
+        elif isinstance(model, LoadedDirection):
+            found.setdefault("/v1/direction", direction_example(model) | chosen)
+    return found

@@ -7,9 +7,16 @@ from fastapi import APIRouter, Query, Request, Response
 
 from spline_lstm.service import stored
 from spline_lstm.service.bodies import Answers, Options
+from spline_lstm.service.direction import (
+    Directions,
+    LoadedDirection,
+    bars_of_body,
+    directions_of,
+    read_bars,
+)
 from spline_lstm.service.forecasts import answer_of, read_body
 from spline_lstm.service.loaded import LoadedModel
-from spline_lstm.service.openapi import FORECAST_BODY
+from spline_lstm.service.openapi import DIRECTION_BODY, FORECAST_BODY
 from spline_lstm.service.rows import Rows, rows_of
 from spline_lstm.service.work import (
     SMALL_BODY,
@@ -50,6 +57,31 @@ async def forecast(request: Request) -> Response:
     model, body, series = asked()
     small = sum(len(each.timestamps) for each in series) <= SMALL_ROWS and model.shares_threads
     return await done(request, small, lambda: json_answer(answer_of(model, body, series)))
+
+
+@router.post(
+    "/direction",
+    tags=["direction"],
+    openapi_extra=DIRECTION_BODY,
+    responses={200: {"model": Directions}},
+)
+async def direction(request: Request) -> Response:
+    """The probability that the price of one or many symbols rises, from their daily bars.
+
+    The body is one symbol (`timestamps`, `values`: a list per column of the bars) or many
+    (`series`). Each is answered for its last day.
+    """
+    content = await request.body()
+    served, settings = catalog_of(request).served, settings_of(request)
+
+    def answered() -> Response:
+        body = read_bars(content)
+        model = served.of_kind(LoadedDirection, body.model, ("body", "model"))
+        symbols = bars_of_body(body, model.model.preprocessor.schema, settings)
+        return json_answer(directions_of(model, symbols))
+
+    # Always in the thread, so that trees are asked by one call at a time.
+    return await in_thread(request, answered)
 
 
 @router.get("/models", tags=["models"])

@@ -55,13 +55,27 @@ def rows_of(body: Options, schema: Schema, settings: Settings) -> list[Rows]:
             _of_series(each, _loc(body, index), schema.target_cols)
             for index, each in enumerate(given)
         ]
-    for index, rows in enumerate(found):
-        _check(rows, _loc(body, index), schema, settings)
+    check_rows(found, [_loc(body, index) for index in range(len(found))], schema, settings)
+    return found
+
+
+def check_rows(
+    found: Sequence[Rows], locs: Sequence[Loc], schema: Schema, settings: Settings
+) -> None:
+    """Check the series of a body, and that each has a name of its own.
+
+    Raises
+    ------
+    CallError
+        As `rows_of`.
+    """
+    _check_count(len(found), settings)
+    for rows, loc in zip(found, locs, strict=True):
+        _check(rows, loc, schema, settings)
     names = [rows.name for rows in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise refused(422, ("body",), "names", f"two series have the name {twice!r}; name each")
-    return found
 
 
 def _loc(body: Options, index: int) -> Loc:
@@ -130,11 +144,11 @@ def _no_column(name: str, known: set[str]) -> str:
 
 
 def _of_series(series: Series, loc: Loc, targets: tuple[str, ...]) -> Rows:
-    columns = {**_by_target(series.values, targets, (*loc, "values")), **series.covariates}
+    columns = {**by_target(series.values, targets, (*loc, "values")), **series.covariates}
     return Rows(series.name, series.timestamps, columns, series.static, series.future)
 
 
-def _by_target(
+def by_target(
     values: list[Any] | dict[str, Any], targets: tuple[str, ...], loc: Loc
 ) -> dict[str, Any]:
     """Values by target; a model of one target may be given them without its name."""
@@ -162,7 +176,7 @@ def _of_flat(body: Flat, targets: tuple[str, ...], settings: Settings) -> list[R
             f"sizes add up to {total}, but there are {len(body.timestamps)} timestamps; give the "
             "rows of each series",
         )
-    columns = {**_by_target(body.y, targets, ("body", "y")), **body.covariates}
+    columns = {**by_target(body.y, targets, ("body", "y")), **body.covariates}
     names = body.names if body.names is not None else _numbered(len(body.sizes))
     if len(names) != len(body.sizes):
         raise refused(

@@ -83,6 +83,19 @@ class DirectionScorer:
 
         A symbol without a window by then is left out and named, as long as there are others.
         """
+        rows, forecast, notes = self.last_days(end)
+        return Scored(self._rows(rows, forecast), forecast.members, notes)
+
+    def last_days(
+        self, end: int
+    ) -> tuple[Int[np.ndarray, " symbols"], DirectionForecast, tuple[str, ...]]:
+        """Of each symbol the row of `batch` of its last day before `end`, its forecast, and notes.
+
+        Raises
+        ------
+        TooLittleDataError
+            No symbol has enough days.
+        """
         rows = self._last_days(end)
         scored = {self.symbols[index] for index in self.batch.series[rows].tolist()}
         missing = [name for name in self.table.series_names if name not in scored]
@@ -93,8 +106,7 @@ class DirectionScorer:
             )
         left_out = [f"{listed(missing)}: too few days before {until}, so no score"]
         forecast = self.model.predict(self.batch.X[rows])
-        notes = (*self.model.notes, *(left_out if missing else ()))
-        return Scored(self._rows(rows, forecast), forecast.members, notes)
+        return rows, forecast, (*self.model.notes, *(left_out if missing else ()))
 
     def errors(self, start: int) -> pd.DataFrame:
         """Squared distances of all probabilities to their labels, of days from `start` on."""
