@@ -9,10 +9,10 @@ from spline_lstm.service.run import Place, serve
 from spline_lstm.service.settings import Settings
 
 DESCRIPTION = """\
-Serve forecasts and directions over HTTP, from the promoted model of each pipeline folder, or from its
-exported files. A newly promoted model is taken up without a restart. /docs lists the calls, and
-docs/service.md has one example of each. With the environment variable SPLINE_LSTM_API_KEY calls
-need that key in the header X-API-Key. Needs neither JAX nor TensorFlow.
+Serve forecasts and directions over HTTP, from the promoted model of each pipeline folder, or else
+from its exported files. A newly promoted model is taken up without a restart. /docs lists the
+calls, and docs/service.md has one example of each. With the environment variable
+SPLINE_LSTM_API_KEY calls need that key in the header X-API-Key. Needs neither JAX nor TensorFlow.
 """
 EXAMPLES = """
 python -m spline_lstm serve

@@ -201,12 +201,12 @@ def directions_of(model: LoadedDirection, symbols: Sequence[Rows]) -> dict[str, 
         The bars break the data contract or are impossible, or no symbol has enough days.
     """
     preprocessor = model.model.preprocessor
-    columns, zone = model.model.params.direction.columns, preprocessor.reading.time_zone
+    columns = model.model.params.direction.columns
     try:
         frame = history_rows(symbols, preprocessor.schema)
         table = read_rows(preprocessor, history_frame(preprocessor, frame, WHERE), WHERE)
         check_span(table, preprocessor)
-        check_bars(table, columns, WHERE, zone)
+        check_bars(table, columns, WHERE)
         scorer = DirectionScorer(model.model, table, WHERE)
         rows, forecast, notes = scorer.last_days(int(table.timestamps.max()) + 1)
     except SplineLstmError as error:
