@@ -4,9 +4,11 @@ import gc
 import os
 from collections import Counter
 
+import jax
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from spline_lstm.core.pipeline import compilation_cache
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from tests.builders import ROOT
 
@@ -21,8 +23,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
-# Many tests train networks of one shape: each is compiled once. Tests wait for the compiler, not
-# for what it compiles; the pipeline tests, which start processes of their own, run what users run.
+# Many tests train networks of one shape: each is compiled once, for all tests and for the processes
+# that they start. Tests wait for the compiler, not for what it compiles; the pipeline tests, which
+# start processes of their own, run what users run.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compilation_cache(ROOT)))
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 configure_compilation_cache(ROOT)
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # As stages do: arrays of an earlier test must not decide how many devices a later one has.

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from spline_lstm.core.yaml_files import render_params
-from spline_lstm.models.jax_setup import configure_compilation_cache
 from stages import evaluate, ingest, preprocess, report, train_flax_rnn, window
 from tests.builders import ROOT
 
@@ -35,7 +34,6 @@ def make_small_pipeline(folder: Path) -> Path:
     (folder / "table.csv").write_text(table(), encoding="utf-8")
     for stage in (ingest, preprocess, window, train_flax_rnn, evaluate, report):
         stage.main(folder)
-    configure_compilation_cache(ROOT)
     return folder
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.evaluation.probability_report import probability_report
-from spline_lstm.models.jax_setup import configure_compilation_cache
 from spline_lstm.reporting.document import Picture
 from stages import evaluate, ingest, preprocess, train_flax_rnn, window
 from tests.builders import ROOT
@@ -49,7 +48,6 @@ def folder(tmp_path_factory):
     (folder / "table.csv").write_text("\n".join(["time,rain", *rows]) + "\n", encoding="utf-8")
     for stage in (ingest, preprocess, window, train_flax_rnn, evaluate):
         stage.main(folder)
-    configure_compilation_cache(ROOT)
     folds = [
         {"fold": "1", "train_start": "2024-01-01T00:00:00Z",
          "validation_start": "2024-01-08T00:00:00Z", "test_start": "2024-01-10T00:00:00Z",

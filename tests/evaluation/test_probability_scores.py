@@ -19,7 +19,6 @@ from spline_lstm.evaluation.probability_scores import (
     probability_verdict,
 )
 from spline_lstm.inference.arguments import params_of
-from spline_lstm.models.jax_setup import configure_compilation_cache
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.tasks.event import EVENT
 from spline_lstm.tasks.forecast import FORECAST
@@ -70,7 +69,6 @@ def folder(tmp_path_factory):
     (folder / "table.csv").write_text(table(), encoding="utf-8")
     for stage in (ingest, preprocess, window, train_flax_rnn, evaluate, report):
         stage.main(folder)
-    configure_compilation_cache(ROOT)
     return folder
 
 
@@ -190,7 +188,6 @@ def test_the_backtest_of_a_probability_is_scored_by_brier(folder, tmp_path):
     raw = folder / "data/raw/series.csv"
     table = read_raw_table(raw.read_bytes(), schema, where="rain", reading=Reading.of(params.data))
     summary = probability_backtest(table, schema, params, tmp_path)
-    configure_compilation_cache(ROOT)
     (fold,) = summary.content["folds"]
     assert fold["root_brier"] == pytest.approx(fold["brier"] ** 0.5)
     assert summary.content["backtest_brier"] == fold["brier"]

@@ -10,7 +10,6 @@ import pytest
 from spline_lstm.core.errors import ArtifactError, DivergedError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.yaml_files import render_params
-from spline_lstm.models.jax_setup import configure_compilation_cache
 from spline_lstm.training.loop import Evaluation, Trained
 from stages import train_flax_rnn
 from tests.builders import ROOT
@@ -50,7 +49,6 @@ def test_a_killed_training_is_resumed_and_only_then(small_pipeline, tmp_path, mo
             train_flax_rnn.main(tmp_path)
     assert not (tmp_path / "models/rnn/best.safetensors").exists()
     train_flax_rnn.main(tmp_path, resume=True)
-    configure_compilation_cache(ROOT)
     assert (tmp_path / "models/rnn/best.safetensors").read_bytes() == unbroken
     assert len(pd.read_csv(tmp_path / "plots/training.csv")) == 2
 
@@ -63,7 +61,6 @@ def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_for
     (tmp_path / "params.yaml").write_text(render_params(text, {"train.learning_rate": 1e38}))
     with pytest.raises(DivergedError) as caught:
         train_flax_rnn.main(tmp_path)
-    configure_compilation_cache(ROOT)
     assert caught.value.exit_code == 16
     curve = pd.read_csv(tmp_path / "plots/training.csv")
     assert len(curve) >= 1

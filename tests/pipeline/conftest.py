@@ -70,10 +70,7 @@ class Clone:
 
 
 def clone_environment() -> dict[str, str]:
-    """The caller's environment, with this interpreter first on PATH and a git identity.
-
-    All clones share one compilation cache: they train networks of the same shapes.
-    """
+    """The caller's environment, with this interpreter first on PATH and a git identity."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     identity = {
         f"GIT_{role}_{key}": "test@example.org"
@@ -85,8 +82,7 @@ def clone_environment() -> dict[str, str]:
         for key, value in os.environ.items()
         if not key.startswith(("GIT_", "DVC_", "PYTEST_", "PYTHONWARNINGS", "XLA_FLAGS"))
     }
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache/jax")}
-    return kept | identity | cache | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+    return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
 def make_clone(
