@@ -148,7 +148,7 @@ def test_constants_of_what_is_published_late_are_caught_if_they_know_too_much(mo
     params = preprocess_params(scaler_scope="global")
     table = panel()
     preprocessor, arrays = build(table, DELAYED, params)
-    result = compare(table, arrays, preprocessor, window, rebuilder(preprocessor), 200, 0)
+    result = compare(table, arrays, preprocessor, window, rebuilder(preprocessor), 40, 0)
     assert {difference.split for difference in result.differences} == {"validation"}
     assert {name.removesuffix("_smooth") for name in result.differences[0].features} <= {
         *("temp", "sensor", "sky=rain", "sky=sun")

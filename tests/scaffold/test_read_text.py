@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.core.errors import UsageError
@@ -13,6 +13,7 @@ from spline_lstm.scaffold.read_table import read_table
 from spline_lstm.scaffold.table import Marks
 
 
+@settings(max_examples=30)
 @given(
     separator=st.sampled_from(",;\t|"),
     decimal=st.sampled_from(".,"),

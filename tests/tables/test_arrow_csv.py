@@ -58,7 +58,7 @@ def same(one: RawTable | tuple[str, ...], two: RawTable | tuple[str, ...]) -> bo
     ) and all(getattr(one, name) == getattr(two, name) for name in plain)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_it_reads_what_pandas_reads(data):
     separator = data.draw(st.sampled_from([",", ";", "\t"]))
