@@ -19,6 +19,11 @@ def nothing_yet(what: str, command: str) -> None:
     st.code(command, language=None, wrap_lines=True)
 
 
+def note(text: str) -> None:
+    """Small text. The captions of Streamlit are paler than can be read well."""
+    st.markdown(f":small[{text}]")
+
+
 def error_lines(error: SplineLstmError) -> None:
     """The lines of an error, as the command line has them."""
     for line in error.lines:

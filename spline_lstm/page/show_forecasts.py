@@ -5,7 +5,7 @@ import streamlit as st
 from spline_lstm.core.clock import Clock
 from spline_lstm.page.charts import days_chart, forecast_chart
 from spline_lstm.page.days import day_view
-from spline_lstm.page.elements import chart, nothing_yet, table
+from spline_lstm.page.elements import chart, note, nothing_yet, table
 from spline_lstm.page.forecasts import Choice, Stored, groups_of, stored_forecasts, view_of
 from spline_lstm.page.reading import kind_of, plain_text
 from spline_lstm.page.sources import Source
@@ -32,7 +32,7 @@ def show_forecasts(source: Source) -> None:
         f"{choice.target}: history, forecast and intervals at {clock.text_of(choice.origin)}",
     )
     made = view.history["made"]
-    st.caption(
+    note(
         f"The dashed line is the forecast origin, {plain_text(clock.text_of(choice.origin))}. Of "
         f"the {len(made)} rows before it, {int((made == 'filled').sum())} were filled and "
         f"{int((made == 'replaced').sum())} replaced as outliers, with what was known at the "
@@ -50,9 +50,7 @@ def _show_days(source: Source) -> None:
     names = tuple(places[1].multiselect("Forecasts", view.forecasts, view.forecasts[:2]))
     if names:
         chart(days_chart(view.long(symbol, names)), f"Probabilities of {symbol} over the days")
-    st.caption(
-        "The dashed line is chance. label: what came; forward_return: by how much, as a share."
-    )
+    note("The dashed line is chance. label: what came; forward_return: by how much, as a share.")
     rows = view.tables[symbol].iloc[::-1]
     table(rows, "Probabilities of the symbol beside what came, the newest day first")
 

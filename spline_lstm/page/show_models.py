@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from spline_lstm.core.errors import SplineLstmError
-from spline_lstm.page.elements import error_lines, nothing_yet, table
+from spline_lstm.page.elements import error_lines, note, nothing_yet, table
 from spline_lstm.page.models import comparison_with, models_frame, params_of, refusal
 from spline_lstm.page.reading import plain_text
 from spline_lstm.page.sources import Source
@@ -38,7 +38,7 @@ def show_models(source: Source) -> None:
     pressed = st.button("Promote", disabled=bool(reason), help=f"Not now: {reason}" if reason
                         else "score and serve take the promoted model")  # fmt: skip
     if reason:
-        st.caption(f"This model cannot be promoted: {reason}.")
+        note(f"This model cannot be promoted: {reason}.")
     if pressed:
         st.session_state[ASKED] = model.model_id
     if st.session_state.get(ASKED) == model.model_id:

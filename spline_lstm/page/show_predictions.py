@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from spline_lstm.page.charts import stored_chart
-from spline_lstm.page.elements import chart, nothing_yet, table
+from spline_lstm.page.elements import chart, note, nothing_yet, table
 from spline_lstm.page.predictions import (
     DEFAULT_DATES,
     MAX_ROWS,
@@ -43,7 +43,7 @@ def show_predictions(source: Source) -> None:
     shown = table_of(rows, source.params.clock)
     _chart(shown)
     if len(shown) > MAX_ROWS:
-        st.caption(f"The newest {MAX_ROWS} of {len(shown)} rows; choose fewer dates for the rest.")
+        note(f"The newest {MAX_ROWS} of {len(shown)} rows; choose fewer dates for the rest.")
     table(shown.head(MAX_ROWS), "Stored predictions, the newest first")
 
 

@@ -6,7 +6,7 @@ from spline_lstm.core.formatting import listed, plain, plural, sentence
 from spline_lstm.page.backtest import backtest_view, long_folds
 from spline_lstm.page.charts import comparison_chart, drift_chart, fold_chart, missing_chart
 from spline_lstm.page.comparison import ACCURACY, COST, comparison_view
-from spline_lstm.page.elements import bullets, chart, facts, nothing_yet, table
+from spline_lstm.page.elements import bullets, chart, facts, note, nothing_yet, table
 from spline_lstm.page.quality import STATISTICS, QualityView, quality_view
 from spline_lstm.page.reading import plain_text
 from spline_lstm.page.sources import Source
@@ -31,7 +31,7 @@ def show_comparison(source: Source) -> None:
             comparison_chart(view.table, accuracy, cost),
             f"{accuracy} of each run against its {cost}",
         )
-    st.caption("Press the head of a column to sort by it.")
+    note("Press the head of a column to sort by it.")
     table(view.table, "The runs of the comparison")
 
 
@@ -77,9 +77,7 @@ def _drift(view: QualityView) -> None:
         drift_chart(view.drift, statistic),
         f"{statistic} of each column between the training and the later splits",
     )
-    st.caption(
-        "How far the later splits have moved from the training split; the line is the limit."
-    )
+    note("How far the later splits have moved from the training split; the line is the limit.")
     table(view.drift, "Drift of each column, and whether it is beyond the limit")
 
 

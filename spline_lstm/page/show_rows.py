@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spline_lstm.page.charts import importance_chart
-from spline_lstm.page.elements import chart, nothing_yet, table
+from spline_lstm.page.elements import chart, note, nothing_yet, table
 from spline_lstm.page.rows import MAX_ROWS, rows_view
 from spline_lstm.page.sources import Source
 
@@ -33,5 +33,5 @@ def show_rows(source: Source) -> None:
         table(view.intervals, "Coverage of the sets and intervals")
     if len(view.predictions):
         st.subheader("Rows of the test split")
-        st.caption(f"The first {MAX_ROWS} at most; line is that of the table.")
+        note(f"The first {MAX_ROWS} at most; line is that of the table.")
         table(view.predictions, "Predictions for rows of the test split")

@@ -48,7 +48,9 @@ CONTRAST = """() => {
     const words = own.map(n => n.textContent.trim()).join('');
     if (!words || !node.checkVisibility(seen) || node.closest(unseen)) continue;
     const style = getComputedStyle(node), ground = below(node);
-    const ink = over(parse(style.color), ground);
+    let [r, g, b, alpha = 1] = parse(style.color);
+    for (let n = node; n; n = n.parentElement) alpha *= getComputedStyle(n).opacity;
+    const ink = over([r, g, b, alpha], ground);
     const [high, low] = [light(ink), light(ground)].sort((a, b) => b - a);
     const size = parseFloat(style.fontSize);
     const isLarge = size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700);

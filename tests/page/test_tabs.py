@@ -98,7 +98,7 @@ def test_the_series_and_the_origin_are_chosen(full):
     origins = box(checked(test), "Forecast origin")
     origins.set_value(origins.value - 5 * 3_600_000_000_000)
     assert checked(test).dataframe[0].value["forecast"].tolist() == [1111.1, 1112.2, 1113.3]
-    assert any("2020\\-01\\-05T15\\:00\\:00Z" in each.value for each in test.caption)
+    assert any("2020\\-01\\-05T15\\:00\\:00Z" in each.value for each in test.markdown)
 
 
 def test_predictions_are_filtered_by_date_and_symbol(full):
@@ -140,7 +140,7 @@ def test_what_is_not_promoted_says_why(copied):
     assert "has no files" in checked(test).error[0].value
     box(test, "Model").set_value("failed-1")
     assert button(checked(test), "Promote").disabled
-    assert "its training failed" in test.caption[0].value
+    assert any("its training failed" in each.value for each in test.markdown)
     assert Registry(store_of(copied).registry).promoted("forecast").model_id == "model"
 
 
