@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from spline_lstm.evaluation import metrics as metrics
     from spline_lstm.inference.forecaster import Forecaster as Forecaster
     from spline_lstm.inference.sequence_regressor import SequenceRegressor as SequenceRegressor
+    from spline_lstm.inference.tabular_model import TabularModel as TabularModel
     from spline_lstm.models.saved_model import SavedModel as SavedModel
     from spline_lstm.models.saved_model import load_model as load_model
     from spline_lstm.windows.windows import Batch as Batch
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation": ["metrics"],
         "inference.forecaster": ["Forecaster"],
         "inference.sequence_regressor": ["SequenceRegressor"],
+        "inference.tabular_model": ["TabularModel"],
         "models.saved_model": ["SavedModel", "load_model"],
         "windows.windows": ["Batch", "Windows", "load_windows"],
     },

@@ -10,6 +10,7 @@ from spline_lstm.core.pipeline import TUNING_FILES
 from spline_lstm.scaffold.bars import NAMES
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import BLANK, SEPARATORS
+from spline_lstm.scaffold.row_folder import scaffold_rows
 from spline_lstm.scaffold.task_folders import TASK_FOLDERS
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import folder_of, scaffold
@@ -30,6 +31,7 @@ python -m spline_lstm init shares --csv bars.csv --task direction
 python -m spline_lstm init load --csv load.csv --time-zone Europe/Berlin
 python -m spline_lstm init etth1 --csv ETTh1.csv --params pipelines/ett/ot-24.yaml \\
     --schema pipelines/ett/ot.json
+python -m spline_lstm init churn --csv churn.csv --task tabular --target churned
 """
 FOUND = "(default: found in the file)"
 
@@ -44,10 +46,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--task",
-        choices=sorted(TASK_FOLDERS),
+        choices=sorted({*TASK_FOLDERS, "tabular"}),
         default="forecast",
         help="what is learned: forecast (the next values of a series) | direction (whether the "
-        "prices of daily bars rise) (default: forecast)",
+        "prices of daily bars rise) | tabular (a class or a number for each row of a table) "
+        "(default: forecast)",
     )
     command.add_argument(
         "--params",
@@ -73,6 +76,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="then do what `tune --quick` does, and put what validation shows to be better into "
         "params.yaml",
+    )
+    command.add_argument(
+        "--kind",
+        choices=("classification", "regression"),
+        help=f"of the task tabular: what the target is {FOUND}",
     )
     _add_columns(command.add_argument_group("columns"))
     _add_clock(command.add_argument_group("clock: which timestamps are the rows of the grid"))
@@ -229,11 +237,16 @@ def run(arguments: argparse.Namespace) -> str:
         duplicates=arguments.duplicates,
         max_missing=arguments.max_missing,
         columns=dict(arguments.column),
+        kind=arguments.kind,
     )
     if arguments.tune and arguments.task != "forecast":
         raise UsageError(f"--tune does not go with --task {arguments.task}; leave it out")
-    files = UserFiles.read(arguments.params, arguments.schema)
     copy = not arguments.no_copy
+    if arguments.task == "tabular":
+        return _init_rows(arguments, options, copy=copy)
+    if arguments.kind is not None:
+        raise UsageError("--kind belongs to --task tabular; add it, or leave --kind out")
+    files = UserFiles.read(arguments.params, arguments.schema)
     told = scaffold(
         arguments.name, arguments.csv, options, Path(), files, copy=copy, task=arguments.task
     )
@@ -242,6 +255,22 @@ def run(arguments: argparse.Namespace) -> str:
     sys.stdout.write(f"{told}\n")
     sys.stdout.flush()  # the trials take minutes
     return tuned(folder_of(arguments.name))
+
+
+def _init_rows(arguments: argparse.Namespace, options: Options, *, copy: bool) -> str:
+    """Write the folder of a table of rows."""
+    for name, path in (("--params", arguments.params), ("--schema", arguments.schema)):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{name} {path}: no such file")
+    return scaffold_rows(
+        arguments.name,
+        arguments.csv,
+        options,
+        Path(),
+        arguments.params,
+        arguments.schema,
+        copy=copy,
+    )
 
 
 def tuned(folder: Path) -> str:

@@ -33,6 +33,7 @@ class Options:
     duplicates : what becomes of rows of one series with one timestamp
     max_missing : highest share of the grid without an observed target
     columns : role -> name of a column, for tasks whose columns have roles
+    kind : of a table of rows: classification or regression
     """
 
     timestamp: str | None = None
@@ -55,3 +56,4 @@ class Options:
     duplicates: str | None = None
     max_missing: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["classification", "regression"] | None = None

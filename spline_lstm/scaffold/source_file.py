@@ -84,6 +84,29 @@ class SourceFile:
         ]
 
 
+@dataclass(frozen=True)
+class EmbeddedSource:
+    """A table inside an installed package, which needs no copy.
+
+    Attributes
+    ----------
+    source : data.source
+    """
+
+    source: str
+
+    def write(self, folder: Path) -> None:
+        """Nothing to write."""
+
+    def text(self) -> str:
+        """Where the data are, for the summary."""
+        return f"{self.source}, inside the package"
+
+    def remarks(self) -> list[str]:
+        """Nothing to do."""
+        return []
+
+
 def _plain_name(path: Path) -> str:
     """The name of the file without characters that shells and YAML treat in their own way."""
     return re.sub(r"[^\w.-]+", "_", path.name).lstrip("-")

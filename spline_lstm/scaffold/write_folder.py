@@ -21,7 +21,7 @@ from spline_lstm.core.schema import parse_schema
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.scaffold.dvc_text import cached_outputs, dvc_of_partitions
 from spline_lstm.scaffold.options import Options
-from spline_lstm.scaffold.source_file import SourceFile
+from spline_lstm.scaffold.source_file import EmbeddedSource, SourceFile
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.task_folders import TASK_FOLDERS, TaskFolder
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
@@ -68,7 +68,7 @@ def scaffold(
         The table breaks the data contract in a way that no params can fix; nothing is written.
     """
     folder = root / folder_of(name)
-    _check_target(name, folder, root)
+    check_target(name, folder, root)
     if csv.is_dir():
         raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
     if not csv.is_file():
@@ -93,7 +93,7 @@ def scaffold(
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return _summary(folder.relative_to(root), csv, plan, source)
+    return summary_of(folder.relative_to(root), csv, plan, source)
 
 
 def folder_of(name: str) -> Path:
@@ -101,7 +101,8 @@ def folder_of(name: str) -> Path:
     return Path("pipelines") / name
 
 
-def _check_target(name: str, folder: Path, root: Path) -> None:
+def check_target(name: str, folder: Path, root: Path) -> None:
+    """Raise UsageError unless a new pipeline can be called `name` and `root` is a repository."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is not a pipeline name; use letters, digits, - and _, starting with a "
@@ -222,7 +223,8 @@ def _check_folder(folder: Path, where: str, kind: TaskFolder) -> None:
     kind.check(table, schema, params, where)
 
 
-def _summary(folder: Path, csv: Path, plan: Plan, source: SourceFile) -> str:
+def summary_of(folder: Path, csv: Path, plan: Plan, source: SourceFile | EmbeddedSource) -> str:
+    """What was decided for the table in `csv`, and what to do next."""
     decisions = {**plan.decisions, "source": source.text()}
     remarks = [*plan.questions, *source.remarks()]
     width = max(map(len, decisions))

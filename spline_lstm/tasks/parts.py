@@ -13,9 +13,10 @@ from spline_lstm.core.params_errors import check_name
 from spline_lstm.tasks.direction import DIRECTION
 from spline_lstm.tasks.event import EVENT
 from spline_lstm.tasks.forecast import FORECAST
+from spline_lstm.tasks.tabular import TABULAR
 from spline_lstm.tasks.task import Task
 
-TASKS: dict[str, Task] = {"forecast": FORECAST, "direction": DIRECTION}
+TASKS: dict[str, Task] = {"forecast": FORECAST, "direction": DIRECTION, "tabular": TABULAR}
 # Task and loss -> the task, where the loss decides what is forecast: a probability has other scores
 # than a value.
 OF_LOSS: dict[tuple[str, str], Task] = {("forecast", "bce"): EVENT}

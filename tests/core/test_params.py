@@ -84,7 +84,8 @@ def test_every_choice_of_a_key_is_named_in_its_comment():
     schema = Params.model_json_schema()
     missing = []
     for section, name in (key.split(".")[-2:] for key in leaves(PLAIN) if "." in key):
-        part = schema["$defs"][f"{section.capitalize()}Params"]["properties"][name]
+        model = "RowModel" if section == "rows" else section.capitalize()
+        part = schema["$defs"][f"{model}Params"]["properties"][name]
         choices = part.get("enum") or ([part["const"]] if "const" in part else [])
         comment = re.search(
             rf"(?m)((?:^ *#.*\n)+) +{name}:", SHIPPED[SHIPPED.index(f"{section}:") :]

@@ -1,0 +1,183 @@
+"""What `init --task tabular` proposes for a table: kinds of the columns, target, kind of the task.
+
+What cannot be decided ends with a UsageError that names the candidates and the option to give.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import listed
+from spline_lstm.core.table_format import TableFormat
+from spline_lstm.scaffold.column_types import Column, examine_all
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.summary import Plan
+from spline_lstm.scaffold.table import Table
+from spline_lstm.tables.parsing import cell_texts, parse_timestamps
+
+# What people call a target.
+TARGET_NAMES = frozenset({"target", "label", "y", "class", "outcome", "response"})
+# Whole numbers with at most so many values may be classes.
+MOST_CODES = 10
+KINDS = {"float": "number", "int": "number", "boolean": "boolean", "text": "category"}
+DATE_SAMPLE = 1000
+LOSSES = {"classification": "cross_entropy", "regression": "mse"}
+
+
+def propose_rows(table: Table, where: str, options: Options) -> Plan:
+    """The schema and the params of a table of rows.
+
+    Parameters
+    ----------
+    table : Table
+    where : str
+        Name of the file in messages.
+    options : Options
+        `targets`, `kind` and `missing` count.
+
+    Raises
+    ------
+    UsageError
+        The target, its kind, or whether a text means "missing" is open.
+    """
+    columns = examine_all(table, options.missing)
+    target = _target(columns, where, options)
+    _check_oddities(columns, where, options)
+    kinds = {name: _kind(column) for name, column in columns.items() if column.kind != "empty"}
+    kind = _task_kind(columns[target], where, options)
+    kinds[target] = "number" if kind == "regression" else kinds[target]
+    copies = bool(table.cells[list(kinds)].duplicated().any())
+    values: dict[str, Any] = {
+        "task": "tabular",
+        "tabular.kind": kind,
+        "tabular.target": target,
+        "train.loss": LOSSES[kind],
+    }
+    values |= {"tabular.duplicates": "together"} if copies else {}
+    return Plan(
+        _schema(table, columns, kinds, options),
+        values,
+        _decisions(columns, kinds, target, kind, copies=copies),
+        tuple(_questions(columns, target)),
+    )
+
+
+def _target(columns: Mapping[str, Column], where: str, options: Options) -> str:
+    if len(options.targets) > 1:
+        raise UsageError("--target: a table of rows has one target; give it once")
+    if options.targets:
+        name = options.targets[0]
+        if name not in columns:
+            raise UsageError(
+                f"--target {name}: {where} has no such column; it has {listed([*columns], 20)}"
+            )
+        if columns[name].kind == "empty":
+            raise UsageError(f"--target {name}: the column has no value; choose another one")
+        return name
+    named = [name for name in columns if name.lower() in TARGET_NAMES]
+    if len(named) != 1:
+        raise UsageError(
+            f"{where}: which column is to be predicted? Give --target, one of "
+            f"{listed([*columns], 20)}"
+        )
+    return named[0]
+
+
+def _check_oddities(columns: Mapping[str, Column], where: str, options: Options) -> None:
+    for name, column in columns.items():
+        if column.oddities and not options.missing:
+            raise UsageError(
+                f"{where}: column {name!r} has numbers, but also {listed(column.oddities)}; give "
+                f"--missing TEXT for each text that means missing, or fix these cells"
+            )
+
+
+def _task_kind(target: Column, where: str, options: Options) -> str:
+    """Classification or regression, by the values of the target."""
+    if options.kind is not None:
+        if options.kind == "regression" and not (target.is_number or target.kind == "boolean"):
+            raise UsageError(
+                f"--kind regression: the target {target.name!r} of {where} is not a number"
+            )
+        return options.kind
+    if not target.is_number:
+        return "classification"
+    distinct = len(np.unique(target.numbers[~np.isnan(target.numbers)]))
+    if target.kind == "float" or distinct > MOST_CODES:
+        return "regression"
+    if distinct <= 2:
+        return "classification"
+    raise UsageError(
+        f"{where}: the target {target.name!r} has {distinct} whole numbers, which may be classes "
+        "or amounts; give --kind classification or --kind regression"
+    )
+
+
+def _kind(column: Column) -> str:
+    if column.kind == "text" and _is_date(column.cells):
+        return "date"
+    return KINDS[column.kind]
+
+
+def _is_date(cells: pd.Series) -> bool:
+    """Whether all of the first cells are dates of ISO 8601."""
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return True
+    texts = cell_texts(cells.iloc[:DATE_SAMPLE].astype("str"), TableFormat()).dropna()
+    if texts.empty or not texts.str.contains(r"\d{4}-\d{2}", regex=True).all():
+        return False
+    return not any(mask.any() for mask in parse_timestamps(texts, TableFormat()).faults.values())
+
+
+def _schema(
+    table: Table, columns: Mapping[str, Column], kinds: Mapping[str, str], options: Options
+) -> dict[str, Any]:
+    markers = {text for column in columns.values() for text in column.markers}
+    content = table.format_content()
+    missing = sorted(markers | {*options.missing})
+    content |= {"missing_markers": missing} if missing else {}
+    listed_columns = [{"name": name, "kind": kind} for name, kind in kinds.items()]
+    schema: dict[str, Any] = {"version": 1, "columns": listed_columns}
+    return schema | ({"table_format": content} if content else {})
+
+
+def _decisions(
+    columns: Mapping[str, Column], kinds: Mapping[str, str], target: str, kind: str, *, copies: bool
+) -> dict[str, str]:
+    found = {"target": f"{target} ({kind})"}
+    for each in ("number", "category", "boolean", "date"):
+        names = [name for name, its in kinds.items() if its == each and name != target]
+        found |= {each: listed(names, 12)} if names else {}
+    empty = [name for name, column in columns.items() if column.kind == "empty"]
+    found |= {"left out": f"{listed(empty)} (no value)"} if empty else {}
+    if copies:
+        found["duplicates"] = "some rows are equal; all copies of a row come into one split"
+    return found
+
+
+def _questions(columns: Mapping[str, Column], target: str) -> list[str]:
+    """What the owner of the data should check."""
+    asked = [
+        f"column {name!r} contains {listed(column.sentinels)}, which often means missing; if it "
+        "does, add it to table_format.missing_markers of the schema"
+        for name, column in columns.items()
+        if column.sentinels
+    ]
+    codes = [
+        name
+        for name, column in columns.items()
+        if column.kind == "int" and name != target and _few(column)
+    ]
+    if codes:
+        asked.append(
+            f"{listed(codes)}: whole numbers with few values are numbers here; if they are codes, "
+            "set their kind to category in the schema"
+        )
+    return asked
+
+
+def _few(column: Column) -> bool:
+    return len(np.unique(column.numbers[~np.isnan(column.numbers)])) <= MOST_CODES

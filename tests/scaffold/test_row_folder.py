@@ -1,0 +1,98 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.params import load_params
+from spline_lstm.core.row_schema import load_row_schema
+from spline_lstm.rows.preprocess_folder import preprocess_rows_folder
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.read_table import read_table
+from spline_lstm.scaffold.row_folder import scaffold_rows
+from spline_lstm.scaffold.row_proposal import propose_rows
+from spline_lstm.tables.sources import read_source
+from tests.rows.tables import frame
+from tools.import_closure import ROOT
+
+
+def proposed(content, **options):
+    text = content.to_csv(index=False).encode()
+    return propose_rows(read_table(text, "t.csv", Options()), "t.csv", Options(**options))
+
+
+def kinds(plan) -> dict[str, str]:
+    return {column["name"]: column["kind"] for column in plan.schema["columns"]}
+
+
+@pytest.fixture
+def rows_root(root):
+    folder = root / "pipelines/tabular"
+    folder.mkdir(parents=True)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / "pipelines/tabular" / name, folder)
+    return root
+
+
+def test_kinds_are_those_of_the_cells_and_the_target_is_called_so():
+    content = frame().assign(flag=lambda table: table["x"] > 0, count=lambda table: table.index % 7)
+    plan = proposed(content)
+    expected = {"x": "number", "z": "number", "color": "category", "day": "date", "y": "category"}
+    assert kinds(plan) == {**expected, "value": "number", "flag": "boolean", "count": "number"}
+    assert plan.values["tabular.target"] == "y"
+    assert plan.values["tabular.kind"] == "classification"
+    assert any("count: whole numbers with few values" in text for text in plan.questions)
+
+
+def test_a_number_with_many_values_is_a_regression():
+    plan = proposed(frame(), targets=("value",))
+    assert plan.values["tabular.kind"] == "regression"
+    assert plan.values["train.loss"] == "mse"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (frame().rename(columns={"y": "bought"}), {}, "which column is to be predicted"),
+        (frame(), {"targets": ("nothing",)}, "has no such column"),
+        (frame().assign(y=np.arange(300) % 5), {}, "may be classes or amounts; give --kind"),
+        (frame(), {"targets": ("y",), "kind": "regression"}, "is not a number"),
+        (frame().assign(x=lambda t: t["x"].astype(str).where(t.index != 4, "bad")), {}, "'?bad"),
+    ],
+)
+def test_what_is_open_is_asked(content, options, message):
+    with pytest.raises(UsageError, match=message):
+        proposed(content, **options)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_folder_is_ready_for_its_stages(rows_root, suffix):
+    content, path = frame(), rows_root / f"t.{suffix}"
+    content.loc[::9, "x"] = np.nan
+    if suffix == "csv":
+        content.to_csv(path, index=False)
+    else:
+        content.to_parquet(path, index=False)
+    told = scaffold_rows("mine", path, Options(), rows_root)
+    assert "pipelines/mine is ready" in told
+    folder = rows_root / "pipelines/mine"
+    params = load_params(folder)
+    assert (params.task, params.tabular.target, params.tabular.above) == ("tabular", "y", None)
+    assert load_row_schema(folder / "schema.json").kind("day") == "date"
+    dvc = (folder / "dvc.yaml").read_text()
+    assert "pipelines/tabular" not in dvc
+    assert f"data/raw/series.{suffix}" in dvc
+    raw = folder / f"data/raw/series.{suffix}"
+    raw.parent.mkdir()
+    raw.write_bytes(read_source(params.data.source, folder))
+    quality = preprocess_rows_folder(folder, params).quality
+    assert json.dumps(quality["warnings"]).count("'x' is missing in 34 rows") == 1
+
+
+def test_nothing_is_written_for_a_table_that_is_refused(rows_root):
+    path = rows_root / "t.csv"
+    frame().rename(columns={"y": "bought"}).to_csv(path, index=False)
+    with pytest.raises(UsageError):
+        scaffold_rows("mine", path, Options(), rows_root)
+    assert [each.name for each in (rows_root / "pipelines").iterdir()] == ["tabular"]
