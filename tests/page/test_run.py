@@ -1,5 +1,6 @@
 """The page as a process: where it listens, whatever the user's configuration says."""
 
+import http.client
 import os
 import signal
 import socket
@@ -68,6 +69,9 @@ def test_it_listens_on_this_machine_only_and_ends_when_told(empty, tmp_path):
         assert url.startswith(f"http://{HOST}:")
         assert answer(f"{url}/_stcore/health") == "ok"
         assert "<title>" in answer(url)
+        assert websocket(url, HOST, f"http://{HOST}") == 101
+        assert websocket(url, "other.example", "http://other.example") == 403
+        assert websocket(url, HOST, "http://other.example") == 403
         listening = {
             (each.laddr.ip, each.laddr.port)
             for each in psutil.Process(process.pid).net_connections()
@@ -83,6 +87,23 @@ def test_it_listens_on_this_machine_only_and_ends_when_told(empty, tmp_path):
     assert output.splitlines()[-1] == "the page has stopped"
     # Streamlit keeps an id of the machine there if it sends statistics.
     assert [path.name for path in (tmp_path / ".streamlit").iterdir()] == ["config.toml"]
+
+
+def websocket(url: str, host: str, origin: str) -> int:
+    """The status that a browser gets which opens the page by the name `host`, from `origin`."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    headers = {
+        "Host": host,
+        "Origin": origin,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "c2l4dGVlbiBvZiBieXRlcw==",
+    }
+    connection.request("GET", "/_stcore/stream", headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def answer(url: str) -> str:
