@@ -36,6 +36,8 @@ ENSEMBLE = "ensemble"
 # The baseline that an ensemble must add something to.
 VOLATILITY = "volatility"
 FORM = ".3f"
+# Where NumPy counts years from.
+EPOCH = 1970
 
 Rows = Float[np.ndarray, " rows"]
 
@@ -63,7 +65,7 @@ class DayForecasts:
     @property
     def years(self) -> Int[np.ndarray, " rows"]:
         """Calendar year of each day, UTC."""
-        return self.days.view("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970
+        return years_of(self.days)
 
     def only(self, kept: Bool[np.ndarray, " rows"]) -> "DayForecasts":
         """Some of the rows."""
@@ -75,6 +77,15 @@ class DayForecasts:
             self.members,
             self.baselines,
         )
+
+
+def years_of(days: Int[np.ndarray, " days"]) -> Int[np.ndarray, " days"]:
+    """Calendar year of each instant, UTC.
+
+    >>> years_of(np.array([0, -1])).tolist()
+    [1970, 1969]
+    """
+    return days.view("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + EPOCH
 
 
 def day_content(

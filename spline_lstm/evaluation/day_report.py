@@ -100,6 +100,7 @@ def make_day_report(
         Section("How the members are combined", _ensemble(scores)),
         Section("Calibration", _calibration(scores)),
         Section("By year", _years(scores, tables["years"])),
+        Section("Trained anew for each year", _backtest(outputs.backtest)),
         Section("The highest probabilities", _top(scores, tables["lift"])),
         Section("What the trees look at", _importance(trees)),
         *closing_sections(outputs),
@@ -226,6 +227,39 @@ def _years(scores: Mapping[str, Any], table: pd.DataFrame) -> list[Block]:
     return [
         Table("Test rows", header, rows, text_columns=("AUC", "difference")),
         Picture(caption, years_figure(table), "years"),
+    ]
+
+
+def _backtest(backtest: Mapping[str, Any]) -> list[Block]:
+    if not backtest:
+        return []
+    rows = [
+        [
+            fold["year"],
+            fold["train_windows"],
+            fold["test_windows"],
+            interval_text(fold["auc"], fold["auc_low"], fold["auc_high"]),
+            fold[f"auc_{VOLATILITY}"],
+            interval_text(fold["increment"], fold["increment_low"], fold["increment_high"]),
+        ]
+        for fold in backtest["folds"]
+    ]
+    added = backtest["backtest_increment"]
+    header = ["year", "training rows", "rows", "AUC", "AUC of volatility", "difference"]
+    facts = {
+        "difference over all years together": interval_text(
+            added["auc"], added["low"], added["high"]
+        ),
+        "mean of the differences within the years": backtest["backtest_increment_within_years"],
+    }
+    return [
+        Text(
+            "Trees, calibration and baselines fitted again on what came before each calendar year; "
+            "the network is left out. All years together also compare the levels of different "
+            "years, which calm and volatile ones have."
+        ),
+        Table("Years", header, rows, text_columns=("AUC", "difference")),
+        Facts(facts),
     ]
 
 

@@ -60,7 +60,15 @@ def make_report(skill):
         train=TRAIN,
         quality={"rows": 800, "warnings": [], "warning_summary": ["one day is odd"]},
         ingest={"source": "stocks", "rows": 800, "sha256": "0"},
-        backtest={},
+        backtest={
+            "folds": [
+                {"year": "2010", "train_windows": 9, "test_windows": 8}
+                | dict.fromkeys(("auc", "auc_low", "auc_high", "auc_volatility"), 0.5)
+                | dict.fromkeys(("increment", "increment_low", "increment_high"), 0.0)
+            ],
+            "backtest_increment": {"auc": 0.0, "low": -0.1, "high": None},
+            "backtest_increment_within_years": 0.0,
+        },
         curve=pd.DataFrame(
             {"step": [20, 40], "train_loss": [0.6, 0.5], "validation_loss": [0.5, 0.6]}
         ),
@@ -81,6 +89,7 @@ def test_the_report_says_first_whether_the_ensemble_adds_something():
     assert "## Beyond volatility" in text
     assert "rises by more than 3 % in 5 trading days" in text
     assert "Data: one day is odd" in text
+    assert "## Trained anew for each year" in text
     assert "it is a leak until" in text
     assert [picture.name for picture in report.pictures] == [
         "calibration",

@@ -1,0 +1,205 @@
+"""The backtest of the task direction: trees that are trained anew for each calendar year.
+
+::
+
+    |-------- train --------|~~|-- val --|~~|= year =|
+    |------------- train -------------|~~|-- val --|~~|= next year =|
+                             ~~ what windows look back on: left out
+
+The years are the last `backtest.folds` of the data. Of each, scaling, trees, calibration and
+baselines are fitted again on what came before. The network is left out: it would take most of the
+time, and the question, whether the probabilities say more than the volatility, is that of the
+trees as well. The other settings of `backtest` do not matter.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.params import Params
+from spline_lstm.core.schema import Schema
+from spline_lstm.evaluation.backtest import BacktestSummary
+from spline_lstm.evaluation.day_baselines import fit_day_baselines
+from spline_lstm.evaluation.day_content import (
+    ENSEMBLE,
+    VOLATILITY,
+    DayForecasts,
+    day_content,
+    years_of,
+)
+from spline_lstm.evaluation.ensemble_fit import fit_ensemble
+from spline_lstm.evaluation.probability_metrics import auc
+from spline_lstm.market.day_rows import OBJECTIVE, DayRows, day_rows
+from spline_lstm.market.preprocess import preprocess_bars
+from spline_lstm.market.windows import make_direction_windows, reach
+from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.trees.trees import TreeRows, fit_trees
+from spline_lstm.windows.windows import SPLITS
+
+
+@dataclass(frozen=True)
+class Year:
+    """What was forecast of one calendar year.
+
+    Attributes
+    ----------
+    year : int
+    forecasts : DayForecasts
+    train_auc, validation_auc : of the ensemble
+    train_windows : int
+    """
+
+    year: int
+    forecasts: DayForecasts
+    train_auc: float
+    validation_auc: float
+    train_windows: int
+
+
+def day_backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> BacktestSummary:
+    """Part `backtest` of the task: the last years, one after another.
+
+    Raises
+    ------
+    ParamsError
+        `backtest.strategy` is not expanding, or there are no trees.
+    TooLittleDataError
+        The data before the first of the years are too few.
+    """
+    check_params(params)
+    days = np.unique(table.timestamps)
+    years = np.unique(years_of(days))[-params.backtest.folds :]
+    found = [run_year(table, schema, params, days, int(year)) for year in years]
+    aucs = {
+        name: float(np.mean([getattr(each, f"{name}_auc") for each in found]))
+        for name in ("train", "validation")
+    }
+    scores = day_content(pooled([each.forecasts for each in found]), aucs, params.probability)
+    folds = [fold_record(each, scores["years"].get(str(each.year), {})) for each in found]
+    content = {
+        "backtest_folds": len(folds),
+        "backtest_folds_lost": sum(fold["loses"] for fold in folds),
+        **{f"backtest_{key}": scores[key] for key in ("auc", "auc_low", "auc_high", "brier")},
+        # Ranks of all years together also compare the levels of different years.
+        "backtest_increment": scores["increment"],
+        "backtest_increment_within_years": float(np.nanmean([fold["increment"] for fold in folds])),
+        "folds": folds,
+    }
+    columns = ("year", "auc", "auc_low", "auc_high", f"auc_{VOLATILITY}", "test_windows")
+    rows = pd.DataFrame([{name: fold[name] for name in columns} for fold in folds])
+    return BacktestSummary(content, rows, scores, ("auc", "AUC"))
+
+
+def check_params(params: Params) -> None:
+    """Raise ParamsError for settings without which there is nothing to do."""
+    if params.backtest.strategy != "expanding":
+        raise ParamsError("the backtest of the task direction is expanding: set backtest.strategy")
+    if not params.trees.members:
+        raise ParamsError("the backtest of the task direction needs trees: set trees.members")
+
+
+def run_year(
+    table: RawTable, schema: Schema, params: Params, days: Int[np.ndarray, " days"], year: int
+) -> Year:
+    """Fit everything on what was before a calendar year, and forecast the year."""
+    instants = split_instants(days, year, embargo_of(params))
+    preprocessed = preprocess_bars(table, schema, params, where="the raw table", instants=instants)
+    windows = make_direction_windows(preprocessed.arrays, preprocessed.preprocessor, params)
+    rows = {name: day_rows(windows, name) for name in SPLITS}
+    train, validation = (
+        TreeRows(rows[name].last, rows[name].labels) for name in ("train", "validation")
+    )
+    trees = {
+        name: fit_trees(name, train, validation, OBJECTIVE, params.trees)
+        for name in params.trees.members
+    }
+
+    def predict(each: DayRows) -> dict[str, np.ndarray]:
+        return {name: member.predict(each.last) for name, member in trees.items()}
+
+    ensemble = fit_ensemble(
+        predict(rows["validation"]), rows["validation"].labels, params.ensemble
+    ).ensemble
+    combined = {name: ensemble.combine(predict(each))[0] for name, each in rows.items()}
+    baselines = fit_day_baselines(rows["train"].last, rows["train"].labels, windows.feature_names)
+    test = rows["test"]
+    forecasts = DayForecasts(
+        test.labels,
+        test.returns,
+        test.days,
+        {
+            ENSEMBLE: combined["test"],
+            **predict(test),
+            **{name: baseline(test.last) for name, baseline in baselines.items()},
+        },
+        tuple(trees),
+        tuple(baselines),
+    )
+    areas = [auc(rows[name].labels, combined[name]) for name in ("train", "validation")]
+    return Year(year, forecasts, areas[0], areas[1], len(rows["train"].labels))
+
+
+def embargo_of(params: Params) -> int:
+    """Days left out after the start of a split."""
+    return reach(params.window) if params.window.embargo is None else params.window.embargo
+
+
+def split_instants(
+    days: Int[np.ndarray, " days"], year: int, embargo: int
+) -> Int[np.ndarray, " 3"]:
+    """Starts of validation and test, and the end of the test, in instants.
+
+    The embargo comes before the first day of a year, so that the whole year is tested.
+    """
+    first = np.searchsorted(days, [january(each) for each in (year - 1, year)])
+    starts = days[np.maximum(first - embargo, 0)]
+    return np.array([*starts, january(year + 1)], dtype=np.int64)
+
+
+def january(year: int) -> int:
+    """The instant at which a year begins, UTC."""
+    return int(np.datetime64(f"{year}-01-01", "ns").astype(np.int64))
+
+
+def pooled(parts: Sequence[DayForecasts]) -> DayForecasts:
+    """The forecasts of several years as one."""
+    first = parts[0]
+    return DayForecasts(
+        np.concatenate([each.labels for each in parts]),
+        np.concatenate([each.returns for each in parts]),
+        np.concatenate([each.days for each in parts]),
+        {
+            name: np.concatenate([each.forecasts[name] for each in parts])
+            for name in first.forecasts
+        },
+        first.members,
+        first.baselines,
+    )
+
+
+def fold_record(each: Year, scores: dict[str, Any]) -> dict[str, Any]:
+    """One year in metrics/backtest.json; `scores` as `day_content.by_year` gives them."""
+    area, other = (scores.get(key, math.nan) for key in ("auc", f"auc_{VOLATILITY}"))
+    return {
+        "year": str(each.year),
+        "train_windows": each.train_windows,
+        "test_windows": len(each.forecasts.labels),
+        "positive_share": scores.get("positive_share", math.nan),
+        "auc": area,
+        "auc_low": scores.get("auc_low", math.nan),
+        "auc_high": scores.get("auc_high", math.nan),
+        f"auc_{VOLATILITY}": other,
+        "increment": scores.get("increment", math.nan),
+        "increment_low": scores.get("increment_low", math.nan),
+        "increment_high": scores.get("increment_high", math.nan),
+        "train_auc": each.train_auc,
+        "validation_auc": each.validation_auc,
+        "loses": bool(area < other),
+    }

@@ -1,0 +1,79 @@
+"""The backtest of the task direction by calendar years, on invented bars."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spline_lstm.core.errors import ParamsError
+from spline_lstm.evaluation.day_backtest import (
+    day_backtest,
+    embargo_of,
+    january,
+    run_year,
+    split_instants,
+)
+from spline_lstm.evaluation.day_content import day_verdict
+from tests.direction_folder import VALUES, table
+from tests.market.builders import direction_params, direction_schema, read
+
+DAY = 86_400_000_000_000
+
+
+@pytest.fixture(scope="module")
+def params():
+    return direction_params(VALUES | {"backtest.folds": 1})
+
+
+@pytest.fixture(scope="module")
+def summary(params):
+    return day_backtest(read(table()), direction_schema(), params, Path("nowhere"))
+
+
+def test_the_last_years_are_tested_one_by_one(summary):
+    content = summary.content
+    assert [fold["year"] for fold in content["folds"]] == ["2017"]
+    (fold,) = content["folds"]
+    assert fold["auc"] == pytest.approx(content["backtest_auc"])
+    assert fold["increment"] == pytest.approx(content["backtest_increment"]["auc"])
+    assert fold["loses"] == (fold["auc"] < fold["auc_volatility"])
+    assert list(summary.table["year"]) == ["2017"]
+    assert "volatility" in day_verdict(summary.scores)
+
+
+def test_a_whole_year_is_tested_and_nothing_of_it_is_trained_on(params):
+    rows = read(table())
+    days = np.unique(rows.timestamps)
+    found = run_year(rows, direction_schema(), params, days, 2017)
+    first = days[days >= january(2017)][0]
+    assert found.forecasts.days.min() == first
+    assert set(found.forecasts.years) == {2017}
+    # Later prices change nothing of what was fitted for the year before them.
+    changed = table()
+    later = changed["date"] >= "2017-06-01"
+    for name in ("open", "high", "low", "close", "adj_close"):
+        changed.loc[later, name] *= 2.0
+    other = run_year(read(changed), direction_schema(), params, days, 2017)
+    early = found.forecasts.days < january(2017) + 150 * DAY
+    np.testing.assert_array_equal(
+        found.forecasts.forecasts["ensemble"][early], other.forecasts.forecasts["ensemble"][early]
+    )
+    assert found.train_auc == other.train_auc
+
+
+def test_the_embargo_is_before_the_year(params):
+    days = np.arange(january(2015), january(2018), DAY)
+    validation, test, end = split_instants(days, 2017, embargo_of(params))
+    assert (january(2017) - test) // DAY == embargo_of(params) == 79
+    assert (january(2016) - validation) // DAY == 79
+    assert end == january(2018)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({"backtest.strategy": "rolling"}, "is expanding"), ({"trees.members": []}, "needs trees")],
+)
+def test_settings_that_do_not_go_with_it_are_refused(params, values, words):
+    other = direction_params(VALUES | values)
+    with pytest.raises(ParamsError, match=words):
+        day_backtest(read(table()), direction_schema(), other, Path("nowhere"))
