@@ -322,20 +322,12 @@ def _common_content(
 
 
 def split_records(windows: Windows) -> list[dict[str, Any]]:
-    """Windows of each split, and its first and last forecast row (see `Clock.text_of`)."""
-    timestamps, clock = windows.arrays.timestamps, windows.clock
+    """Windows of each split, and its first and last labelled row (see `Clock.text_of`)."""
     records = []
     for name in SPLITS:
         origins = windows.splits[name]
-        first, last = timestamps[origins].min(), timestamps[origins + windows.horizon - 1].max()
-        records.append(
-            {
-                "split": name,
-                "windows": len(origins),
-                "first": clock.text_of(int(first)),
-                "last": clock.text_of(int(last)),
-            }
-        )
+        first, last = (windows.clock.text_of(instant) for instant in windows.labelled_span(origins))
+        records.append({"split": name, "windows": len(origins), "first": first, "last": last})
     return records
 
 

@@ -81,6 +81,11 @@ class DirectionWindows(Windows):
         """No label is an input: NaN."""
         return np.full((len(batch.origin), self.lookback, 1), np.nan)
 
+    def labelled_span(self, origins: Int[np.ndarray, " windows"]) -> tuple[int, int]:
+        """The first and the last day that these windows end with."""
+        days = self.arrays.timestamps[origins - 1]
+        return int(days.min()), int(days.max())
+
     def forward_return(self, batch: Batch) -> Float[np.ndarray, " windows"]:
         """Return of the adjusted close over the horizon of the label; NaN if not known."""
         return self.forward[batch.origin]

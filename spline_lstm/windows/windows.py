@@ -162,6 +162,12 @@ class Windows:
         """Share of the lookback of each window of a split in which a target was silent."""
         return missing_inputs(self.arrays, self.splits[split], self.lookback) / self.lookback
 
+    def labelled_span(self, origins: Int[np.ndarray, " windows"]) -> tuple[int, int]:
+        """Instants of the first and the last row that has a label of these windows."""
+        timestamps = self.arrays.timestamps
+        last = timestamps[origins + self.horizon - 1].max()
+        return int(timestamps[origins].min()), int(last)
+
     @property
     def limits(self) -> ForecastLimits:
         """What every forecast must keep to, by the index of the series."""

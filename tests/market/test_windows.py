@@ -78,6 +78,12 @@ def test_all_symbols_are_split_at_the_same_dates_with_purge_and_embargo(frame, w
         previous = ends
 
 
+def test_the_span_of_a_split_is_that_of_its_days(frame, windows):
+    first, last = windows.labelled_span(windows.splits["test"])
+    assert last == days(frame)[-1]
+    assert first == windows.gather("test").origin_time.min()
+
+
 def test_an_embargo_of_the_params_counts(frame, preprocessed, windows):
     params = direction_params({"window.embargo": 3})
     other = make_direction_windows(preprocessed.arrays, preprocessed.preprocessor, params)
