@@ -1,7 +1,8 @@
 """The pictures of docs/dashboard.md: each tab of the page in headless Chromium.
 
 ``python -m tools.page_screenshots`` shows the pipelines of this repository as they are: run them,
-and train, promote and score pipelines/stores first, so that no tab is empty.
+and train, promote and score pipelines/stores first, so that no tab is empty. A tab whose pipeline
+was not run keeps its picture.
 """
 
 import shutil
@@ -16,7 +17,7 @@ FOLDER = ROOT / "docs/dashboard"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SIZE = {"width": 1000, "height": 1000}
-STORES = "pipelines/stores"
+STORES, TABULAR = "pipelines/stores", "pipelines/tabular"
 # Tab -> the pipeline that it is shown with.
 TABS = {
     "Forecasts": STORES,
@@ -25,6 +26,7 @@ TABS = {
     "Comparison": ".",
     "Data": STORES,
     "Backtest": STORES,
+    "Rows": TABULAR,
     "New data": ".",
 }
 MAX_BYTES = 150_000
@@ -41,7 +43,7 @@ def main() -> None:
         sys.exit(f"none of {', '.join(BROWSERS)} is on the PATH; apt-get install chromium")
     FOLDER.mkdir(exist_ok=True)
     server = subprocess.Popen(
-        [sys.executable, "-m", "spline_lstm", "dashboard", ".", STORES, "--port", "0"],
+        [sys.executable, "-m", "spline_lstm", "dashboard", ".", STORES, TABULAR, "--port", "0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -53,6 +55,9 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
             page = browser.new_page(viewport=SIZE, reduced_motion="reduce", locale="en-GB")
             for tab, pipeline in TABS.items():
+                if not (ROOT / pipeline / "metrics/evaluate.json").is_file():
+                    print(f"{pipeline} was not run: no picture of the tab {tab}")
+                    continue
                 take(page, url, tab, "this folder" if pipeline == "." else pipeline)
             browser.close()
     finally:
