@@ -171,6 +171,12 @@ class TrainParams(Section):
     """windows that are shuffled together, 64 blocks of consecutive ones; null: all of an epoch"""
     validation_windows: Count | None = None
     """most validation windows that the loss is measured on, evenly spaced; null: all"""
+    hosts: Count = 1
+    """processes that train together, each with its share of the devices; they are started on this
+    machine, or one on each of several (docs/scaling.md). The weights do not depend on it"""
+    devices: Count = 2
+    """virtual devices of a CPU, of all hosts together, that share each batch; the last digits of
+    the weights depend on it"""
     threads: Count = 2
     """threads of the XLA thread pool; the weights depend neither on it nor on the core count of the
     machine"""
@@ -180,6 +186,8 @@ class TrainParams(Section):
         check_one_form(self, "max_epochs", "max_steps")
         if self.patience is not None or self.patience_evaluations is not None:
             check_one_form(self, "patience", "patience_evaluations")
+        if self.devices % self.hosts:
+            raise ValueError(f"devices {self.devices} must be a multiple of hosts {self.hosts}")
         limit, fewest = self.max_steps, self.min_steps
         if limit is not None and (fewest or 0) > limit:
             raise ValueError(f"min_steps {fewest} must be at most max_steps {limit}")

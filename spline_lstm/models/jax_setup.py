@@ -18,12 +18,12 @@ EIGEN_MATMULS = ("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
 PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
 
 
-def configure_threads(threads: int) -> None:
+def configure_threads(threads: int, devices: int = CPU_SHARES) -> None:
     """Set the number of CPU threads of XLA, and the instructions that all recent x86 CPUs share.
 
     With these settings the weights of a training do not depend on the machine:
 
-    - Batches are split over `CPU_SHARES` virtual devices, however many threads and cores there are.
+    - Batches are split over `devices` virtual devices, however many threads and cores there are.
       A device waits for the other one as long as it takes, even if the machine is busy or asleep.
     - By default the thread pool has one thread per core of the machine, and large matmuls are
       divided by its size. XLA reads NPROC when its CPU client starts.
@@ -43,7 +43,7 @@ def configure_threads(threads: int) -> None:
     os.environ["XLA_FLAGS"] = " ".join([*flags.split(), *missing])
     if "xla_force_host_platform_device_count" not in flags:
         with contextlib.suppress(RuntimeError):  # JAX has its devices already.
-            jax.config.update("jax_num_cpu_devices", CPU_SHARES)
+            jax.config.update("jax_num_cpu_devices", devices)
 
 
 def configure_compilation_cache(folder: Path) -> None:

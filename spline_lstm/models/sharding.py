@@ -18,6 +18,8 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from spline_lstm.core.errors import ParamsError
+
 # Shares of a batch that a CPU computes in parallel. More would not make the recurrent networks of
 # this project faster on a laptop, and the number must not depend on the machine.
 CPU_SHARES = 2
@@ -32,6 +34,11 @@ class Sharding:
     *batch_sizes : int
         Sizes that the number of shares must divide.
 
+    Raises
+    ------
+    ParamsError
+        Several processes have more devices than shares.
+
     Attributes
     ----------
     shares : int
@@ -42,6 +49,12 @@ class Sharding:
         devices = jax.devices()
         wanted = max(CPU_SHARES, len(devices)) if jax.default_backend() == "cpu" else len(devices)
         self.shares = math.gcd(wanted, *batch_sizes)
+        self._in_one_process = jax.process_count() == 1
+        if not self._in_one_process and self.shares != len(devices):
+            raise ParamsError(
+                f"{len(devices)} devices of {jax.process_count()} processes cannot share batches "
+                f"of {' and '.join(map(str, batch_sizes))} windows; set train.devices to a divisor"
+            )
         in_parallel = 1 < self.shares <= len(devices)
         self._mesh = Mesh(np.array(devices[: self.shares]), (AXIS,)) if in_parallel else None
         self._replicated = NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
@@ -56,10 +69,23 @@ class Sharding:
             return jnp.asarray(array)
         if axis is not None:
             spec = PartitionSpec(*[None] * axis, AXIS)
-            return jax.device_put(array, NamedSharding(self._mesh, spec))
+            return self._put(array, NamedSharding(self._mesh, spec))
         if isinstance(array, jax.Array) and array.sharding == self._replicated:
             return array
-        return jax.device_put(array, self._replicated)
+        return self._put(array, self._replicated)
+
+    def on_all_hosts(self, array: Any) -> Any:
+        """An array that each process has made for itself, for a program of all processes."""
+        return array if self._in_one_process else self._put(array, self._replicated)
+
+    def _put(self, array: Any, sharding: Any) -> Array:
+        """Put an array on devices, of which this process may have only some."""
+        if self._in_one_process:
+            return jax.device_put(array, sharding)
+        if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(self._put(jax.random.key_data(array), sharding))
+        values = np.asarray(array)
+        return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
     def sum(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make ``summed(common, batch)``, the sum of ``function(common, share)`` over the shares.

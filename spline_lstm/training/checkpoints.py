@@ -79,7 +79,7 @@ def checkpoint_of_run(folder: Path, params: TrainParams, config: NetworkConfig) 
         flax.__version__,
         optax.__version__,
         device_name(),
-        params.model_dump(mode="json"),
+        params.model_dump(mode="json", exclude={"hosts"}),
         config.to_json(),
     )
     return Checkpoint(folder / CHECKPOINTS, content)

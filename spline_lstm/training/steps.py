@@ -95,8 +95,8 @@ def make_steps(
             series,
             placed(batches_of(steps), sharding),
             validation,
-            member_keys(members, params.seed),
-            jnp.float32(factor),
+            sharding.on_all_hosts(member_keys(members, params.seed)),
+            sharding.on_all_hosts(jnp.float32(factor)),
         )
 
     return run

@@ -103,7 +103,8 @@ def streamed_steps(
 
     def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
         state = jax.tree.map(sharding.place, state)
-        keys, rate = member_keys(members, params.seed), jnp.float32(factor)
+        keys = sharding.on_all_hosts(member_keys(members, params.seed))
+        rate = sharding.on_all_hosts(jnp.float32(factor))
         sums = []
         for series, batches in prefetched(training_block, blocks_of(steps, size)):
             state, of_block = programs.steps(state, series, batches, keys, rate)

@@ -11,6 +11,7 @@ from spline_lstm.core.errors import ArtifactError, DivergedError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.training.loop import Evaluation, Trained
+from spline_lstm.training.train_record import train_record
 from stages import train_flax_rnn
 from tests.builders import ROOT
 
@@ -71,16 +72,14 @@ def test_a_diverged_training_keeps_its_curve_and_no_model_of_its_own_or_of_a_for
 
 
 @pytest.mark.parametrize(("validation_loss", "expected"), [(0.149, False), (0.151, True)])
-def test_a_gap_beyond_the_ratio_at_the_best_evaluation_is_recorded(
-    validation_loss, expected, tmp_path
-):
+def test_a_gap_beyond_the_ratio_at_the_best_evaluation_is_recorded(validation_loss, expected):
     params = load_params(ROOT)
     assert params.train.overfitting_ratio == 1.5
     best = Evaluation(8, 1.0, 0.1, validation_loss, 1.0)
     trained = Trained(
         {}, {}, [best, replace(best, step=16, epoch=2.0, train_loss=0.01, validation_loss=0.2)], 1
     )
-    metrics = train_flax_rnn.train_metrics(tmp_path, trained, params, "r")
+    metrics = train_record(trained, params)
     assert metrics["overfitted_at_best"] is expected
 
 
@@ -91,13 +90,13 @@ def test_a_gap_beyond_the_ratio_at_the_best_evaluation_is_recorded(
     [(0.27, 0.78, True), (0.27, 0.66, False), (0.65, 0.78, False)],
 )
 def test_losses_that_part_after_the_best_evaluation_are_recorded(
-    last_train, last_validation, expected, tmp_path
+    last_train, last_validation, expected
 ):
     params = load_params(ROOT)
     assert params.train.overfitting_rise == 1.1
     best = Evaluation(8, 1.0, 0.60, 0.61, 1.0)
     last = replace(best, step=16, epoch=2.0, train_loss=last_train, validation_loss=last_validation)
-    metrics = train_flax_rnn.train_metrics(tmp_path, Trained({}, {}, [best, last], 1), params, "r")
+    metrics = train_record(Trained({}, {}, [best, last], 1), params)
     assert metrics["overfitted_at_best"] is False
     assert metrics["overfitted_after_best"] is metrics["overfitting_warning"] is expected
     assert (metrics["last_train_loss"], metrics["last_validation_loss"]) == (

@@ -1,0 +1,98 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from spline_lstm.core.errors import ParamsError, UsageError
+from spline_lstm.core.params import Params, with_values
+from spline_lstm.core.params_file import params_text
+from spline_lstm.training.hosts import COORDINATOR, HOST, HOSTS, Place
+from stages import ingest, preprocess, window
+from tests.builders import ROOT
+from tests.small_pipeline import SCHEMA, VALUES, table
+
+WEIGHTS = ("models/rnn/best.safetensors", "models/rnn/last.safetensors")
+
+
+def test_the_environment_says_which_process_this_is(monkeypatch):
+    assert Place.of_environment() == Place(0, 1, "")
+    monkeypatch.setenv(COORDINATOR, "10.0.0.4:1234")
+    with pytest.raises(UsageError, match="must be the number of processes"):
+        Place.of_environment()
+    monkeypatch.setenv(HOST, "1")
+    monkeypatch.setenv(HOSTS, "2")
+    assert Place.of_environment() == Place(1, 2, "10.0.0.4:1234")
+    assert not Place.of_environment().is_first
+
+
+def test_devices_are_shared_out_evenly():
+    with pytest.raises(ParamsError, match="devices 2 must be a multiple of hosts 3"):
+        with_values(Params(), {"train.hosts": 3}, "test")
+
+
+def make(folder, **changes):
+    folder.mkdir()
+    values = {**VALUES, "train.batch_size": 16, "train.max_epochs": 3, **changes}
+    params = with_values(Params(), values, "test")
+    (folder / "params.yaml").write_text(params_text(params))
+    (folder / "schema.json").write_text(SCHEMA)
+    (folder / "table.csv").write_text(table())
+    for stage in (ingest, preprocess, window):
+        stage.main(folder)
+    return folder
+
+
+def start(folder):
+    command = [sys.executable, "-m", "stages.train_flax_rnn", str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def listening(processes):
+    return {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_bytes_of_one_and_resume_after_one_was_killed(tmp_path):
+    one = make(tmp_path / "one", **{"train.max_epochs": 60})
+    done = start(one)
+    assert "best step" in done.communicate()[1]
+    two = tmp_path / "two"
+    shutil.copytree(one, two)
+    shutil.rmtree(two / "models/rnn")
+    text = (two / "params.yaml").read_text()
+    (two / "params.yaml").write_text(text.replace("hosts: 1", "hosts: 2"))
+    running = start(two)
+    checkpoints, limit = two / ".cache/training", time.monotonic() + 120
+    while not list(checkpoints.glob("*.safetensors")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    hosts = psutil.Process(running.pid).children()
+    assert len(hosts) == 2
+    found = listening(hosts)
+    assert found
+    assert all(ip.removeprefix("::ffff:").startswith("127.") or ip == "::1" for ip in found)
+    killed = time.monotonic()
+    os.kill(hosts[1].pid, signal.SIGKILL)
+    _, said = running.communicate(timeout=60)
+    assert time.monotonic() - killed < 15
+    assert running.returncode == 23
+    assert "23 workers: process 1 of the training was killed (signal 9)" in said
+    assert not psutil.wait_procs(hosts, timeout=5)[1]
+    assert not any((two / name).exists() for name in WEIGHTS)
+    again = start(two)
+    assert again.communicate()[1].count("process 1 of 2") == 1
+    assert again.returncode == 0
+    for name in WEIGHTS:
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    records = [json.loads((each / "metrics/train.json").read_text()) for each in (one, two)]
+    assert records[0]["run_id"] == records[1]["run_id"]
