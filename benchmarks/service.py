@@ -5,7 +5,7 @@
     python -m benchmarks.service FOLDER [--seconds 60] [--clients 32] [--workers 2]
 
 It starts the service of a pipeline folder on a free port. The load generator is this process: so
-many connections of asyncio, each of which sends its next request when it has the answer to the last
+many connections of uvloop, each of which sends its next request when it has the answer to the last
 one. Generator and service share the cores of this machine. The call that does nothing is
 ``GET /v2/health/live``, through the same server and middleware.
 """
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import uvloop
 
 from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.examples import forecast_example
@@ -159,9 +160,9 @@ def main() -> None:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {arguments}")
         print(f"resident MB at start (supervisor first): {megabytes(process)}")
         for name, (request, series) in calls(model).items():
-            asyncio.run(load(port, request, arguments.clients, WARM_UP))
+            uvloop.run(load(port, request, arguments.clients, WARM_UP))
             before, begin = cpu_seconds(process), time.perf_counter()
-            result = asyncio.run(load(port, request, arguments.clients, arguments.seconds))
+            result = uvloop.run(load(port, request, arguments.clients, arguments.seconds))
             seconds, cpu = time.perf_counter() - begin, cpu_seconds(process) - before
             print(line(name, result, seconds, series, cpu), flush=True)
         print(f"resident MB at the end: {megabytes(process)}, load {os.getloadavg()[0]:.1f}")
@@ -172,7 +173,7 @@ def wait_until_ready(port: int) -> None:
     request = request_bytes("GET", "/v2/health/live")
     end = time.monotonic() + 120
     while True:
-        result = asyncio.run(load(port, request, 8, 0.5))
+        result = uvloop.run(load(port, request, 8, 0.5))
         if result.seconds and not result.failures:
             return
         if time.monotonic() > end:

@@ -64,7 +64,7 @@ def served(command: list[str], folder: Path, environment: dict[str, str]) -> str
             address = process.stdout.readline().strip().removesuffix("/docs")
             port = address.rpartition(":")[2]
             ready = f"http://127.0.0.1:{port}/v2/health/ready"
-            with urllib.request.urlopen(ready, timeout=60) as answer:
+            with urllib.request.urlopen(ready, timeout=300) as answer:
                 return answer.read().decode()
         finally:
             process.terminate()
