@@ -31,7 +31,7 @@ REMEDIES = {
 class ServiceError(SplineLstmError):
     """The service cannot be started as asked."""
 
-    exit_code: ClassVar[int] = 22
+    exit_code: ClassVar[int] = 25
     title: ClassVar[str] = "service"
 
 

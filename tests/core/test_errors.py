@@ -5,6 +5,8 @@ import pytest
 
 from spline_lstm.core import errors
 from spline_lstm.core.errors import SplineLstmError, report
+from spline_lstm.page.errors import PageError
+from spline_lstm.service.errors import ServiceError
 
 EXIT_CODES = {
     "UsageError": 2,
@@ -21,6 +23,7 @@ EXIT_CODES = {
     "ExperimentError": 20,
     "StoreError": 21,
     "MissingPackageError": 22,
+    "WorkerError": 23,
 }
 
 
@@ -35,9 +38,10 @@ def test_every_error_has_its_documented_exit_code():
     assert found == EXIT_CODES
 
 
-def test_no_two_errors_share_a_title():
-    titles = [getattr(errors, name).title for name in EXIT_CODES]
-    assert len(set(titles)) == len(titles)
+def test_no_two_errors_share_a_title_or_an_exit_code():
+    kinds = [getattr(errors, name) for name in EXIT_CODES] + [PageError, ServiceError]
+    assert len({kind.title for kind in kinds}) == len(kinds)
+    assert len({kind.exit_code for kind in kinds}) == len(kinds)
 
 
 def test_a_message_of_several_lines_becomes_one():

@@ -136,8 +136,8 @@ def test_a_busy_port_ends_with_one_line(folder):
         other.listen()
         port = other.getsockname()[1]
         run = run_serve(folder, "--port", port)
-    assert run.returncode == 22
-    assert run.stderr.startswith(f"22 service: cannot listen on 127.0.0.1 port {port} (")
+    assert run.returncode == 25
+    assert run.stderr.startswith(f"25 service: cannot listen on 127.0.0.1 port {port} (")
     assert run.stderr.count("\n") == 1
 
 
@@ -145,7 +145,7 @@ def test_a_busy_port_ends_with_one_line(folder):
 @pytest.mark.parametrize(
     ("prepare", "code", "words"),
     [
-        (lambda folder: folder.mkdir(), 22, "is not a pipeline folder"),
+        (lambda folder: folder.mkdir(), 25, "is not a pipeline folder"),
         (lambda folder: promoted_folder(folder).joinpath("params.yaml").write_text("a: 1"), 10, ""),
         (
             lambda folder: next(promoted_folder(folder).rglob("store/**/*.onnx")).write_bytes(b"x"),
