@@ -13,6 +13,8 @@ from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.git import find_pipeline
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.types import MODEL_TYPES, check_types
+from spline_lstm.tasks.forecast import FORECAST
+from spline_lstm.tasks.parts import task_of
 from spline_lstm.tuning import quick_outputs
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
@@ -59,6 +61,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def check_task(params: Params) -> None:
+    """Raise ParamsError unless windows are those of a forecast, which a search prepares."""
+    if task_of(params).windows != FORECAST.windows:
+        raise ParamsError(
+            f"task = {params.task}: only forecasts are tuned; run experiments with other values "
+            "(`dvc exp run -S`)"
+        )
+
+
 def check_tunable(params: Params) -> None:
     """Raise ParamsError unless the type of model has hyperparameters to search."""
     check_types(params)
@@ -76,6 +87,7 @@ def run(arguments: argparse.Namespace) -> str:
         raise UsageError(f"--trials {arguments.trials}: must be at least 1")
     pipeline = find_pipeline(arguments.folder)
     params = load_params(pipeline.folder)
+    check_task(params)
     if arguments.quick:
         return quick(pipeline, params)
     folder = pipeline.folder

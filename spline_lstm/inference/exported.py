@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, QUANTILES, STATIC
 from spline_lstm.export.sessions import Session, open_session, read_metadata
 from spline_lstm.inference.forecast import Forecast, ModelInputs, make_forecast
@@ -60,10 +60,17 @@ class ExportedForecaster:
         ------
         ArtifactError
             A file is missing or damaged, or they come from different runs.
+        UsageError
+            The file does not forecast: its target is not among its features.
         """
         session, metadata = open_session(model), read_metadata(model)
         loaded = Preprocessor.load(preprocessor)
         check_together(metadata, loaded, model, preprocessor)
+        if not loaded.target_indices.size:
+            raise UsageError(
+                f"{model} answers a label from features that its task makes of raw rows, and "
+                "forecasts no column; use `python -m spline_lstm score FOLDER`"
+            )
         intervals = load_intervals(preprocessor.parent / "intervals.json", metadata["run_id"])
         return cls(session, metadata, loaded, intervals)
 

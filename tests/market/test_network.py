@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+from spline_lstm.cli.tune import check_task
 from spline_lstm.core.artifacts import write_arrays
-from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.errors import ParamsError, UsageError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.export.golden import load_golden
 from spline_lstm.export.measures import file_metrics, matching_golden
 from spline_lstm.export.onnx_export import export_onnx
 from spline_lstm.export.spec import load_spec
+from spline_lstm.inference import exported
+from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.market.config import direction_config
 from spline_lstm.models.saved_model import load_model, save_model
 from spline_lstm.training.losses import forecast_loss
@@ -64,6 +67,14 @@ def test_golden_labels_are_zero_or_one_and_probabilities_are_theirs(folder, wind
     np.testing.assert_allclose(scores, batch.X[:1], atol=1e-4)
 
 
+def test_balanced_classes_weigh_alike(windows, preprocessed, params):
+    config = direction_config(params, windows, preprocessed.preprocessor)
+    train = params.train.model_copy(update={"positive_weight": "balanced"})
+    labels = windows.gather("train").y
+    expected = (labels == 0).sum() / (labels == 1).sum()
+    assert forecast_loss(config, windows, train).positive_weight == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -75,3 +86,13 @@ def test_golden_labels_are_zero_or_one_and_probabilities_are_theirs(folder, wind
 def test_settings_that_do_not_go_with_the_task_are_refused(windows, preprocessed, values, message):
     with pytest.raises(ParamsError, match=message):
         direction_config(direction_params(values), windows, preprocessed.preprocessor)
+
+
+def test_commands_for_forecasts_refuse_the_pipeline_with_a_reason(folder, params, monkeypatch):
+    with pytest.raises(ParamsError, match="only forecasts are tuned"):
+        check_task(params)
+    monkeypatch.setattr(exported, "open_session", lambda model: None)
+    monkeypatch.setattr(exported, "read_metadata", lambda model: {})
+    monkeypatch.setattr(exported, "check_together", lambda *files: None)
+    with pytest.raises(UsageError, match="forecasts no column; use `python -m spline_lstm score"):
+        ExportedForecaster.load(folder / "model.onnx", Pipeline(folder).preprocessor)

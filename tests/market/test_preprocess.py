@@ -83,3 +83,17 @@ def test_a_move_that_looks_like_a_split_is_warned_of(frame):
 def test_the_median_needs_several_symbols():
     text = preprocess(make_frame(days=700, seed=1), **{"direction.label": "median"})
     assert "one symbol has no median to beat" in text.text
+
+
+def test_business_days_of_an_exchange_are_a_clock_as_well(frame):
+    observed = preprocess(frame)
+    values = {"preprocess.frequency": "B", "preprocess.holidays": ["NYSE"]}
+    exchange = preprocess(frame, **values)
+    np.testing.assert_array_equal(exchange.arrays.scaled, observed.arrays.scaled)
+    assert exchange.preprocessor.clock.frequency == "B"
+
+
+def test_splits_may_begin_at_dates(frame):
+    result = preprocess(frame, **{"preprocess.split.dates": ["2017-01-01", "2017-06-01"]})
+    starts = result.arrays.split_instants.view("datetime64[ns]").astype("datetime64[D]")
+    assert starts.astype(str).tolist() == ["2017-01-01", "2017-06-01"]

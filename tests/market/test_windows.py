@@ -120,6 +120,15 @@ def test_a_symbol_that_nothing_is_known_of_has_no_window(preprocessed, params):
         )
 
 
+def test_of_three_symbols_one_beats_the_median(preprocessed):
+    params = direction_params({"direction.label": "median"})
+    windows = make_direction_windows(preprocessed.arrays, preprocessed.preprocessor, params)
+    batch = windows.gather("train")
+    of_all = np.isin(batch.origin_time, batch.origin_time[batch.series == 2])
+    assert windows.target_names == ("beats_median",)
+    assert batch.y[of_all & batch.mask[:, 0]].mean() == pytest.approx(1 / 3)
+
+
 @pytest.fixture
 def folder(tmp_path, preprocessed, params):
     """What the stages preprocess and window leave."""
