@@ -6,7 +6,8 @@
     |------------- train -------------|~~|-- val --|~~|= next year =|
                              ~~ what windows look back on: left out
 
-The years are the last `backtest.folds` of the data. Of each, scaling, trees, calibration and
+The years are the last `backtest.folds` of the data; one with too few days before it, or too few of
+its own, is left out and named. Of each, scaling, trees, calibration and
 baselines are fitted again on what came before. The network is left out: it would take most of the
 time, and the question, whether the probabilities say more than the volatility, is that of the
 trees as well. The other settings of `backtest` do not matter.
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.errors import ParamsError, TooLittleDataError
 from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
 from spline_lstm.evaluation.backtest import BacktestSummary
@@ -71,12 +72,12 @@ def day_backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -
     ParamsError
         `backtest.strategy` is not expanding, or there are no trees.
     TooLittleDataError
-        The data before the first of the years are too few.
+        No year has enough days of its own and before it.
     """
     check_params(params)
     days = np.unique(table.timestamps)
     years = np.unique(years_of(days))[-params.backtest.folds :]
-    found = [run_year(table, schema, params, days, int(year)) for year in years]
+    found, left_out = run_years(table, schema, params, days, years.tolist())
     aucs = {
         name: float(np.mean([getattr(each, f"{name}_auc") for each in found]))
         for name in ("train", "validation")
@@ -90,6 +91,7 @@ def day_backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -
         # Ranks of all years together also compare the levels of different years.
         "backtest_increment": scores["increment"],
         "backtest_increment_within_years": float(np.nanmean([fold["increment"] for fold in folds])),
+        "years_left_out": left_out,
         "folds": folds,
     }
     columns = ("year", "auc", "auc_low", "auc_high", f"auc_{VOLATILITY}", "test_windows")
@@ -103,6 +105,31 @@ def check_params(params: Params) -> None:
         raise ParamsError("the backtest of the task direction is expanding: set backtest.strategy")
     if not params.trees.members:
         raise ParamsError("the backtest of the task direction needs trees: set trees.members")
+
+
+def run_years(
+    table: RawTable,
+    schema: Schema,
+    params: Params,
+    days: Int[np.ndarray, " days"],
+    years: Sequence[int],
+) -> tuple[list[Year], list[str]]:
+    """The years that can be forecast, and why the others cannot be.
+
+    Raises
+    ------
+    TooLittleDataError
+        No year can be.
+    """
+    found, reasons = [], []
+    for year in years:
+        try:
+            found.append(run_year(table, schema, params, days, year))
+        except TooLittleDataError as error:
+            reasons.append(f"{year}: {error}")
+    if not found:
+        raise TooLittleDataError(*reasons)
+    return found, reasons
 
 
 def run_year(

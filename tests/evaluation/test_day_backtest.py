@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spline_lstm.core.errors import ParamsError
+from spline_lstm.core.errors import ParamsError, TooLittleDataError
 from spline_lstm.evaluation.day_backtest import (
     day_backtest,
     embargo_of,
@@ -67,6 +67,17 @@ def test_the_embargo_is_before_the_year(params):
     assert (january(2017) - test) // DAY == embargo_of(params) == 79
     assert (january(2016) - validation) // DAY == 79
     assert end == january(2018)
+
+
+def test_years_with_too_little_before_them_are_left_out_and_named(params):
+    whole = direction_params(VALUES | {"backtest.folds": 9, "backtest.test": 0.1})
+    content = day_backtest(read(table()), direction_schema(), whole, Path("nowhere")).content
+    assert [fold["year"] for fold in content["folds"]][-1] == "2017"
+    assert content["years_left_out"][0].startswith("2015: the train split has no window")
+    short = table()
+    short = short[short["date"] < "2015-09-01"]
+    with pytest.raises(TooLittleDataError, match="2015: "):
+        day_backtest(read(short), direction_schema(), params, Path("nowhere"))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import onnx
 import pytest
 
 from spline_lstm.core.errors import GateError
-from spline_lstm.core.params import Params
+from spline_lstm.core.params import Params, load_params
 from spline_lstm.export import trees_onnx
+from spline_lstm.export.direction_files import direction_files
 from spline_lstm.export.sessions import read_metadata
 from spline_lstm.export.trees_onnx import max_difference, tree_files, tree_onnx
 from spline_lstm.trees.saved_trees import load_trees, save_trees
@@ -58,3 +59,9 @@ def test_a_file_that_is_off_does_not_pass(trees, monkeypatch):
     export = Params().export.model_copy(update={"formats": ("tflite",), "variants": ()})
     assert tree_files(folder, data, Params().model_copy(update={"export": export})) == {}
     assert np.isfinite(saved.importance()["xgboost"]["one"])
+
+
+def test_a_pipeline_of_the_task_direction_exports_its_trees(direction_folder):
+    files = direction_files(direction_folder, load_params(direction_folder))
+    assert set(files) == {"lightgbm.onnx", "xgboost.onnx"}
+    assert all(figures["max_abs_diff"] < 1e-6 for _, figures in files.values())

@@ -19,6 +19,7 @@ from spline_lstm.store.explain import explain_folder
 from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import read_predictions
 from spline_lstm.store.registry import Registry
+from spline_lstm.store.retrain import compare_errors
 from spline_lstm.store.score import Request, score_folder
 from tests.direction_folder import table, write_network
 from tests.store.examples import make_model
@@ -193,6 +194,14 @@ def test_errors_are_distances_to_the_labels(direction_folder):
     both = errors.reset_index("target").join(evaluated, how="inner")
     assert len(both) == len(evaluated)
     np.testing.assert_allclose(both["squared"], (both["ensemble"] - both["label"]) ** 2, atol=1e-5)
+
+
+def test_a_model_is_not_better_than_itself_when_it_is_trained_again(direction_folder):
+    scorer = scorer_of(direction_folder)
+    errors = scorer.errors(scorer.unseen_from)
+    found = compare_errors(errors, errors, load_params(direction_folder), scorer)
+    assert not found.is_better
+    assert found.new == found.promoted == pytest.approx(np.sqrt(errors["squared"].mean()))
 
 
 def test_an_explanation_names_the_members_and_three_reasons(folder):
