@@ -50,7 +50,7 @@ def main(folder: Path) -> str:
         {
             "passed": not failures,
             "calls": params.benchmark.calls,
-            "golden_windows": len(golden.history),
+            "golden_windows": len(golden),
             "peak_memory_mb": peak_memory_mb(),
             **{key: report.to_json() for key, report in reports.items()},
         },
@@ -67,7 +67,7 @@ def main(folder: Path) -> str:
         for report in reports.values()
     )
     verdict = "; ".join(passed) or "no file is exported (export.formats is [])"
-    return f"{len(golden.history)} golden windows; {verdict}"
+    return f"{len(golden)} golden windows; {verdict}"
 
 
 def check_origin(report: FileReport, preprocessor_run_id: str) -> None:

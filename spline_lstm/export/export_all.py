@@ -8,11 +8,11 @@ from spline_lstm.core.artifacts import write_bytes
 from spline_lstm.core.params import ExportParams, Params
 from spline_lstm.export.formats import ExportedModel, conversion, exported_files
 from spline_lstm.export.onnx_export import export_onnx, onnx_variant
-from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.spec import AnySpec
 from spline_lstm.export.tflite_export import export_tflite, tflite_variant
 
 
-def export_all(spec: EdgeSpec, params: ExportParams) -> dict[str, ExportedModel]:
+def export_all(spec: AnySpec, params: ExportParams) -> dict[str, ExportedModel]:
     """Name of each file -> its content.
 
     The variants are made from the float32 files, without TensorFlow. One that would be a copy of

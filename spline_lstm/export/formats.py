@@ -41,6 +41,9 @@ INPUT_TYPES = {
     STATIC: np.dtype(np.int32),
     **dict.fromkeys(FED, np.dtype(np.float32)),
 }
+# Inputs and output of the file of a network of rows.
+NUMBERS, CATEGORIES, PREDICTION = "numbers", "categories", "prediction"
+ROW_INPUT_TYPES = {NUMBERS: np.dtype(np.float32), CATEGORIES: np.dtype(np.int32)}
 # Key of the metadata, a JSON object.
 METADATA_KEY = "spline_lstm"
 # Smaller constants stay float32: they save next to nothing, and biases and scales need their bits.

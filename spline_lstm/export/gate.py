@@ -16,8 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.params import BenchmarkParams
-from spline_lstm.export.formats import FORECAST, HISTORY
-from spline_lstm.export.golden import Golden, answers, differences, rmse_increase, rounding_steps
+from spline_lstm.export.golden import AnyGolden, answers, differences, rmse_increase, rounding_steps
 from spline_lstm.export.sessions import Answer, read_sealed, session_of
 
 PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0}
@@ -90,7 +89,7 @@ class FileReport:
 
 def measure_file(
     path: Path,
-    golden: Golden,
+    golden: AnyGolden,
     target_scale: Float[np.ndarray, "... targets"],
     params: BenchmarkParams,
     *,
@@ -165,7 +164,7 @@ def judge(
 
 
 def _accuracy(
-    answered: Mapping[str, np.ndarray], golden: Golden, target_scale: np.ndarray
+    answered: Mapping[str, np.ndarray], golden: AnyGolden, target_scale: np.ndarray
 ) -> dict[str, float]:
     distances, steps = (
         differences(answered, golden, target_scale),
@@ -176,7 +175,7 @@ def _accuracy(
     return {
         "max_abs_diff": _largest(distances),
         "beyond_rounding": _largest(beyond),
-        "rmse_increase": rmse_increase(answered[FORECAST], golden, target_scale),
+        "rmse_increase": rmse_increase(answered[golden.point], golden, target_scale),
     }
 
 
@@ -207,7 +206,7 @@ def latency(
     answer: Answer, inputs: Mapping[str, np.ndarray], *, calls: int, warmup_calls: int
 ) -> dict[str, float]:
     """Percentiles of the time of one call with one window, in milliseconds."""
-    windows = [_window(inputs, index) for index in range(len(inputs[HISTORY]))]
+    windows = [_window(inputs, index) for index in range(len(next(iter(inputs.values()))))]
     for index in range(warmup_calls):
         answer(windows[index % len(windows)])
     elapsed = np.empty(calls)

@@ -9,11 +9,14 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.artifacts import read_arrays
 from spline_lstm.core.errors import ArtifactError
-from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES
+from spline_lstm.export.formats import FORECAST, INPUT_TYPES, PREDICTION, QUANTILES
+from spline_lstm.export.row_golden import RowGolden, row_golden_of
 from spline_lstm.export.sessions import Answer
 
 # Windows in one batch: more would only measure the memory of the machine.
 BATCH = 256
+# Of quantiles: window, step, target, level.
+QUANTILE_AXES = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,15 @@ class Golden:
     power_high: Float[np.ndarray, "windows targets"] | None = None
     unit: Float[np.ndarray, "windows targets"] | None = None
 
+    def __len__(self) -> int:
+        """How many windows there are."""
+        return len(self.history)
+
+    @property
+    def point(self) -> str:
+        """The output that is compared with the truth."""
+        return FORECAST
+
     @property
     def inputs(self) -> dict[str, np.ndarray]:
         """Inputs of an exported file by name."""
@@ -86,7 +98,10 @@ def _present(arrays: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
     return {name: value for name, value in arrays.items() if value is not None}
 
 
-def load_golden(path: Path) -> Golden:
+AnyGolden = Golden | RowGolden
+
+
+def load_golden(path: Path) -> AnyGolden:
     """Read data/golden.npz.
 
     Raises
@@ -96,6 +111,8 @@ def load_golden(path: Path) -> Golden:
         forecast is not finite, or none of the true values was observed.
     """
     arrays = read_arrays(path)
+    if PREDICTION in arrays:
+        return _rows(path, arrays)
     missing = {field.name for field in fields(Golden) if field.default is MISSING} - set(arrays)
     if missing:
         raise ArtifactError(f"{path} lacks {', '.join(sorted(missing))}; run `dvc repro`")
@@ -103,6 +120,16 @@ def load_golden(path: Path) -> Golden:
         **{field.name: arrays[field.name] for field in fields(Golden) if field.name in arrays}
     )
     _check(path, golden)
+    return golden
+
+
+def _rows(path: Path, arrays: dict[str, np.ndarray]) -> RowGolden:
+    try:
+        golden = row_golden_of(arrays)
+    except KeyError as error:
+        raise ArtifactError(f"{path} lacks {error}; run `dvc repro`") from None
+    if (problem := golden.problem()) is not None:
+        raise ArtifactError(f"{path} {problem}; run `dvc repro`")
     return golden
 
 
@@ -140,10 +167,8 @@ def _check(path: Path, golden: Golden) -> None:
         )
 
 
-def answers(
-    answer: Answer, golden: Golden
-) -> dict[str, Float[np.ndarray, "two windows horizon targets ..."]]:
-    """Outputs of an exported file: first window by window, then in batches.
+def answers(answer: Answer, golden: AnyGolden) -> dict[str, np.ndarray]:
+    """Outputs of an exported file [2, windows, ...]: first window by window, then in batches.
 
     Raises
     ------
@@ -152,12 +177,12 @@ def answers(
     """
     windows = [
         {name: value[index : index + 1] for name, value in golden.inputs.items()}
-        for index in range(len(golden.history))
+        for index in range(len(golden))
     ]
     one_by_one = [answer(window) for window in windows]
     batches = [
         answer({name: value[start : start + BATCH] for name, value in golden.inputs.items()})
-        for start in range(0, len(golden.history), BATCH)
+        for start in range(0, len(golden), BATCH)
     ]
     singly, together = (
         {name: np.concatenate([answered[name] for answered in calls]) for name in calls[0]}
@@ -175,7 +200,7 @@ def answers(
 
 def differences(
     answered: Mapping[str, np.ndarray],
-    golden: Golden,
+    golden: AnyGolden,
     target_scale: Float[np.ndarray, "... targets"],
 ) -> dict[str, np.ndarray]:
     """Distance of each output to that of the trained model, in z-scores, float64."""
@@ -186,8 +211,8 @@ def differences(
 
 
 def rounding_steps(
-    golden: Golden, target_scale: Float[np.ndarray, "... targets"]
-) -> dict[str, Float[np.ndarray, "windows horizon targets ..."]]:
+    golden: AnyGolden, target_scale: Float[np.ndarray, "... targets"]
+) -> dict[str, np.ndarray]:
     """Gap between each answer and the next float32 number, in z-scores: no file can resolve less.
 
     For glucose (mean 100, standard deviation 50) it is 2e-7; for mean 1e6 and standard deviation 1
@@ -202,12 +227,12 @@ def rounding_steps(
 
 def _per(target_scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The scale of the targets, with a quantile axis if `reference` has one."""
-    return target_scale if reference.ndim == 3 else target_scale[..., np.newaxis]
+    return target_scale[..., np.newaxis] if reference.ndim == QUANTILE_AXES else target_scale
 
 
 def rmse_increase(
-    answered: Float[np.ndarray, "... windows horizon targets"],
-    golden: Golden,
+    answered: np.ndarray,
+    golden: AnyGolden,
     target_scale: Float[np.ndarray, "... targets"],
 ) -> float:
     """rmse(answers) / rmse(forecasts) - 1 against the observed truth, errors in z-scores.
@@ -216,7 +241,8 @@ def rmse_increase(
     """
     observed = np.isfinite(golden.truth)
     ours = _rmse(((answered.astype(np.float64) - golden.truth) / target_scale)[..., observed])
-    theirs = _rmse(((golden.forecast.astype(np.float64) - golden.truth) / target_scale)[observed])
+    forecast = golden.outputs[golden.point].astype(np.float64)
+    theirs = _rmse(((forecast - golden.truth) / target_scale)[observed])
     if theirs == 0.0:
         return 0.0 if ours == 0.0 else float("inf")
     return ours / theirs - 1.0

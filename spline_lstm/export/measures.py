@@ -9,16 +9,16 @@ import numpy as np
 from spline_lstm.core.errors import ArtifactError, ExportError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.formats import ExportedModel, conversion
-from spline_lstm.export.golden import Golden, answers, differences, load_golden
+from spline_lstm.export.golden import AnyGolden, answers, differences, load_golden
 from spline_lstm.export.sessions import session_of
-from spline_lstm.export.spec import EdgeSpec, output_shapes
+from spline_lstm.export.spec import AnySpec
 
 
-def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
+def matching_golden(folder: Path, spec: AnySpec) -> AnyGolden:
     """The golden windows; ArtifactError if their shapes are not those of the model."""
     path = Pipeline(folder).golden
     golden = load_golden(path)
-    expected = {**spec.inputs, **output_shapes(spec.config)}
+    expected = {**spec.inputs, **spec.outputs}
     found = {name: value.shape[1:] for name, value in {**golden.inputs, **golden.outputs}.items()}
     if found != expected:
         raise ArtifactError(
@@ -28,7 +28,9 @@ def matching_golden(folder: Path, spec: EdgeSpec) -> Golden:
     return golden
 
 
-def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec) -> dict[str, Any]:
+def file_metrics(
+    name: str, model: ExportedModel, golden: AnyGolden, spec: AnySpec
+) -> dict[str, Any]:
     """Size, hash, operators, and the distance to the trained model on the golden windows."""
     with conversion(name):
         answered = answers(session_of(model.content, Path(name).suffix).answer, golden)
@@ -36,7 +38,7 @@ def file_metrics(name: str, model: ExportedModel, golden: Golden, spec: EdgeSpec
         raise ExportError(
             f"{name} forecasts values that are not finite for golden windows; retrain the model"
         )
-    target_scale = golden.target_scale(spec.config.target_indices, spec.unit)
+    target_scale = golden.target_scale(spec.target_indices, spec.unit)
     distances = differences(answered, golden, target_scale)
     return {
         "bytes": len(model.content),

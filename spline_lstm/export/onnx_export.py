@@ -24,15 +24,17 @@ from spline_lstm.export.checksum import sealed
 from spline_lstm.export.formats import (
     INPUT_TYPES,
     METADATA_KEY,
+    ROW_INPUT_TYPES,
     ExportedModel,
     conversion,
     is_large,
     quantize,
 )
 from spline_lstm.export.onnx_canonical import order_onnx
-from spline_lstm.export.spec import EdgeSpec, output_shapes
+from spline_lstm.export.spec import AnySpec
 from spline_lstm.export.tf_import import load_tensorflow, load_tf2onnx
 from spline_lstm.export.tf_twin import build_twin
+from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES
 
 RECURRENT = ("LSTM", "GRU")
@@ -41,7 +43,7 @@ CONTROL_FLOW = ("Loop", "Scan", "If")
 WEIGHTS = {"LSTM": (1, 2), "GRU": (1, 2), "MatMul": (1,), "Gemm": (1,)}
 
 
-def export_onnx(spec: EdgeSpec, opset: int) -> ExportedModel:
+def export_onnx(spec: AnySpec, opset: int) -> ExportedModel:
     """Convert the twin, clean the graph, check it.
 
     Raises
@@ -84,12 +86,12 @@ def _start_from_zero_state(graph: onnx.GraphProto) -> None:
             del node.input[4:]
 
 
-def _describe(model: onnx.ModelProto, spec: EdgeSpec) -> None:
+def _describe(model: onnx.ModelProto, spec: AnySpec) -> None:
     """Name graph, inputs and outputs, free the batch axis, and add the metadata."""
     graph = model.graph
     graph.name, graph.doc_string = "spline_lstm", ""
     _declare(graph.input, spec.inputs)
-    _declare(graph.output, output_shapes(spec.config))
+    _declare(graph.output, spec.outputs)
     versions = [entry for entry in model.opset_import if entry.domain == ""]
     del model.opset_import[:]
     model.opset_import.extend(versions)
@@ -104,16 +106,18 @@ def _declare(field: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
             f"model.onnx has the inputs or outputs {found}, but must have {sorted(shapes)}"
         )
     del field[:]
+    types = INPUT_TYPES | ROW_INPUT_TYPES
     for name, shape in shapes.items():
-        kind = helper.np_dtype_to_tensor_dtype(INPUT_TYPES.get(name, np.dtype(np.float32)))
+        kind = helper.np_dtype_to_tensor_dtype(types.get(name, np.dtype(np.float32)))
         field.append(helper.make_tensor_value_info(name, kind, ["batch", *shape]))
 
 
-def _check_operators(operators: Counter[str], spec: EdgeSpec) -> None:
-    config = spec.config
+def _check_operators(operators: Counter[str], spec: AnySpec) -> None:
+    config, expected = spec.config, {}
     cell = MODEL_TYPES[config.model_type].cell
-    count = len(config.hidden) * config.directions * config.ensemble_size
-    expected = {cell.operator: count} if cell else {}
+    if cell and not isinstance(config, RowConfig):
+        count = len(config.hidden) * config.directions * config.ensemble_size
+        expected = {cell.operator: count}
     loops = {name: operators[name] for name in CONTROL_FLOW if operators[name]}
     found = {name: operators[name] for name in RECURRENT if operators[name]}
     if loops or found != expected:

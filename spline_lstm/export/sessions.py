@@ -155,7 +155,7 @@ def _tflite_session(content: bytes) -> Answer:
 
     def answer(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         checked = _checked(given, inputs)
-        batch = len(checked[HISTORY])
+        batch = len(next(iter(checked.values())))
         if allocated != [batch]:
             allocate(batch)
         for name, value in checked.items():
@@ -177,7 +177,7 @@ def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> di
         raise ValueError(
             f"the model takes the inputs {', '.join(inputs)}, but is given {', '.join(given)}"
         )
-    batch = len(given[HISTORY])
+    batch = len(next(iter(given.values())))
     checked = {}
     for name, entry in inputs.items():
         value = given[name]

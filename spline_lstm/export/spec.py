@@ -36,10 +36,12 @@ from spline_lstm.export.formats import (
     SCALE,
     STATIC,
 )
+from spline_lstm.export.row_spec import RowSpec
 from spline_lstm.models.combined import combination_shapes, network_arrays
 from spline_lstm.models.config import ModelConfig, weight_shapes
 from spline_lstm.models.fed_scaling import fed_scaling, unresolved
 from spline_lstm.models.linear_targets import array_shapes
+from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.power import Power
@@ -118,6 +120,16 @@ class EdgeSpec:
         )
 
     @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one window of each output of the file, in their order."""
+        return output_shapes(self.config)
+
+    @property
+    def target_indices(self) -> tuple[int, ...]:
+        """Positions of the targets among the features."""
+        return self.config.target_indices
+
+    @property
     def unit(self) -> Float[np.ndarray, " targets"]:
         """Data units per z-score of each target as it is without a power."""
         return self.target_scale if self.target_power is None else self.target_power.scale
@@ -186,6 +198,10 @@ class EdgeSpec:
     def metadata_text(self) -> str:
         """`metadata` as one line of JSON."""
         return json.dumps(self.metadata(), ensure_ascii=False)
+
+
+# What an exported file is made from.
+AnySpec = EdgeSpec | RowSpec
 
 
 def check_exportable(config: ModelConfig) -> None:
@@ -304,15 +320,9 @@ def load_spec(folder: Path) -> EdgeSpec:
 def _read_weights(
     path: Path, config: ModelConfig, *, expected_id: str, preprocessor_run_id: str
 ) -> dict[str, np.ndarray]:
-    try:
-        content = path.read_bytes()
-        weights = load(content)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
-    except SafetensorError as error:
-        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
-    if content_id(preprocessor_run_id, config.to_json(), content) != expected_id:
-        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
+    weights = identified_weights(
+        path, config, expected_id=expected_id, preprocessor_run_id=preprocessor_run_id
+    )
     shapes = {name: value.shape for name, value in weights.items()}
     if MODEL_TYPES[config.model_type].closed_form:
         expected = array_shapes(config, weights)
@@ -328,4 +338,20 @@ def _read_weights(
         raise ArtifactError(
             f"{path} contains {found}, but the config of model.json needs {needed}; run `dvc repro`"
         )
+    return weights
+
+
+def identified_weights(
+    path: Path, config: ModelConfig | RowConfig, *, expected_id: str, preprocessor_run_id: str
+) -> dict[str, np.ndarray]:
+    """The arrays of a weights file; ArtifactError if it is missing, damaged or another one."""
+    try:
+        content = path.read_bytes()
+        weights = load(content)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; run `dvc repro` to make it") from None
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is damaged ({error}); run `dvc repro` again") from None
+    if content_id(preprocessor_run_id, config.to_json(), content) != expected_id:
+        raise ArtifactError(f"{path} is not the file that model.json describes; run `dvc repro`")
     return weights

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES, STATIC
-from spline_lstm.export.spec import EdgeSpec
+from spline_lstm.export.row_spec import RowSpec
+from spline_lstm.export.spec import AnySpec, EdgeSpec
 from spline_lstm.export.tf_combined import addition, combined, read_skips
 from spline_lstm.export.tf_linear import linear_function
 from spline_lstm.export.tf_network import network
 from spline_lstm.export.tf_power import backward, power_bounds
 from spline_lstm.export.tf_recurrence import Tensor, prepared
+from spline_lstm.export.tf_rows import row_twin
 from spline_lstm.export.tf_scaling import (
     TargetLevels,
     clipped,
@@ -30,20 +32,22 @@ from spline_lstm.export.tf_scaling import (
 from spline_lstm.models.types import MODEL_TYPES
 
 
-def build_twin(tf: Any, spec: EdgeSpec, *, unroll: bool) -> Any:
+def build_twin(tf: Any, spec: AnySpec, *, unroll: bool) -> Any:
     """The model as a TensorFlow module.
 
     Parameters
     ----------
     tf : the module tensorflow
-    spec : EdgeSpec
+    spec : EdgeSpec or RowSpec
     unroll : True for TFLite, False for ONNX
 
     Returns
     -------
     ``tf.Module`` with the ``tf.function`` `forecast`: the inputs of `EdgeSpec.inputs` to a dict of
-    the outputs of `spec.output_shapes`
+    the outputs of `spec.outputs`
     """
+    if isinstance(spec, RowSpec):
+        return row_twin(tf, spec)
     module = tf.Module()
     if MODEL_TYPES[spec.config.model_type].closed_form:
         return _finished(tf, module, spec, linear_function(tf, spec))

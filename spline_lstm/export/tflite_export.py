@@ -26,7 +26,7 @@ from spline_lstm.export.formats import (
     is_large,
     quantize,
 )
-from spline_lstm.export.spec import EdgeSpec, output_shapes
+from spline_lstm.export.spec import AnySpec
 from spline_lstm.export.tf_import import load_tensorflow
 from spline_lstm.export.tf_twin import build_twin
 from spline_lstm.export.tflite_canonical import count_operators, order_tflite, pack, unpack
@@ -43,7 +43,7 @@ FULLY_CONNECTED, DEQUANTIZE = (
 WITH_INT8_WEIGHTS, FROM_FLOAT16 = 12, 3
 
 
-def export_tflite(spec: EdgeSpec) -> ExportedModel:
+def export_tflite(spec: AnySpec) -> ExportedModel:
     """Convert the unrolled twin, name inputs and outputs, add the metadata.
 
     Raises
@@ -75,7 +75,7 @@ def _check_operators(operators: Mapping[str, int]) -> None:
         )
 
 
-def _rename(model: Any, spec: EdgeSpec) -> None:
+def _rename(model: Any, spec: AnySpec) -> None:
     """Name inputs and outputs, in their order.
 
     The other names go: they depend on what the process converted before.
@@ -84,7 +84,7 @@ def _rename(model: Any, spec: EdgeSpec) -> None:
     for tensor in graph.tensors:
         tensor.name = None
     graph.inputs = _named(graph, signature.inputs, list(spec.inputs))
-    graph.outputs = _named(graph, signature.outputs, list(output_shapes(spec.config)))
+    graph.outputs = _named(graph, signature.outputs, list(spec.outputs))
 
 
 def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
@@ -100,7 +100,7 @@ def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
     return [positions[name] for name in names]
 
 
-def _describe(model: Any, spec: EdgeSpec) -> None:
+def _describe(model: Any, spec: AnySpec) -> None:
     """Put our metadata into its own buffer and remove that of the converter."""
     entries = [entry for entry in model.metadata if entry.name != CONVERSION_METADATA]
     content = schema.BufferT(data=np.frombuffer(spec.metadata_text().encode(), np.uint8))

@@ -1,6 +1,6 @@
 """What a network of rows is built from: architecture, inputs, constants. No JAX here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     # Only named: nothing here runs the code of rows.
     from spline_lstm.rows.arrays import Rows
     from spline_lstm.rows.preprocessor import RowPreprocessor
+
+
+# Categories of tabm with more ids enter through a vector, like a number: one-hot they would be most
+# of its inputs.
+MOST_ONE_HOT = 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RowConfig:
     members, embedding : of tabm
     bins : edges of the pieces of each number's embedding in tabm, ascending, z-scores; one edge for
         a number that is constant in training
+    label_center, label_scale : data units, of a target that was standardised
     ensemble_size : networks with different seeds, whose mean is the prediction; the weights of
         several have a leading member axis
     """
@@ -60,6 +66,8 @@ class RowConfig:
     members: int = 1
     embedding: int = 16
     bins: tuple[tuple[float, ...], ...] = ()
+    label_center: float = 0.0
+    label_scale: float = 1.0
     ensemble_size: int = 1
 
     @property
@@ -128,6 +136,8 @@ def row_config(params: Params, rows: "Rows", preprocessor: "RowPreprocessor") ->
         members=options.members if is_tabm else 1,
         embedding=options.embedding,
         bins=quantile_bins(inputs.numbers, inputs.missing, options.bins) if is_tabm else (),
+        label_center=preprocessor.label.center,
+        label_scale=preprocessor.label.scale,
         ensemble_size=params.train.ensemble_size,
     )
 
@@ -150,6 +160,32 @@ def quantile_bins(
         edges = np.quantile(seen, shares) if len(seen) else np.zeros(1)
         bins.append(tuple(np.unique(edges.astype(np.float32)).tolist()))
     return tuple(bins)
+
+
+def most_pieces(bins: Sequence[Sequence[float]]) -> int:
+    """Pieces of the number that has the most, at least one."""
+    return max(1, *(len(edges) - 1 for edges in bins))
+
+
+def piece_arrays(
+    bins: Sequence[Sequence[float]],
+) -> tuple[Float[np.ndarray, "four numbers pieces"], ...]:
+    """Left edge, 1 / width, and the least and greatest share, of each piece, float32.
+
+    Shares of the first piece have no lower limit, those of the last no upper one. Numbers with
+    fewer pieces are filled up with pieces whose share is always 0.
+    """
+    shape = (len(bins), most_pieces(bins))
+    left, inverse, low, high = (np.zeros(shape, np.float32) for _ in range(4))
+    for row, edges in enumerate(bins):
+        count = len(edges) - 1
+        if count < 1:
+            continue
+        left[row, :count] = edges[:-1]
+        inverse[row, :count] = 1.0 / np.diff(np.array(edges, np.float64))
+        high[row, :count] = 1.0
+        low[row, 0], high[row, count - 1] = -np.inf, np.inf
+    return left, inverse, low, high
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.layers import UNKNOWN_SHARE
-from spline_lstm.models.row_config import RowConfig
+from spline_lstm.models.row_config import RowConfig, most_pieces, piece_arrays
 
 # Of what is dropped, in parts of 2^16: half as many random bits as a float32 needs.
 PARTS = 2**16
@@ -100,32 +100,6 @@ class PieceTokens(nnx.Module):
         shares = jnp.where(missing[..., None], 0.0, shares)
         added = jnp.einsum("rnp,npw->rnw", shares, self.piece_kernel[...])
         return self.linear(numbers, missing) + added
-
-
-def most_pieces(bins: Sequence[Sequence[float]]) -> int:
-    """Pieces of the number that has the most, at least one."""
-    return max(1, *(len(edges) - 1 for edges in bins))
-
-
-def piece_arrays(
-    bins: Sequence[Sequence[float]],
-) -> tuple[Float[np.ndarray, "four numbers pieces"], ...]:
-    """Left edge, 1 / width, and the least and greatest share, of each piece, float32.
-
-    Shares of the first piece have no lower limit, those of the last no upper one. Numbers with
-    fewer pieces are filled up with pieces whose share is always 0.
-    """
-    shape = (len(bins), most_pieces(bins))
-    left, inverse, low, high = (np.zeros(shape, np.float32) for _ in range(4))
-    for row, edges in enumerate(bins):
-        count = len(edges) - 1
-        if count < 1:
-            continue
-        left[row, :count] = edges[:-1]
-        inverse[row, :count] = 1.0 / np.diff(np.array(edges, np.float64))
-        high[row, :count] = 1.0
-        low[row, 0], high[row, count - 1] = -np.inf, np.inf
-    return left, inverse, low, high
 
 
 def pieces(

@@ -63,6 +63,20 @@ class RowModel:
         """
         return self.predict_members(numbers, missing, categories).mean(axis=0, dtype=np.float32)
 
+    def predict_data_units(
+        self,
+        numbers: Float[np.ndarray, "rows numbers"],
+        missing: Bool[np.ndarray, "rows numbers"],
+        categories: Int[np.ndarray, "rows categories"],
+    ) -> Float[np.ndarray, "rows outputs"]:
+        """As `predict`, but a target in data units: what exported files answer."""
+        predicted = self.predict(numbers, missing, categories)
+        if self.config.kind == "classification":
+            return predicted
+        return predicted * np.float32(self.config.label_scale) + np.float32(
+            self.config.label_center
+        )
+
     def predict_members(
         self,
         numbers: Float[np.ndarray, "rows numbers"],

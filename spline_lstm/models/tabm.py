@@ -24,7 +24,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.layers import Dense, fold_each
-from spline_lstm.models.row_config import RowConfig
+from spline_lstm.models.row_config import MOST_ONE_HOT, RowConfig
 from spline_lstm.models.row_layers import (
     CategoryTokens,
     PieceTokens,
@@ -33,9 +33,6 @@ from spline_lstm.models.row_layers import (
     members_mean,
     uniform,
 )
-
-# Categories with more ids enter through a vector, like a number: one-hot they would be most of x.
-MOST_ONE_HOT = 64
 
 
 class TabM(nnx.Module):
