@@ -14,8 +14,9 @@ def row_golden(model: RowModel, rows: Rows, count: int) -> dict[str, np.ndarray]
     -------
     dict
         numbers [rows, n_numbers] float32, data units, NaN where missing; categories
-        [rows, n_categories] int32, ids; prediction [rows, outputs] float32, as `RowModel.predict`
-        has it; truth [rows] float32, the labels that the model learns.
+        [rows, n_categories] int32, ids; prediction [rows, outputs] float32, probabilities or data
+        units, as `RowModel.predict_data_units` has it; truth [rows] float64, positions of classes
+        or the target in data units.
     """
     test = rows.split("test")
     chosen = evenly_spaced(len(test), count)
@@ -23,6 +24,6 @@ def row_golden(model: RowModel, rows: Rows, count: int) -> dict[str, np.ndarray]
     return {
         "numbers": inputs.raw,
         "categories": inputs.categories,
-        "prediction": model.predict(inputs.numbers, inputs.missing, inputs.categories),
-        "truth": test.labels[chosen].astype(np.float32),
+        "prediction": model.predict_data_units(inputs.numbers, inputs.missing, inputs.categories),
+        "truth": test.truth[chosen],
     }
