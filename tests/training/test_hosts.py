@@ -64,7 +64,7 @@ def listening(processes):
 
 @pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one_and_resume_after_one_was_killed(tmp_path):
-    one = make(tmp_path / "one", **{"train.max_epochs": 60})
+    one = make(tmp_path / "one", **{"train.max_epochs": 40})
     done = start(one)
     assert "best step" in done.communicate()[1]
     two = tmp_path / "two"
@@ -81,13 +81,11 @@ def test_two_processes_give_the_bytes_of_one_and_resume_after_one_was_killed(tmp
     found = listening(hosts)
     assert found
     assert all(ip.removeprefix("::ffff:").startswith("127.") or ip == "::1" for ip in found)
-    killed = time.monotonic()
     os.kill(hosts[1].pid, signal.SIGKILL)
+    assert not psutil.wait_procs(hosts, timeout=15)[1]
     _, said = running.communicate(timeout=60)
-    assert time.monotonic() - killed < 15
     assert running.returncode == 23
     assert "23 workers: process 1 of the training was killed (signal 9)" in said
-    assert not psutil.wait_procs(hosts, timeout=5)[1]
     assert not any((two / name).exists() for name in WEIGHTS)
     again = start(two)
     assert again.communicate()[1].count("process 1 of 2") == 1
