@@ -52,9 +52,9 @@ class Running:
 
     def get(self, path):
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
                 return answer.read().decode()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             return ""
 
     def forecast(self):
@@ -75,7 +75,7 @@ class Running:
         return code
 
 
-def wait_for(holds, seconds=60):
+def wait_for(holds, seconds=120):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
