@@ -49,6 +49,8 @@ VALUES: Mapping[str, Any] = MappingProxyType(
         "train.patience": 10,
         "train.schedule": "plateau",
         "train.plateau_patience": 5,
+        "backtest.folds": 8,
+        "backtest.test": 0.1,
         "compare.feature_modes": ["multivariate"],
     }
 )
