@@ -13,16 +13,19 @@ first origin on that lies after its row, h rows later at the earliest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from spline_lstm.evaluation.forecast_batches import TestBatch
-from spline_lstm.inference.calibration import Calibration
 from spline_lstm.inference.interval_score import interval_score
 from spline_lstm.inference.intervals import Intervals, Values, level_name, window_scales
 from spline_lstm.windows.limits import ForecastLimits
+
+if TYPE_CHECKING:
+    # Only named: who adds the sums of folds up needs no model.
+    from spline_lstm.evaluation.forecast_batches import TestBatch
+    from spline_lstm.inference.calibration import Calibration
 
 # Of ranks: (n + 1) * level must not be above a whole number by rounding only.
 SLACK = 1e-9
@@ -81,7 +84,7 @@ class Stream:
     series: Int[np.ndarray, " windows"]
 
     @classmethod
-    def of(cls, batch: TestBatch, intervals: Intervals, limits: ForecastLimits) -> Self:
+    def of(cls, batch: "TestBatch", intervals: Intervals, limits: ForecastLimits) -> Self:
         """Of a batch of test windows."""
         scales = window_scales(intervals, batch.series, batch.history)[..., 0]
         held = limits.held(batch.history, batch.series)[:, None]
@@ -103,7 +106,7 @@ class Stream:
 def adaptive_sums(
     stream: Stream,
     origins: Int[np.ndarray, " windows"],
-    calibration: Calibration,
+    calibration: "Calibration",
     limits: ForecastLimits,
     rate: float,
 ) -> AdaptiveSums:

@@ -8,15 +8,17 @@ from tools.import_closure import ROOT
 
 # In this order in one process: each stage may add these to what those before it have imported.
 ADDED = {
-    "window": set(),
-    "ingest": {"pyarrow.parquet"},
-    "preprocess": set(),
-    "benchmark": {"onnxruntime"},
-    "export": {"onnx"},
-    "backtest": set(),
-    "report": {"matplotlib", "jinja2"},
-    "train_flax_rnn": {"jax", "flax", "optax"},
-    "evaluate": set(),
+    "stages.window": set(),
+    "stages.ingest": {"pyarrow.parquet"},
+    "stages.preprocess": set(),
+    "stages.benchmark": {"onnxruntime"},
+    "stages.export": {"onnx"},
+    "stages.backtest": set(),
+    # The processes of the folds import JAX; who starts them and adds up what they send does not.
+    "spline_lstm.evaluation.backtest": set(),
+    "stages.report": {"matplotlib", "jinja2"},
+    "stages.train_flax_rnn": {"jax", "flax", "optax"},
+    "stages.evaluate": set(),
 }
 DEAR = {name for added in ADDED.values() for name in added} | {
     "duckdb",
@@ -36,12 +38,12 @@ DEAR = {name for added in ADDED.values() for name in added} | {
 }
 CODE = """
 import importlib, json, sys
-stages, dear = json.loads(sys.argv[1])
+modules, dear = json.loads(sys.argv[1])
 added, before = {}, set()
-for stage in stages:
-    importlib.import_module("stages." + stage)
+for module in modules:
+    importlib.import_module(module)
     now = set(dear) & set(sys.modules)
-    added[stage], before = sorted(now - before), now
+    added[module], before = sorted(now - before), now
 print(json.dumps(added))
 """
 
@@ -50,4 +52,4 @@ def test_no_stage_imports_a_dear_package_that_it_may_not_need():
     words = json.dumps([list(ADDED), sorted(DEAR)])
     command = [sys.executable, "-c", CODE, words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {stage: sorted(added) for stage, added in ADDED.items()}
+    assert json.loads(done.stdout) == {name: sorted(added) for name, added in ADDED.items()}
