@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from spline_lstm.inference.tabular_model import TabularModel as TabularModel
     from spline_lstm.models.saved_model import SavedModel as SavedModel
     from spline_lstm.models.saved_model import load_model as load_model
+    from spline_lstm.tasks.public import load_windows as load_windows
     from spline_lstm.windows.windows import Batch as Batch
     from spline_lstm.windows.windows import Windows as Windows
-    from spline_lstm.windows.windows import load_windows as load_windows
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "inference.sequence_regressor": ["SequenceRegressor"],
         "inference.tabular_model": ["TabularModel"],
         "models.saved_model": ["SavedModel", "load_model"],
-        "windows.windows": ["Batch", "Windows", "load_windows"],
+        "tasks.public": ["load_windows"],
+        "windows.windows": ["Batch", "Windows"],
     },
 )

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+import spline_lstm
 from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
+from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.market.bars import bars_of
 from spline_lstm.market.features import LONGEST, NAMES, daily_features
 from spline_lstm.market.windows import (
+    DirectionWindows,
     direction_window_files,
     label_ends,
     load_direction_windows,
@@ -148,6 +151,11 @@ def test_loaded_windows_are_those_that_were_made(folder, windows):
             np.testing.assert_array_equal(own, other)
     assert loaded.target_names == ("rises",)
     np.testing.assert_array_equal(loaded.forward, windows.forward)
+
+
+def test_the_public_function_loads_the_windows_of_the_task(folder, params):
+    (folder / "params.yaml").write_text(params_text(params), encoding="utf-8")
+    assert isinstance(spline_lstm.load_windows(folder), DirectionWindows)
 
 
 def test_windows_of_another_run_are_refused(folder, frame, params, preprocessed):
