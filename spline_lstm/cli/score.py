@@ -9,13 +9,15 @@ from spline_lstm.store.score import Request, score_folder
 
 DESCRIPTION = """\
 Score every series with what was known at the end of a date, and store the rows: one per series and
-step, with the bounds of the intervals. What is stored already is not stored again, however often
-and by however many calls at once. The data are read anew from data.source in params.yaml. Needs
-neither JAX nor TensorFlow. docs/operations.md says what is in the store.
+step, with the bounds of the intervals, or a probability with its word, reasons and members. What is
+stored already is not stored again, however often and by however many calls at once. The data are
+read anew from data.source in params.yaml. Needs neither JAX nor TensorFlow. docs/operations.md says
+what is in the store.
 """
 EXAMPLES = """
 python -m spline_lstm score --asof 2010-10-01
 python -m spline_lstm score pipelines/stores --from 2024-12-01
+python -m spline_lstm score pipelines/direction --asof 2013-02-20
 python -m spline_lstm score --asof 2010-10-01 --model 3f2a
 """
 
