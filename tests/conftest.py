@@ -52,6 +52,15 @@ def direction_folder(tmp_path_factory):
     return make_direction_folder(tmp_path_factory.mktemp("direction"))
 
 
+@pytest.fixture(scope="session")
+def rows_folder(tmp_path_factory):
+    """Folder of a small pipeline of the task tabular; who writes into it copies it."""
+    # Here, because few tests need the stages.
+    from tests.rows_folder import make_rows_folder  # noqa: PLC0415
+
+    return make_rows_folder(tmp_path_factory.mktemp("rows"))
+
+
 @pytest.fixture(scope="module")
 def no_pictures():
     """Leaves picture files empty: to draw them takes three times as long as the stages."""

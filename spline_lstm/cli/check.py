@@ -6,15 +6,12 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.core.schema import load_schema
-from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.models.types import check_types
-from spline_lstm.series.features import check_names
 from spline_lstm.series.partition_fit import check_supported
 from spline_lstm.tables.raw_file import check_dvc_yaml, check_dvc_yaml_of_partitions
 from spline_lstm.tables.source_deps import check_watched
 from spline_lstm.tables.sources import read_source
-from spline_lstm.tasks.parts import task_of
+from spline_lstm.tasks.parts import load_part, task_of
 
 DESCRIPTION = """\
 Check the files that you write: params.yaml against its rules, the covariate schema against its
@@ -39,8 +36,7 @@ def run(arguments: argparse.Namespace) -> str:
     params = load_params(folder)
     task_of(params)
     check_types(params)
-    schema = load_schema(folder / params.data.schema_file)
-    check_names(schema, params.preprocess, TargetOptions.of(params))
+    targets = load_part(params, "schema")(folder, params)
     check_watched(Pipeline(folder), params.data.source)
     if params.data.partition_rows is None:
         content = read_source(params.data.source, folder)
@@ -49,4 +45,4 @@ def run(arguments: argparse.Namespace) -> str:
         check_supported(params)
         check_dvc_yaml_of_partitions(Pipeline(folder))
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
-    return f"{files} are valid; targets: {', '.join(schema.target_cols)}"
+    return f"{files} are valid; targets: {', '.join(targets)}"

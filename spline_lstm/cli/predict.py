@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spline_lstm.core.artifacts import write_text
+from spline_lstm.core.artifacts import read_json, write_text
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.inference.frames import forecast_texts
 from spline_lstm.inference.future import ABSENT
+from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.inference.start import LAST_OBSERVED
+from spline_lstm.rows.preprocessor import TASK as ROWS
 from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
@@ -23,18 +25,26 @@ Forecast the rows that follow a table of raw history, with an exported file. The
 where the forecast starts, unless that is simply the row after the last one. The output is CSV:
 series, timestamp (in the time zone of the pipeline), the forecast of each target and the bounds of
 its prediction intervals. Needs neither JAX nor TensorFlow.
+
+For a model of the task tabular the table has rows to predict, and each gives a line: its line in
+the table, the prediction, probabilities of classes, and sets or intervals. MODEL may also be the
+pipeline folder, whose saved network is then run by JAX.
 """
 EXAMPLES = """
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv
 python -m spline_lstm predict models/edge/model.tflite data/raw/series.csv --output forecast.csv
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv --from 2010-10-01
+python -m spline_lstm predict pipelines/tabular/models/edge/model.onnx rows.csv
 """
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     command.add_argument(
-        "model", type=Path, metavar="MODEL", help="exported file, .onnx or .tflite"
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="exported file, .onnx or .tflite; of the task tabular also the pipeline folder",
     )
     command.add_argument(
         "history", type=Path, metavar="HISTORY", help="raw rows up to the forecast, CSV or Parquet"
@@ -74,6 +84,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Forecast; returns the CSV, or the path that it was written to."""
     model: Path = arguments.model
+    if (predictor := _row_predictor(model, arguments.preprocessor)) is not None:
+        return _predict_rows(predictor, arguments)
     if model.suffix not in MODEL_SUFFIXES:
         raise UsageError(
             f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; "
@@ -101,6 +113,30 @@ def run(arguments: argparse.Namespace) -> str:
         return text.rstrip("\n")
     write_text(arguments.output, text)
     return f"{arguments.output}: {len(table)} rows"
+
+
+def _row_predictor(model: Path, preprocessor: Path | None) -> RowPredictor | None:
+    """What predicts rows, if the model is one of rows; a folder has the saved network."""
+    if model.is_dir():
+        return RowPredictor.of_folder(model)
+    path = preprocessor or model.parent.parent / "preprocessor.json"
+    if not model.is_file() or not path.is_file() or read_json(path).get("task") != ROWS:
+        return None
+    return RowPredictor.of_file(model, path)
+
+
+def _predict_rows(predictor: RowPredictor, arguments: argparse.Namespace) -> str:
+    """A line per row: its line in the table, the prediction, and its sets or intervals."""
+    if arguments.output is not None:
+        _check_output(arguments.output)
+    table = predictor.rows_of(_content(arguments.history), str(arguments.history))
+    predicted = predictor.of_table(table)
+    sys.stderr.writelines(f"warning: {text}\n" for text in predicted.warnings)
+    text = predicted.frame().to_csv(index=False, lineterminator="\n")
+    if arguments.output is None:
+        return text.rstrip("\n")
+    write_text(arguments.output, text)
+    return f"{arguments.output}: {len(predicted.lines)} rows"
 
 
 def _check_output(path: Path) -> None:

@@ -8,15 +8,14 @@ from spline_lstm.rows.arrays import Rows
 
 
 def row_golden(model: RowModel, rows: Rows, count: int) -> dict[str, np.ndarray]:
-    """Evenly spaced test rows with the outputs of the model.
+    """Evenly spaced test rows with what an exported file must answer.
 
     Returns
     -------
     dict
         numbers [rows, n_numbers] float32, data units, NaN where missing; categories
         [rows, n_categories] int32, ids; prediction [rows, outputs] float32, probabilities or data
-        units, as `RowModel.predict_data_units` has it; truth [rows] float64, positions of classes
-        or the target in data units.
+        units; truth [rows] float64, positions of classes, or data units.
     """
     test = rows.split("test")
     chosen = evenly_spaced(len(test), count)

@@ -1,6 +1,6 @@
 """A model of rows, the trees and the baselines on the test split: parts of the task tabular."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,11 @@ from spline_lstm.evaluation.row_metrics import (
     verdict_of,
 )
 from spline_lstm.inference.conformal import ConformalRows, coverage_rows, fit_conformal
-from spline_lstm.inference.row_predictions import network_predictor, tree_predictors
+from spline_lstm.inference.row_predictions import (
+    network_predictor,
+    prediction_columns,
+    tree_predictors,
+)
 from spline_lstm.rows.arrays import Rows, RowSplit
 from spline_lstm.rows.preprocessor import RowPreprocessor
 from spline_lstm.trees.saved_trees import SavedTrees, load_trees
@@ -161,26 +165,6 @@ def prediction_table(
     else:
         columns["y_true"] = split.truth
     return pa.table({**columns, **prediction_columns(predictions, conformal, preprocessor.classes)})
-
-
-def prediction_columns(
-    predictions: Predictions, conformal: ConformalRows, classes: Sequence[str]
-) -> dict[str, Any]:
-    """Columns y_pred and what belongs to it; see `prediction_table`."""
-    if not classes:
-        low, high = conformal.bounds(predictions)
-        columns: dict[str, Any] = {"y_pred": predictions[:, 0]}
-        for index, level in enumerate(conformal.levels):
-            columns |= {f"lower_{level:g}": low[index], f"upper_{level:g}": high[index]}
-        return columns
-    columns = {"y_pred": np.array(classes)[predictions.argmax(axis=1)]}
-    columns |= {f"probability_{name}": predictions[:, i] for i, name in enumerate(classes)}
-    for level, sets in zip(conformal.levels, conformal.sets(predictions), strict=True):
-        columns[f"set_{level:g}"] = [
-            ", ".join(name for name, inside in zip(classes, row, strict=True) if inside)
-            for row in sets
-        ]
-    return columns
 
 
 def row_tables(folder: Path, scores: RowScores) -> None:

@@ -1,11 +1,12 @@
 """Predictions for rows in one form, whatever predicts: probabilities of classes, or numbers."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spline_lstm.inference.conformal import ConformalRows
 from spline_lstm.rows.preprocessor import RowInputs, RowPreprocessor
 from spline_lstm.trees.saved_trees import SavedTrees
 from spline_lstm.trees.trees import finite_or_missing
@@ -66,3 +67,53 @@ def tree_predictors(
         )
 
     return {name: predictor(name) for name in trees.members}
+
+
+def prediction_columns(
+    predictions: Float[np.ndarray, "rows outputs"],
+    conformal: ConformalRows | None,
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    """Columns of predictions, name -> [rows].
+
+    Returns
+    -------
+    dict
+        y_pred (texts of classes, or numbers); of classes `probability_CLASS` and `set_LEVEL` (texts
+        with a comma between the classes), of numbers `lower_LEVEL` and `upper_LEVEL`.
+    """
+    if classes:
+        columns: dict[str, Any] = {"y_pred": np.array(classes)[predictions.argmax(axis=1)]}
+        columns |= {f"probability_{name}": predictions[:, i] for i, name in enumerate(classes)}
+    else:
+        columns = {"y_pred": predictions[:, 0]}
+    if conformal is None:
+        return columns
+    sure = _sets if classes else _bounds
+    return columns | sure(predictions, conformal, classes)
+
+
+def _bounds(
+    predictions: Float[np.ndarray, "rows outputs"],
+    conformal: ConformalRows,
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    low, high = conformal.bounds(predictions)
+    ends: dict[str, Any] = {}
+    for index, level in enumerate(conformal.levels):
+        ends |= {f"lower_{level:g}": low[index], f"upper_{level:g}": high[index]}
+    return ends
+
+
+def _sets(
+    predictions: Float[np.ndarray, "rows outputs"],
+    conformal: ConformalRows,
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        f"set_{level:g}": [
+            ", ".join(name for name, inside in zip(classes, row, strict=True) if inside)
+            for row in sets
+        ]
+        for level, sets in zip(conformal.levels, conformal.sets(predictions), strict=True)
+    }

@@ -36,8 +36,21 @@ def check_rows_table(content: bytes, folder: Path, params: Params) -> CheckedRow
     DataContractError
         The table breaks the contract.
     """
+    check_rows_schema(folder, params)
     schema = load_row_schema(folder / params.data.schema_file)
-    check_target(schema, params.tabular, params.data.schema_file)
     table = read_row_table(content, schema, where=params.data.source)
     metrics = {"rows": len(table), "columns": [*table.columns, *table.unknown_columns]}
     return CheckedRows(metrics, f"{len(table)} rows, {len(table.columns)} columns")
+
+
+def check_rows_schema(folder: Path, params: Params) -> tuple[str, ...]:
+    """The target of a folder whose schema and params fit together.
+
+    Raises
+    ------
+    SchemaError
+        The schema breaks a rule, or does not have the target.
+    """
+    schema = load_row_schema(folder / params.data.schema_file)
+    check_target(schema, params.tabular, params.data.schema_file)
+    return (params.tabular.target,)

@@ -116,6 +116,12 @@ class RowPreprocessor:
         return len(self.classes) if len(self.classes) > 2 else 1
 
     @property
+    def feature_schema(self) -> RowSchema:
+        """The schema of rows to predict: the columns that are read for them."""
+        chosen = [item for item in self.table_schema.columns if item.name in self.columns]
+        return self.table_schema.model_copy(update={"columns": tuple(chosen)})
+
+    @property
     def target_indices(self) -> Int[np.ndarray, " targets"]:
         """Positions of the targets among the inputs: a row does not contain its target."""
         return np.arange(self.outputs)

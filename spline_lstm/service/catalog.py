@@ -11,6 +11,7 @@ from spline_lstm.service.direction import load_direction
 from spline_lstm.service.errors import NOT_FOUND, ServiceError, refused
 from spline_lstm.service.loaded import load_model
 from spline_lstm.service.source import Source
+from spline_lstm.service.tabular import load_rows_model
 from spline_lstm.store.registry import Model
 
 
@@ -51,6 +52,7 @@ Kind = TypeVar("Kind", bound=Loaded)
 LOADERS: Mapping[str, Callable[[Source, Model | None], Loaded]] = {
     "forecast": load_model,
     "direction": load_direction,
+    "tabular": load_rows_model,
 }
 
 

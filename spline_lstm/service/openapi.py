@@ -16,6 +16,7 @@ from spline_lstm.service.direction import (
 )
 from spline_lstm.service.examples import forecast_example, infer_example
 from spline_lstm.service.loaded import LoadedModel
+from spline_lstm.service.tabular import LoadedRows, TableRows, rows_example
 
 REFERENCE = "#/components/schemas/{model}"
 TENSORS = {
@@ -55,8 +56,10 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 _FORECASTS = pydantic.TypeAdapter(Forecasts).json_schema(ref_template=REFERENCE)
 _BARS = pydantic.TypeAdapter(OneSymbol | Symbols).json_schema(ref_template=REFERENCE)
+_ROWS = pydantic.TypeAdapter(TableRows).json_schema(ref_template=REFERENCE)
 _COMPONENTS = {**_FORECASTS.pop("$defs"), **_BARS.pop("$defs")}
 FORECAST_BODY, INFER_BODY, DIRECTION_BODY = _body(_FORECASTS), _body(TENSORS), _body(_BARS)
+ROWS_BODY = _body(_ROWS)
 FINDINGS = {
     "type": "object",
     "required": ["detail", "request_id"],
@@ -139,4 +142,6 @@ def examples(served: Served) -> dict[str, Any]:
             found.setdefault("/v2/models/{model}/infer", infer_example(model))
         elif isinstance(model, LoadedDirection):
             found.setdefault("/v1/direction", direction_example(model) | chosen)
+        elif isinstance(model, LoadedRows):
+            found.setdefault("/v1/rows", rows_example(model) | chosen)
     return found

@@ -16,8 +16,9 @@ from spline_lstm.service.direction import (
 )
 from spline_lstm.service.forecasts import answer_of, read_body
 from spline_lstm.service.loaded import LoadedModel
-from spline_lstm.service.openapi import DIRECTION_BODY, FORECAST_BODY
+from spline_lstm.service.openapi import DIRECTION_BODY, FORECAST_BODY, ROWS_BODY
 from spline_lstm.service.rows import Rows, rows_of
+from spline_lstm.service.tabular import LoadedRows, RowAnswers, answers_of, read_table_rows
 from spline_lstm.service.work import (
     SMALL_BODY,
     SMALL_ROWS,
@@ -82,6 +83,28 @@ async def direction(request: Request) -> Response:
 
     # Always in the thread, so that trees are asked by one call at a time.
     return await in_thread(request, answered)
+
+
+@router.post(
+    "/rows",
+    tags=["rows"],
+    openapi_extra=ROWS_BODY,
+    responses={200: {"model": RowAnswers}},
+)
+async def rows(request: Request) -> Response:
+    """A class or a number for each row of a table, with sets or intervals.
+
+    The body has `rows`: an object per row with a cell for each column that the model reads.
+    """
+    content = await request.body()
+    served, settings = catalog_of(request).served, settings_of(request)
+
+    def answered() -> Response:
+        body = read_table_rows(content, settings)
+        model = served.of_kind(LoadedRows, body.model, ("body", "model"))
+        return json_answer(answers_of(model, body))
+
+    return await done(request, len(content) <= SMALL_BODY, answered)
 
 
 @router.get("/models", tags=["models"])

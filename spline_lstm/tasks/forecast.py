@@ -3,6 +3,7 @@
 from spline_lstm.tasks.task import Task
 
 FORECAST = Task(
+    schema="spline_lstm.series.check_schema:check_series_schema",
     ingest="spline_lstm.tables.check_table:check_table",
     preprocess="spline_lstm.series.preprocess_folder:preprocess_folder",
     windows="spline_lstm.windows.window_files:window_files",

@@ -3,6 +3,7 @@
 from spline_lstm.tasks.task import Task
 
 TABULAR = Task(
+    schema="spline_lstm.rows.check_rows_table:check_rows_schema",
     ingest="spline_lstm.rows.check_rows_table:check_rows_table",
     preprocess="spline_lstm.rows.preprocess_folder:preprocess_rows_folder",
     windows="spline_lstm.rows.preprocess_folder:split_files",

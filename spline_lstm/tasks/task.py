@@ -28,6 +28,9 @@ class Task:
 
     Attributes
     ----------
+    schema : str
+        Command check: ``(folder, params) -> names of the targets``; raises SchemaError for a schema
+        that breaks a rule or does not fit the params. No stage loads it.
     ingest : str
         Stage ingest: ``(bytes of the raw table, folder, params)`` -> an object with `metrics`
         (metrics/ingest.json) and `text` (the line of the stage). Raises DataContractError for a
@@ -86,6 +89,7 @@ class Task:
         LeakageError if an input knows the future.
     """
 
+    schema: str
     ingest: str
     preprocess: str
     windows: str

@@ -1,0 +1,82 @@
+"""Rows of a table over HTTP: the predictions of the exported file, and refusals."""
+
+import pytest
+
+from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.inference.row_files import RowPredictor
+from tests.rows.tables import frame
+from tests.service.examples import client_of
+
+
+@pytest.fixture(scope="module")
+def client(rows_folder):
+    with client_of(rows_folder, max_rows=50) as client:
+        yield client
+
+
+def rows(count: int = 5) -> list[dict]:
+    return frame(count, seed=4).drop(columns=["y", "value"]).to_dict("records")
+
+
+def refusal(client, body, status: int = 422) -> dict:
+    answer = client.post("/v1/rows", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()["detail"][0]
+
+
+def test_served_predictions_are_those_of_the_exported_file(client, rows_folder):
+    answer = client.post("/v1/rows", json={"rows": rows()}).json()
+    pipeline = Pipeline(rows_folder)
+    predictor = RowPredictor.of_file(pipeline.exported / "model.onnx", pipeline.preprocessor)
+    content = frame(5, seed=4).drop(columns=["y", "value"]).to_csv(index=False).encode()
+    expected = predictor.of_table(predictor.rows_of(content, "rows")).frame()
+    assert (answer["target"], answer["warnings"]) == ("y", [])
+    for each, (_, row) in zip(answer["rows"], expected.iterrows(), strict=True):
+        assert each["prediction"] == row["y_pred"]
+        assert each["probabilities"]["yes"] == pytest.approx(row["probability_yes"], abs=1e-7)
+        assert [", ".join(level["classes"]) for level in each["intervals"]] == [
+            row["set_80"],
+            row["set_95"],
+        ]
+
+
+def test_a_missing_cell_is_null_and_an_unseen_category_is_said(client):
+    first, second = rows(2)
+    body = {"rows": [{**first, "x": None}, {**second, "color": "violet"}]}
+    answer = client.post("/v1/rows", json=body).json()
+    assert len(answer["rows"]) == 2
+    assert "'color' (1 row)" in answer["warnings"][0]
+
+
+def test_the_target_in_a_row_is_passed_over(client):
+    plain = client.post("/v1/rows", json={"rows": rows(1)}).json()
+    with_target = client.post("/v1/rows", json={"rows": [{**rows(1)[0], "y": "no"}]}).json()
+    assert plain["rows"] == with_target["rows"]
+
+
+def test_what_is_wrong_is_named_by_its_place(client):
+    (row,) = rows(1)
+    short = {name: cell for name, cell in row.items() if name != "z"}
+    assert refusal(client, {"rows": [row, short]})["loc"] == ["body", "rows", 1, "z"]
+    assert refusal(client, {"rows": [{**row, "zz": 1}]})["loc"] == ["body", "rows", 0, "zz"]
+    assert (
+        "'high', which is not a number"
+        in refusal(client, {"rows": [{**row, "x": "high"}]})["message"]
+    )
+    assert refusal(client, {"rows": []})["loc"] == ["body", "rows"]
+    assert refusal(client, {"rows": rows(51)}, 413)["rule"] == "max_rows"
+    assert refusal(client, {"rows": rows(1), "model": "other"}, 404)["rule"] == "model"
+
+
+def test_the_model_is_listed_and_described_with_an_example(client):
+    (model,) = client.get("/v1/models").json()["models"]
+    assert (model["task"], model["kind"], model["classes"]) == (
+        "tabular",
+        "classification",
+        ["no", "yes"],
+    )
+    details = client.get(f"/v1/models/{model['id']}").json()
+    assert details["features"][0] == "x"
+    calls = client.get("/openapi.json").json()["paths"]
+    example = calls["/v1/rows"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert client.post("/v1/rows", json=example).status_code == 200
