@@ -9,6 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from spline_lstm.evaluation.day_content import ENSEMBLE, VOLATILITY, DayForecasts
+from spline_lstm.evaluation.day_scores import shared
 from spline_lstm.reporting.style import BLUE, DASHES, GREY, ORANGE, house_style
 
 # Shares of the rows at which the lift is computed.
@@ -44,10 +45,12 @@ def lift(
 ) -> Float[np.ndarray, " shares"]:
     """Precision of the highest probabilities / share of labels 1, at each of `TENTHS`.
 
+    Of rows with equal probabilities at the edge of a share, each counts in part.
+
     >>> lift(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.9, 0.1, 0.2, 0.3]))[[2, 9]].tolist()
     [4.0, 1.0]
     """
-    ordered = labels[np.argsort(-probabilities, kind="stable")]
+    ordered = shared(labels, probabilities)[np.argsort(-probabilities, kind="stable")]
     counts = np.maximum(1, np.round(np.array(TENTHS) * len(labels)).astype(np.int64))
     precision = np.cumsum(ordered)[counts - 1] / counts
     return precision / labels.mean() if labels.any() else np.full(len(TENTHS), np.nan)

@@ -158,6 +158,22 @@ def top_rows(probabilities: Rows, share: float) -> Int[np.ndarray, " top"]:
     return np.argsort(-probabilities, kind="stable")[: min(count, len(probabilities))]
 
 
+def shared(values: Rows, probabilities: Rows) -> Rows:
+    """Each value replaced by the mean of the known ones with an equal probability.
+
+    The mean of the highest rows is then what drawing among equal ones gives on average: a
+    probability that is the same everywhere chooses nothing, whatever the order of the rows.
+
+    >>> shared(np.array([1.0, 0.0, 1.0]), np.array([0.4, 0.4, 0.2])).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    _, group = np.unique(probabilities, return_inverse=True)
+    known = ~np.isnan(values)
+    counts = np.bincount(group[known], minlength=len(group))
+    sums = np.bincount(group[known], values[known], minlength=len(group))
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)[group]
+
+
 def top_scores(
     labels: Rows, probabilities: Rows, returns: Rows, share: float, cost: float
 ) -> Mapping[str, float | int]:
@@ -170,7 +186,8 @@ def top_scores(
     returns : np.ndarray
         [rows] of the horizon, as shares: 0.01 is one percent.
     share : float
-        Of the rows that count as highest. Which ones, only the whole split tells.
+        Of the rows that count as highest. Which ones, only the whole split tells. Of those with
+        equal probabilities at its edge, each counts in part.
     cost : float
         Of buying and selling once, as a share.
 
@@ -181,10 +198,10 @@ def top_scores(
         `mean_return_of_all`.
     """
     top = top_rows(probabilities, share)
-    mean = _mean(returns[top])
+    mean = _mean(shared(returns, probabilities)[top])
     return {
         "n": len(top),
-        "precision": _mean(labels[top]),
+        "precision": _mean(shared(labels, probabilities)[top]),
         "mean_return": mean,
         "mean_return_after_cost": mean - cost,
         "mean_return_of_all": _mean(returns),

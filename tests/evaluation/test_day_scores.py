@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from spline_lstm.evaluation.day_plots import lift
 from spline_lstm.evaluation.day_scores import (
     auc_difference,
     auc_interval,
@@ -122,3 +123,20 @@ def test_the_top_decile_earns_what_its_rows_earned():
     assert found["mean_return"] == pytest.approx(returns[-4:].mean())
     assert found["mean_return_after_cost"] == pytest.approx(returns[-4:].mean() - 0.002)
     assert found["mean_return_of_all"] == pytest.approx(0.0)
+
+
+@given(st.integers(0, 10_000))
+def test_of_equal_probabilities_none_is_preferred_by_its_place(seed):
+    rng = np.random.default_rng(seed)
+    p = rng.integers(0, 3, size=12) / 4
+    labels, returns = rng.integers(0, 2, size=12).astype(float), rng.normal(size=12)
+    found = top_scores(labels, p, returns, share=0.3, cost=0.0)
+    # Each row of the edge has the same chance to be among the four highest.
+    edge = np.sort(p)[-4]
+    above, at = p > edge, p == edge
+    weight = above + at * (4 - above.sum()) / at.sum()
+    assert found["precision"] == pytest.approx((weight * labels).sum() / 4)
+    assert found["mean_return"] == pytest.approx((weight * returns).sum() / 4)
+    assert lift(labels, np.full(12, 0.2))[0] == pytest.approx(
+        1.0 if labels.any() else np.nan, nan_ok=True
+    )
