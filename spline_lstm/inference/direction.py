@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from spline_lstm.core.artifacts import read_json
 from spline_lstm.core.errors import ArtifactError, MissingPackageError
-from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.params import Params, read_text
+from spline_lstm.core.params_file import upgraded
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.sessions import Session, open_session, read_metadata
 from spline_lstm.market.preprocessor import DirectionPreprocessor
@@ -95,7 +96,7 @@ class DirectionModel:
             raise ArtifactError(f"{folder}: no member of the ensemble can be used ({reasons})")
         return cls(
             str(content["run_id"]),
-            load_params(folder),
+            _params(pipeline),
             DirectionPreprocessor.load(pipeline.preprocessor),
             ensemble,
             trees,
@@ -141,6 +142,12 @@ class DirectionModel:
         if self.trees is None or added is None:
             return [[] for _ in last]
         return largest_reasons(self.trees.features, values, added)
+
+
+def _params(pipeline: Pipeline) -> Params:
+    """The params of the training; a key that came after it has its default."""
+    text = read_text(pipeline.params, "restore the folder of the model")
+    return upgraded(text, str(pipeline.params))
 
 
 def _trees(

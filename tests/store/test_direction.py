@@ -185,6 +185,15 @@ def test_scores_are_stored_once_with_their_members(folder):
     assert set(rows["members"]) == {"lightgbm,xgboost,network", "lightgbm,xgboost"}
 
 
+def test_a_model_that_is_older_than_a_param_still_scores(folder):
+    path = folder / "params.yaml"
+    text = path.read_text()
+    lines = [line for line in text.splitlines() if not line.strip().startswith("top_share:")]
+    path.write_text("\n".join(lines) + "\n")
+    assert len(lines) < len(text.splitlines())
+    assert len(scored(folder).rows) == 3
+
+
 def test_errors_are_distances_to_the_labels(direction_folder):
     scorer = scorer_of(direction_folder)
     errors = scorer.errors(scorer.unseen_from)
