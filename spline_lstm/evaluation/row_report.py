@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.core.formatting import plain
+from spline_lstm.core.formatting import number, plain
 from spline_lstm.evaluation.data_sections import MAX_ROWS, provenance_section, values_of
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.report import training_blocks
@@ -12,7 +12,7 @@ from spline_lstm.evaluation.row_metrics import names_of
 from spline_lstm.evaluation.row_plots import calibration_figure, importance_figure
 from spline_lstm.evaluation.row_scores import row_verdict
 from spline_lstm.evaluation.stage_outputs import RunOutputs, read_run
-from spline_lstm.evaluation.verdict import warnings_of
+from spline_lstm.evaluation.verdict import COVERAGE_TOLERANCE, warnings_of
 from spline_lstm.reporting.document import (
     Block,
     Bullets,
@@ -80,16 +80,29 @@ def make_row_report(outputs: RunOutputs) -> Document:
             outputs.model, outputs.ingest, outputs.train, outputs.params, outputs.versions
         ),
     ]
-    warnings = warnings_of(scores, outputs.train, {})
+    warnings = warnings_of({**scores, "intervals": []}, outputs.train, {})
     return Document(
         title=f"Prediction of {quality['target']}",
         good=bool(scores["beats_baselines"]),
         verdict=row_verdict(scores),
-        warnings=[*warnings, *(f"Data: {item['text']}" for item in quality["warnings"])],
+        warnings=[
+            *warnings,
+            *_coverage(scores),
+            *(f"Data: {item['text']}" for item in quality["warnings"]),
+        ],
         caveat=CAVEAT,
         key_numbers=_key_numbers(scores),
         sections=[section for section in sections if section.blocks],
     )
+
+
+def _coverage(scores: Mapping[str, Any]) -> list[str]:
+    """Levels that the test split does not reach; sets that hold the truth more often do no harm."""
+    return [
+        f"The {row['interval']} % sets cover only {number(row['coverage'])} % of the test split."
+        for row in scores["intervals"]
+        if row["coverage"] < float(row["interval"]) - COVERAGE_TOLERANCE
+    ]
 
 
 def _key_numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
