@@ -72,7 +72,13 @@ def test_examples_fit_the_command_line_and_one_of_them_is_of_this_command(comman
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_files_and_folders_of_examples_exist_in_a_clone_or_are_made_by_dvc(command, capsys):
-    made = ("data/raw/series.csv", "models/edge/", "plots/tuning.patch", "pipelines/stores/plots/")
+    made = (
+        "data/raw/series.csv",
+        "models/edge/",
+        "plots/tuning.patch",
+        "pipelines/stores/plots/",
+        "pipelines/tabular/models/edge/",
+    )
     yours = ("demand.csv", "ETTh1.csv", "forecast.csv", "Europe/Berlin")
     for line in examples(command, capsys):
         for word in line:
