@@ -131,9 +131,8 @@ def check_bars(table: RawTable, columns: ColumnsParams, where: str) -> None:
     }
     faults = [(rule, rows) for rule, rows in _faults(values).items() if rows.any()]
     if faults:
-        raise DataContractError(
-            f"{where}: " + "; ".join(_fault_text(table, rule, rows) for rule, rows in faults)
-        )
+        found = ", ".join(_fault_text(table, rule, rows) for rule, rows in faults)
+        raise DataContractError(f"{where}: {found}; correct the rows or leave them out")
 
 
 def _faults(values: dict[str, Days]) -> dict[str, Bool[np.ndarray, " rows"]]:
@@ -159,4 +158,4 @@ def _fault_text(table: RawTable, rule: str, rows: Bool[np.ndarray, " rows"]) -> 
         for number, date in zip(series.tolist(), dates.astype(str).tolist(), strict=True)
     )
     more = f" and {len(found) - MAX_SHOWN} more" if len(found) > MAX_SHOWN else ""
-    return f"{rule}, but is not so on {shown}{more}: correct the rows or leave them out"
+    return f"{rule}, but is not so on {shown}{more}"

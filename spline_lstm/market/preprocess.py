@@ -33,6 +33,8 @@ from spline_lstm.windows.scaling import Scaler, fit_scaler
 
 # Return of one day beyond which a split or an error is more likely than a trade.
 LARGEST_MOVE = 0.4
+# Days between two bars beyond which they are not daily: a weekend and a holiday are 4.
+LARGEST_STEP = 4
 NO_FEATURES = np.empty(0, dtype=np.int32)
 
 
@@ -260,7 +262,7 @@ def long_enough(
     if not kept or (short and params.data.short_series == "error"):
         names = listed([f"{name!r} ({days} days)" for name, days in short.items()])
         raise TooLittleDataError(
-            f"{where}: a symbol needs {needed} trading days, which {names} lacks; bring more data"
+            f"{where}: a symbol needs {needed} trading days; too few has {names}; bring more data"
             + (", or set data.short_series to skip" if kept else "")
         )
     return kept, short
@@ -282,6 +284,8 @@ def _quality(
         *_short_text(short),
         *_missing_text(missing),
         *_moves_text(bars, params),
+        *_steps_text(bars, params),
+        *_volumes_text(bars),
         *_median_text(bars, params),
     ]
     return {
@@ -336,6 +340,26 @@ def _moves_text(bars: Sequence[Bars], params: Params) -> list[str]:
         f"closes that move by more than {100 * LARGEST_MOVE:.0f} % in a day: {listed(found)}; "
         f"{remedy}"
     ]
+
+
+def _steps_text(bars: Sequence[Bars], params: Params) -> list[str]:
+    """Bars of weeks or months, which nothing here forbids."""
+    steps = np.concatenate([np.diff(each.dates) for each in bars]).astype(np.int64)
+    step = float(np.median(steps))
+    if step <= LARGEST_STEP:
+        return []
+    return [
+        f"bars are {step:g} days apart: what is called a day here is a bar, and the label looks "
+        f"{params.direction.horizon} bars ahead"
+    ]
+
+
+def _volumes_text(bars: Sequence[Bars]) -> list[str]:
+    """A volume that is not known, written as 0."""
+    empty = float(np.mean(np.concatenate([each.volume for each in bars]) == 0.0))
+    if empty <= 0.5:
+        return []
+    return [f"the volume is 0 on {100 * empty:.0f} % of the days: features of volumes say little"]
 
 
 def _median_text(bars: Sequence[Bars], params: Params) -> list[str]:

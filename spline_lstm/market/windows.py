@@ -107,12 +107,13 @@ def make_direction_windows(
     kept = split < len(SPLITS)
     chosen = origins[kept], split[kept]
     windows = _windows(arrays, preprocessor, window.lookback, chosen, known)
-    for name, rows in windows.splits.items():
-        if np.isnan(known.label[rows]).all():
+    for name, start, stop in zip(SPLITS, *split_days(arrays), strict=True):
+        if np.isnan(known.label[windows.splits[name]]).all():
+            back = embargo_of(window) if start else reach(window)
             raise TooLittleDataError(
-                f"the {name} split has no window with a label: it needs "
-                f"{reach(window)} days to look back on and {params.direction.horizon} ahead; "
-                "bring more data or move preprocess.split"
+                f"the {name} split has no window with a label: of its {stop - start} days a window "
+                f"needs {back} to look back on, one of its own and {params.direction.horizon} "
+                "ahead; bring more data, or make the split longer with preprocess.split"
             )
     return windows
 
@@ -186,14 +187,23 @@ def split_of(
     days = days_of(arrays)
     decided = np.searchsorted(days, arrays.timestamps[origins - 1])
     ends = np.searchsorted(days, arrays.timestamps[label_ends(arrays, origins, horizon)])
-    embargo = reach(window) if window.embargo is None else window.embargo
-    bounds = np.searchsorted(days, arrays.split_instants)
-    starts = (0, *(bounds[:2] + embargo))
-    stops = (*bounds, len(days))[: len(SPLITS)]
     split = np.full(len(origins), NO_SPLIT)
-    for index, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        split[(decided >= start) & (ends < stop)] = index
+    for index, (start, stop) in enumerate(zip(*split_days(arrays), strict=True)):
+        first = start + embargo_of(window) if index else start
+        split[(decided >= first) & (ends < stop)] = index
     return split
+
+
+def embargo_of(window: WindowParams) -> int:
+    """Days after the start of the validation and the test split in which no window ends."""
+    return reach(window) if window.embargo is None else window.embargo
+
+
+def split_days(arrays: AsOfArrays) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First day of each split, and the day after its last, by their number among all days."""
+    days = days_of(arrays)
+    bounds = np.searchsorted(days, arrays.split_instants).tolist()
+    return (0, *bounds[:2]), (*bounds, len(days))[: len(SPLITS)]
 
 
 def label_ends(

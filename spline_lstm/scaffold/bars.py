@@ -128,12 +128,12 @@ def symbol_column(columns: list[str]) -> str | None:
 
 
 def plain(name: str) -> str:
-    """A name without case, blanks and marks.
+    """A name without case, blanks and marks, and without a number before it.
 
-    >>> plain("Adj. Close*")
-    'adjclose'
+    >>> plain("Adj. Close*"), plain("4. close")
+    ('adjclose', 'close')
     """
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"^\s*\d+\.|[^a-z0-9]", "", name.lower())
 
 
 def words(role: str) -> str:

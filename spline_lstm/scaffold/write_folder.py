@@ -88,11 +88,12 @@ def scaffold(
     try:
         write_folder(building, name, source.source, plan, root, files, parquet=parquet, kind=kind)
         source.write(building)
-        _check_folder(building, str(csv), kind)
+        remarks = _check_folder(building, str(csv), kind)
         building.chmod(0o755)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+    plan = replace(plan, questions=(*plan.questions, *remarks))
     return summary_of(folder.relative_to(root), csv, plan, source)
 
 
@@ -212,15 +213,18 @@ def _on_one_line(text: str) -> str:
     return line if len(line) <= MAX_IN_LINE else text
 
 
-def _check_folder(folder: Path, where: str, kind: TaskFolder) -> None:
-    """Read what was written as the stages do, so that a folder that does not work is removed."""
+def _check_folder(folder: Path, where: str, kind: TaskFolder) -> tuple[str, ...]:
+    """Read what was written as the stages do, so that a folder that does not work is removed.
+
+    Returns what the owner of the data should check.
+    """
     params = load_params(folder)
     text = (folder / params.data.schema_file).read_text(encoding="utf-8")
     schema = parse_schema(text, f"the proposed schema of {where}")
     check_names(schema, params.preprocess, TargetOptions.of(params))
     content = read_source(params.data.source, folder)
     table = read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
-    kind.check(table, schema, params, where)
+    return kind.check(table, schema, params, where)
 
 
 def summary_of(folder: Path, csv: Path, plan: Plan, source: SourceFile | EmbeddedSource) -> str:

@@ -88,6 +88,31 @@ def test_a_role_that_two_columns_fit_is_asked_for():
         roles_of(BARS, {"low": "Bottom"}, "bars.csv")
 
 
+def weekly(frame):
+    return frame.assign(date=pd.date_range("2009-01-02", periods=len(frame), freq="W-FRI"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (weekly, "bars are 7 days apart: what is called a day here is a bar"),
+        (lambda frame: frame.assign(volume=0), "the volume is 0 on 100 % of the days"),
+        (
+            lambda frame: frame.assign(adj_close=frame["adj_close"].where(frame.index < 300, 1.0)),
+            "closes that move by more than 40 % in a day: A 2016-",
+        ),
+        (lambda frame: frame[:300], "of its 45 days a window needs 79 to look back on"),
+    ],
+)
+def test_init_says_what_is_odd_about_bars(root, change, said):
+    assert said in init(root, change(one_symbol())).partition("Check:")[2]
+
+
+def test_numbers_before_the_names_of_columns_do_not_matter():
+    roles = roles_of(["timestamp", *(f"{n}. {name}" for n, name in enumerate(BARS[1:]))], {}, "x")
+    assert roles["close"] == "3. Close"
+
+
 def test_impossible_prices_are_refused_and_nothing_is_written(root):
     frame = one_symbol()
     frame.loc[3, "low"] = 1e9
