@@ -106,9 +106,11 @@ class DirectionModel:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know: the members that are missing."""
+        """What a reader must know: the members that are missing, and what that changes."""
+        weights = self.ensemble.used(dict.fromkeys(MEMBERS))
         return tuple(
-            f"{name} is left out ({reason}); the other members take its weight"
+            f"{name} is left out ({reason}); "
+            + ("the other members take its weight" if name in weights else "it had no weight")
             for name, reason in self.absent.items()
         )
 

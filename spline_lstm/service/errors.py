@@ -18,6 +18,7 @@ COLUMN = re.compile(r"column '([^']*)'")
 # How pydantic names the member of a union that it tried.
 TYPE = re.compile(r"(?:list|dict)\[.*\]|bool|float|int|str").fullmatch
 DEFAULT_REMEDY = "correct the body; /docs shows what this call takes"
+CALL_REMEDY = "correct the address of the call; /docs shows what it takes"
 # Kinds of error of pydantic -> what to do; others get DEFAULT_REMEDY.
 REMEDIES = {
     "extra_forbidden": "remove this key; /docs shows which ones the call takes",
@@ -120,7 +121,7 @@ def _found(errors: Sequence[Any], root: tuple[str, ...] = ("body",)) -> CallErro
             (*root, *(part for part in entry["loc"] if not _is_type(part))),
             entry["type"],
             entry["msg"],
-            REMEDIES.get(entry["type"], DEFAULT_REMEDY),
+            REMEDIES.get(entry["type"], DEFAULT_REMEDY if root else CALL_REMEDY),
         )
         for entry in errors[:MAX_FINDINGS]
     ]

@@ -99,12 +99,12 @@ class DirectionScorer:
         rows = self._last_days(end)
         scored = {self.symbols[index] for index in self.batch.series[rows].tolist()}
         missing = [name for name in self.table.series_names if name not in scored]
-        until = self.clock.text_of(end)
+        until = self._last_date(end)
         if not len(rows):
             raise TooLittleDataError(
-                f"{self.where}: no symbol has enough days before {until}; give a later date"
+                f"{self.where}: no symbol has enough days until {until}; give a later date"
             )
-        left_out = [f"{listed(missing)}: too few days before {until}, so no score"]
+        left_out = [f"{listed(missing)}: too few days until {until}, so no score"]
         forecast = self.model.predict(self.batch.X[rows])
         return rows, forecast, (*self.model.notes, *(left_out if missing else ()))
 
@@ -141,8 +141,8 @@ class DirectionScorer:
         names = [self.symbols[index] for index in self.batch.series[rows].tolist()]
         if symbol not in names:
             raise TooLittleDataError(
-                f"{self.where}: {symbol} has too few days before {self.clock.text_of(end)}; give "
-                "a later date"
+                f"{self.where}: {symbol} has too few days until {self._last_date(end)}; give a "
+                "later date"
             )
         row = rows[[names.index(symbol)]]
         forecast = self.model.predict(self.batch.X[row])
@@ -159,6 +159,10 @@ class DirectionScorer:
             model_id=self.model_id,
             notes=self.model.notes,
         )
+
+    def _last_date(self, end: int) -> str:
+        """The date of the last instant before `end`."""
+        return str(dates_of(np.array([end - 1], dtype=np.int64), self.clock)[0])
 
     def _last_days(self, end: int) -> Int[np.ndarray, " symbols"]:
         """Of each symbol the row of `batch` of its last day before an instant."""

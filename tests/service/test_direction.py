@@ -63,14 +63,13 @@ def test_symbols_come_in_the_order_of_the_body_without_those_that_are_too_short(
     }
     answer = client.post("/v1/direction", json={"series": [second, short, first]}).json()
     assert [each["name"] for each in answer["series"]] == ["B", "A"]
-    assert answer["warnings"] == [f"S: too few days before {answer_end(second)}, so no score"]
+    assert answer["warnings"] == [f"S: too few days until {last_date(second)}, so no score"]
     alone = client.post("/v1/direction", json=first).json()
     assert alone["series"] == [answer["series"][1]]
 
 
-def answer_end(symbol):
-    last = pd.Timestamp(symbol["timestamps"][-1]) + pd.Timedelta(1, "ns")
-    return f"{last.isoformat()}Z"
+def last_date(symbol):
+    return str(pd.Timestamp(symbol["timestamps"][-1]).date())
 
 
 def test_a_member_that_is_missing_is_named_and_the_others_answer(tmp_path):

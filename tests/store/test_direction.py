@@ -76,7 +76,7 @@ def test_later_rows_change_no_bit_of_a_score(direction_folder):
 def test_a_symbol_without_enough_days_is_named(direction_folder):
     found = scored(direction_folder, "2015-11-02")
     assert set(found.rows["symbol"]) == set("AB")
-    assert [note for note in found.notes if note.startswith("C: too few days")]
+    assert [note for note in found.notes if note == "C: too few days until 2015-11-02, so no score"]
     with pytest.raises(TooLittleDataError, match="no symbol has enough days"):
         scored(direction_folder, "2015-02-02")
 
@@ -99,15 +99,27 @@ def other_network(folder):
     write_network(pipeline.exported / "model.onnx", preprocessor, run_id="another")
 
 
-def use_all_members(folder):
-    """As if validation had not preferred one member."""
+def use_all_members(folder, chosen=None):
+    """As if validation had not preferred one member, or `chosen`."""
     path = folder / "models/ensemble.json"
     content = json.loads(path.read_text()) | {
-        "chosen": None,
+        "chosen": chosen,
         "weights": {"lightgbm": 0.35, "xgboost": 0.30, "network": 0.35},
         "calibration": {"method": "none"},
     }
     path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [(None, "; the other members take its weight"), ("xgboost", "; it had no weight")],
+)
+def test_a_note_says_what_the_absence_of_a_member_changes(folder, chosen, said):
+    use_all_members(folder, chosen)
+    remove_lightgbm(folder)
+    (note,) = scored(folder).notes
+    assert note.startswith("lightgbm is left out (")
+    assert note.endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -243,5 +255,5 @@ def test_a_symbol_or_date_that_cannot_be_explained_is_named(direction_folder):
     params = load_params(direction_folder)
     with pytest.raises(UsageError, match="has no symbol 'X'; it has A, B, C"):
         explain_folder(direction_folder, params, "X", DATE, None)
-    with pytest.raises(TooLittleDataError, match="A has too few days before"):
+    with pytest.raises(TooLittleDataError, match="A has too few days until"):
         explain_folder(direction_folder, params, "A", "2015-02-02", None)
