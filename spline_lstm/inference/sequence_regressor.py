@@ -94,8 +94,9 @@ class SequenceRegressor(Estimator):
                 "give more rows, or a shorter lookback"
             )
         params = self._params(sequences.lookback)
-        train_rows = sequences.rows_before(origins[-held_out])
-        self._center, self._scale = _standard(sequences.values[train_rows])
+        # Up to the end of the last window that trains.
+        train_rows = sequences.values[: origins[-held_out - 1]]
+        self._center, self._scale = _standard(train_rows)
         label = fit_standard(target[sequences.labels][sequences.origins < origins[-held_out]])
         self._label = label
         scaled = self._scaled(sequences)
@@ -183,10 +184,6 @@ class Sequences:
     def labels(self) -> Origins:
         """Positions of the labels of the windows in the target [answers]."""
         return self.filled
-
-    def rows_before(self, origin: int) -> slice:
-        """Rows of the windows before that of an origin."""
-        return slice(0, int(origin) - 1)
 
 
 def _sequences(X: Any, lookback: int) -> Sequences:

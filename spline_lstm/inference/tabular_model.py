@@ -237,8 +237,9 @@ def _codes(labels: Labels, params: TabularParams) -> np.ndarray:
         return np.zeros(rows, dtype=np.int8)
     kind = "classification" if labels.classes else "regression"
     codes = split_rows(params, strata_of(labels.truth, kind), np.arange(rows), needed=SPLITS[:1])
-    # Each class trains.
-    codes[np.unique(labels.truth, return_index=True)[1]] = 0 if labels.classes else codes[0]
+    if labels.classes:
+        # Each class trains.
+        codes[np.unique(labels.truth, return_index=True)[1]] = 0
     return np.minimum(codes, 1).astype(np.int8)
 
 

@@ -6,7 +6,8 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from spline_lstm.core.errors import ParamsError, UsageError
-from spline_lstm.inference.tabular_model import TabularModel
+from spline_lstm.inference.tabular_model import TabularModel, _codes
+from spline_lstm.rows.labels import Labels
 from tests.rows.tables import frame
 
 SMALL = {"model.rows.width": 16, "model.rows.blocks": 1, "train.max_epochs": 30}
@@ -92,3 +93,11 @@ def test_what_does_not_fit_is_refused():
     fitted = TabularModel(model="lightgbm", params=TREES).fit(X, y)
     with pytest.raises(ValueError, match="feature names should match"):
         fitted.predict(X[X.columns[::-1]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_different_numbers_are_split_by_the_share_of_validation(seed):
+    model = TabularModel("regression", seed=seed)
+    labels = Labels(np.random.default_rng(seed).normal(size=200), ())
+    counts = np.bincount(_codes(labels, model._params().tabular), minlength=2)
+    assert counts.tolist() == [170, 30]
