@@ -22,6 +22,7 @@ from spline_lstm.core.artifacts import content_id, read_arrays
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import Params
 from spline_lstm.core.params_data import WindowParams
+from spline_lstm.core.params_direction import DirectionParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.market.features import LONGEST
 from spline_lstm.market.labels import forward_returns, labels
@@ -103,7 +104,7 @@ def make_direction_windows(
     """
     window, known = params.window, labelled(arrays, params)
     origins = complete_origins(arrays, window.lookback, window.stride)
-    split = split_of(arrays, origins, window, params.direction.horizon)
+    split = split_of(arrays, origins, window, params.direction)
     kept = split < len(SPLITS)
     chosen = origins[kept], split[kept]
     windows = _windows(arrays, preprocessor, window.lookback, chosen, known)
@@ -178,7 +179,10 @@ def reach(window: WindowParams) -> int:
 
 
 def split_of(
-    arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], window: WindowParams, horizon: int
+    arrays: AsOfArrays,
+    origins: Int[np.ndarray, " windows"],
+    window: WindowParams,
+    direction: DirectionParams,
 ) -> Int[np.ndarray, " windows"]:
     """Index of the split of each origin, `NO_SPLIT` in a purge or an embargo or after the end.
 
@@ -186,7 +190,9 @@ def split_of(
     """
     days = days_of(arrays)
     decided = np.searchsorted(days, arrays.timestamps[origins - 1])
-    ends = np.searchsorted(days, arrays.timestamps[label_ends(arrays, origins, horizon)])
+    ends = np.searchsorted(days, arrays.timestamps[label_ends(arrays, origins, direction.horizon)])
+    if direction.label == "median":
+        ends = median_ends(arrays, days, direction.horizon)[decided]
     split = np.full(len(origins), NO_SPLIT)
     for index, (start, stop) in enumerate(zip(*split_days(arrays), strict=True)):
         first = start + embargo_of(window) if index else start
@@ -212,6 +218,21 @@ def label_ends(
     """The row of the day whose close decides each label, at most the last day of the symbol."""
     series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
     return np.minimum(origins - 1 + horizon, arrays.series_offsets[series + 1] - 2)
+
+
+def median_ends(
+    arrays: AsOfArrays, days: Int[np.ndarray, " days"], horizon: int
+) -> Int[np.ndarray, " days"]:
+    """Of each day the position of the last day that decides the median of its symbols.
+
+    A symbol that is not traded for a while has its label, and so the median, decided later.
+    """
+    rows = np.setdiff1d(np.arange(len(arrays.timestamps)), arrays.series_offsets)
+    decided = np.searchsorted(days, arrays.timestamps[rows - 1])
+    ends = np.zeros(len(days), dtype=np.int64)
+    own = np.searchsorted(days, arrays.timestamps[label_ends(arrays, rows, horizon)])
+    np.maximum.at(ends, decided, own)
+    return ends
 
 
 def direction_window_files(folder: Path, params: Params) -> WindowFiles:

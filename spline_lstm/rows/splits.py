@@ -70,7 +70,10 @@ def _cut(strata: Codes, units: Codes, params: TabularParams, times: Codes | None
     if times is None:
         order = np.random.Generator(np.random.PCG64(params.seed)).permutation(len(sizes))
     else:
-        order = np.argsort(times[first], kind="stable")
+        # By its latest row, so that no unit that trains is later than one that tests.
+        latest = times[first]
+        np.maximum.at(latest, ids, times)
+        order = np.argsort(latest, kind="stable")
     stratum = strata[first]
     codes = np.zeros(len(sizes), dtype=np.int64)
     for value in np.unique(stratum):

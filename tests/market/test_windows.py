@@ -8,8 +8,10 @@ from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.market.audit import audit_bars
 from spline_lstm.market.bars import bars_of
 from spline_lstm.market.features import LONGEST, NAMES, daily_features
+from spline_lstm.market.preprocess import preprocess_bars
 from spline_lstm.market.windows import (
     DirectionWindows,
     direction_window_files,
@@ -19,7 +21,7 @@ from spline_lstm.market.windows import (
     windows_of_days,
 )
 from spline_lstm.windows.windows import SPLITS
-from tests.market.builders import direction_params, read
+from tests.market.builders import direction_params, direction_schema, read
 
 HORIZON = 5
 
@@ -130,6 +132,25 @@ def test_of_three_symbols_one_beats_the_median(preprocessed):
     of_all = np.isin(batch.origin_time, batch.origin_time[batch.series == 2])
     assert windows.target_names == ("beats_median",)
     assert batch.y[of_all & batch.mask[:, 0]].mean() == pytest.approx(1 / 3)
+
+
+def test_no_label_of_the_median_is_decided_in_the_next_split(frame):
+    params = direction_params({"direction.label": "median"})
+    boundary = days(frame)[np.searchsorted(days(frame), _instants(frame, params)[0])]
+    # A symbol that is not traded for four weeks before the boundary and two after it.
+    dates = frame["date"].to_numpy().astype("datetime64[ns]").view(np.int64)
+    since, until = (boundary + weeks * 7 * 86_400 * 10**9 for weeks in (-4, 2))
+    halted = frame[(frame["symbol"] != "B") | (dates < since) | (dates > until)]
+    table, schema = read(halted), direction_schema()
+    result = audit_bars(table, schema, params, origins=2)
+    assert result.labels["train"] > 0
+    assert result.findings == ()
+
+
+def _instants(frame, params):
+    return preprocess_bars(
+        read(frame), direction_schema(), params, where="test"
+    ).preprocessor.split_instants
 
 
 @pytest.fixture

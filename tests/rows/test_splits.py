@@ -63,6 +63,16 @@ def test_by_time_no_row_is_later_than_one_of_a_later_split():
     assert times[codes == 1].max() < times[codes == 2].min()
 
 
+def test_by_time_no_copy_that_trains_is_later_than_a_row_of_the_test():
+    times = np.arange(400)
+    copies = np.arange(400)
+    # The last row equals one of the first.
+    copies[399] = 3
+    codes = split_rows(split("time"), times * 0, copies, times)
+    assert codes[3] == codes[399] == 2
+    assert times[codes == 0].max() < times[codes == 1].min()
+
+
 def test_a_split_without_rows_is_refused():
     groups = np.zeros(100, dtype=np.int64)
     with pytest.raises(TooLittleDataError, match="the train split has no row|validation split"):
