@@ -40,6 +40,15 @@ def exact(value: str | float | None) -> str | None:
     return None if missing else str(value)
 
 
+def number_text(value: float) -> str:
+    """A number as a table has it: all digits, a whole one without a point.
+
+    >>> number_text(1.0), number_text(1234567.0), number_text(0.5)
+    ('1', '1234567', '0.5')
+    """
+    return str(value).removesuffix(".0")
+
+
 def fixed(value: float, form: str) -> str | None:
     """A number in the format `form`; None if it is NaN.
 

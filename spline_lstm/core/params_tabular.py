@@ -53,8 +53,8 @@ class TabularParams(Section):
     leakage: Literal["warn", "drop", "error"] = "warn"
     """a feature that determines the target by itself: warn | drop | error"""
     leakage_share: Share = 0.99
-    """share of the target's variation on the validation split that a feature must explain alone to
-    be called one that determines it"""
+    """share of the target's variation that a feature must explain alone, in training rows that it
+    did not learn from, to be called one that determines it"""
     importance_repeats: Count = 5
     """permutations of each feature, whose mean loss of accuracy is its importance"""
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from spline_lstm.core.errors import DataContractError, SchemaError
-from spline_lstm.core.formatting import listed
+from spline_lstm.core.formatting import listed, number_text
 from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.rows.transforms import IDENTITY, NumberTransform, fit_standard
@@ -85,7 +85,7 @@ def labels_of(table: RowTable, schema: RowSchema, params: TabularParams, where: 
         return _classes((values > params.above).astype(np.int64), NO_YES, params, where)
     if schema.kind(params.target) == "number":
         distinct, codes = np.unique(values, return_inverse=True)
-        return _classes(codes, tuple(f"{value:g}" for value in distinct), params, where)
+        return _classes(codes, tuple(map(number_text, distinct.tolist())), params, where)
     texts = np.array([str(value) for value in values])
     distinct, codes = np.unique(texts, return_inverse=True)
     return _classes(codes, tuple(distinct.tolist()), params, where)

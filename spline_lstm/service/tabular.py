@@ -12,6 +12,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from spline_lstm.core.errors import ArtifactError, SplineLstmError
+from spline_lstm.core.formatting import number_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.core.table_format import TableFormat
@@ -220,7 +221,7 @@ def _texts(column: pd.Series) -> pd.Series:
 
 def _text(cell: Any) -> str:
     """JSON has no whole numbers of its own: 1.0 is the text 1."""
-    return f"{cell:g}" if isinstance(cell, float) and cell.is_integer() else str(cell)
+    return number_text(cell) if isinstance(cell, float) else str(cell)
 
 
 def _answers(model: LoadedRows, values: Float[np.ndarray, "rows outputs"]) -> list[dict[str, Any]]:

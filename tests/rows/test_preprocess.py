@@ -209,3 +209,10 @@ def test_params_that_contradict_each_other():
         TabularParams(split="group")
     with pytest.raises(ValueError, match="so that a test split remains"):
         TabularParams(train=0.9, validation=0.2)
+
+
+def test_classes_of_long_numbers_keep_all_digits():
+    table = frame()
+    table["code"] = np.where(table["y"] == "yes", 1234567.0, 1234568.0)
+    kinds = {"x": "number", "z": "number", "code": "number"}
+    assert preprocessed(table, kinds, target="code").preprocessor.classes == ("1234567", "1234568")
