@@ -17,12 +17,17 @@ def as_frame(X: Any, name: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        It is not a table of at least one row and one column, or has complex or infinite numbers.
+        It is not a table of at least one row and one column, has two columns of one name, or
+        complex or infinite numbers.
     TypeError
         It is a sparse matrix.
     """
     if isinstance(X, pd.DataFrame):
         frame = X.set_axis([str(column) for column in X.columns], axis=1)
+        _check_shape(frame.shape, name)
+        twice = frame.columns[frame.columns.duplicated()]
+        if len(twice):
+            raise ValueError(f"X has two columns of the name {twice[0]!r}; rename one of them")
         _check_finite(frame, name)
         return frame
     if hasattr(X, "toarray"):
@@ -36,17 +41,21 @@ def as_frame(X: Any, name: str) -> pd.DataFrame:
             "array.reshape(-1, 1) if it has a single feature or array.reshape(1, -1) if it "
             "contains a single sample."
         )
-    for count, what in zip(values.shape, ("sample", "feature"), strict=True):
-        if not count:
-            raise ValueError(
-                f"Found array with 0 {what}(s) (shape={values.shape}) while a minimum of 1 is "
-                f"required by {name}."
-            )
+    _check_shape(values.shape, name)
     if values.dtype == object:
         values = _numbers(values)
     frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
     _check_finite(frame, name)
     return frame
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    for count, what in zip(shape, ("sample", "feature"), strict=True):
+        if not count:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is "
+                f"required by {name}."
+            )
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 # With fewer rows the training split also stops the training.
 FEWEST_FOR_VALIDATION = 30
 WHERE = "X"
+MODELS = ("tabm", "ft_transformer", "mlp", *MODULES)
 
 
 class TabularModel(Estimator):
@@ -199,6 +200,8 @@ class TabularModel(Estimator):
             "trees.seed": self.seed,
             "train.loss": "cross_entropy" if self.kind == "classification" else "mse",
         }
+        if self.model not in MODELS:
+            raise ValueError(f"model {self.model!r}: must be one of {', '.join(MODELS)}")
         if self.model not in MODULES:
             values["model.type"] = self.model
         return with_values(Params(), values | dict(self.params or {}), "params of the TabularModel")

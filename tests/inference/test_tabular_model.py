@@ -86,6 +86,10 @@ def test_what_does_not_fit_is_refused():
         TabularModel().predict(X)
     with pytest.raises(AttributeError, match="kind classification"):
         TabularModel("regression").predict_proba(X)
+    with pytest.raises(ValueError, match="model 'lstm': must be one of tabm"):
+        TabularModel(model="lstm").fit(X, y)
+    with pytest.raises(ValueError, match="two columns of the name 'x'"):
+        TabularModel(model="lightgbm").fit(pd.concat([X, X[["x"]]], axis=1), y)
     with pytest.raises(ValueError, match="must be numbers"):
         TabularModel("regression", model="lightgbm").fit(X, y)
     with pytest.raises(ParamsError, match="train.epochs"):
@@ -93,6 +97,8 @@ def test_what_does_not_fit_is_refused():
     fitted = TabularModel(model="lightgbm", params=TREES).fit(X, y)
     with pytest.raises(ValueError, match="feature names should match"):
         fitted.predict(X[X.columns[::-1]])
+    with pytest.raises(ValueError, match="0 sample"):
+        fitted.predict(X.iloc[:0])
 
 
 @pytest.mark.parametrize("seed", range(3))
