@@ -42,11 +42,6 @@ class Pipeline:
         return self.folder / "dvc.yaml"
 
     @property
-    def dvc_lock(self) -> Path:
-        """dvc.lock: the hashes of the last run."""
-        return self.folder / "dvc.lock"
-
-    @property
     def source_folder(self) -> Path:
         """Folder of the files that the user brings."""
         return self.folder / "data/source"

@@ -8,9 +8,11 @@ from sklearn.preprocessing import OrdinalEncoder
 from spline_lstm.core.artifacts import write_arrays
 from spline_lstm.core.errors import DataContractError, SchemaError
 from spline_lstm.core.params_tabular import TabularParams
+from spline_lstm.core.row_schema import row_json_schema
 from spline_lstm.rows.arrays import RowArrays, Rows, load_rows
 from spline_lstm.rows.preprocessor import RowPreprocessor
 from spline_lstm.rows.quality import explained_share
+from tests.builders import ROOT
 from tests.rows.tables import KINDS, frame, preprocessed, schema_of, table_of, texts
 
 
@@ -216,3 +218,7 @@ def test_classes_of_long_numbers_keep_all_digits():
     table["code"] = np.where(table["y"] == "yes", 1234567.0, 1234568.0)
     kinds = {"x": "number", "z": "number", "code": "number"}
     assert preprocessed(table, kinds, target="code").preprocessor.classes == ("1234567", "1234568")
+
+
+def test_the_json_schema_for_editors_is_current():
+    assert (ROOT / "configs/rows.schema.json").read_text() == row_json_schema()
