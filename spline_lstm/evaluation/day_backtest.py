@@ -39,7 +39,7 @@ from spline_lstm.evaluation.ensemble_fit import fit_ensemble
 from spline_lstm.evaluation.probability_metrics import auc
 from spline_lstm.market.day_rows import OBJECTIVE, DayRows, day_rows
 from spline_lstm.market.preprocess import preprocess_bars
-from spline_lstm.market.windows import make_direction_windows, reach
+from spline_lstm.market.windows import embargo_of, make_direction_windows
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.trees.trees import TreeRows, fit_trees
 from spline_lstm.windows.windows import SPLITS
@@ -94,8 +94,9 @@ def day_backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -
         "years_left_out": left_out,
         "folds": folds,
     }
-    columns = ("year", "auc", "auc_low", "auc_high", f"auc_{VOLATILITY}", "test_windows")
+    columns = ("fold", "auc", "auc_low", "auc_high", f"auc_{VOLATILITY}", "test_windows")
     rows = pd.DataFrame([{name: fold[name] for name in columns} for fold in folds])
+    rows = rows.rename(columns={"fold": "year"})
     return BacktestSummary(content, rows, scores, ("auc", "AUC"))
 
 
@@ -136,7 +137,7 @@ def run_year(
     table: RawTable, schema: Schema, params: Params, days: Int[np.ndarray, " days"], year: int
 ) -> Year:
     """Fit everything on what was before a calendar year, and forecast the year."""
-    instants = split_instants(days, year, embargo_of(params))
+    instants = split_instants(days, year, embargo_of(params.window))
     preprocessed = preprocess_bars(table, schema, params, where="the raw table", instants=instants)
     windows = make_direction_windows(preprocessed.arrays, preprocessed.preprocessor, params)
     rows = {name: day_rows(windows, name) for name in SPLITS}
@@ -171,11 +172,6 @@ def run_year(
     )
     areas = [auc(rows[name].labels, combined[name]) for name in ("train", "validation")]
     return Year(year, forecasts, areas[0], areas[1], len(rows["train"].labels))
-
-
-def embargo_of(params: Params) -> int:
-    """Days left out after the start of a split."""
-    return reach(params.window) if params.window.embargo is None else params.window.embargo
 
 
 def split_instants(
@@ -215,7 +211,9 @@ def fold_record(each: Year, scores: dict[str, Any]) -> dict[str, Any]:
     """One year in metrics/backtest.json; `scores` as `day_content.by_year` gives them."""
     area, other = (scores.get(key, math.nan) for key in ("auc", f"auc_{VOLATILITY}"))
     return {
-        "year": str(each.year),
+        "fold": str(each.year),
+        "test_start": _day(each.forecasts.days.min()),
+        "test_end": _day(each.forecasts.days.max()),
         "train_windows": each.train_windows,
         "test_windows": len(each.forecasts.labels),
         "positive_share": scores.get("positive_share", math.nan),
@@ -230,3 +228,8 @@ def fold_record(each: Year, scores: dict[str, Any]) -> dict[str, Any]:
         "validation_auc": each.validation_auc,
         "loses": bool(area < other),
     }
+
+
+def _day(instant: int) -> str:
+    """An instant as ISO 8601, UTC."""
+    return f"{pd.Timestamp(instant).isoformat()}Z"

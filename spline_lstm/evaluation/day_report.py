@@ -235,7 +235,7 @@ def _backtest(backtest: Mapping[str, Any]) -> list[Block]:
         return []
     rows = [
         [
-            fold["year"],
+            fold["fold"],
             fold["train_windows"],
             fold["test_windows"],
             interval_text(fold["auc"], fold["auc_low"], fold["auc_high"]),

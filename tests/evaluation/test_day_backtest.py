@@ -3,17 +3,21 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.errors import ParamsError, TooLittleDataError
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.day_backtest import (
     day_backtest,
-    embargo_of,
     january,
     run_year,
     split_instants,
 )
 from spline_lstm.evaluation.day_content import day_verdict
+from spline_lstm.market.windows import embargo_of
+from spline_lstm.page.backtest import backtest_view, long_folds
 from tests.direction_folder import VALUES, table
 from tests.market.builders import direction_params, direction_schema, read
 
@@ -32,13 +36,24 @@ def summary(params):
 
 def test_the_last_years_are_tested_one_by_one(summary):
     content = summary.content
-    assert [fold["year"] for fold in content["folds"]] == ["2017"]
+    assert [fold["fold"] for fold in content["folds"]] == ["2017"]
     (fold,) = content["folds"]
+    assert fold["test_start"] == "2017-01-02T00:00:00Z"
     assert fold["auc"] == pytest.approx(content["backtest_auc"])
     assert fold["increment"] == pytest.approx(content["backtest_increment"]["auc"])
     assert fold["loses"] == (fold["auc"] < fold["auc_volatility"])
     assert list(summary.table["year"]) == ["2017"]
     assert "volatility" in day_verdict(summary.scores)
+
+
+def test_the_page_shows_the_years(summary, tmp_path):
+    write_json(tmp_path / "metrics/backtest.json", summary.content)
+    view = backtest_view(Pipeline(tmp_path))
+    assert view is not None
+    assert view.measures[0] == "auc"
+    (row,) = long_folds(view, "auc").to_dict("records")
+    assert (row["fold"], row["start"]) == ("2017", pd.Timestamp("2017-01-02"))
+    assert row["end"].year == 2017
 
 
 def test_a_whole_year_is_tested_and_nothing_of_it_is_trained_on(params):
@@ -63,8 +78,8 @@ def test_a_whole_year_is_tested_and_nothing_of_it_is_trained_on(params):
 
 def test_the_embargo_is_before_the_year(params):
     days = np.arange(january(2015), january(2018), DAY)
-    validation, test, end = split_instants(days, 2017, embargo_of(params))
-    assert (january(2017) - test) // DAY == embargo_of(params) == 79
+    validation, test, end = split_instants(days, 2017, embargo_of(params.window))
+    assert (january(2017) - test) // DAY == embargo_of(params.window) == 79
     assert (january(2016) - validation) // DAY == 79
     assert end == january(2018)
 
@@ -72,7 +87,7 @@ def test_the_embargo_is_before_the_year(params):
 def test_years_with_too_little_before_them_are_left_out_and_named(params):
     whole = direction_params(VALUES | {"backtest.folds": 9, "backtest.test": 0.1})
     content = day_backtest(read(table()), direction_schema(), whole, Path("nowhere")).content
-    assert [fold["year"] for fold in content["folds"]][-1] == "2017"
+    assert [fold["fold"] for fold in content["folds"]][-1] == "2017"
     assert content["years_left_out"][0].startswith("2015: the train split has no window")
     short = table()
     short = short[short["date"] < "2015-09-01"]

@@ -62,7 +62,7 @@ def make_report(skill):
         ingest={"source": "stocks", "rows": 800, "sha256": "0"},
         backtest={
             "folds": [
-                {"year": "2010", "train_windows": 9, "test_windows": 8}
+                {"fold": "2010", "train_windows": 9, "test_windows": 8}
                 | dict.fromkeys(("auc", "auc_low", "auc_high", "auc_volatility"), 0.5)
                 | dict.fromkeys(("increment", "increment_low", "increment_high"), 0.0)
             ],
