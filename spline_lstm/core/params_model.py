@@ -8,6 +8,7 @@ from pydantic import Field
 from spline_lstm.core.params_rows import RowModelParams
 from spline_lstm.core.section import (
     Count,
+    ModelName,
     NotNegative,
     Percent,
     Positive,
@@ -15,7 +16,6 @@ from spline_lstm.core.section import (
     Section,
     Seed,
     Share,
-    TypeName,
     check_one_form,
 )
 
@@ -23,11 +23,11 @@ from spline_lstm.core.section import (
 class ModelParams(Section):
     """Stage train-flax-rnn: the network."""
 
-    type: TypeName = "lstm"
+    type: ModelName = "lstm"
     """lstm | gru | attention_lstm (additive attention over the states, with the last state as
     query) | linear (averaged ridge regressions, solved in closed form; the other options of this
     section do not matter); for task tabular, with the options in rows: ft_transformer | tabm |
-    mlp"""
+    mlp; or module:Class, a network of your own (see docs/models.md)"""
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
     """units of each recurrent layer, bottom to top"""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1

@@ -20,6 +20,9 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 # A task or a type of model by name; `spline_lstm.tasks.parts` and `spline_lstm.models.types`
 # tell which ones there are.
 TypeName = Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=40)]
+# Of a type of model also `module:Class`, which names a network of the user's own.
+OWN_CLASS = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+ModelName = Annotated[str, Field(pattern=f"^([a-z][a-z_]{{0,39}}|{OWN_CLASS})$", max_length=120)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 

@@ -11,9 +11,10 @@ from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from spline_lstm.core.errors import ParamsError
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.row_config import RowConfig
-from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.models.types import MODEL_TYPES, is_own_class
 
 NetworkConfig = ModelConfig | RowConfig
 
@@ -46,9 +47,35 @@ class Network(Protocol):
 
 
 def network_class(config: NetworkConfig) -> Any:
-    """The class of `config.model_type`."""
+    """The class of `config.model_type`.
+
+    Raises
+    ------
+    ParamsError
+        It is a class of the user's own that cannot be imported, or is not a network.
+    """
+    if is_own_class(config.model_type):
+        return own_class(config.model_type)
     module, _, name = MODEL_TYPES[config.model_type].network.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def own_class(name: str) -> type[nnx.Module]:
+    """The class of the user's own that ``module:Class`` names; errors as `network_class`."""
+    module, _, member = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), member)
+    except (ImportError, AttributeError) as error:
+        raise ParamsError(
+            f"model.type = {name}: {error}; put the module at the root of the repository, or "
+            "install it"
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, nnx.Module)):
+        raise ParamsError(
+            f"model.type = {name}: it is not a class of flax.nnx.Module; see "
+            "spline_lstm.models.build.Network for what a network must have"
+        )
+    return found
 
 
 def build(config: NetworkConfig, *, key: PRNGKeyArray) -> Network:

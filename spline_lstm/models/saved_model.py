@@ -244,8 +244,8 @@ def load_network(folder: Path | str = ".") -> SavedModel | RowModel:
     """The trained model of a pipeline folder, of whatever task; errors as `load_model`."""
     pipeline = Pipeline(Path(folder))
     content = read_json(pipeline.model)
-    entry = MODEL_TYPES.get(content["model_type"])
-    config = (RowConfig if entry and entry.rows else ModelConfig).from_json(content)
+    # By what it reads, for a class of the user's own may read windows or rows.
+    config = (RowConfig if "blocks" in content else ModelConfig).from_json(content)
     trained_with = content["preprocessor_run_id"]
     path = pipeline.best_weights
     weights = load_weights(path)

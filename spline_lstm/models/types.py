@@ -1,6 +1,7 @@
 """The types of model: one entry each, without JAX.
 
 A new type of network touches two files: its entry in `MODEL_TYPES` and the module with its network.
+A network of the user's own touches none: `model.type` names its class, ``module:Class``.
 Everything else reads the entry: params and catalog check names against it, plots take its colour,
 tuning its gates, and the export tells whether it can compute it.
 
@@ -10,6 +11,7 @@ any name in `model.type` and `compare.models`, and `check_types` refuses unknown
 something uses them: when a network is configured, and in the commands check and compare.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
@@ -17,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 from spline_lstm.core.errors import ParamsError, shorten
 from spline_lstm.core.params import ModelParams, Params
 from spline_lstm.core.params_errors import check_name
+from spline_lstm.core.section import OWN_CLASS
 
 
 @dataclass(frozen=True)
@@ -117,69 +120,98 @@ def _choices() -> dict[str, tuple[Any, ...]]:
     return words | {name: (False, True) for name, kind in kinds.items() if kind is bool}
 
 
-MODEL_TYPES: dict[str, ModelType] = {
-    "lstm": ModelType(
-        network="spline_lstm.models.network:LSTMNetwork",
-        defaults=ModelParams(type="lstm"),
-        colour="#0072b2",
-        cell=LSTM,
-        exported=True,
-    ),
-    "gru": ModelType(
-        network="spline_lstm.models.network:GRUNetwork",
-        defaults=ModelParams(type="gru"),
-        colour="#d55e00",
-        cell=GRU,
-        exported=True,
-    ),
-    "attention_lstm": ModelType(
-        network="spline_lstm.models.network:AttentionLSTMNetwork",
-        defaults=ModelParams(type="attention_lstm"),
-        colour="#009e73",
-        cell=LSTM,
-        attention=True,
-        exported=True,
-    ),
-    "linear": ModelType(
-        network="spline_lstm.models.linear:LinearForecaster",
-        defaults=ModelParams(type="linear"),
-        colour="#cc79a7",
-        exported=True,
-        allowed={
-            "bidirectional": (False,),
-            "layer_norm": (False,),
-            "decoder": ("dense",),
-        },
-        fixed={
-            "model.quantiles": (),
-            "train.loss": "mse",
-            "train.ensemble_size": 1,
-            "train.precision": "float32",
-        },
-        closed_form=True,
-    ),
-    "ft_transformer": ModelType(
-        network="spline_lstm.models.ft_transformer:FTTransformer",
-        defaults=ModelParams(type="ft_transformer"),
-        colour="#e69f00",
-        exported=True,
-        rows=RowSizes(blocks=3, width=192),
-    ),
-    "tabm": ModelType(
-        network="spline_lstm.models.tabm:TabM",
-        defaults=ModelParams(type="tabm"),
-        colour="#56b4e9",
-        exported=True,
-        rows=RowSizes(blocks=2, width=512),
-    ),
-    "mlp": ModelType(
-        network="spline_lstm.models.mlp:MLP",
-        defaults=ModelParams(type="mlp"),
-        colour="#999999",
-        exported=True,
-        rows=RowSizes(blocks=3, width=256),
-    ),
-}
+def is_own_class(name: str) -> bool:
+    """Whether a type of model is the class of a network of the user's own.
+
+    >>> is_own_class("mymodule:MyNetwork"), is_own_class("lstm")
+    (True, False)
+    """
+    return re.fullmatch(OWN_CLASS, name) is not None
+
+
+class ModelTypes(dict[str, ModelType]):
+    """The entries by name; the entry of a ``module:Class`` follows from its name alone.
+
+    Such a network may read windows or rows: it fits any task, and has no exported form.
+    """
+
+    def __missing__(self, name: str) -> ModelType:
+        """The entry of a network of the user's own."""
+        if not is_own_class(name):
+            raise KeyError(name)
+        return ModelType(
+            network=name,
+            defaults=ModelParams(type=name),
+            colour="#882255",
+            rows=RowSizes(blocks=2, width=128),
+        )
+
+
+MODEL_TYPES = ModelTypes(
+    {
+        "lstm": ModelType(
+            network="spline_lstm.models.network:LSTMNetwork",
+            defaults=ModelParams(type="lstm"),
+            colour="#0072b2",
+            cell=LSTM,
+            exported=True,
+        ),
+        "gru": ModelType(
+            network="spline_lstm.models.network:GRUNetwork",
+            defaults=ModelParams(type="gru"),
+            colour="#d55e00",
+            cell=GRU,
+            exported=True,
+        ),
+        "attention_lstm": ModelType(
+            network="spline_lstm.models.network:AttentionLSTMNetwork",
+            defaults=ModelParams(type="attention_lstm"),
+            colour="#009e73",
+            cell=LSTM,
+            attention=True,
+            exported=True,
+        ),
+        "linear": ModelType(
+            network="spline_lstm.models.linear:LinearForecaster",
+            defaults=ModelParams(type="linear"),
+            colour="#cc79a7",
+            exported=True,
+            allowed={
+                "bidirectional": (False,),
+                "layer_norm": (False,),
+                "decoder": ("dense",),
+            },
+            fixed={
+                "model.quantiles": (),
+                "train.loss": "mse",
+                "train.ensemble_size": 1,
+                "train.precision": "float32",
+            },
+            closed_form=True,
+        ),
+        "ft_transformer": ModelType(
+            network="spline_lstm.models.ft_transformer:FTTransformer",
+            defaults=ModelParams(type="ft_transformer"),
+            colour="#e69f00",
+            exported=True,
+            rows=RowSizes(blocks=3, width=192),
+        ),
+        "tabm": ModelType(
+            network="spline_lstm.models.tabm:TabM",
+            defaults=ModelParams(type="tabm"),
+            colour="#56b4e9",
+            exported=True,
+            rows=RowSizes(blocks=2, width=512),
+        ),
+        "mlp": ModelType(
+            network="spline_lstm.models.mlp:MLP",
+            defaults=ModelParams(type="mlp"),
+            colour="#999999",
+            exported=True,
+            rows=RowSizes(blocks=3, width=256),
+        ),
+    }
+)
 
 
 def check_types(params: Params) -> None:
@@ -192,7 +224,8 @@ def check_types(params: Params) -> None:
     """
     keys = {f"compare.models.{index}": name for index, name in enumerate(params.compare.models)}
     for key, name in ({"model.type": params.model.type} | keys).items():
-        check_name(key, name, MODEL_TYPES)
+        if not is_own_class(name):
+            check_name(key, name, MODEL_TYPES)
     entry = MODEL_TYPES[params.model.type]
     _check_task(params)
     for option, values in entry.allowed.items():
@@ -211,6 +244,8 @@ def check_types(params: Params) -> None:
 
 
 def _check_task(params: Params) -> None:
+    if is_own_class(params.model.type):
+        return
     reads_rows = params.task in ROW_TASKS
     fitting = [
         name for name, entry in MODEL_TYPES.items() if (entry.rows is not None) == reads_rows

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import reduce
 
 import pytest
 from hypothesis import given, settings
@@ -143,11 +144,15 @@ def old(key: str) -> dict:
     """The content of a params.yaml in which the renamed key still has its old name `key`."""
     content = json.loads(Params().model_dump_json())
     *sections, last = RENAMED[key].split(".")
-    section = content
-    for name in sections:
-        section = section[name]
-    section[key.rpartition(".")[2]] = section.pop(last)
+    value = section_of(content, sections).pop(last)
+    *sections, last = key.split(".")
+    section_of(content, sections)[last] = value
     return content
+
+
+def section_of(content: dict, names: list[str]) -> dict:
+    """The mapping under nested keys."""
+    return reduce(lambda section, name: section[name], names, content)
 
 
 @pytest.mark.parametrize("key", sorted(RENAMED))
