@@ -44,6 +44,8 @@ class Ensemble:
     ) -> tuple[Probabilities, tuple[str, ...]]:
         """Calibrated probability of the members that are there, and which ones contributed.
 
+        Without the chosen member it is not calibrated: the curve is that of this member only.
+
         Raises
         ------
         ArtifactError
@@ -51,7 +53,8 @@ class Ensemble:
         """
         used = self.used(probabilities)
         mean = weighted_mean(probabilities, used)
-        return self.calibration.apply(mean), tuple(used)
+        fits = self.chosen is None or self.chosen in used
+        return (self.calibration if fits else Calibration()).apply(mean), tuple(used)
 
     def used(self, present: Mapping[str, Any]) -> dict[str, float]:
         """Weights above 0 of the members that are there, sum 1, in the order of `MEMBERS`.

@@ -11,7 +11,7 @@ from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.params_trees import EnsembleParams, WeightsParams
 from spline_lstm.evaluation.ensemble_fit import fit_calibration, fit_ensemble, fit_weights
 from spline_lstm.evaluation.probability_metrics import auc, log_loss
-from spline_lstm.trees.calibration import logit
+from spline_lstm.trees.calibration import Calibration, logit
 from spline_lstm.trees.ensemble import Ensemble
 
 
@@ -91,6 +91,17 @@ def test_an_ensemble_worse_than_a_member_falls_back_to_it_and_says_so():
     assert log_loss(labels, p) == pytest.approx(fit.log_losses["lightgbm"])
     left = {name: members[name] for name in ("xgboost", "network")}
     assert fit.ensemble.combine(left)[1] == ("xgboost", "network")
+
+
+def test_without_the_chosen_member_its_curve_is_not_put_on_the_others():
+    curve = Calibration("platt", slope=3.0, intercept=1.0)
+    ensemble = Ensemble({"lightgbm": 0.5, "network": 0.5}, {"lightgbm": 1.0}, "network", curve, "")
+    p = np.array([0.2, 0.7])
+    with_it, _ = ensemble.combine({"lightgbm": p, "network": p})
+    np.testing.assert_array_equal(with_it, curve.apply(p))
+    without, members = ensemble.combine({"lightgbm": p})
+    assert members == ("lightgbm",)
+    np.testing.assert_array_equal(without, p)
 
 
 def test_weights_from_validation_prefer_the_better_member():
