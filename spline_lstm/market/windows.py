@@ -186,17 +186,21 @@ def split_of(
 ) -> Int[np.ndarray, " windows"]:
     """Index of the split of each origin, `NO_SPLIT` in a purge or an embargo or after the end.
 
-    All is counted in the days that the symbols share.
+    All is counted in the days that the symbols share; a symbol that lacks some of them looks
+    further back, and its embargo is longer.
     """
     days = days_of(arrays)
     decided = np.searchsorted(days, arrays.timestamps[origins - 1])
     ends = np.searchsorted(days, arrays.timestamps[label_ends(arrays, origins, direction.horizon)])
     if direction.label == "median":
         ends = median_ends(arrays, days, direction.horizon)[decided]
+    # Days back to which the inputs of a window reach, or an embargo of the params.
+    firsts = np.searchsorted(days, arrays.timestamps[origins - 1 - reach(window)])
+    begins = firsts if window.embargo is None else decided - window.embargo
     split = np.full(len(origins), NO_SPLIT)
     for index, (start, stop) in enumerate(zip(*split_days(arrays), strict=True)):
-        first = start + embargo_of(window) if index else start
-        split[(decided >= first) & (ends < stop)] = index
+        inside = begins >= start if index else decided >= start
+        split[inside & (ends < stop)] = index
     return split
 
 

@@ -134,6 +134,16 @@ def test_of_three_symbols_one_beats_the_median(preprocessed):
     assert batch.y[of_all & batch.mask[:, 0]].mean() == pytest.approx(1 / 3)
 
 
+def test_no_input_of_a_symbol_with_holes_reaches_over_a_boundary(frame):
+    params = direction_params()
+    holes = (frame["symbol"] == "B") & (np.arange(len(frame)) % 5 == 0)
+    fitted = preprocess_bars(read(frame[~holes]), direction_schema(), params, where="test")
+    windows = make_direction_windows(fitted.arrays, fitted.preprocessor, params)
+    for name, boundary in zip(SPLITS[1:], fitted.preprocessor.split_instants, strict=True):
+        origins = windows.splits[name]
+        assert (windows.arrays.timestamps[origins - 20 - LONGEST] >= boundary).all()
+
+
 def test_no_label_of_the_median_is_decided_in_the_next_split(frame):
     params = direction_params({"direction.label": "median"})
     boundary = days(frame)[np.searchsorted(days(frame), _instants(frame, params)[0])]
