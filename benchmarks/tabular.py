@@ -196,11 +196,12 @@ def table_text(results: dict[str, dict[str, float]]) -> str:
         better = min((means[name] for name in TREES if name in means), default=float("nan"))
         for name, mean in means.items():
             items = found[name]
-            spread = np.std([item["error"] for item in items])
+            # One seed has no spread.
+            spread = f" ± {np.std([item['error'] for item in items]):.2g}" if len(items) > 1 else ""
             cpu = np.mean([item["cpu_seconds"] for item in items])
             worse = 100 * (mean / better - 1)
             lines.append(
-                f"| {table} | {name} | {mean:.4g} ± {spread:.2g} | {worse:+.1f} % | {cpu:.0f} | "
+                f"| {table} | {name} | {mean:.4g}{spread} | {worse:+.1f} % | {cpu:.0f} | "
                 f"{len(items)} |"
             )
     return "\n".join(lines)
