@@ -132,7 +132,7 @@ def row_kind(column: pd.Series) -> Kind:
     return "number" if pd.api.types.is_numeric_dtype(column) else "category"
 
 
-def check_features(frame: pd.DataFrame, names: tuple[str, ...], name: str) -> None:
+def check_features(frame: pd.DataFrame, names: tuple[object, ...], name: str) -> None:
     """Raise ValueError unless a frame to predict has the features of the training, in order."""
     if frame.shape[1] != len(names):
         raise ValueError(
@@ -142,7 +142,7 @@ def check_features(frame: pd.DataFrame, names: tuple[str, ...], name: str) -> No
     if tuple(frame.columns) != names:
         raise ValueError(
             "The feature names should match those that were passed during fit; expected "
-            f"{', '.join(names)} in this order"
+            f"{', '.join(map(str, names))} in this order"
         )
 
 

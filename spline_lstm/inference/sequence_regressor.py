@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import Params, with_values
-from spline_lstm.inference.row_arguments import as_target, check_numbers
+from spline_lstm.inference.row_arguments import as_target, check_features, check_numbers
 from spline_lstm.inference.sklearn_api import Estimator, not_fitted
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.saved_model import SavedModel, new_model
@@ -50,6 +50,8 @@ class SequenceRegressor(Estimator):
     Attributes
     ----------
     n_features_in_ : int
+    feature_names_in_ : np.ndarray
+        Names of the columns, if `fit` was given a frame.
     """
 
     def __init__(
@@ -105,6 +107,10 @@ class SequenceRegressor(Estimator):
         trained = train_model(config, windows, params.train)
         self._model = new_model(config, trained.best, "")
         self.n_features_in_ = sequences.values.shape[1]
+        if isinstance(X, pd.DataFrame):
+            self.feature_names_in_ = np.array(X.columns, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         return self
 
     def predict(self, X: Any) -> pd.DataFrame:
@@ -112,14 +118,29 @@ class SequenceRegressor(Estimator):
 
         Rows before which the lookback is not filled have none (NaN). For 3-D arrays there is a row
         per sample.
+
+        Raises
+        ------
+        ValueError
+            `X` has other features than those of the training, or in another order, or samples of
+            another lookback.
         """
         if not hasattr(self, "_model"):
             raise not_fitted("this SequenceRegressor is not fitted; call fit before predict")
-        sequences = _sequences(X, self._model.config.lookback)
+        lookback = self._model.config.lookback
+        name = type(self).__name__
+        if isinstance(X, pd.DataFrame) and hasattr(self, "feature_names_in_"):
+            check_features(X, tuple(self.feature_names_in_), name)
+        sequences = _sequences(X, lookback)
         if sequences.values.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {sequences.values.shape[1]} features, but SequenceRegressor is expecting "
+                f"X has {sequences.values.shape[1]} features, but {name} is expecting "
                 f"{self.n_features_in_} features as input"
+            )
+        if sequences.lookback != lookback:
+            raise ValueError(
+                f"X has samples of {sequences.lookback} rows, but {name} is expecting {lookback} "
+                "as in the training"
             )
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(sequences.answers)
         values = np.full(sequences.answers, np.nan)

@@ -69,6 +69,10 @@ def test_what_does_not_fit_is_refused(fitted):
         SequenceRegressor().predict(X)
     with pytest.raises(ValueError, match="X has 1 features, but SequenceRegressor is expecting 2"):
         fitted.predict(X[["a"]])
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(X[X.columns[::-1]])
+    with pytest.raises(ValueError, match=f"samples of 3 rows, .* expecting {LOOKBACK}"):
+        fitted.predict(np.zeros((2, 3, 2)))
     with pytest.raises(ValueError, match="must have the same index"):
         SequenceRegressor(LOOKBACK).fit(X, y.reset_index(drop=True))
     with pytest.raises(ValueError, match="give more rows, or a shorter lookback"):
