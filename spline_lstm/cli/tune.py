@@ -19,6 +19,7 @@ from spline_lstm.tuning import quick_outputs
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.judge import LEAST_BLOCKS
+from spline_lstm.tuning.listed_models import listing
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.quick import MOST_ROWS, QuickChoice, quick_search
 from spline_lstm.tuning.search import Problem, Trial, best_of, search
@@ -40,6 +41,7 @@ python -m spline_lstm tune --trials 20
 git apply plots/tuning.patch
 python -m spline_lstm tune --quick pipelines/stores
 git apply pipelines/stores/plots/tuning.patch
+python -m spline_lstm tune --list pipelines/tabular
 """
 
 
@@ -59,6 +61,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="try a small fixed grid instead, whose size depends on the table alone; about three "
         "minutes of CPU for 4,000 rows",
     )
+    command.add_argument(
+        "--list",
+        action="store_true",
+        help="show the models of configs/catalog.yaml that the task may have, then exit",
+    )
+
+
+def list_models(pipeline: TrackedPipeline, params: Params) -> str:
+    """The models that the catalog has for the task of a pipeline folder."""
+    task_of(params)
+    return listing(load_catalog(pipeline.root).models, params.task)
 
 
 def check_task(params: Params) -> None:
@@ -87,6 +100,8 @@ def run(arguments: argparse.Namespace) -> str:
         raise UsageError(f"--trials {arguments.trials}: must be at least 1")
     pipeline = find_pipeline(arguments.folder)
     params = load_params(pipeline.folder)
+    if arguments.list:
+        return list_models(pipeline, params)
     check_task(params)
     if arguments.quick:
         return quick(pipeline, params)

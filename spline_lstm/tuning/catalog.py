@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Section
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.tuning.listed_models import ListedModel, check_names
 
 PATH = Path("configs/catalog.yaml")
 UNITS_STEP, DROPOUT_STEP = 16, 0.05
@@ -118,10 +119,13 @@ class Catalog(Section):
         Of the types of model without an entry in `types`.
     types : mapping
         Name of a type -> its own entry.
+    models : mapping
+        Name of a model -> what it is, what it is for, and what a search of rows varies.
     """
 
     every_type: Entry
     types: dict[str, Entry]
+    models: dict[str, ListedModel]
 
     @pydantic.field_validator("types")
     @classmethod
@@ -130,6 +134,17 @@ class Catalog(Section):
         if unknown:
             raise ValueError(f"{unknown}: unknown type; use one of {', '.join(MODEL_TYPES)}")
         return value
+
+    @pydantic.field_validator("models")
+    @classmethod
+    def _known_models(cls, value: dict[str, ListedModel]) -> dict[str, ListedModel]:
+        check_names(value)
+        return value
+
+    def listed(self, model: str) -> ListedModel | None:
+        """The model of a name, or of the class that params name; None if it is not listed."""
+        by_class = {entry.own: entry for entry in self.models.values() if entry.own}
+        return self.models.get(model, by_class.get(model))
 
     def entry(self, model_type: str) -> Entry:
         """The entry of a type of model."""
