@@ -88,10 +88,15 @@ class RowPredictor:
         Raises
         ------
         ArtifactError
-            A file is missing or damaged, or they come from different runs.
+            A file is missing or damaged, is one of trees, or they come from different runs.
         """
         session, metadata = open_session(model), read_metadata(model)
         fitted = RowPreprocessor.load(preprocessor)
+        if "preprocessor_run_id" not in metadata:
+            raise ArtifactError(
+                f"{model} is not the file of a network; trees are read by other programs, here "
+                f"name {model.with_name('model.onnx')}"
+            )
         if metadata["preprocessor_run_id"] != fitted.run_id:
             raise ArtifactError(
                 f"{model} was trained with preprocessor {metadata['preprocessor_run_id']}, but "

@@ -102,3 +102,9 @@ def test_files_of_different_runs_and_tables_without_a_column_are_refused(
         RowPredictor.of_folder(copied)
     with pytest.raises(DataContractError, match="column 'x' of the schema is not in the table"):
         exported.rows_of(new_rows().drop(columns="x").to_csv(index=False).encode(), "new.csv")
+
+
+def test_a_file_of_trees_is_refused(rows_folder):
+    pipeline = Pipeline(rows_folder)
+    with pytest.raises(ArtifactError, match="not the file of a network"):
+        RowPredictor.of_file(pipeline.exported / "lightgbm.onnx", pipeline.preprocessor)
