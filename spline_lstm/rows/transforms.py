@@ -69,6 +69,8 @@ class NumberTransform:
 
 # Leaves a value as it is.
 IDENTITY = NumberTransform()
+# Of a column without a value in training, about which nothing is known: whatever comes later is 0.
+UNKNOWN = NumberTransform(knots=(0.0,), scores=(0.0,))
 
 
 def fit_quantiles(values: Numbers, count: int) -> NumberTransform:
@@ -83,11 +85,13 @@ def fit_quantiles(values: Numbers, count: int) -> NumberTransform:
     Parameters
     ----------
     values : [rows] float64, NaN where missing
-        Of the training split, with at least one value.
+        Of the training split.
     count : int
         Most knots.
     """
     ordered = np.sort(values[~np.isnan(values)])
+    if not len(ordered):
+        return UNKNOWN
     ranks = np.round(np.linspace(0, len(ordered) - 1, min(count, len(ordered)))).astype(np.int64)
     knots = np.unique(ordered[ranks])
     below = np.searchsorted(ordered, knots, side="left")
@@ -102,6 +106,8 @@ def fit_standard(values: Numbers) -> NumberTransform:
     A column that is constant but for rounding has the scale 1. NaN does not count.
     """
     seen = values[~np.isnan(values)]
+    if not len(seen):
+        return UNKNOWN
     center, scale = float(seen.mean()), float(seen.std())
     is_constant = scale <= CONSTANT * max(1.0, abs(center))
     return NumberTransform(center=center, scale=1.0 if is_constant else scale)

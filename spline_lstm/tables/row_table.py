@@ -201,5 +201,6 @@ def check_rows(table: RowTable, where: str, fewest: int) -> None:
     """Raise DataContractError if the table has fewer rows than `fewest`."""
     if len(table) < fewest:
         raise DataContractError(
-            f"{where}: {len(table)} rows; a table of this task needs at least {fewest}"
+            f"{where}: {len(table)} rows with a target; a table of this task needs at least "
+            f"{fewest}"
         )

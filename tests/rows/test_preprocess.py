@@ -180,7 +180,10 @@ def test_params_that_do_not_fit_the_schema(change, message):
         (lambda table: table.assign(y=np.where(table.index < 2, "rare", table["y"])), "'rare'"),
         (lambda table: table.assign(x="high"), "column 'x' contains 'high'"),
         (lambda table: table.drop(columns="z"), "column 'z' of the schema is not in the table"),
-        (lambda table: table.iloc[:20], "20 rows; a table of this task needs at least 30"),
+        (
+            lambda table: table.iloc[:20],
+            "20 rows with a target; a table of this task needs at least 30",
+        ),
     ],
 )
 def test_tables_that_are_refused(change, message):

@@ -51,3 +51,9 @@ def test_missing_values_do_not_count_and_stay_missing(fit):
     assert transform == fit(values[~np.isnan(values)])
     np.testing.assert_array_equal(np.isnan(transform.apply(values)), np.isnan(values))
     assert NumberTransform.from_json(transform.to_json()) == transform
+
+
+@pytest.mark.parametrize("fit", [fit_standard, lambda values: fit_quantiles(values, 9)])
+def test_a_column_without_a_value_in_training_says_nothing_later(fit):
+    found = fit(np.full(5, np.nan)).apply(np.array([1.0, 1e6, np.nan]))
+    np.testing.assert_array_equal(found, [0.0, 0.0, np.nan])
