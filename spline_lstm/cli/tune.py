@@ -15,13 +15,16 @@ from spline_lstm.models.jax_setup import configure_compilation_cache, configure_
 from spline_lstm.models.types import MODEL_TYPES, check_types
 from spline_lstm.tasks.forecast import FORECAST
 from spline_lstm.tasks.parts import task_of
+from spline_lstm.tasks.tabular import TABULAR
 from spline_lstm.tuning import quick_outputs
 from spline_lstm.tuning.catalog import PATH as CATALOG
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.judge import LEAST_BLOCKS
-from spline_lstm.tuning.listed_models import listing
+from spline_lstm.tuning.listed_models import TREES, listing
 from spline_lstm.tuning.outputs import PATCH, TABLE, write
 from spline_lstm.tuning.quick import MOST_ROWS, QuickChoice, quick_search
+from spline_lstm.tuning.row_outputs import LABELS, best_row_trial, write_rows
+from spline_lstm.tuning.row_search import RowProblem, RowTrial, read_problem, search_rows
 from spline_lstm.tuning.search import Problem, Trial, best_of, search
 from spline_lstm.tuning.trainings import Trainings, read_material
 
@@ -31,10 +34,11 @@ logger = logging.getLogger("spline_lstm")
 DESCRIPTION = """\
 Search for better hyperparameters of the model type in params.yaml, in the ranges of
 configs/catalog.yaml. Trials train on the training split and are judged by the RMSE of the whole
-forecast on validation; the test split is not read. It needs no dvc repro before. The best values
-are written as a patch, plots/tuning.patch, the trials as metrics/tuning.csv. An interrupted search
-resumes. --quick tries a fixed grid of lookback, transform, normalisation, segment and loss instead,
-and changes only what validation shows to be better by more than one standard error.
+forecast on validation (of a table of rows: by log loss or RMSE); the test split is not read. It
+needs no dvc repro before. The best values are written as a patch, plots/tuning.patch, the trials as
+metrics/tuning.csv. An interrupted search resumes. --quick tries a fixed grid of lookback,
+transform, normalisation, segment and loss instead, and changes only what validation shows to be
+better by more than one standard error.
 """
 EXAMPLES = """
 python -m spline_lstm tune --trials 20
@@ -42,6 +46,7 @@ git apply plots/tuning.patch
 python -m spline_lstm tune --quick pipelines/stores
 git apply pipelines/stores/plots/tuning.patch
 python -m spline_lstm tune --list pipelines/tabular
+python -m spline_lstm tune --trees lightgbm pipelines/tabular
 """
 
 
@@ -62,6 +67,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "minutes of CPU for 4,000 rows",
     )
     command.add_argument(
+        "--trees",
+        choices=TREES,
+        help="of the task tabular: search the boosted trees of this library (default: the network)",
+    )
+    command.add_argument(
         "--list",
         action="store_true",
         help="show the models of configs/catalog.yaml that the task may have, then exit",
@@ -78,8 +88,8 @@ def check_task(params: Params) -> None:
     """Raise ParamsError unless windows are those of a forecast, which a search prepares."""
     if task_of(params).windows != FORECAST.windows:
         raise ParamsError(
-            f"task = {params.task}: only forecasts are tuned; run experiments with other values "
-            "(`dvc exp run -S`)"
+            f"task = {params.task}: only forecasts and tables of rows are tuned; run experiments "
+            "with other values (`dvc exp run -S`)"
         )
 
 
@@ -102,6 +112,10 @@ def run(arguments: argparse.Namespace) -> str:
     params = load_params(pipeline.folder)
     if arguments.list:
         return list_models(pipeline, params)
+    if task_of(params).windows == TABULAR.windows:
+        return tune_rows(pipeline, params, arguments)
+    if arguments.trees:
+        raise UsageError("--trees belongs to a pipeline of the task tabular; leave it out")
     check_task(params)
     if arguments.quick:
         return quick(pipeline, params)
@@ -138,6 +152,55 @@ def run(arguments: argparse.Namespace) -> str:
         f"{told}, {first.rmse:.6g} with the current params; "
         f"look at {patch}, then run: git apply {patch}"
     )
+
+
+def tune_rows(pipeline: TrackedPipeline, params: Params, arguments: argparse.Namespace) -> str:
+    """Search for rows of a table; write the best values as a patch of params.yaml.
+
+    Raises
+    ------
+    ParamsError
+        The catalog has no ranges for the model.
+    """
+    if arguments.quick:
+        raise UsageError("--quick belongs to forecasts; leave it out, and give --trials")
+    check_types(params)
+    folder, model = pipeline.folder, arguments.trees or params.model.type
+    listed = load_catalog(pipeline.root).listed(model)
+    if listed is None or not listed.ranges:
+        raise ParamsError(
+            f"model.type = {shorten(model)}: {CATALOG} has no ranges for it; add an entry to its "
+            "section models"
+        )
+    configure_threads(params.train.threads)
+    configure_compilation_cache(folder)
+    problem = read_problem(folder, params, model, listed)
+    log_to_console()
+    trials = search_rows(
+        problem,
+        folder / DATABASE,
+        arguments.trials,
+        lambda trial: logger.info("%s", line_of_rows(problem, trial)),
+    )
+    changed = write_rows(folder, pipeline.inside("params.yaml"), problem, trials)
+    best = best_row_trial(trials)
+    told = (
+        f"{len(trials)} trials of {model} in {pipeline.inside(TABLE)}; lowest "
+        f"{LABELS[problem.measure]} {best.score:.6g} (trial {best.number})"
+    )
+    if not changed:
+        return f"{told}: that of the current params; nothing to change"
+    patch = pipeline.inside(PATCH)
+    return (
+        f"{told}, {trials[0].score:.6g} with the current params; "
+        f"look at {patch}, then run: git apply {patch}"
+    )
+
+
+def line_of_rows(problem: RowProblem, trial: RowTrial) -> str:
+    """One progress line."""
+    score = f", {LABELS[problem.measure]} {trial.score:.6g}" if trial.state == "complete" else ""
+    return f"trial {trial.number} {trial.state}{score} ({quick_outputs.values_text(trial.values)})"
 
 
 def quick(pipeline: TrackedPipeline, params: Params) -> str:

@@ -3,7 +3,7 @@
 import csv
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
     """
     write_text(folder / TABLE, table_text(trials))
     with house_style():
-        save_png(figure_of(trials), folder / PLOT)
+        save_png(figure_of_scores([trial.rmse for trial in trials]), folder / PLOT)
     before, best = trials[0].choice.values, best_of(trials).choice.values
     values = {key: value for key, value in best.items() if value != before.get(key)}
     patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, values)
@@ -100,23 +100,25 @@ def _plain(value: object) -> object:
     return listed
 
 
-def figure_of(trials: list[Trial]) -> Figure:
-    """RMSE on validation of each complete trial, and the lowest so far."""
+def figure_of_scores(
+    scores: Sequence[float], label: str = "RMSE on validation, standard deviations"
+) -> Figure:
+    """Score of each complete trial, the others' being infinite, and the lowest so far."""
     figure = Figure(figsize=(8.0, 4.2))
     axes = figure.subplots()
-    numbers = [trial.number for trial in trials if trial.state == "complete"]
-    axes.scatter(numbers, [trials[number].rmse for number in numbers], label="trial", color=BLUE)
+    numbers = np.flatnonzero(np.isfinite(scores))
+    axes.scatter(numbers, np.asarray(scores)[numbers], label="trial", color=BLUE)
     axes.step(
-        range(len(trials)),
-        np.minimum.accumulate([trial.rmse for trial in trials]),
+        range(len(scores)),
+        np.minimum.accumulate(scores),
         where="post",
         color=ORANGE,
         label="lowest so far",
     )
-    axes.axhline(trials[0].rmse, color=GREY, linestyle=":", label="present params")
+    axes.axhline(scores[0], color=GREY, linestyle=":", label="present params")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
-    axes.set_ylabel("RMSE on validation, standard deviations")
+    axes.set_ylabel(label)
     axes.set_title("Hyperparameter search")
     axes.legend()
     return figure

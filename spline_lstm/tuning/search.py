@@ -202,7 +202,7 @@ def search(
     ParamsError
         The sampler finds nothing within the cost limit.
     """
-    study = open_study(problem, database)
+    study = open_study(problem.content_id, database)
     while len(done := trials_of(study)) < count:
         present = choice_in(problem.params)
         if not done:
@@ -215,13 +215,13 @@ def search(
     return done[:count]
 
 
-def open_study(problem: Problem, database: Path) -> optuna.Study:
-    """The study of this problem; a trial whose process was killed is dropped."""
+def open_study(name: str, database: Path) -> optuna.Study:
+    """The study of a problem by its content id; a trial whose process was killed is dropped."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         storage=f"sqlite:///{database}",
-        study_name=problem.content_id,
+        study_name=name,
         load_if_exists=True,
         direction="minimize",
         pruner=optuna.pruners.NopPruner(),  # see `is_worse`

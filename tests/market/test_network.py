@@ -89,7 +89,7 @@ def test_settings_that_do_not_go_with_the_task_are_refused(windows, preprocessed
 
 
 def test_commands_for_forecasts_refuse_the_pipeline_with_a_reason(folder, params, monkeypatch):
-    with pytest.raises(ParamsError, match="only forecasts are tuned"):
+    with pytest.raises(ParamsError, match="only forecasts and tables of rows are tuned"):
         check_task(params)
     monkeypatch.setattr(exported, "open_session", lambda model: None)
     monkeypatch.setattr(exported, "read_metadata", lambda model: {})
