@@ -19,9 +19,15 @@ from spline_lstm.experiments.git import (
     remove_experiment,
 )
 from spline_lstm.experiments.processes import ended_as_by_ctrl_c
+from spline_lstm.experiments.row_comparison import (
+    check_row_comparison,
+    collect_rows,
+    write_row_comparison,
+)
 from spline_lstm.experiments.runs import Run, run_named, runs_of
 from spline_lstm.models.types import check_types
 from spline_lstm.tasks.parts import task_of
+from spline_lstm.tasks.tabular import TABULAR
 
 logger = logging.getLogger("spline_lstm")
 
@@ -29,7 +35,8 @@ DESCRIPTION = """\
 Run every model of compare.models in every feature mode of compare.feature_modes with every seed
 of compare.seeds as a DVC experiment, one after another, and write the comparison:
 metrics/comparison.csv, plots/comparison.md and plots/comparison.html. Finished experiments are
-not run again, so an interrupted comparison resumes. Branch and workspace stay as they are.
+not run again, so an interrupted comparison resumes. Rows of a table have models and seeds only, and
+the log loss or RMSE of the test rows decides. Branch and workspace stay as they are.
 """
 EXAMPLES = """
 python -m spline_lstm compare --plan
@@ -64,6 +71,8 @@ def run(arguments: argparse.Namespace) -> str:
     params = load_params(pipeline.folder)
     task_of(params)
     check_types(params)
+    if of_rows(params):
+        check_row_comparison(params)
     runs = runs_of(params.compare, pipeline.name)
     if arguments.check:
         return check_code(pipeline)
@@ -85,6 +94,11 @@ def run(arguments: argparse.Namespace) -> str:
     return finish(pipeline, commit, params, runs, outcome)
 
 
+def of_rows(params: Params) -> bool:
+    """Whether the runs are of rows of a table, which have other tables than forecasts."""
+    return task_of(params).windows == TABULAR.windows
+
+
 def finish(
     pipeline: TrackedPipeline, commit: str, params: Params, runs: list[Run], outcome: Outcome
 ) -> str:
@@ -99,7 +113,10 @@ def finish(
     revisions = {run.name: found[run.name] for run in runs if run.name in found}
     current = is_current(pipeline, commit, revisions)
     if not current and revisions:
-        write(pipeline, collect(pipeline, commit, params, runs))
+        if of_rows(params):
+            write_row_comparison(pipeline, commit, collect_rows(pipeline, runs, revisions))
+        else:
+            write(pipeline, collect(pipeline, commit, params, runs))
     if outcome.failed:
         named = "; ".join(f"{name}: {reason}" for name, reason in outcome.failed.items())
         raise ExperimentError(
