@@ -6,7 +6,6 @@ numbers in data units, of what the model would predict; no row of the test split
 constants of preprocessing are those of the training split.
 """
 
-import importlib.metadata
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -37,6 +36,7 @@ from spline_lstm.training.loop import Evaluation
 from spline_lstm.training.model import train_model
 from spline_lstm.training.row_loss import row_loss
 from spline_lstm.trees.losses import mean_loss
+from spline_lstm.trees.packages import import_trees
 from spline_lstm.trees.row_data import row_objective
 from spline_lstm.trees.trees import TreeRows, fit_trees
 from spline_lstm.tuning.listed_models import TREES, ListedModel
@@ -152,7 +152,7 @@ class RowProblem:
     @property
     def content_id(self) -> str:
         """Content id of all that decides the trials: code, packages, rows, params, catalog."""
-        library = importlib.metadata.version(self.model) if self.model in TREES else ""
+        library = import_trees(self.model).__version__ if self.model in TREES else ""
         parts = (self.rows.split("train"), self.rows.split("validation"))
         return content_id(
             self.preprocessor.run_id,

@@ -19,6 +19,7 @@ from spline_lstm.trees.row_data import row_objective
 from spline_lstm.trees.trees import TreeRows, fit_trees
 from spline_lstm.tuning import row_search
 from spline_lstm.tuning.catalog import load_catalog
+from spline_lstm.tuning.listed_models import TREES, ListedModel, Range
 from spline_lstm.tuning.outputs import PATCH, PLOT
 from spline_lstm.tuning.row_outputs import best_row_trial, row_table_text, write_rows
 from spline_lstm.tuning.row_search import ROW_FOLDERS, judge, read_problem, search_rows
@@ -28,6 +29,7 @@ from tests.rows_folder import VALUES
 from tools.import_closure import import_closure
 
 NETWORK = {"model.rows.width": 64, "train.max_epochs": 3, "tune.startup_trials": 2}
+OWN = "tests.models.own:OwnNetwork"
 CATALOG = load_catalog(ROOT)
 
 
@@ -70,6 +72,24 @@ def test_a_search_starts_with_the_present_params_and_repeats(folder, tmp_path):
     # Interrupted after three, it goes on as if it had not been.
     assert search_rows(problem, tmp_path / "b.db", 3, ignore) == trials[:3]
     assert search_rows(problem, tmp_path / "b.db", 5, ignore) == trials
+
+
+@pytest.mark.parametrize("library", TREES)
+def test_both_libraries_are_searched(folder, tmp_path, library):
+    # The package of XGBoost is called otherwise than its module.
+    first, second = search_rows(problem_of(folder, library), tmp_path / "study.db", 2, ignore)
+    assert (first.state, second.state) == ("complete", "complete")
+    assert first.values != second.values
+
+
+def test_a_network_of_ones_own_is_searched_by_the_ranges_of_its_entry(folder, tmp_path):
+    limits = {"train.learning_rate": Range(low=0.001, high=0.1, log=True)}
+    entry = {"class": OWN, "description": "one layer", "tasks": ("tabular",), "ranges": limits}
+    params = row_search.with_values(load_params(folder), {"model.type": OWN}, "here")
+    problem = read_problem(folder, params, OWN, ListedModel.model_validate(entry))
+    _, drawn = search_rows(problem, tmp_path / "study.db", 2, ignore)
+    assert drawn.state == "complete"
+    assert 0.001 <= drawn.values["train.learning_rate"] <= 0.1
 
 
 def test_trees_are_judged_by_the_log_loss_of_validation(folder):
