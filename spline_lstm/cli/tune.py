@@ -240,10 +240,11 @@ def too_short(choice: QuickChoice) -> str:
 
 
 def log_to_console() -> None:
-    """Let the lines of trials reach stderr."""
+    """Let the lines of trials reach stderr, once: libraries of networks log there, too."""
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def line_of(trial: Trial) -> str:
