@@ -31,7 +31,7 @@ def test_it_is_built_for_windows_and_for_rows(config, network):
 
 def test_it_learns_the_rows_of_a_table():
     x = np.random.default_rng(0).normal(size=(300, 2))
-    model = TabularModel("regression", model=OWN, params={"train.learning_rate": 0.05})
+    model = TabularModel("regression", params={"model.type": OWN, "train.learning_rate": 0.05})
     assert model.fit(x, x @ [1.0, -2.0]).score(x, x @ [1.0, -2.0]) > 0.8
 
 
