@@ -158,9 +158,12 @@ def test_the_next_call_ends_what_a_kill_of_the_driver_alone_left_running(story):
     assert processes >= 2
     assert clones == 1
     assert story["left by the next call"] == (0, 0)
-    assert (
-        f"ended {processes} processes that a killed comparison had left" in story["failing"].stderr
+    # Some of those that were counted end by themselves before the next call looks for them.
+    ended = re.search(
+        r"ended (\d+) process(es)? that a killed comparison had left", story["failing"].stderr
     )
+    assert ended
+    assert 1 <= int(ended[1]) <= processes
 
 
 def test_progress_says_what_is_left_from_the_first_run_on(story):
