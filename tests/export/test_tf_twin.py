@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.export.flax_answers import answer_of_flax, assert_close
 from tests.export.oracle import (
     CONVERTED,
     MULTIVARIATE,
@@ -57,6 +58,15 @@ def test_every_option_agrees_with_the_formulas(forecaster, name, batch, suffix):
         scale = spec.target_scale if value.ndim == 3 else spec.target_scale[:, None]
         assert found[key].shape == (batch, *value.shape[1:])
         assert (np.abs(found[key] - value[-batch:]) <= allowed(spec, value[-batch:], scale)).all()
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_exported_file_answers_as_the_flax_model(forecaster, name, suffix):
+    # Here, and not beside the tests of the formulas: the files of this module are made once.
+    spec = make_option(name)
+    inputs = make_inputs(spec, 9)
+    assert_close(spec, forecaster(suffix, name).answer(inputs), answer_of_flax(spec, inputs))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
