@@ -7,7 +7,7 @@ single choice is safe (Timmermann 2006, "Forecast combinations", Handbook of Eco
 with few, `linear_few` averages them and exponential smoothing with the regressions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,6 +35,7 @@ from spline_lstm.models.linear_members import (
 )
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale, typical_miss
 from spline_lstm.models.linear_smoothing import (
+    TREND,
     Smoothing,
     fit_smoothing,
     support,
@@ -43,6 +44,8 @@ from spline_lstm.models.linear_smoothing import (
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 from spline_lstm.models.time_blocks import Extent, blocks_of, standard_error
 
+# Kinds of smoothing, which the naive forecasts are of as well.
+FLAT, WITH_TREND, SEASONAL = "smoothing", "smoothing with a trend", "seasonal smoothing"
 MIN_WEIGHT = 0.01
 # Prior share of seasonal smoothing, against 1 of each kind of regression.
 SMOOTHING = 2.0
@@ -170,14 +173,13 @@ def _candidates(
     """Regressions and smoothing on each scale, the naive forecasts, and what speaks for each."""
     horizon = problems[0].horizon
     limit = max(design.depth(horizon) for design in designs)
+    smoothings = (0, TREND, *seasons)
     models = [
-        {s: m for s in (0, *seasons) if (m := fit_smoothing(problem.rows, s, horizon, limit))}
+        {s: m for s in smoothings if (m := fit_smoothing(problem.rows, s, horizon, limit))}
         for problem in problems
     ]
-    seasonal = _evidence(models[0])
-    flat = 1.0 - seasonal
-    if 0 in models[0] and flat:
-        flat *= support_beside_regressions(problems[0].rows, models[0][0], limit)
+    priors = _smoothing_priors(models[0], problems[0].rows, limit)
+    seasonal = priors[SEASONAL]
     found = []
     for k, problem in enumerate(problems):
         for design in designs:
@@ -188,12 +190,10 @@ def _candidates(
             )
         for season, model in models[k].items() if naives else ():
             judges = [[smoothed(model, k, part[k])] for part in parts]
-            prior = SMOOTHING * seasonal if season else flat
-            found.append(_candidate(_smooth(season), prior, [smoothed(model, k, problem)], judges))
+            found.append(_smoothing(season, priors, [smoothed(model, k, problem)], judges))
     for season in (0, *seasons) if naives else ():
         judges = [[unfitted(season, 0, part[0])] for part in parts]
-        prior = SMOOTHING * seasonal if season else flat
-        found.append(_candidate(_smooth(season), prior, [unfitted(season, 0, problems[0])], judges))
+        found.append(_smoothing(season, priors, [unfitted(season, 0, problems[0])], judges))
     return [candidate for candidate in found if candidate.forms]
 
 
@@ -209,16 +209,36 @@ def _kind(design: Design) -> str:
     return "differences" if design.season else "blocks" if design.blocks else "rows"
 
 
-def _smooth(season: int) -> str:
-    return "seasonal smoothing" if season else "smoothing"
+def _smoothing(
+    season: int, priors: Mapping[str, float], forms: list[Member], judges: Sequence[list[Member]]
+) -> Candidate:
+    kind = SEASONAL if season > TREND else WITH_TREND if season else FLAT
+    prior = priors[kind] * (SMOOTHING if kind == SEASONAL else 1.0)
+    return _candidate(kind, prior, forms, judges)
 
 
-def _evidence(models: dict[int, Smoothing]) -> float:
-    """For seasonal models: the best of them against smoothing without a season; 0 to 1."""
-    seasonal = [model for season, model in models.items() if season]
-    if not seasonal or 0 not in models:
-        return 1.0 if seasonal else 0.0
-    return support(min(seasonal, key=lambda model: model.criterion), models[0])
+def _smoothing_priors(models: dict[int, Smoothing], rows: Rows, limit: int) -> dict[str, float]:
+    """Evidence for each kind of smoothing, 0 to 1.
+
+    For a season: the best model with one against the best one without, which may have a trend; a
+    trend alone looks like a season to a model without either. The rest is for smoothing without a
+    season, less what autoregressions of the same differences do better.
+    """
+    simple = [models[s] for s in (0, TREND) if s in models]
+    seasonal = [model for season, model in models.items() if season > TREND]
+    if not seasonal or not simple:
+        evidence = 1.0 if seasonal else 0.0
+    else:
+        evidence = support(*(min(m, key=lambda each: each.criterion) for m in (seasonal, simple)))
+    trend = support(models[TREND], models[0]) if len(simple) > 1 else 0.0
+    parts = {FLAT: (0, 1.0 - trend), WITH_TREND: (TREND, trend)}
+    priors = {SEASONAL: evidence}
+    for kind, (season, part) in parts.items():
+        prior = (1.0 - evidence) * part
+        if season in models and prior:
+            prior *= support_beside_regressions(rows, models[season], limit)
+        priors[kind] = prior
+    return priors
 
 
 def _problems(

@@ -1,10 +1,11 @@
 """Exponential smoothing as a linear forecast of one window: few parameters for few rows.
 
 The models of Box and Jenkins (1970, "Time Series Analysis", chapter 9) whose forecasts are those of
-simple exponential smoothing, without a season, and of seasonal smoothing with a trend ("airline
-model")::
+simple exponential smoothing, of smoothing with a trend (Holt) and of seasonal smoothing with a
+trend ("airline model")::
 
     (1 - B) y_t = (1 - a B) e_t                                 season 0
+    (1 - B)(1 - B) y_t = (1 - a B)(1 - b B) e_t                 season 1: a trend alone
     (1 - B)(1 - B^S) y_t = (1 - a B)(1 - b B^S) e_t             season S
 
 B is the shift by one row. The one or two parameters are those of least squared innovations e over
@@ -24,6 +25,10 @@ from spline_lstm.models.exact import rounded, solve_spd
 from spline_lstm.models.linear_moments import Rows
 
 PARAMETERS = (0.0, 0.3, 0.5, 0.7, 0.85)
+# Of a trend also: at 1 it would never change.
+STEADY = 0.95
+# The season of a trend alone.
+TREND = 1
 # Rows that a forecast reads: without a season, and in seasons (a horizon is added).
 ROWS_WITHOUT_SEASON = 60
 SEASONS = 4
@@ -38,7 +43,7 @@ class Smoothing:
 
     Attributes
     ----------
-    season : int, rows, 0 without
+    season : int, rows, 0 without, `TREND`: a trend alone
     smoothing, seasonal_smoothing : float, a and b
     lookback : int, rows that a forecast reads
     criterion : float
@@ -60,6 +65,8 @@ class Smoothing:
     @property
     def name(self) -> str:
         """For logs and reports."""
+        if self.season == TREND:
+            return "smoothing with a trend"
         return f"smoothing {self.season}" if self.season else "smoothing"
 
     def weights(self, horizon: int) -> Float[np.ndarray, "lookback horizon"]:
@@ -91,16 +98,17 @@ def fit_smoothing(rows: Rows, season: int, horizon: int, limit: int) -> Smoothin
     ----------
     rows : Rows
         All series share the parameters.
-    season : int, rows, 0: without
+    season : int, rows, 0: without, `TREND`: a trend alone
     horizon : int, rows
     limit : int
         Most rows that a forecast may read.
     """
-    lookback = min(limit, SEASONS * season + horizon + 1 if season else ROWS_WITHOUT_SEASON)
+    wanted = SEASONS * season + horizon + 1 if season > TREND else ROWS_WITHOUT_SEASON
+    lookback = min(limit, wanted)
     parts = [part for part in _training_parts(rows) if len(part) >= 2 * season + MIN_ROWS]
     if not parts or lookback < season + 3:
         return None
-    seasonal = PARAMETERS if season else (0.0,)
+    seasonal = (*PARAMETERS, STEADY) if season == TREND else PARAMETERS if season else (0.0,)
     sums = {
         pair: sum(_squares(part, season, *pair) for part in parts)
         for pair in itertools.product(PARAMETERS, seasonal)
@@ -134,7 +142,7 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     ----------
     rows : Rows
     plain : Smoothing
-        Without a season.
+        Without a season, with or without a trend.
     limit : int, rows
         Highest order to try; at most ten times the decimal logarithm of the training rows count.
     """
@@ -151,10 +159,12 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     if products[0] <= 0:
         return 1.0
     variances = innovation_variances(products / count)[1:]
-    own = sum(_squares(part, 0, plain.smoothing, 0.0) for part in levels) / count
+    parameters = plain.smoothing, plain.seasonal_smoothing
+    own = sum(_squares(part, plain.season, *parameters) for part in levels) / count
     free = np.arange(2, len(variances) + 2)
     best = min(_criteria(variances, count, free), default=np.inf)
-    excess = _criteria(np.array([own]), count, np.array([1 + (plain.smoothing > 0)]))[0] - best
+    used = np.array([1 + np.count_nonzero(parameters)])
+    excess = _criteria(np.array([own]), count, used)[0] - best
     weight = 2 / (1 + np.exp(np.clip(excess / 2, -50, 50)))
     return float(np.round(min(1.0, weight) / GRAIN) * GRAIN)
 

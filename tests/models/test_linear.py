@@ -356,6 +356,21 @@ def test_a_regression_of_the_naive_kind_is_the_naive_forecast():
     assert np.allclose(found, expected)
 
 
+def test_a_short_trend_is_continued_by_smoothing_with_one_and_not_by_a_season():
+    noise = np.random.default_rng(6).normal(size=120)
+    short = Series(np.arange(120.0) + noise.cumsum(), np.array([0, 120]), np.arange(120) < 80)
+    fitted = fit_linear(
+        short, np.arange(12, 77), np.arange(84, 97), horizon=4, lookback=12, seasons=[4]
+    )
+    weights = dict(fitted.members)
+    assert weights["smoothing with a trend"] > 0.1
+    assert weights.get("smoothing 4", 0.0) < weights["smoothing with a trend"] / 4
+    origins = np.arange(100, 117)
+    miss = short.labels(origins, 4) - fitted.predict(short.windows(origins, fitted.depth))
+    naive = short.labels(origins, 4) - short.values[origins - 1][:, None]
+    assert np.square(miss).mean() < 0.8 * np.square(naive).mean()
+
+
 def test_a_blend_is_the_weighted_sum_of_forecasts():
     values = wave()
     parts = [

@@ -4,6 +4,8 @@ from scipy.signal import lfilter
 
 from spline_lstm.models.linear_moments import Rows, Series, fit_scale
 from spline_lstm.models.linear_smoothing import (
+    STEADY,
+    TREND,
     Smoothing,
     fit_smoothing,
     innovation_variances,
@@ -66,6 +68,32 @@ def test_the_parameters_of_a_long_series_are_found(a, b):
     assert model is not None
     assert (model.smoothing, model.seasonal_smoothing) == (a, b)
     assert model.lookback == 4 * 4 + HORIZON + 1
+
+
+def test_with_a_trend_alone_it_is_the_smoothing_of_holt():
+    """Holt's recursion with the parameters that have the same moving average."""
+    a, b = 0.7, 0.95
+    level_gain = 1 - a * b
+    trend_gain = (1 - a) * (1 - b) / level_gain
+    window = np.random.default_rng(4).normal(size=400).cumsum()
+    level, trend = window[0], 0.0
+    for value in window[1:]:
+        before = level
+        level = level_gain * value + (1 - level_gain) * (level + trend)
+        trend = trend_gain * (level - before) + (1 - trend_gain) * trend
+    found = window @ Smoothing(TREND, a, b, 400, 0.0).weights(HORIZON)
+    assert np.allclose(found, level + trend * np.arange(1, HORIZON + 1), atol=1e-3)
+
+
+def test_a_steady_trend_is_found_and_is_no_season():
+    noise = np.random.default_rng(5).normal(size=600)
+    rows = rows_of(np.arange(600.0) + noise.cumsum())
+    season, trend, flat = (fit_smoothing(rows, s, HORIZON, 99) for s in (4, TREND, 0))
+    assert (trend.smoothing, trend.seasonal_smoothing) in {(0.0, STEADY), (STEADY, 0.0)}
+    assert trend.name == "smoothing with a trend"
+    assert support(season, flat) > 0.9
+    assert support(season, trend) < 0.01
+    assert support_beside_regressions(rows, trend, 30) > 0.9
 
 
 def test_the_evidence_tells_a_season_from_none():
