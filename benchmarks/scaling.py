@@ -5,8 +5,8 @@ Run at the root: ``python -m benchmarks.scaling [--shapes 500x200 5000x200] [--w
 Hourly values of many series as one Parquet file, as in `benchmarks.ingest`. Each stage has its own
 process, as under DVC. Memory is the largest resident set of any process of the stage, its workers
 among them; shared pages of mapped arrays count in it as long as they are in memory. Disk is what
-the stage wrote. The training has a fixed number of steps: its cost per step does not depend on the
-rows, that of its start does.
+the stage wrote. A window starts every 24 rows (``--stride``), and the training passes over these
+windows twice, so that its cost grows with the rows, too.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import params_text
 
-STAGES = ("ingest", "preprocess", "window", "train_flax_rnn", "evaluate")
+STAGES = ("ingest", "preprocess", "window", "train_flax_rnn", "evaluate", "export", "predict")
 # Series made at a time, so that the benchmark itself needs little memory.
 SERIES_AT_ONCE = 2000
 VALUES = {
@@ -36,13 +36,12 @@ VALUES = {
     "preprocess.frequency": "1h",
     "window.lookback": 24,
     "window.horizon": 6,
-    "window.stride": 6,
     "model.hidden": [16],
     "train.batch_size": 256,
-    "train.max_epochs": None,
-    "train.max_steps": 400,
-    "train.patience": None,
+    "train.max_epochs": 2,
+    "train.min_steps": None,
     "train.stream_steps": 50,
+    "train.shuffle_windows": 200_000,
     "train.validation_windows": 10_000,
     "evaluate.season": 24,
     "export.golden_windows": 64,
@@ -79,6 +78,7 @@ def write_folder(folder: Path, series: int, rows: int, options: argparse.Namespa
     write_json(folder / "schema.json", SCHEMA)
     values = {
         **VALUES,
+        "window.stride": options.stride,
         "data.partition_rows": options.partition_rows,
         "run.workers": options.workers,
         "run.executor": options.executor,
@@ -92,10 +92,22 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
-def measure(stage: str, folder: Path) -> Measured:
+def command_of(stage: str, folder: Path, options: argparse.Namespace) -> list[str]:
+    """What runs a stage, or the command predict on all partitions."""
+    if stage != "predict":
+        return [f"stages.{stage}", str(folder)]
+    files = (folder / "models/edge/model.onnx", folder / "data/raw/series")
+    engine = ("--workers", options.workers, "--executor", options.executor)
+    return [
+        "spline_lstm",
+        *map(str, ("predict", *files, "--output", folder / "forecasts", *engine)),
+    ]
+
+
+def measure(stage: str, folder: Path, options: argparse.Namespace) -> Measured:
     """Run a stage in a process of its own."""
     before, start = size_of(folder), time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", f"stages.{stage}", str(folder)])
+    process = subprocess.Popen([sys.executable, "-m", *command_of(stage, folder, options)])
     # The usage of a process that was waited for has the peak of its own workers, too.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -127,16 +139,21 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--executor", default="local", choices=("local", "ray"))
     parser.add_argument("--partition-rows", type=int, default=1_000_000)
+    parser.add_argument("--stride", type=int, default=24, help="rows between two windows")
+    parser.add_argument("--folder", type=Path, help="where folders are made, and removed again")
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
     options = parser.parse_args()
     for shape in options.shapes:
         series, rows = map(int, shape.split("x"))
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
             folder = Path(temporary) / "panel"
             # In a process of its own: a stage starts with the peak of the one that starts it.
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 pool.apply(write_folder, (folder, series, rows, options))
-            found = {stage: measure(stage, folder) for stage in options.stages}
+            found: dict[str, Measured] = {}
+            for stage in options.stages:
+                found[stage] = measure(stage, folder, options)
+                print(f"{stage}: {found[stage]}", flush=True)
             report(series, rows, found)
 
 

@@ -2,16 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from spline_lstm.core.artifacts import read_json, write_text
-from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, UsageError
-from spline_lstm.inference.exported import ExportedForecaster
-from spline_lstm.inference.frames import forecast_texts
+from spline_lstm.core.formatting import plural
+from spline_lstm.core.parallel import ENGINES
+from spline_lstm.core.params import RunParams
+from spline_lstm.inference.forecast_files import Question, answer, answer_partitions
 from spline_lstm.inference.future import ABSENT
 from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.inference.start import LAST_OBSERVED
@@ -26,6 +25,9 @@ where the forecast starts, unless that is simply the row after the last one. The
 series, timestamp (in the time zone of the pipeline), the forecast of each target and the bounds of
 its prediction intervals. Needs neither JAX nor TensorFlow.
 
+HISTORY may be a folder of partitions, such as data/raw/series. Then --output is a folder, too, with
+a CSV file for each of them, and so is --future.
+
 For a model of the task tabular the table has rows to predict, and each gives a line: its line in
 the table, the prediction, probabilities of classes, and sets or intervals. MODEL may also be the
 pipeline folder, whose saved network is then run by JAX.
@@ -34,6 +36,7 @@ EXAMPLES = """
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv
 python -m spline_lstm predict models/edge/model.tflite data/raw/series.csv --output forecast.csv
 python -m spline_lstm predict models/edge/model.onnx data/raw/series.csv --from 2010-10-01
+python -m spline_lstm predict models/edge/model.onnx partitions --output forecasts --workers 4
 python -m spline_lstm predict pipelines/tabular/models/edge/model.onnx rows.csv
 """
 
@@ -47,7 +50,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="exported file, .onnx or .tflite; of the task tabular also the pipeline folder",
     )
     command.add_argument(
-        "history", type=Path, metavar="HISTORY", help="raw rows up to the forecast, CSV or Parquet"
+        "history",
+        type=Path,
+        metavar="HISTORY",
+        help="raw rows up to the forecast, CSV or Parquet, or a folder of partitions",
     )
     command.add_argument(
         "--future",
@@ -74,6 +80,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="FILE", help="write the CSV to this file (default: print it)"
     )
     command.add_argument(
+        "--executor",
+        choices=tuple(ENGINES),
+        default="local",
+        help="of partitions: processes of this machine, or a Ray cluster (default: local)",
+    )
+    command.add_argument("--workers", type=int, default=2, help="partitions at a time (default: 2)")
+    command.add_argument(
         "--preprocessor",
         type=Path,
         metavar="FILE",
@@ -91,28 +104,45 @@ def run(arguments: argparse.Namespace) -> str:
             f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; "
             "name an exported one, models/edge/model.onnx"
         )
-    if arguments.output is not None:
+    if arguments.output is not None and not arguments.history.is_dir():
         _check_output(arguments.output)
-    forecaster = ExportedForecaster.load(model, arguments.preprocessor or _preprocessor_of(model))
-    forecast = forecaster.predict(
-        _content(arguments.history),
-        _content(arguments.future) if arguments.future else None,
-        start=arguments.start,
-        absent=arguments.absent,
-        where=str(arguments.history),
-        where_future=str(arguments.future),
+    question = Question(
+        model,
+        arguments.preprocessor or _preprocessor_of(model),
+        arguments.history,
+        arguments.future,
+        arguments.start,
+        arguments.absent,
     )
-    clock = forecaster.preprocessor.clock
-    table = forecast_texts(forecast, clock, forecaster.scales_of(forecast.series))
-    text = table.set_index(_texts_of(table.index, clock)).to_csv(lineterminator="\n")
-    # Not in the CSV, which may be read from the standard output.
-    remarks = [("warning", text) for text in forecast.warnings]
-    remarks += [("note", text) for text in (*forecast.notes, clock.note()) if text]
-    sys.stderr.writelines(f"{kind}: {text}\n" for kind, text in remarks)
+    if arguments.history.is_dir():
+        return _predict_partitions(question, arguments)
+    _check_table(arguments.history)
+    if arguments.future is not None:
+        _check_table(arguments.future)
+    answered = answer(question)
+    _say(answered.remarks)
     if arguments.output is None:
-        return text.rstrip("\n")
-    write_text(arguments.output, text)
-    return f"{arguments.output}: {len(table)} rows"
+        return answered.text.rstrip("\n")
+    write_text(arguments.output, answered.text)
+    return f"{arguments.output}: {answered.rows} rows"
+
+
+def _predict_partitions(question: Question, arguments: argparse.Namespace) -> str:
+    """A file of forecasts for each partition, in the folder --output."""
+    if arguments.output is None:
+        raise UsageError(
+            f"{question.history} is a folder of partitions; name the folder of their forecasts "
+            "with --output"
+        )
+    params = RunParams(executor=arguments.executor, workers=arguments.workers)
+    written = answer_partitions(question, arguments.output, params)
+    _say(written.remarks)
+    return f"{arguments.output}: {written.rows} rows in {plural(written.files, 'file')}"
+
+
+def _say(remarks: Sequence[tuple[str, str]]) -> None:
+    """Not in the CSV, which may be read from the standard output."""
+    sys.stderr.writelines(f"{kind}: {text}\n" for kind, text in remarks)
 
 
 def _row_predictor(model: Path, preprocessor: Path | None) -> RowPredictor | None:
@@ -160,15 +190,11 @@ def _preprocessor_of(model: Path) -> Path:
     return path
 
 
-def _texts_of(index: pd.Index, clock: Clock) -> pd.MultiIndex:
-    """Series, and timestamps as the clock writes them."""
-    times = index.get_level_values("timestamp")
-    numbers = times if clock.kind == "index" else pd.DatetimeIndex(times).as_unit("ns").asi8
-    texts = clock.texts_of(np.asarray(numbers, dtype=np.int64))
-    return pd.MultiIndex.from_arrays([index.get_level_values("series"), texts], names=index.names)
+def _check_table(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; name a CSV or Parquet file")
 
 
 def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; name a CSV or Parquet file")
+    _check_table(path)
     return read_source(path.name, path.parent)

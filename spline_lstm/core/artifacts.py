@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -40,6 +41,19 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Rename the folder `new` to `path`; a folder that is there goes once the new one has its name.
+
+    Between the two renames neither has the name, but both are whole.
+    """
+    old = path.with_name(f".old-{path.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.is_dir():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -186,7 +200,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def content_id(*parts: bytes | str | Mapping[str, Any]) -> str:
+def content_id(*parts: bytes | memoryview | str | Mapping[str, Any]) -> str:
     """Hash of the contents: 16 hexadecimal digits, independent of time, path and key order.
 
     >>> content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
@@ -199,6 +213,8 @@ def content_id(*parts: bytes | str | Mapping[str, Any]) -> str:
             if isinstance(part, Mapping)
             else part
         )
-        block = text.encode("utf-8") if isinstance(text, str) else text
-        digest.update(len(block).to_bytes(8, "little") + block)
+        block = memoryview(text.encode("utf-8") if isinstance(text, str) else text).cast("B")
+        # Not one block with its length in front: that would copy arrays of any size.
+        digest.update(len(block).to_bytes(8, "little"))
+        digest.update(block)
     return digest.hexdigest()[:16]

@@ -1,6 +1,5 @@
 """How the model does on the test split: one pass over its windows, in batches, with baselines."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,89 +15,45 @@ from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.clean_labels import clean_content
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content
-from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
+from spline_lstm.evaluation.error_sums import ScoreSums, sum_errors
 from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
 from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
 from spline_lstm.evaluation.interval_sums import IntervalSums
-from spline_lstm.evaluation.metrics import seasonal_naive_scale, undefined_scale
+from spline_lstm.evaluation.metrics import undefined_scale
 from spline_lstm.evaluation.predictions_file import PredictionsWriter, prediction_rows
+from spline_lstm.evaluation.scales import (
+    error_scales,
+    percentage_floor,
+    season_scales,
+    training_of_series,
+    training_std_of,
+)
 from spline_lstm.evaluation.scores import deciding, finish
 from spline_lstm.evaluation.tables import residual_summary
+from spline_lstm.evaluation.totals import CoverageTotal, ScoreTotal, SeriesRange, Totals
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.windows import SPLITS, Windows
 
-# Floor of the robust MAPE: this share of the mean absolute observed training target.
-EPSILON_SHARE = 0.01
 # Windows whose residuals are kept for their distribution: evenly spaced if there are more.
 RESIDUAL_WINDOWS = 50_000
-
-
-def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
-    """Scale of MASE: error of the seasonal naive forecast on the training split of each series."""
-    arrays = windows.arrays
-    scales = []
-    for start, end in zip(arrays.series_offsets[:-1], arrays.series_offsets[1:], strict=True):
-        train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
-        columns = zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True)
-        scales.append(
-            [seasonal_naive_scale(values, observed, season) for values, observed in columns]
-        )
-    return np.array(scales)
 
 
 def undefined_mase(
     sums: ScoreSums, windows: Windows, season: int, names: Sequence[str] | None
 ) -> dict[str, str]:
     """Series -> why its MASE is empty, for those whose MASE is; without `names` only of the one."""
-    arrays, found = windows.arrays, {}
-    names = [""] * (len(arrays.series_offsets) - 1) if names is None else names
+    found: dict[str, str] = {}
+    names = [""] * (len(windows.arrays.series_offsets) - 1) if names is None else names
     truth = sums.truth.series
     scored, scaled = truth.count.sum(axis=1), truth.scaled.sum(axis=1)
     for index in np.flatnonzero(scaled == 0).tolist():
-        start, end = arrays.series_offsets[index : index + 2]
-        train = start + np.flatnonzero(arrays.timestamps[start:end] < arrays.split_instants[0])
-        columns = zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True)
-        reasons = [undefined_scale(values, observed, season) for values, observed in columns]
+        values, counted = training_of_series(windows, index)
+        columns = zip(values.T, counted.T, strict=True)
+        reasons = [undefined_scale(column, seen, season) for column, seen in columns]
         unscored = "none of its values was observed in the test split"
         found[names[index]] = "; ".join(dict.fromkeys(reasons)) if scored[index] > 0 else unscored
     return found
-
-
-def percentage_floor(windows: Windows) -> Float[np.ndarray, "series targets"]:
-    """Floor of the robust MAPE, data units: of each series, if each has its own scale."""
-    arrays = windows.arrays
-    train = arrays.timestamps < arrays.split_instants[0]
-    sizes = np.abs(arrays.counted_target)
-    mean = np.tile(np.nanmean(sizes[train], axis=0), (len(arrays.series_offsets) - 1, 1))
-    if windows.target_scaler.per_series:
-        for index, (start, end) in enumerate(itertools.pairwise(arrays.series_offsets.tolist())):
-            own = sizes[start:end][train[start:end]]
-            known = ~np.isnan(own).all(axis=0)
-            mean[index, known] = np.nanmean(own[:, known], axis=0)
-    return EPSILON_SHARE * np.where(mean > 0, mean, 1.0)
-
-
-def error_scales(windows: Windows) -> Float[np.ndarray, "rows targets"]:
-    """What errors are divided by to be z-scores: one row, or one per series if each has its own."""
-    scaler = windows.target_scaler.plain
-    return scaler.scale[:-1] if scaler.per_series else scaler.scale[None]
-
-
-def training_std_of(windows: Windows) -> Float[np.ndarray, " targets"]:
-    """What an error of each target is measured by beside other targets, data units, above 0.
-
-    The standard deviation of what was observed in the training split, of all series together; of a
-    constant target its absolute value, or 1 if that is 0.
-    """
-    arrays = windows.arrays
-    train = arrays.timestamps < arrays.split_instants[0]
-    found = []
-    for values, counted in zip(arrays.raw_target[train].T, arrays.counted[train].T, strict=True):
-        seen = values[counted] if counted.any() else np.ones(1)
-        varies = np.ptp(seen) > 0
-        found.append(float(seen.std()) if varies else abs(float(seen[0])) or 1.0)
-    return np.array(found)
 
 
 @dataclass(frozen=True)
@@ -169,11 +124,18 @@ def assess(
     chosen = pick(np.concatenate(collected.errors), np.concatenate(collected.complete))
     examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
     residuals = np.concatenate(collected.residuals)
-    sums, coverage = collected.totals[0]
-    common, clean = (sums[0] if sums else None for sums in (collected.common, collected.clean))
+    totals = collected.totals
     season, training_std = season_rows(windows, params), training_std_of(windows)
     return Assessment(
-        sums, common, clean, coverage, intervals, examples, residuals, season, training_std
+        totals.sums,
+        totals.common,
+        totals.clean,
+        totals.coverage,
+        intervals,
+        examples,
+        residuals,
+        season,
+        training_std,
     )
 
 
@@ -182,12 +144,8 @@ class BatchCollector:
 
     Attributes
     ----------
-    totals : list
-        Nothing, or the sums of all batches so far.
     errors, complete : list of [windows] float32 and bool
         RMSE of each window, and whether all its labels were observed: examples are picked by both.
-    common : list of ScoreSums
-        Of the windows without missing inputs: nothing, or one.
     residuals : list of [windows, horizon, targets] float32
         Of the windows whose residuals are kept.
     """
@@ -195,7 +153,7 @@ class BatchCollector:
     def __init__(
         self, windows: Windows, params: EvaluateParams, intervals: IntervalSums, n_series: int
     ) -> None:
-        self._windows, self._intervals, self._n_series = windows, intervals, n_series
+        self._windows, self._intervals = windows, intervals
         self._epsilon, self._season_scale = (
             percentage_floor(windows),
             season_scales(windows, season_rows(windows, params)),
@@ -204,9 +162,8 @@ class BatchCollector:
         self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
         self._whole = windows.missing_inputs("test") == 0.0
         self._seen = 0
-        self.totals: list[tuple[ScoreSums, CoverageSums]] = []
-        self.common: list[ScoreSums] = []
-        self.clean: list[ScoreSums] = []
+        self._all, self._common, self._clean = (ScoreTotal(n_series) for _ in range(3))
+        self._coverage = CoverageTotal(n_series)
         self.errors: list[np.ndarray] = []
         self.complete: list[np.ndarray] = []
         self.residuals: list[np.ndarray] = []
@@ -214,20 +171,16 @@ class BatchCollector:
     def add(self, batch: TestBatch) -> None:
         """Take in the next batch."""
         mask, count = batch.mask, len(batch.mask)
-        every = np.ones(count, dtype=bool)
+        every, series = np.ones(count, dtype=bool), SeriesRange.of(batch.series)
         sums = self._sums(batch, every)
+        self._all.add(sums, series)
         if self._windows.arrays.replaced.size:
-            self.clean = _added(self.clean, self._sums(batch, every, batch.counted))
+            self._clean.add(self._sums(batch, every, batch.counted), series)
         whole = self._whole[self._seen : self._seen + count]
         if whole.any():
-            of_whole = sums if whole.all() else self._sums(batch, whole)
-            self.common = _added(self.common, of_whole)
-        forecast = batch.forecast
-        coverage = self._intervals.of_batch(batch, batch.series, self._n_series)
-        # Added up at once: a list of all sums would grow with the number of windows.
-        self.totals = [(merge(old, sums), covered + coverage) for old, covered in self.totals] or [
-            (sums, coverage)
-        ]
+            self._common.add(sums if whole.all() else self._sums(batch, whole), series)
+        forecast, own = batch.forecast, batch.series - series.first
+        self._coverage.add(self._intervals.of_batch(batch, own, series.end - series.first), series)
         # One scale for all series, even if each has its own: their errors must be comparable.
         scale = self._windows.target_scaler.plain.overall.scale
         self.errors.append(
@@ -238,27 +191,33 @@ class BatchCollector:
         self.residuals.append((forecast.point[chosen] - batch.y_true[chosen]).astype(np.float32))
         self._seen += count
 
+    @property
+    def totals(self) -> Totals:
+        """The sums of all batches; ValueError if there was none."""
+        if self._all.sums is None or self._coverage.sums is None:
+            raise ValueError("no batch was added; the test split has no window")
+        return Totals(self._all.sums, self._coverage.sums, self._common.sums, self._clean.sums)
+
     def _sums(
         self,
         batch: TestBatch,
         chosen: Bool[np.ndarray, " windows"],
         mask: Bool[np.ndarray, "windows horizon targets"] | None = None,
     ) -> ScoreSums:
-        """Errors of some windows of a batch: of all that was observed, or only where `mask` is."""
+        """Errors of some windows of a batch: of all that was observed, or only where `mask` is.
+
+        The series are those from the first to the last of the batch.
+        """
+        series = SeriesRange.of(batch.series)
         return sum_errors(
             batch.y_true[chosen],
             (batch.mask if mask is None else mask)[chosen],
             {name: values[chosen] for name, values in batch.forecasts.items()},
-            epsilon=self._epsilon,
-            season_scale=self._season_scale,
-            series=batch.series[chosen],
+            epsilon=self._epsilon[series.rows],
+            season_scale=self._season_scale[series.rows],
+            series=batch.series[chosen] - series.first,
             hour=None if batch.hour is None else batch.hour[chosen],
         )
-
-
-def _added(total: list[ScoreSums], sums: ScoreSums) -> list[ScoreSums]:
-    """One total, of nothing (an empty list) or of what came before."""
-    return [merge(old, sums) for old in total] or [sums]
 
 
 def evaluation_content(

@@ -48,7 +48,7 @@ class FoldResult:
     intervals : Intervals
     scale : [1 or series, targets], data units
         What errors are divided by to be z-scores.
-    training_std : [targets] see `assess.training_std_of`
+    training_std : [targets] see `scales.training_std_of`
     windows : number of windows of each split
     missing_inputs : float
         Mean share of missing rows in the lookbacks of the test windows.

@@ -7,17 +7,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.evaluation.adaptive import AdaptiveSums, Stream, adaptive_sums
-from spline_lstm.evaluation.assess import (
-    error_scales,
-    percentage_floor,
-    season_scales,
-    training_std_of,
-)
 from spline_lstm.evaluation.coverage import CoverageSums
 from spline_lstm.evaluation.error_sums import ScoreSums, merge, sum_errors
 from spline_lstm.evaluation.fold_data import FoldJob, FoldResult
 from spline_lstm.evaluation.forecast_batches import TestForecasts, season_rows
 from spline_lstm.evaluation.interval_sums import IntervalSums
+from spline_lstm.evaluation.scales import (
+    error_scales,
+    percentage_floor,
+    season_scales,
+    training_std_of,
+)
 from spline_lstm.inference.calibration import Calibration, calibration_of
 from spline_lstm.inference.intervals import CONFORMAL
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads

@@ -33,6 +33,8 @@ COMPRESSED = {
     "seasonal_naive",
     "moving_average",
 }
+# Series of a panel whose names are not all written with each batch.
+MANY_NAMES = 1000
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 
@@ -77,8 +79,13 @@ def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
 
 
 def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    first = 0
+    if len(names) > MANY_NAMES:
+        # Each batch is written with all words of its dictionary: only with those between its own.
+        first, end = int(index.min()), int(index.max()) + 1
+        names = names[first:end]
     return pa.DictionaryArray.from_arrays(
-        pa.array(index.astype(np.int32)), pa.array(list(names), pa.string())
+        pa.array((index - first).astype(np.int32)), pa.array(list(names), pa.string())
     )
 
 

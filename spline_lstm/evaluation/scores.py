@@ -94,7 +94,7 @@ def finish(
         [1, targets] one z-score in data units, or [series, targets] if each series has its own;
         then steps and hours have no z_mse and z_mae.
     training_std : np.ndarray
-        [targets] standard deviation in training, data units, above 0 (`assess.training_std_of`):
+        [targets] standard deviation in training, data units, above 0 (`scales.training_std_of`):
         what makes the errors of several targets comparable, whatever the scaler.
     series : sequence of str, optional
         [series] names; with it the content has the key `series`.

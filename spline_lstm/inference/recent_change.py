@@ -98,7 +98,9 @@ def fit_recent_change(windows: Windows) -> RecentChange:
     series = np.searchsorted(windows.arrays.series_offsets, origins, side="right") - 1
     found = changes_at(windows, origins, decay)
     overall = _usual(found)
-    rows = [found[series == index] for index in range(len(windows.arrays.series_offsets) - 1)]
+    # Origins come series by series.
+    bounds = np.searchsorted(series, np.arange(1, len(windows.arrays.series_offsets) - 1))
+    rows = np.split(found, bounds)
     usual = [overall if len(part) < MIN_WINDOWS else _usual(part) for part in rows]
     return RecentChange(decay, np.stack([*usual, overall]))
 

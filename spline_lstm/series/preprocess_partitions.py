@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from spline_lstm.core.artifacts import replace_folder
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.parallel import Work, run_all
@@ -177,8 +178,7 @@ class PreprocessedPartitions:
         """Move the arrays to their place, write the constants; the first partition, to be drawn."""
         target = pipeline.array_folder
         pipeline.processed.unlink(missing_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        self.building.rename(target)
+        replace_folder(self.building, target)
         self.preprocessor.save(pipeline.preprocessor)
         table = self.first.table()
         fitted = self.preprocessor.of_series(table.series_names)
@@ -236,7 +236,17 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
     shutil.rmtree(building, ignore_errors=True)
     try:
         create(building, rows, fitted)
-        work = [(job, fitted, place, building) for job, place in zip(kept, places, strict=True)]
+        # Each job with the constants of its own series: all of them with every job would grow with
+        # the square of the series.
+        work = [
+            (
+                job,
+                fitted.of_series(facts.names[place.first_series : place.end_series]),
+                place,
+                building,
+            )
+            for job, place in zip(kept, places, strict=True)
+        ]
         files = [place.file for place in places]
         results = run_all(Work(apply_job, work, files), params.run, "apply")
         write_index(building, places, [small for small, _ in results], fitted.run_id)

@@ -26,6 +26,7 @@ from spline_lstm.series.panel import MAX_NAMED, ShortSeries
 from spline_lstm.series.table_facts import TableFacts
 from spline_lstm.tables.contract import Violation, raise_violations
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.mapped import passing, release
 from spline_lstm.windows.preprocessor import Preprocessor
 
 # Rows of each split that the drift report samples evenly: its values then differ by some 0.01.
@@ -254,17 +255,34 @@ def _drift(
     left_out = {*arrays.calendar_indices.tolist(), *masks}
     chosen = [index for index in range(arrays.scaled.shape[1]) if index not in left_out]
     names = [str(arrays.feature_names[index]) for index in chosen]
-    split = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
-    samples = [_sample(np.flatnonzero(split == index)) for index in range(3)]
+    samples = _sampled_rows(arrays)
     train, *others = (arrays.scaled[rows][:, chosen] for rows in samples)
+    release(arrays)
     return {
         name: drift_report(train, other, names)
         for name, other in zip(LATER_SPLITS, others, strict=True)
     }
 
 
-def _sample(rows: np.ndarray) -> np.ndarray:
-    return rows[:: -(-len(rows) // DRIFT_ROWS)] if len(rows) > DRIFT_ROWS else rows
+def _sampled_rows(arrays: AsOfArrays) -> list[Int[np.ndarray, " rows"]]:
+    """Evenly spaced rows of each split, in two passes: how many there are, and every so many."""
+    splits, counts = range(3), np.zeros(3, dtype=np.int64)
+    for rows in passing(arrays):
+        counts += np.bincount(_split_of(arrays, rows), minlength=4)[:3]
+    every = [max(-(-int(count) // DRIFT_ROWS), 1) for count in counts]
+    seen, chosen = [0, 0, 0], [[np.empty(0, dtype=np.int64)] for _ in splits]
+    for rows in passing(arrays):
+        split = _split_of(arrays, rows)
+        for index in splits:
+            own = rows.start + np.flatnonzero(split == index)
+            chosen[index].append(own[-seen[index] % every[index] :: every[index]])
+            seen[index] += len(own)
+    return [np.concatenate(parts) for parts in chosen]
+
+
+def _split_of(arrays: AsOfArrays, rows: slice) -> Int[np.ndarray, " rows"]:
+    """Number of the split of rows; 3 after the test split."""
+    return np.searchsorted(arrays.split_instants, arrays.timestamps[rows], side="right")
 
 
 def check_size(

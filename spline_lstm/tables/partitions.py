@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spline_lstm.core.artifacts import read_json, sha256_of_file, write_json
+from spline_lstm.core.artifacts import read_json, replace_folder, sha256_of_file, write_json
 from spline_lstm.core.errors import ArtifactError, DataContractError, ParamsError
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
@@ -133,8 +133,7 @@ def ingest_partitions(folder: Path, params: Params) -> CheckedTable:
         names = [path.name for path in paths]
         parts = run_all(Work(check_partition, jobs, names), params.run, "ingest")
         write_json(building / INDEX, {"partitions": [asdict(part) for part in parts]})
-        shutil.rmtree(pipeline.raw_folder, ignore_errors=True)
-        building.rename(pipeline.raw_folder)
+        replace_folder(building, pipeline.raw_folder)
         for path in pipeline.raw_files:
             path.unlink(missing_ok=True)
     finally:

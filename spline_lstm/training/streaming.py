@@ -27,6 +27,7 @@ from spline_lstm.training.device_windows import (
 )
 from spline_lstm.training.members import member_keys
 from spline_lstm.training.objective import Objective
+from spline_lstm.windows.mapped import release
 from spline_lstm.windows.windows import Windows
 
 # Windows per step of the validation scan: enough for fast matmuls, few enough for any memory.
@@ -158,6 +159,7 @@ def series_of(
     """
     flat = origins.reshape(-1)
     batch = windows.gather_origins(flat)
+    release(windows.arrays)
     count, length = len(flat), config.lookback + config.horizon
     moved = np.arange(count) * length + config.lookback
 

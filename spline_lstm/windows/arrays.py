@@ -87,7 +87,9 @@ class AsOfArrays:
         """Labels that something is learned from: observed, and no outlier that was replaced."""
         return self.observed & ~self.replaced if self.replaced.size else self.observed
 
-    def counted_at(self, rows: Int[np.ndarray, "*rows"]) -> Bool[np.ndarray, "*rows targets"]:
+    def counted_at(
+        self, rows: Int[np.ndarray, "*rows"] | slice
+    ) -> Bool[np.ndarray, "*rows targets"]:
         """`counted` of some rows, without a look at the others."""
         observed = self.observed[rows]
         return observed & ~self.replaced[rows] if self.replaced.size else observed

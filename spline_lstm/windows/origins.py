@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.mapped import release
 
 # Rows of the series that are looked at together.
 BLOCK_ROWS = 1 << 20
@@ -21,11 +22,11 @@ def find_origins(
     was yet to be observed. Windows lie inside one series. Every series starts at its own first
     complete window.
     """
-    offsets = arrays.series_offsets
-    found = [
-        _origins_of(arrays, offsets[first : end + 1], lookback, horizon, stride, max_missing)
-        for first, end in series_blocks(offsets)
-    ]
+    offsets, found = arrays.series_offsets, []
+    for first, end in series_blocks(offsets):
+        own = offsets[first : end + 1]
+        found.append(_origins_of(arrays, own, lookback, horizon, stride, max_missing))
+        release(arrays)
     return np.concatenate(found)
 
 

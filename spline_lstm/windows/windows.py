@@ -26,6 +26,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
+from spline_lstm.windows.mapped import release
 from spline_lstm.windows.origins import find_origins, missing_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
@@ -121,6 +122,7 @@ class Windows:
         origins = self.splits[split]
         for start in range(0, len(origins), size):
             yield self.gather_origins(origins[start : start + size])
+            release(self.arrays)
 
     def gather_origins(self, origins: Int[np.ndarray, " windows"]) -> Batch:
         """The windows at the given origins (rows)."""
@@ -347,4 +349,6 @@ def load_windows(folder: Path | str = ".") -> Windows:
 def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
     """Content id of what windows were chosen on and are scaled by."""
     parts = (arrays.timestamps, arrays.series_offsets, arrays.valid, arrays.observed)
-    return content_id(*(part.tobytes() for part in parts), scaler.to_json())
+    found = content_id(*(np.ascontiguousarray(part).data for part in parts), scaler.to_json())
+    release(arrays)
+    return found

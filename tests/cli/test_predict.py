@@ -145,6 +145,40 @@ def test_it_writes_a_file_and_reads_parquet(folder, capsys):
     assert capsys.readouterr().out.splitlines() == without_bounds
 
 
+def test_a_folder_of_partitions_gives_the_rows_of_one_table_whatever_the_workers(folder, capsys):
+    assert predict(folder, "--output", folder / "forecast.csv") == 0
+    for name in ("history", "future"):
+        table = pd.read_csv(folder / f"{name}.csv", parse_dates=["time"])
+        (folder / name).mkdir()
+        for number, (_, rows) in enumerate(table.groupby("shop")):
+            rows.to_parquet(folder / name / f"part-{number:05d}.parquet", index=False)
+    command = ["predict", folder / "models/edge/model.onnx", folder / "history"]
+    command += ["--future", folder / "future", "--output", folder / "parts", "--workers"]
+    found = []
+    for workers in (1, 2):
+        assert main([*map(str, command), str(workers)]) == 0
+        assert "6 rows in 2 files" in capsys.readouterr().out
+        found.append([path.read_text() for path in sorted((folder / "parts").iterdir())])
+    first, second = found[0]
+    assert found[1] == found[0]
+    assert first + second.split("\n", 1)[1] == (folder / "forecast.csv").read_text()
+
+
+def test_of_partitions_it_needs_a_folder_for_the_forecasts_and_a_part_of_the_future(folder, capsys):
+    (folder / "history").mkdir()
+    model = str(folder / "models/edge/model.onnx")
+    command = ["predict", model, str(folder / "history")]
+    assert main(command) == 2
+    assert "with --output" in capsys.readouterr().err
+    output = ["--output", str(folder / "parts")]
+    assert main([*command, *output]) == 2
+    assert "has no part-*.parquet" in capsys.readouterr().err
+    (folder / "history/part-00000.parquet").write_bytes(b"")
+    assert main([*command, *output, "--future", str(folder)]) == 2
+    assert "there is no part-00000.parquet" in capsys.readouterr().err
+    assert not (folder / "parts").exists()
+
+
 def flip_a_byte(path):
     content = bytearray(path.read_bytes())
     content[40] ^= 4

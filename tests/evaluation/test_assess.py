@@ -8,14 +8,10 @@ import pytest
 from flax import nnx
 
 from spline_lstm.core.params import EvaluateParams, WindowParams
-from spline_lstm.evaluation.assess import (
-    assess,
-    error_scales,
-    evaluation_content,
-    percentage_floor,
-)
+from spline_lstm.evaluation.assess import assess, evaluation_content
 from spline_lstm.evaluation.forecast_batches import TestForecasts, last_season, make_baselines
 from spline_lstm.evaluation.golden import golden_arrays
+from spline_lstm.evaluation.scales import error_scales, percentage_floor
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import ModelConfig

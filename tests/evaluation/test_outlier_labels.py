@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from spline_lstm.core.params import Params
-from spline_lstm.evaluation.assess import training_std_of
 from spline_lstm.evaluation.forecast_scores import ForecastScores, forecast_scores
+from spline_lstm.evaluation.scales import training_std_of
 from spline_lstm.inference.arguments import params_of
 from spline_lstm.training.fit import Fit, fit_table
 from spline_lstm.training.linear import series_of
