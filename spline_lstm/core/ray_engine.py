@@ -1,9 +1,10 @@
 """The engine `ray`: jobs as plain tasks of a Ray cluster, the extra ``cluster``.
 
-Without RAY_ADDRESS a cluster of this machine is started for the work and ended after it. All its
-sockets listen on loopback; Ray's own default is every interface. With RAY_ADDRESS the tasks run in
-that cluster, whose machines need this package at the same version. Beyond loopback a cluster must
-have a token (RAY_AUTH_MODE=token), because whoever reaches its port can run code on it.
+Without RAY_ADDRESS, or with an empty one, a cluster of this machine is started for the work and
+ended after it. All its sockets listen on loopback; Ray's own default is every interface. With
+RAY_ADDRESS the tasks run in that cluster, whose machines need this package at the same version.
+Beyond loopback a cluster must have a token (RAY_AUTH_MODE=token), because whoever reaches its port
+can run code on it.
 """
 
 import contextlib
@@ -40,9 +41,9 @@ def import_ray() -> ModuleType:
     ParamsError
         RAY_ADDRESS is of a cluster beyond loopback without a token.
     """
-    address = os.environ.get(ADDRESS)
+    address = os.environ.get(ADDRESS, "")
     os.environ.setdefault(*NO_STATISTICS)
-    if address is None or is_loopback(address):
+    if not address or is_loopback(address):
         os.environ.setdefault(*LOOPBACK)
     elif os.environ.get(AUTH_MODE) != "token":
         raise ParamsError(
@@ -87,7 +88,8 @@ def session(workers: int) -> Iterator[ModuleType]:
     if os.environ.get(ADDRESS):
         options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
     else:
-        options |= {"num_cpus": workers, "include_dashboard": False}
+        # Named, because an empty RAY_ADDRESS would be taken for one.
+        options |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
     # A cluster of this machine inherits it.
     with worker_environment():
         ray.init(**options)

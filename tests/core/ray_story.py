@@ -11,6 +11,7 @@ from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import RunParams
 from spline_lstm.core.ray_engine import session
 from tests.core import parallel_jobs as jobs
+from tests.core.small_panel import hashes
 
 
 def main(folder):
@@ -31,6 +32,7 @@ def story(folder):
         "fresh": run(jobs.threads_and_process, range(3), is_fresh=True),
         "error": error_of(jobs.fail_at_two_and_four, range(6)),
         "die once": run(jobs.die_once, [folder]),
+        "preprocess": [preprocessed(folder, workers) for workers in (1, 2, 4)],
         "processes": [process.name() for process in _processes()],
         "listening": sorted(listening),
     }
@@ -40,6 +42,11 @@ def run(function, items, *, workers=2, is_fresh=False):
     names = [f"job {number}" for number in range(len(items))]
     params = RunParams(executor="ray", workers=workers)
     return run_all(Work(function, items, names, is_fresh), params, "test")
+
+
+def preprocessed(folder, workers):
+    """Hashes of what ingest and preprocess write of a panel in four partitions."""
+    return hashes(folder / f"panel-{workers}", RunParams(executor="ray", workers=workers))
 
 
 def error_of(function, items):

@@ -14,6 +14,7 @@ from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import RunParams
 from tests.builders import ROOT
 from tests.core import parallel_jobs as jobs
+from tests.core.small_panel import hashes
 
 LOCAL = RunParams(executor="local", workers=2)
 
@@ -34,9 +35,11 @@ def ray(tmp_path_factory):
     """
     pytest.importorskip("ray")
     folder = tmp_path_factory.mktemp("ray")
+    # An empty address is none.
     done = subprocess.run(
         [sys.executable, "-m", "tests.core.ray_story", folder],
         cwd=ROOT,
+        env={**os.environ, "RAY_ADDRESS": ""},
         capture_output=True,
         text=True,
     )
@@ -116,6 +119,14 @@ def test_ray_gives_what_processes_of_this_machine_give(ray):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_panel_has_the_same_bytes_with_ray_and_here_for_any_number_of_workers(ray, tmp_path):
+    one = hashes(tmp_path / "one", RunParams(workers=1))
+    assert sum(name.startswith("part-") for name in one) == 4
+    assert hashes(tmp_path / "two", RunParams(workers=2)) == one
+    assert ray["preprocess"] == [one] * 3
+
+
 def test_every_socket_of_ray_is_on_loopback(ray):
     assert {"gcs_server", "raylet"} <= set(ray["processes"])
     assert ray["listening"]

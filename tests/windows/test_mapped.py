@@ -1,0 +1,88 @@
+"""Mapped pages are given back, and passes by blocks see what a pass over all rows sees."""
+
+import resource
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spline_lstm.evaluation.scales import percentage_floor, training_std_of
+from spline_lstm.series import quality
+from spline_lstm.series.quality import _sampled_rows
+from spline_lstm.windows import mapped
+from spline_lstm.windows.mapped import mapping_of, passing, release
+from tests.builders import make_all_windows, make_arrays
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+@pytest.fixture
+def big(tmp_path):
+    """A mapped array of 64 MB."""
+    path = tmp_path / "big.npy"
+    np.save(path, np.ones((1 << 23, 1)))
+    return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_of_mapped_arrays_leave_the_process_and_keep_their_values(big):
+    arrays = replace(make_arrays(), raw_target=big)
+    before = resident()
+    assert big.sum() == 1 << 23
+    assert resident() > before + 50e6
+    release(arrays)
+    assert resident() < before + 20e6
+    assert big[:: 1 << 20].sum() == 8
+
+
+def test_views_of_a_mapping_are_found_and_other_arrays_are_left_alone(big):
+    assert mapping_of(big[3:9, 0]) is mapping_of(big) is not None
+    arrays = make_arrays()
+    release(arrays)
+    assert all(mapping_of(getattr(arrays, item.name)) is None for item in fields(arrays))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 30, 1000])
+def test_a_pass_sees_every_row_once(monkeypatch, rows):
+    monkeypatch.setattr(mapped, "PASS_ROWS", rows)
+    numbers = np.arange(30)
+    slices = list(passing(make_arrays()))
+    assert np.array_equal(np.concatenate([numbers[each] for each in slices]), numbers)
+    assert len(slices) == -(-30 // rows)
+
+
+def test_passes_by_blocks_find_what_a_pass_over_all_rows_finds(monkeypatch):
+    rng = np.random.default_rng(0)
+    arrays = make_arrays(features=1, series_rows=(90, 40, 70))
+    observed = rng.random((200, 1)) < 0.9
+    values = np.where(observed, 1e6 + rng.normal(size=(200, 1)), np.nan)
+    arrays = replace(arrays, raw_target=values, observed=observed)
+    windows = make_all_windows(arrays)
+    train = arrays.timestamps < arrays.split_instants[0]
+    seen = values[train & observed[:, 0], 0]
+    whole = training_std_of(windows), percentage_floor(windows), _sampled_rows(arrays)
+    # One block has the bits of NumPy's own formulas.
+    assert whole[0][0] == seen.std()
+    assert whole[1][0, 0] == 0.01 * np.nanmean(np.abs(values[train]), axis=0)[0]
+    monkeypatch.setattr(mapped, "PASS_ROWS", 13)
+    np.testing.assert_allclose(training_std_of(windows), whole[0], rtol=1e-10)
+    np.testing.assert_allclose(percentage_floor(windows), whole[1], rtol=1e-14)
+    for rows, expected in zip(_sampled_rows(arrays), whole[2], strict=True):
+        assert np.array_equal(rows, expected)
+
+
+def test_many_rows_are_sampled_as_every_so_many_of_their_split(monkeypatch):
+    monkeypatch.setattr(quality, "DRIFT_ROWS", 11)
+    arrays = make_arrays(features=1, series_rows=(90, 40, 70))
+    split = np.searchsorted(arrays.split_instants, arrays.timestamps, side="right")
+    for block in (13, 1000):
+        monkeypatch.setattr(mapped, "PASS_ROWS", block)
+        for index, found in enumerate(_sampled_rows(arrays)):
+            rows = np.flatnonzero(split == index)
+            assert np.array_equal(found, rows[:: -(-len(rows) // 11)])
