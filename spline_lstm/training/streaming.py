@@ -158,7 +158,7 @@ def series_of(
     before the origin, so all of it counts as known.
     """
     flat = origins.reshape(-1)
-    batch = windows.gather_origins(flat)
+    batch = windows.gather_at_once(flat)
     release(windows.arrays)
     count, length = len(flat), config.lookback + config.horizon
     moved = np.arange(count) * length + config.lookback

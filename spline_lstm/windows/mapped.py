@@ -7,15 +7,21 @@ the file.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import numpy as np
+from jaxtyping import Int
 
 from spline_lstm.windows.arrays import AsOfArrays
 
+Origins = Int[np.ndarray, " windows"]
+
 # Rows that a pass over all rows looks at together; a panel of fewer rows is one block.
 PASS_ROWS = 1 << 23
+# Windows that are gathered from mapped arrays before their pages are given back. A system maps 16
+# pages around each that is read: of windows far apart some 0.5 MB each.
+PIECE_WINDOWS = 2048
 
 
 def mapping_of(array: np.ndarray) -> mmap.mmap | None:
@@ -37,6 +43,24 @@ def release(arrays: AsOfArrays) -> None:
         # Not every system has it.
         if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def in_pieces(
+    arrays: AsOfArrays, gather: Callable[[Origins], tuple[np.ndarray, ...]], origins: Origins
+) -> tuple[np.ndarray, ...]:
+    """What `gather` gives for the windows at `origins`, of mapped arrays piece by piece.
+
+    `gather` returns arrays with a row for each window, which depends on nothing but that window.
+    """
+    if mapping_of(arrays.timestamps) is None:
+        return gather(origins)
+    parts = []
+    for start in range(0, max(len(origins), 1), PIECE_WINDOWS):
+        parts.append(gather(origins[start : start + PIECE_WINDOWS]))
+        release(arrays)
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
 
 
 def passing(arrays: AsOfArrays) -> Iterator[slice]:

@@ -26,7 +26,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
-from spline_lstm.windows.mapped import release
+from spline_lstm.windows.mapped import in_pieces, release
 from spline_lstm.windows.origins import find_origins, missing_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
@@ -122,10 +122,17 @@ class Windows:
         origins = self.splits[split]
         for start in range(0, len(origins), size):
             yield self.gather_origins(origins[start : start + size])
-            release(self.arrays)
 
     def gather_origins(self, origins: Int[np.ndarray, " windows"]) -> Batch:
-        """The windows at the given origins (rows)."""
+        """The windows at the given origins (rows); of mapped arrays piece by piece."""
+
+        def gather(own: Int[np.ndarray, " piece"]) -> tuple[np.ndarray, ...]:
+            return tuple(vars(self.gather_at_once(own)).values())
+
+        return Batch(*in_pieces(self.arrays, gather, origins))
+
+    def gather_at_once(self, origins: Int[np.ndarray, " windows"]) -> Batch:
+        """The same for origins that lie close together, or arrays that are in memory."""
         arrays = self.arrays
         series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
         rows = origins[:, None] + np.arange(self.horizon)
@@ -177,7 +184,11 @@ class Windows:
 
     def labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
         """Raw observations of the horizon, data units, NaN if there is none; outliers too."""
-        return self.arrays.raw_target[batch.origin[:, None] + np.arange(self.horizon)]
+        values, ahead = self.arrays.raw_target, np.arange(self.horizon)
+        (found,) = in_pieces(
+            self.arrays, lambda origins: (values[origins[:, None] + ahead],), batch.origin
+        )
+        return found
 
     def counted_labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
         """`labels` that count, NaN elsewhere: without outliers that were replaced."""
@@ -208,10 +219,15 @@ def gather_targets(
     arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
 ) -> Float[np.ndarray, "windows lookback targets"]:
     """Targets before each origin as known there, data units, float64: `gather_inputs` unscaled."""
-    rows = origins[:, None] + np.arange(-lookback, 0)
-    known_at = arrays.known_at[rows[:, :, None], arrays.target_indices]
-    known = known_at < origins[:, None, None]
-    return np.where(known, arrays.filled_target[rows], arrays.causal_target[rows])
+
+    def gather(own: Int[np.ndarray, " piece"]) -> tuple[np.ndarray]:
+        rows = own[:, None] + np.arange(-lookback, 0)
+        known_at = arrays.known_at[rows[:, :, None], arrays.target_indices]
+        known = known_at < own[:, None, None]
+        return (np.where(known, arrays.filled_target[rows], arrays.causal_target[rows]),)
+
+    (found,) = in_pieces(arrays, gather, origins)
+    return found
 
 
 def scaled_targets(
