@@ -28,8 +28,8 @@ from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import params_text
 
 STAGES = ("ingest", "preprocess", "window", "train_flax_rnn", "evaluate", "export", "predict")
-# Series made at a time, so that the benchmark itself needs little memory.
-SERIES_AT_ONCE = 2000
+# Rows made at a time, so that the benchmark itself needs little memory.
+ROWS_AT_ONCE = 1_000_000
 VALUES = {
     "data.source": "panel.parquet",
     "data.schema_file": "schema.json",
@@ -60,8 +60,9 @@ class Measured(NamedTuple):
 def write_source(path: Path, series: int, rows: int) -> None:
     """Write the panel, a piece at a time."""
     writer = None
-    for first in range(0, series, SERIES_AT_ONCE):
-        count = min(SERIES_AT_ONCE, series - first)
+    at_once = max(ROWS_AT_ONCE // rows, 1)
+    for first in range(0, series, at_once):
+        count = min(at_once, series - first)
         piece = make_panel(count, rows)
         names = pa.array([f"store_{first + index // rows:07d}" for index in range(count * rows)])
         piece = piece.set_column(1, "store", names)

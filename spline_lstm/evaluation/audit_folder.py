@@ -24,7 +24,8 @@ def audit_folder(folder: Path, params: Params, origins: int, seed: int) -> str:
         A window knows the future.
     """
     schema = load_schema(folder / params.data.schema_file)
-    raw = find_sample(Pipeline(folder))
+    pipeline = Pipeline(folder)
+    raw = find_sample(pipeline)
     reading = Reading.of(params.data)
     table = read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading)
     clock = bind(params.clock, table.timestamps)
@@ -50,4 +51,6 @@ def audit_folder(folder: Path, params: Params, origins: int, seed: int) -> str:
         )
     late = [f"{item.name} by {plural(item.delay, 'row')}" for item in schema.delayed]
     remark = f"; known late: {', '.join(late)}" if late else ""
-    return f"windows compared bit by bit: {compared}; 0 differ{remark}"
+    # Of a panel in partitions the first one stands for all.
+    sample = "" if raw in pipeline.raw_files else f" of {raw.name}"
+    return f"windows{sample} compared bit by bit: {compared}; 0 differ{remark}"

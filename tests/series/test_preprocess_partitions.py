@@ -9,6 +9,7 @@ from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.evaluation.audit_folder import audit_folder
 from spline_lstm.series import preprocess_folder
 from spline_lstm.series.summaries import Summary
 from spline_lstm.windows.array_files import load_arrays
@@ -179,3 +180,10 @@ def test_a_folder_has_one_form_of_the_panel(tmp_path):
         stage.main(folder)
     assert not (folder / "data/raw/series.parquet").exists()
     assert not (folder / "data/processed/processed.npz").exists()
+
+
+def test_the_audit_says_which_partition_it_looked_at(tmp_path):
+    folder = make(tmp_path / "panel", 300)
+    assert "windows of part-00000.parquet compared" in audit_folder(
+        folder, load_params(folder), 3, 0
+    )
