@@ -56,12 +56,16 @@ class Work(Generic[Job, Result]):
         Of the jobs, such as ``backtest fold 2``; the messages of errors start with them.
     is_fresh : bool
         Each job gets a process of its own, so that no job sees the state of another.
+    is_short : bool
+        All jobs together take less than to start processes for them: the engine ``local`` runs them
+        in this one, one after another, and programs that one has compiled serve the next.
     """
 
     function: Callable[[Job], Result]
     jobs: Sequence[Job]
     names: Sequence[str]
     is_fresh: bool = False
+    is_short: bool = False
 
 
 class Pool(Protocol):
@@ -203,6 +207,23 @@ class LocalPool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+class PoolOfThisProcess:
+    """No other process: the first of the jobs that wait is done when its end is waited for."""
+
+    def __init__(self, work: Work[Any, Any]) -> None:
+        self._work = work
+        self._waiting: list[int] = []
+
+    def submit(self, number: int) -> None:
+        """Let a job wait."""
+        self._waiting.append(number)
+
+    def finished(self) -> list[tuple[int, Any]]:
+        """Do one job."""
+        number = self._waiting.pop(0)
+        return [(number, attempt(self._work.function, self._work.jobs[number]))]
+
+
 def ignore_interrupts() -> None:
     """Leave Ctrl-C, which reaches all processes of a terminal, to the one that started them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -227,6 +248,9 @@ def worker_environment() -> Iterator[None]:
 def local(work: Work[Any, Any], workers: int) -> Iterator[Pool]:
     """The pool of the engine `local`."""
     with worker_environment():
+        if work.is_short:
+            yield PoolOfThisProcess(work)
+            return
         pool = LocalPool(work, workers)
         try:
             yield pool

@@ -13,6 +13,7 @@ the same seed. See Tashman 2000, "Out-of-sample tests of forecasting accuracy: a
 review", International Journal of Forecasting 16(4).
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -38,6 +39,9 @@ from spline_lstm.series.grid import lay_out
 from spline_lstm.series.splits import split_instants
 from spline_lstm.tables.raw_table import RawTable, rows_of
 
+# Rows of all folds up to which two processes would mostly import and trace (docs/performance.md).
+SHORT = 2_000
+
 
 def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
     """Run all folds of `params.backtest`, in order, by the engine of `params.run`.
@@ -56,7 +60,16 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
     """
     jobs = fold_jobs(table, schema, params, cache)
     names = [f"backtest fold {job.number}" for job in jobs]
-    return run_all(Work(run_fold, jobs, names, is_fresh=True), params.run, "backtest")
+    rows = sum(len(job.table.timestamps) for job in jobs)
+    is_short = rows <= SHORT and not has_started_jax()
+    work = Work(run_fold, jobs, names, is_fresh=not is_short, is_short=is_short)
+    return run_all(work, params.run, "backtest")
+
+
+def has_started_jax() -> bool:
+    """Whether this process has devices of JAX, which a fold sets up its own way."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bridge.backends_are_initialized()
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from tests.core.small_panel import hashes
 LOCAL = RunParams(executor="local", workers=2)
 
 
-def work_of(function, items, *, is_fresh=False):
-    return Work(function, items, [f"job {number}" for number in range(len(items))], is_fresh)
+def work_of(function, items, **options):
+    return Work(function, items, [f"job {number}" for number in range(len(items))], **options)
 
 
 def run(function, items, params=LOCAL, **options):
@@ -60,6 +60,19 @@ def test_a_fresh_job_has_one_thread_and_a_process_of_its_own():
     assert {pair[:2] for pair in found} == {("1", "1")}
     assert len({process for *_, process in found}) == 3
     assert dict(os.environ) == before
+
+
+def test_short_jobs_share_this_process_with_one_thread():
+    before = dict(os.environ)
+    found = run(jobs.threads_and_process, range(3), is_short=True)
+    assert {tuple(each) for each in found} == {("1", "1", os.getpid())}
+    assert dict(os.environ) == before
+
+
+def test_no_short_job_runs_after_one_that_failed():
+    with pytest.raises(DivergedError) as caught:
+        run(jobs.fail_at_two_and_four, range(6), is_short=True)
+    assert caught.value.lines[0] == "job 2: the loss of 2 is nan"
 
 
 def test_the_first_error_in_the_order_of_the_jobs_is_raised_with_its_name():
