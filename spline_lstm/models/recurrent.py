@@ -82,47 +82,65 @@ def _lstm_forward(
     projected = _project(x, input_kernel * half, bias * half)
     recurrent = recurrent_kernel * half
 
-    def step(carry: LSTMState, z: Array) -> tuple[LSTMState, tuple[Array, Array, Array]]:
-        h, c = carry
+    # A step reads its row of the projection and puts its gates there: one buffer for both.
+    def step(
+        carry: tuple[Array, Array, Array], t: Array
+    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+        h, c, rows = carry
+        z = lax.dynamic_index_in_dim(rows, t, keepdims=False)
         gates = jnp.tanh(z + h @ recurrent) * half + shift
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         c = f * c + i * g
-        h = o * jnp.tanh(c)
-        return (h, c), (h, gates, c)
+        tanh_c = jnp.tanh(c)
+        h = o * tanh_c
+        rows = lax.dynamic_update_index_in_dim(rows, gates, t, 0)
+        return (h, c, rows), (h, c, tanh_c)
 
-    final, (h, gates, c) = lax.scan(step, initial, projected)
-    return (h, final), (input_kernel, recurrent_kernel, x, *initial, h, gates, c)
+    (h_last, c_last, gates), (h, c, tanh_c) = lax.scan(
+        step, (*initial, projected), jnp.arange(len(x))
+    )
+    residuals = (input_kernel, recurrent_kernel, x, *initial, h, gates, c, tanh_c)
+    return (h, (h_last, c_last)), residuals
 
 
 def _lstm_backward(
     residuals: Residuals, gradient: tuple[Array, LSTMState]
 ) -> tuple[Array | LSTMState, ...]:
-    input_kernel, recurrent_kernel, x, h_0, c_0, h, gates, c = residuals
+    input_kernel, recurrent_kernel, x, h_0, c_0, h, gates, c, tanh_c = residuals
     h_grad, (h_final, c_final) = gradient
     i, f, g, o = jnp.split(gates, 4, axis=-1)
-    tanh_c = jnp.tanh(c)
     c_before, h_before = _shifted(c_0, c), _shifted(h_0, h)
     through_h = o * (1 - tanh_c * tanh_c)
-    coefficients = (g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
+    coefficients = jnp.concatenate(
+        [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1
+    )
     recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
 
-    def step(carry: LSTMState, at: tuple[Any, ...]) -> tuple[LSTMState, Array]:
-        h_later, c_later = carry
-        h_here, through_h, coefficients, f = at
+    # A step reads its row of the coefficients and puts its gradient there: one buffer for both.
+    def step(
+        carry: tuple[Array, Array, Array], at: tuple[Array, ...]
+    ) -> tuple[tuple[Array, Array, Array], None]:
+        h_later, c_later, rows = carry
+        t, h_here, through_h, f = at
         dh = h_later + h_here
         dc = c_later + dh * through_h
-        # Gate by gate, joined last: XLA on CPU copies whole rows into a concatenation, but computes
-        # one that it fuses with arithmetic element by element.
-        dz = jnp.concatenate(
-            [d * k for d, k in zip((dc, dc, dc, dh), coefficients, strict=True)], axis=-1
-        )
-        return (dz @ recurrent_transposed, dc * f), dz
+        # Joined before the product: XLA on CPU copies whole rows into a concatenation, but computes
+        # one that it fuses with arithmetic element by element. Without the second barrier it would
+        # compute the product twice, and copy the whole buffer at each step.
+        joined = lax.optimization_barrier(jnp.concatenate([dc, dc, dc, dh], axis=-1))
+        row = lax.dynamic_index_in_dim(rows, t, keepdims=False)
+        dz = lax.optimization_barrier(row * joined)
+        rows = lax.dynamic_update_index_in_dim(rows, dz, t, 0)
+        return (dz @ recurrent_transposed, dc * f, rows), None
 
-    initial, dz = lax.scan(
-        step, (h_final, c_final), (h_grad, through_h, coefficients, f), reverse=True
+    (dh, dc, dz), _ = lax.scan(
+        step,
+        (h_final, c_final, coefficients),
+        (jnp.arange(len(x)), h_grad, through_h, f),
+        reverse=True,
     )
     input_gradient, recurrent_gradient, bias_gradient = _weight_gradients((x, h_before), dz)
-    return input_gradient, recurrent_gradient, bias_gradient, dz @ input_kernel.T, initial
+    return input_gradient, recurrent_gradient, bias_gradient, dz @ input_kernel.T, (dh, dc)
 
 
 lstm.defvjp(_lstm_forward, _lstm_backward)
