@@ -54,6 +54,8 @@ def configure_compilation_cache(folder: Path) -> None:
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(compilation_cache(folder)))
+    # XLA's own caches are of GPUs alone, and their path would be part of each program's name.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

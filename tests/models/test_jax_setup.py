@@ -45,3 +45,24 @@ def test_matmuls_do_not_depend_on_the_instruction_set_that_onednn_would_choose()
     # With its kernels they would.
     kernels = {"TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "true"}
     assert product_hash(**kernels) != product_hash(ONEDNN_MAX_CPU_ISA="SSE41", **kernels)
+
+
+def test_the_names_of_compiled_programs_do_not_depend_on_the_folder(tmp_path):
+    code = (
+        "import pathlib, sys\n"
+        "import jax, jax.numpy as jnp\n"
+        "from jax.experimental.compilation_cache.compilation_cache import reset_cache\n"
+        "from spline_lstm.models.jax_setup import configure_compilation_cache\n"
+        "for name in ('a', 'b'):\n"
+        "    configure_compilation_cache(pathlib.Path(sys.argv[1]) / name)\n"
+        "    jax.jit(lambda x: 2 * x + 1)(jnp.zeros(7))\n"
+        "    jax.clear_caches()\n"
+        "    reset_cache()\n"
+    )
+    environment = {key: os.environ[key] for key in os.environ if not key.startswith("JAX_")}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    first, second = (
+        sorted(path.name for path in tmp_path.glob(f"{name}/.cache/jax/*-cache")) for name in "ab"
+    )
+    assert first == second != []
