@@ -1,7 +1,7 @@
 """Networks of rows beside boosted trees, on three tables that come with packages.
 
 Run at the root: ``python -m benchmarks.tabular [--only TABLE ...] [--models NAME ...] [--seeds 0 1
-2 3 4] [--full] [--output FILE]``.
+2 3 4] [--full] [--threads N] [--output FILE]``.
 
 ===========  =========  ====================================  ============================
 table        rows       label                                 error
@@ -16,8 +16,9 @@ preprocessing, and stop by the same validation rows; seeds differ in weights, or
 trees in the rows and features that each tree sees. The test rows are read once per model and seed.
 Results are kept in FILE after each training, and read from there when the command runs again.
 
-Networks have the sizes of `SIZES`, which two cores train in minutes; ``--full`` trains them in the
-sizes of their papers.
+Trees are the best on the validation rows of the settings in `TREES`: their sizes, and categories as
+ids or as one feature each. Networks have one setting, with the sizes of `SIZES`, which two cores
+train in minutes; ``--full`` trains them in the sizes of their papers.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +90,19 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "mlp": {},
 }
-TREES = {
-    name: TreesParams(members=(name,), rounds=3000, learning_rate=0.03, leaves=15, min_rows=20)
-    for name in ("lightgbm", "xgboost")
-}
+LIBRARIES = ("lightgbm", "xgboost")
+# The settings that trees are chosen from: params, and whether categories are one feature each.
+TREES: tuple[tuple[TreesParams, bool], ...] = tuple(
+    (
+        TreesParams(rounds=3000, learning_rate=0.03, leaves=leaves, depth=depth, min_rows=min_rows),
+        one_hot,
+    )
+    for (leaves, depth), min_rows, one_hot in product(
+        ((7, 3), (15, 4), (31, 6)), (1, 20, 100), (False, True)
+    )
+)
+# Columns with more categories than this stay ids also where others become one feature each.
+MAX_ONE_HOT = 64
 SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -123,13 +134,15 @@ def load_table(name: str) -> Table:
     return Table(name, params, preprocess_rows(table, schema, params.tabular, where=name))
 
 
-def error(table: Table, predicted: Float[np.ndarray, " rows"], split: RowSplit) -> float:
-    """Log loss of the probability of the second class, or the RMSE in data units."""
+def errors(
+    table: Table, predicted: Float[np.ndarray, " rows"], split: RowSplit
+) -> dict[str, float]:
+    """Log loss of the probability of the second class, or RMSE and MAE in data units."""
     if table.is_regression:
-        values = table.result.preprocessor.label.inverse(predicted)
-        return float(np.sqrt(np.mean(np.square(values - split.truth))))
+        off = table.result.preprocessor.label.inverse(predicted) - split.truth
+        return {"error": float(np.sqrt(np.mean(off**2))), "mae": float(np.abs(off).mean())}
     chance = np.clip(np.where(split.truth == 1, predicted, 1 - predicted), 1e-12, 1.0)
-    return float(-np.log(chance).mean())
+    return {"error": float(-np.log(chance).mean())}
 
 
 def network(table: Table, name: str, seed: int, *, full: bool) -> dict[str, float]:
@@ -143,27 +156,46 @@ def network(table: Table, name: str, seed: int, *, full: bool) -> dict[str, floa
     model, test = RowModel(config, "", "", trained.best), rows.split("test")
     inputs = test.inputs
     predicted = model.predict(inputs.numbers, inputs.missing, inputs.categories)
-    return {
-        "error": error(table, predicted[:, 0].astype(np.float64), test),
+    return errors(table, predicted[:, 0].astype(np.float64), test) | {
         "epochs": trained.history[-1].epoch,
         "weights": sum(value.size for value in trained.best.values()),
     }
 
 
+def features(table: Table, split: RowSplit, *, one_hot: bool) -> Float[np.ndarray, "rows features"]:
+    """Numbers and ids of categories; `one_hot`: a feature per category of columns with few."""
+    if not one_hot:
+        return split.inputs.matrix
+    ids = split.inputs.categories
+    columns = [split.inputs.matrix[:, : -ids.shape[1] or None]]
+    for position, count in enumerate(table.result.preprocessor.category_sizes):
+        column = ids[:, position]
+        columns.append(np.eye(count)[column] if count <= MAX_ONE_HOT else column[:, None])
+    return np.concatenate(columns, axis=1)
+
+
 def trees(table: Table, name: str, seed: int) -> dict[str, float]:
-    """Train the trees of a library, and score them on the test rows."""
-    train, validation, test = (table.rows.split(split) for split in ("train", "validation", "test"))
-    given, stop = (
-        TreeRows(split.inputs.matrix, split.labels.astype(np.float64))
-        for split in (train, validation)
-    )
+    """Train the trees of a library in each setting, and score the best on the test rows."""
+    splits = {split: table.rows.split(split) for split in ("train", "validation", "test")}
     objective = Objective("regression" if table.is_regression else "binary")
-    fitted = fit_trees(name, given, stop, objective, TREES[name].model_copy(update={"seed": seed}))
-    return {
-        "error": error(table, fitted.predict(test.inputs.matrix), test),
-        "epochs": fitted.rounds,
-        "weights": len(fitted.content),
-    }
+    best: tuple[float, int] | None = None
+    scores: dict[str, float] = {}
+    for setting, (params, one_hot) in enumerate(TREES):
+        inputs = {key: features(table, part, one_hot=one_hot) for key, part in splits.items()}
+        given, stop = (
+            TreeRows(inputs[key], splits[key].labels.astype(np.float64))
+            for key in ("train", "validation")
+        )
+        fitted = fit_trees(name, given, stop, objective, params.model_copy(update={"seed": seed}))
+        found = errors(table, fitted.predict(stop.X), splits["validation"])["error"], setting
+        if best is None or found < best:
+            best = found
+            scores = errors(table, fitted.predict(inputs["test"]), splits["test"]) | {
+                "setting": setting,
+                "epochs": fitted.rounds,
+                "weights": len(fitted.content),
+            }
+    return scores
 
 
 def measure(table: Table, name: str, seed: int, *, full: bool) -> dict[str, float]:
@@ -180,29 +212,30 @@ def measure(table: Table, name: str, seed: int, *, full: bool) -> dict[str, floa
 def table_text(results: dict[str, dict[str, float]]) -> str:
     """Markdown: mean and standard deviation over the seeds, and the ratio to the better trees."""
     lines = [
-        "| table | model | error: mean ± spread | to the better trees | CPU s | seeds |",
-        "|---|---|---:|---:|---:|---:|",
+        "| table | model | error: mean ± spread | to the better trees | MAE | CPU s | seeds |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for table in TABLES:
         found = {
             name: [item for key, item in results.items() if key.startswith(f"{table}/{name}/")]
-            for name in (*NETWORKS, *TREES)
+            for name in (*NETWORKS, *LIBRARIES)
         }
         means = {
             name: float(np.mean([item["error"] for item in items]))
             for name, items in found.items()
             if items
         }
-        better = min((means[name] for name in TREES if name in means), default=float("nan"))
+        better = min((means[name] for name in LIBRARIES if name in means), default=float("nan"))
         for name, mean in means.items():
             items = found[name]
             # One seed has no spread.
             spread = f" ± {np.std([item['error'] for item in items]):.2g}" if len(items) > 1 else ""
             cpu = np.mean([item["cpu_seconds"] for item in items])
+            mae = f"{np.mean([item['mae'] for item in items]):.4g}" if "mae" in items[0] else ""
             worse = 100 * (mean / better - 1)
             lines.append(
-                f"| {table} | {name} | {mean:.4g}{spread} | {worse:+.1f} % | {cpu:.0f} | "
-                f"{len(items)} |"
+                f"| {table} | {name} | {mean:.4g}{spread} | {worse:+.1f} % | {mae} | {cpu:.0f} "
+                f"| {len(items)} |"
             )
     return "\n".join(lines)
 
@@ -211,12 +244,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is not in the file yet, and show the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.tabular", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
-    parser.add_argument("--models", nargs="+", default=[*TREES, *NETWORKS])
+    parser.add_argument("--models", nargs="+", default=[*LIBRARIES, *NETWORKS])
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--full", action="store_true", help="the sizes of the papers")
     parser.add_argument("--output", type=Path, default=ROOT / ".cache/tabular.json")
+    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
-    configure_threads(2)
+    configure_threads(given.threads)
     configure_compilation_cache(ROOT)
     results = json.loads(given.output.read_text()) if given.output.is_file() else {}
     given.output.parent.mkdir(parents=True, exist_ok=True)

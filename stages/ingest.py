@@ -8,7 +8,7 @@ from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.core.stage_code import stage_code_id
-from spline_lstm.tables.check_table import CheckedTable
+from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.tables.partitions import INDEX, ingest_partitions
 from spline_lstm.tables.raw_file import check_dvc_yaml, check_dvc_yaml_of_partitions, write_raw
 from spline_lstm.tables.source_deps import check_watched

@@ -10,7 +10,6 @@ from spline_lstm.core.pipeline import TUNING_FILES
 from spline_lstm.scaffold.bars import NAMES
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import BLANK, SEPARATORS
-from spline_lstm.scaffold.row_folder import scaffold_rows
 from spline_lstm.scaffold.task_folders import TASK_FOLDERS
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import folder_of, scaffold
@@ -46,7 +45,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--task",
-        choices=sorted({*TASK_FOLDERS, "tabular"}),
+        choices=sorted(TASK_FOLDERS),
         default="forecast",
         help="what is learned: forecast (the next values of a series) | direction (whether the "
         "prices of daily bars rise) | tabular (a class or a number for each row of a table) "
@@ -239,16 +238,18 @@ def run(arguments: argparse.Namespace) -> str:
         columns=dict(arguments.column),
         kind=arguments.kind,
     )
-    if arguments.tune and arguments.task != "forecast":
-        raise UsageError(f"--tune does not go with --task {arguments.task}; leave it out")
-    copy = not arguments.no_copy
-    if arguments.task == "tabular":
-        return _init_rows(arguments, options, copy=copy)
-    if arguments.kind is not None:
-        raise UsageError("--kind belongs to --task tabular; add it, or leave --kind out")
-    files = UserFiles.read(arguments.params, arguments.schema)
+    _check_options(arguments)
+    files = UserFiles.read(
+        arguments.params, arguments.schema, TASK_FOLDERS[arguments.task].parse_schema
+    )
     told = scaffold(
-        arguments.name, arguments.csv, options, Path(), files, copy=copy, task=arguments.task
+        arguments.name,
+        arguments.csv,
+        options,
+        Path(),
+        files,
+        copy=not arguments.no_copy,
+        task=arguments.task,
     )
     if not arguments.tune:
         return told
@@ -257,20 +258,14 @@ def run(arguments: argparse.Namespace) -> str:
     return tuned(folder_of(arguments.name))
 
 
-def _init_rows(arguments: argparse.Namespace, options: Options, *, copy: bool) -> str:
-    """Write the folder of a table of rows."""
-    for name, path in (("--params", arguments.params), ("--schema", arguments.schema)):
-        if path is not None and not path.is_file():
-            raise UsageError(f"{name} {path}: no such file")
-    return scaffold_rows(
-        arguments.name,
-        arguments.csv,
-        options,
-        Path(),
-        arguments.params,
-        arguments.schema,
-        copy=copy,
-    )
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for an option that only other tasks have."""
+    for task, folder in TASK_FOLDERS.items():
+        for name in folder.own_options:
+            if getattr(arguments, name) and arguments.task != task:
+                raise UsageError(
+                    f"--{name} belongs to --task {task}; leave it out, or give that task"
+                )
 
 
 def tuned(folder: Path) -> str:

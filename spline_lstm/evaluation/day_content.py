@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.formatting import fixed
+from spline_lstm.core.log_loss import log_loss
 from spline_lstm.core.params_trees import ProbabilityParams
 from spline_lstm.evaluation.day_scores import (
     DayBlocks,
@@ -27,7 +28,6 @@ from spline_lstm.evaluation.probability_metrics import (
     auc,
     brier,
     calibration_error,
-    log_loss,
     reliability,
 )
 from spline_lstm.evaluation.probability_scores import judged

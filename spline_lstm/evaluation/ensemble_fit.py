@@ -13,9 +13,9 @@ from jaxtyping import Float
 from scipy.optimize import isotonic_regression
 
 from spline_lstm.core.formatting import number
+from spline_lstm.core.log_loss import log_loss
 from spline_lstm.core.params_trees import EnsembleParams
 from spline_lstm.evaluation.probability_baselines import fit_logistic
-from spline_lstm.evaluation.probability_metrics import log_loss
 from spline_lstm.trees.calibration import Calibration, Method, logit
 from spline_lstm.trees.ensemble import MEMBERS, NETWORK, Ensemble, weighted_mean
 

@@ -16,9 +16,6 @@ NAMES = {
     "brier": "Brier score",
     "root_brier": "root of the Brier score",
 }
-# Probabilities nearer to 0 and 1 count as this near: one wrong certainty must not
-# make the loss infinite.
-CERTAIN = 1e-7
 BINS = 10
 
 Labels = Float[np.ndarray, " n"]
@@ -43,20 +40,6 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
     ranks = np.cumsum(count) - (count - 1) / 2
     total = float(ranks[group.reshape(-1)][labels == 1].sum())
     return (total - positives * (positives + 1) / 2) / (positives * negatives)
-
-
-def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean negative log likelihood, ``-mean(y log p + (1 - y) log(1 - p))``; 0 is perfect.
-
-    Good (1952), Journal of the Royal Statistical Society B 14, 107-114.
-
-    >>> round(log_loss(np.array([1.0, 0.0]), np.array([0.5, 0.5])), 6)
-    0.693147
-    """
-    if not len(labels):
-        return float("nan")
-    kept = np.clip(probabilities.astype(np.float64), CERTAIN, 1 - CERTAIN)
-    return float(-np.mean(np.where(labels == 1, np.log(kept), np.log1p(-kept))))
 
 
 def brier(labels: Labels, probabilities: Probabilities) -> float:

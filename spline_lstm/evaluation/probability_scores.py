@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.formatting import listed, number, plain
+from spline_lstm.core.log_loss import log_loss
 from spline_lstm.core.params import EvaluateParams, Params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.assess import assess, split_records
@@ -25,7 +26,6 @@ from spline_lstm.evaluation.probability_metrics import (
     auc,
     brier,
     calibration_error,
-    log_loss,
     reliability,
 )
 from spline_lstm.inference.intervals import no_intervals

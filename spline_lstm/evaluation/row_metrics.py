@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from spline_lstm.evaluation.probability_metrics import CERTAIN, auc, calibration_error, reliability
+from spline_lstm.core.log_loss import class_log_loss
+from spline_lstm.evaluation.probability_metrics import auc, calibration_error, reliability
 
 Predictions = Float[np.ndarray, "rows outputs"]
 Truth = Float[np.ndarray, " rows"]
@@ -44,7 +45,7 @@ def deciding_loss(truth: Truth, predictions: Predictions, kind: str) -> float:
     """The metric that decides, log loss or RMSE; lower is better."""
     if kind == "regression":
         return float(np.sqrt(np.mean((predictions[:, 0] - truth) ** 2)))
-    return _log_loss(truth.astype(np.int64), predictions)
+    return class_log_loss(truth.astype(np.int64), predictions)
 
 
 def _of_numbers(truth: Truth, predicted: Truth) -> dict[str, float]:
@@ -63,19 +64,13 @@ def _of_classes(truth: np.ndarray, p: Predictions) -> dict[str, float]:
     chosen = p.argmax(axis=1)
     is_class = truth[:, None] == np.arange(p.shape[1])
     return {
-        "log_loss": _log_loss(truth, p),
+        "log_loss": class_log_loss(truth, p),
         "accuracy": float(np.mean(chosen == truth)),
         "auc": _auc(is_class, p),
         "f1": _f1(is_class, chosen[:, None] == np.arange(p.shape[1])),
         "brier": _brier(is_class, p),
         "calibration_error": calibration_error(reliability(*judged(truth, p))),
     }
-
-
-def _log_loss(truth: np.ndarray, p: Predictions) -> float:
-    """Mean of ``-log p`` of the true class (Good 1952)."""
-    own = p[np.arange(len(p)), truth]
-    return float(-np.mean(np.log(np.clip(own, CERTAIN, 1 - CERTAIN))))
 
 
 def _auc(is_class: np.ndarray, p: Predictions) -> float:

@@ -42,12 +42,16 @@ class RowRun:
     revision : commit of the experiment
     scores : content of metrics/evaluate.json
     baselines : name -> metrics, of the trees too
+    training : content of metrics/train.json
+    seconds : that the training took
     """
 
     run: Run
     revision: str
     scores: Mapping[str, Any]
     baselines: Mapping[str, Mapping[str, float]]
+    training: Mapping[str, Any]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,25 @@ class RowComparison:
         return dict(sorted(found.items(), key=lambda item: statistics.fmean(item[1])))
 
     @property
+    def better_baselines(self) -> dict[str, float]:
+        """Trees and baselines below the mean of every network, the best one first."""
+        lowest = statistics.fmean(next(iter(self.by_model.values())))
+        values = {name: float(row[self.key]) for name, row in self.runs[0].baselines.items()}
+        ordered = sorted(values.items(), key=lambda item: item[1])
+        return {name: value for name, value in ordered if value < lowest}
+
+    @property
     def reason(self) -> str:
         """Which model is the best, and which ones its seeds do not tell from it."""
         (best, values), *others = self.by_model.items()
         close = [name for name, found in others if min(found) <= max(values)]
         told = (
-            f"{best} has the lowest mean {self.names[self.key]} of the test rows, {_mean(values)}"
+            f"of the networks, {best} has the lowest mean {self.names[self.key]} of the test rows, "
+            f"{_mean(values)}"
         )
-        return f"{told}; seeds overlap with those of {', '.join(close)}" if close else told
+        told += f"; seeds overlap with those of {', '.join(close)}" if close else ""
+        named = [f"{name} ({_short(value)})" for name, value in self.better_baselines.items()]
+        return f"{told}; lower still: {', '.join(named)}" if named else told
 
 
 def check_row_comparison(params: Params) -> None:
@@ -126,7 +141,14 @@ def collect_rows(
         return json.loads(file_at(pipeline.root, revisions[run.name], path))
 
     found = tuple(
-        RowRun(run, revisions[run.name], content(run, "evaluate"), content(run, "baselines"))
+        RowRun(
+            run,
+            revisions[run.name],
+            content(run, "evaluate"),
+            content(run, "baselines"),
+            content(run, "train"),
+            float(content(run, "train_time")["train_seconds"]),
+        )
         for run in done
     )
     missing = tuple(run.name for run in runs if run.name not in revisions)
@@ -155,7 +177,8 @@ def row_csv(result: RowComparison) -> str:
     """A row per run, and one per baseline, which all runs share."""
     stream = io.StringIO()
     head = ("run_id", "model_type", "data_mode", "seed")
-    columns = [*head, *result.names.values(), "commit", "notes"]
+    of_training = ("params", "train_time(s)", "epochs")
+    columns = [*head, *result.names.values(), *of_training, "commit", "notes"]
     writer = csv.DictWriter(stream, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(_csv_rows(result))
@@ -165,11 +188,14 @@ def row_csv(result: RowComparison) -> str:
 def _csv_rows(result: RowComparison) -> Iterator[dict[str, Any]]:
     for each in result.runs:
         yield {
-            "run_id": each.scores.get("run_id", ""),
+            "run_id": each.training["run_id"],
             "model_type": each.run.model_type,
             "data_mode": each.run.feature_mode,
             "seed": each.run.seed,
             **_metrics(result, each.scores),
+            "params": each.training["n_params"],
+            "train_time(s)": each.seconds,
+            "epochs": each.training["epochs"],
             "commit": each.revision[:10],
             "notes": each.run.name,
         }
@@ -186,7 +212,7 @@ def row_document(result: RowComparison) -> Document:
     best, missing = next(iter(result.by_model)), result.missing
     return Document(
         title=f"Comparison of {', '.join(result.by_model)}",
-        good=True,
+        good=not result.better_baselines,
         verdict=result.reason,
         warnings=[f"without results: {', '.join(missing)}"] if missing else [],
         caveat=CAVEAT,

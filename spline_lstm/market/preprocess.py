@@ -17,6 +17,7 @@ from spline_lstm.core.params_data import SplitParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, load_schema
+from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.core.timestamps import parse_instant
 from spline_lstm.market.bars import Bars, bars_of, check_bars, missing_cells
 from spline_lstm.market.features import NAMES
@@ -25,7 +26,7 @@ from spline_lstm.market.panel import Panel, make_panel, to_arrays
 from spline_lstm.market.preprocessor import DirectionPreprocessor
 from spline_lstm.market.settings import refuse
 from spline_lstm.market.windows import reach
-from spline_lstm.tables.check_table import CheckedTable, check_table
+from spline_lstm.tables.check_table import check_table
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.windows.arrays import AsOfArrays

@@ -24,6 +24,7 @@ from spline_lstm.core.params import Params
 from spline_lstm.core.params_data import WindowParams
 from spline_lstm.core.params_direction import DirectionParams
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.stage_files import WindowFiles
 from spline_lstm.market.features import LONGEST
 from spline_lstm.market.labels import forward_returns, labels
 from spline_lstm.market.panel import days_of, each_symbol
@@ -31,7 +32,7 @@ from spline_lstm.market.preprocessor import DirectionPreprocessor, no_limits
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.window_files import WindowFiles
+from spline_lstm.windows.window_files import files_of
 from spline_lstm.windows.windows import SPLITS, Batch, Windows
 
 TARGETS = {"threshold": "rises", "median": "beats_median"}
@@ -245,7 +246,7 @@ def direction_window_files(folder: Path, params: Params) -> WindowFiles:
     arrays = AsOfArrays.load(pipeline.processed)
     preprocessor = DirectionPreprocessor.load(pipeline.preprocessor)
     windows = make_direction_windows(arrays, preprocessor, params)
-    files = WindowFiles.of(windows, preprocessor, params)
+    files = files_of(windows, preprocessor, params)
     share = np.nanmean(windows.arrays.raw_target[windows.splits["train"]])
     return WindowFiles(
         files.arrays

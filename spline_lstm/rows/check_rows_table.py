@@ -1,33 +1,18 @@
 """What the stage ingest says of a table of rows."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.row_schema import load_row_schema
+from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.rows.labels import check_target
 from spline_lstm.tables.row_table import read_row_table
 
 
-@dataclass(frozen=True)
-class CheckedRows:
-    """A table whose cells are of the kinds that the schema says.
-
-    Attributes
-    ----------
-    metrics : mapping
-        For metrics/ingest.json.
-    text : str
-        Its size.
-    """
-
-    metrics: dict[str, Any]
-    text: str
-
-
-def check_rows_table(content: bytes, folder: Path, params: Params) -> CheckedRows:
-    """Read the table of rows of a pipeline folder from its bytes.
+def check_rows_table(
+    content: bytes, folder: Path, params: Params, where: str | None = None
+) -> CheckedTable:
+    """Read the table of rows of a pipeline folder from its bytes; `where` names it in messages.
 
     Raises
     ------
@@ -38,9 +23,9 @@ def check_rows_table(content: bytes, folder: Path, params: Params) -> CheckedRow
     """
     check_rows_schema(folder, params)
     schema = load_row_schema(folder / params.data.schema_file)
-    table = read_row_table(content, schema, where=params.data.source)
+    table = read_row_table(content, schema, where=where or params.data.source)
     metrics = {"rows": len(table), "columns": [*table.columns, *table.unknown_columns]}
-    return CheckedRows(metrics, f"{len(table)} rows, {len(table.columns)} columns")
+    return CheckedTable(metrics, f"{len(table)} rows, {len(table.columns)} columns")
 
 
 def check_rows_schema(folder: Path, params: Params) -> tuple[str, ...]:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.row_schema import load_row_schema
+from spline_lstm.core.stage_files import WindowFiles
 from spline_lstm.rows.arrays import RowArrays
 from spline_lstm.rows.preprocess import PreprocessedRows, preprocess_rows
 from spline_lstm.rows.preprocessor import RowPreprocessor
@@ -64,25 +63,7 @@ def preprocess_rows_folder(folder: Path, params: Params) -> PreprocessedFolder:
     return PreprocessedFolder(preprocess_rows(table, schema, params.tabular, where=str(raw)))
 
 
-@dataclass(frozen=True)
-class SplitFiles:
-    """What the stage window writes of a table of rows: the rows of each split.
-
-    Attributes
-    ----------
-    arrays : name -> array
-        Content of windows.npz.
-    meta : mapping
-        Content of meta.json.
-    text : str
-    """
-
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any]
-    text: str
-
-
-def split_files(folder: Path, params: Params) -> SplitFiles:
+def split_files(folder: Path, params: Params) -> WindowFiles:
     """The splits of the rows of a pipeline folder, and what their arrays are, for other tools."""
     pipeline = Pipeline(folder)
     arrays = RowArrays.load(pipeline.processed)
@@ -100,4 +81,4 @@ def split_files(folder: Path, params: Params) -> SplitFiles:
     }
     counts = ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
     text = f"{len(arrays.labels)} rows in, split {params.tabular.split}: {counts}"
-    return SplitFiles(dict(splits), meta, text)
+    return WindowFiles(dict(splits), meta, text)

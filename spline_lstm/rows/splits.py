@@ -55,9 +55,11 @@ def split_rows(
         codes = _cut(used, units, params, None)
     for code, name in enumerate(SPLITS):
         if name in needed and not (codes == code).any():
+            largest = int(np.unique(units, return_counts=True)[1].max())
             raise TooLittleDataError(
-                f"the {name} split has no row; change tabular.train and tabular.validation, or the "
-                "split"
+                f"the {name} split has no row of {len(units)}, of which up to {largest} stay "
+                "together; change tabular.train and tabular.validation, or the split; "
+                "tabular.duplicates: keep separates equal rows"
             )
     return codes.astype(np.int8)
 

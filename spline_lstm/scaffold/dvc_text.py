@@ -99,12 +99,14 @@ def cached_outputs(pattern: str) -> list[str]:
     return [FOLDER.sub("", path).removeprefix("/") for path in outs]
 
 
-def copied_dvc(pattern: str, name: str) -> str:
+def copied_dvc(pattern: str, name: str, *, source_file: bool = True) -> str:
     """The dvc.yaml of pipelines/NAME from that of another folder, whose source is embedded.
 
-    Its stage ingest then depends on the file of the source, too.
+    Its stage ingest then depends on the file of the source, too, if there is one.
     """
     folder = f"pipelines/{name}"
+    own = FOLDER.sub(folder, pattern)
+    if not source_file:
+        return own
     schema = f"      - {folder}/${{data.schema_file}}\n"
-    own = FOLDER.sub(f"{folder}", pattern)
     return own.replace(schema, f"{schema}      - {folder}/${{data.source}}\n", 1)

@@ -4,6 +4,8 @@ What cannot be decided ends with a UsageError that names the candidates and the 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,14 @@ import pandas as pd
 
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.formatting import listed
+from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.table_format import TableFormat
 from spline_lstm.scaffold.column_types import Column, examine_all
 from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.read_table import read_table
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.table import Table
+from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.tables.parsing import cell_texts, parse_timestamps
 
 # What people call a target.
@@ -25,6 +30,44 @@ MOST_CODES = 10
 KINDS = {"float": "number", "int": "number", "boolean": "boolean", "text": "category"}
 DATE_SAMPLE = 1000
 LOSSES = {"classification": "cross_entropy", "regression": "mse"}
+
+
+# The pipeline whose params every table of rows gets.
+PATTERN = Path("pipelines/tabular")
+
+
+def rows_base(root: Path) -> Params:
+    """The params of pipelines/tabular without what they say of its own table."""
+    own = {f"tabular.{key}": value for key, value in Params().tabular if key != "target"}
+    return with_values(load_params(root / PATTERN), own, f"{PATTERN / 'params.yaml'}")
+
+
+def rows_plan(files: UserFiles, content: bytes, where: str, options: Options) -> Plan:
+    """What a table of rows proposes, with the user's schema and the values of the overlay.
+
+    Raises
+    ------
+    UsageError
+        As in `propose_rows`.
+    SchemaError
+        The user's schema breaks a rule.
+    """
+    target, kind = (files.overlay.get(f"tabular.{key}") for key in ("target", "kind"))
+    options = replace(
+        options,
+        targets=options.targets or ((str(target),) if target else ()),
+        kind=options.kind or kind,
+    )
+    plan = propose_rows(read_table(content, where, options), where, options)
+    plan = replace(
+        plan,
+        values={**plan.values, **files.overlay},
+        decisions={**plan.decisions, **files.decisions},
+    )
+    if files.schema is None:
+        return plan
+    told = {key: text for key, text in plan.decisions.items() if key not in KINDS.values()}
+    return replace(plan, decisions=told, questions=())
 
 
 def propose_rows(table: Table, where: str, options: Options) -> Plan:
@@ -57,11 +100,15 @@ def propose_rows(table: Table, where: str, options: Options) -> Plan:
         "train.loss": LOSSES[kind],
     }
     values |= {"tabular.duplicates": "together"} if copies else {}
+    markers = _missing_markers(columns, target)
     return Plan(
-        _schema(table, columns, kinds, options),
+        _schema(table, markers, kinds, options),
         values,
         _decisions(columns, kinds, target, kind, copies=copies),
-        tuple(_questions(columns, target)),
+        (
+            *_target_questions(columns[target], markers | {*options.missing}),
+            *_questions(columns, target),
+        ),
     )
 
 
@@ -132,10 +179,23 @@ def _is_date(cells: pd.Series) -> bool:
     return not any(mask.any() for mask in parse_timestamps(texts, TableFormat()).faults.values())
 
 
+def _missing_markers(columns: Mapping[str, Column], target: str) -> frozenset[str]:
+    """Texts that mean missing in the whole table.
+
+    A text such as none may be a class of the target: it is one, unless columns of numbers have it.
+    """
+    features = [column for name, column in columns.items() if name != target]
+    among_numbers = {
+        text for column in features if column.kind != "text" for text in column.markers
+    }
+    anywhere = {text for column in columns.values() for text in column.markers}
+    may_be_classes = columns[target].markers if columns[target].kind == "text" else ()
+    return frozenset(among_numbers | (anywhere - {*may_be_classes}))
+
+
 def _schema(
-    table: Table, columns: Mapping[str, Column], kinds: Mapping[str, str], options: Options
+    table: Table, markers: frozenset[str], kinds: Mapping[str, str], options: Options
 ) -> dict[str, Any]:
-    markers = {text for column in columns.values() for text in column.markers}
     content = table.format_content()
     missing = sorted(markers | {*options.missing})
     content |= {"missing_markers": missing} if missing else {}
@@ -156,6 +216,18 @@ def _decisions(
     if copies:
         found["duplicates"] = "some rows are equal; all copies of a row come into one split"
     return found
+
+
+def _target_questions(target: Column, markers: frozenset[str]) -> list[str]:
+    """What the owner of the data should check of the target; `markers` mean missing."""
+    classes = [text for text in target.markers if text not in markers]
+    lost = int(target.cells.isna().sum()) + int(target.cells.isin(["", *markers]).sum())
+    asked = [
+        f"{listed(classes)}: a class of the target {target.name!r} here; if it means missing, give "
+        "--missing with the text"
+    ]
+    rows = f"the target {target.name!r} is missing in {lost} rows, which are left out"
+    return (asked if classes else []) + ([rows] if lost else [])
 
 
 def _questions(columns: Mapping[str, Column], target: str) -> list[str]:

@@ -2,19 +2,39 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from spline_lstm.core.errors import TooLittleDataError
-from spline_lstm.core.params import Params
-from spline_lstm.core.schema import Schema
+from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.reading import Reading
+from spline_lstm.core.row_schema import parse_row_schema
+from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.market.preprocess import preprocess_bars
 from spline_lstm.market.windows import make_direction_windows
+from spline_lstm.rows.check_rows_table import check_rows_table
 from spline_lstm.scaffold.bars import bars_plan
 from spline_lstm.scaffold.dvc_text import copied_dvc, render_dvc
 from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.row_proposal import rows_base, rows_plan
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import UserFiles
-from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.series.features import check_names
+from spline_lstm.tables.raw_table import RawTable, read_raw_table
+from spline_lstm.tables.sources import read_source
+
+
+class Render(Protocol):
+    """Makes a dvc.yaml."""
+
+    def __call__(self, pattern: str, name: str, *, source_file: bool) -> str:
+        """The text for pipelines/NAME from that of the pattern.
+
+        `source_file`: the raw table is a file, which the stage ingest then depends on.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,19 +45,45 @@ class TaskFolder:
     ----------
     plan : schema and params for a file: (user's files, content, its name in messages, options)
     pattern : the dvc.yaml that the new one is made from, relative to the root
-    render : makes it: (text of the pattern, name of the pipeline)
-    check : (table, schema, params, its name in messages) -> what the owner of the data should
-        check; raises an error of the data contract beyond what reading a table finds
+    render : makes it
+    check : reads what was written as the stages do: (folder, name of the table in messages) ->
+        what the owner of the data should check
+    parse_schema : (text of a schema, its name in messages); raises SchemaError
+    editor_schema : JSON schema of the schema, for editors, relative to the root
+    base : (root) -> params in which the plan changes what the table decides
+    own_options : options of `init` that only some tasks have, and this one does
     """
 
     plan: Callable[[UserFiles, bytes, str, Options], Plan]
     pattern: str
-    render: Callable[[str, str], str]
-    check: Callable[[RawTable, Schema, Params, str], tuple[str, ...]] = lambda *_: ()
+    render: Render
+    check: Callable[[Path, str], tuple[str, ...]]
+    parse_schema: Callable[[str, str], object] = parse_schema
+    editor_schema: str = "configs/covariates.schema.json"
+    base: Callable[[Path], Params] = lambda _root: Params()
+    own_options: tuple[str, ...] = ()
 
 
-def check_days(table: RawTable, schema: Schema, params: Params, where: str) -> tuple[str, ...]:
+def read_folder(folder: Path, where: str) -> tuple[RawTable, Schema, Params]:
+    """Table, schema and params of a new folder whose rows have a clock."""
+    params = load_params(folder)
+    text = (folder / params.data.schema_file).read_text(encoding="utf-8")
+    schema = parse_schema(text, f"the proposed schema of {where}")
+    check_names(schema, params.preprocess, TargetOptions.of(params))
+    content = read_source(params.data.source, folder)
+    table = read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
+    return table, schema, params
+
+
+def check_series(folder: Path, where: str) -> tuple[str, ...]:
+    """Nothing beyond what reading the table finds."""
+    read_folder(folder, where)
+    return ()
+
+
+def check_days(folder: Path, where: str) -> tuple[str, ...]:
     """Preprocess the bars; what is odd about them, errors as in `preprocess_bars`."""
+    table, schema, params = read_folder(folder, where)
     found = preprocess_bars(table, schema, params, where=where)
     try:
         make_direction_windows(found.arrays, found.preprocessor, params)
@@ -47,9 +93,28 @@ def check_days(table: RawTable, schema: Schema, params: Params, where: str) -> t
     return tuple(found.quality["warnings"])
 
 
+def check_rows(folder: Path, where: str) -> tuple[str, ...]:
+    """Nothing beyond what the stage ingest finds in the rows."""
+    params = load_params(folder)
+    check_rows_table(read_source(params.data.source, folder), folder, params, where)
+    return ()
+
+
 TASK_FOLDERS: Mapping[str, TaskFolder] = MappingProxyType(
     {
-        "forecast": TaskFolder(UserFiles.complete, "dvc.yaml", render_dvc),
+        "forecast": TaskFolder(
+            UserFiles.complete, "dvc.yaml", render_dvc, check_series, own_options=("tune",)
+        ),
         "direction": TaskFolder(bars_plan, "pipelines/direction/dvc.yaml", copied_dvc, check_days),
+        "tabular": TaskFolder(
+            rows_plan,
+            "pipelines/tabular/dvc.yaml",
+            copied_dvc,
+            check_rows,
+            parse_row_schema,
+            "configs/rows.schema.json",
+            rows_base,
+            own_options=("kind",),
+        ),
     }
 )

@@ -1,6 +1,6 @@
 """What the user brings to `init`: options on the command line, an overlay of params, a schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,15 @@ class UserFiles:
     decisions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, params: Path | None, schema: Path | None) -> "UserFiles":
+    def read(
+        cls,
+        params: Path | None,
+        schema: Path | None,
+        parse: Callable[[str, str], object] = parse_schema,
+    ) -> "UserFiles":
         """Read the files and check what can be checked without the table.
+
+        `parse` reads the text of a schema; the second argument is its name in messages.
 
         Raises
         ------
@@ -63,7 +70,7 @@ class UserFiles:
             found = cls(overlay, None, str(params), decisions)
         if schema is not None:
             text = _read_text(schema, "--schema")
-            parse_schema(text, str(schema))
+            parse(text, str(schema))
             decisions = {**found.decisions, "schema": f"as in {schema}"}
             found = replace(found, schema=text, decisions=decisions)
         return found

@@ -13,23 +13,18 @@ from typing import Any
 import pyarrow as pa
 
 from spline_lstm.core.errors import ParamsError, UsageError
-from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.core.reading import Reading
-from spline_lstm.core.schema import parse_schema
-from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.scaffold.dvc_text import cached_outputs, dvc_of_partitions
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.source_file import EmbeddedSource, SourceFile
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.task_folders import TASK_FOLDERS, TaskFolder
 from spline_lstm.scaffold.user_files import NO_FILES, UserFiles
-from spline_lstm.series.features import check_names
 from spline_lstm.series.partition_fit import check_supported
 from spline_lstm.tables.parquet import is_parquet, parquet_rows
-from spline_lstm.tables.raw_table import read_raw_table
-from spline_lstm.tables.sources import read_source
+from spline_lstm.tables.sources import EMBEDDED, read_source
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_IN_LINE = 110
@@ -39,7 +34,6 @@ STORE = "store/"
 # A Parquet file of so many rows is split into partitions of so many.
 LARGE_ROWS, PARTITION_ROWS = 5_000_000, 1_000_000
 STREAM_STEPS = 64
-EDITOR_SCHEMA = "configs/covariates.schema.json"
 
 
 def scaffold(
@@ -55,7 +49,8 @@ def scaffold(
     """Write `root`/pipelines/NAME for the table in `csv`; returns what was decided, and why.
 
     `task` is a key of `TASK_FOLDERS`. With `copy`, a file that is not too large becomes part of the
-    folder, so that experiments in temporary copies of the repository have it.
+    folder, so that experiments in temporary copies of the repository have it. `csv` may also be the
+    name of a table inside a package, such as statsmodels/randhie.
 
     Raises
     ------
@@ -69,32 +64,42 @@ def scaffold(
     """
     folder = root / folder_of(name)
     check_target(name, folder, root)
-    if csv.is_dir():
-        raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
-    if not csv.is_file():
-        raise UsageError(f"--csv {csv}: no such file")
-    content = csv.read_bytes()
+    content = _content(csv)
     kind = TASK_FOLDERS[task]
-    plan = kind.plan(files, content, str(csv), options)
+    plan = kind.plan(files, content, csv.as_posix(), options)
     parquet = is_parquet(content)
     if parquet:
         plan = in_partitions(plan, content)
     del content
     # pyarrow keeps the memory of what it has read, and the table is read once more below.
     pa.default_memory_pool().release_unused()
-    source = SourceFile.of(csv, folder, root, copy=copy)
+    source = (
+        EmbeddedSource(csv.as_posix())
+        if csv.as_posix() in EMBEDDED
+        else SourceFile.of(csv, folder, root, copy=copy)
+    )
     folder.parent.mkdir(exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
         write_folder(building, name, source.source, plan, root, files, parquet=parquet, kind=kind)
         source.write(building)
-        remarks = _check_folder(building, str(csv), kind)
+        remarks = kind.check(building, csv.as_posix())
         building.chmod(0o755)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     plan = replace(plan, questions=(*plan.questions, *remarks))
     return summary_of(folder.relative_to(root), csv, plan, source)
+
+
+def _content(csv: Path) -> bytes:
+    if csv.as_posix() in EMBEDDED:
+        return read_source(csv.as_posix(), Path())
+    if csv.is_dir():
+        raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
+    if not csv.is_file():
+        raise UsageError(f"--csv {csv}: no such file")
+    return csv.read_bytes()
 
 
 def folder_of(name: str) -> Path:
@@ -155,9 +160,13 @@ def write_folder(
     ------
     ParamsError
         A value of the overlay breaks its rule.
+    UsageError
+        The root lacks the pattern.
     """
+    if not (root / kind.pattern).is_file():
+        raise UsageError(f"{root / kind.pattern} is missing, which new pipelines are made from")
     values = {**plan.values, "data.source": source, "data.schema_file": SCHEMA_FILE}
-    params = with_values(Params(), values, files.params_file)
+    params = with_values(kind.base(root), values, files.params_file)
     pattern = (root / kind.pattern).read_text(encoding="utf-8")
     # The raw table is called by its kind; the root may have the other one.
     csv, columns = (path.as_posix() for path in Pipeline().raw_files)
@@ -165,11 +174,11 @@ def write_folder(
     if params.data.partition_rows is not None:
         pattern = dvc_of_partitions(pattern)
     schema = dict(plan.schema)
-    if (root / EDITOR_SCHEMA).is_file():
-        schema = {"$schema": f"../../{EDITOR_SCHEMA}", **schema}
+    if (root / kind.editor_schema).is_file():
+        schema = {"$schema": f"../../{kind.editor_schema}", **schema}
     texts = {
         "params.yaml": params_text(params, name),
-        "dvc.yaml": kind.render(pattern, name),
+        "dvc.yaml": kind.render(pattern, name, source_file=source not in EMBEDDED),
         SCHEMA_FILE: render_schema(schema) if files.schema is None else files.schema,
         ".gitignore": "".join(f"/{path}\n" for path in (*cached_outputs(pattern), STORE)),
     }
@@ -211,20 +220,6 @@ def _on_one_line(text: str) -> str:
     line = re.sub(r"(?<=[\[{])\n\s*|\n\s*(?=[\]}])", "", text)
     line = re.sub(r"\n\s*", " ", line)
     return line if len(line) <= MAX_IN_LINE else text
-
-
-def _check_folder(folder: Path, where: str, kind: TaskFolder) -> tuple[str, ...]:
-    """Read what was written as the stages do, so that a folder that does not work is removed.
-
-    Returns what the owner of the data should check.
-    """
-    params = load_params(folder)
-    text = (folder / params.data.schema_file).read_text(encoding="utf-8")
-    schema = parse_schema(text, f"the proposed schema of {where}")
-    check_names(schema, params.preprocess, TargetOptions.of(params))
-    content = read_source(params.data.source, folder)
-    table = read_raw_table(content, schema, where=where, reading=Reading.of(params.data))
-    return kind.check(table, schema, params, where)
 
 
 def summary_of(folder: Path, csv: Path, plan: Plan, source: SourceFile | EmbeddedSource) -> str:

@@ -21,6 +21,7 @@ from spline_lstm.service.forecasts import check_span, read_json, texts
 from spline_lstm.service.loaded import rows_preprocessor
 from spline_lstm.service.quick import WHERE
 from spline_lstm.service.rows import Rows, by_target, check_rows, history_rows
+from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.source import Source
 from spline_lstm.store.direction import DirectionScorer
@@ -83,22 +84,17 @@ class Directions(pydantic.BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedDirection:
+class LoadedDirection(ServedModel):
     """An ensemble that answers calls.
 
     Attributes
     ----------
-    source : Source
-    row : Model
-        Its row in the registry; None: the files of the folder.
     model : DirectionModel
         With the preprocessor of `rows_preprocessor`.
     table_schema : Schema
         Of the raw table, as the pipeline has it.
     """
 
-    source: Source
-    row: Model | None
     model: DirectionModel
     table_schema: Schema
 
@@ -106,11 +102,6 @@ class LoadedDirection:
     def run_id(self) -> str:
         """Content id of the ensemble and its members."""
         return self.model.run_id
-
-    @property
-    def model_id(self) -> str:
-        """Id in the registry; of exported files the run id, which it would get there."""
-        return self.run_id if self.row is None else self.row.model_id
 
     @cached_property
     def target(self) -> str:

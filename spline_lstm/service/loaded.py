@@ -11,6 +11,7 @@ from spline_lstm.core.schema import Schema
 from spline_lstm.core.table_format import INDEX, TableFormat
 from spline_lstm.export.sessions import Answer
 from spline_lstm.inference.exported import ExportedForecaster
+from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.source import Source
 from spline_lstm.store.registry import Model
 from spline_lstm.windows.limits import ForecastLimits
@@ -23,14 +24,11 @@ Fitted = TypeVar("Fitted", bound=Preprocessor)
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedModel:
+class LoadedModel(ServedModel):
     """A model that answers calls.
 
     Attributes
     ----------
-    source : Source
-    row : Model
-        Its row in the registry; None: the exported files of the folder.
     path : Path
         The exported file.
     forecaster : ExportedForecaster
@@ -39,8 +37,6 @@ class LoadedModel:
         Of the raw table, as the pipeline has it.
     """
 
-    source: Source
-    row: Model | None
     path: Path
     forecaster: ExportedForecaster
     table_schema: Schema
@@ -49,11 +45,6 @@ class LoadedModel:
     def run_id(self) -> str:
         """Content id of the trained model."""
         return str(self.forecaster.metadata["run_id"])
-
-    @property
-    def model_id(self) -> str:
-        """Id in the registry; of exported files the run id, which it would get there."""
-        return self.run_id if self.row is None else self.row.model_id
 
     @property
     def preprocessor(self) -> Preprocessor:

@@ -21,6 +21,7 @@ from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.service.bodies import Body, Cell
 from spline_lstm.service.errors import TOO_LARGE, body_error, contract_error, refused
 from spline_lstm.service.forecasts import read_json
+from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.source import Source
 from spline_lstm.store.registry import Model
@@ -66,30 +67,20 @@ class RowAnswers(pydantic.BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedRows:
+class LoadedRows(ServedModel):
     """A model of rows that answers calls.
 
     Attributes
     ----------
-    source : Source
-    row : Model
-        Its row in the registry; None: the exported files of the folder.
     predictor : RowPredictor
     """
 
-    source: Source
-    row: Model | None
     predictor: RowPredictor
 
     @property
     def run_id(self) -> str:
         """Content id of the trained model."""
         return self.predictor.run_id
-
-    @property
-    def model_id(self) -> str:
-        """Id in the registry; of exported files the run id, which it would get there."""
-        return self.run_id if self.row is None else self.row.model_id
 
     @property
     def schema(self) -> RowSchema:

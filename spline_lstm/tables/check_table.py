@@ -1,32 +1,15 @@
 """What the stage ingest says of a raw table of series."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spline_lstm.core.params import Params
 from spline_lstm.core.params_data import DataParams
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import load_schema
+from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 
 MAX_NAMED = 8
-
-
-@dataclass(frozen=True)
-class CheckedTable:
-    """A raw table that keeps the contract.
-
-    Attributes
-    ----------
-    metrics : mapping
-        For metrics/ingest.json.
-    text : str
-        Its size, and what must be known of it.
-    """
-
-    metrics: dict[str, Any]
-    text: str
 
 
 def check_table(content: bytes, folder: Path, params: Params) -> CheckedTable:

@@ -21,7 +21,7 @@ from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, load_schema
-from spline_lstm.tables.check_table import CheckedTable
+from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.tables.frames import named_columns
 from spline_lstm.tables.parquet import is_parquet
 from spline_lstm.tables.raw_table import RawTable, read_raw_table

@@ -3,10 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.core.log_loss import class_log_loss, log_loss
 from spline_lstm.trees.trees import Objective
-
-# A certainty that was wrong must not make the loss infinite.
-CERTAIN = 1e-7
 
 
 def mean_loss(
@@ -24,7 +22,5 @@ def mean_loss(
     if objective.kind == "regression":
         return float(np.sqrt(np.mean((predicted - y) ** 2)))
     if objective.kind == "binary":
-        right = np.where(y == 1, predicted, 1.0 - predicted)
-    else:
-        right = predicted[np.arange(len(y)), y.astype(np.int64)]
-    return float(-np.mean(np.log(np.maximum(right, CERTAIN))))
+        return log_loss(y, predicted)
+    return class_log_loss(y.astype(np.int64), predicted)

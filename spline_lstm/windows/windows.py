@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.artifacts import content_id, read_arrays, write_arrays
+from spline_lstm.core.artifacts import content_id, read_arrays
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
@@ -303,11 +303,6 @@ def _split_of(
     for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         split[(first >= begin) & (last < end)] = index
     return split
-
-
-def save_windows(path: Path, windows: Windows, *, materialize: bool) -> None:
-    """Write `window_arrays` to an .npz file."""
-    write_arrays(path, window_arrays(windows, materialize=materialize))
 
 
 def window_arrays(windows: Windows, *, materialize: bool) -> dict[str, np.ndarray]:

@@ -8,9 +8,10 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.log_loss import log_loss
 from spline_lstm.core.params_trees import EnsembleParams, WeightsParams
 from spline_lstm.evaluation.ensemble_fit import fit_calibration, fit_ensemble, fit_weights
-from spline_lstm.evaluation.probability_metrics import auc, log_loss
+from spline_lstm.evaluation.probability_metrics import auc
 from spline_lstm.trees.calibration import Calibration, logit
 from spline_lstm.trees.ensemble import Ensemble
 

@@ -6,12 +6,12 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spline_lstm.core.log_loss import class_log_loss, log_loss
 from spline_lstm.evaluation.probability_baselines import base_rate, fit_logistic
 from spline_lstm.evaluation.probability_metrics import (
     auc,
     brier,
     calibration_error,
-    log_loss,
     reliability,
 )
 
@@ -29,6 +29,8 @@ def test_metrics_agree_with_scikit_learn_with_ties_too(pairs):
     assert brier(labels, p) == pytest.approx(sklearn.metrics.brier_score_loss(labels, p))
     expected = sklearn.metrics.log_loss(labels, np.clip(p, 1e-7, 1 - 1e-7), labels=[0, 1])
     assert log_loss(labels, p) == pytest.approx(expected)
+    both = np.column_stack([1 - p, p])
+    assert class_log_loss(labels.astype(int), both) == pytest.approx(expected)
     if len(set(labels.tolist())) == 2:
         assert auc(labels, p) == pytest.approx(sklearn.metrics.roc_auc_score(labels, p))
     else:

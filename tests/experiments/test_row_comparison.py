@@ -62,6 +62,7 @@ def test_a_row_per_run_and_per_baseline(pipeline, measured):
     assert [row["notes"] for row in rows[:4]] == list(LOSSES)
     assert [float(row["log loss"]) for row in rows[:4]] == list(LOSSES.values())
     assert {row["model_type"] for row in rows[4:]} == set(measured)
+    assert all(row["run_id"] and float(row["train_time(s)"]) > 0 for row in rows[:4])
     assert "lightgbm" in measured
     assert float(rows[4]["log loss"]) == measured[rows[4]["model_type"]]["log_loss"]
 
@@ -70,12 +71,16 @@ def test_the_lowest_mean_wins_and_overlapping_seeds_are_said(pipeline, measured)
     result = collect_rows(pipeline, RUNS, {name: name for name in LOSSES})
     assert list(result.by_model) == ["tabm", "mlp"]
     assert result.reason == (
-        "tabm has the lowest mean log loss of the test rows, 0.515; seeds overlap with those of mlp"
+        "of the networks, tabm has the lowest mean log loss of the test rows, 0.515; seeds overlap "
+        "with those of mlp; lower still: linear (0.168), lightgbm (0.3687)"
     )
+    assert list(result.better_baselines) == ["linear", "lightgbm"]
     text = to_markdown(row_document(result))
     assert "| tabm | 0.515 | 0.02121 | 2 |" in text
     assert statistics.stdev([0.50, 0.53]) == pytest.approx(0.02121, rel=1e-3)
-    assert RowComparison(result.kind, result.runs[2:]).reason.endswith("0.515")
+    assert RowComparison(result.kind, result.runs[2:]).reason.startswith(
+        "of the networks, tabm has the lowest mean log loss of the test rows, 0.515; lower still"
+    )
 
 
 def test_missing_runs_are_named(pipeline, measured):

@@ -1,17 +1,19 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
-from spline_lstm.core.row_schema import load_row_schema
+from spline_lstm.core.row_schema import load_row_schema, parse_row_schema
 from spline_lstm.rows.preprocess_folder import preprocess_rows_folder
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_table import read_table
-from spline_lstm.scaffold.row_folder import scaffold_rows
 from spline_lstm.scaffold.row_proposal import propose_rows
+from spline_lstm.scaffold.user_files import UserFiles
+from spline_lstm.scaffold.write_folder import scaffold
 from spline_lstm.tables.sources import read_source
 from tests.rows.tables import frame
 from tools.import_closure import ROOT
@@ -66,6 +68,25 @@ def test_what_is_open_is_asked(content, options, message):
         proposed(content, **options)
 
 
+def test_a_text_for_missing_may_be_a_class_of_the_target():
+    classes = frame().assign(y=lambda table: table["y"].where(table.index % 5 > 0, "none"))
+    plan = proposed(classes)
+    assert "missing_markers" not in plan.schema["table_format"]
+    assert any("none: a class of the target 'y' here" in text for text in plan.questions)
+    declared = proposed(classes, missing=("none",))
+    assert declared.schema["table_format"]["missing_markers"] == ["none"]
+    assert any("'y' is missing in 60 rows" in text for text in declared.questions)
+
+
+def test_a_text_for_missing_among_numbers_is_missing_in_the_target_too():
+    texts = (
+        frame().astype({"x": str}).assign(x=lambda table: table["x"].where(table.index > 2, "NA"))
+    )
+    plan = proposed(texts.assign(y=texts["y"].where(texts.index % 5 > 0, "NA")))
+    assert plan.schema["table_format"]["missing_markers"] == ["NA"]
+    assert any("'y' is missing in 60 rows, which are left out" in text for text in plan.questions)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_the_folder_is_ready_for_its_stages(rows_root, suffix):
     content, path = frame(), rows_root / f"t.{suffix}"
@@ -74,7 +95,7 @@ def test_the_folder_is_ready_for_its_stages(rows_root, suffix):
         content.to_csv(path, index=False)
     else:
         content.to_parquet(path, index=False)
-    told = scaffold_rows("mine", path, Options(), rows_root)
+    told = scaffold("mine", path, Options(), rows_root, task="tabular")
     assert "pipelines/mine is ready" in told
     folder = rows_root / "pipelines/mine"
     params = load_params(folder)
@@ -94,5 +115,29 @@ def test_nothing_is_written_for_a_table_that_is_refused(rows_root):
     path = rows_root / "t.csv"
     frame().rename(columns={"y": "bought"}).to_csv(path, index=False)
     with pytest.raises(UsageError):
-        scaffold_rows("mine", path, Options(), rows_root)
+        scaffold("mine", path, Options(), rows_root, task="tabular")
     assert [each.name for each in (rows_root / "pipelines").iterdir()] == ["tabular"]
+
+
+def test_a_schema_and_params_of_the_user_are_taken_as_they_are(rows_root):
+    frame().to_csv(rows_root / "t.csv", index=False)
+    schema, params = rows_root / "own.json", rows_root / "own.yaml"
+    columns = [{"name": "x", "kind": "number"}, {"name": "y", "kind": "category"}]
+    schema.write_text(json.dumps({"version": 1, "columns": columns}))
+    params.write_text("tabular: {target: y, min_count: 3}\n")
+    files = UserFiles.read(params, schema, parse_row_schema)
+    scaffold("mine", rows_root / "t.csv", Options(), rows_root, files, task="tabular")
+    folder = rows_root / "pipelines/mine"
+    assert (folder / "schema.json").read_text() == schema.read_text()
+    assert load_params(folder).tabular.min_count == 3
+
+
+def test_a_table_of_a_package_needs_no_copy(rows_root):
+    pytest.importorskip("statsmodels")
+    source = Path("statsmodels/randhie")
+    options = Options(targets=("mdvis",), kind="regression")
+    told = scaffold("visits", source, options, rows_root, task="tabular")
+    assert "inside the package" in told
+    folder = rows_root / "pipelines/visits"
+    assert load_params(folder).data.source == source.as_posix()
+    assert "data.source}" not in (folder / "dvc.yaml").read_text()

@@ -232,7 +232,7 @@ def test_nothing_is_left_behind_after_an_error(content, root):
 
 def test_an_error_of_the_last_check_leaves_nothing_behind(root, monkeypatch):
     (root / "t.csv").write_bytes(csv_of())
-    monkeypatch.setattr("spline_lstm.scaffold.write_folder.load_params", lambda folder: 1 / 0)
+    monkeypatch.setattr("spline_lstm.scaffold.task_folders.load_params", lambda folder: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scaffold("mine", root / "t.csv", Options(), root)
     assert list((root / "pipelines").iterdir()) == []

@@ -18,7 +18,7 @@ from spline_lstm.windows.windows import (
     gather_inputs,
     load_windows,
     make_windows,
-    save_windows,
+    window_arrays,
 )
 from tests.builders import (
     HOUR,
@@ -417,7 +417,7 @@ def folder(tmp_path):
     result.arrays.save(tmp_path / "data/processed/processed.npz")
     result.preprocessor.save(tmp_path / "models/preprocessor.json")
     windows = make_windows(result.arrays, result.preprocessor.scaler, HOURLY, make_window_params())
-    save_windows(tmp_path / "data/processed/windows.npz", windows, materialize=False)
+    write_arrays(tmp_path / "data/processed/windows.npz", window_arrays(windows, materialize=False))
     return tmp_path
 
 
@@ -445,7 +445,7 @@ def test_a_folder_may_be_given_as_text(folder):
 def test_materialised_windows_are_those_that_are_gathered(folder):
     windows = load_windows(folder)
     path = folder / "data/processed/other.npz"
-    save_windows(path, windows, materialize=True)
+    write_arrays(path, window_arrays(windows, materialize=True))
     stored = read_arrays(path)
     batch = windows.gather_origins(windows.origins)
     assert stored["X"].tobytes() == batch.X.tobytes()
@@ -456,7 +456,7 @@ def test_materialised_windows_are_those_that_are_gathered(folder):
 def test_equal_windows_give_equal_bytes(folder):
     windows = load_windows(folder)
     for name in ("a.npz", "b.npz"):
-        save_windows(folder / name, windows, materialize=True)
+        write_arrays(folder / name, window_arrays(windows, materialize=True))
     assert (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
 
 

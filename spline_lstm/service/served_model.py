@@ -1,0 +1,32 @@
+"""What the loaded models of all tasks have in common."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from spline_lstm.service.source import Source
+from spline_lstm.store.registry import Model
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel(ABC):
+    """A model that answers calls.
+
+    Attributes
+    ----------
+    source : Source
+    row : Model
+        Its row in the registry; None: the files of the folder.
+    """
+
+    source: Source
+    row: Model | None
+
+    @property
+    @abstractmethod
+    def run_id(self) -> str:
+        """Content id of the trained model."""
+
+    @property
+    def model_id(self) -> str:
+        """Id in the registry; of files of a folder the run id, which it would get there."""
+        return self.run_id if self.row is None else self.row.model_id
