@@ -8,6 +8,7 @@ import pytest
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.row_schema import load_row_schema, parse_row_schema
+from spline_lstm.models.types import MODEL_TYPES
 from spline_lstm.rows.preprocess_folder import preprocess_rows_folder
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_table import read_table
@@ -141,3 +142,14 @@ def test_a_table_of_a_package_needs_no_copy(rows_root):
     folder = rows_root / "pipelines/visits"
     assert load_params(folder).data.source == source.as_posix()
     assert "data.source}" not in (folder / "dvc.yaml").read_text()
+
+
+@pytest.mark.parametrize(("name", "width"), [("ft_transformer", 192), ("mlp", 256)])
+def test_the_recipes_have_the_sizes_of_the_papers(rows_root, name, width):
+    pytest.importorskip("statsmodels")
+    recipe = UserFiles.read(ROOT / f"pipelines/tabular/{name}.yaml", None)
+    scaffold("own", Path("statsmodels/fair"), Options(), rows_root, recipe, task="tabular")
+    model = load_params(rows_root / "pipelines/own").model
+    assert model.type == name
+    assert model.rows.width is None
+    assert MODEL_TYPES[name].rows.width == width
