@@ -7,18 +7,55 @@ stays: the violations of a table, the curve of a training that diverged, the ver
 
 from pathlib import Path
 
-# Stage -> its metrics, or its pages; in the order of the pipeline. Not every pipeline has all.
+# Stage -> what people read of it: metrics, tables, pictures, pages; in the order of the pipeline.
+# Not every pipeline has all.
 FIGURES = {
     "ingest": ("metrics/ingest.json",),
-    "preprocess": ("metrics/data.json",),
+    "preprocess": (
+        "metrics/data.json",
+        "plots/course.csv",
+        "plots/missing.csv",
+        "plots/missing.png",
+        "plots/spline.csv",
+        "plots/spline.png",
+        "plots/splits.png",
+    ),
     "window": (),
-    "train-flax-rnn": ("metrics/train.json", "metrics/train_time.json"),
+    "train-flax-rnn": ("metrics/train.json", "metrics/train_time.json", "plots/training.csv"),
     "train-trees": ("metrics/trees.json",),
-    "evaluate": ("metrics/baselines.json", "metrics/evaluate.json", "metrics/run.json"),
+    "evaluate": (
+        "metrics/baselines.json",
+        "metrics/evaluate.json",
+        "metrics/run.json",
+        "data/predictions.parquet",
+        "plots/calibration.csv",
+        "plots/examples.csv",
+        "plots/forecast.csv",
+        "plots/horizon.csv",
+        "plots/hours.csv",
+        "plots/importance.csv",
+        "plots/lift.csv",
+        "plots/residual_steps.csv",
+        "plots/residuals.csv",
+        "plots/years.csv",
+    ),
     "export": ("metrics/export.json",),
     "benchmark": ("metrics/latency.json",),
-    "backtest": ("metrics/backtest.json",),
-    "report": ("plots/report.html", "plots/report.md"),
+    "backtest": ("metrics/backtest.json", "plots/backtest.csv"),
+    "report": (
+        "plots/report.html",
+        "plots/report.md",
+        "plots/calibration.png",
+        "plots/course.png",
+        "plots/folds.png",
+        "plots/forecast.png",
+        "plots/horizon.png",
+        "plots/importance.png",
+        "plots/lift.png",
+        "plots/residuals.png",
+        "plots/training.png",
+        "plots/years.png",
+    ),
 }
 # Stage -> the stages that read what it writes; a test compares them with dvc.yaml.
 READERS = {

@@ -166,7 +166,7 @@ def test_a_part_of_the_task_must_be_named_by_a_literal(tmp_path):
 
 
 @pytest.mark.parametrize("path", PIPELINES)
-def test_the_figures_of_a_failed_run_are_those_of_dvc_yaml(path):
+def test_a_failed_run_removes_every_metric_and_plot_of_dvc_yaml(path):
     content = read(path)["stages"]
 
     def inside(entries) -> set[str]:
@@ -186,4 +186,19 @@ def test_the_figures_of_a_failed_run_are_those_of_dvc_yaml(path):
     assert [name for name in FIGURES if name in content] == list(content)
     for name, stage in content.items():
         assert later_stages(name) & set(content) == after(name), name
-        assert inside(stage.get("metrics", ())) <= set(FIGURES[name]) <= writes[name], name
+        shown = inside(stage.get("metrics", ())) | inside(stage.get("plots", ()))
+        own = {path for path in FIGURES[name] if path in writes[name]}
+        assert shown <= own, name
+        others = set().union(*(writes[other] for other in content if other != name))
+        assert not set(FIGURES[name]) & others, name
+
+
+def test_no_figure_is_removed_that_no_pipeline_has():
+    written = {
+        path.removeprefix("${folder}/").removeprefix(file.removesuffix("dvc.yaml"))
+        for file in PIPELINES
+        for stage in read(file)["stages"].values()
+        for key in ("outs", "metrics", "plots")
+        for path in names_of(stage.get(key, ()))
+    }
+    assert set().union(*FIGURES.values()) <= written
