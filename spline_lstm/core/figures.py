@@ -7,6 +7,8 @@ stays: the violations of a table, the curve of a training that diverged, the ver
 
 from pathlib import Path
 
+from spline_lstm.core.pipeline import Pipeline
+
 # Stage -> what people read of it: metrics, tables, pictures, pages; in the order of the pipeline.
 # Not every pipeline has all.
 FIGURES = {
@@ -27,7 +29,6 @@ FIGURES = {
         "metrics/baselines.json",
         "metrics/evaluate.json",
         "metrics/run.json",
-        "data/predictions.parquet",
         "plots/calibration.csv",
         "plots/examples.csv",
         "plots/forecast.csv",
@@ -81,9 +82,11 @@ def later_stages(stage: str) -> set[str]:
 
 
 def remove_own(folder: Path, stage: str) -> None:
-    """Remove the figures of a stage from a pipeline folder."""
+    """Remove the figures of a stage from a pipeline folder; of `evaluate`, also its forecasts."""
     for path in FIGURES.get(stage, ()):
         (folder / path).unlink(missing_ok=True)
+    if stage == "evaluate":
+        Pipeline(folder).predictions.unlink(missing_ok=True)
 
 
 def remove_later(folder: Path, stage: str) -> None:
