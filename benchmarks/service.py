@@ -5,9 +5,10 @@
     python -m benchmarks.service FOLDER [--seconds 60] [--clients 32] [--workers 2]
 
 It starts the service of a pipeline folder on a free port. The load generator is this process: so
-many connections of uvloop, each of which sends its next request when it has the answer to the last
-one. Generator and service share the cores of this machine. The call that does nothing is
-``GET /v2/health/live``, through the same server and middleware.
+many connections of uvloop, each of which sends its next request, bytes made before, as soon as it
+has the answer to the last one. Generator and service share the cores of this machine, and the
+processor time of both is told. The call that does nothing is ``GET /v2/health/live``, through the
+same server, guard, log and counts.
 """
 
 import argparse
@@ -60,21 +61,70 @@ def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + body
 
 
+class Client(asyncio.Protocol):
+    """One connection that asks again and again until `end`; `ended` is done then."""
+
+    def __init__(self, request: bytes, end: float, result: Result) -> None:
+        self.request, self.end, self.result = request, end, result
+        self.ended = asyncio.get_running_loop().create_future()
+        self._answer, self._begin = b"", 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        """Send the first request."""
+        self.transport = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        self._begin = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Note an answer that is whole, and send the next request."""
+        answer = self._answer + data if self._answer else data
+        if not is_whole(answer):
+            self._answer = answer
+            return
+        self._answer = b""
+        now = time.perf_counter()
+        self.result.seconds.append(now - self._begin)
+        self.result.failures += not answer.startswith(b"HTTP/1.1 200")
+        if now < self.end:
+            self._ask()
+        else:
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A failure, unless all is asked."""
+        del exc
+        if not self.ended.done():
+            self.result.failures += 1
+            self._finish()
+
+    def _finish(self) -> None:
+        self.ended.set_result(None)
+        self.transport.close()
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether the bytes are a head and all of the body that it promises."""
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    at = answer.index(b"content-length:") + len(b"content-length:")
+    return len(answer) - end - 4 >= int(answer[at : answer.index(b"\r\n", at)])
+
+
 async def client(port: int, request: bytes, end: float, result: Result) -> None:
     """One connection that asks again and again until `end`."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    loop = asyncio.get_running_loop()
     try:
-        while (begin := time.perf_counter()) < end:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
-            result.seconds.append(time.perf_counter() - begin)
-            result.failures += not head.startswith(b"HTTP/1.1 200")
-    except (asyncio.IncompleteReadError, ConnectionError):
+        _, protocol = await loop.create_connection(
+            lambda: Client(request, end, result), "127.0.0.1", port
+        )
+    except ConnectionError:
         result.failures += 1
-    finally:
-        writer.close()
+        return
+    await protocol.ended
 
 
 async def load(port: int, request: bytes, clients: int, seconds: float) -> Result:
@@ -134,14 +184,15 @@ def calls(model: LoadedModel) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def line(name: str, result: Result, seconds: float, series: int, cpu: float) -> str:
-    """The figures of one call."""
+def line(name: str, result: Result, seconds: float, series: int, cpu: tuple[float, float]) -> str:
+    """The figures of one call; `cpu` are seconds of the service and of this generator."""
     count = len(result.seconds)
     p50, p99 = (1000 * np.quantile(result.seconds, share) for share in (0.5, 0.99))
+    own, generator = (1000 * each / count for each in cpu)
     return (
         f"{name:14s} {count / seconds:9.1f} requests/s {count * series / seconds:9.1f} series/s "
-        f"p50 {p50:7.1f} ms  p99 {p99:7.1f} ms  {1000 * cpu / count:7.2f} ms of CPU a request  "
-        f"{result.failures} failures"
+        f"p50 {p50:7.1f} ms  p99 {p99:7.1f} ms  {own:7.3f} ms of CPU a request "
+        f"(generator {generator:.3f})  {result.failures} failures"
     )
 
 
@@ -161,9 +212,10 @@ def main() -> None:
         print(f"resident MB at start (supervisor first): {megabytes(process)}")
         for name, (request, series) in calls(model).items():
             uvloop.run(load(port, request, arguments.clients, WARM_UP))
-            before, begin = cpu_seconds(process), time.perf_counter()
+            before, begin = (cpu_seconds(process), time.process_time()), time.perf_counter()
             result = uvloop.run(load(port, request, arguments.clients, arguments.seconds))
-            seconds, cpu = time.perf_counter() - begin, cpu_seconds(process) - before
+            seconds = time.perf_counter() - begin
+            cpu = (cpu_seconds(process) - before[0], time.process_time() - before[1])
             print(line(name, result, seconds, series, cpu), flush=True)
         print(f"resident MB at the end: {megabytes(process)}, load {os.getloadavg()[0]:.1f}")
 

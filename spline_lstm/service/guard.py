@@ -1,14 +1,15 @@
-"""What surrounds each call: its id, the API key, limits of body and time, a line of the log.
+"""What surrounds each call: its id, the key, limits of body and time, counts, a line of the log.
 
-It is an ASGI middleware by hand, because it must refuse a body before anything has read it.
+It is one ASGI middleware by hand, because it must refuse a body before anything has read it, and
+because each layer of its own would take as long as all of this.
 """
 
 import asyncio
 import logging
 import re
 import secrets
+import sys
 import time
-from contextvars import ContextVar
 from typing import Any
 
 import pydantic_core
@@ -22,20 +23,27 @@ from spline_lstm.service.errors import (
     CallError,
     refused,
 )
+from spline_lstm.service.logs import CALL_ID, call_line
+from spline_lstm.service.metrics import NO_ROUTE, count_call, known_method
 from spline_lstm.service.settings import Settings, key_accepted
 
 LOG = logging.getLogger("spline_lstm.service")
-CALL_ID: ContextVar[str] = ContextVar("call_id", default="-")
 ID_HEADER = b"x-request-id"
 # Ids of callers go into the log: nothing that could break a line.
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 # Calls that need no key: a supervisor asks them.
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
+# Not counted: who asks for the counts would change them.
+METRICS_PATH = "/metrics"
 # Answers after which the connection ends, so that the rest of the body is not read.
 CLOSING = (TOO_LARGE, UNAUTHORIZED, UNAVAILABLE)
 # Seconds for such an answer to be taken: a connection that is closed while it is sent to takes back
 # what was not yet read.
 LINGER = 0.5
+
+INTERNAL = refused(
+    500, (), "internal", "the service failed; its log has the reason beside the id of this call"
+)
 
 
 class Guard:
@@ -69,20 +77,22 @@ class Guard:
             LOG.info("the caller has gone")
         except Exception:
             LOG.exception("the call failed")
-            text = "the service failed; its log has the reason beside the id of this call"
-            await call.refuse(refused(500, (), "internal", text), scope["path"])
+            await call.refuse(INTERNAL, scope["path"])
         finally:
-            if LOG.isEnabledFor(logging.INFO):
-                extra = {
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": call.status,
-                    "ms": round(1000 * (time.perf_counter() - begin), 2),
-                }
-                # As `LOG.info` without a look at the stack: the line names no place in the code.
-                LOG.handle(
-                    LOG.makeRecord(LOG.name, logging.INFO, "", 0, "call", (), None, extra=extra)
-                )
+            self._note(scope, call, time.perf_counter() - begin)
+
+    def _note(self, scope: Scope, call: "_Call", seconds: float) -> None:
+        """Count a call that has ended, and write its line."""
+        method, path = scope["method"], scope["path"]
+        if path != METRICS_PATH:
+            route = scope.get("route")
+            handler = NO_ROUTE if route is None else route.path
+            count_call(
+                known_method(method), handler, call.status, seconds, call.received, call.sent
+            )
+        if LOG.isEnabledFor(logging.INFO):
+            as_json = self.settings.json_logs
+            sys.stderr.write(call_line(method, path, call.status, seconds, as_json=as_json))
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes], call: "_Call") -> None:
         """Raise CallError for a wrong key, or a body that says that it is too large."""
@@ -95,21 +105,29 @@ class Guard:
 
 
 class _Call:
-    """The messages of one call."""
+    """The messages of one call.
+
+    Attributes
+    ----------
+    status : int
+        Of the answer; 0: it has not begun.
+    received, sent : int
+        Bytes of the two bodies so far.
+    """
 
     def __init__(
         self, receive: Receive, send: Send, call_id: bytes, max_body: int, has_body: bool
     ) -> None:
         self._receive, self._send, self._id, self._max_body = receive, send, call_id, max_body
-        self._read, self._has_more = 0, has_body
-        self.status = 0
+        self._has_more = has_body
+        self.status = self.received = self.sent = 0
 
     async def receive(self) -> Message:
         """The next part of the body; CallError beyond the limit."""
         message = await self._receive()
-        self._read += len(message.get("body", b""))
+        self.received += len(message.get("body", b""))
         self._has_more = message.get("more_body", False)
-        if self._read > self._max_body:
+        if self.received > self._max_body:
             raise self.too_large()
         return message
 
@@ -121,6 +139,8 @@ class _Call:
             if self.status in CLOSING:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
+        else:
+            self.sent += len(message.get("body", b""))
         await self._send(message)
 
     def too_large(self) -> CallError:

@@ -20,21 +20,19 @@ async def server() -> dict[str, Any]:
     return {"name": "spline-lstm", "version": version("spline-lstm"), "extensions": []}
 
 
-@router.get("/health/live", tags=["health"])
-async def live() -> dict[str, bool]:
+@router.get("/health/live", tags=["health"], responses={200: {"model": dict[str, bool]}})
+async def live(request: Request) -> Response:
     """The process answers."""
-    return {"live": True}
+    del request
+    return json_answer({"live": True})
 
 
-@router.get("/health/ready", tags=["health"])
-async def ready(request: Request) -> dict[str, Any]:
+@router.get("/health/ready", tags=["health"], responses={200: {"model": dict[str, Any]}})
+async def ready(request: Request) -> Response:
     """Which model is loaded for each pipeline, and which promoted ones could not be."""
     catalog = catalog_of(request)
-    return {
-        "ready": True,
-        "models": {name: model.model_id for name, model in catalog.served.models.items()},
-        "failures": dict(catalog.failures),
-    }
+    models = {name: model.model_id for name, model in catalog.served.models.items()}
+    return json_answer({"ready": True, "models": models, "failures": dict(catalog.failures)})
 
 
 @router.get("/models/{model}")

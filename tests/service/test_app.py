@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from spline_lstm.core.artifacts import write_json
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.service import work as service_work
 from spline_lstm.service.given_up import check_wanted
-from spline_lstm.service.logs import Lines
+from spline_lstm.service.logs import Lines, call_line
 from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import add_predictions
 from tests.builders import HOURLY, ROOT
@@ -145,11 +146,51 @@ def test_each_answer_has_the_id_of_its_call(client):
 
 
 def test_lines_of_the_log_are_json_by_a_setting():
-    record = logging.LogRecord("x", logging.INFO, "", 0, "call", None, None)
-    record.path, record.status = "/v1/models", 200
+    record = logging.LogRecord("x", logging.INFO, "", 0, "hello", None, None)
     content = json.loads(Lines(as_json=True).format(record))
+    assert (content["level"], content["request_id"], content["message"]) == ("info", "-", "hello")
+    assert Lines(as_json=False).format(record).endswith("info - hello")
+    call = ("GET", "/v1/models", 200, 0.0123)
+    line = call_line(*call, as_json=True)
+    content = json.loads(line)
     assert (content["message"], content["path"], content["status"]) == ("call", "/v1/models", 200)
-    assert Lines(as_json=False).format(record).endswith("info - call /v1/models 200")
+    assert (content["method"], content["ms"]) == ("GET", 12.3)
+    text = call_line(*call, as_json=False)
+    assert text.endswith(" info - call GET /v1/models 200 12.3\n")
+
+
+def test_no_path_begins_another_line_of_the_log():
+    for as_json in (True, False):
+        line = call_line("GET", "/a\nerror\u2028", 404, 0.0, as_json=as_json)
+        assert line.splitlines(keepends=True) == [line]
+
+
+def test_calls_are_counted_by_route_with_what_they_carried(folder):
+    labels = {"method": "POST", "handler": "/v1/forecast"}
+
+    def counts():
+        value = REGISTRY.get_sample_value
+        size = {"handler": "/v1/forecast"}
+        return [
+            value("http_requests_total", {**labels, "status": "2xx"}) or 0.0,
+            value("http_requests_total", {**labels, "status": "4xx"}) or 0.0,
+            value("http_request_duration_seconds_count", labels) or 0.0,
+            value("http_request_size_bytes_sum", size) or 0.0,
+            value("http_response_size_bytes_sum", size) or 0.0,
+        ]
+
+    with client_of(folder) as client:
+        before, body = counts(), json.dumps(shop_body()).encode()
+        answer = client.post("/v1/forecast", content=body)
+        wrong = client.post("/v1/forecast", content=b"{}")
+        after = counts()
+        client.request("ODD", "/nowhere")
+        text = client.get("/metrics").text
+    assert [new - old for new, old in zip(after, before, strict=True)] == [
+        1, 1, 2, len(body) + 2, len(answer.content) + len(wrong.content),
+    ]  # fmt: skip
+    assert 'http_requests_total{handler="none",method="other",status="4xx"}' in text
+    assert 'handler="/metrics"' not in text
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client):
@@ -251,7 +292,7 @@ def test_a_failure_says_no_more_than_its_id(folder):
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-def test_a_caller_who_goes_is_no_failure(folder, caplog):
+def test_a_caller_who_goes_is_no_failure(folder, caplog, capsys):
     """The body ends in the midst: nothing is answered, and nothing is an error."""
     sent = []
 
@@ -266,7 +307,8 @@ def test_a_caller_who_goes_is_no_failure(folder, caplog):
                  "query_string": b"", "app": client.app}  # fmt: skip
         client.portal.call(client.app, scope, receive, send)
     assert sent == []
-    assert [record.levelno for record in caplog.records] == [logging.INFO] * 2
+    assert [record.levelno for record in caplog.records] == [logging.INFO]
+    assert " call POST /v1/forecast 0 " in capsys.readouterr().err
 
 
 def test_stored_predictions_come_in_pages(client, folder):
