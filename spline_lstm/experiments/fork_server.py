@@ -64,6 +64,7 @@ TENSORFLOW = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "CUDA_VISIBLE_DEVICES": "-1",
     "TF_USE_LEGACY_KERAS": "1",
+    "TF2ONNX_CATCH_ERRORS": "FALSE",
 }
 # Set by DVC and shells for each stage; no library reads them when it is imported.
 OF_THE_STAGE = ("DVC", "PWD", "OLDPWD", "SHLVL", "_")

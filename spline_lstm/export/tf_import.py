@@ -16,6 +16,9 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     # Keeps TensorFlow from importing Keras 3, which nothing here uses: 4 to 8 CPU-seconds, 170 MB.
     "TF_USE_LEGACY_KERAS": "1",
+    # Without it tf2onnx copies the graph before each of 40 optimizers, to go on without one that
+    # fails, which takes half of the conversion; here a failure is an error.
+    "TF2ONNX_CATCH_ERRORS": "FALSE",
 }
 
 

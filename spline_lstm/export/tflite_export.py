@@ -31,9 +31,6 @@ from spline_lstm.export.tf_import import load_tensorflow
 from spline_lstm.export.tf_twin import build_twin
 from spline_lstm.export.tflite_canonical import count_operators, order_tflite, pack, unpack
 
-# Contains a hash of the graph's internal names, which count everything that the process converted
-# before.
-CONVERSION_METADATA = b"CONVERSION_METADATA"
 FULLY_CONNECTED, DEQUANTIZE = (
     schema.BuiltinOperator.FULLY_CONNECTED,
     schema.BuiltinOperator.DEQUANTIZE,
@@ -57,6 +54,9 @@ def export_tflite(spec: AnySpec) -> ExportedModel:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [twin.forecast.get_concrete_function()], twin
         )
+        # They contain a hash of the graph's internal names, which count everything that the
+        # process converted before.
+        converter.exclude_conversion_metadata = True
         model = unpack(converter.convert())
         _rename(model, spec)
         _describe(model, spec)
@@ -101,12 +101,11 @@ def _named(graph: Any, ends: list[Any], names: list[str]) -> list[int]:
 
 
 def _describe(model: Any, spec: AnySpec) -> None:
-    """Put our metadata into its own buffer and remove that of the converter."""
-    entries = [entry for entry in model.metadata if entry.name != CONVERSION_METADATA]
+    """Put our metadata into its own buffer."""
     content = schema.BufferT(data=np.frombuffer(spec.metadata_text().encode(), np.uint8))
     model.buffers.append(content)
-    entries.append(schema.MetadataT(name=METADATA_KEY.encode(), buffer=len(model.buffers) - 1))
-    model.metadata = entries
+    entry = schema.MetadataT(name=METADATA_KEY.encode(), buffer=len(model.buffers) - 1)
+    model.metadata = [*(model.metadata or []), entry]
 
 
 def tflite_variant(content: bytes, variant: str) -> ExportedModel | None:
