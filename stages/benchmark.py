@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics
 from spline_lstm.core.errors import ArtifactError, GateError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
@@ -11,7 +12,7 @@ from spline_lstm.export.formats import exported_files
 from spline_lstm.export.gate import FileReport, measure_file, peak_memory_mb
 from spline_lstm.export.golden import load_golden
 from spline_lstm.export.sessions import read_metadata
-from spline_lstm.tasks.parts import load_part
+from spline_lstm.tasks.parts import load_part, task_of
 
 
 def main(folder: Path) -> str:
@@ -67,7 +68,7 @@ def main(folder: Path) -> str:
         for report in reports.values()
     )
     verdict = "; ".join(passed) or "no file is exported (export.formats is [])"
-    return f"{len(golden)} golden windows; {verdict}"
+    return f"{plural(len(golden), f'golden {task_of(params).unit}')}; {verdict}"
 
 
 def check_origin(report: FileReport, preprocessor_run_id: str) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_arrays, write_json, write_metrics
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.run_record import run_record
@@ -10,7 +11,7 @@ from spline_lstm.core.stage import run_stage
 from spline_lstm.evaluation.scores import to_records
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from spline_lstm.models.saved_model import load_network
-from spline_lstm.tasks.parts import load_part
+from spline_lstm.tasks.parts import load_part, task_of
 
 
 def main(folder: Path) -> str:
@@ -31,7 +32,7 @@ def main(folder: Path) -> str:
     write_metrics(pipeline.metrics("evaluate"), to_records(content))
     write_json(pipeline.metrics("run"), run_record(pipeline, params))
     verdict = load_part(params, "verdict")(content)
-    return f"{content['n_windows']} test windows: {verdict}"
+    return f"{plural(content['n_windows'], f'test {task_of(params).unit}')}: {verdict}"
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics, write_text
 from spline_lstm.core.figures import remove_own
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.stage import run_stage
 from spline_lstm.core.stage_code import stage_code_id
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads, device_name
 from spline_lstm.models.saved_model import save_model
-from spline_lstm.tasks.parts import load_part
+from spline_lstm.tasks.parts import load_part, task_of
 from spline_lstm.training.checkpoints import checkpoint_of_run
 from spline_lstm.training.hosts import Place, ReadOnly, launch
 from spline_lstm.training.loop import Evaluation, steps_of, training_curve
@@ -73,12 +74,13 @@ def main(folder: Path, *, resume: bool = False) -> str:
     record = {**train_record(trained, params), **ids, **trained.details}
     write_metrics(pipeline.metrics("train"), record)
     write_metrics(pipeline.metrics("train_time"), stopwatch.times())
-    count, best = len(windows.splits["train"]), trained.best_losses
+    best = trained.best_losses
+    count = plural(len(windows.splits["train"]), task_of(params).unit)
     steps = steps_of(trained.history)
     course = f"best step {best.step} of {steps}" if steps else "solved"
     verdict = f"; {trained.details['network']['sentence']}" if "network" in trained.details else ""
     return (
-        f"{count} windows, {config.title} on {device_name()}: {course}, "
+        f"{count}, {config.title} on {device_name()}: {course}, "
         f"validation loss {best.validation_loss:.5f}{verdict}"
     )
 

@@ -98,8 +98,9 @@ def make_row_report(outputs: RunOutputs) -> Document:
 
 def _coverage(scores: Mapping[str, Any]) -> list[str]:
     """Levels that the test split does not reach; sets that hold the truth more often do no harm."""
+    what = regions_of(scores["kind"])
     return [
-        f"The {row['interval']} % sets cover only {number(row['coverage'])} % of the test split."
+        f"The {row['interval']} % {what} cover only {number(row['coverage'])} % of the test split."
         for row in scores["intervals"]
         if row["coverage"] < float(row["interval"]) - COVERAGE_TOLERANCE
     ]
@@ -113,7 +114,15 @@ def _key_numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
         f"{name[0].upper()}{name[1:]}": scores[key],
         f"{name} of the best other ({plain(best)})": scores["baselines"][best][key],
         f"{second_name[0].upper()}{second_name[1:]}": scores[second],
-    } | {f"{row['interval']} % sets cover (%)": row["coverage"] for row in scores["intervals"]}
+    } | {
+        f"{row['interval']} % {regions_of(scores['kind'])} cover (%)": row["coverage"]
+        for row in scores["intervals"]
+    }
+
+
+def regions_of(kind: str) -> str:
+    """What is said to hold the truth, in the plural."""
+    return "sets" if kind == "classification" else "intervals"
 
 
 def _task_blocks(outputs: RunOutputs) -> list[Block]:

@@ -79,8 +79,23 @@ def tree_onnx(trees: SavedTrees, member: str) -> ExportedModel:
         model = convert_lightgbm(booster.booster, zipmap=False, **options)
     else:
         model = convert_xgboost(booster.booster, **options)
+        _correct_base(model, booster.booster)
     _describe(model, trees, member)
     return finished(model)
+
+
+def _correct_base(model: onnx.ModelProto, booster: Any) -> None:
+    """Let a file of two classes start at log odds if the first tree is a leaf of 0.
+
+    In this one case onnxmltools 1.16 leaves the probability that the trees start at as it is.
+    """
+    node = model.graph.node[0]
+    of = {attribute.name: attribute for attribute in node.attribute}
+    first = json.loads(booster[:1].get_dump(dump_format="json")[0])
+    if of["post_transform"].s != b"LOGISTIC" or first.get("leaf") != 0:
+        return
+    start = np.array(of["base_values"].floats)
+    of["base_values"].floats[:] = np.log(start / (1 - start)).tolist()
 
 
 def _describe(model: onnx.ModelProto, trees: SavedTrees, member: str) -> None:

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 from spline_lstm.core.artifacts import content_id
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_tabular import TabularParams
+from spline_lstm.core.params_trees import leaf_rows
 from spline_lstm.core.row_schema import RowColumn, RowSchema
 from spline_lstm.inference.row_arguments import (
     as_frame,
@@ -124,6 +125,8 @@ class TabularModel(Estimator):
         splits = arrays.split_rows()
         if not len(splits["validation"]):
             splits["validation"] = splits["train"]
+        if "trees.min_rows" not in (self.params or {}):
+            params = with_values(params, {"trees.min_rows": leaf_rows(len(splits["train"]))}, WHERE)
         self._trained = _trained(self.model, Rows(arrays, splits), fitted, params)
         self.preprocessor_ = fitted
         self.n_features_in_ = frame.shape[1]
@@ -155,6 +158,8 @@ class TabularModel(Estimator):
 
     def _probabilities(self, X: Any) -> Any:
         values = self._predictions(X)
+        # Models work in float32: their sums are 1 only to its precision.
+        values = values / values.sum(axis=1, keepdims=True)
         if not isinstance(X, pd.DataFrame):
             return values
         return pd.DataFrame(values, index=X.index, columns=self.classes_)

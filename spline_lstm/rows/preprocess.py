@@ -13,7 +13,7 @@ from spline_lstm.core.formatting import listed, plural
 from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.rows.arrays import RowArrays
-from spline_lstm.rows.features import Features, column_of, features_of
+from spline_lstm.rows.features import DATE_PARTS, Features, column_of, features_of
 from spline_lstm.rows.labels import Labels, check_classes, check_target, labels_of
 from spline_lstm.rows.preprocessor import RowPreprocessor, as_float32
 from spline_lstm.rows.quality import (
@@ -119,7 +119,7 @@ def preprocess_rows(
         raise DataContractError(f"{where}: every feature was left out: {listed(sorted(left_out))}")
     preprocessor = fit_rows(LabelledRows(kept, labels, codes), schema, params)
     inputs = preprocessor.inputs(kept)
-    findings += [*missing_findings(kept), *_unseen(preprocessor, inputs.categories, train)]
+    findings += [*missing_findings(kept, schema), *_unseen(preprocessor, inputs.categories, train)]
     scaled, _ = labels.scaled(train)
     arrays = RowArrays(inputs, scaled, labels.truth, codes, table.lines)
     return PreprocessedRows(arrays, preprocessor, _report(arrays, preprocessor, findings))
@@ -167,10 +167,16 @@ def _as_read(features: Features) -> Features:
 
 
 def _varying_parts(features: Features, schema: RowSchema, train: np.ndarray) -> Features:
-    """Without the parts of dates that are constant in training, such as the hour of days."""
+    """Without the parts of dates that are constant in training, such as the hour of days.
+
+    The day stays in any case: where even that is constant, it is found to be so, and named.
+    """
 
     def varies(name: str, values: np.ndarray) -> bool:
-        return name in schema.names or len(np.unique(codes_of(values[train]))) > 1
+        if name in schema.names or name.endswith(f".{DATE_PARTS[0]}"):
+            return True
+        codes = codes_of(values[train])
+        return len(np.unique(codes[codes >= 0])) > 1
 
     numbers = {name: values for name, values in features.numbers.items() if varies(name, values)}
     return Features(numbers, features.categories)
@@ -251,7 +257,8 @@ def _copies(
             "rows that it has learned; remove them, or set tabular.duplicates: together"
         )
     becomes = "kept in one split with it" if not len(apart) else "some in another split"
-    text = f"{plural(count, 'row')} equal another row in all features and the target; {becomes}"
+    equal = "equals" if count == 1 else "equal"
+    text = f"{plural(count, 'row')} {equal} another row in all features and the target; {becomes}"
     return [Finding("copies", "", "keep", text)]
 
 

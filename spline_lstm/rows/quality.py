@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.formatting import number, plural
 from spline_lstm.core.params_tabular import TabularParams
-from spline_lstm.rows.features import Features
+from spline_lstm.core.row_schema import RowSchema
+from spline_lstm.rows.features import Features, column_of
 
 # A text that is another one in nearly every row names the row.
 ID_SHARE = 0.95
@@ -217,10 +218,13 @@ def copy_ids(columns: Sequence[np.ndarray], rows: int) -> Int[np.ndarray, " rows
     return ids
 
 
-def missing_findings(features: Features) -> Iterable[Finding]:
-    """One finding per feature with missing cells."""
+def missing_findings(features: Features, schema: RowSchema) -> Iterable[Finding]:
+    """One finding per column with missing cells; all parts of a date miss the same ones."""
+    said: set[str] = set()
     for name, values in (*features.numbers.items(), *features.categories.items()):
-        count = int((codes_of(values) < 0).sum())
+        column = column_of(name, schema)
+        count = 0 if column in said else int((codes_of(values) < 0).sum())
+        said.add(column)
         if count:
             becomes = (
                 "models see which ones, and learn a value for them"
@@ -228,8 +232,8 @@ def missing_findings(features: Features) -> Iterable[Finding]:
                 else "they are a category of their own"
             )
             share = number(100 * count / len(values))
-            text = f"feature {name!r} is missing in {plural(count, 'row')} ({share} %); {becomes}"
-            yield Finding("missing", name, "keep", text)
+            text = f"feature {column!r} is missing in {plural(count, 'row')} ({share} %); {becomes}"
+            yield Finding("missing", column, "keep", text)
 
 
 def _cell(value: object) -> str:

@@ -62,7 +62,7 @@ def read_text_table(content: bytes, where: str, options: Options = Options()) ->
     has_units = _has_unit_row(cells) if options.unit_row is None else options.unit_row
     cells = cells.iloc[1:].reset_index(drop=True) if has_units else cells
     if cells.empty:
-        raise UsageError(f"{where}: no rows below the header; a table needs one row per timestamp")
+        raise UsageError(f"{where}: no rows below the header; a table needs a header and rows")
     marks = find_marks(cells, separator, where, Marks(options.decimal, options.thousands))
     layout = TextLayout(separator, encoding, skipped, unit_row=has_units)
     return Table(cells, marks, layout)
@@ -123,8 +123,7 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
     lines = [line for line in all_lines if line.strip()]
     if len(lines) < 2:
         raise UsageError(
-            f"{where} has {plural(len(lines), 'line')}; a table needs a header and one row per "
-            "timestamp"
+            f"{where} has {plural(len(lines), 'line')}; a table needs a header and rows"
         )
     found = [mark for mark in SEPARATORS if _fits(lines, mark)]
     if len(found) == 1:

@@ -3,7 +3,7 @@
 What cannot be decided ends with a UsageError that names the candidates and the option to give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.core.errors import UsageError
-from spline_lstm.core.formatting import listed
+from spline_lstm.core.formatting import listed, plural
 from spline_lstm.core.params import Params, load_params, with_values
+from spline_lstm.core.params_tabular import TabularParams
+from spline_lstm.core.params_trees import leaf_rows
+from spline_lstm.core.row_schema import parse_row_schema
 from spline_lstm.core.table_format import TableFormat
 from spline_lstm.scaffold.column_types import Column, examine_all
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_table import read_table
 from spline_lstm.scaffold.summary import Plan
-from spline_lstm.scaffold.table import Table
+from spline_lstm.scaffold.table import MARKERS, Table
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.tables.parsing import cell_texts, parse_timestamps
 
@@ -29,6 +32,10 @@ TARGET_NAMES = frozenset({"target", "label", "y", "class", "outcome", "response"
 MOST_CODES = 10
 KINDS = {"float": "number", "int": "number", "boolean": "boolean", "text": "category"}
 DATE_SAMPLE = 1000
+# Dates that are not written as ISO 8601 has them, such as 31.12.2024 and 12/31/24.
+OTHER_DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}"
+# What pandas calls a column whose header is empty: the index that it wrote itself, as a rule.
+NAMELESS = "Unnamed:"
 LOSSES = {"classification": "cross_entropy", "regression": "mse"}
 
 
@@ -58,7 +65,8 @@ def rows_plan(files: UserFiles, content: bytes, where: str, options: Options) ->
         targets=options.targets or ((str(target),) if target else ()),
         kind=options.kind or kind,
     )
-    plan = propose_rows(read_table(content, where, options), where, options)
+    used = None if files.schema is None else parse_row_schema(files.schema, where).names
+    plan = propose_rows(read_table(content, where, options), where, options, used)
     plan = replace(
         plan,
         values={**plan.values, **files.overlay},
@@ -70,7 +78,9 @@ def rows_plan(files: UserFiles, content: bytes, where: str, options: Options) ->
     return replace(plan, decisions=told, questions=())
 
 
-def propose_rows(table: Table, where: str, options: Options) -> Plan:
+def propose_rows(
+    table: Table, where: str, options: Options, used: Collection[str] | None = None
+) -> Plan:
     """The schema and the params of a table of rows.
 
     Parameters
@@ -80,36 +90,57 @@ def propose_rows(table: Table, where: str, options: Options) -> Plan:
         Name of the file in messages.
     options : Options
         `targets`, `kind` and `missing` count.
+    used : names of the columns that the user's schema has, optional
 
     Raises
     ------
     UsageError
-        The target, its kind, or whether a text means "missing" is open.
+        The target, its kind, or whether a text means "missing" is open, the target is a date, or
+        no column can be a feature.
     """
-    columns = examine_all(table, options.missing)
+    columns = {
+        name: column
+        for name, column in examine_all(table, options.missing).items()
+        if not name.startswith(NAMELESS)
+    }
     target = _target(columns, where, options)
     _check_oddities(columns, where, options)
     kinds = {name: _kind(column) for name, column in columns.items() if column.kind != "empty"}
+    _check_kinds(kinds, target, where)
     kind = _task_kind(columns[target], where, options)
     kinds[target] = "number" if kind == "regression" else kinds[target]
-    copies = bool(table.cells[list(kinds)].duplicated().any())
+    copies = _has_copies(columns, kinds, kinds if used is None else used)
     values: dict[str, Any] = {
         "task": "tabular",
         "tabular.kind": kind,
         "tabular.target": target,
         "train.loss": LOSSES[kind],
+        "trees.min_rows": leaf_rows(int(len(table.cells) * TabularParams().train)),
     }
     values |= {"tabular.duplicates": "together"} if copies else {}
     markers = _missing_markers(columns, target)
     return Plan(
         _schema(table, markers, kinds, options),
         values,
-        _decisions(columns, kinds, target, kind, copies=copies),
+        _decisions(kinds, target, kind, _left_out(table, columns), copies=copies),
         (
             *_target_questions(columns[target], markers | {*options.missing}),
             *_questions(columns, target),
+            *_date_questions(columns, kinds, target),
         ),
     )
+
+
+def _has_copies(
+    columns: Mapping[str, Column], kinds: Mapping[str, str], used: Collection[str]
+) -> bool:
+    """Whether rows are equal in all columns that are `used`, as models read them."""
+    read = {
+        name: columns[name].numbers.astype(np.float32) if kind == "number" else columns[name].cells
+        for name, kind in kinds.items()
+        if name in used
+    }
+    return bool(pd.DataFrame(read).duplicated().any())
 
 
 def _target(columns: Mapping[str, Column], where: str, options: Options) -> str:
@@ -133,6 +164,15 @@ def _target(columns: Mapping[str, Column], where: str, options: Options) -> str:
     return named[0]
 
 
+def _check_kinds(kinds: Mapping[str, str], target: str, where: str) -> None:
+    if kinds[target] == "date":
+        raise UsageError(
+            f"--target {target}: it is a date in {where}; choose a column of classes or numbers"
+        )
+    if len(kinds) < 2:
+        raise UsageError(f"{where}: beside the target {target!r} no column has values; add one")
+
+
 def _check_oddities(columns: Mapping[str, Column], where: str, options: Options) -> None:
     for name, column in columns.items():
         if column.oddities and not options.missing:
@@ -152,8 +192,10 @@ def _task_kind(target: Column, where: str, options: Options) -> str:
         return options.kind
     if not target.is_number:
         return "classification"
-    distinct = len(np.unique(target.numbers[~np.isnan(target.numbers)]))
-    if target.kind == "float" or distinct > MOST_CODES:
+    seen = target.numbers[~np.isnan(target.numbers)]
+    distinct = len(np.unique(seen))
+    # Codes are often written as 0.0 and 1.0, by programs that keep missing cells as numbers.
+    if distinct > MOST_CODES or (seen != np.floor(seen)).any():
         return "regression"
     if distinct <= 2:
         return "classification"
@@ -204,15 +246,26 @@ def _schema(
     return schema | ({"table_format": content} if content else {})
 
 
+def _left_out(table: Table, columns: Mapping[str, Column]) -> list[str]:
+    """Columns that cannot be features, each with the reason."""
+    nameless = sum(str(name).startswith(NAMELESS) for name in table.cells)
+    empty = [f"{name} (no value)" for name, column in columns.items() if column.kind == "empty"]
+    return [*empty, *([f"{plural(nameless, 'column')} without a name"] if nameless else [])]
+
+
 def _decisions(
-    columns: Mapping[str, Column], kinds: Mapping[str, str], target: str, kind: str, *, copies: bool
+    kinds: Mapping[str, str],
+    target: str,
+    kind: str,
+    left_out: list[str],
+    *,
+    copies: bool,
 ) -> dict[str, str]:
     found = {"target": f"{target} ({kind})"}
     for each in ("number", "category", "boolean", "date"):
         names = [name for name, its in kinds.items() if its == each and name != target]
         found |= {each: listed(names, 12)} if names else {}
-    empty = [name for name, column in columns.items() if column.kind == "empty"]
-    found |= {"left out": f"{listed(empty)} (no value)"} if empty else {}
+    found |= {"left out": listed(left_out)} if left_out else {}
     if copies:
         found["duplicates"] = "some rows are equal; all copies of a row come into one split"
     return found
@@ -251,5 +304,24 @@ def _questions(columns: Mapping[str, Column], target: str) -> list[str]:
     return asked
 
 
+def _date_questions(
+    columns: Mapping[str, Column], kinds: Mapping[str, str], target: str
+) -> list[str]:
+    """Categories that are dates in another form than ISO 8601."""
+    names = [
+        name
+        for name, kind in kinds.items()
+        if kind == "category" and name != target and _is_other_date(columns[name].cells)
+    ]
+    said = "dates that are not written as ISO 8601, and categories here; write them as 2024-12-31"
+    return [f"{listed(names)}: {said}"] if names else []
+
+
+def _is_other_date(cells: pd.Series) -> bool:
+    texts = cells.iloc[:DATE_SAMPLE].astype("str")
+    texts = texts[~texts.str.lower().isin(["", *MARKERS])]
+    return not texts.empty and bool(texts.str.match(OTHER_DATE).all())
+
+
 def _few(column: Column) -> bool:
-    return len(np.unique(column.numbers[~np.isnan(column.numbers)])) <= MOST_CODES
+    return 1 < len(np.unique(column.numbers[~np.isnan(column.numbers)])) <= MOST_CODES

@@ -9,12 +9,13 @@ from typing import Protocol
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.reading import Reading
-from spline_lstm.core.row_schema import parse_row_schema
+from spline_lstm.core.row_schema import load_row_schema, parse_row_schema
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.market.preprocess import preprocess_bars
 from spline_lstm.market.windows import make_direction_windows
-from spline_lstm.rows.check_rows_table import check_rows_table
+from spline_lstm.rows.preprocess import preprocess_rows
+from spline_lstm.rows.preprocess_folder import MAX_LINES
 from spline_lstm.scaffold.bars import bars_plan
 from spline_lstm.scaffold.dvc_text import copied_dvc, render_dvc
 from spline_lstm.scaffold.options import Options
@@ -23,6 +24,7 @@ from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.series.features import check_names
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
+from spline_lstm.tables.row_table import read_row_table
 from spline_lstm.tables.sources import read_source
 
 
@@ -94,10 +96,16 @@ def check_days(folder: Path, where: str) -> tuple[str, ...]:
 
 
 def check_rows(folder: Path, where: str) -> tuple[str, ...]:
-    """Nothing beyond what the stage ingest finds in the rows."""
+    """Preprocess the rows; what is odd about them, errors as in `preprocess_rows`."""
     params = load_params(folder)
-    check_rows_table(read_source(params.data.source, folder), folder, params, where)
-    return ()
+    schema = load_row_schema(folder / params.data.schema_file)
+    table = read_row_table(read_source(params.data.source, folder), schema, where=where)
+    found = preprocess_rows(table, schema, params.tabular, where=where).quality
+    findings = (*found["refused"], *found["warnings"])
+    # What the schema does not name is among the decisions.
+    texts = [item["text"] for item in findings if item["rule"] != "unknown_column"]
+    more = [f"{len(texts) - MAX_LINES} more, in metrics/data.json of the stage preprocess"]
+    return (*texts[:MAX_LINES], *(more if len(texts) > MAX_LINES else ()))
 
 
 TASK_FOLDERS: Mapping[str, TaskFolder] = MappingProxyType(

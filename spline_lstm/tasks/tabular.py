@@ -23,4 +23,5 @@ TABULAR = Task(
     scorer="",
     explain="",
     audit="spline_lstm.evaluation.row_leakage:audit_rows_folder",
+    unit="row",
 )

@@ -87,6 +87,8 @@ class Task:
     audit : str
         Command audit-leakage: ``(folder, params, origins, seed) -> str``, what was compared; raises
         LeakageError if an input knows the future.
+    unit : str
+        What the lines of the stages count; a word, not a part.
     """
 
     schema: str
@@ -109,6 +111,7 @@ class Task:
     scorer: str
     explain: str
     audit: str
+    unit: str = "window"
 
     def module(self, part: str) -> str:
         """Dotted name of the module with a part; empty without the part."""

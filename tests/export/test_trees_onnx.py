@@ -8,6 +8,7 @@ import pytest
 
 from spline_lstm.core.errors import GateError
 from spline_lstm.core.params import Params, load_params
+from spline_lstm.core.params_trees import TreesParams
 from spline_lstm.export import trees_onnx
 from spline_lstm.export.direction_files import direction_files
 from spline_lstm.export.sessions import read_metadata
@@ -42,6 +43,15 @@ def test_the_file_predicts_what_the_trees_do(trees, member, tmp_path):
     path.write_bytes(model.content)
     assert read_metadata(path)["run_id"] == saved.run_id
     assert json.dumps(read_metadata(path)["features"]) == json.dumps(NAMES)
+
+
+def test_trees_without_a_question_answer_the_share_of_the_class(tmp_path):
+    rows = make_rows("binary", 0, 20)
+    trees = fit_trees("xgboost", rows, rows, OBJECTIVES["binary"], TreesParams())
+    save_trees(tmp_path, {"xgboost": trees}, OBJECTIVES["binary"], NAMES, "0123")
+    saved = load_trees(tmp_path)
+    assert saved.members["xgboost"].predict(rows.X) == pytest.approx(rows.y.mean())
+    assert max_difference(tree_onnx(saved, "xgboost"), saved, "xgboost", rows.X) < 1e-6
 
 
 def test_a_file_that_is_off_does_not_pass(trees, monkeypatch):

@@ -57,10 +57,17 @@ def test_classes_of_a_frame_keep_their_index(model):
     pd.testing.assert_index_equal(predicted.index, X.index)
     pd.testing.assert_index_equal(p.index, X.index)
     assert list(p.columns) == ["no", "yes"]
-    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
     assert fitted.score(X, y) > 0.85
     again = TabularModel(model=model, params=SMALL | TREES).fit(X, y)
     np.testing.assert_array_equal(p, again.predict_proba(X))
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
+def test_trees_learn_from_few_rows_by_default(model):
+    X, y = features().head(120), frame()["y"].head(120)
+    fitted = TabularModel(model=model, params={"trees.rounds": 40}).fit(X, y)
+    assert fitted.score(X, y.to_numpy()) > max(y.value_counts(normalize=True)) + 0.1
 
 
 def test_a_regression_of_a_frame_and_of_its_numbers():

@@ -82,6 +82,18 @@ def test_missing_cells_are_marked_and_said():
     assert "'color' is missing in 43 rows" in said
 
 
+def test_a_date_with_missing_cells_is_said_once_and_has_no_constant_parts():
+    found = preprocessed(frame().assign(day=lambda table: table["day"].where(table["x"] > -1)))
+    assert [item["column"] for item in found.quality["warnings"]] == ["day"]
+    assert "day.hour" not in found.preprocessor.numbers
+
+
+def test_a_date_that_is_the_same_in_all_rows_is_left_out_and_named():
+    found = preprocessed(frame().assign(day="2024-02-29"))
+    assert [item["column"] for item in found.quality["refused"] if item["column"]] == ["day.days"]
+    assert [*found.preprocessor.numbers] == ["x", "z"]
+
+
 def test_a_rare_category_is_the_unknown_token():
     content = frame()
     content.loc[[0, 1], "color"] = ["pink", "gold"]

@@ -3,9 +3,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from spline_lstm.core.errors import UsageError
+from spline_lstm.core.errors import DataContractError, UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.row_schema import load_row_schema, parse_row_schema
 from spline_lstm.models.types import MODEL_TYPES
@@ -62,11 +63,37 @@ def test_a_number_with_many_values_is_a_regression():
         (frame().assign(y=np.arange(300) % 5), {}, "may be classes or amounts; give --kind"),
         (frame(), {"targets": ("y",), "kind": "regression"}, "is not a number"),
         (frame().assign(x=lambda t: t["x"].astype(str).where(t.index != 4, "bad")), {}, "'?bad"),
+        (frame(), {"targets": ("day",)}, "it is a date"),
+        (frame()[["y"]].assign(empty=""), {}, "beside the target 'y' no column has values"),
     ],
 )
 def test_what_is_open_is_asked(content, options, message):
     with pytest.raises(UsageError, match=message):
         proposed(content, **options)
+
+
+def test_codes_that_are_written_as_numbers_with_a_point_are_classes():
+    plan = proposed(frame().assign(y=lambda table: (table["x"] > 0).astype(float)))
+    assert plan.values["tabular.kind"] == "classification"
+
+
+def test_the_nameless_index_that_pandas_writes_is_left_out():
+    content = frame().to_csv().encode()
+    plan = propose_rows(read_table(content, "t.csv", Options()), "t.csv", Options())
+    assert [*kinds(plan)] == [*frame().columns]
+    assert plan.decisions["left out"] == "1 column without a name"
+
+
+def test_dates_in_another_form_are_said_to_be_categories():
+    days = pd.to_datetime(frame()["day"]).dt.strftime("%d.%m.%Y")
+    plan = proposed(frame().assign(day=days.where(days.index % 7 > 0, "")))
+    assert kinds(plan)["day"] == "category"
+    assert any(text.startswith("day: dates that are not") for text in plan.questions)
+
+
+@pytest.mark.parametrize(("rows", "fewest"), [(300, 4), (40, 1)])
+def test_trees_of_a_small_table_may_have_small_leaves(rows, fewest):
+    assert proposed(frame(rows)).values["trees.min_rows"] == fewest
 
 
 def test_a_text_for_missing_may_be_a_class_of_the_target():
@@ -98,6 +125,7 @@ def test_the_folder_is_ready_for_its_stages(rows_root, suffix):
         content.to_parquet(path, index=False)
     told = scaffold("mine", path, Options(), rows_root, task="tabular")
     assert "pipelines/mine is ready" in told
+    assert "feature 'x' is missing in 34 rows" in told
     folder = rows_root / "pipelines/mine"
     params = load_params(folder)
     assert (params.task, params.tabular.target, params.tabular.above) == ("tabular", "y", None)
@@ -112,10 +140,18 @@ def test_the_folder_is_ready_for_its_stages(rows_root, suffix):
     assert json.dumps(quality["warnings"]).count("'x' is missing in 34 rows") == 1
 
 
-def test_nothing_is_written_for_a_table_that_is_refused(rows_root):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (frame().rename(columns={"y": "bought"}), "which column is to be predicted"),
+        (frame(29), "29 rows with a target"),
+        (frame().assign(y="yes"), "one class, 'yes'"),
+    ],
+)
+def test_nothing_is_written_for_a_table_that_is_refused(rows_root, content, message):
     path = rows_root / "t.csv"
-    frame().rename(columns={"y": "bought"}).to_csv(path, index=False)
-    with pytest.raises(UsageError):
+    content.to_csv(path, index=False)
+    with pytest.raises((UsageError, DataContractError), match=message):
         scaffold("mine", path, Options(), rows_root, task="tabular")
     assert [each.name for each in (rows_root / "pipelines").iterdir()] == ["tabular"]
 
