@@ -157,22 +157,31 @@ class ExportedForecaster:
         center: Float[np.ndarray, "_ 1 features"],
     ) -> Outputs:
         """Outputs as the file gives them, from inputs less `center`."""
-        scaler, rows = self.preprocessor.scaler, inputs.scaler_rows
-        future = self.preprocessor.future_indices
-        history = scaler.inverse(inputs.X.astype(np.float64), rows)
-        # z-scores do not give back what lies below the floor of a power.
-        history[:, :, self.preprocessor.target_indices] = inputs.history
-        ahead = scaler.columns(future).inverse(inputs.X_future.astype(np.float64), rows)
+        read = self.metadata["inputs"]
         given = {
-            HISTORY: (history - center).astype(np.float32),
-            FUTURE: (ahead - center[:, :, future]).astype(np.float32),
+            HISTORY: (self._history(inputs) - center).astype(np.float32),
             STATIC: inputs.X_static,
             **{name: values.astype(np.float32) for name, values in scaling.items()},
         }
+        if FUTURE in read:
+            future = self.preprocessor.future_indices
+            columns = self.preprocessor.scaler.columns(future)
+            ahead = columns.inverse(inputs.X_future.astype(np.float64), inputs.scaler_rows)
+            given[FUTURE] = (ahead - center[:, :, future]).astype(np.float32)
         answered = self.session.answer(
-            {name: value for name, value in given.items() if name in self.metadata["inputs"]}
+            {name: value for name, value in given.items() if name in read}
         )
         return Outputs(answered[FORECAST], answered.get(QUANTILES))
+
+    def _history(self, inputs: ModelInputs) -> Float[np.ndarray, "windows lookback features"]:
+        """X in data units."""
+        preprocessor = self.preprocessor
+        if preprocessor.features == preprocessor.targets:
+            return inputs.history
+        history = preprocessor.scaler.inverse(inputs.X.astype(np.float64), inputs.scaler_rows)
+        # z-scores do not give back what lies below the floor of a power.
+        history[:, :, preprocessor.target_indices] = inputs.history
+        return history
 
 
 def check_together(

@@ -10,8 +10,9 @@
 Nothing here imports JAX: the command line and services make forecasts of exported files without it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -24,7 +25,6 @@ from spline_lstm.inference.intervals import (
     Intervals,
     conformal_bounds,
     quantile_bounds,
-    unbounded_note,
 )
 from spline_lstm.models.combined import Combination, linear_scores
 from spline_lstm.models.config import ModelConfig
@@ -251,9 +251,7 @@ def make_forecast(
     limited point forecast.
     """
 
-    def kept(values: Bound) -> Bound:
-        return limits.keep(values, inputs.history, inputs.scaler_rows)
-
+    kept = partial(limits.keep, history=inputs.history, series=inputs.scaler_rows)
     point, quantiles = kept(outputs.point), outputs.quantiles
     outputs = Outputs(point, None if quantiles is None else kept(quantiles), outputs.ensemble_std)
     levels, (lower, upper) = _bounds(outputs, inputs, intervals, quantile_levels)
@@ -267,15 +265,9 @@ def make_forecast(
         timestamps=inputs.timestamps,
         series=inputs.series,
         targets=targets,
-        notes=inputs.notes if intervals is None else (*inputs.notes, *_unbounded(intervals)),
+        notes=(*inputs.notes, intervals.note) if intervals and intervals.note else inputs.notes,
         warnings=inputs.warnings,
     )
-
-
-def _unbounded(intervals: Intervals) -> Iterator[str]:
-    note = unbounded_note(intervals)
-    if note:
-        yield note
 
 
 def _bounds(

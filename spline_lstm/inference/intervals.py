@@ -23,6 +23,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ class Intervals:
     scales: Float[np.ndarray, "rows targets"] | None = None
     local: LocalWidth | None = None
     distribution: Float[np.ndarray, "ten horizon targets"] = field(default_factory=_none)
+
+    @cached_property
+    def note(self) -> str:
+        """`unbounded_note`."""
+        return unbounded_note(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json.
@@ -267,9 +273,7 @@ def conformal_bounds(
     `scale_rows` is the row of each window's series in `Intervals.scales`, `history` its targets as
     known before the origin, data units.
     """
-    width = np.moveaxis(intervals.half_widths, 0, -1) * window_scales(
-        intervals, scale_rows, history
-    )
+    width = intervals.half_widths.transpose(1, 2, 0) * window_scales(intervals, scale_rows, history)
     return point[..., None] - width, point[..., None] + width
 
 
@@ -279,11 +283,12 @@ def window_scales(
     history: Float[np.ndarray, "windows lookback targets"],
 ) -> Float[np.ndarray, "windows 1 targets 1"]:
     """What the half widths of each window are multiplied by, see `conformal_bounds`."""
-    scales = np.ones((len(history), history.shape[2]))
-    if intervals.scales is not None:
-        scales = intervals.scales[scale_rows]
+    scales = None if intervals.scales is None else intervals.scales[scale_rows]
     if intervals.local is not None:
-        scales = scales * intervals.local.factors(history, scale_rows)
+        factors = intervals.local.factors(history, scale_rows)
+        scales = factors if scales is None else scales * factors
+    if scales is None:
+        scales = np.ones((len(history), history.shape[2]))
     return scales[:, None, :, None]
 
 

@@ -26,12 +26,22 @@ def width_factors(relative: PerWindow, exponents: Float[np.ndarray, " targets"])
     >>> width_factors(np.array([[16.0, 4.0, 0.0]]), np.array([1.0, 0.5, 0.5])).round(2).tolist()
     [[10.0, 2.0, 0.32]]
     """
-    kept = np.clip(relative, LOW, HIGH)
-    half = np.sqrt(kept)
+    kept = np.minimum(np.maximum(relative, LOW), HIGH)
+    columns = zip(kept.T, exponents.tolist(), strict=True)
+    return np.column_stack([_power(column, exponent) for column, exponent in columns])
+
+
+def _power(
+    values: Float[np.ndarray, " windows"], exponent: float
+) -> Float[np.ndarray, " windows"]:
+    """Values to the power of one of `EXPONENTS`."""
+    if exponent in (0.0, 1.0):
+        return values if exponent else np.ones_like(values)
+    half = np.sqrt(values)
+    if exponent == 0.5:
+        return half
     quarter = np.sqrt(half)
-    powers = np.stack((np.ones_like(kept), quarter, half, half * quarter, kept))
-    # Each of `EXPONENTS` is so many quarters.
-    return powers[(4 * exponents).astype(np.int64), :, np.arange(len(exponents))].T
+    return quarter if exponent == 0.25 else half * quarter
 
 
 @dataclass(frozen=True)
