@@ -250,7 +250,6 @@ def make_forecast(
     Point forecast, quantiles and intervals keep to `limits`; the intervals are those around the
     limited point forecast.
     """
-
     kept = partial(limits.keep, history=inputs.history, series=inputs.scaler_rows)
     point, quantiles = kept(outputs.point), outputs.quantiles
     outputs = Outputs(point, None if quantiles is None else kept(quantiles), outputs.ensemble_std)

@@ -31,9 +31,7 @@ def width_factors(relative: PerWindow, exponents: Float[np.ndarray, " targets"])
     return np.column_stack([_power(column, exponent) for column, exponent in columns])
 
 
-def _power(
-    values: Float[np.ndarray, " windows"], exponent: float
-) -> Float[np.ndarray, " windows"]:
+def _power(values: Float[np.ndarray, " windows"], exponent: float) -> Float[np.ndarray, " windows"]:
     """Values to the power of one of `EXPONENTS`."""
     if exponent in (0.0, 1.0):
         return values if exponent else np.ones_like(values)

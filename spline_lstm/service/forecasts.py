@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydantic
@@ -29,6 +29,7 @@ from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.quick import WHERE, plain_table, quick_inputs
 from spline_lstm.service.remarks import remarks
 from spline_lstm.service.rows import Rows, future_rows, history_rows
+from spline_lstm.service.whole import whole_inputs
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -88,16 +89,18 @@ def answer_of(model: LoadedModel, body: Options, series: Sequence[Rows]) -> dict
     notes: dict[str, None] = {}
     for part in _parts(model, body, series):
         check_wanted()
-        forecast = _forecast(model, part.inputs)
+        table, inputs, is_whole = part.read
+        forecast = _forecast(model, inputs)
         answered = _answers(model, forecast, part.names, body.levels)
         answers |= zip(part.names, answered, strict=True)
         warnings += [part.label + text for text in forecast.warnings]
         warnings += remarks(
-            part.table,
-            part.inputs,
+            table,
+            inputs,
             model.preprocessor,
             model.forecaster.metadata["lookback"],
             part.names if model.is_panel or len(series) > 1 else [""],
+            is_whole=is_whole,
         )
         notes |= dict.fromkeys(part.label + text for text in forecast.notes)
     return {
@@ -110,19 +113,34 @@ def answer_of(model: LoadedModel, body: Options, series: Sequence[Rows]) -> dict
     }
 
 
+class Read(NamedTuple):
+    """Series as they are read.
+
+    Attributes
+    ----------
+    table : RawTable
+    inputs : ModelInputs
+    is_whole : bool
+        Every row of each window was observed.
+    """
+
+    table: RawTable
+    inputs: ModelInputs
+    is_whole: bool = False
+
+
 @dataclass(frozen=True)
 class _Part:
     """Series that the model reads together.
 
     Attributes
     ----------
-    table, inputs : the raw table, and a window for each series that has a forecast
+    read : with a window for each series that has a forecast
     names : [windows] what the body calls them
     label : what stands before a message that does not name its series
     """
 
-    table: RawTable
-    inputs: ModelInputs
+    read: Read
     names: Sequence[str]
     label: str = ""
 
@@ -132,21 +150,21 @@ def _parts(model: LoadedModel, body: Options, series: Sequence[Rows]) -> Iterato
     names = [each.name for each in series]
     if model.is_panel or len(series) == 1:
         try:
-            table, inputs = model_inputs(model, body, series)
+            read = model_inputs(model, body, series)
         except SplineLstmError as error:
             raise contract_error(error) from None
-        yield _Part(table, inputs, inputs.series if model.is_panel else names)
+        yield _Part(read, read.inputs.series if model.is_panel else names)
     elif together := _quick(model, body, series):
-        yield _Part(*together, names)
+        yield _Part(together, names)
     else:
         for each in series:
             check_wanted()
             label = f"series {each.name!r}: "
             try:
-                table, inputs = model_inputs(model, body, [each])
+                read = model_inputs(model, body, [each])
             except SplineLstmError as error:
                 raise _of_series(contract_error(error), label, each.name) from None
-            yield _Part(table, inputs, [each.name], label)
+            yield _Part(read, [each.name], label)
 
 
 def _of_series(error: CallError, label: str, name: str) -> CallError:
@@ -186,28 +204,29 @@ def _forecast(model: LoadedModel, inputs: ModelInputs) -> Forecast:
     )
 
 
-def _quick(
-    model: LoadedModel, body: Options, group: Sequence[Rows]
-) -> tuple[RawTable, ModelInputs] | None:
-    """The raw table of series and the inputs of the model, if nothing about them is odd."""
+def _quick(model: LoadedModel, body: Options, group: Sequence[Rows]) -> Read | None:
+    """Series that nothing is odd about, else None."""
     metadata = model.forecaster.metadata
     table = plain_table(group, model.preprocessor)
     if table is None:
         return None
     check_span(table, model.preprocessor)
-    inputs = quick_inputs(
-        model.preprocessor,
-        table,
-        lookback=metadata["lookback"],
-        horizon=metadata["horizon"],
-        start=body.start,
-    )
-    return None if inputs is None else (table, inputs)
+    for read, is_whole in ((whole_inputs, True), (quick_inputs, False)):
+        inputs = read(
+            model.preprocessor,
+            table,
+            lookback=metadata["lookback"],
+            horizon=metadata["horizon"],
+            start=body.start,
+        )
+        if inputs is not None:
+            return Read(table, inputs, is_whole)
+    return None
 
 
 def model_inputs(
     model: LoadedModel, body: Options, group: Sequence[Rows], *, quick: bool = True
-) -> tuple[RawTable, ModelInputs]:
+) -> Read:
     """The raw table of series and the inputs of the model.
 
     Parameters
@@ -236,7 +255,7 @@ def model_inputs(
         where=WHERE,
         where_future="future",
     )
-    return table, inputs
+    return Read(table, inputs)
 
 
 def check_span(table: RawTable, preprocessor: Preprocessor) -> None:
@@ -249,8 +268,8 @@ def check_span(table: RawTable, preprocessor: Preprocessor) -> None:
     """
     first, last = table.series_offsets[:-1], table.series_offsets[1:] - 1
     clock = preprocessor.clock.extended(table.timestamps)
-    rows = clock.locate(table.timestamps[last])[0] - clock.locate(table.timestamps[first])[0]
-    if (count := int(rows.sum())) > MOST_GRID_ROWS:
+    ends = clock.locate(table.timestamps[np.concatenate([first, last])])[0]
+    if (count := int(ends[len(first) :].sum() - ends[: len(first)].sum())) > MOST_GRID_ROWS:
         raise refused(
             TOO_LARGE,
             ("body", "timestamps"),
@@ -307,7 +326,7 @@ def _by_target(
     values: Float[np.ndarray, "windows horizon targets"], targets: Sequence[str]
 ) -> list[dict[str, list[float]]]:
     """Values of each window by target."""
-    windows = np.moveaxis(values, 2, 1).tolist()
+    windows = values.transpose(0, 2, 1).tolist()
     return [dict(zip(targets, window, strict=True)) for window in windows]
 
 
@@ -316,6 +335,6 @@ def texts(clock: Clock, instants: Int[np.ndarray, " rows"]) -> list[Any]:
     if clock.kind == "index":
         return instants.tolist()
     if clock.zone is None and not (instants % SECOND).any():
-        seconds = np.datetime_as_string(instants.view("datetime64[ns]"), unit="s")
-        return [f"{text}Z" for text in seconds.tolist()]
+        seconds = (instants // SECOND).view("datetime64[s]")
+        return [f"{time.isoformat()}Z" for time in seconds.tolist()]
     return clock.texts_of(instants)

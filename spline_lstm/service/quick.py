@@ -15,12 +15,11 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.core.time_zones import UTC
 from spline_lstm.inference.forecast import ModelInputs
-from spline_lstm.inference.start import END, LAST_OBSERVED, GivenStart, forecast_origins
+from spline_lstm.inference.start import GivenStart, forecast_origins
 from spline_lstm.series.apply import apply
 from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.series.grid import lay_out
 from spline_lstm.service.rows import Rows
-from spline_lstm.service.whole import reads_values, whole_windows
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
@@ -134,15 +133,11 @@ def quick_inputs(
     if any(name in preprocessor.skipped for name in names):
         return None
     clock = preprocessor.clock.extended(table.timestamps)
-    moved = moved_text(table.timestamps, clock)
-    if start in (LAST_OBSERVED, END) and not moved and reads_values(preprocessor):
-        whole = whole_windows(table, preprocessor, clock, lookback, horizon)
-        if whole is not None:
-            return whole
     try:
         origins = forecast_origins(table, len(preprocessor.targets), clock, start, WHERE)
     except SplineLstmError:
         return None
+    moved = moved_text(table.timestamps, clock)
     # What is said counts series, and those of one name are forecast each as the only one.
     is_counted = len(set(names)) < len(names) and (origins.notes or moved)
     last = clock.locate(table.timestamps[table.series_offsets[1:] - 1])[0]

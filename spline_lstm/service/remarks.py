@@ -25,6 +25,8 @@ def remarks(
     preprocessor: Preprocessor,
     lookback: int,
     names: Sequence[str],
+    *,
+    is_whole: bool = False,
 ) -> list[str]:
     """One line per series and kind.
 
@@ -37,13 +39,17 @@ def remarks(
     preprocessor : Preprocessor
     lookback : int
     names : [windows] what each window is called; "": nothing, it is the only one
+    is_whole : bool
+        Every row of each window was observed.
     """
+    columns = _columns(table, preprocessor)
+    if is_whole and not any(column.is_odd.any() for column in columns):
+        return []
     position = {name: index for index, name in enumerate(table.series_names)}
     # Series without a forecast have no window; otherwise windows are in the order of the series.
     whole = len(inputs.series) == len(table.series_names)
     series = range(len(names)) if whole else [position[name] for name in inputs.series]
     missing = _missing(table, inputs, preprocessor, lookback, np.array(series))
-    columns = _columns(table, preprocessor)
     is_odd = np.logical_or.reduce([missing > 0, *(column.is_odd for column in columns)])
     found: list[str] = []
     for index, name in zip(series, names, strict=True):
@@ -140,21 +146,36 @@ def _columns(table: RawTable, preprocessor: Preprocessor) -> list[_Column]:
     scaler, names = preprocessor.target_scaler, preprocessor.targets
     if scaler.kind == "none":
         return []
-    of_row, begins = table.series, table.series_offsets[:-1]
-    rows = preprocessor.scaler_rows(table.series_names)[of_row] if scaler.per_series else None
+    begins, lengths = table.series_offsets[:-1], np.diff(table.series_offsets)
+    of_row = table.series if scaler.per_series else None
+    rows = None if of_row is None else preprocessor.scaler_rows(table.series_names)[of_row]
     low, high = (0.0, 1.0) if scaler.kind == "minmax" else (-FAR, FAR)
     limits = preprocessor.params.drift
     found = []
     scores = scaler.transform(table.values[:, : len(names)], rows)
     for name, column in zip(names, scores.T, strict=True):
-        known = ~np.isnan(column)
-        outside = np.add.reduceat(((column < low) | (column > high)).astype(np.int64), begins)
-        count = np.add.reduceat(known.astype(np.int64), begins)
-        told = (count >= FEWEST) & (scaler.kind == "standard")
-        divisor = np.where(told, count, np.nan)
-        mean = np.add.reduceat(np.where(known, column, 0.0), begins) / divisor
-        distance = np.where(known, column - mean[of_row], 0.0)
-        deviation = np.sqrt(np.add.reduceat(distance * distance, begins) / divisor)
+        outside = _sums((column < low) | (column > high), begins, np.int64)
+        mean, deviation = _moments(column, begins, lengths, told=scaler.kind == "standard")
         is_odd = (outside > 0) | (np.abs(mean) > limits.mean_shift) | (deviation > limits.std_ratio)
         found.append(_Column(name, outside, mean, deviation, is_odd))
     return found
+
+
+def _moments(
+    scores: Float[np.ndarray, " rows"], begins: Counts, lengths: Counts, *, told: bool
+) -> tuple[Float[np.ndarray, " series"], Float[np.ndarray, " series"]]:
+    """Mean and deviation of the known scores of each series; NaN of too few, or if not `told`."""
+    empty = np.isnan(scores)
+    has_gaps = bool(empty.any())
+    count = lengths - _sums(empty, begins, np.int64) if has_gaps else lengths
+    divisor = np.where((count >= FEWEST) & told, count, np.nan)
+    mean = _sums(np.where(empty, 0.0, scores) if has_gaps else scores, begins) / divisor
+    distance = scores - np.repeat(mean, lengths)
+    if has_gaps:
+        distance[empty] = 0.0
+    return mean, np.sqrt(_sums(distance * distance, begins) / divisor)
+
+
+def _sums(values: np.ndarray, begins: Counts, dtype: type = np.float64) -> np.ndarray:
+    """The sum of each series, whatever other series there are."""
+    return np.add.reduceat(values, begins, dtype=dtype)

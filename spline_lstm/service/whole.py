@@ -5,10 +5,12 @@ its z-score is all that `spline_lstm.series.apply` would find by way of a grid.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.inference.forecast import ModelInputs
+from spline_lstm.inference.start import END, LAST_OBSERVED, GivenStart
+from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -23,6 +25,24 @@ def reads_values(preprocessor: Preprocessor) -> bool:
         and params.smoothing.method == "off"
         and not any(preprocessor.seasons.values())
     )
+
+
+def whole_inputs(
+    preprocessor: Preprocessor,
+    table: RawTable,
+    *,
+    lookback: int,
+    horizon: int,
+    start: GivenStart,
+) -> ModelInputs | None:
+    """What `spline_lstm.service.quick.quick_inputs` gives, None if a window is not whole."""
+    skipped = preprocessor.skipped
+    if start not in (LAST_OBSERVED, END) or not reads_values(preprocessor):
+        return None
+    clock = preprocessor.clock.extended(table.timestamps)
+    if moved_text(table.timestamps, clock) or any(name in skipped for name in table.series_names):
+        return None
+    return whole_windows(table, preprocessor, clock, lookback, horizon)
 
 
 def whole_windows(
