@@ -51,8 +51,11 @@ def export_tflite(spec: AnySpec) -> ExportedModel:
     tf = load_tensorflow()
     with conversion("model.tflite"):
         twin = build_twin(tf, spec, unroll=True)
+        # Without the function beside them, which would be traced again when they are saved.
+        weights = tf.Module()
+        weights.variables_of_twin = twin.variables
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
-            [twin.forecast.get_concrete_function()], twin
+            [twin.forecast.get_concrete_function()], weights
         )
         # They contain a hash of the graph's internal names, which count everything that the
         # process converted before.
