@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from spline_lstm.core.artifacts import write_atomically
 from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
-from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.evaluation.batch_sums import BatchCollector, Judge, Marks
 from spline_lstm.evaluation.clean_labels import clean_content
 from spline_lstm.evaluation.coverage import CoverageSums, coverage_content
-from spline_lstm.evaluation.error_sums import ScoreSums, sum_errors
-from spline_lstm.evaluation.example_windows import Example, pick, window_rmse
+from spline_lstm.evaluation.error_sums import ScoreSums
+from spline_lstm.evaluation.example_windows import Example, pick
 from spline_lstm.evaluation.forecast_batches import TestBatch, TestForecasts, season_rows
 from spline_lstm.evaluation.interval_sums import IntervalSums
 from spline_lstm.evaluation.metrics import undefined_scale
@@ -24,19 +24,14 @@ from spline_lstm.evaluation.predictions_file import PredictionsWriter, predictio
 from spline_lstm.evaluation.scales import (
     error_scales,
     percentage_floor,
-    season_scales,
     training_of_series,
     training_std_of,
 )
 from spline_lstm.evaluation.scores import deciding, finish
 from spline_lstm.evaluation.tables import residual_summary
-from spline_lstm.evaluation.totals import CoverageTotal, ScoreTotal, SeriesRange, Totals
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.windows.windows import SPLITS, Windows
-
-# Windows whose residuals are kept for their distribution: evenly spaced if there are more.
-RESIDUAL_WINDOWS = 50_000
 
 
 def undefined_mase(
@@ -106,118 +101,46 @@ def assess(
     `on_batch` is called with each batch of forecasts, in order.
     """
     judged = IntervalSums.of(windows, intervals, model.config.quantiles)
-    collected = BatchCollector(windows, params, judged, len(series_names))
+    judge = Judge.make(windows, params, judged, percentage_floor(windows))
+    marks, collected = Marks.of(windows), BatchCollector(len(series_names))
     forecasts = TestForecasts.fit(model, windows, params, intervals, series_names)
 
     def pass_over_windows(path: Path) -> None:
         with closing(PredictionsWriter(path)) as writer:
+            seen = 0
 
             def take_in(batch: TestBatch) -> None:
+                nonlocal seen
                 writer.write(prediction_rows(batch, series_names))
-                collected.add(batch)
+                end = seen + len(batch.y_true)
+                collected.add(judge.of(batch, marks.part(seen, end)))
                 on_batch(batch)
+                seen = end
 
             # Summing and writing take as long as forecasting: together they use two cores.
             consume_in_thread(iter(forecasts), take_in)
 
     write_atomically(predictions, pass_over_windows)
+    return assessment_of(collected, forecasts, params)
+
+
+def assessment_of(
+    collected: BatchCollector, forecasts: TestForecasts, params: EvaluateParams
+) -> Assessment:
+    """What is kept of all batches, with the windows that are shown."""
+    windows, totals = forecasts.windows, collected.totals
     chosen = pick(np.concatenate(collected.errors), np.concatenate(collected.complete))
-    examples = [_example(label, forecasts.window(index)) for label, index in chosen.items()]
-    residuals = np.concatenate(collected.residuals)
-    totals = collected.totals
-    season, training_std = season_rows(windows, params), training_std_of(windows)
     return Assessment(
         totals.sums,
         totals.common,
         totals.clean,
         totals.coverage,
-        intervals,
-        examples,
-        residuals,
-        season,
-        training_std,
+        forecasts.intervals,
+        [_example(label, forecasts.window(index)) for label, index in chosen.items()],
+        np.concatenate(collected.residuals),
+        season_rows(windows, params),
+        training_std_of(windows),
     )
-
-
-class BatchCollector:
-    """What is kept of the batches of the test split as they pass.
-
-    Attributes
-    ----------
-    errors, complete : list of [windows] float32 and bool
-        RMSE of each window, and whether all its labels were observed: examples are picked by both.
-    residuals : list of [windows, horizon, targets] float32
-        Of the windows whose residuals are kept.
-    """
-
-    def __init__(
-        self, windows: Windows, params: EvaluateParams, intervals: IntervalSums, n_series: int
-    ) -> None:
-        self._windows, self._intervals = windows, intervals
-        self._epsilon, self._season_scale = (
-            percentage_floor(windows),
-            season_scales(windows, season_rows(windows, params)),
-        )
-        self._chosen = np.zeros(len(windows.splits["test"]), dtype=bool)
-        self._chosen[evenly_spaced(len(self._chosen), RESIDUAL_WINDOWS)] = True
-        self._whole = windows.missing_inputs("test") == 0.0
-        self._seen = 0
-        self._all, self._common, self._clean = (ScoreTotal(n_series) for _ in range(3))
-        self._coverage = CoverageTotal(n_series)
-        self.errors: list[np.ndarray] = []
-        self.complete: list[np.ndarray] = []
-        self.residuals: list[np.ndarray] = []
-
-    def add(self, batch: TestBatch) -> None:
-        """Take in the next batch."""
-        mask, count = batch.mask, len(batch.mask)
-        every, series = np.ones(count, dtype=bool), SeriesRange.of(batch.series)
-        sums = self._sums(batch, every)
-        self._all.add(sums, series)
-        if self._windows.arrays.replaced.size:
-            self._clean.add(self._sums(batch, every, batch.counted), series)
-        whole = self._whole[self._seen : self._seen + count]
-        if whole.any():
-            self._common.add(sums if whole.all() else self._sums(batch, whole), series)
-        forecast, own = batch.forecast, batch.series - series.first
-        self._coverage.add(self._intervals.of_batch(batch, own, series.end - series.first), series)
-        # One scale for all series, even if each has its own: their errors must be comparable.
-        scale = self._windows.target_scaler.plain.overall.scale
-        self.errors.append(
-            window_rmse(batch.y_true, forecast.point, mask, scale).astype(np.float32)
-        )
-        self.complete.append(np.all(mask, axis=(1, 2)))
-        chosen = self._chosen[self._seen : self._seen + count]
-        self.residuals.append((forecast.point[chosen] - batch.y_true[chosen]).astype(np.float32))
-        self._seen += count
-
-    @property
-    def totals(self) -> Totals:
-        """The sums of all batches; ValueError if there was none."""
-        if self._all.sums is None or self._coverage.sums is None:
-            raise ValueError("no batch was added; the test split has no window")
-        return Totals(self._all.sums, self._coverage.sums, self._common.sums, self._clean.sums)
-
-    def _sums(
-        self,
-        batch: TestBatch,
-        chosen: Bool[np.ndarray, " windows"],
-        mask: Bool[np.ndarray, "windows horizon targets"] | None = None,
-    ) -> ScoreSums:
-        """Errors of some windows of a batch: of all that was observed, or only where `mask` is.
-
-        The series are those from the first to the last of the batch.
-        """
-        series = SeriesRange.of(batch.series)
-        return sum_errors(
-            batch.y_true[chosen],
-            (batch.mask if mask is None else mask)[chosen],
-            {name: values[chosen] for name, values in batch.forecasts.items()},
-            epsilon=self._epsilon[series.rows],
-            season_scale=self._season_scale[series.rows],
-            series=batch.series[chosen] - series.first,
-            hour=None if batch.hour is None else batch.hour[chosen],
-        )
 
 
 def evaluation_content(

@@ -17,7 +17,7 @@ from spline_lstm.core.time_zones import HOUR_NS, local_times
 from spline_lstm.evaluation.baselines import drift, moving_average, naive, seasonal_naive
 from spline_lstm.evaluation.error_sums import MODEL
 from spline_lstm.evaluation.probability_baselines import Baseline, make_probability_baselines
-from spline_lstm.evaluation.ridge import Sample, fit_ridge
+from spline_lstm.evaluation.ridge import Ridge, Sample, fit_ridge
 from spline_lstm.inference.forecast import Forecast, ModelInputs, forecast_windows
 from spline_lstm.inference.intervals import Intervals, Values
 from spline_lstm.models.saved_model import SavedModel
@@ -114,8 +114,14 @@ class TestForecasts:
 
     def __iter__(self) -> Iterator[TestBatch]:
         """All test windows in batches, in the order of the origins."""
-        for batch in self.windows.batches("test", WINDOWS_PER_BATCH):
-            yield self._forecast(batch)
+        yield from self.part(0, len(self.windows.splits["test"]))
+
+    def part(self, start: int, end: int) -> Iterator[TestBatch]:
+        """The test windows from one position to another in batches."""
+        origins = self.windows.splits["test"][start:end]
+        for first in range(0, len(origins), WINDOWS_PER_BATCH):
+            own = origins[first : first + WINDOWS_PER_BATCH]
+            yield self._forecast(self.windows.gather_origins(own))
 
     def window(self, index: int) -> TestBatch:
         """A batch of one: the test window at this position."""
@@ -149,23 +155,46 @@ class TestForecasts:
         )
 
 
-def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseline]:
-    """Baselines by name.
+@dataclass(frozen=True)
+class FittedBaselines:
+    """Constants of the baselines of values; the baselines themselves are functions of windows.
 
-    Ridge is fitted on the training windows; its penalty is chosen on the validation split.
+    Attributes
+    ----------
+    season, average_over : rows
+    ridge : Ridge
     """
-    horizon = windows.horizon
-    train, validation = (_sample(windows, split) for split in ("train", "validation"))
-    season = season_rows(windows, params)
-    average_over = min(params.moving_average, windows.lookback)
-    ridge = fit_ridge(train, validation)
-    return {
-        "naive": lambda batch, history: naive(history, horizon),
-        "seasonal_naive": lambda batch, history: last_season(windows, batch, history, season),
-        "moving_average": lambda batch, history: moving_average(history, horizon, average_over),
-        "drift": lambda batch, history: drift(history, horizon),
-        "ridge": lambda batch, history: ridge.predict(history),
-    }
+
+    season: int
+    average_over: int
+    ridge: Ridge
+
+    @classmethod
+    def fit(cls, windows: Windows, params: EvaluateParams) -> Self:
+        """Fit ridge on the training windows; its penalty is chosen on the validation split."""
+        train, validation = (_sample(windows, split) for split in ("train", "validation"))
+        average_over = min(params.moving_average, windows.lookback)
+        return cls(season_rows(windows, params), average_over, fit_ridge(train, validation))
+
+    def of(self, windows: Windows) -> dict[str, Baseline]:
+        """Baselines by name."""
+        horizon = windows.horizon
+        return {
+            "naive": lambda batch, history: naive(history, horizon),
+            "seasonal_naive": lambda batch, history: last_season(
+                windows, batch, history, self.season
+            ),
+            "moving_average": lambda batch, history: moving_average(
+                history, horizon, self.average_over
+            ),
+            "drift": lambda batch, history: drift(history, horizon),
+            "ridge": lambda batch, history: self.ridge.predict(history),
+        }
+
+
+def make_baselines(windows: Windows, params: EvaluateParams) -> dict[str, Baseline]:
+    """Baselines by name, fitted on the training windows."""
+    return FittedBaselines.fit(windows, params).of(windows)
 
 
 def season_rows(windows: Windows, params: EvaluateParams) -> int:

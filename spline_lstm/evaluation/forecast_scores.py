@@ -9,6 +9,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import EvaluateParams, Params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.evaluation.assess import Assessment, assess, evaluation_content
+from spline_lstm.evaluation.parts import assess_parts, is_in_parts
 from spline_lstm.evaluation.tables import write_tables
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.saved_model import SavedModel
@@ -41,15 +42,23 @@ class ForecastScores:
 def score_forecasts(
     folder: Path, model: SavedModel, windows: Windows, params: Params
 ) -> ForecastScores:
-    """Score the model of a pipeline folder: `forecast_scores`, by the names of its series."""
+    """Score the model of a pipeline folder, by the names of its series.
+
+    The intervals are calibrated, and all forecasts of the test split written.
+    """
     pipeline = Pipeline(folder)
-    return forecast_scores(
-        model,
-        windows,
-        params.evaluate,
-        predictions=pipeline.predictions,
-        series_names=Preprocessor.load(pipeline.preprocessor).series,
-    )
+    names = Preprocessor.load(pipeline.preprocessor).series
+    if not is_in_parts(folder, windows, params):
+        return forecast_scores(
+            model,
+            windows,
+            params.evaluate,
+            predictions=pipeline.predictions,
+            series_names=names,
+        )
+    intervals = calibrate(model, windows, params.evaluate)
+    result = assess_parts(folder, model, windows, params, intervals, names)
+    return _scores_of(result, windows, names)
 
 
 def forecast_scores(
@@ -65,9 +74,13 @@ def forecast_scores(
     result = assess(
         model, windows, params, intervals, predictions=predictions, series_names=series_names
     )
+    return _scores_of(result, windows, series_names)
+
+
+def _scores_of(result: Assessment, windows: Windows, series_names: Sequence[str]) -> ForecastScores:
     several = series_names if len(series_names) > 1 else None
     content = evaluation_content(result, windows, several)
-    return ForecastScores(content, intervals.to_json(), result, windows.clock)
+    return ForecastScores(content, result.intervals.to_json(), result, windows.clock)
 
 
 def forecast_tables(folder: Path, scores: ForecastScores) -> None:

@@ -4,7 +4,7 @@ All are of the training split. Passes over all rows go by blocks (`mapped.passin
 memory does not grow with the rows; a panel of one block gives the bits of a pass over all at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,10 +28,15 @@ def training_of_series(windows: Windows, index: int) -> tuple[Values, Counted]:
     return arrays.raw_target[train], arrays.counted_at(train)
 
 
-def season_scales(windows: Windows, season: int) -> Float[np.ndarray, "series targets"]:
-    """Scale of MASE: error of the seasonal naive forecast on the training split of each series."""
+def season_scales(
+    windows: Windows, season: int, series: Iterable[int] | None = None
+) -> Float[np.ndarray, "series targets"]:
+    """Scale of MASE: error of the seasonal naive forecast on the training split of each series.
+
+    `series` are the indices of some of them; all without it.
+    """
     scales = []
-    for index in range(len(windows.arrays.series_offsets) - 1):
+    for index in range(len(windows.arrays.series_offsets) - 1) if series is None else series:
         values, counted = training_of_series(windows, index)
         columns = zip(values.T, counted.T, strict=True)
         scales.append([seasonal_naive_scale(column, seen, season) for column, seen in columns])

@@ -114,13 +114,12 @@ def finish(
     units = Units(scale, training_std)
     every = slice(None)
     metrics = {
-        name: _metrics(sums.truth.series, errors.series, units)
+        name: _pooled(sums.truth.series, errors.series, units)
         for name, errors in sums.errors.items()
     }
+    verdict = _verdict(_deciding_of(metrics, units), _rounding(sums.truth.series, units))
     model = metrics.pop(MODEL)
-    content = (
-        model | _verdict(model, metrics, sums.truth.series, units) | {"n_windows": sums.windows}
-    )
+    content = model | verdict | {"n_windows": sums.windows}
     content["horizon"] = {
         str(step + 1): _group(sums, "step", (slice(step, step + 1), every), units)
         for step in range(len(sums.truth.step.count))
@@ -132,10 +131,7 @@ def finish(
     }
     content["baselines"] = metrics
     if series is not None:
-        content["series"] = {
-            name: _group(sums, "series", (slice(k, k + 1), every), units)
-            for k, name in enumerate(series)
-        }
+        content["series"] = _each_series(sums, series, units)
     hours = np.flatnonzero(sums.truth.hour.count.sum(axis=1))
     if len(hours) > 1:
         content["hours"] = {
@@ -206,22 +202,49 @@ def _group(sums: ScoreSums, kind: str, index: tuple[slice, slice], units: Units)
     """The model's metrics over some steps, series or hours and targets (`index`), and its skill."""
     truth, units = getattr(sums.truth, kind)[index], units.of(kind, index)
     metrics = {
-        name: _metrics(truth, getattr(errors, kind)[index], units)
+        name: _pooled(truth, getattr(errors, kind)[index], units)
         for name, errors in sums.errors.items()
     }
-    model = metrics.pop(MODEL)
-    verdict = _verdict(model, metrics, truth, units)
-    return model | {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
+    verdict = _verdict(_deciding_of(metrics, units), _rounding(truth, units))
+    return metrics[MODEL] | _short(verdict)
 
 
-def _metrics(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, float]:
+def _each_series(sums: ScoreSums, names: Sequence[str], units: Units) -> dict[str, dict[str, Any]]:
+    """The same as `_group` for each series: one pass over arrays, since there may be many."""
+    every, truth = slice(None), sums.truth.series
+    units = units.of("series", (every, every))
+    key = deciding(len(units.training_std) > 1)
+    columns = {
+        name: {
+            each: values.tolist()
+            for each, values in _metrics(truth, errors.series, units, axis=1).items()
+            if name == MODEL or each == key
+        }
+        for name, errors in sums.errors.items()
+    }
+    rounding = _rounding(truth, units, axis=1).tolist()
+    found = {}
+    for k, name in enumerate(names):
+        scores = {forecast: column[key][k] for forecast, column in columns.items()}
+        model = {each: values[k] for each, values in columns[MODEL].items()}
+        found[name] = model | _short(_verdict(scores, rounding[k]))
+    return found
+
+
+def _pooled(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, float]:
     """All metrics over all groups and targets of the sums."""
-    count = truth.count.sum()
+    return {name: float(value) for name, value in _metrics(truth, errors, units).items()}
 
-    def mean(total: np.ndarray) -> float:
-        return float(_ratio(total.sum(), count))
 
-    deviation = _deviation(truth)
+def _metrics(
+    truth: TruthSums, errors: ErrorSums, units: Units, axis: int | None = None
+) -> dict[str, np.ndarray]:
+    """All metrics over all groups and targets of the sums, or with `axis` 1 of each group."""
+    count, squared = truth.count.sum(axis=axis), errors.squared.sum(axis=axis)
+
+    def mean(total: np.ndarray) -> np.ndarray:
+        return _ratio(total.sum(axis=axis), count)
+
     z = {}
     if units.scale is not None:
         z["z_mse"] = mean(errors.squared / units.scale**2)
@@ -229,52 +252,64 @@ def _metrics(truth: TruthSums, errors: ErrorSums, units: Units) -> dict[str, flo
     return {
         "mae": mean(errors.absolute),
         "mse": mean(errors.squared),
-        "rmse": math.sqrt(mean(errors.squared)),
+        "rmse": np.sqrt(mean(errors.squared)),
         "robust_mape": 100 * mean(errors.percent),
         "smape": 100 * mean(errors.symmetric),
-        "mase": float(_ratio(errors.scaled.sum(), truth.scaled.sum())),
-        "r2": 1 - float(errors.squared.sum()) / deviation if deviation > 0 else math.nan,
+        "mase": _ratio(errors.scaled.sum(axis=axis), truth.scaled.sum(axis=axis)),
+        "r2": 1 - _ratio(squared, _deviation(truth, axis)),
         "bias": mean(errors.error),
         **z,
-        "scaled_rmse": math.sqrt(mean(errors.squared / units.training_std**2)),
+        "scaled_rmse": np.sqrt(mean(errors.squared / units.training_std**2)),
     }
 
 
-def _deviation(truth: TruthSums) -> float:
+def _deviation(truth: TruthSums, axis: int | None) -> np.ndarray:
     """Sum of squared deviations of the true values from the mean of their target."""
-    count = truth.count
-    mean = _ratio((count * truth.mean).sum(axis=0), count.sum(axis=0))
+    count, total = truth.count, truth.count * truth.mean
+    pooled = (total.sum(axis=0), count.sum(axis=0))
+    mean = _ratio(*(pooled if axis is None else (total, count)))
     between = np.where(count > 0, count * (truth.mean - mean) ** 2, 0.0)
-    deviation = float((truth.deviation + between).sum())
+    deviation = (truth.deviation + between).sum(axis=axis)
     # Constant values leave rounding noise of their mean here, which would blow R2 up.
-    return deviation if deviation > CONSTANT * float((count * truth.mean**2).sum()) else 0.0
+    noise = CONSTANT * (count * truth.mean**2).sum(axis=axis)
+    return np.where(deviation > noise, deviation, 0.0)
 
 
-def _rounding(truth: TruthSums, unit: PerTarget | float) -> float:
-    """RMSE of errors divided by `unit` below which a baseline is perfect but for rounding."""
+def _rounding(truth: TruthSums, units: Units, axis: int | None = None) -> np.ndarray:
+    """Deciding RMSE below which a baseline is perfect but for rounding."""
+    unit = units.training_std if len(units.training_std) > 1 else 1.0
     squares = (truth.count * truth.mean**2 + truth.deviation) / np.square(unit)
-    return ROUNDING * math.sqrt(float(_ratio(squares.sum(), truth.count.sum())))
+    return ROUNDING * np.sqrt(_ratio(squares.sum(axis=axis), truth.count.sum(axis=axis)))
 
 
-def _verdict(
-    model: Mapping[str, float],
-    baselines: Mapping[str, Mapping[str, float]],
-    truth: TruthSums,
-    units: Units,
-) -> dict[str, Any]:
-    if not baselines:
+def _deciding_of(metrics: Mapping[str, Mapping[str, float]], units: Units) -> dict[str, float]:
+    """The RMSE that decides, of each forecast."""
+    key = deciding(len(units.training_std) > 1)
+    return {name: row[key] for name, row in metrics.items()}
+
+
+def _short(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What each group has of its verdict."""
+    return {key: verdict[key] for key in ("skill", "best_baseline") if key in verdict}
+
+
+def _verdict(scores: Mapping[str, float], rounding: float | np.ndarray) -> dict[str, Any]:
+    """The model among the baselines, by their deciding RMSE."""
+    model = scores[MODEL]
+    if len(scores) == 1:
         return {}
-    several = len(units.training_std) > 1
-    key, rounding = deciding(several), _rounding(truth, units.training_std if several else 1.0)
-    scored = {name: row[key] for name, row in baselines.items() if not math.isnan(row[key])}
-    scored = {name: rmse if rmse > rounding else 0.0 for name, rmse in scored.items()}
-    best = min(scored, key=lambda name: scored[name]) if scored else None
-    rmse = math.nan if best is None else scored[best]
+    known = {
+        name: rmse if rmse > rounding else 0.0
+        for name, rmse in scores.items()
+        if name != MODEL and not math.isnan(rmse)
+    }
+    best = min(known, key=lambda name: known[name]) if known else None
+    rmse = math.nan if best is None else known[best]
     return {
-        "skill": 1 - model[key] / rmse if rmse > 0 else math.nan,
+        "skill": 1 - model / rmse if rmse > 0 else math.nan,
         "best_baseline": best,
-        "beats_baselines": model[key] < rmse,
-        "loses_to": [name for name, rmse in scored.items() if not model[key] < rmse],
+        "beats_baselines": model < rmse,
+        "loses_to": [name for name, rmse in known.items() if not model < rmse],
     }
 
 

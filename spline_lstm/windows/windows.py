@@ -335,14 +335,22 @@ def load_windows(folder: Path | str = ".") -> Windows:
         An artefact is missing or damaged, or they do not belong together.
     """
     folder = Path(folder)
+    windows, source_id = open_windows(folder)
+    if source_id != _source_id(windows.arrays, windows.scaler):
+        raise _different_runs(folder)
+    return windows
+
+
+def open_windows(folder: Path) -> tuple[Windows, str]:
+    """The same without a look at all rows, and the content id of the rows that they belong to."""
     pipeline = Pipeline(folder)
     arrays = load_arrays(pipeline)
     preprocessor = Preprocessor.load(pipeline.preprocessor)
     stored = read_arrays(pipeline.windows)
     try:
         scaler, clock = preprocessor.scaler, preprocessor.clock
-        together = stored["source_id"] == _source_id(arrays, scaler)
-        together &= tuple(map(str, arrays.feature_names)) == preprocessor.features
+        source_id = str(stored["source_id"])
+        together = tuple(map(str, arrays.feature_names)) == preprocessor.features
         lookback, horizon = int(stored["lookback"]), int(stored["horizon"])
         origins = stored["origins"]
         within = (origins >= lookback) & (origins + horizon <= len(arrays.timestamps))
@@ -350,11 +358,15 @@ def load_windows(folder: Path | str = ".") -> Windows:
     except (KeyError, ValueError, TypeError) as error:
         raise ArtifactError(f"{folder}: windows.npz lacks {error}; run `dvc repro`") from None
     if not together or not within.all():
-        raise ArtifactError(
-            f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; "
-            "run `dvc repro`"
-        )
-    return windows
+        raise _different_runs(folder)
+    return windows, source_id
+
+
+def _different_runs(folder: Path) -> ArtifactError:
+    return ArtifactError(
+        f"{folder}: processed.npz, windows.npz and preprocessor.json come from different runs; "
+        "run `dvc repro`"
+    )
 
 
 def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
