@@ -33,7 +33,7 @@ logger = logging.getLogger("spline_lstm")
 
 DESCRIPTION = """\
 Run every model of compare.models in every feature mode of compare.feature_modes with every seed
-of compare.seeds as a DVC experiment, one after another, and write the comparison:
+of compare.seeds as a DVC experiment, run.workers at a time, and write the comparison:
 metrics/comparison.csv, plots/comparison.md and plots/comparison.html. Finished experiments are
 not run again, so an interrupted comparison resumes. Rows of a table have models and seeds only, and
 the log loss or RMSE of the test rows decides. Branch and workspace stay as they are.
@@ -66,7 +66,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Run the missing experiments one after another and write the comparison."""
+    """Run the missing experiments and write the comparison."""
     pipeline = find_pipeline(arguments.folder)
     params = load_params(pipeline.folder)
     task_of(params)

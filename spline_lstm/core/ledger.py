@@ -25,6 +25,8 @@ logger = logging.getLogger("spline_lstm")
 FOLDER = Path(".cache/failed")
 # Set by who runs stages in a copy of its own: the root of the repository that the copy is of.
 ROOT_VARIABLE = "SPLINE_LSTM_ROOT"
+# The commit that the copy is of, if it has other commits than the repository.
+COMMIT_VARIABLE = "SPLINE_LSTM_COMMIT"
 # Where DVC puts the copies of `dvc exp run --temp` and of its queue, below the root.
 COPY = re.compile(r"(?P<root>.*)/\.dvc/tmp/exps/(?:standalone/)?tmp[^/]*(?:/(?P<inside>.*))?")
 MAX_ENTRIES = 200
@@ -81,7 +83,7 @@ def record_failure(
             title=error.title,
             reasons=error.lines,
             experiment=os.environ.get("DVC_EXP_NAME", ""),
-            commit=os.environ.get("DVC_EXP_BASELINE_REV", ""),
+            commit=os.environ.get(COMMIT_VARIABLE) or os.environ.get("DVC_EXP_BASELINE_REV", ""),
             params=_params(folder),
             curve={
                 name: (folder / name).read_text("utf-8")

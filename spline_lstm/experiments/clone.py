@@ -1,4 +1,4 @@
-"""A private clone in which experiments run, so that the user's branch and workspace stay untouched.
+"""Private clones in which experiments run, so that the user's branch and workspace stay untouched.
 
 ``dvc exp run --temp`` runs the stages in a temporary copy, but to queue the experiment it first
 stashes the workspace, detaches HEAD, edits params.yaml and resets everything again. A process
@@ -12,11 +12,11 @@ import fcntl
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -28,21 +28,36 @@ from spline_lstm.core.pipeline import WALL_CLOCK, TrackedPipeline, compilation_c
 from spline_lstm.experiments.git import (
     cache_folder,
     clean_environment,
+    commit_files,
     exp_ref,
     file_at,
     git,
     tracked_changes,
 )
 from spline_lstm.experiments.processes import end_marked
-from spline_lstm.experiments.runs import Run
+from spline_lstm.experiments.siblings import siblings_files, tree_with, tree_without
 
 FOLDER = Path(".cache/compare")
 logger = logging.getLogger("spline_lstm")
 
 
+@dataclass(frozen=True)
+class Clone:
+    """A private clone.
+
+    Attributes
+    ----------
+    folder : of its files
+    commit : its only one, which DVC takes for the one that experiments start from
+    """
+
+    folder: Path
+    commit: str
+
+
 @contextmanager
-def private_clone(pipeline: TrackedPipeline, commit: str) -> Iterator[Path]:
-    """A clone at `commit`; processes and clones that killed runs left are ended and removed.
+def private_clones(pipeline: TrackedPipeline, commit: str, count: int) -> Iterator[list[Clone]]:
+    """Clones at `commit`; processes and clones that killed runs left are ended and removed.
 
     Wall-clock files that the workspace measured again are copied (nothing else may differ from the
     commit), so that the numbers of one comparison are those of one machine.
@@ -60,12 +75,12 @@ def private_clone(pipeline: TrackedPipeline, commit: str) -> Iterator[Path]:
             logger.info("ended %d processes that a killed comparison had left", left)
         for left in folder.glob("clone-*"):
             shutil.rmtree(left, ignore_errors=True)
-        clone = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))
+        folders = [Path(tempfile.mkdtemp(prefix="clone-", dir=folder)) for _ in range(count)]
         try:
-            _fill(clone, pipeline, commit)
-            yield clone
+            yield [Clone(clone, _fill(clone, pipeline, commit)) for clone in folders]
         finally:
-            shutil.rmtree(clone, ignore_errors=True)
+            for clone in folders:
+                shutil.rmtree(clone, ignore_errors=True)
 
 
 def _take(lock: IO[str]) -> None:
@@ -84,7 +99,7 @@ def _take(lock: IO[str]) -> None:
     lock.flush()
 
 
-def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> None:
+def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> str:
     git(
         pipeline.root,
         "clone",
@@ -94,13 +109,15 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> None:
         str(pipeline.root),
         str(clone),
     )
-    git(clone, "checkout", "--quiet", "--detach", commit)
     for key in ("user.name", "user.email"):
         value = git(pipeline.root, "config", "--get", "--default", "", key).strip()
         if value:
             git(clone, "config", key, value)
+    own = tree_without(clone, commit, siblings_files(pipeline, commit))
+    alone = commit_files(clone, own, commit)
+    git(clone, "checkout", "--quiet", "--detach", alone)
     for path in tracked_changes(pipeline.root):
-        if path.endswith((*WALL_CLOCK, "dvc.lock")):
+        if path.endswith((*WALL_CLOCK, "dvc.lock")) and (clone / path).is_file():
             shutil.copyfile(pipeline.root / path, clone / path)
     settings = Config(str(pipeline.root / ".dvc"))
     local: dict[str, Any] = dict(cast("dict[str, Any]", settings.read("local")))
@@ -109,45 +126,7 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> None:
     local["core"] = {**local.get("core", {}), "site_cache_dir": str(clone / ".dvc/tmp/site")}
     with Config(str(clone / ".dvc")).edit("local") as config:
         cast("dict[str, Any]", config).update(local)
-
-
-def run_experiment(
-    clone: Path, environment: Mapping[str, str], run: Run, on_line: Callable[[str], None]
-) -> int:
-    """Run one experiment in the clone, giving each line of output to `on_line`; the exit status."""
-    command = [
-        sys.executable,
-        "-m",
-        "dvc",
-        "exp",
-        "run",
-        "--temp",
-        "--name",
-        run.name,
-        *run.arguments,
-    ]
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        cwd=clone,
-        env=environment,
-        # Its own session: Ctrl-C ends the driver, and the driver ends all of these.
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout is not None
-    try:
-        with process.stdout:
-            for line in process.stdout:
-                on_line(line.rstrip("\n"))
-        return process.wait()
-    except BaseException:
-        end_marked(clone.parent)
-        process.wait()
-        raise
+    return alone
 
 
 def environment(pipeline: TrackedPipeline) -> dict[str, str]:
@@ -165,11 +144,11 @@ def environment(pipeline: TrackedPipeline) -> dict[str, str]:
     }
 
 
-def fetch_experiment(clone: Path, pipeline: TrackedPipeline, commit: str, name: str) -> bool:
+def fetch_experiment(clone: Clone, pipeline: TrackedPipeline, commit: str, name: str) -> bool:
     """Bring a finished experiment into the repository; False if the clone has none of that name."""
-    ref = exp_ref(commit, name)
-    found = git(clone, "for-each-ref", "--format=%(refname)", ref).split()
-    if ref not in found:
+    there = exp_ref(clone.commit, name)
+    found = git(clone.folder, "for-each-ref", "--format=%(objectname)", there).split()
+    if not found:
         return False
     git(
         pipeline.root,
@@ -177,9 +156,13 @@ def fetch_experiment(clone: Path, pipeline: TrackedPipeline, commit: str, name: 
         "--quiet",
         "--no-tags",
         "--no-write-fetch-head",
-        str(clone),
-        f"{ref}:{ref}",
+        str(clone.folder),
+        there,
     )
+    (made,) = found
+    whole = tree_with(pipeline.root, made, commit, siblings_files(pipeline, commit))
+    experiment = commit_files(pipeline.root, whole, made, parent=commit)
     # The lock file names what the stages made: without it the experiment is empty.
-    file_at(pipeline.root, ref, pipeline.inside("dvc.lock"))
+    file_at(pipeline.root, experiment, pipeline.inside("dvc.lock"))
+    git(pipeline.root, "update-ref", exp_ref(commit, name), experiment)
     return True

@@ -1,29 +1,34 @@
 """The loop over the runs: done ones stay, a lost one is run again, failed ones are reported."""
 
 import logging
+import queue
 import re
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from operator import itemgetter
+from typing import Any
 
 from spline_lstm.core.errors import ExperimentError, shorten
-from spline_lstm.core.params import parse_params
+from spline_lstm.core.ledger import COMMIT_VARIABLE
+from spline_lstm.core.parallel import WORKER_ENVIRONMENT
+from spline_lstm.core.params import load_params, parse_params
 from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.core.section import flattened
+from spline_lstm.experiments.attempts import Engine, Job, engine
 from spline_lstm.experiments.clone import (
     FOLDER,
+    Clone,
     environment,
     fetch_experiment,
-    private_clone,
-    run_experiment,
+    private_clones,
 )
-from spline_lstm.experiments.costs import Cost, CostBook, Stopwatch
+from spline_lstm.experiments.costs import Cost, CostBook
 from spline_lstm.experiments.git import experiments, file_at
 from spline_lstm.experiments.processes import MARK
 from spline_lstm.experiments.runs import NOT_READ, Run
-from spline_lstm.experiments.warm_stages import warm_stages
 
 logger = logging.getLogger("spline_lstm")
 # How a stage and DVC report a failure that would happen again.
@@ -93,7 +98,7 @@ def cost_book(pipeline: TrackedPipeline, commit: str) -> CostBook:
 
 
 def run_all(pipeline: TrackedPipeline, commit: str, runs: Sequence[Run], of: int) -> Outcome:
-    """Run experiments one after another.
+    """Run experiments, as many at a time as the section run of params.yaml says.
 
     Parameters
     ----------
@@ -105,71 +110,143 @@ def run_all(pipeline: TrackedPipeline, commit: str, runs: Sequence[Run], of: int
     of : int
         Number of runs in the whole comparison, for the progress lines.
     """
-    start = time.perf_counter()
-    done: list[str] = []
-    failed: dict[str, str] = {}
-    book = cost_book(pipeline, commit)
+    params = load_params(pipeline.folder).run
+    workers = min(params.workers, len(runs))
     with (
-        private_clone(pipeline, commit) as clone,
-        warm_stages(clone, environment(pipeline) | {MARK: str(clone)}) as surroundings,
+        private_clones(pipeline, commit, workers) as clones,
+        engine(params.executor, clones, surroundings(pipeline, commit, clones)) as runner,
     ):
-        for index, run in enumerate(runs):
-            elapsed = time.perf_counter() - start
-            left = time_left(book, len(runs) - index)
-            number = of - len(runs) + index + 1
-            logger.info("%d of %d: %s (%s elapsed, %s)", number, of, run.name, clock(elapsed), left)
-            reason, cost = run_one(clone, pipeline, commit, run, surroundings)
-            if reason:
-                failed[run.name] = reason
+        return Driver(pipeline, commit, clones, runner, of).run(in_turns(runs))
+
+
+def surroundings(pipeline: TrackedPipeline, commit: str, clones: Sequence[Clone]) -> dict[str, str]:
+    """The environment of all experiments; side by side, each has one thread."""
+    threads = WORKER_ENVIRONMENT if len(clones) > 1 else {}
+    own = {MARK: str(clones[0].folder), COMMIT_VARIABLE: commit}
+    return environment(pipeline) | threads | own
+
+
+def in_turns(runs: Sequence[Run]) -> list[Run]:
+    """The first seed of all, then the next: what runs side by side has no stage in common.
+
+    So what one run prepares or compiles is there when another one wants the same.
+
+    >>> runs = [Run(kind, "univariate", seed) for kind in ("lstm", "gru") for seed in (1, 2)]
+    >>> [(run.model_type, run.seed) for run in in_turns(runs)]
+    [('lstm', 1), ('gru', 1), ('lstm', 2), ('gru', 2)]
+    """
+    turns: dict[tuple[str, str], int] = {}
+    numbered = []
+    for run in runs:
+        cell = (run.model_type, run.feature_mode)
+        turns[cell] = turns.get(cell, -1) + 1
+        numbered.append((turns[cell], run))
+    return [run for _, run in sorted(numbered, key=itemgetter(0))]
+
+
+class Driver:
+    """Runs experiments side by side, one in each clone at a time.
+
+    Parameters
+    ----------
+    pipeline : TrackedPipeline
+    commit : str
+    clones : sequence of Clone
+    runner : Engine
+    of : int
+        As for `run_all`.
+    """
+
+    def __init__(
+        self,
+        pipeline: TrackedPipeline,
+        commit: str,
+        clones: Sequence[Clone],
+        runner: Engine,
+        of: int,
+    ) -> None:
+        self._pipeline, self._commit, self._of = pipeline, commit, of
+        self._runner, self._workers = runner, len(clones)
+        self._free: queue.SimpleQueue[Clone] = queue.SimpleQueue()
+        for clone in clones:
+            self._free.put(clone)
+        self._book = cost_book(pipeline, commit)
+        self._one_at_a_time = threading.Lock()
+        self._ended = threading.Event()
+        self._started = 0
+
+    def run(self, runs: Sequence[Run]) -> Outcome:
+        """Run all; an interrupt ends what runs."""
+        start = time.perf_counter()
+        with ThreadPoolExecutor(self._workers) as pool:
+            running = [pool.submit(self._run_next, run, len(runs), start) for run in runs]
+            try:
+                reasons = [future.result() for future in running]
+            except BaseException:
+                self._ended.set()
+                for future in running:
+                    future.cancel()
+                self._runner.stop()
+                raise
+        pairs = list(zip(runs, reasons, strict=True))
+        return Outcome(
+            tuple(run.name for run, reason in pairs if not reason),
+            {run.name: reason for run, reason in pairs if reason},
+            time.perf_counter() - start,
+        )
+
+    def _run_next(self, run: Run, count: int, start: float) -> str:
+        """Run an experiment in a clone that is free; why it failed, "" if it did not."""
+        clone = self._free.get()
+        try:
+            with self._one_at_a_time:
+                number = self._of - count + self._started + 1
+                left = time_left(self._book, count - self._started, self._workers)
+                self._started += 1
+                elapsed = clock(time.perf_counter() - start)
+                logger.info(
+                    "%d of %d: %s (%s elapsed, %s)", number, self._of, run.name, elapsed, left
+                )
+            reason, cost = self.run_one(clone, run)
+            if not reason:
+                self._book.write(run.name, cost)
+            elif not self._ended.is_set():
                 logger.info("  %s failed: %s", run.name, reason)
-            else:
-                done.append(run.name)
-                book.write(run.name, cost)
-    return Outcome(tuple(done), failed, time.perf_counter() - start)
+            return reason
+        finally:
+            self._free.put(clone)
+
+    def run_one(self, clone: Clone, run: Run) -> tuple[str, Cost]:
+        """Run an experiment, again if it was lost; why it failed, and its cost."""
+        log = self._pipeline.root / FOLDER / "logs" / f"{run.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        reason, cost = "", Cost(0.0)
+        for again in (True, False):
+            tried = self._runner.attempt(Job(clone, run, log))
+            cost = tried.cost
+            if tried.status == 0 and self._fetch(clone, run):
+                return "", cost
+            reason = f"{reason_of(tried.lines, tried.status)} (all output: "
+            reason += f"{log.relative_to(self._pipeline.root)})"
+            if self._ended.is_set() or any(STAGE_FAILED in line for line in tried.lines):
+                break
+            if again:
+                logger.info("  %s was lost: %s; trying once more", run.name, reason)
+        return reason, cost
+
+    def _fetch(self, clone: Clone, run: Run) -> bool:
+        with self._one_at_a_time:
+            return fetch_experiment(clone, self._pipeline, self._commit, run.name)
 
 
-def time_left(book: CostBook, runs: int) -> str:
+def time_left(book: CostBook, runs: int, workers: int) -> str:
     """Estimate for so many runs, from the mean of those of this commit that were timed here."""
     walls = [cost.wall for cost in book.read_all()]
     return (
-        f"about {clock(runs * sum(walls) / len(walls))} left"
+        f"about {clock(runs * sum(walls) / len(walls) / workers)} left"
         if walls
         else "time left unknown until one is done"
     )
-
-
-def run_one(
-    clone: Path,
-    pipeline: TrackedPipeline,
-    commit: str,
-    run: Run,
-    surroundings: Mapping[str, str],
-) -> tuple[str, Cost]:
-    """Run an experiment, again if it was lost; why it failed ("" if it did not), and its cost."""
-    log = pipeline.root / FOLDER / "logs" / f"{run.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in (1, 2):
-        watch, lines = Stopwatch(), []
-
-        # Line by line, so that the log shows the progress.
-        with log.open("w", encoding="utf-8", buffering=1) as file:
-
-            def on_line(
-                line: str, watch: Stopwatch = watch, lines: list[str] = lines, file: TextIO = file
-            ) -> None:
-                watch.read(line)
-                lines.append(line)
-                file.write(f"{line}\n")
-
-            status = run_experiment(clone, surroundings, run, on_line)
-        if status == 0 and fetch_experiment(clone, pipeline, commit, run.name):
-            return "", watch.cost()
-        reason = f"{reason_of(lines, status)} (all output: {log.relative_to(pipeline.root)})"
-        if any(STAGE_FAILED in line for line in lines):
-            break
-        if attempt == 1:
-            logger.info("  %s was lost: %s; trying once more", run.name, reason)
-    return reason, watch.cost()
 
 
 def reason_of(lines: Sequence[str], status: int) -> str:

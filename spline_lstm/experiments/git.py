@@ -5,6 +5,7 @@ DVC keeps an experiment as a commit under ``refs/exps/<baseline[:2]>/<baseline[2
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from spline_lstm.core.errors import ExperimentError, UsageError
 from spline_lstm.core.pipeline import COMMAND_FILES, WALL_CLOCK, TrackedPipeline
 
 SHOWN = 5
+# What `git show` says of a commit, and the variables of `git commit-tree` for the first six.
+PEOPLE = "%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
+PEOPLE_VARIABLES = tuple(
+    f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")
+)
 
 
 def find_pipeline(folder: Path) -> TrackedPipeline:
@@ -38,12 +44,18 @@ def find_pipeline(folder: Path) -> TrackedPipeline:
     return TrackedPipeline(folder.resolve(), root)
 
 
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _git(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    standard_input: str = "",
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(  # noqa: S603
         ["git", *arguments],  # noqa: S607
         cwd=folder,
         capture_output=True,
-        env=clean_environment(),
+        env=clean_environment() | dict(environment or {}),
+        input=standard_input.encode("utf-8", errors="surrogateescape"),
         check=False,
     )
 
@@ -61,21 +73,56 @@ def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in foreign}
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Output of a git command.
+def git(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    standard_input: str = "",
+) -> str:
+    """Output of a git command, with more variables in its environment.
 
     Raises
     ------
     ExperimentError
         It failed.
     """
-    done = _git(folder, *arguments)
+    done = _git(folder, *arguments, environment=environment, standard_input=standard_input)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip()
         raise ExperimentError(
             f"git {' '.join(arguments[:2])} failed in {folder}: {reason}; repair the repository"
         )
     return done.stdout.decode("utf-8", errors="surrogateescape")
+
+
+def tree_of(folder: Path, commit: str) -> str:
+    """The object of all files of a commit."""
+    return git(folder, "rev-parse", f"{commit}^{{tree}}").strip()
+
+
+def commit_files(folder: Path, tree: str, like: str, parent: str = "") -> str:
+    """A new commit of the files of `tree`, with people, times and message of the commit `like`.
+
+    Parameters
+    ----------
+    folder : Path
+        In the repository; no reference, index or file of it changes.
+    tree, like : str
+        Objects of the repository.
+    parent : str
+        A commit; "" for a commit without parents.
+    """
+    written = git(folder, "show", "--no-patch", "--date=raw", f"--format={PEOPLE}", like)
+    *people, message = written.split("\0", 6)
+    return git(
+        folder,
+        "commit-tree",
+        tree,
+        *(["-p", parent] if parent else []),
+        "-m",
+        message.rstrip("\n"),
+        environment=dict(zip(PEOPLE_VARIABLES, people, strict=True)),
+    ).strip()
 
 
 def head(pipeline: TrackedPipeline) -> str:

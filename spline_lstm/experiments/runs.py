@@ -22,7 +22,7 @@ STAGES = (
 )
 
 # Sections of params.yaml that none of these stages reads.
-NOT_READ = ("backtest", "compare", "tune", "store")
+NOT_READ = ("backtest", "compare", "run", "tune", "store")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""The other pipelines of a repository, which an experiment does not need.
+
+DVC parses every dvc.yaml and dvc.lock of a repository several times in each experiment. So the
+commit of a private clone leaves out those of other folders, and the finished experiment gets them
+back unchanged.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from spline_lstm.core.pipeline import TrackedPipeline
+from spline_lstm.experiments.git import file_at, git, tree_of
+
+NAMES = ("dvc.yaml", "dvc.lock")
+
+
+def siblings_files(pipeline: TrackedPipeline, commit: str) -> list[str]:
+    """Files of DVC in folders that the pipeline's own files do not name.
+
+    A pipeline that reads what another one writes names its folder. Those of the root are kept:
+    what they write has no folder to be found by.
+    """
+    own = "".join(
+        file_at(pipeline.root, commit, pipeline.inside(name)).decode("utf-8")
+        for name in ("dvc.yaml", "params.yaml")
+    )
+    listed = git(pipeline.root, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
+    return [
+        path
+        for path in listed
+        if PurePosixPath(path).name in NAMES
+        and "/" in path
+        and f"{PurePosixPath(path).parent}/" not in own
+        and path != pipeline.inside(PurePosixPath(path).name)
+    ]
+
+
+def tree_without(folder: Path, commit: str, paths: Sequence[str]) -> str:
+    """The object of all files of a commit but some."""
+    return _written(folder, commit, ["update-index", "-z", "--force-remove", "--stdin"], paths)
+
+
+def tree_with(folder: Path, made: str, commit: str, paths: Sequence[str]) -> str:
+    """The object of all files of `made`, with some as they are in `commit`."""
+    entries = git(folder, "ls-tree", "-r", "-z", commit, "--", *paths).split("\0")[:-1]
+    return _written(folder, made, ["update-index", "-z", "--index-info"], entries if paths else [])
+
+
+def _written(folder: Path, commit: str, change: Sequence[str], lines: Sequence[str]) -> str:
+    """The tree of a commit, changed in an index of its own."""
+    if not lines:
+        return tree_of(folder, commit)
+    with tempfile.TemporaryDirectory() as place:
+        index: Mapping[str, str] = {"GIT_INDEX_FILE": os.path.join(place, "index")}
+        git(folder, "read-tree", commit, environment=index)
+        git(
+            folder,
+            *change,
+            environment=index,
+            standard_input="".join(f"{line}\0" for line in lines),
+        )
+        return git(folder, "write-tree", environment=index).strip()
