@@ -11,6 +11,8 @@ Timestamps = list[str] | list[int]
 Numbers = list[float | None]
 Cells = list[float | None] | list[bool | None] | list[str | None]
 Cell = float | bool | str | None
+# A default that is made anew costs less than one that is copied.
+NOTHING: Any = Field(default_factory=dict)
 
 
 class Body(pydantic.BaseModel):
@@ -32,8 +34,8 @@ class Series(Body):
     name: str = ""
     timestamps: Annotated[Timestamps, Field(min_length=1)]
     values: Numbers | dict[str, Numbers]
-    covariates: dict[str, Cells] = {}
-    static: dict[str, Cell] = {}
+    covariates: dict[str, Cells] = NOTHING
+    static: dict[str, Cell] = NOTHING
     future: Future | None = None
 
 
@@ -63,7 +65,7 @@ class Flat(Options):
     sizes: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
     timestamps: Timestamps
     names: list[str] | None = None
-    covariates: dict[str, Cells] = {}
+    covariates: dict[str, Cells] = NOTHING
 
 
 def form_of(content: Any) -> str:

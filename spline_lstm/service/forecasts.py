@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pydantic
 import pydantic_core
 from jaxtyping import Float, Int
@@ -46,6 +47,14 @@ def read_json(content: bytes) -> Any:
     CallError
         It is not JSON, or has a number that is not finite.
     """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return _read_slowly(content)
+
+
+def _read_slowly(content: bytes) -> Any:
+    """What orjson does not read: numbers of any length, or a message that says what is wrong."""
     try:
         return pydantic_core.from_json(content, allow_inf_nan=False)
     except ValueError as error:
