@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from spline_lstm.evaluation.metrics import seasonal_naive_scale
-from spline_lstm.windows.mapped import passing
+from spline_lstm.windows.mapped import passing, release
+from spline_lstm.windows.origins import BLOCK_ROWS
 from spline_lstm.windows.windows import Windows
 
 # Floor of the robust MAPE: this share of the mean absolute observed training target.
@@ -28,6 +29,19 @@ def training_of_series(windows: Windows, index: int) -> tuple[Values, Counted]:
     return arrays.raw_target[train], arrays.counted_at(train)
 
 
+def _training_of_each(
+    windows: Windows, series: Iterable[int] | None = None
+) -> Iterator[tuple[Values, Counted]]:
+    """`training_of_series` of some series, or of all; pages of mapped arrays are given back."""
+    seen, offsets = 0, windows.arrays.series_offsets
+    for index in range(len(offsets) - 1) if series is None else series:
+        yield training_of_series(windows, index)
+        seen += int(offsets[index + 1] - offsets[index])
+        if seen >= BLOCK_ROWS:
+            release(windows.arrays)
+            seen = 0
+
+
 def season_scales(
     windows: Windows, season: int, series: Iterable[int] | None = None
 ) -> Float[np.ndarray, "series targets"]:
@@ -36,8 +50,7 @@ def season_scales(
     `series` are the indices of some of them; all without it.
     """
     scales = []
-    for index in range(len(windows.arrays.series_offsets) - 1) if series is None else series:
-        values, counted = training_of_series(windows, index)
+    for values, counted in _training_of_each(windows, series):
         columns = zip(values.T, counted.T, strict=True)
         scales.append([seasonal_naive_scale(column, seen, season) for column, seen in columns])
     return np.array(scales)
@@ -52,8 +65,7 @@ def percentage_floor(windows: Windows) -> Float[np.ndarray, "series targets"]:
     overall = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
     mean = np.tile(overall, (len(windows.arrays.series_offsets) - 1, 1))
     if windows.target_scaler.per_series:
-        for index in range(len(mean)):
-            values, counted = training_of_series(windows, index)
+        for index, (values, counted) in enumerate(_training_of_each(windows)):
             known = counted.any(axis=0)
             own = np.where(counted, np.abs(values), np.nan)[:, known]
             mean[index, known] = np.nanmean(own, axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from spline_lstm.windows.arrays import AsOfArrays
-from spline_lstm.windows.mapped import release
+from spline_lstm.windows.mapped import passing, release
 
 # Rows of the series that are looked at together.
 BLOCK_ROWS = 1 << 20
@@ -75,8 +75,17 @@ def _origins_of(
 def missing_inputs(
     arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
 ) -> Int[np.ndarray, " windows"]:
-    """Rows of each lookback in which a target was silent for longer than the gap limit."""
-    return _count_before(~arrays.valid, origins, lookback)
+    """Rows of each lookback in which a target was silent for longer than the gap limit.
+
+    By blocks of rows, each with the lookback of its first origin.
+    """
+    found = np.zeros(len(origins), dtype=np.int64)
+    for block in passing(arrays):
+        own = (origins >= block.start) & (origins < block.stop)
+        begin = max(block.start - lookback, 0)
+        silent = ~arrays.valid[begin : block.stop]
+        found[own] = _count_before(silent, origins[own] - begin, lookback)
+    return found
 
 
 def _count_before(

@@ -13,6 +13,7 @@ from spline_lstm.series import quality
 from spline_lstm.series.quality import _sampled_rows
 from spline_lstm.windows import mapped
 from spline_lstm.windows.mapped import mapping_of, passing, release
+from spline_lstm.windows.origins import missing_inputs
 from tests.builders import make_all_windows, make_arrays
 
 
@@ -75,6 +76,16 @@ def test_passes_by_blocks_find_what_a_pass_over_all_rows_finds(monkeypatch):
     np.testing.assert_allclose(percentage_floor(windows), whole[1], rtol=1e-14)
     for rows, expected in zip(_sampled_rows(arrays), whole[2], strict=True):
         assert np.array_equal(rows, expected)
+
+
+@pytest.mark.parametrize("block", [1, 5, 13, 200])
+def test_missing_rows_are_counted_across_blocks(monkeypatch, block):
+    monkeypatch.setattr(mapped, "PASS_ROWS", block)
+    valid = np.random.default_rng(1).random(200) < 0.7
+    arrays = replace(make_arrays(features=1, series_rows=(90, 110)), valid=valid)
+    origins = np.array([6, 7, 50, 90, 96, 130, 199])
+    expected = [(~valid[origin - 6 : origin]).sum() for origin in origins]
+    assert np.array_equal(missing_inputs(arrays, origins, 6), expected)
 
 
 def test_many_rows_are_sampled_as_every_so_many_of_their_split(monkeypatch):
