@@ -14,4 +14,4 @@ def row_tree_files(folder: Path, params: Params) -> dict[str, tuple[ExportedMode
     """Files of the trees of a pipeline folder, without trees none; errors as in `tree_files`."""
     if not params.trees.members:
         return {}
-    return tree_files(Pipeline(folder).trees, row_tree_data(folder, params), params)
+    return tree_files(Pipeline(folder).trees, row_tree_data(folder, params), params, decimals=True)

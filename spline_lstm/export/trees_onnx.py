@@ -34,11 +34,11 @@ MAX_ROWS = 4096
 
 
 def tree_files(
-    folder: Path, data: TreeData, params: Params
+    folder: Path, data: TreeData, params: Params, *, decimals: bool = False
 ) -> dict[str, tuple[ExportedModel, dict[str, Any]]]:
     """Name of each file -> its content, and its figures for metrics/export.json.
 
-    Without onnx among `params.export.formats` there are none.
+    Without onnx among `params.export.formats` there are none. `decimals` as in `tree_onnx`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def tree_files(
     for member in trees.members:
         name = f"{member}.onnx"
         with conversion(name):
-            model = tree_onnx(trees, member)
+            model = tree_onnx(trees, member, decimals=decimals)
             difference = max_difference(model, trees, member, rows)
         if not difference <= PARITY:
             raise GateError(
@@ -65,8 +65,12 @@ def tree_files(
     return files
 
 
-def tree_onnx(trees: SavedTrees, member: str) -> ExportedModel:
-    """The trees of one library as an ONNX file that answers [rows] or [rows, classes] values."""
+def tree_onnx(trees: SavedTrees, member: str, *, decimals: bool = False) -> ExportedModel:
+    """The trees of one library as an ONNX file that answers [rows] or [rows, classes] values.
+
+    With `decimals`, features are numbers as people write them, which may be equal to a threshold
+    of LightGBM in float32 though they are not in float64; z-scores hardly ever are.
+    """
     import_trees("onnxmltools")
     from onnxmltools.convert import convert_lightgbm, convert_xgboost  # noqa: PLC0415
     from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
@@ -76,7 +80,8 @@ def tree_onnx(trees: SavedTrees, member: str) -> ExportedModel:
     options = {"name": "spline_lstm", "target_opset": OPSET}
     options["initial_types"] = [(INPUT, FloatTensorType([None, width]))]
     if member == "lightgbm":
-        model = convert_lightgbm(booster.booster, zipmap=False, **options)
+        trees_of = booster.rounded_down() if decimals else booster
+        model = convert_lightgbm(trees_of.booster, zipmap=False, **options)
     else:
         model = convert_xgboost(booster.booster, **options)
         _correct_base(model, booster.booster)

@@ -3,6 +3,7 @@
 Ke et al. (2017), "LightGBM: a highly efficient gradient boosting decision tree", NeurIPS 30.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,10 @@ from spline_lstm.trees.trees import Objective, TreeRows
 # One thread: two of them spin on a busy machine, and are slower even on a quiet one.
 RUNTIME = {"num_threads": 1, "verbosity": -1}
 LOSSES = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "rmse"}
+
+
+THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
+TREE_SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,18 @@ class LightGBMTrees:
         if self.objective.kind != "multiclass":
             return found
         return found.reshape(len(X), self.objective.classes, -1)
+
+    def rounded_down(self) -> "LightGBMTrees":
+        """Trees whose thresholds are of float32 and answer float32 features as these do.
+
+        The largest float32 at or below a threshold is one, because a question is x <= threshold.
+        The nearest float32 may be above it, and equal to an x that is above it, too: of values with
+        few decimals, LightGBM asks at 35.4 between 35.3 and 35.5.
+        """
+        text = THRESHOLDS.sub(_floored, self.content.decode())
+        # The sizes of the texts of the trees, which are not the same any more.
+        text = TREE_SIZES.sub("", text)
+        return load(text.encode(), self.objective)
 
     def importance(self) -> Float[np.ndarray, " features"]:
         """Shares of the gain."""
@@ -94,6 +111,14 @@ def load(content: bytes, objective: Objective) -> LightGBMTrees:
     except lightgbm.basic.LightGBMError as error:
         raise ValueError(str(error)) from None
     return LightGBMTrees(booster, objective, content)
+
+
+def _floored(line: re.Match[str]) -> str:
+    thresholds = np.array(line.group(1).split(), dtype=np.float64)
+    nearest = thresholds.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    found = np.where(nearest > thresholds, below, nearest)
+    return "threshold=" + " ".join(repr(float(value)) for value in found)
 
 
 def _seed(seed: int) -> int:

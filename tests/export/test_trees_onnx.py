@@ -15,7 +15,7 @@ from spline_lstm.export.sessions import read_metadata
 from spline_lstm.export.trees_onnx import max_difference, tree_files, tree_onnx
 from spline_lstm.trees.saved_trees import load_trees, save_trees
 from spline_lstm.trees.tree_data import TreeData
-from spline_lstm.trees.trees import fit_trees
+from spline_lstm.trees.trees import TreeRows, fit_trees
 from tests.trees.conftest import MEMBERS, OBJECTIVES, SMALL, make_rows
 
 NAMES = ("one", "two", "three", "four", "five")
@@ -52,6 +52,23 @@ def test_trees_without_a_question_answer_the_share_of_the_class(tmp_path):
     saved = load_trees(tmp_path)
     assert saved.members["xgboost"].predict(rows.X) == pytest.approx(rows.y.mean())
     assert max_difference(tree_onnx(saved, "xgboost"), saved, "xgboost", rows.X) < 1e-6
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_values_at_a_threshold_take_the_branch_of_the_trees(member, tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(30, 10, (400, 5)).round(1).astype(np.float32)
+    # The values between are those of the file, which are at thresholds.
+    even = (values * 5).round().astype(np.float32) / np.float32(5)
+    label = (even[:, 0] + 5 * rng.normal(size=400) > 30).astype(float)
+    rows, objective = TreeRows(even.astype(float), label), OBJECTIVES["binary"]
+    trees = fit_trees(member, rows, None, objective, SMALL.model_copy(update={"rounds": 200}))
+    save_trees(tmp_path, {member: trees}, objective, NAMES, "0123")
+    saved = load_trees(tmp_path)
+    grid = np.repeat(np.arange(0, 60, 0.1, dtype=np.float32)[:, None], 5, axis=1)
+    assert max_difference(tree_onnx(saved, member, decimals=True), saved, member, grid) < 1e-6
+    if member == "lightgbm":
+        assert max_difference(tree_onnx(saved, member), saved, member, grid) > 1e-4
 
 
 def test_a_file_that_is_off_does_not_pass(trees, monkeypatch):
