@@ -26,23 +26,20 @@ from jaxtyping import Int
 from spline_lstm.core.errors import ParamsError, TooLittleDataError
 from spline_lstm.core.params import Params
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.time_zones import to_instants
 from spline_lstm.evaluation.backtest import BacktestSummary
-from spline_lstm.evaluation.day_baselines import fit_day_baselines
 from spline_lstm.evaluation.day_content import (
-    ENSEMBLE,
     VOLATILITY,
     DayForecasts,
     day_content,
     years_of,
 )
-from spline_lstm.evaluation.ensemble_fit import fit_ensemble
-from spline_lstm.evaluation.probability_metrics import auc
-from spline_lstm.market.day_rows import OBJECTIVE, DayRows, day_rows
+from spline_lstm.evaluation.day_fit import fit_days, rows_of_splits, tree_rows
+from spline_lstm.market.day_rows import OBJECTIVE
 from spline_lstm.market.preprocess import preprocess_bars
 from spline_lstm.market.windows import embargo_of, make_direction_windows
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.trees.trees import TreeRows, fit_trees
-from spline_lstm.windows.windows import SPLITS
+from spline_lstm.trees.trees import fit_trees
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def day_backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -
     """
     check_params(params)
     days = np.unique(table.timestamps)
-    years = np.unique(years_of(days))[-params.backtest.folds :]
+    years = np.unique(years_of(days, params.data.time_zone))[-params.backtest.folds :]
     found, left_out = run_years(table, schema, params, days, years.tolist())
     aucs = {
         name: float(np.mean([getattr(each, f"{name}_auc") for each in found]))
@@ -137,58 +134,45 @@ def run_year(
     table: RawTable, schema: Schema, params: Params, days: Int[np.ndarray, " days"], year: int
 ) -> Year:
     """Fit everything on what was before a calendar year, and forecast the year."""
-    instants = split_instants(days, year, embargo_of(params.window))
+    zone = params.data.time_zone
+    instants = split_instants(days, year, embargo_of(params.window), zone)
     preprocessed = preprocess_bars(table, schema, params, where="the raw table", instants=instants)
     windows = make_direction_windows(preprocessed.arrays, preprocessed.preprocessor, params)
-    rows = {name: day_rows(windows, name) for name in SPLITS}
-    train, validation = (
-        TreeRows(rows[name].last, rows[name].labels) for name in ("train", "validation")
-    )
+    rows = rows_of_splits(windows)
+    train, validation = tree_rows(rows["train"]), tree_rows(rows["validation"])
     trees = {
         name: fit_trees(name, train, validation, OBJECTIVE, params.trees)
         for name in params.trees.members
     }
-
-    def predict(each: DayRows) -> dict[str, np.ndarray]:
-        return {name: member.predict(each.last) for name, member in trees.items()}
-
-    ensemble = fit_ensemble(
-        predict(rows["validation"]), rows["validation"].labels, params.ensemble
-    ).ensemble
-    combined = {name: ensemble.combine(predict(each))[0] for name, each in rows.items()}
-    baselines = fit_day_baselines(rows["train"].last, rows["train"].labels, windows.feature_names)
-    test = rows["test"]
-    forecasts = DayForecasts(
-        test.labels,
-        test.returns,
-        test.days,
-        {
-            ENSEMBLE: combined["test"],
-            **predict(test),
-            **{name: baseline(test.last) for name, baseline in baselines.items()},
-        },
-        tuple(trees),
-        tuple(baselines),
-    )
-    areas = [auc(rows[name].labels, combined[name]) for name in ("train", "validation")]
-    return Year(year, forecasts, areas[0], areas[1], len(rows["train"].labels))
+    predicted = {
+        split: {name: member.predict(each.last) for name, member in trees.items()}
+        for split, each in rows.items()
+    }
+    found = fit_days(windows, rows, predicted, params.ensemble)
+    areas = found.aucs["train"], found.aucs["validation"]
+    return Year(year, found.forecasts, *areas, len(rows["train"].labels))
 
 
 def split_instants(
-    days: Int[np.ndarray, " days"], year: int, embargo: int
+    days: Int[np.ndarray, " days"], year: int, embargo: int, zone: str | None = None
 ) -> Int[np.ndarray, " 3"]:
     """Starts of validation and test, and the end of the test, in instants.
 
     The embargo comes before the first day of a year, so that the whole year is tested.
     """
-    first = np.searchsorted(days, [january(each) for each in (year - 1, year)])
+    first = np.searchsorted(days, [january(each, zone) for each in (year - 1, year)])
     starts = days[np.maximum(first - embargo, 0)]
-    return np.array([*starts, january(year + 1)], dtype=np.int64)
+    return np.array([*starts, january(year + 1, zone)], dtype=np.int64)
 
 
-def january(year: int) -> int:
-    """The instant at which a year begins, UTC."""
-    return int(np.datetime64(f"{year}-01-01", "ns").astype(np.int64))
+def january(year: int, zone: str | None = None) -> int:
+    """The instant at which a year begins in a time zone, by default UTC.
+
+    >>> january(1970), january(1970, "Asia/Tokyo") / 3_600e9
+    (0, -9.0)
+    """
+    wall = np.array([f"{year}-01-01"], "datetime64[ns]").astype(np.int64)
+    return int(to_instants(wall, zone)[0])
 
 
 def pooled(parts: Sequence[DayForecasts]) -> DayForecasts:
@@ -204,6 +188,7 @@ def pooled(parts: Sequence[DayForecasts]) -> DayForecasts:
         },
         first.members,
         first.baselines,
+        first.zone,
     )
 
 

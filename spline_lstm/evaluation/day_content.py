@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.formatting import fixed
 from spline_lstm.core.log_loss import log_loss
 from spline_lstm.core.params_trees import ProbabilityParams
+from spline_lstm.core.time_zones import local_times
 from spline_lstm.evaluation.day_scores import (
     DayBlocks,
     auc_difference,
@@ -53,6 +54,7 @@ class DayForecasts:
     days : [rows] int64, instants
     forecasts : name -> [rows] probabilities: `ENSEMBLE`, its members and the baselines
     members, baselines : names of those among the forecasts
+    zone : time zone of the calendar years, None: UTC
     """
 
     labels: Rows
@@ -61,11 +63,12 @@ class DayForecasts:
     forecasts: Mapping[str, Rows]
     members: Sequence[str]
     baselines: Sequence[str]
+    zone: str | None = None
 
     @property
     def years(self) -> Int[np.ndarray, " rows"]:
-        """Calendar year of each day, UTC."""
-        return years_of(self.days)
+        """Calendar year of each day in the time zone."""
+        return years_of(self.days, self.zone)
 
     def only(self, kept: Bool[np.ndarray, " rows"]) -> "DayForecasts":
         """Some of the rows."""
@@ -76,16 +79,18 @@ class DayForecasts:
             {name: p[kept] for name, p in self.forecasts.items()},
             self.members,
             self.baselines,
+            self.zone,
         )
 
 
-def years_of(days: Int[np.ndarray, " days"]) -> Int[np.ndarray, " days"]:
-    """Calendar year of each instant, UTC.
+def years_of(days: Int[np.ndarray, " days"], zone: str | None = None) -> Int[np.ndarray, " days"]:
+    """Calendar year of each instant in a time zone, by default UTC.
 
-    >>> years_of(np.array([0, -1])).tolist()
-    [1970, 1969]
+    >>> years_of(np.array([0, -1])).tolist(), years_of(np.array([-1]), "Asia/Tokyo").tolist()
+    ([1970, 1969], [1970])
     """
-    return days.view("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + EPOCH
+    walls = local_times(days, zone).view("datetime64[ns]")
+    return walls.astype("datetime64[Y]").astype(np.int64) + EPOCH
 
 
 def day_content(

@@ -22,22 +22,20 @@ from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.plot_tables import write_plot_table
 from spline_lstm.evaluation.assess import split_records
-from spline_lstm.evaluation.day_baselines import fit_day_baselines
 from spline_lstm.evaluation.day_content import ENSEMBLE, DayForecasts, day_content
+from spline_lstm.evaluation.day_fit import fit_days, rows_of_splits
 from spline_lstm.evaluation.day_plots import calibration_table, lift_table, year_table
-from spline_lstm.evaluation.ensemble_fit import EnsembleFit, fit_ensemble
-from spline_lstm.evaluation.probability_metrics import auc
+from spline_lstm.evaluation.ensemble_fit import EnsembleFit
 from spline_lstm.inference.intervals import no_intervals
-from spline_lstm.market.day_rows import DayRows, day_rows
+from spline_lstm.market.day_rows import DayRows
 from spline_lstm.market.windows import DirectionWindows
 from spline_lstm.models.saved_model import SavedModel
-from spline_lstm.trees.ensemble import NETWORK, Ensemble
+from spline_lstm.trees.ensemble import NETWORK, Ensemble, params_of_scoring
 from spline_lstm.trees.reasons import largest_reasons, mean_contributions, reasons_text
 from spline_lstm.trees.saved_trees import SavedTrees, load_trees
 from spline_lstm.trees.words import word_of
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import SPLITS
 
 Probabilities = Float[np.ndarray, " rows"]
 
@@ -91,31 +89,16 @@ def score_direction(
     trees = load_trees(pipeline.trees)
     _check_together(trees, windows)
     members = Members(model, trees)
-    rows = {name: day_rows(windows, name) for name in SPLITS}
+    rows = rows_of_splits(windows)
     predicted = {name: members.predict(each) for name, each in rows.items()}
-    fit = fit_ensemble(predicted["validation"], rows["validation"].labels, params.ensemble)
-    combined = {name: fit.ensemble.combine(each)[0] for name, each in predicted.items()}
-    baselines = fit_day_baselines(rows["train"].last, rows["train"].labels, windows.feature_names)
-    test = rows["test"]
-    forecasts = DayForecasts(
-        test.labels,
-        test.returns,
-        test.days,
-        {
-            ENSEMBLE: combined["test"],
-            **predicted["test"],
-            **{name: predict(test.last) for name, predict in baselines.items()},
-        },
-        tuple(predicted["test"]),
-        tuple(baselines),
-    )
-    aucs = {name: auc(rows[name].labels, combined[name]) for name in ("train", "validation")}
+    found = fit_days(windows, rows, predicted, params.ensemble)
+    fit, forecasts, test = found.fit, found.forecasts, rows["test"]
     content = {
-        **day_content(forecasts, aucs, params.probability),
+        **day_content(forecasts, found.aucs, params.probability),
         "ensemble": ensemble_content(fit),
         "splits": split_records(windows),
     }
-    run_id = write_ensemble(pipeline, fit.ensemble, model.run_id, trees.run_id)
+    run_id = write_ensemble(pipeline, fit.ensemble, (model.run_id, trees.run_id), params)
     reasons = reasons_of_rows(trees, fit.ensemble, test.last, windows.scaler)
     table = prediction_table(forecasts, test, windows.clock, symbols_of(pipeline))
     words = [word_of(p, params.probability.words) for p in forecasts.forecasts[ENSEMBLE].tolist()]
@@ -150,16 +133,22 @@ def ensemble_content(fit: EnsembleFit) -> dict[str, Any]:
 
 
 def write_ensemble(
-    pipeline: Pipeline, ensemble: Ensemble, network_run_id: str, trees_run_id: str
+    pipeline: Pipeline, ensemble: Ensemble, run_ids: tuple[str, str], params: Params
 ) -> str:
-    """Write models/ensemble.json; returns its run id, which chains those of its members."""
+    """Write models/ensemble.json; returns its run id, which chains those of its members.
+
+    `run_ids` are of the network and the trees. The params that scoring needs are beside the run id:
+    those of the folder may be others by then.
+    """
     content = {
-        "network_run_id": network_run_id,
-        "trees_run_id": trees_run_id,
+        "network_run_id": run_ids[0],
+        "trees_run_id": run_ids[1],
         **ensemble.to_json(),
     }
     run_id = content_id(content)
-    write_json(pipeline.ensemble, {"run_id": run_id, **content})
+    write_json(
+        pipeline.ensemble, {"run_id": run_id, **content, "params": params_of_scoring(params)}
+    )
     return run_id
 
 

@@ -7,14 +7,14 @@ ensemble gives its weight to them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.artifacts import read_json
 from spline_lstm.core.errors import ArtifactError, MissingPackageError
-from spline_lstm.core.params import Params, read_text
+from spline_lstm.core.params import Params, read_text, with_values
 from spline_lstm.core.params_file import upgraded
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.sessions import Session, open_session, read_metadata
@@ -96,7 +96,7 @@ class DirectionModel:
             raise ArtifactError(f"{folder}: no member of the ensemble can be used ({reasons})")
         return cls(
             str(content["run_id"]),
-            _params(pipeline),
+            _params(pipeline, content.get("params", {})),
             DirectionPreprocessor.load(pipeline.preprocessor),
             ensemble,
             trees,
@@ -146,10 +146,13 @@ class DirectionModel:
         return largest_reasons(self.trees.features, values, added)
 
 
-def _params(pipeline: Pipeline) -> Params:
-    """The params of the training; a key that came after it has its default."""
+def _params(pipeline: Pipeline, own: Mapping[str, Any]) -> Params:
+    """The params of the training; a key that came after it has its default.
+
+    `own` are those that the ensemble kept: params.yaml of a pipeline folder may have changed since.
+    """
     text = read_text(pipeline.params, "restore the folder of the model")
-    return upgraded(text, str(pipeline.params))
+    return with_values(upgraded(text, str(pipeline.params)), own, str(pipeline.ensemble))
 
 
 def _trees(

@@ -143,7 +143,5 @@ def parse_csv(
             "as the header"
         ) from None
     if frame.empty:
-        raise DataContractError(
-            f"{where}: no rows below the header; the file must have one row per timestamp"
-        )
+        raise DataContractError(f"{where}: no rows below the header; the file must have rows")
     return frame

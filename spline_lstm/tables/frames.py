@@ -55,9 +55,7 @@ def csv_frame(
     content = plain_lines(content, schema.table_format, where)
     header = read_header(content, schema.table_format)
     if not header:
-        raise DataContractError(
-            f"{where}: the file has no table; it needs a header line and one row per timestamp"
-        )
+        raise DataContractError(f"{where}: the file has no table; it needs a header line and rows")
     needed = needed_columns(schema)
     line = header_line(content, schema.table_format, needed)
     advice = SEPARATOR_ADVICE if line in (None, 1) else SKIP_ADVICE.format(line, line - 1)
@@ -95,9 +93,7 @@ def plain_frame(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
         frame = frame.reset_index()
     check_header([str(name) for name in frame.columns], schema, where)
     if frame.empty:
-        raise DataContractError(
-            f"{where}: the frame has no rows; it must have one row per timestamp"
-        )
+        raise DataContractError(f"{where}: the frame has no rows; it must have rows")
     named = named_columns(schema)
     return frame[[name for name in frame.columns if name in named]].reset_index(drop=True)
 

@@ -56,9 +56,7 @@ def read_source(source: str, folder: Path) -> bytes:
         )
     content = path.read_bytes()
     if not content.strip():
-        raise DataContractError(
-            f"{path}: the file is empty; it must have a header line and one row per timestamp"
-        )
+        raise DataContractError(f"{path}: the file is empty; it must have a header line and rows")
     if is_parquet(content):
         parquet_header(content, str(path))
     return content

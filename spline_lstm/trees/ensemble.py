@@ -4,6 +4,7 @@ What was fitted (`spline_lstm.evaluation.ensemble_fit`) is a small JSON file. A 
 there when something is scored does not stop it: the others take its weight.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.errors import ArtifactError
+from spline_lstm.core.params import Params
 from spline_lstm.trees.calibration import Calibration
 
 NETWORK = "network"
@@ -44,7 +46,8 @@ class Ensemble:
     ) -> tuple[Probabilities, tuple[str, ...]]:
         """Calibrated probability of the members that are there, and which ones contributed.
 
-        Without the chosen member it is not calibrated: the curve is that of this member only.
+        Where a member is missing that the calibration was fitted with, the mean of the others is
+        not calibrated: the curve is of another mean, or of the chosen member only.
 
         Raises
         ------
@@ -53,8 +56,15 @@ class Ensemble:
         """
         used = self.used(probabilities)
         mean = weighted_mean(probabilities, used)
-        fits = self.chosen is None or self.chosen in used
-        return (self.calibration if fits else Calibration()).apply(mean), tuple(used)
+        calibration = self.calibration if self.is_whole(used) else Calibration()
+        return calibration.apply(mean), tuple(used)
+
+    def is_whole(self, used: Mapping[str, float]) -> bool:
+        """Whether members and weights are those that the calibration was fitted with."""
+        fitted = self.used(dict.fromkeys(self.weights))
+        return fitted.keys() == used.keys() and all(
+            math.isclose(weight, used[name]) for name, weight in fitted.items()
+        )
 
     def used(self, present: Mapping[str, Any]) -> dict[str, float]:
         """Weights above 0 of the members that are there, sum 1, in the order of `MEMBERS`.
@@ -101,6 +111,16 @@ class Ensemble:
         except (KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{where} is damaged ({error!r}); run `dvc repro`") from None
         return cls(calibration=calibration, **values)
+
+
+def params_of_scoring(params: Params) -> dict[str, Any]:
+    """The params that decide what a score is, to be kept with an ensemble."""
+    content = params.model_dump(mode="json")
+    return {
+        "window": {"lookback": content["window"]["lookback"]},
+        "direction": content["direction"],
+        "probability": {"words": content["probability"]["words"]},
+    }
 
 
 def weighted_mean(

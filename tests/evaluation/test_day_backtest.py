@@ -15,7 +15,7 @@ from spline_lstm.evaluation.day_backtest import (
     run_year,
     split_instants,
 )
-from spline_lstm.evaluation.day_content import day_verdict
+from spline_lstm.evaluation.day_content import day_verdict, years_of
 from spline_lstm.market.windows import embargo_of
 from spline_lstm.page.backtest import backtest_view, long_folds
 from tests.direction_folder import VALUES, table
@@ -82,6 +82,17 @@ def test_the_embargo_is_before_the_year(params):
     assert (january(2017) - test) // DAY == embargo_of(params.window) == 79
     assert (january(2016) - validation) // DAY == 79
     assert end == january(2018)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_year_is_one_of_the_time_zone_of_the_market(zone):
+    dates = pd.date_range("2014-12-20", "2017-01-10", tz=zone, unit="ns")
+    days = dates.asi8
+    np.testing.assert_array_equal(years_of(days, zone), dates.year)
+    _, test, end = split_instants(days, 2016, 0, zone)
+    tested = dates[(days >= test) & (days < end)]
+    assert set(tested.year) == {2016}
+    assert len(tested) == 366
 
 
 def test_years_with_too_little_before_them_are_left_out_and_named(params):

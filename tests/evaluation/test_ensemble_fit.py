@@ -13,7 +13,7 @@ from spline_lstm.core.params_trees import EnsembleParams, WeightsParams
 from spline_lstm.evaluation.ensemble_fit import fit_calibration, fit_ensemble, fit_weights
 from spline_lstm.evaluation.probability_metrics import auc
 from spline_lstm.trees.calibration import Calibration, logit
-from spline_lstm.trees.ensemble import Ensemble
+from spline_lstm.trees.ensemble import Ensemble, weighted_mean
 
 
 def sigmoid(values):
@@ -103,6 +103,21 @@ def test_without_the_chosen_member_its_curve_is_not_put_on_the_others():
     without, members = ensemble.combine({"lightgbm": p})
     assert members == ("lightgbm",)
     np.testing.assert_array_equal(without, p)
+
+
+def test_the_curve_of_all_members_is_not_put_on_some_of_them():
+    labels, members = make_members(**EQUAL)
+    ensemble = fit_ensemble(members, labels, EnsembleParams()).ensemble
+    assert ensemble.chosen is None
+    assert ensemble.calibration.method == "platt"
+    mean = weighted_mean(members, ensemble.weights)
+    np.testing.assert_allclose(ensemble.combine(members)[0], ensemble.calibration.apply(mean))
+    trees = {name: members[name] for name in ("lightgbm", "xgboost")}
+    expected = weighted_mean(trees, {"lightgbm": 0.55, "xgboost": 0.45})
+    np.testing.assert_allclose(ensemble.combine(trees)[0], expected)
+    alone = fit_ensemble(trees, labels, EnsembleParams()).ensemble
+    for each in (trees, members):
+        np.testing.assert_allclose(alone.combine(each)[0], alone.calibration.apply(expected))
 
 
 def test_weights_from_validation_prefer_the_better_member():

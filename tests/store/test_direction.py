@@ -10,7 +10,8 @@ import pytest
 
 from spline_lstm.cli import explain
 from spline_lstm.core.errors import ArtifactError, StoreError, TooLittleDataError, UsageError
-from spline_lstm.core.params import load_params
+from spline_lstm.core.params import load_params, with_values
+from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.market.preprocessor import DirectionPreprocessor
 from spline_lstm.store.dates import end_of
@@ -204,6 +205,15 @@ def test_a_model_that_is_older_than_a_param_still_scores(folder):
     path.write_text("\n".join(lines) + "\n")
     assert len(lines) < len(text.splitlines())
     assert len(scored(folder).rows) == 3
+
+
+def test_an_ensemble_scores_by_the_params_that_it_was_fitted_with(folder):
+    before = scored(folder)
+    path = folder / "params.yaml"
+    lookback = load_params(folder).window.lookback
+    changed = {"window.lookback": lookback + 3, "probability.words": [0.1, 0.2, 0.3]}
+    path.write_text(params_text(with_values(load_params(folder), changed, "test")))
+    pd.testing.assert_frame_equal(scored(folder).rows, before.rows)
 
 
 def test_errors_are_distances_to_the_labels(direction_folder):
