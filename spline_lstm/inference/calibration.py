@@ -1,14 +1,17 @@
 """Prediction intervals of a trained model, calibrated on the validation split."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.inference.block_factors import block_factors
 from spline_lstm.inference.forecast import Network, data_unit_outputs
 from spline_lstm.inference.intervals import (
+    DISTRIBUTION,
     Intervals,
     Values,
     conformal_intervals,
@@ -24,8 +27,10 @@ WINDOWS_PER_BATCH = 8192
 # More windows would only take memory: the rank of a quantile among so many moves by a fraction of a
 # percent.
 CALIBRATION_WINDOWS = 50_000
-# A mean needs fewer windows still; one of a handful of values can be 0 by chance.
-SCALE_WINDOWS, MIN_SCALE_VALUES = 20_000, 30
+# Scales and block factors need fewer windows still.
+TRAINING_WINDOWS = 20_000
+# The mean of a handful of values can be 0 by chance.
+MIN_SCALE_VALUES = 30
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Calibration:
     intervals : Intervals
     residuals : [windows, horizon, targets] float64, in the unit of the half widths
         Forecast - observed on the validation split, NaN if not observed; no windows unless the
-        intervals are conformal.
+        intervals are conformal. The half widths are wider by the block factors.
     """
 
     intervals: Intervals
@@ -62,17 +67,26 @@ def calibration_of(model: Network, windows: Windows, params: EvaluateParams) -> 
     own = quantile_intervals(model.config.quantiles, windows.horizon, targets)
     if own.levels:
         return Calibration(own, none)
-    change = fit_recent_change(windows)
+    change, rows = fit_recent_change(windows), len(windows.arrays.series_offsets) - 1
     found = _residuals(model, windows, "validation", CALIBRATION_WINDOWS, change)
-    residuals, scales = found.values, None
-    if len(windows.arrays.series_offsets) > 2:
-        scales = series_scales(model, windows, change)
-        residuals = residuals / scales[found.series][:, None]
-    exponents = _exponents(replace(found, values=residuals), params)
-    residuals = residuals / width_factors(found.relative, exponents)[:, None]
+    trained = _residuals(model, windows, "train", TRAINING_WINDOWS, change)
+    scales = None
+    if rows > 1:
+        scales = series_scales(trained.values, trained.series, rows)
+        found, trained = (
+            found.divided(scales[found.series]),
+            trained.divided(scales[trained.series]),
+        )
+    exponents = _exponents(found, params)
+    found, trained = (
+        each.divided(width_factors(each.relative, exponents)) for each in (found, trained)
+    )
     local = LocalWidth(change, exponents) if exponents.any() else None
-    made = conformal_intervals(residuals, params.interval_levels)
-    return Calibration(replace(made, scales=scales, local=local), residuals)
+    blocks = round(len(windows.splits["train"]) / max(len(windows.splits["validation"]), 1))
+    levels = params.interval_levels
+    factors = block_factors(trained.values, trained.time, blocks, (*levels, *DISTRIBUTION))
+    made = conformal_intervals(found.values, levels).widened(factors)
+    return Calibration(replace(made, scales=scales, local=local), found.values)
 
 
 def _exponents(found: "_Residuals", params: EvaluateParams) -> Float[np.ndarray, " targets"]:
@@ -85,17 +99,14 @@ def _exponents(found: "_Residuals", params: EvaluateParams) -> Float[np.ndarray,
 
 
 def series_scales(
-    model: Network, windows: Windows, change: RecentChange
-) -> Float[np.ndarray, "rows targets"]:
-    """Mean absolute error of the model on the training split of each series, data units.
+    residuals: Values, series: Int[np.ndarray, " windows"], rows: int
+) -> Float[np.ndarray, "scales targets"]:
+    """Mean absolute error on training windows of each of `rows` series, data units.
 
     The last row is that of all series together. It replaces the value of a series with few training
     values or no error.
     """
-    found = _residuals(model, windows, "train", SCALE_WINDOWS, change)
-    residuals, series = found.values, found.series
     size, count = np.nan_to_num(np.abs(residuals)).sum(axis=1), np.isfinite(residuals).sum(axis=1)
-    rows = len(windows.arrays.series_offsets) - 1
     totals, counts = (
         np.stack(
             [np.bincount(series, weights=column, minlength=rows) for column in values.T], axis=1
@@ -125,6 +136,10 @@ class _Residuals:
     relative: PerWindow
     series: Int[np.ndarray, " windows"]
     time: Int[np.ndarray, " windows"]
+
+    def divided(self, units: PerWindow) -> Self:
+        """The values of each window and target in units of its own."""
+        return replace(self, values=self.values / units[:, None])
 
 
 def _residuals(

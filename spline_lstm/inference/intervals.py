@@ -21,11 +21,11 @@ Levels are in percent everywhere.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -84,6 +84,19 @@ class Intervals:
     def note(self) -> str:
         """`unbounded_note`."""
         return unbounded_note(self)
+
+    def widened(self, factors: Float[np.ndarray, "both targets"]) -> Self:
+        """Half widths times the factors of the levels, then of `DISTRIBUTION`, for each target.
+
+        A width of a lower level that would be above that of a higher one lifts it.
+        """
+        count = len(self.levels)
+        levels, distribution = factors[:count, None], factors[count:, None]
+        return replace(
+            self,
+            half_widths=np.maximum.accumulate(self.half_widths * levels, axis=0),
+            distribution=np.maximum.accumulate(self.distribution * distribution, axis=0),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json.
