@@ -197,6 +197,17 @@ def test_progress_says_what_is_left_once_a_run_is_done(story):
     assert re.search(r"^2 of 2: .* about \d+:\d\d left", story["mended"].stderr, re.MULTILINE)
 
 
+def test_experiments_run_as_tasks_of_ray(tmp_path):
+    pytest.importorskip("ray", reason="Ray is the extra `cluster`")
+    clone = repository(tmp_path)
+    clone.edit("params.yaml", ("executor: local", "executor: ray"))
+    clone.commit("on a cluster")
+    done = compare(clone)
+    assert done.stdout.startswith("2 experiments run")
+    assert [row["model_type"] for row in rows(clone)] == ["lstm", "gru", "naive"]
+    assert leftovers(clone) == (0, 0)
+
+
 def test_a_run_is_redone_on_request_alone(story):
     clone, commit = story["clone"], story["commit"]
     before = experiments(find_pipeline(clone.folder), commit)
