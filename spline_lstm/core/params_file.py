@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_errors import RENAMED, as_json
-from spline_lstm.core.section import Section, flattened, subsection
+from spline_lstm.core.section import Section, flattened, key_comments, subsection
 from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
 
 WIDTH = 100
@@ -70,12 +70,12 @@ def experiment_command(pipeline: str, setting: str) -> str:
 
 
 def _section_lines(model: type[Section], values: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    indent = "  " * prefix.count(".")
+    indent, comments = "  " * prefix.count("."), key_comments(model)
     for name, field in model.model_fields.items():
         inner = subsection(field)
         if inner is None:
             yield from [] if prefix else [""]
-            yield from _comment(field.description or "", indent)
+            yield from _comment(comments.get(name, ""), indent)
             yield indent + _entry(name, values[prefix + name])
             continue
         yield from [] if prefix else [""]

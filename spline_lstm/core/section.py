@@ -4,6 +4,9 @@ The comment of a key is the string below it, the comment of a section is its doc
 params.yaml (`spline_lstm.core.params_file`).
 """
 
+import ast
+import inspect
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -27,11 +30,33 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(pydantic.BaseModel):
-    """Frozen, strict, closed: the base of every section."""
+    """Frozen, strict, closed: the base of every section.
+
+    Every stage imports all sections. So their validators are made when one is first used, and the
+    comments are read where they are wanted: `use_attribute_docstrings` of Pydantic looks through
+    all modules of the process for each of them.
+    """
 
     model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
+
+
+def key_comments(section: type[Section]) -> dict[str, str]:
+    """The comment of each key that has one, from the source."""
+    comments = {}
+    for base in reversed(section.__mro__):
+        if not issubclass(base, Section):
+            continue
+        (definition,) = ast.parse(inspect.getsource(base)).body
+        for key, below in itertools.pairwise(ast.iter_child_nodes(definition)):
+            match key, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    comments[name] = inspect.cleandoc(text)
+    return comments
 
 
 def check_one_form(section: Section, first: str, second: str) -> None:

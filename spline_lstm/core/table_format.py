@@ -17,7 +17,7 @@ class Element(pydantic.BaseModel):
     """Frozen, strict, closed: the base of every element of the schema."""
 
     model_config = pydantic.ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
 
 

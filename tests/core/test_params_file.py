@@ -23,7 +23,7 @@ from spline_lstm.core.params import (
 )
 from spline_lstm.core.params_errors import RENAMED
 from spline_lstm.core.params_file import params_text, upgraded
-from spline_lstm.core.section import flattened, known_keys
+from spline_lstm.core.section import flattened, key_comments, known_keys
 from spline_lstm.inference.arguments import DEFAULTS
 from tests.builders import ROOT
 from tools.render_params import params_files, rendered
@@ -49,11 +49,12 @@ def test_lines_fit_the_width_and_every_comment_is_in_the_text():
 
 
 def comments(model):
+    found = key_comments(model)
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
             yield from comments(field.annotation)
         else:
-            yield name, " ".join((field.description or "no comment").split())
+            yield name, " ".join(found.get(name, "no comment").split())
 
 
 @pytest.mark.parametrize("pipeline", ["", "shop", "a-very-long-name-of-a-pipeline-0123456789"])
