@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ XNNPACK_NOTICE = b"INFO: Created TensorFlow Lite XNNPACK delegate"
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """What a file declares about an input or output: shape of one window or row, and type."""
+
+    row: tuple[int, ...]
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
 class Session:
     """A loaded file.
 
@@ -44,9 +52,12 @@ class Session:
         Inputs are history, future and static if the model reads them, and the scaling if the file
         is fed it; outputs are forecast, and quantiles if the model has them. Raises ValueError or
         TypeError for other inputs.
+    inputs, outputs : name -> Tensor
     """
 
     answer: Answer
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -60,14 +71,6 @@ class Session:
         return self.answer({name: value for name, value in given.items() if value is not None})[
             FORECAST
         ]
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a file declares about one of its inputs: shape of one window, and type."""
-
-    row: tuple[int, ...]
-    dtype: np.dtype
 
 
 def open_session(path: Path) -> Session:
@@ -110,7 +113,7 @@ def session_of(content: bytes, suffix: str) -> Session:
     kinds = {".onnx": _onnx_session, ".tflite": _tflite_session}
     if suffix not in kinds:
         raise ValueError(f"unknown suffix {suffix!r}; known: {', '.join(kinds)}")
-    return Session(kinds[suffix](content))
+    return kinds[suffix](content)
 
 
 def onnx_session(content: bytes) -> Any:
@@ -120,30 +123,36 @@ def onnx_session(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _onnx_session(content: bytes) -> Answer:
+def _onnx_session(content: bytes) -> Session:
     session = onnx_session(content)
-    inputs = {
-        entry.name: Input(tuple(entry.shape[1:]), ONNX_TYPES[entry.type])
-        for entry in session.get_inputs()
-    }
-    names = [entry.name for entry in session.get_outputs()]
+    inputs, outputs = (
+        {entry.name: Tensor(tuple(entry.shape[1:]), ONNX_TYPES[entry.type]) for entry in entries}
+        for entries in (session.get_inputs(), session.get_outputs())
+    )
+    names = list(outputs)
 
     def answer(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, _checked(given, inputs)), strict=True))
 
-    return answer
+    return Session(answer, inputs, outputs)
 
 
-def _tflite_session(content: bytes) -> Answer:
+def _tflite_session(content: bytes) -> Session:
     interpreter: Any = Interpreter(model_content=content, num_threads=1)
-    details = {entry["name"]: entry for entry in interpreter.get_input_details()}
-    inputs = {
-        name: Input(
-            tuple(int(size) for size in entry["shape_signature"][1:]), np.dtype(entry["dtype"])
-        )
-        for name, entry in details.items()
-    }
-    positions = {entry["name"]: entry["index"] for entry in interpreter.get_output_details()}
+    details, answered = (
+        {entry["name"]: entry for entry in entries}
+        for entries in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    inputs, outputs = (
+        {
+            name: Tensor(
+                tuple(int(size) for size in entry["shape_signature"][1:]), np.dtype(entry["dtype"])
+            )
+            for name, entry in entries.items()
+        }
+        for entries in (details, answered)
+    )
+    positions = {name: entry["index"] for name, entry in answered.items()}
     allocated: list[int] = []
 
     def allocate(batch: int) -> None:
@@ -165,10 +174,12 @@ def _tflite_session(content: bytes) -> Answer:
 
     with _notice_dropped():
         allocate(1)
-    return answer
+    return Session(answer, inputs, outputs)
 
 
-def _checked(given: Mapping[str, np.ndarray], inputs: Mapping[str, Input]) -> dict[str, np.ndarray]:
+def _checked(
+    given: Mapping[str, np.ndarray], inputs: Mapping[str, Tensor]
+) -> dict[str, np.ndarray]:
     """Contiguous arrays of the right types.
 
     ValueError if an input is missing, unknown or has another shape.

@@ -169,12 +169,15 @@ def _trees(
     return trees, dict(trees.absent)
 
 
+def network_file(pipeline: Pipeline) -> Path:
+    """The exported file of the network, whether it is there or not."""
+    paths = [pipeline.exported / name for name in FILES]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
 def _network(pipeline: Pipeline, run_id: str) -> tuple[Session | None, str]:
     """The exported network of the ensemble, and why it is not there."""
-    path = next(
-        (pipeline.exported / name for name in FILES if (pipeline.exported / name).is_file()),
-        pipeline.exported / FILES[0],
-    )
+    path = network_file(pipeline)
     try:
         session, metadata = open_session(path), read_metadata(path)
     except ArtifactError as error:

@@ -73,6 +73,8 @@ class RowPredictor:
     run_id : str
         Content id of the trained model.
     model_type : str
+    session : Session
+        Of an exported file; None: the saved network.
     """
 
     preprocessor: RowPreprocessor
@@ -80,6 +82,7 @@ class RowPredictor:
     predict: Predict
     run_id: str
     model_type: str
+    session: Session | None = None
 
     @classmethod
     def of_file(cls, model: Path, preprocessor: Path) -> Self:
@@ -105,7 +108,7 @@ class RowPredictor:
         run_id = str(metadata["run_id"])
         conformal = load_conformal(preprocessor.parent / "intervals.json", run_id)
         predict = _session_predictor(session, fitted)
-        return cls(fitted, conformal, predict, run_id, str(metadata["model_type"]))
+        return cls(fitted, conformal, predict, run_id, str(metadata["model_type"]), session)
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:

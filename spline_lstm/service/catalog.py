@@ -10,6 +10,7 @@ from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.service.direction import load_direction
 from spline_lstm.service.errors import NOT_FOUND, ServiceError, refused
 from spline_lstm.service.loaded import load_model
+from spline_lstm.service.served_file import ServedFile
 from spline_lstm.service.source import Source
 from spline_lstm.service.tabular import load_rows_model
 from spline_lstm.store.registry import Model
@@ -36,6 +37,11 @@ class Loaded(Protocol):
     @property
     def model_id(self) -> str:
         """Id in the registry; of exported files the run id, which it would get there."""
+        ...
+
+    @property
+    def files(self) -> tuple[ServedFile, ...]:
+        """Its exported files, which answer raw tensors."""
         ...
 
     def summary(self) -> dict[str, Any]:
@@ -84,6 +90,28 @@ class Served:
         }
         return _chosen(models, name, loc)
 
+    def file(self, name: str) -> ServedFile:
+        """The exported file with a name, or the network of the model with an id.
+
+        Raises
+        ------
+        CallError
+            404: there is none.
+        """
+        files = [file for model in self.models.values() for file in model.files]
+        ids = {key: model.source.name for model in self.models.values() for key in _ids(model)}
+        wanted = ids.get(name, name)
+        for file in files:
+            if file.name == wanted:
+                return file
+        known = ", ".join(file.name for file in files)
+        text = f"no such model is served; name one of them: {known}"
+        raise refused(NOT_FOUND, ("path", "model"), "model", text)
+
+
+def _ids(model: Loaded) -> tuple[str, str]:
+    return model.model_id, model.run_id
+
 
 def _chosen(models: Mapping[str, Kind], name: str | None, loc: Sequence[str | int]) -> Kind:
     if name is None and len(models) == 1:
@@ -95,7 +123,7 @@ def _chosen(models: Mapping[str, Kind], name: str | None, loc: Sequence[str | in
     if name is None:
         raise refused(422, loc, "model", f"several models are served; name one of them: {known}")
     for pipeline, model in models.items():
-        if name in (pipeline, model.model_id, model.run_id):
+        if name in (pipeline, *_ids(model)):
             return model
     raise refused(NOT_FOUND, loc, "model", f"no such model is served; name one of them: {known}")
 

@@ -1,8 +1,9 @@
 """Daily bars of a body to the probability that a price rises, by an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pydantic
 from pydantic import Field
 
 from spline_lstm.core.errors import SplineLstmError
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import Schema
-from spline_lstm.inference.direction import DirectionForecast, DirectionModel
+from spline_lstm.export.sessions import Session
+from spline_lstm.inference.direction import DirectionForecast, DirectionModel, network_file
 from spline_lstm.inference.reading import history_frame, read_rows
 from spline_lstm.market.bars import check_bars
 from spline_lstm.market.windows import TARGETS, reach
@@ -21,6 +24,7 @@ from spline_lstm.service.forecasts import check_span, read_json, texts
 from spline_lstm.service.loaded import rows_preprocessor
 from spline_lstm.service.quick import WHERE
 from spline_lstm.service.rows import Rows, by_target, check_rows, history_rows
+from spline_lstm.service.served_file import open_trees
 from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.source import Source
@@ -93,15 +97,23 @@ class LoadedDirection(ServedModel):
         With the preprocessor of `rows_preprocessor`.
     table_schema : Schema
         Of the raw table, as the pipeline has it.
+    exported : path -> Session
+        The exported files of the members.
     """
 
     model: DirectionModel
     table_schema: Schema
+    exported: Mapping[Path, Session]
 
     @property
     def run_id(self) -> str:
         """Content id of the ensemble and its members."""
         return self.model.run_id
+
+    @property
+    def sessions(self) -> Mapping[Path, Session]:
+        """The exported files of the members."""
+        return self.exported
 
     @cached_property
     def target(self) -> str:
@@ -143,9 +155,13 @@ def load_direction(source: Source, row: Model | None) -> LoadedDirection:
     StoreError, ArtifactError
         Files are missing or damaged, or no member of the ensemble can be used.
     """
-    model = DirectionModel.load(source.files_of(row))
+    folder = source.files_of(row)
+    model = DirectionModel.load(folder)
     served = replace(model, preprocessor=rows_preprocessor(model.preprocessor))
-    return LoadedDirection(source, row, served, model.preprocessor.table_schema)
+    pipeline = Pipeline(folder)
+    network = {} if model.network is None else {network_file(pipeline): model.network}
+    exported = {**network, **open_trees(pipeline.exported)}
+    return LoadedDirection(source, row, served, model.preprocessor.table_schema, exported)
 
 
 def read_bars(content: bytes) -> OneSymbol | Symbols:

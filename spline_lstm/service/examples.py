@@ -9,6 +9,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.covariates import DynamicCovariate
 from spline_lstm.service.forecasts import texts
 from spline_lstm.service.loaded import LoadedModel
+from spline_lstm.service.served_file import ServedFile
 from spline_lstm.service.tensors import metadata_of
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -75,10 +76,10 @@ def _text(name: str, preprocessor: Preprocessor) -> str:
     return preprocessor.statics[name][0]
 
 
-def infer_example(model: LoadedModel) -> dict[str, Any]:
-    """A body of ``POST /v2/models/{model}/infer``: one window of ones."""
+def infer_example(file: ServedFile) -> dict[str, Any]:
+    """A body of ``POST /v2/models/{model}/infer``: one window, or row, of ones."""
     inputs = []
-    for tensor in metadata_of(model)["inputs"]:
+    for tensor in metadata_of(file)["inputs"]:
         shape = [1, *tensor["shape"][1:]]
         one = 0 if tensor["datatype"] == "INT32" else 1.0
         inputs.append({**tensor, "shape": shape, "data": [one] * math.prod(shape)})

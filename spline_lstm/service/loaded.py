@@ -1,5 +1,6 @@
 """A loaded model of the task forecast: the promoted one of a pipeline folder, or its files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.schema import Schema
 from spline_lstm.core.table_format import INDEX, TableFormat
-from spline_lstm.export.sessions import Answer
+from spline_lstm.export.sessions import Session
 from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.source import Source
@@ -52,9 +53,9 @@ class LoadedModel(ServedModel):
         return self.forecaster.preprocessor
 
     @property
-    def answer(self) -> Answer:
-        """The loaded file: tensors to tensors."""
-        return self.forecaster.session.answer
+    def sessions(self) -> Mapping[Path, Session]:
+        """The exported file."""
+        return {self.path: self.forecaster.session}
 
     @property
     def shares_threads(self) -> bool:

@@ -109,6 +109,8 @@ def install(app: FastAPI) -> None:
 
 def _described(app: FastAPI, served: Served) -> dict[str, Any]:
     first = next(iter(served.models.values()))
+    files = [file.name for model in served.models.values() for file in model.files]
+    names = {"name": first.source.name, **({"model": files[0]} if files else {})}
     content = get_openapi(
         title=app.title, version="1", description=app.description, routes=app.routes
     )
@@ -124,8 +126,8 @@ def _described(app: FastAPI, served: Served) -> dict[str, Any]:
                     "content": {"application/json": schema},
                 }
             for parameter in call.get("parameters", []):
-                if parameter["in"] == "path":
-                    parameter["example"] = first.source.name
+                if parameter["in"] == "path" and parameter["name"] in names:
+                    parameter["example"] = names[parameter["name"]]
     for path, example in examples(served).items():
         body = content["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         body["example"] = example
@@ -139,9 +141,10 @@ def examples(served: Served) -> dict[str, Any]:
         chosen = {"model": model.source.name} if len(served.models) > 1 else {}
         if isinstance(model, LoadedModel):
             found.setdefault("/v1/forecast", forecast_example(model) | chosen)
-            found.setdefault("/v2/models/{model}/infer", infer_example(model))
         elif isinstance(model, LoadedDirection):
             found.setdefault("/v1/direction", direction_example(model) | chosen)
         elif isinstance(model, LoadedRows):
             found.setdefault("/v1/rows", rows_example(model) | chosen)
+        for file in model.files[:1]:
+            found.setdefault("/v2/models/{model}/infer", infer_example(file))
     return found

@@ -5,13 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.openapi import INFER_BODY
 from spline_lstm.service.tensors import infer, metadata_of, read_inference
 from spline_lstm.service.work import SMALL_BODY, catalog_of, done, json_answer, settings_of
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-PATH = ("path", "model")
 
 
 @router.get("")
@@ -37,26 +35,23 @@ async def ready(request: Request) -> Response:
 
 @router.get("/models/{model}")
 async def metadata(request: Request, model: str) -> dict[str, Any]:
-    """Names, types and shapes of the tensors of a model."""
-    return metadata_of(catalog_of(request).served.of_kind(LoadedModel, model, PATH))
+    """Names, types and shapes of the tensors of an exported file."""
+    return metadata_of(catalog_of(request).served.file(model))
 
 
 @router.get("/models/{model}/ready")
 async def model_ready(request: Request, model: str) -> dict[str, Any]:
     """The model is loaded."""
-    return {
-        "name": catalog_of(request).served.of_kind(LoadedModel, model, PATH).source.name,
-        "ready": True,
-    }
+    return {"name": catalog_of(request).served.file(model).name, "ready": True}
 
 
 @router.post("/models/{model}/infer", openapi_extra=INFER_BODY)
 async def infer_tensors(request: Request, model: str) -> Response:
-    """Outputs for given tensors, in data units, without preprocessing."""
-    loaded = catalog_of(request).served.of_kind(LoadedModel, model, PATH)
+    """Outputs of an exported file for given tensors, without preprocessing."""
+    file = catalog_of(request).served.file(model)
     content = await request.body()
     limit = settings_of(request).max_series
-    small = len(content) <= SMALL_BODY and loaded.shares_threads
+    small = len(content) <= SMALL_BODY and file.shares_threads
     return await done(
-        request, small, lambda: json_answer(infer(loaded, read_inference(content), limit))
+        request, small, lambda: json_answer(infer(file, read_inference(content), limit))
     )

@@ -1,8 +1,12 @@
 """What the loaded models of all tasks have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from spline_lstm.export.sessions import Session
+from spline_lstm.service.served_file import TREES, ServedFile
 from spline_lstm.service.source import Source
 from spline_lstm.store.registry import Model
 
@@ -30,3 +34,17 @@ class ServedModel(ABC):
     def model_id(self) -> str:
         """Id in the registry; of files of a folder the run id, which it would get there."""
         return self.run_id if self.row is None else self.row.model_id
+
+    @property
+    @abstractmethod
+    def sessions(self) -> Mapping[Path, Session]:
+        """The loaded exported files."""
+
+    @property
+    def files(self) -> tuple[ServedFile, ...]:
+        """What answers raw tensors: the network by the name of the pipeline, and its trees."""
+        name, version = self.source.name, self.model_id
+        return tuple(
+            ServedFile(f"{name}.{path.stem}" if path.stem in TREES else name, version, path, each)
+            for path, each in self.sessions.items()
+        )

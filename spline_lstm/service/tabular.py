@@ -1,6 +1,6 @@
 """Rows of a body to classes or numbers, by the exported network of the task tabular."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +11,27 @@ import pydantic
 from jaxtyping import Float
 from pydantic import Field
 
-from spline_lstm.core.errors import ArtifactError, SplineLstmError
+from spline_lstm.core.errors import ArtifactError, DataContractError, SplineLstmError
 from spline_lstm.core.formatting import number_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.core.table_format import TableFormat
+from spline_lstm.export.sessions import Session
 from spline_lstm.inference.conformal import ConformalRows
 from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.service.bodies import Body, Cell
-from spline_lstm.service.errors import TOO_LARGE, body_error, contract_error, refused
+from spline_lstm.service.errors import (
+    MAX_FINDINGS,
+    TOO_LARGE,
+    UNPROCESSABLE,
+    CallError,
+    Finding,
+    body_error,
+    contract_error,
+    refused,
+)
 from spline_lstm.service.forecasts import read_json
+from spline_lstm.service.served_file import open_trees
 from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.source import Source
@@ -29,6 +40,8 @@ from spline_lstm.tables.row_table import row_table_of_frame
 
 FILES = ("model.onnx", "model.tflite")
 WHERE = "rows"
+# Of a table as messages count lines: after its header.
+FIRST_LINE = 2
 
 
 class TableRows(Body):
@@ -73,9 +86,17 @@ class LoadedRows(ServedModel):
     Attributes
     ----------
     predictor : RowPredictor
+    exported : path -> Session
+        The exported files of the network and of trees.
     """
 
     predictor: RowPredictor
+    exported: Mapping[Path, Session]
+
+    @property
+    def sessions(self) -> Mapping[Path, Session]:
+        """The exported files of the network and of trees."""
+        return self.exported
 
     @property
     def run_id(self) -> str:
@@ -121,7 +142,10 @@ def load_rows_model(source: Source, row: Model | None) -> LoadedRows:
     """
     pipeline = Pipeline(source.files_of(row))
     path = _exported(pipeline.exported)
-    return LoadedRows(source, row, RowPredictor.of_file(path, pipeline.preprocessor))
+    predictor = RowPredictor.of_file(path, pipeline.preprocessor)
+    assert predictor.session is not None
+    exported = {path: predictor.session, **open_trees(pipeline.exported)}
+    return LoadedRows(source, row, predictor, exported)
 
 
 def _exported(folder: Path) -> Path:
@@ -163,6 +187,8 @@ def answers_of(model: LoadedRows, body: TableRows) -> dict[str, Any]:
     try:
         table = row_table_of_frame(_plain(frame, schema), schema, where=WHERE)
         predicted = model.predictor.of_table(table)
+    except DataContractError as error:
+        raise _cell_errors(error) from None
     except SplineLstmError as error:
         raise contract_error(error) from None
     return {
@@ -188,6 +214,22 @@ def _check_keys(body: TableRows, schema: RowSchema, known: RowSchema) -> None:
             raise refused(422, (*loc, unknown[0]), "column", text)
 
 
+def _cell_errors(error: DataContractError) -> CallError:
+    """The cells that break the contract, by the position of their row in the body."""
+    found = [each for each in error.quality["violations"] if isinstance(each, dict)]
+    if not found or not all(each["rows"] for each in found):
+        return contract_error(error)
+    findings = []
+    for each in found[:MAX_FINDINGS]:
+        index = each["rows"][0] - FIRST_LINE
+        also = f" (so have {each['count']} rows)" if each["count"] > 1 else ""
+        loc = ("body", "rows", index, each["column"])
+        message = f"{WHERE}[{index}]: {each['text']}"
+        _, _, remedy = each["text"].rpartition("; ")
+        findings.append(Finding(loc, error.title, f"{message}{also}", remedy))
+    return CallError(UNPROCESSABLE, *findings)
+
+
 def _plain(frame: pd.DataFrame, schema: RowSchema) -> pd.DataFrame:
     """Numbers as floats; other cells as texts, as a CSV file has them."""
     return pd.DataFrame(
@@ -199,10 +241,12 @@ def _plain(frame: pd.DataFrame, schema: RowSchema) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series) -> pd.Series:
+    if any(isinstance(cell, bool) for cell in column):
+        return _texts(column)
     try:
         return column.astype("float64")
     except (TypeError, ValueError):
-        # A text among them, which the contract then names.
+        # A text among them, which the contract then names as it does a boolean.
         return _texts(column)
 
 

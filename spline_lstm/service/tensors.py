@@ -10,10 +10,10 @@ import numpy as np
 import pydantic
 from pydantic import Field
 
-from spline_lstm.export.formats import INPUT_TYPES
+from spline_lstm.export.sessions import Tensor
 from spline_lstm.service.errors import BAD_REQUEST, body_error, refused
 from spline_lstm.service.forecasts import read_json
-from spline_lstm.service.loaded import LoadedModel
+from spline_lstm.service.served_file import ServedFile
 
 DATATYPES = {"FP32": np.float32, "FP64": np.float64, "INT32": np.int32, "INT64": np.int64}
 NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.int32): "INT32"}
@@ -25,7 +25,7 @@ class Loose(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="ignore")
 
 
-class Tensor(Loose):
+class Given(Loose):
     """One input: values in row-major order, flat or nested."""
 
     name: str
@@ -44,40 +44,27 @@ class Inference(Loose):
     """A call of ``infer``."""
 
     id: str | None = None
-    inputs: Annotated[list[Tensor], Field(min_length=1)]
+    inputs: Annotated[list[Given], Field(min_length=1)]
     outputs: list[Wanted] | None = None
 
 
-def metadata_of(model: LoadedModel) -> dict[str, Any]:
-    """Names, types and shapes of the tensors of a model."""
-    metadata = model.forecaster.metadata
-    lookback, horizon = metadata["lookback"], metadata["horizon"]
-    targets, quantiles = len(metadata["targets"]), len(metadata["quantiles"])
-    outputs = {"forecast": [-1, horizon, targets]}
-    if quantiles:
-        outputs["quantiles"] = [-1, horizon, targets, quantiles]
-    preprocessor = model.preprocessor
-    shapes = {
-        "history": [-1, lookback, len(preprocessor.features)],
-        "future": [-1, horizon, len(preprocessor.future_indices)],
-        "static": [-1, len(preprocessor.static_embeddings)],
-    }
+def metadata_of(file: ServedFile) -> dict[str, Any]:
+    """Names, types and shapes of the tensors of a file."""
     return {
-        "name": model.source.name,
-        "versions": [model.model_id],
-        "platform": "onnxruntime_onnx" if model.path.suffix == ".onnx" else "tensorflow_lite",
-        "inputs": [
-            {
-                "name": name,
-                "datatype": NAMES[INPUT_TYPES.get(name, np.dtype(np.float32))],
-                "shape": shapes.get(name, [-1, -1]),
-            }
-            for name in metadata["inputs"]
-        ],
-        "outputs": [
-            {"name": name, "datatype": "FP32", "shape": shape} for name, shape in outputs.items()
-        ],
+        "name": file.name,
+        "versions": [file.version],
+        "platform": "onnxruntime_onnx" if file.path.suffix == ".onnx" else "tensorflow_lite",
+        "inputs": _declared(file.session.inputs),
+        "outputs": _declared(file.session.outputs),
     }
+
+
+def _declared(tensors: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """The first axis counts windows or rows."""
+    return [
+        {"name": name, "datatype": NAMES[tensor.dtype], "shape": [-1, *tensor.row]}
+        for name, tensor in tensors.items()
+    ]
 
 
 def read_inference(content: bytes) -> Inference:
@@ -88,23 +75,23 @@ def read_inference(content: bytes) -> Inference:
         raise body_error(error) from None
 
 
-def infer(model: LoadedModel, call: Inference, max_windows: int) -> dict[str, Any]:
-    """The outputs of a model for given tensors.
+def infer(file: ServedFile, call: Inference, max_windows: int) -> dict[str, Any]:
+    """The outputs of a file for given tensors.
 
     Raises
     ------
     CallError
-        A tensor has another type, shape or number of values than it says, or than the model takes.
+        A tensor has another type, shape or number of values than it says, or than the file takes.
     """
     given = {tensor.name: _array(tensor, max_windows) for tensor in call.inputs}
     try:
-        outputs = model.answer(given)
+        outputs = file.session.answer(given)
     except (KeyError, TypeError, ValueError) as error:
-        text = f"{error}; see GET /v2/models/{model.source.name}"
+        text = f"{error}; see GET /v2/models/{file.name}"
         raise refused(BAD_REQUEST, ("body", "inputs"), "shape", text) from None
     return {
-        "model_name": model.source.name,
-        "model_version": model.model_id,
+        "model_name": file.name,
+        "model_version": file.version,
         **({} if call.id is None else {"id": call.id}),
         "outputs": [
             {
@@ -128,7 +115,7 @@ def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, 
     return {name: outputs[name] for name in wanted}
 
 
-def _array(tensor: Tensor, max_windows: int) -> np.ndarray:
+def _array(tensor: Given, max_windows: int) -> np.ndarray:
     loc = ("body", "inputs", tensor.name)
     if tensor.datatype not in DATATYPES:
         text = f"the datatype {tensor.datatype!r} is unknown; give {', '.join(DATATYPES)}"

@@ -11,11 +11,12 @@ from spline_lstm.core.artifacts import write_bytes, write_json
 from spline_lstm.core.params_trees import TreesParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.checksum import BLANK, KEY, sealed
+from spline_lstm.export.trees_onnx import tree_onnx
 from spline_lstm.market.preprocess import preprocess_bars
 from spline_lstm.market.windows import windows_of_days
 from spline_lstm.trees.calibration import Calibration
 from spline_lstm.trees.ensemble import Ensemble
-from spline_lstm.trees.saved_trees import save_trees
+from spline_lstm.trees.saved_trees import load_trees, save_trees
 from spline_lstm.trees.trees import Objective, TreeRows, fit_trees
 from tests.market.builders import direction_params, direction_schema, make_frame, read
 
@@ -54,6 +55,8 @@ def make_direction_folder(folder: Path) -> Path:
         pipeline.trees, members, objective, preprocessor.features, preprocessor.run_id
     )
     write_network(pipeline.exported / "model.onnx", preprocessor)
+    trees = tree_onnx(load_trees(pipeline.trees), "lightgbm")
+    write_bytes(pipeline.exported / "lightgbm.onnx", trees.content)
     halves = {"lightgbm": 0.5, "xgboost": 0.5}
     ensemble = Ensemble(WEIGHTS, halves, None, Calibration(), "fixed")
     ids = {"run_id": "ensemble", "trees_run_id": trees_id, "network_run_id": "network"}

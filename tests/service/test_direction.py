@@ -7,7 +7,8 @@ import pytest
 from spline_lstm.core.artifacts import read_json
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.store.direction import direction_scorer
-from tests.service.directions import WEIGHTS, bars, bars_body, make_direction_folder
+from spline_lstm.trees.saved_trees import load_trees
+from tests.service.directions import LOOKBACK, WEIGHTS, bars, bars_body, make_direction_folder
 from tests.service.examples import client_of, promoted_folder
 
 
@@ -139,3 +140,30 @@ def test_both_tasks_are_served_together_each_with_its_calls(folder, tmp_path):
         for path, other in (("/v1/forecast", "stocks"), ("/v1/direction", "shops")):
             answer = client.post(path, json={**bars_body(bars()), "model": other})
             assert answer.status_code == 404
+
+
+def infer(client, name, rows):
+    tensor = client.get(f"/v2/models/{name}").json()["inputs"][0]
+    assert list(rows.shape[1:]) == tensor["shape"][1:]
+    data = {"shape": list(rows.shape), "data": rows.ravel().tolist()}
+    answer = client.post(f"/v2/models/{name}/infer", json={"inputs": [{**tensor, **data}]}).json()
+    (output,) = answer["outputs"]
+    assert (answer["model_name"], answer["model_version"]) == (name, "ensemble")
+    return np.array(output["data"]).reshape(output["shape"])
+
+
+def test_network_and_trees_answer_raw_tensors(client, folder):
+    trees = load_trees(Pipeline(folder).trees)
+    X = np.random.default_rng(2).normal(size=(3, LOOKBACK, len(trees.features)))
+    network = infer(client, "stocks", X.astype(np.float32))
+    np.testing.assert_allclose(network[:, 0, 0], 1 / (1 + np.exp(-X[:, -1, 0])), atol=1e-6)
+    probabilities = infer(client, "stocks.lightgbm", X[:, -1].astype(np.float32))
+    expected = trees.predict(X[:, -1].astype(np.float32).astype(np.float64))["lightgbm"]
+    np.testing.assert_allclose(probabilities[:, 1], expected, atol=1e-6)
+    assert client.get("/v2/models/stocks.lightgbm/ready").json()["ready"]
+
+
+def test_a_file_that_is_not_there_is_named_with_those_that_are(client):
+    answer = client.get("/v2/models/stocks.xgboost")
+    assert answer.status_code == 404
+    assert answer.json()["error"].endswith("name one of them: stocks, stocks.lightgbm")

@@ -1,8 +1,10 @@
 """Rows of a table over HTTP: the predictions of the exported file, and refusals."""
 
+import numpy as np
 import pytest
 
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.export.sessions import open_session
 from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.service.tabular import _text
 from tests.rows.tables import frame
@@ -67,10 +69,12 @@ def test_what_is_wrong_is_named_by_its_place(client):
     short = {name: cell for name, cell in row.items() if name != "z"}
     assert refusal(client, {"rows": [row, short]})["loc"] == ["body", "rows", 1, "z"]
     assert refusal(client, {"rows": [{**row, "zz": 1}]})["loc"] == ["body", "rows", 0, "zz"]
-    assert (
-        "'high', which is not a number"
-        in refusal(client, {"rows": [{**row, "x": "high"}]})["message"]
-    )
+    for cell in ("high", True):
+        found = refusal(client, {"rows": [row, {**row, "x": cell}, {**row, "x": cell}]})
+        assert found["loc"] == ["body", "rows", 1, "x"]
+        assert found["message"].startswith(f"rows[1]: column 'x' contains '{cell}', which is not a")
+        assert found["message"].endswith("of the schema (so have 2 rows)")
+        assert found["remedy"].startswith("fix the cell")
     assert refusal(client, {"rows": []})["loc"] == ["body", "rows"]
     assert refusal(client, {"rows": rows(51)}, 413)["rule"] == "max_rows"
     assert refusal(client, {"rows": rows(1), "model": "other"}, 404)["rule"] == "model"
@@ -88,3 +92,28 @@ def test_the_model_is_listed_and_described_with_an_example(client):
     calls = client.get("/openapi.json").json()["paths"]
     example = calls["/v1/rows"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert client.post("/v1/rows", json=example).status_code == 200
+
+
+def test_the_network_answers_raw_tensors(client, rows_folder):
+    name = rows_folder.name
+    declared = client.get(f"/v2/models/{name}").json()
+    assert [tensor["name"] for tensor in declared["inputs"]] == ["numbers", "categories"]
+    session = open_session(Pipeline(rows_folder).exported / "model.onnx")
+    rng = np.random.default_rng(5)
+    given = {
+        each: rng.integers(0, 2, (3, *tensor.row)).astype(tensor.dtype)
+        for each, tensor in session.inputs.items()
+    }
+    inputs = [
+        {
+            "name": tensor["name"],
+            "datatype": tensor["datatype"],
+            "shape": [3, *tensor["shape"][1:]],
+            "data": given[tensor["name"]].ravel().tolist(),
+        }
+        for tensor in declared["inputs"]
+    ]
+    (output,) = client.post(f"/v2/models/{name}/infer", json={"inputs": inputs}).json()["outputs"]
+    expected = session.answer(given)["prediction"]
+    assert output["shape"] == list(expected.shape)
+    assert output["data"] == expected.ravel().tolist()
