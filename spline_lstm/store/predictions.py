@@ -7,6 +7,7 @@ does nothing the second time. Rows that are stored already are left out; two cal
 may both store a row, of which readers take the one that was generated first.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,7 +83,7 @@ def add_predictions(
     count = 0
     for date, rows in table.groupby(dates_of(table["ts"].to_numpy(np.int64), clock), sort=True):
         place = folder / f"task_id={task_id}" / f"date={date}"
-        new = rows[~_keys_of(rows).isin(_stored_keys(place))]
+        new = rows[~_keys_of(rows).isin(_stored_keys(place, rows["symbol"]))]
         if len(new):
             path = place / f"{_name(new)}.parquet"
             content = _arrow(new, clock, now)
@@ -129,13 +130,27 @@ def _keys_of(rows: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(rows[list(KEYS)])
 
 
-def _stored_keys(place: Path) -> pd.MultiIndex:
-    """Keys of all rows of one date."""
-    parts = [read_file(path, KEYS) for path in sorted(place.glob("*.parquet"))]
+def _stored_keys(place: Path, symbols: pd.Series) -> pd.MultiIndex:
+    """Keys of the rows of one date, of the files that may have any of the symbols."""
+    low, high = symbols.min(), symbols.max()
+    paths = [path for path in sorted(place.glob("*.parquet")) if _may_have(path, low, high)]
+    parts = [read_file(path, KEYS) for path in paths]
     if not parts:
         return pd.MultiIndex.from_frame(pd.DataFrame(columns=list(KEYS)))
     frame = pa.concat_tables(parts).to_pandas()
     return _keys_of(frame.assign(ts=_numbers(frame["ts"])))
+
+
+def _may_have(path: Path, low: str, high: str) -> bool:
+    """Whether a file has symbols between two, as far as its statistics say; True if unknown."""
+    with _damage_named(path):
+        about = pq.ParquetFile(path).metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        column = about.schema.names.index("symbol")
+        known = [group.column(column).statistics for group in groups]
+    if not all(each is not None and each.has_min_max for each in known):
+        return True
+    return any(each.min <= high and low <= each.max for each in known)
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
@@ -153,8 +168,14 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     StoreError
         It is damaged.
     """
-    try:
+    with _damage_named(path):
         return pq.ParquetFile(path).read(columns=None if columns is None else list(columns))
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"{path} is damaged ({error}); remove it and run score again for its date"

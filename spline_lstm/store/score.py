@@ -8,18 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.core.errors import (
-    MissingCovariateError,
-    SplineLstmError,
-    StoreError,
-    TooLittleDataError,
-)
+from spline_lstm.core.errors import StoreError
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.store.dates import check_date, dates_from, end_of
 from spline_lstm.store.files import Store, remove_strays
-from spline_lstm.store.predictions import Scored, add_predictions, dates_of
+from spline_lstm.store.predictions import dates_of
 from spline_lstm.store.registry import FAILED, Model, Registry
+from spline_lstm.store.score_partitions import score_partitions
+from spline_lstm.store.score_table import Outcome, Place, score_dates
 from spline_lstm.store.scorer import Scorer, load_scorer
 from spline_lstm.tables.sources import read_source
 
@@ -77,40 +74,28 @@ def score_folder(folder: Path, request: Request, note: Callable[[str], object]) 
     remove_strays(store.predictions)
     registry = Registry(store.registry)
     model = chosen_model(registry, params, request.model, folder)
-    scorer = load_scorer(
-        params,
-        registry.folder(model),
-        read_source(params.data.source, folder),
-        params.data.source,
-    )
-    new = total = 0
-    remarks: dict[str, None] = {}
-    refused: SplineLstmError | None = None
-    for date, end in _dates(request, scorer):
-        try:
-            scored = scorer.score(end, request.absent)
-        except (TooLittleDataError, MissingCovariateError) as error:
-            if request.asof is not None:
-                raise
-            remarks |= dict.fromkeys(f"{date} is left out: {line}" for line in error.lines)
-            refused = error
-            continue
-        remarks |= dict.fromkeys(scored.notes)
-        if request.asof is not None:
-            remarks |= dict.fromkeys(_old_data(request.asof, scored, scorer.clock))
-        total += len(scored.rows)
-        now = datetime.now(UTC)
-        new += add_predictions(
-            store.predictions, model.task_id, model.model_id, scored, scorer.clock, now
-        )
-    for remark in remarks:
+    place = Place(store.predictions.resolve(), model, datetime.now(UTC))
+    done, clock = _score(folder, params, registry.folder(model), request, place)
+    for remark in _remarks(done, request, clock):
         note(remark)
-    if refused is not None and not total:
-        raise refused
+    if done.refused and (request.asof is not None or not done.total):
+        raise [*done.refused.values()][-1]
     return (
-        f"{store.predictions}: {plural(new, 'new row')} of model {model.model_id}, "
-        f"{total - new} stored before"
+        f"{store.predictions}: {plural(done.new, 'new row')} of model {model.model_id}, "
+        f"{done.total - done.new} stored before"
     )
+
+
+def _score(
+    folder: Path, params: Params, files: Path, request: Request, place: Place
+) -> tuple[Outcome, Clock]:
+    """Score the source, of a panel in partitions piece by piece; and the clock of the model."""
+    if params.data.partition_rows is not None:
+        chosen = request.asof, request.start
+        return score_partitions(folder, params, files, chosen, request.absent, place)
+    source = read_source(params.data.source, folder)
+    scorer = load_scorer(params, files, source, params.data.source)
+    return score_dates(scorer, _dates(request, scorer), request.absent, place), scorer.clock
 
 
 def _dates(request: Request, scorer: Scorer) -> list[tuple[str, int]]:
@@ -119,11 +104,17 @@ def _dates(request: Request, scorer: Scorer) -> list[tuple[str, int]]:
     return dates_from(request.start or "", scorer.instants, scorer.clock)
 
 
-def _old_data(asof: str, scored: Scored, clock: Clock) -> Iterator[str]:
-    """A remark if the newest row that a score knows is of an earlier date."""
-    newest = scored.rows["ts"].to_numpy(np.int64).max(keepdims=True)
-    if asof not in (found := dates_of(newest, clock)):
-        yield f"the newest row with a target until {asof} is of {found[0]}"
+def _remarks(done: Outcome, request: Request, clock: Clock) -> Iterator[str]:
+    """Dates that are left out, what a reader of the scores must know, and whether data are old."""
+    if request.asof is None:
+        for date, error in done.refused.items():
+            yield from (f"{date} is left out: {line}" for line in error.lines)
+    yield from done.notes
+    if request.asof is not None:
+        for newest in done.newest.values():
+            (date,) = dates_of(np.array([newest]), clock)
+            if date != request.asof:
+                yield f"the newest row with a target until {request.asof} is of {date}"
 
 
 def chosen_model(registry: Registry, params: Params, name: str | None, folder: Path) -> Model:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.core.artifacts import content_id, read_json
+from spline_lstm.core.artifacts import content_id, read_json, sha256_of_file
 from spline_lstm.core.errors import SplineLstmError, StoreError
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
@@ -20,7 +20,7 @@ from spline_lstm.experiments.git import changed_paths, head
 from spline_lstm.store.files import Store, copy_once, remove_strays
 from spline_lstm.store.registry import FAILED, REGISTERED, Model, Registry
 from spline_lstm.store.scorer import load_scorer
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_sample
 from spline_lstm.tables.sources import read_source
 
 # The one line of a stage that failed, by `core.errors.report`.
@@ -99,7 +99,8 @@ def register(pipeline: TrackedPipeline, params: Params, store: Store) -> tuple[M
         A file of the model is missing or damaged.
     """
     remove_strays(store.models)
-    source = find_raw(pipeline).read_bytes()
+    # Of a panel in partitions the first one: that the model scores is all that is asked here.
+    source = find_sample(pipeline).read_bytes()
     model_id = load_scorer(params, pipeline.folder, source, "the raw table").model_id
     folder = store.models / model_id
     copy_once(model_files(pipeline), folder)
@@ -173,6 +174,9 @@ def _commit(pipeline: TrackedPipeline) -> str:
 
 def _data_hash(pipeline: TrackedPipeline, params: Params) -> str:
     """SHA-256 of the raw table; "" if it cannot be read."""
+    if params.data.partition_rows is not None:
+        path = pipeline.folder / params.data.source
+        return sha256_of_file(path) if path.is_file() else ""
     try:
         content = read_source(params.data.source, pipeline.folder)
     except SplineLstmError:

@@ -1,0 +1,94 @@
+"""The command score on a panel in partitions: the rows of one table, by any number of tasks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spline_lstm.__main__ import main
+from spline_lstm.core.parallel import ENGINES
+from spline_lstm.core.params import Params, with_values
+from spline_lstm.core.params_file import params_text
+from spline_lstm.store.predictions import files_of, read_predictions
+from tests.builders import HOUR, START
+from tests.exported_sum import frame
+from tests.store.examples import ROWS, VALUES, make_folder
+
+SHOPS = ("a", "b", "c", "d", "e")
+
+
+def panel():
+    """Five shops like the first two; what comes after them is of other shops."""
+    first = frame(ROWS)
+    own = first[first["shop"] == "a"]
+    return pd.concat([first, *(own.assign(shop=shop) for shop in SHOPS[2:])])
+
+
+def make(folder, rows, *, table=None):
+    """A folder with a promoted model, whose panel is cut into partitions of so many rows."""
+    folder.mkdir()
+    make_folder(folder)
+    assert main(["registry", "promote", "model", str(folder)]) == 0
+    (panel() if table is None else table).to_parquet(folder / "table.parquet", index=False)
+    values = {**VALUES, "data.source": "table.parquet", "data.partition_rows": rows}
+    (folder / "params.yaml").write_text(params_text(with_values(Params(), values, "test")))
+    return folder
+
+
+def stored(folder):
+    return read_predictions(folder / "store/predictions").drop(columns="generated_at")
+
+
+@pytest.fixture
+def _in_process(monkeypatch):
+    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
+
+
+@pytest.mark.usefixtures("_in_process")
+@pytest.mark.parametrize("dates", [("--asof", "2020-01-02"), ("--from", "2020-01-02")])
+def test_partitions_store_the_rows_of_one_table_each_in_a_file_of_its_own(tmp_path, dates):
+    one, many = make(tmp_path / "one", None), make(tmp_path / "many", ROWS)
+    for folder in (one, many):
+        assert main(["score", str(folder), *dates]) == 0
+    pd.testing.assert_frame_equal(stored(one), stored(many))
+    assert set(stored(many)["symbol"]) == set(SHOPS)
+    days = stored(many)["ts"].dt.date.nunique()
+    assert len([*files_of(many / "store/predictions")]) == days * len(SHOPS)
+    assert len([*files_of(one / "store/predictions")]) == days
+
+
+@pytest.mark.usefixtures("_in_process")
+def test_the_same_call_again_adds_nothing_and_leaves_nothing(tmp_path, capsys):
+    folder = make(tmp_path / "panel", ROWS)
+    for new, before in ((15, 0), (0, 15)):
+        assert main(["score", str(folder), "--asof", "2020-01-02"]) == 0
+        assert f"{new} new rows of model model, {before} stored before" in capsys.readouterr().out
+    names = {path.name for path in (folder / "store/predictions").iterdir()}
+    assert names == {"task_id=forecast"}
+
+
+@pytest.mark.usefixtures("_in_process")
+def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(tmp_path, capsys):
+    table = panel()
+    young = (table["shop"] == "b") & (table["time"] < pd.Timestamp(START + 46 * HOUR))
+    folder = make(tmp_path / "panel", ROWS // 2, table=table[~young])
+    assert main(["score", str(folder), "--asof", "2020-01-02"]) == 0
+    error = capsys.readouterr().err
+    assert "series 'b'" in error
+    assert "it has no forecast" in error
+    assert set(stored(folder)["symbol"]) == set(SHOPS) - {"b"}
+    assert main(["score", str(folder), "--asof", "2019-12-01"]) == 14
+    assert main(["score", str(folder), "--from", "2031-01-01"]) == 2
+    assert "no row of the data is from 2031-01-01" in capsys.readouterr().err
+
+
+def test_processes_store_the_same_rows(tmp_path):
+    folders = [make(tmp_path / str(workers), 2 * ROWS) for workers in (1, 2)]
+    for workers, folder in enumerate(folders, start=1):
+        text = (folder / "params.yaml").read_text()
+        assert "workers: 2" in text
+        (folder / "params.yaml").write_text(text.replace("workers: 2", f"workers: {workers}"))
+        assert main(["score", str(folder), "--asof", "2020-01-02"]) == 0
+    pd.testing.assert_frame_equal(*map(stored, folders))
+    names = [sorted(path.name for path in files_of(f / "store/predictions")) for f in folders]
+    assert names[0] == names[1]
+    assert np.isfinite(stored(folders[0])["score"]).all()
