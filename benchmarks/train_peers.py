@@ -76,6 +76,7 @@ def ours(case: dict[str, Any]) -> Peer:
     )
     changes = {
         "batch_size": case["batch"],
+        "seed": 0,
         "learning_rate": RATE,
         "schedule": "constant",
         "threads": case["threads"],
@@ -90,7 +91,7 @@ def ours(case: dict[str, Any]) -> Peer:
     params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
     budget = budget_of(params, len(found.splits["train"]))
     optimizer, per_epoch = make_optimizer(params, budget), budget.steps_per_epoch
-    state = start(config, optimizer, 0)
+    state = start(config, optimizer, params)
     objective = Objective(forecast_loss(config, found, params), members=1)
     run = make_steps(config, optimizer, params, found, objective)
 

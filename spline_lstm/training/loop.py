@@ -135,7 +135,7 @@ def train(
     budget = budget_of(params, len(windows.splits["train"]))
     undecayed = getattr(network_class(config), "undecayed", ())
     optimizer = slowed(make_optimizer(params, budget, undecayed), config)
-    state = start(config, optimizer, params.seed)
+    state = start(config, optimizer, params)
     run_steps = make_steps(config, optimizer, params, windows, objective)
     history: list[Evaluation] = []
     best, factor = objective.start(to_arrays(state.weights))

@@ -5,7 +5,9 @@ device. With `train.stream_steps` they are programs of some steps each, whose wi
 on the host, see `spline_lstm.training.streaming`.
 """
 
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -44,16 +46,37 @@ if TYPE_CHECKING:
     from spline_lstm.rows.arrays import Rows
 
 
-def start(config: NetworkConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+# Steps up to which a program that compiles in two thirds of the time is worth more than a faster
+# one. It computes the same bytes.
+SHORT_STEPS = 1_500
+QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+
+
+def compiler_options(params: TrainParams) -> dict[str, int] | None:
+    """Options of XLA for the programs of a training; None: its own.
+
+    Compiling takes more seconds than a short training that follows. Only budgets in steps are
+    known to be short before the windows are counted. A level in XLA_FLAGS takes precedence.
+    """
+    if params.max_steps is None or params.max_steps > SHORT_STEPS:
+        return None
+    is_set = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
+    return None if is_set or jax.default_backend() != "cpu" else dict(QUICK)
+
+
+def start(
+    config: NetworkConfig, optimizer: optax.GradientTransformation, params: TrainParams
+) -> TrainState:
     """Fresh weights and optimiser state, in one compiled program instead of one per array."""
 
     def member(key: PRNGKeyArray) -> TrainState:
         weights = nnx.state(build(config, key=key), nnx.Param)
         return TrainState(weights, optimizer.init(weights))
 
-    return jax.jit(each_member(member, config.ensemble_size))(
-        member_keys(config.ensemble_size, seed)
+    compiled = jax.jit(
+        each_member(member, config.ensemble_size), compiler_options=compiler_options(params)
     )
+    return compiled(member_keys(config.ensemble_size, params.seed))
 
 
 def make_steps(
@@ -191,14 +214,18 @@ def make_programs(
     def evaluation(weights: Any, series: Series | RowTable, validation: Any) -> tuple[Array, Array]:
         return lax.map(lambda batch: validate((weights, series), batch), validation)
 
-    whole = fused(steps, evaluation)
+    whole = fused(steps, evaluation, compiler_options(params))
     return Programs(whole, jax.jit(steps), jax.jit(evaluation), jax.jit(means_of))
 
 
-def fused(steps: Callable[..., Any], evaluation: Callable[..., Any]) -> Callable[..., Any]:
-    """Steps and the evaluation after them as one program."""
+def fused(
+    steps: Callable[..., Any],
+    evaluation: Callable[..., Any],
+    options: dict[str, int] | None = None,
+) -> Callable[..., Any]:
+    """Steps and the evaluation after them as one program, compiled with `options` of XLA."""
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=options)
     def steps_and_evaluation(
         state: TrainState,
         series: Series | RowTable,

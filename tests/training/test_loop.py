@@ -12,6 +12,7 @@ import pytest
 from spline_lstm.core.errors import DataContractError, DivergedError
 from spline_lstm.models.build import build
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.training import steps
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
 from spline_lstm.training.loop import train, training_curve
@@ -49,6 +50,19 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     other = train(CONFIG, SINE, PARAMS.model_copy(update={"seed": 2}))
     assert same_weights(first.last, second.last)
     assert not same_weights(first.last, other.last)
+
+
+def test_a_short_training_is_compiled_faster_to_the_same_bytes(monkeypatch):
+    params = make_train_params(seed=1, max_epochs=None, patience=None, max_steps=20)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    assert steps.compiler_options(params) is None
+    monkeypatch.delenv("XLA_FLAGS")
+    assert steps.compiler_options(params) == steps.QUICK
+    assert steps.compiler_options(params.model_copy(update={"max_steps": 1501})) is None
+    assert steps.compiler_options(PARAMS) is None
+    quick = train(CONFIG, SINE, params)
+    monkeypatch.setattr(steps, "QUICK", {"xla_backend_optimization_level": 3})
+    assert same_weights(quick.last, train(CONFIG, SINE, params).last)
 
 
 def test_best_and_last_weights_differ_when_validation_worsens():
