@@ -82,6 +82,8 @@ def tree_onnx(trees: SavedTrees, member: str, *, decimals: bool = False) -> Expo
     if member == "lightgbm":
         trees_of = booster.rounded_down() if decimals else booster
         model = convert_lightgbm(trees_of.booster, zipmap=False, **options)
+        # They come from a set of texts, whose order is another one in each process.
+        model.opset_import.sort(key=lambda entry: entry.domain)
     else:
         model = convert_xgboost(booster.booster, **options)
         _correct_base(model, booster.booster)

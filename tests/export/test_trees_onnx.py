@@ -71,6 +71,11 @@ def test_values_at_a_threshold_take_the_branch_of_the_trees(member, tmp_path):
         assert max_difference(tree_onnx(saved, member), saved, member, grid) > 1e-4
 
 
+def test_the_sets_of_operators_are_in_order(trees):
+    model = onnx.load_from_string(tree_onnx(trees[1], "lightgbm").content)
+    assert [entry.domain for entry in model.opset_import] == ["", "ai.onnx.ml"]
+
+
 def test_a_file_that_is_off_does_not_pass(trees, monkeypatch):
     folder, saved = trees
     splits = {"validation": make_rows(saved.objective.kind, 3)}
