@@ -29,12 +29,15 @@ def main(folder: Path) -> str:
     )
     summary = load_part(params, "backtest")(table, schema, params, folder)
     content = summary.content
+    is_sample = raw not in pipeline.raw_files
+    if is_sample:
+        # Of a panel in partitions the first one stands for all.
+        content = {**content, "backtest_sample": raw.name}
     write_plot_table(pipeline.plots / "backtest.csv", summary.table)
     write_metrics(pipeline.metrics("backtest"), content)
     key, name = summary.measure
     each = ", ".join(number(fold[key]) for fold in content["folds"])
-    # Of a panel in partitions the first one stands for all.
-    sample = "" if raw in pipeline.raw_files else f" of {raw.name}"
+    sample = f" of {raw.name} alone" if is_sample else ""
     return (
         f"{content['backtest_folds']} folds{sample}, {name} {each}; over all of them "
         f"{load_part(params, 'verdict')(summary.scores)}; "

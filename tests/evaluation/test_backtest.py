@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, is_dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +208,14 @@ def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
         f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline"
     )
     assert "below" not in text
+    assert "backtest_sample" not in content
+    # Of a panel in partitions, the line and the metrics say which one it was.
+    (tmp_path / "data/raw/series").mkdir()
+    frame = pd.read_csv(tmp_path / "data/raw/series.csv")
+    frame.to_parquet(tmp_path / "data/raw/series/part-00000.parquet", index=False)
+    assert stages.backtest.main(tmp_path).startswith("2 folds of part-00000.parquet alone, RMSE ")
+    content = json.loads((tmp_path / "metrics/backtest.json").read_text())
+    assert content["backtest_sample"] == "part-00000.parquet"
 
 
 def test_adaptive_intervals_are_scored_beside_the_fixed_ones():
