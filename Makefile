@@ -14,6 +14,8 @@ ALL_EXTRAS := build service page trees store cluster tabular dev
 # Stages and hooks call `python` and `dvc` from PATH: an experiment's temporary copy has no .venv of its own.
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# Without byte code each stage and each test process would compile all modules of the project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help env env-all repro compare serve dashboard test notebooks lint format lock clean

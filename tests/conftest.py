@@ -8,6 +8,7 @@ import jax
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.pipeline import compilation_cache
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from tests.builders import ROOT
@@ -59,6 +60,12 @@ def rows_folder(tmp_path_factory):
     from tests.rows_folder import make_rows_folder  # noqa: PLC0415
 
     return make_rows_folder(tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture
+def jobs_in_this_process(monkeypatch):
+    """Runs jobs one after another here: a process for each would mostly import."""
+    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
 
 
 @pytest.fixture(scope="module")

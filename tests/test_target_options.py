@@ -17,6 +17,9 @@ from stages import benchmark, evaluate, export, ingest, preprocess, report, trai
 from tests.builders import ROOT
 from tests.small_pipeline import SCHEMA, VALUES, table
 
+# Of a run, no test here looks at the pictures.
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 OPTIONS = VALUES | {
     "model.type": "attention_lstm",
     "model.normalization": "robust",

@@ -19,6 +19,9 @@ from tests.experiments.examples import make_record
 from tests.models.toy import ENTRY
 from tests.small_pipeline import SCHEMA, VALUES, table
 
+# Of a run, no test here looks at the pictures.
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

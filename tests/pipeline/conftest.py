@@ -77,11 +77,9 @@ def clone_environment() -> dict[str, str]:
         for role in ("AUTHOR", "COMMITTER")
         for key in ("NAME", "EMAIL")
     }
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("GIT_", "DVC_", "PYTEST_", "PYTHONWARNINGS", "XLA_FLAGS"))
-    }
+    # Byte code is kept: the stages of a clone share it, instead of compiling all modules each.
+    left_out = ("GIT_", "DVC_", "PYTEST_", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "XLA_FLAGS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 

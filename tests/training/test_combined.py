@@ -24,6 +24,9 @@ from stages import backtest, benchmark, evaluate, export, report
 from tests.builders import make_config, make_train_params, windows_of
 from tests.training.test_linear import make_pipeline, regular_table
 
+# Of a run, no test here looks at the pictures.
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 PARAMS = make_train_params(
     max_epochs=None, patience=None, max_steps=96, eval_steps=12, learning_rate=0.02
 )
@@ -318,6 +321,7 @@ def test_a_combined_model_has_no_forecast_in_z_scores():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_a_panel_goes_through_every_stage_and_the_gate(tmp_path):
     folder = make_pipeline(
         tmp_path / "p",

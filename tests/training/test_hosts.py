@@ -13,9 +13,12 @@ from spline_lstm.core.errors import ParamsError, UsageError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import params_text
 from spline_lstm.training.hosts import COORDINATOR, HOST, HOSTS, Place
-from stages import ingest, preprocess, window
+from stages import ingest, preprocess, train_flax_rnn, window
 from tests.builders import ROOT
 from tests.small_pipeline import SCHEMA, VALUES, table
+
+# Of a run, no test here looks at the pictures.
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 WEIGHTS = ("models/rnn/best.safetensors", "models/rnn/last.safetensors")
 
@@ -65,8 +68,7 @@ def listening(processes):
 @pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one_and_resume_after_one_was_killed(tmp_path):
     one = make(tmp_path / "one", **{"train.max_epochs": 40})
-    done = start(one)
-    assert "best step" in done.communicate()[1]
+    assert "best step" in train_flax_rnn.main(one)
     two = tmp_path / "two"
     shutil.copytree(one, two)
     shutil.rmtree(two / "models/rnn")

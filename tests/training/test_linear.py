@@ -30,6 +30,9 @@ from stages import window as window_stage
 from tests.builders import ROOT, make_all_windows, make_arrays
 from tests.small_pipeline import SCHEMA, VALUES, table
 
+# Of a run, no test here looks at the pictures.
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 LOOKBACK, HORIZON = 30, 3
 OPTIONS = VALUES | {
     "model.type": "linear",
@@ -176,6 +179,7 @@ def test_exported_files_pass_the_gate(folder):
     assert not {"LSTM", "GRU", "Loop"} & files["model.onnx"]["operators"].keys()
 
 
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_gaps_and_both_targets_go_through_every_stage(tmp_path):
     folder = make_pipeline(tmp_path / "p", table())
     for stage in (evaluate, export, backtest):
