@@ -14,18 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lazy_loader
 import numpy as np
 import onnxruntime
-from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float, Int
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.export.checksum import check_seal
 from spline_lstm.export.formats import FORECAST, FUTURE, HISTORY, METADATA_KEY, STATIC
-
-# Only .tflite files need it, and it takes a fifth of a second to load.
-schema: Any = lazy_loader.load("ai_edge_litert.schema_py_generated", suppress_warning=True)
 
 # Inputs by name to outputs by name.
 Answer = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -138,6 +133,9 @@ def _onnx_session(content: bytes) -> Session:
 
 
 def _tflite_session(content: bytes) -> Session:
+    # Only .tflite files need LiteRT.
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
     interpreter: Any = Interpreter(model_content=content, num_threads=1)
     details, answered = (
         {entry["name"]: entry for entry in entries}
@@ -247,6 +245,9 @@ def _onnx_metadata(content: bytes) -> str | None:
 
 
 def _tflite_metadata(content: bytes) -> str | None:
+    # As above; it takes a fifth of a second to load.
+    from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415
+
     model: Any = schema.Model.GetRootAs(content)
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)

@@ -1,13 +1,23 @@
 """Tab Rows: a model that predicts a class or a number for each row of a table."""
 
+from datetime import date
+from typing import Any
+
 import streamlit as st
 
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.page.charts import importance_chart
-from spline_lstm.page.elements import chart, note, nothing_yet, table
+from spline_lstm.page.elements import bullets, chart, note, nothing_yet, table
 from spline_lstm.page.rows import MAX_ROWS, rows_view
 from spline_lstm.page.sources import Source
+from spline_lstm.page.try_row import Cell, cells_of, try_row
 
 TASK = "tabular"
+# Cells beside each other; on a phone they are below each other.
+CELLS_IN_LINE = 4
+MISSING = "missing"
+# Dates that can be chosen.
+FIRST_DATE, LAST_DATE = date(1700, 1, 1), date(2200, 1, 1)
 
 
 def show_rows(source: Source) -> None:
@@ -20,6 +30,7 @@ def show_rows(source: Source) -> None:
     if view is None:
         nothing_yet("The model was not evaluated yet.", source.repro())
         return
+    show_try(source.pipeline)
     table(view.metrics, "Metrics of the model beside those of baselines and trees")
     if len(view.importance):
         st.subheader("What predictions rest on")
@@ -35,3 +46,46 @@ def show_rows(source: Source) -> None:
         st.subheader("Rows of the test split")
         note(f"The first {MAX_ROWS} at most; line is that of the table.")
         table(view.predictions, "Predictions for rows of the test split")
+
+
+def show_try(pipeline: Pipeline) -> None:
+    """A form with a cell per column, and what the exported model says of the row."""
+    cells = cells_of(pipeline)
+    if cells is None:
+        return
+    st.subheader("Try a row")
+    note("The model is the exported file of this folder. An emptied number or date is missing.")
+    with st.form("row", border=False):
+        filled: dict[str, Any] = {}
+        for start in range(0, len(cells), CELLS_IN_LINE):
+            places = st.columns(CELLS_IN_LINE)
+            for cell, place in zip(cells[start : start + CELLS_IN_LINE], places, strict=False):
+                with place:
+                    filled[cell.name] = _filled(cell)
+        asked = st.form_submit_button("Predict")
+    if asked:
+        tried = try_row(pipeline, filled)
+        table(tried.predicted, "The prediction for this row")
+        if tried.warnings:
+            bullets(tried.warnings)
+
+
+def _filled(cell: Cell) -> float | str | None:
+    """What a person puts into a cell; None: it is missing."""
+    key = f"cell {cell.name}"
+    if cell.kind == "number":
+        return st.number_input(cell.name, value=cell.ordinary, placeholder=MISSING, key=key)
+    if cell.kind == "date":
+        ordinary = date.fromisoformat(cell.ordinary)
+        chosen = st.date_input(
+            cell.name, value=ordinary, min_value=FIRST_DATE, max_value=LAST_DATE, key=key
+        )
+        return chosen.isoformat() if isinstance(chosen, date) else None
+    return st.selectbox(
+        cell.name,
+        (None, *cell.choices),
+        index=1 if cell.choices else 0,
+        format_func=lambda text: MISSING if text is None else text,
+        accept_new_options=cell.kind == "category",
+        key=key,
+    )

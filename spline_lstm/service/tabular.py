@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import pydantic
 from jaxtyping import Float
 from pydantic import Field
 
-from spline_lstm.core.errors import ArtifactError, DataContractError, SplineLstmError
-from spline_lstm.core.formatting import number_text
+from spline_lstm.core.errors import DataContractError, SplineLstmError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.row_schema import RowSchema
-from spline_lstm.core.table_format import TableFormat
 from spline_lstm.export.sessions import Session
 from spline_lstm.inference.conformal import ConformalRows
+from spline_lstm.inference.row_cells import (
+    cell_schema,
+    exported_file,
+    ordinary_row,
+    table_of_cells,
+)
 from spline_lstm.inference.row_files import RowPredictor
 from spline_lstm.service.bodies import Body, Cell
 from spline_lstm.service.errors import (
@@ -36,9 +39,7 @@ from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
 from spline_lstm.service.source import Source
 from spline_lstm.store.registry import Model
-from spline_lstm.tables.row_table import row_table_of_frame
 
-FILES = ("model.onnx", "model.tflite")
 WHERE = "rows"
 # Of a table as messages count lines: after its header.
 FIRST_LINE = 2
@@ -106,8 +107,7 @@ class LoadedRows(ServedModel):
     @property
     def schema(self) -> RowSchema:
         """Of the rows of a body, with numbers as JSON has them."""
-        plain = self.predictor.preprocessor.feature_schema
-        return plain.model_copy(update={"table_format": TableFormat()})
+        return cell_schema(self.predictor.preprocessor)
 
     def summary(self) -> dict[str, Any]:
         """What a list of models says."""
@@ -141,18 +141,11 @@ def load_rows_model(source: Source, row: Model | None) -> LoadedRows:
         Files are missing or damaged, or do not belong together.
     """
     pipeline = Pipeline(source.files_of(row))
-    path = _exported(pipeline.exported)
+    path = exported_file(pipeline.exported)
     predictor = RowPredictor.of_file(path, pipeline.preprocessor)
     assert predictor.session is not None
     exported = {path: predictor.session, **open_trees(pipeline.exported)}
     return LoadedRows(source, row, predictor, exported)
-
-
-def _exported(folder: Path) -> Path:
-    for name in FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise ArtifactError(f"{folder / FILES[0]} is missing, the model to serve; run `dvc repro`")
 
 
 def read_table_rows(content: bytes, settings: Settings) -> TableRows:
@@ -183,10 +176,8 @@ def answers_of(model: LoadedRows, body: TableRows) -> dict[str, Any]:
     """
     schema = model.schema
     _check_keys(body, schema, model.predictor.preprocessor.table_schema)
-    frame = pd.DataFrame.from_records(body.rows, columns=list(schema.names))
     try:
-        table = row_table_of_frame(_plain(frame, schema), schema, where=WHERE)
-        predicted = model.predictor.of_table(table)
+        predicted = model.predictor.of_table(table_of_cells(body.rows, schema, WHERE))
     except DataContractError as error:
         raise _cell_errors(error) from None
     except SplineLstmError as error:
@@ -228,35 +219,6 @@ def _cell_errors(error: DataContractError) -> CallError:
         _, _, remedy = each["text"].rpartition("; ")
         findings.append(Finding(loc, error.title, f"{message}{also}", remedy))
     return CallError(UNPROCESSABLE, *findings)
-
-
-def _plain(frame: pd.DataFrame, schema: RowSchema) -> pd.DataFrame:
-    """Numbers as floats; other cells as texts, as a CSV file has them."""
-    return pd.DataFrame(
-        {
-            name: _numbers(frame[name]) if schema.kind(name) == "number" else _texts(frame[name])
-            for name in schema.names
-        }
-    )
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    if any(isinstance(cell, bool) for cell in column):
-        return _texts(column)
-    try:
-        return column.astype("float64")
-    except (TypeError, ValueError):
-        # A text among them, which the contract then names as it does a boolean.
-        return _texts(column)
-
-
-def _texts(column: pd.Series) -> pd.Series:
-    return pd.Series([None if pd.isna(cell) else _text(cell) for cell in column], dtype="str")
-
-
-def _text(cell: Any) -> str:
-    """JSON has no whole numbers of its own: 1.0 is the text 1."""
-    return number_text(cell) if isinstance(cell, float) else str(cell)
 
 
 def _answers(model: LoadedRows, values: Float[np.ndarray, "rows outputs"]) -> list[dict[str, Any]]:
@@ -308,17 +270,4 @@ def _bounds(
 
 def rows_example(model: LoadedRows) -> dict[str, Any]:
     """A body of ``POST /v1/rows``: one row with ordinary cells."""
-    fitted = model.predictor.preprocessor
-    row: dict[str, Any] = {}
-    for name in fitted.columns:
-        kind = fitted.table_schema.kind(name)
-        if kind == "number":
-            transform = fitted.transforms.get(name)
-            knots = () if transform is None else transform.knots
-            middle = knots[len(knots) // 2] if knots else getattr(transform, "center", 0.0)
-            row[name] = float(np.round(middle, 4))
-        elif kind == "date":
-            row[name] = "2024-01-31"
-        else:
-            row[name] = (fitted.categories.get(name) or (None,))[0]
-    return {"rows": [row]}
+    return {"rows": [ordinary_row(model.predictor.preprocessor)]}

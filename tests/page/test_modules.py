@@ -21,6 +21,7 @@ from spline_lstm.page.predictions import Query, read_stored, table_of
 from spline_lstm.page.proposals import proposal_of
 from spline_lstm.page.quality import quality_view
 from spline_lstm.page.sources import Source
+from spline_lstm.page.try_row import cells_of, try_row
 from spline_lstm.store.registry import Registry
 
 source = Source(Path(sys.argv[1]))
@@ -36,14 +37,19 @@ registry.promote("model", "2026-01-01")
 assert comparison_view(pipeline) and backtest_view(pipeline)
 assert quality_view(pipeline, source.params.preprocess.drift.model_dump())
 proposal_of((pipeline.folder / "table.csv").read_bytes(), "table.csv", ("y",))
+rows = Pipeline(Path(sys.argv[2]))
+assert len(try_row(rows, {cell.name: cell.ordinary for cell in cells_of(rows)}).predicted)
 roots = {name.split(".")[0] for name in sys.modules}
 print(sorted(roots & {"jax", "jaxlib", "flax", "optax", "tensorflow", "ai_edge_litert"}))
 print([name for name in sys.modules if name.startswith("spline_lstm.training")])
 """
 
 
-def test_no_tab_loads_jax_or_tensorflow_or_what_trains(copied):
+def test_no_tab_loads_jax_or_tensorflow_or_what_trains(copied, rows_folder):
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(copied)], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", CODE, str(copied), str(rows_folder)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert done.stdout.splitlines() == ["[]", "[]"], done.stderr

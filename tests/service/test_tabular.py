@@ -5,8 +5,8 @@ import pytest
 
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.sessions import open_session
+from spline_lstm.inference.row_cells import cell_text
 from spline_lstm.inference.row_files import RowPredictor
-from spline_lstm.service.tabular import _text
 from tests.rows.tables import frame
 from tests.service.examples import client_of
 
@@ -55,7 +55,7 @@ def test_a_missing_cell_is_null_and_an_unseen_category_is_said(client):
     ("cell", "text"), [(1.0, "1"), (1234567.0, "1234567"), (0.5, "0.5"), (True, "True"), ("a", "a")]
 )
 def test_a_number_as_a_category_has_all_its_digits(cell, text):
-    assert _text(cell) == text
+    assert cell_text(cell) == text
 
 
 def test_the_target_in_a_row_is_passed_over(client):
