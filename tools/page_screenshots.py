@@ -1,10 +1,11 @@
 """The pictures of docs/dashboard.md: each tab of the page in headless Chromium.
 
-``python -m tools.page_screenshots`` shows the pipelines of this repository as they are: run them,
+``python -m tools.page_screenshots [TAB...]`` shows the pipelines of this repository as they are: run them,
 and train, promote and score pipelines/stores first, so that no tab is empty. A tab whose pipeline
 was not run keeps its picture.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,11 @@ UPLOADED = "\n".join(
 
 def main() -> None:
     """Write one PNG file per tab."""
+    parser = argparse.ArgumentParser(description="Take the pictures of docs/dashboard.md.")
+    parser.add_argument("tabs", nargs="*", metavar="TAB", help="some of them: all by default")
+    tabs = parser.parse_args().tabs or list(TABS)
+    if unknown := set(tabs) - set(TABS):
+        sys.exit(f"no tab {', '.join(sorted(unknown))}; the tabs are {', '.join(TABS)}")
     browser_path = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if browser_path is None:
         sys.exit(f"none of {', '.join(BROWSERS)} is on the PATH; apt-get install chromium")
@@ -54,7 +60,8 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
             page = browser.new_page(viewport=SIZE, reduced_motion="reduce", locale="en-GB")
-            for tab, pipeline in TABS.items():
+            for tab in tabs:
+                pipeline = TABS[tab]
                 if not (ROOT / pipeline / "metrics/evaluate.json").is_file():
                     print(f"{pipeline} was not run: no picture of the tab {tab}")
                     continue
@@ -75,6 +82,9 @@ def take(page: Page, url: str, tab: str, pipeline: str) -> None:
         file = {"name": "load.csv", "mimeType": "text/csv", "buffer": UPLOADED.encode()}
         page.locator("input[type=file]").set_input_files([file])
         page.get_by_text("The command that makes a pipeline of it").wait_for()
+        settle(page)
+    if tab == "Rows":
+        page.get_by_role("button", name="Predict").click()
         settle(page)
     path = FOLDER / f"{tab.lower().replace(' ', '-')}.png"
     page.screenshot(path=path)

@@ -25,6 +25,7 @@ from spline_lstm.page.reading import (
     version_of,
     wall_times,
 )
+from spline_lstm.windows.array_files import identity_file, load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -196,7 +197,7 @@ def _history(pipeline: Pipeline, choice: Choice, clock: Clock) -> pd.DataFrame:
     arrays, fitted, lookback = _prepared(pipeline, _version(pipeline))
     if choice.series not in fitted.series or choice.target not in fitted.targets:
         raise ArtifactError(
-            f"{pipeline.processed} has no series {choice.series!r} with {choice.target!r}, of "
+            f"{identity_file(pipeline)} has no series {choice.series!r} with {choice.target!r}, of "
             f"which {pipeline.predictions} has a forecast; run `dvc repro`"
         )
     series, target = fitted.series.index(choice.series), fitted.targets.index(choice.target)
@@ -218,7 +219,7 @@ def _history(pipeline: Pipeline, choice: Choice, clock: Clock) -> pd.DataFrame:
 
 def _version(pipeline: Pipeline) -> tuple[object, ...]:
     """Changes with the files of `_prepared`; ArtifactError if one is missing."""
-    paths = (pipeline.processed, pipeline.preprocessor, pipeline.params)
+    paths = (identity_file(pipeline), pipeline.preprocessor, pipeline.params)
     for path in paths:
         if not path.is_file():
             raise ArtifactError(f"{path} is missing; run `dvc checkout` or `dvc repro`")
@@ -231,4 +232,4 @@ def _prepared(
 ) -> tuple[AsOfArrays, Preprocessor, int]:
     """The arrays, the preprocessor and the lookback of a pipeline."""
     lookback = load_params(pipeline.folder).window.lookback
-    return AsOfArrays.load(pipeline.processed), Preprocessor.load(pipeline.preprocessor), lookback
+    return load_arrays(pipeline), Preprocessor.load(pipeline.preprocessor), lookback
