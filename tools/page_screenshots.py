@@ -1,8 +1,8 @@
 """The pictures of docs/dashboard.md: each tab of the page in headless Chromium.
 
-``python -m tools.page_screenshots [TAB...]`` shows the pipelines of this repository as they are: run them,
-and train, promote and score pipelines/stores first, so that no tab is empty. A tab whose pipeline
-was not run keeps its picture.
+``python -m tools.page_screenshots [TAB...]`` shows the pipelines of this repository as they are:
+run them, and train, promote and score pipelines/stores first, so that no tab is empty. A tab whose
+pipeline was not run keeps its picture.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def take(page: Page, url: str, tab: str, pipeline: str) -> None:
         page.get_by_text("The command that makes a pipeline of it").wait_for()
         settle(page)
     if tab == "Rows":
-        page.get_by_role("button", name="Predict").click()
+        page.get_by_role("button", name="Predict", exact=True).click()
         settle(page)
     path = FOLDER / f"{tab.lower().replace(' ', '-')}.png"
     page.screenshot(path=path)
