@@ -8,10 +8,8 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
-from spline_lstm.inference.block_factors import block_factors
 from spline_lstm.inference.forecast import Network, data_unit_outputs
 from spline_lstm.inference.intervals import (
-    DISTRIBUTION,
     Intervals,
     Values,
     conformal_intervals,
@@ -27,7 +25,7 @@ WINDOWS_PER_BATCH = 8192
 # More windows would only take memory: the rank of a quantile among so many moves by a fraction of a
 # percent.
 CALIBRATION_WINDOWS = 50_000
-# Scales and block factors need fewer windows still.
+# Scales and the least half widths need fewer windows still.
 TRAINING_WINDOWS = 20_000
 # The mean of a handful of values can be 0 by chance.
 MIN_SCALE_VALUES = 30
@@ -42,7 +40,7 @@ class Calibration:
     intervals : Intervals
     residuals : [windows, horizon, targets] float64, in the unit of the half widths
         Forecast - observed on the validation split, NaN if not observed; no windows unless the
-        intervals are conformal. The half widths are wider by the block factors.
+        intervals are conformal. Half widths are at least those of the training split.
     """
 
     intervals: Intervals
@@ -82,10 +80,7 @@ def calibration_of(model: Network, windows: Windows, params: EvaluateParams) -> 
         each.divided(width_factors(each.relative, exponents)) for each in (found, trained)
     )
     local = LocalWidth(change, exponents) if exponents.any() else None
-    blocks = round(len(windows.splits["train"]) / max(len(windows.splits["validation"]), 1))
-    levels = params.interval_levels
-    factors = block_factors(trained.values, trained.time, blocks, (*levels, *DISTRIBUTION))
-    made = conformal_intervals(found.values, levels).widened(factors)
+    made = conformal_intervals(found.values, params.interval_levels, trained.values)
     return Calibration(replace(made, scales=scales, local=local), found.values)
 
 

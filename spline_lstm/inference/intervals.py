@@ -8,6 +8,10 @@ distribution then lies in ``p -+ half width`` with a probability of at least a. 
 requires that validation and test split are exchangeable: drift breaks it, so the coverage on the
 test split is measured and reported.
 
+The validation split is a short time, which may be an easy one. The training split is longer,
+but the model was fitted to it. Errors of both are too small if anything, for reasons of their own,
+so no half width is below the one of the same rank among the training residuals.
+
 Several series are not exchangeable if one is harder than another. Their residuals are divided by
 the mean absolute error of each series in training, and half widths are multiplied by it (ibid.,
 section 5.2).
@@ -21,11 +25,11 @@ Levels are in percent everywhere.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -84,19 +88,6 @@ class Intervals:
     def note(self) -> str:
         """`unbounded_note`."""
         return unbounded_note(self)
-
-    def widened(self, factors: Float[np.ndarray, "both targets"]) -> Self:
-        """Half widths times the factors of the levels, then of `DISTRIBUTION`, for each target.
-
-        A width of a lower level that would be above that of a higher one lifts it.
-        """
-        count = len(self.levels)
-        levels, distribution = factors[:count, None], factors[count:, None]
-        return replace(
-            self,
-            half_widths=np.maximum.accumulate(self.half_widths * levels, axis=0),
-            distribution=np.maximum.accumulate(self.distribution * distribution, axis=0),
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain content for models/intervals.json.
@@ -158,7 +149,9 @@ def load_intervals(path: Path, model_run_id: str) -> Intervals | None:
     return Intervals.from_json(content)
 
 
-def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals:
+def conformal_intervals(
+    residuals: Values, levels: Sequence[float], fitted: Values | None = None
+) -> Intervals:
     """Half widths for each level, step and target.
 
     Parameters
@@ -168,13 +161,23 @@ def conformal_intervals(residuals: Values, levels: Sequence[float]) -> Intervals
         data units or multiples of them, NaN if not observed.
     levels : sequence of float
         Percent, above 0 and below 100.
+    fitted : np.ndarray, optional
+        [windows, horizon, targets] of windows that the training did fit, in the same unit. No half
+        width is below the one that they give.
 
     >>> residuals = np.arange(1.0, 10.0).reshape(9, 1, 1)
     >>> conformal_intervals(residuals, [50, 90, 95]).half_widths.ravel().tolist()
     [5.0, 9.0, inf]
+    >>> conformal_intervals(residuals, [50, 90, 95], 2 * residuals).half_widths.ravel().tolist()
+    [10.0, 18.0, inf]
     """
     width, count = half_widths(residuals, (*levels, *DISTRIBUTION))
     largest = np.max(np.abs(residuals), axis=0, initial=0.0, where=np.isfinite(residuals))
+    if fitted is not None:
+        least, _ = half_widths(fitted, (*levels, *DISTRIBUTION))
+        least = np.where(np.isfinite(least), least, 0.0)
+        # The largest residual takes the place of infinite widths of the distribution, see below.
+        width, largest = np.maximum(width, least), np.maximum(largest, least[len(levels) :])
     return Intervals(
         method=CONFORMAL,
         levels=tuple(float(level) for level in levels),

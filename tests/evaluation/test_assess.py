@@ -12,7 +12,6 @@ from spline_lstm.evaluation.assess import assess, evaluation_content
 from spline_lstm.evaluation.forecast_batches import TestForecasts, last_season, make_baselines
 from spline_lstm.evaluation.golden import golden_arrays
 from spline_lstm.evaluation.scales import error_scales, percentage_floor
-from spline_lstm.inference.block_factors import block_factors
 from spline_lstm.inference.calibration import calibrate
 from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import ModelConfig
@@ -186,36 +185,33 @@ def test_scores_are_those_of_the_written_predictions(windows, model, tmp_path):
     assert content["coverage_80"] == pytest.approx(100 * inside.mean())
 
 
-def test_half_widths_come_from_the_validation_part_in_units_of_the_training_error(
+def test_half_widths_come_from_validation_and_training_in_units_of_the_training_error(
     windows, model, tmp_path
 ):
     def size_of(part):
-        """Absolute errors [windows, horizon], series and origin of each window."""
+        """Absolute errors [windows, horizon], and the series of each window."""
         batch = windows.gather(part)
         forecast = windows.to_data_units(model.predict(batch.X), batch.series)
         rows = batch.origin_time[:, None] / HOUR + np.arange(2)
         truth = np.where(rows % 17 == 0, np.nan, rows + 100 * batch.series[:, None])
-        return np.abs(forecast[:, :, 0] - truth), batch.series, batch.origin_time
+        return np.abs(forecast[:, :, 0] - truth), batch.series
 
-    train, of_train, origins = size_of("train")
+    train, of_train = size_of("train")
     scale = np.array([np.nanmean(train[of_train == series]) for series in (0, 1)])
-    size, of_window, _ = size_of("validation")
-    units = (train / scale[of_train, None])[..., None]
-    wider = block_factors(units, origins, round(len(train) / len(size)), [80.0])
+    splits = [(train, of_train), size_of("validation")]
     assessed(model, windows, tmp_path / "p", ("a", "b"))
     table = pd.read_parquet(tmp_path / "p")
     for step in (1, 2):
-        ratio = size[:, step - 1] / scale[of_window]
-        known = np.sort(ratio[np.isfinite(ratio)])
-        expected = known[int(np.ceil((len(known) + 1) * 0.8)) - 1] * wider
+        widths = []
+        for size, of_window in splits:
+            ratio = size[:, step - 1] / scale[of_window]
+            known = np.sort(ratio[np.isfinite(ratio)])
+            widths.append(known[int(np.ceil((len(known) + 1) * 0.8)) - 1])
         for series, name in enumerate(("a", "b")):
             part = table[(table["step"] == step) & (table["series"] == name)]
-            np.testing.assert_allclose(
-                part["upper_80"] - part["y_pred"], (expected * scale[series]).item()
-            )
-            np.testing.assert_allclose(
-                part["y_pred"] - part["lower_80"], (expected * scale[series]).item()
-            )
+            expected = max(widths) * scale[series]
+            np.testing.assert_allclose(part["upper_80"] - part["y_pred"], expected)
+            np.testing.assert_allclose(part["y_pred"] - part["lower_80"], expected)
 
 
 def test_splits_are_told_with_their_first_and_last_forecast_row(windows, model, tmp_path):

@@ -199,6 +199,27 @@ def test_calm_and_wild_series_are_covered_at_the_level(scope):
         ]
 
 
+@pytest.mark.parametrize("easy", [0.3, 1.5])
+def test_widths_are_no_narrower_than_the_errors_of_training(easy):
+    windows = noise("global")
+    hours = windows.arrays.timestamps / HOUR
+    raw = windows.arrays.raw_target.copy()
+    raw[(hours >= 1500) & (hours < 2250)] *= easy
+    windows = replace(windows, arrays=replace(windows.arrays, raw_target=raw))
+    params = PARAMS.model_copy(update={"interval_width": "constant"})
+    intervals = calibrate(zeros_for(windows), windows, params)
+
+    def widths_of(split):
+        batch = windows.gather(split)
+        size = np.abs(windows.labels(batch))[..., 0] / intervals.scales[batch.series]
+        ranks = np.ceil((len(size) + 1) * np.array([0.8, 0.95])).astype(int)
+        return np.sort(size, axis=0)[ranks - 1]
+
+    both = widths_of("train"), widths_of("validation")
+    assert np.all((both[0] > both[1]) == (easy < 1.0))
+    np.testing.assert_allclose(intervals.half_widths[..., 0], np.maximum(*both))
+
+
 def test_quantiles_pair_up_around_the_median_and_others_stay_alone():
     assert quantile_pairs([0.05, 0.1, 0.5, 0.9, 0.99]) == [(1, 3, 80.0)]
     assert quantile_pairs([0.5]) == []
