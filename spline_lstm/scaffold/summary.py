@@ -1,17 +1,22 @@
 """What `init` says: each decision with its reason, and what the owner of the data should check."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spline_lstm.core.cadences import describe
 from spline_lstm.core.formatting import plural
+from spline_lstm.core.schema import Schema
 from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
 
+NO_KNOWN_FUTURE = (
+    "no covariate is marked as known_future: mark those that are planned in advance in the schema"
+)
+LEARNED_VECTORS = "static covariates become learned vectors: see dim in the schema"
 MARKS = {"\t": "tab", " ": "blank", "\u00a0": "no-break space", "\u202f": "narrow no-break space"}
 
 
@@ -37,6 +42,35 @@ class Plan:
         """The plan of a proposal, with `more` decisions."""
         said = {**decisions(proposal), **more}
         return cls(proposal.schema, proposal.values, said, questions(proposal))
+
+
+def with_columns_of(schema: Schema, header: Sequence[str], plan: Plan) -> Plan:
+    """The plan, saying of the columns of a table what a schema of the user makes of them."""
+    dynamic = [each for each in schema.dynamic_covariates if each.name in header]
+    static = [each.name for each in schema.static_covariates if each.name in header]
+    named = {*schema.timestamp_cols, *schema.target_cols, schema.series_col}
+    if schema.wide is not None:
+        named |= {*schema.wide.columns}
+    named |= {*static, *(each.name for each in dynamic)}
+    said = {
+        "covariates": ", ".join(repr(each.name) for each in dynamic) or "none",
+        "static": ", ".join(map(repr, static)),
+        "left out": ", ".join(
+            f"{name!r} (not in the schema)" for name in header if name not in named
+        ),
+    }
+    made: dict[str, str] = {}
+    for what, text in plan.decisions.items():
+        if what == "covariates":
+            made |= {key: value for key, value in said.items() if value}
+        elif what not in said:
+            made[what] = text
+    asked = [text for text in plan.questions if text not in (NO_KNOWN_FUTURE, LEARNED_VECTORS)]
+    if dynamic and not any(each.known_future for each in dynamic):
+        asked.append(NO_KNOWN_FUTURE)
+    if static:
+        asked.append(LEARNED_VECTORS)
+    return replace(plan, decisions=made, questions=tuple(asked))
 
 
 def decisions(proposal: Proposal) -> dict[str, str]:
@@ -70,12 +104,9 @@ def questions(proposal: Proposal) -> tuple[str, ...]:
     found, values = proposal.found, proposal.values
     asked = [*_rows(found, values), *_clock_questions(found), *_lengths(found, values)]
     if found.roles.covariates:
-        asked.append(
-            "no covariate is marked as known_future: mark those that are planned in advance in the "
-            "schema"
-        )
+        asked.append(NO_KNOWN_FUTURE)
     if found.roles.statics:
-        asked.append("static covariates become learned vectors: see dim in the schema")
+        asked.append(LEARNED_VECTORS)
     if any(not found.columns[name].is_number for name in found.roles.targets if not _wide(found)):
         asked.append(
             "a target contains only 0 and 1: the forecast is a number, not a class; for its "

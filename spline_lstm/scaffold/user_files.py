@@ -11,7 +11,7 @@ from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
 from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_table import read_table
-from spline_lstm.scaffold.summary import Plan
+from spline_lstm.scaffold.summary import Plan, with_columns_of
 from spline_lstm.tables.contract import check_header
 
 # Keys of params.yaml that say what an option of `init` says.
@@ -95,6 +95,7 @@ class UserFiles:
         if schema is None:
             return plan
         mode = {"preprocess.feature_mode": feature_mode(schema, header)}
+        plan = with_columns_of(schema, header, plan)
         return replace(plan, values={**plan.values, **mode, **self.overlay})
 
     def _with_overlay(self, options: Options) -> Options:

@@ -1,6 +1,7 @@
 """Params and a schema that the user brings to `init`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,28 @@ def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, cap
     folder = root / "pipelines/mine"
     assert load_params(folder).preprocess.frequency == "1h"
     assert load_schema(folder / "schema.json").target_cols == ("z",)
+
+
+def test_init_says_of_the_columns_what_a_given_schema_makes_of_them(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    # By itself, init would leave out a column that never changes, and take the others.
+    (root / "t.csv").write_bytes(csv_of(y=WAVE, z=WAVE, w=WAVE, shop=["s1"] * len(WAVE)))
+    covariates = {
+        "dynamic_covariates": [
+            {"name": "w", "known_future": True},
+            {"name": "absent", "required": False},
+        ],
+        "static_covariates": [{"name": "shop", "dim": 2}],
+    }
+    schema = {"version": 1, "timestamp_col": "time", "target_cols": ["z"], **covariates}
+    assert main(["init", "mine", "--csv", "t.csv", *recipe(root, schema)]) == 0
+    printed = capsys.readouterr().out
+    said = dict(re.findall(r"^  (\S+(?: \S+)*) {2,}(.*)$", printed, re.MULTILINE))
+    assert said["covariates"] == "'w'"
+    assert said["static"] == "'shop'"
+    assert said["left out"] == "'y' (not in the schema)"
+    assert "no covariate is marked" not in printed
+    assert "static covariates become learned vectors" in printed
 
 
 def test_init_reads_a_table_as_the_given_schema_declares(root, monkeypatch):
