@@ -20,7 +20,7 @@ from spline_lstm.evaluation.blocks import Interval, block_length, draw_blocks
 from spline_lstm.experiments.bootstrap import rmse_difference
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import RETIRED, Model, Registry
-from spline_lstm.store.scorer import Scorer, load_scorer
+from spline_lstm.store.scorer import Scorer, check_dates, load_scorer
 from spline_lstm.store.train import train
 from spline_lstm.tables.sources import read_source
 
@@ -63,10 +63,14 @@ def retrain(pipeline: TrackedPipeline) -> str:
 
     Raises
     ------
+    UsageError
+        The data have no dates, so that nothing tells which rows are new.
     SplineLstmError
         Anything failed: the log has the reason, and the promoted model stays.
     """
-    store = Store.of(pipeline.folder, load_params(pipeline.folder).store)
+    params = load_params(pipeline.folder)
+    check_dates(params, "retrain")
+    store = Store.of(pipeline.folder, params.store)
     try:
         line = _retrain(pipeline, store)
     except SplineLstmError as error:

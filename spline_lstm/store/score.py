@@ -17,7 +17,7 @@ from spline_lstm.store.predictions import dates_of
 from spline_lstm.store.registry import FAILED, Model, Registry
 from spline_lstm.store.score_partitions import score_partitions
 from spline_lstm.store.score_table import Outcome, Place, score_dates
-from spline_lstm.store.scorer import Scorer, load_scorer
+from spline_lstm.store.scorer import Scorer, check_dates, load_scorer
 from spline_lstm.tables.sources import read_source
 
 
@@ -68,6 +68,7 @@ def score_folder(folder: Path, request: Request, note: Callable[[str], object]) 
         The data cannot be read, or nothing could be scored.
     """
     params = load_params(folder)
+    check_dates(params, "score")
     # A date that is none is a mistake of the call, whatever the store has.
     check_date(request.asof or request.start or "", params.clock)
     store = Store.of(folder, params.store)

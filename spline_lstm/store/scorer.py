@@ -14,9 +14,10 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.errors import UsageError
 from spline_lstm.core.params import Params
 from spline_lstm.store.predictions import Scored
-from spline_lstm.tasks.parts import load_part
+from spline_lstm.tasks.parts import load_part, task_of
 
 
 class Scorer(Protocol):
@@ -67,6 +68,30 @@ class Scorer(Protocol):
             many they are; `scale`, data units per unit of comparison.
         """
         ...
+
+
+def check_dates(params: Params, command: str) -> None:
+    """Raise UsageError for a task whose data have no dates, which `command` needs."""
+    if not task_of(params).scorer:
+        raise UsageError(
+            f"{command} needs dates, and the rows of the task {params.task} have none; predict new "
+            "rows with `python -m spline_lstm predict FOLDER ROWS.csv`, and choose a model with "
+            "`registry list` and `registry promote`"
+        )
+
+
+def model_id_of(params: Params, folder: Path, source: Callable[[], bytes]) -> str:
+    """Content id of the model in a folder, which is loaded; `source` reads a raw table for it.
+
+    Raises
+    ------
+    ArtifactError
+        A file of the model is missing or damaged.
+    """
+    if not task_of(params).scorer:
+        identify: Callable[[Path], str] = load_part(params, "model_id")
+        return identify(folder)
+    return load_scorer(params, folder, source(), "the raw table").model_id
 
 
 def load_scorer(params: Params, folder: Path, source: bytes, where: str) -> Scorer:

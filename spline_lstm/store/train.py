@@ -19,7 +19,7 @@ from spline_lstm.experiments.clone import environment
 from spline_lstm.experiments.git import changed_paths, head
 from spline_lstm.store.files import Store, copy_once, remove_strays
 from spline_lstm.store.registry import FAILED, REGISTERED, Model, Registry
-from spline_lstm.store.scorer import load_scorer
+from spline_lstm.store.scorer import model_id_of
 from spline_lstm.tables.raw_file import find_sample
 from spline_lstm.tables.sources import read_source
 
@@ -100,11 +100,11 @@ def register(pipeline: TrackedPipeline, params: Params, store: Store) -> tuple[M
     """
     remove_strays(store.models)
     # Of a panel in partitions the first one: that the model scores is all that is asked here.
-    source = find_sample(pipeline).read_bytes()
-    model_id = load_scorer(params, pipeline.folder, source, "the raw table").model_id
+    source = find_sample(pipeline).read_bytes
+    model_id = model_id_of(params, pipeline.folder, source)
     folder = store.models / model_id
     copy_once(model_files(pipeline), folder)
-    load_scorer(params, folder, source, "the raw table")
+    model_id_of(params, folder, source)
     registry = Registry(store.registry)
     path = folder.relative_to(store.registry.parent).as_posix()
     added = registry.add(_row(pipeline, params, path, REGISTERED, "", model_id))

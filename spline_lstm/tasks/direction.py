@@ -20,6 +20,7 @@ DIRECTION = replace(
     more_files="spline_lstm.export.direction_files:direction_files",
     report="spline_lstm.evaluation.day_report:day_report",
     scorer="spline_lstm.store.direction:direction_scorer",
+    model_id="",
     explain="spline_lstm.store.direction:explain_direction",
     audit="spline_lstm.market.audit:audit_direction",
 )

@@ -21,6 +21,7 @@ FORECAST = Task(
     more_files="spline_lstm.export.export_all:no_more_files",
     report="spline_lstm.evaluation.report:forecast_report",
     scorer="spline_lstm.store.forecasts:forecast_scorer",
+    model_id="",
     explain="",
     audit="spline_lstm.evaluation.audit_folder:audit_folder",
 )

@@ -21,6 +21,7 @@ TABULAR = Task(
     more_files="spline_lstm.export.row_trees:row_tree_files",
     report="spline_lstm.evaluation.row_report:row_report",
     scorer="",
+    model_id="spline_lstm.store.rows:row_model_id",
     explain="",
     audit="spline_lstm.evaluation.row_leakage:audit_rows_folder",
     unit="row",

@@ -81,6 +81,9 @@ class Task:
     scorer : str
         Commands score, train and retrain: ``(folder, raw table, its name in messages)`` -> a
         `spline_lstm.store.scorer.Scorer`. No stage loads it.
+    model_id : str
+        Command train, of a task without a scorer: ``(folder)`` -> content id of its model, which
+        can be loaded. No stage loads it.
     explain : str
         Command explain: ``(folder, raw table, its name, symbol, date)`` -> a
         `spline_lstm.store.explanation.Explanation` with what was known at the end of the date.
@@ -109,6 +112,7 @@ class Task:
     more_files: str
     report: str
     scorer: str
+    model_id: str
     explain: str
     audit: str
     unit: str = "window"
