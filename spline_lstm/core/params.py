@@ -95,6 +95,9 @@ class TuneParams(Section):
     startup_trials: Count = 6
     """random trials (the first one takes the params as they are) before the sampler learns from
     them and trials are cut short"""
+    at_once: Count = 1
+    """trials that are drawn before any of them is trained, run.workers of them at a time; more take
+    less time, and know less of each other"""
     warmup_epochs: Count | None = 1
     """epochs that every trial gets before it can be cut short; null: see warmup_steps"""
     warmup_steps: Count | None = None

@@ -40,17 +40,17 @@ from spline_lstm.trees.packages import import_trees
 from spline_lstm.trees.row_data import row_objective
 from spline_lstm.trees.trees import TreeRows, fit_trees
 from spline_lstm.tuning.listed_models import TREES, ListedModel
-from spline_lstm.tuning.search import (
+from spline_lstm.tuning.search import FOLDERS
+from spline_lstm.tuning.study import (
     FEWEST_COMPARED,
-    FOLDERS,
     MAX_REFUSED,
     REFUSED,
     STATE,
     draw_seed,
     finished,
-    is_worse,
     open_study,
 )
+from spline_lstm.tuning.trial_run import is_worse
 
 ROW_FOLDERS = (*FOLDERS, "rows", "trees")
 SECTIONS = {"task", "tabular", "model", "train", "trees", "tune"}

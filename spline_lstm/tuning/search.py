@@ -6,28 +6,29 @@ other units, and those of other lookbacks are of other windows.
 
 The sampler gets a new seed for every draw, from the number of the draw, and sees only the finished
 trials. So a search that was killed and resumed draws what an uninterrupted one would have drawn. A
-trial that was killed starts over.
+trial that was killed starts over. With `tune.at_once` several draws are made before any of them is
+trained; they are trained `run.workers` at a time, which changes no result.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
-from spline_lstm.core.errors import ParamsError, SplineLstmError, TooLittleDataError
+from spline_lstm.core.errors import ParamsError, TooLittleDataError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.training.budget import budget_of
-from spline_lstm.training.loop import Evaluation
 from spline_lstm.tuning.catalog import Choice, Entry
-from spline_lstm.tuning.judge import Units, rmse_on, validation_errors, validation_index
+from spline_lstm.tuning.judge import Units, validation_index
 from spline_lstm.tuning.space import (
     Space,
     choice_in,
@@ -41,7 +42,27 @@ from spline_lstm.tuning.space import (
     random_draw,
     space_of,
 )
+from spline_lstm.tuning.study import (
+    FEWEST_COMPARED,
+    MAX_REFUSED,
+    REFUSED,
+    STATE,
+    draw_seed,
+    finished,
+    open_study,
+)
 from spline_lstm.tuning.trainings import Trainings, is_positive, longest_training
+from spline_lstm.tuning.trial_run import (
+    Result,
+    Rule,
+    TrialJob,
+    compiled_programs,
+    is_elsewhere,
+    run_elsewhere,
+    run_trial,
+    train_and_judge,
+    watched,
+)
 
 # The folders of code on which the losses of a study depend.
 FOLDERS = (
@@ -55,11 +76,10 @@ FOLDERS = (
     "tuning",
     "windows",
 )
-# Most draws in a row that do not go with the params or exceed the cost limit.
-MAX_REFUSED = 300
-# Fewest trials whose median can cut a trial short.
-FEWEST_COMPARED = 3
-CHOICE, STATE, REFUSED = "choice", "state", "refused"
+CHOICE = "choice"
+
+# A choice that is to be trained, and the draw that it is; None: its values are given.
+Asked = tuple[Choice, optuna.Trial | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,31 +224,17 @@ def search(
     """
     study = open_study(problem.content_id, database)
     while len(done := trials_of(study)) < count:
-        present = choice_in(problem.params)
-        if not done:
-            run_fixed(study, problem, present)
-        elif len(done) == 1 and problem.defaults_fit and problem.defaults != present:
-            run_fixed(study, problem, problem.defaults)
-        else:
-            run_drawn(study, problem)
-        on_trial(trials_of(study)[-1])
+        most = min(problem.params.tune.at_once, count - len(done))
+        asked = fixed_choices(problem, len(done), most) or drawn(study, problem, most)
+        results = train_all(study, problem, [choice for choice, _ in asked], len(done))
+        for (choice, trial), result in zip(asked, results, strict=True):
+            if trial is None:
+                add_fixed(study, problem, choice, result)
+            else:
+                tell(study, trial, choice, result)
+        for trial in trials_of(study)[len(done) :]:
+            on_trial(trial)
     return done[:count]
-
-
-def open_study(name: str, database: Path) -> optuna.Study:
-    """The study of a problem by its content id; a trial whose process was killed is dropped."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{database}",
-        study_name=name,
-        load_if_exists=True,
-        direction="minimize",
-        pruner=optuna.pruners.NopPruner(),  # see `is_worse`
-    )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    return study
 
 
 def warmup_steps(problem: Problem) -> int:
@@ -238,11 +244,6 @@ def warmup_steps(problem: Problem) -> int:
         return tune.warmup_steps
     windows = len(problem.trainings.prepared(problem.params).windows.splits["train"])
     return (tune.warmup_epochs or 0) * budget_of(problem.params.train, windows).steps_per_epoch
-
-
-def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trained trials and refused draws, in order, without trials that were killed."""
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def trials_of(study: optuna.Study) -> list[Trial]:
@@ -260,108 +261,118 @@ def trials_of(study: optuna.Study) -> list[Trial]:
     ]
 
 
-def run_fixed(study: optuna.Study, problem: Problem, choice: Choice) -> None:
-    """Train with given values; the sampler learns from them as the nearest draw of its space.
+def fixed_choices(problem: Problem, done: int, most: int) -> list[Asked]:
+    """The present params and the defaults of the catalog, as far as they were not tried yet."""
+    choices = [choice_in(problem.params)]
+    if problem.defaults_fit and problem.defaults != choices[0]:
+        choices.append(problem.defaults)
+    return [(choice, None) for choice in choices[done : done + most]]
+
+
+def train_all(
+    study: optuna.Study, problem: Problem, choices: Sequence[Choice], first: int
+) -> list[Result]:
+    """Train with each choice: the results in their order; `first` is the number of the first trial.
 
     Raises
     ------
     SplineLstmError
-        These values cannot be trained, if they are the present ones; else it is a failed trial.
+        The present params, trial 0, cannot be trained.
     """
-    losses: dict[int, float] = {}
-    try:
-        value, state = train_and_judge(problem, choice, losses.__setitem__), TrialState.COMPLETE
-    except SplineLstmError:
-        if choice == choice_in(problem.params):
-            raise
-        value, state = None, TrialState.PRUNED
+    jobs = [job_of(study, problem, choice, first + number) for number, choice in enumerate(choices)]
+    run = problem.params.run
+    if is_elsewhere(run, problem.params.tune.at_once):
+        results = run_elsewhere(run_trial, jobs, first, run)
+    else:
+        results = [
+            watched(partial(train_with, problem, choice), job.rule)
+            for choice, job in zip(choices, jobs, strict=True)
+        ]
+    if first == 0 and results[0].error is not None:
+        raise results[0].error
+    return results
+
+
+def train_with(problem: Problem, choice: Choice, on_loss: Callable[[int, float], None]) -> float:
+    """Train with a choice in this process; the RMSE on validation, errors as `train_and_judge`."""
+    params, judged = params_with(problem.params, choice), (problem.units, problem.windows)
+    assert params is not None
+    return train_and_judge(problem.trainings, params, judged, on_loss)
+
+
+def job_of(study: optuna.Study, problem: Problem, choice: Choice, number: int) -> TrialJob:
+    """A trial with all that it needs elsewhere; the fixed ones are not cut short."""
+    params, is_fixed = params_with(problem.params, choice), not finished(study)
+    assert params is not None
+    fixed = len(fixed_choices(problem, 0, 2))
+    earlier = [] if is_fixed or number < fixed else comparable(study, problem, choice)
+    return TrialJob(
+        problem.trainings.material,
+        params,
+        problem.units,
+        problem.windows,
+        Rule(warmup_steps(problem), tuple(earlier)),
+        compiled_programs(),
+    )
+
+
+def add_fixed(study: optuna.Study, problem: Problem, choice: Choice, result: Result) -> None:
+    """Add a trial of given values; the sampler learns from them as the nearest draw of its space.
+
+    Values that cannot be trained are a failed trial.
+    """
     study.add_trial(
         create_trial(
-            state=state,
-            value=value,
+            state=TrialState.PRUNED if result.value is None else TrialState.COMPLETE,
+            value=result.value,
             params=nearest_draw(choice, problem.space),
             distributions=distributions(problem.space),
-            intermediate_values=losses,
-            user_attrs={
-                STATE: "failed" if value is None else "complete",
-                CHOICE: choice.model_dump_json(),
-            },
+            intermediate_values=result.losses,
+            user_attrs={STATE: result.state, CHOICE: choice.model_dump_json()},
         )
     )
 
 
-def train_and_judge(
-    problem: Problem, choice: Choice, on_loss: Callable[[int, float], None]
-) -> float:
-    """Train with a choice; return the RMSE on validation.
+def drawn(study: optuna.Study, problem: Problem, count: int) -> list[Asked]:
+    """So many draws that go with the params and the cost limit.
 
-    Raises
-    ------
-    SplineLstmError
-        Data or training do not allow it.
+    Each has a seed of its own; none knows the results of the others.
     """
-    params = params_with(problem.params, choice)
-    assert params is not None
-
-    def on_evaluation(evaluation: Evaluation) -> None:
-        if math.isfinite(evaluation.validation_loss):
-            on_loss(evaluation.step, evaluation.validation_loss)
-
-    fit = problem.trainings.fit(params, on_evaluation)
-    return rmse_on(validation_errors(fit, problem.units), problem.windows)
-
-
-def run_drawn(study: optuna.Study, problem: Problem) -> None:
-    """Draw until the values go with the params and the cost limit, and train them."""
-    for _ in range(MAX_REFUSED):
+    tune, refused, found = problem.params.tune, 0, []
+    while len(found) < count:
         told = finished(study)
-        refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
-        tune = problem.params.tune
+        before = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
         study.sampler = optuna.samplers.TPESampler(
-            seed=draw_seed(tune.seed, len(told)), n_startup_trials=tune.startup_trials + refused
+            seed=draw_seed(tune.seed, len(told) + len(found)),
+            n_startup_trials=tune.startup_trials + before,
         )
         trial = study.ask(distributions(problem.space))
         choice = choice_of(trial.params)
         params = params_with(problem.params, choice)
         if params is not None and cost(problem.config(params)) <= problem.limit:
-            run_trial(study, trial, problem, choice)
-            return
+            found.append((choice, trial))
+            continue
         # Pruned before its first step: the worst result for the sampler, so that it avoids these
         # values.
         trial.set_user_attr(STATE, REFUSED)
         study.tell(trial, state=TrialState.PRUNED)
-    raise ParamsError(
-        f"none of {MAX_REFUSED} draws cost at most {problem.params.tune.max_cost:g} times the "
-        "present params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
-    )
+        refused += 1
+        if refused == MAX_REFUSED:
+            raise ParamsError(
+                f"none of {MAX_REFUSED} draws cost at most {tune.max_cost:g} times the present "
+                "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
+            )
+    return found
 
 
-def draw_seed(seed: int, number: int) -> int:
-    """Seed of one draw; a sum of seed and number would repeat draws of the next seed."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def run_trial(study: optuna.Study, trial: optuna.Trial, problem: Problem, choice: Choice) -> None:
-    """Train, report each evaluation, stop when the median of earlier trials was better."""
-    losses: dict[int, float] = {}
-    warmup, earlier = warmup_steps(problem), comparable(study, problem, choice)
-
-    def on_loss(step: int, loss: float) -> None:
-        losses[step] = loss
+def tell(study: optuna.Study, trial: optuna.Trial, choice: Choice, result: Result) -> None:
+    """Keep what came of a draw."""
+    for step, loss in result.losses.items():
         trial.report(loss, step)
-        if step > warmup and is_worse(losses, earlier):
-            raise optuna.TrialPruned
-
-    value, state = None, "complete"
-    try:
-        value = train_and_judge(problem, choice, on_loss)
-    except optuna.TrialPruned:
-        state = "pruned"
-    except SplineLstmError:
-        state = "failed"
     trial.set_user_attr(CHOICE, choice.model_dump_json())
-    trial.set_user_attr(STATE, state)
-    study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
+    trial.set_user_attr(STATE, result.state)
+    state = TrialState.PRUNED if result.value is None else TrialState.COMPLETE
+    study.tell(trial, result.value, state=state)
 
 
 def comparable(study: optuna.Study, problem: Problem, choice: Choice) -> list[dict[int, float]]:
@@ -378,17 +389,6 @@ def comparable(study: optuna.Study, problem: Problem, choice: Choice) -> list[di
     ]
     enough = len(complete) >= problem.params.tune.startup_trials and len(same) >= FEWEST_COMPARED
     return same if enough else []
-
-
-def is_worse(losses: dict[int, float], earlier: list[dict[int, float]]) -> bool:
-    """Whether the lowest loss so far is above the median of what earlier trials had by this step.
-
-    Trials of other batch sizes are evaluated at other steps; one without a value by now has none.
-    """
-    now = max(losses)
-    by_now = [[loss for step, loss in each.items() if step <= now] for each in earlier]
-    lowest = [min(each) for each in by_now if each]
-    return bool(lowest) and min(losses.values()) > float(np.median(lowest))
 
 
 def best_of(trials: list[Trial]) -> Trial:

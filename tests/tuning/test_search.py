@@ -11,6 +11,7 @@ import optuna
 import pytest
 from ruamel.yaml import YAML
 
+from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.section import flattened
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges, load_catalog
@@ -22,13 +23,13 @@ from spline_lstm.tuning.search import (
     Trial,
     best_of,
     draw_seed,
-    is_worse,
     search,
-    train_and_judge,
+    train_with,
     trials_of,
 )
 from spline_lstm.tuning.space import choice_in, distributions, space_of
 from spline_lstm.tuning.trainings import Trainings, before_test
+from spline_lstm.tuning.trial_run import is_worse
 from tests.builders import ROOT, hours, make_schema, make_table
 from tools.import_closure import import_closure
 
@@ -127,6 +128,31 @@ def test_a_killed_search_that_goes_on_gives_the_same_table(trials, tmp_path):
     assert search(problem, database, 5, lambda trial: pytest.fail("run again")) == after
 
 
+def two_at_once(database, workers, on_trial=lambda trial: None, count=4):
+    problem = make_problem(changes={"tune.at_once": 2, "run.workers": workers})
+    return search(problem, database, count, on_trial)
+
+
+def test_draws_before_the_sampler_learns_are_those_of_one_at_a_time(trials, tmp_path, monkeypatch):
+    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
+    found = two_at_once(tmp_path / "whole.db", 2)
+    assert found[:2] == trials[:2]
+    assert len({trial.choice for trial in found}) == 4
+
+    def die(trial):
+        if trial.number == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        two_at_once(tmp_path / "killed.db", 2, die)
+    assert two_at_once(tmp_path / "killed.db", 2) == found
+
+
+@pytest.mark.slow
+def test_trials_in_other_processes_change_no_loss(trials, tmp_path):
+    assert two_at_once(tmp_path / "study.db", 2, count=2) == trials[:2]
+
+
 def test_the_shipped_limit_leaves_the_large_models_and_says_what_it_excludes():
     entry = load_catalog(ROOT).entry("lstm")
     shipped = flattened(Params().model_dump(mode="json", include={"model": {"hidden", "segment"}}))
@@ -156,7 +182,7 @@ def test_settings_of_the_data_and_the_combination_are_drawn_and_judged():
     losses: dict[int, float] = {}
     choice = AS_THEY_ARE.model_copy(update=other)
     # A sine is linear in its last two values.
-    assert 0 < train_and_judge(problem, choice, losses.__setitem__) < 0.5
+    assert 0 < train_with(problem, choice, losses.__setitem__) < 0.5
     assert losses
 
 
