@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.core.errors import SplineLstmError, report
 
 # As a shell reports a program that SIGPIPE ended: 128 + 13.
@@ -89,6 +90,7 @@ def leave_closed_pipe() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    limit_blas_threads()
     words = sys.argv[1:] if argv is None else argv
     called_as = Path(sys.argv[0]).name
     program = called_as if called_as == "spline-lstm" else "python -m spline_lstm"
