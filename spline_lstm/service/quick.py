@@ -9,7 +9,7 @@ wrong; a test compares the bits of both ways.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import SplineLstmError
@@ -26,12 +26,17 @@ from spline_lstm.windows.windows import gather_future, gather_inputs, gather_tar
 
 WHERE = "history"
 # Lowest and highest character at each place of a plain timestamp, whose end a line feed marks.
-LOWEST, HIGHEST = (
-    np.frombuffer(text, dtype=np.uint8)
-    for text in (b"0000-00-00 00:00:00Z\n", b"9999-19-39T29:59:59Z\n")
-)
+LOWEST, HIGHEST = b"0000-00-00 00:00:00Z\n", b"9999-19-39T29:59:59Z\n"
 # Where a character has no others between its lowest and highest one.
 DATE_END, ZONE = 10, 19
+# With the Z and without: the lowest characters, and how far the highest ones are above them.
+FORMS = {
+    len(low): (low, high - low)
+    for low, high in (
+        [np.frombuffer(text.replace(zone, b""), dtype=np.uint8) for text in (LOWEST, HIGHEST)]
+        for zone in (b"", b"Z")
+    )
+}
 # Observations before a window that may shape it: a spline of gaps reaches over four at most.
 NEIGHBOURS = 8
 # Rows up to which all are read: cutting the table takes as long as what it saves.
@@ -62,19 +67,28 @@ def plain_table(series: Sequence[Rows], preprocessor: Preprocessor) -> RawTable 
     instants = _instants([text for rows in ordered for text in rows.timestamps], preprocessor)
     if instants is None or not _increase(instants, offsets):
         return None
-    values = [
-        np.concatenate([np.array(rows.columns[name], dtype=np.float64) for rows in ordered])
-        for name in targets
-    ]
     return RawTable(
         timestamps=instants,
-        values=np.stack(values, axis=1),
+        values=_values(ordered, targets),
         columns=targets,
         series_offsets=offsets,
         series_names=tuple(rows.name if schema.series_col else "" for rows in ordered),
         duplicates=0,
         unknown_columns=(),
     )
+
+
+def _values(series: Sequence[Rows], targets: Sequence[str]) -> Float[np.ndarray, "rows targets"]:
+    """Targets of all series, NaN where they are missing."""
+    columns = [
+        _joined([np.array(rows.columns[name], dtype=np.float64) for rows in series])
+        for name in targets
+    ]
+    return columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _instants(
@@ -88,10 +102,11 @@ def _instants(
     width = len(LOWEST) - in_zone
     if len(text) != width * len(timestamps):
         return None
-    places = np.delete(np.arange(len(LOWEST)), ZONE) if in_zone else slice(None)
+    lowest, room = FORMS[width]
     characters = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
-    # As each line feed is at the end of a row, each timestamp is a row.
-    if ((characters < LOWEST[places]) | (characters > HIGHEST[places])).any():
+    # As each line feed is at the end of a row, each timestamp is a row. Differences below 0 wrap to
+    # large ones.
+    if (characters - lowest > room).any():
         return None
     date_end = characters[:, DATE_END]
     if ((date_end != ord(" ")) & (date_end != ord("T"))).any():
@@ -107,7 +122,7 @@ def _instants(
 
 def _increase(instants: Int[np.ndarray, " rows"], offsets: Int[np.ndarray, " bounds"]) -> bool:
     """Within each series."""
-    steps = np.diff(instants)
+    steps = instants[1:] - instants[:-1]
     steps[offsets[1:-1] - 1] = 1
     return bool((steps > 0).all())
 

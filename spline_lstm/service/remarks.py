@@ -170,7 +170,7 @@ def _moments(
     count = lengths - _sums(empty, begins, np.int64) if has_gaps else lengths
     divisor = np.where((count >= FEWEST) & told, count, np.nan)
     mean = _sums(np.where(empty, 0.0, scores) if has_gaps else scores, begins) / divisor
-    distance = scores - np.repeat(mean, lengths)
+    distance = scores - (mean if len(mean) == 1 else np.repeat(mean, lengths))
     if has_gaps:
         distance[empty] = 0.0
     return mean, np.sqrt(_sums(distance * distance, begins) / divisor)
