@@ -107,7 +107,10 @@ def questions(proposal: Proposal) -> tuple[str, ...]:
         asked.append(NO_KNOWN_FUTURE)
     if found.roles.statics:
         asked.append(LEARNED_VECTORS)
-    if any(not found.columns[name].is_number for name in found.roles.targets if not _wide(found)):
+    labels = any(
+        not found.columns[name].is_number for name in found.roles.targets if not _wide(found)
+    )
+    if labels and values.get("train.loss") != "bce":
         asked.append(
             "a target contains only 0 and 1: the forecast is a number, not a class; for its "
             "probability set train.loss to bce, and `check` names what that needs"

@@ -23,6 +23,7 @@ from spline_lstm.scaffold.row_proposal import rows_base, rows_plan
 from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.series.features import check_names
+from spline_lstm.series.quality import check_span
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.tables.row_table import read_row_table
 from spline_lstm.tables.sources import read_source
@@ -78,8 +79,10 @@ def read_folder(folder: Path, where: str) -> tuple[RawTable, Schema, Params]:
 
 
 def check_series(folder: Path, where: str) -> tuple[str, ...]:
-    """Nothing beyond what reading the table finds."""
-    read_folder(folder, where)
+    """Nothing beyond what reading the table finds, and timestamps too far apart."""
+    table, _, _ = read_folder(folder, where)
+    if len(table.timestamps):
+        check_span(int(table.timestamps.min()), int(table.timestamps.max()), where)
     return ()
 
 

@@ -285,6 +285,16 @@ def _split_of(arrays: AsOfArrays, rows: slice) -> Int[np.ndarray, " rows"]:
     return np.searchsorted(arrays.split_instants, arrays.timestamps[rows], side="right")
 
 
+def check_span(first: int, last: int, where: str) -> None:
+    """Raise DataContractError if two instants are too far apart to be subtracted."""
+    if last - first > LONGEST_SPAN_NS:
+        text = (
+            "the timestamps span more than 290 years; fix those outside, split the table, or have "
+            "the rows counted instead (`init` with --timestamp none)"
+        )
+        raise_violations([_violation("span", "", text)], where, {})
+
+
 def check_size(
     facts: TableFacts, grid_rows: int, clock: Clock, params: PreprocessParams, where: str
 ) -> None:
@@ -318,9 +328,7 @@ def check_size(
         if largest > LARGEST:
             text = f"column {name!r} has values beyond {LARGEST:g} in size; choose another unit"
             found.append(_violation("huge", name, text))
-    if facts.last - facts.first > LONGEST_SPAN_NS:
-        text = "the timestamps span more than 290 years; fix those outside, or split the table"
-        raise_violations([_violation("span", "", text)], where, {})
+    check_span(facts.first, facts.last, where)
     raise_violations(found, where, _overview(facts, clock))
 
 

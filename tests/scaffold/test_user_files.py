@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from spline_lstm.__main__ import main
@@ -100,6 +101,30 @@ def test_init_proposes_the_params_that_fit_a_given_schema(root, monkeypatch, cap
     folder = root / "pipelines/mine"
     assert load_params(folder).preprocess.frequency == "1h"
     assert load_schema(folder / "schema.json").target_cols == ("z",)
+
+
+def test_init_does_not_ask_for_a_loss_that_the_params_have(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of(rain=(WAVE > 10.0).astype(int)))
+    question = "a target contains only 0 and 1"
+    assert main(["init", "number", "--csv", "t.csv", "--target", "rain"]) == 0
+    assert question in capsys.readouterr().out
+    (root / "bce.yaml").write_text(
+        "target: {scaled: false}\nmodel: {normalization: none}\ntrain: {loss: bce}\n"
+    )
+    options = ["--target", "rain", "--params", "bce.yaml"]
+    assert main(["init", "class", "--csv", "t.csv", *options]) == 0
+    assert question not in capsys.readouterr().out
+
+
+def test_init_refuses_more_years_than_can_be_subtracted_and_names_a_way(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    years = pd.date_range("1700-01-01", periods=309, freq="YS")
+    (root / "t.csv").write_bytes(csv_of(years, form="%Y-%m-%d", y=WAVE[:309]))
+    assert main(["init", "mine", "--csv", "t.csv"]) == 12
+    assert "span more than 290 years" in capsys.readouterr().err
+    assert not (root / "pipelines/mine").exists()
+    assert main(["init", "mine", "--csv", "t.csv", "--timestamp", "none", "--target", "y"]) == 0
 
 
 def test_init_says_of_the_columns_what_a_given_schema_makes_of_them(root, monkeypatch, capsys):
