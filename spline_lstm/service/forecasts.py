@@ -40,7 +40,7 @@ MOST_GRID_ROWS = 1_000_000
 
 
 def read_json(content: bytes) -> Any:
-    """The content of a body.
+    """The content of a body; whole numbers beyond 64 bits become floats.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_json(content: bytes) -> Any:
 
 
 def _read_slowly(content: bytes) -> Any:
-    """What orjson does not read: numbers of any length, or a message that says what is wrong."""
+    """What orjson refuses; the message of pydantic says more of what is wrong."""
     try:
         return pydantic_core.from_json(content, allow_inf_nan=False)
     except ValueError as error:

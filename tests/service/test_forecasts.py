@@ -10,7 +10,7 @@ from spline_lstm.inference.exported import ExportedForecaster
 from spline_lstm.service.bodies import FORMS, form_of
 from spline_lstm.service.catalog import make_catalog
 from spline_lstm.service.errors import CallError
-from spline_lstm.service.forecasts import answer_of, read_body
+from spline_lstm.service.forecasts import answer_of, read_body, read_json
 from spline_lstm.service.rows import rows_of
 from spline_lstm.service.settings import Settings
 from tests.exported_sum import frame
@@ -266,3 +266,12 @@ def test_several_targets_need_names():
 
 def test_the_form_of_a_body_is_told_by_its_keys():
     assert {form_of({}), form_of({"series": 1}), form_of({"y": 1})} == FORMS.keys()
+
+
+def test_what_is_not_json_is_refused_and_long_numbers_are_floats():
+    assert read_json(b'{"a": [1, 2.5, null, "x"]}') == {"a": [1, 2.5, None, "x"]}
+    assert read_json(b"[123456789012345678901234567890]") == [1.2345678901234568e29]
+    for content in (b"[NaN]", b"[1,", b"", b'"\xff"'):
+        with pytest.raises(CallError, match="the body is not JSON") as caught:
+            read_json(content)
+        assert caught.value.status == 422
