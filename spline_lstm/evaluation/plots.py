@@ -42,7 +42,9 @@ TIME_UNITS = (
 
 
 @house_style()
-def forecasts_figure(table: pd.DataFrame, *, target: str, clock: Clock, unit: str = UNIT) -> Figure:
+def forecasts_figure(
+    table: pd.DataFrame, *, target: str, clock: Clock, unit: str = UNIT, measure: str = "RMSE"
+) -> Figure:
     """Each example in a panel: history, truth, forecast with its intervals, and naive forecast.
 
     Parameters
@@ -53,6 +55,8 @@ def forecasts_figure(table: pd.DataFrame, *, target: str, clock: Clock, unit: st
         Name and unit on the axis.
     clock : Clock
         Whose steps the time axis counts.
+    measure : str
+        What the RMSE of an example is called.
     """
     examples = [example for _, example in table.groupby("example", sort=False)]
     columns = min(len(examples), 3)
@@ -60,7 +64,7 @@ def forecasts_figure(table: pd.DataFrame, *, target: str, clock: Clock, unit: st
     figure = Figure(figsize=(4.3 * columns, 3.3 * rows + 0.6))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, example in zip(axes, examples, strict=False):
-        _draw_example(axis, example, clock)
+        _draw_example(axis, example, clock, measure)
     for axis in axes[len(examples) :]:
         axis.set_visible(False)
     for axis in axes[::columns]:
@@ -78,7 +82,7 @@ def _time_unit(clock: Clock) -> tuple[float, str]:
     return (clock.step if clock.kind == "index" else 1), f"step: {clock.step_name}"
 
 
-def _draw_example(axis: Axes, table: pd.DataFrame, clock: Clock) -> None:
+def _draw_example(axis: Axes, table: pd.DataFrame, clock: Clock, measure: str) -> None:
     step, name = _time_unit(clock)
     is_ahead = table["step"].to_numpy() > 0
     time = (table["step"].to_numpy(np.float64) - 1) * step
@@ -101,12 +105,12 @@ def _draw_example(axis: Axes, table: pd.DataFrame, clock: Clock) -> None:
     axis.plot(ahead, values["y_pred"][is_ahead], **forecast)
     axis.margins(x=0.01)
     axis.set_xlabel(f"time from the forecast origin ({name})")
-    axis.set_title(_example_title(table))
+    axis.set_title(_example_title(table, measure))
 
 
-def _example_title(table: pd.DataFrame) -> str:
+def _example_title(table: pd.DataFrame, measure: str) -> str:
     first, rmse = table.iloc[0], example_rmse(table)
-    error = "" if np.isnan(rmse) else f", RMSE {rmse:.3g}"
+    error = "" if np.isnan(rmse) else f", {measure} {rmse:.3g}"
     origin = _origin_text(first["origin"])
     # Read from a file, the name of the only series is NaN.
     named = isinstance(first["series"], str) and first["series"]

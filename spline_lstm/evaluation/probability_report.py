@@ -57,7 +57,7 @@ def make_probability_report(outputs: StageOutputs) -> Document:
         Section("What was forecast", forecast_blocks(outputs)),
         Section("Model against baselines", _baselines(scores)),
         Section("Calibration", _calibration(scores)),
-        Section("Forecasts", examples_blocks(outputs)),
+        Section("Forecasts", examples_blocks(outputs, NAMES["root_brier"])),
         Section("Scores by step", _steps(outputs)),
         Section("Scores by target", _groups("target", scores["targets"])),
         Section("Scores by series", _groups("series", scores.get("series", {}))),

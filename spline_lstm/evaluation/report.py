@@ -186,20 +186,22 @@ def _common_windows(common: Mapping[str, Any], count: int, key: str) -> list[Blo
     return [Table(title, ["forecast", RMSE_NAMES[key]], rows, strong=MODEL)]
 
 
-def examples_blocks(outputs: StageOutputs) -> list[Block]:
-    """The best, the median and the worst window."""
+def examples_blocks(outputs: StageOutputs, measure: str = "RMSE") -> list[Block]:
+    """The best, the median and the worst window; `measure` is what their RMSE is called."""
     target = outputs.model["targets"][0]
-    figure = forecasts_figure(outputs.forecasts, target=target, clock=outputs.clock)
+    figure = forecasts_figure(
+        outputs.forecasts, target=target, clock=outputs.clock, measure=measure
+    )
     caption = (
-        f"Forecasts of {target} in the best, the median and the worst test window by RMSE; the "
-        "history is what was known at the origin"
+        f"Forecasts of {target} in the best, the median and the worst test window by "
+        f"{measure}; the history is what was known at the origin"
     )
     names = ["series", "origin"] if outputs.forecasts["series"].notna().any() else ["origin"]
     rows = [
         [label, *example[names].iloc[0], example_rmse(example)]
         for label, example in outputs.forecasts.groupby("example", sort=False)
     ]
-    header = ["window", *names, f"RMSE of {target}"]
+    header = ["window", *names, f"{measure} of {target}"]
     return [
         Picture(caption, figure, "forecast"),
         Table("Windows shown", header, rows, text_columns=names),

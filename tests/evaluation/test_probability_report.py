@@ -8,6 +8,7 @@ import pytest
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.evaluation.probability_report import probability_report
 from spline_lstm.reporting.document import Picture
+from spline_lstm.reporting.markdown import to_markdown
 from stages import evaluate, ingest, preprocess, train_flax_rnn, window
 from tests.builders import ROOT
 
@@ -65,6 +66,11 @@ def test_the_report_has_what_was_done_to_the_data_like_every_other(folder):
         "What was forecast", "Model against baselines", "Calibration", "Forecasts"
     ]  # fmt: skip
     assert [title for title in found if title in SHARED] == SHARED
+    # A probability is not judged by the errors of a number, whatever their root is called.
+    text = to_markdown(document)
+    assert "RMSE" not in text
+    assert "MAPE" not in text
+    assert "| window | origin | root of the Brier score of rain |" in text
     data = document.sections[found.index("What was done to the data")]
     pictures = [block.name for block in data.blocks if isinstance(block, Picture)]
     assert pictures == ["course", "missing", "folds"]
