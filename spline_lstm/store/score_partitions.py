@@ -5,7 +5,7 @@ The source is cut anew, as the stage ingest cuts it, since rows that came after 
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spline_lstm.core.clock import Clock
@@ -19,6 +19,9 @@ from spline_lstm.store.score_table import Date, Outcome, Place, score_dates, tog
 from spline_lstm.store.scorer import Scorer, load_scorer
 from spline_lstm.tables.partitions import write_partitions
 from spline_lstm.windows.preprocessor import Preprocessor
+
+# Remarks that a call shows.
+MOST_NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,17 @@ def score_partitions(
         names = [table.name for table in tables]
         dates = _dates(parts, names, chosen, clock)
         jobs = [(part, dates, absent, place) for part in parts]
-        return together(run_all(Work(_score, jobs, names), params.run, "score")), clock
+        return _short(together(run_all(Work(_score, jobs, names), params.run, "score"))), clock
     finally:
         shutil.rmtree(cut, ignore_errors=True)
+
+
+def _short(outcome: Outcome) -> Outcome:
+    """The same with the first remarks only: each of many partitions has its own."""
+    if len(outcome.notes) <= MOST_NOTES:
+        return outcome
+    others = f"{len(outcome.notes) - MOST_NOTES} remarks of other partitions are not shown"
+    return replace(outcome, notes=(*outcome.notes[:MOST_NOTES], others))
 
 
 def _dates(

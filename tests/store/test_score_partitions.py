@@ -8,6 +8,7 @@ from spline_lstm.__main__ import main
 from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import params_text
+from spline_lstm.store import score_partitions
 from spline_lstm.store.predictions import files_of, read_predictions
 from tests.builders import HOUR, START
 from tests.exported_sum import frame
@@ -67,7 +68,9 @@ def test_the_same_call_again_adds_nothing_and_leaves_nothing(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("_in_process")
-def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(tmp_path, capsys):
+def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(
+    tmp_path, capsys, monkeypatch
+):
     table = panel()
     young = (table["shop"] == "b") & (table["time"] < pd.Timestamp(START + 46 * HOUR))
     folder = make(tmp_path / "panel", ROWS // 2, table=table[~young])
@@ -76,6 +79,11 @@ def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(tm
     assert "series 'b'" in error
     assert "it has no forecast" in error
     assert set(stored(folder)["symbol"]) == set(SHOPS) - {"b"}
+    monkeypatch.setattr(score_partitions, "MOST_NOTES", 0)
+    assert main(["score", str(folder), "--asof", "2020-01-02"]) == 0
+    error = capsys.readouterr().err
+    assert "series 'b'" not in error
+    assert "remarks of other partitions are not shown" in error
     assert main(["score", str(folder), "--asof", "2019-12-01"]) == 14
     assert main(["score", str(folder), "--from", "2031-01-01"]) == 2
     assert "no row of the data is from 2031-01-01" in capsys.readouterr().err
