@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace) -> str:
         return f"model {model.model_id} is in the registry already ({model.status}){differ}"
     return (
         f"model {model.model_id} is registered; `python -m spline_lstm registry promote "
-        f"{model.model_id} {arguments.folder}` makes score take it"
+        f"{model.model_id} {arguments.folder}` promotes it"
     )

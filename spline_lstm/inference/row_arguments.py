@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from spline_lstm.core.formatting import listed
 from spline_lstm.core.row_schema import Kind
 
 
@@ -135,9 +136,10 @@ def row_kind(column: pd.Series) -> Kind:
 def check_features(frame: pd.DataFrame, names: tuple[object, ...], name: str) -> None:
     """Raise ValueError unless a frame to predict has the features of the training, in order."""
     if frame.shape[1] != len(names):
+        absent = [each for each in names if each not in frame.columns]
         raise ValueError(
             f"X has {frame.shape[1]} features, but {name} is expecting {len(names)} features as "
-            "input"
+            f"input{f'; it lacks {listed(absent)}' if absent else ''}"
         )
     if tuple(frame.columns) != names:
         raise ValueError(

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.formatting import listed
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.inference.row_arguments import as_target, check_features, check_numbers
 from spline_lstm.inference.sklearn_api import Estimator, not_fitted
@@ -208,6 +209,8 @@ class Sequences:
 
 
 def _sequences(X: Any, lookback: int) -> Sequences:
+    if isinstance(X, pd.DataFrame):
+        _check_kinds(X)
     values = np.asarray(X, dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError(
@@ -228,6 +231,17 @@ def _sequences(X: Any, lookback: int) -> Sequences:
     found = Sequences(values, lookback, filled + 1, filled)
     found.answers = len(values)
     return found
+
+
+def _check_kinds(X: pd.DataFrame) -> None:
+    """Raise ValueError unless all columns are numbers or booleans."""
+    others = X.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes]]
+    texts = [name for name in others if pd.to_numeric(X[name], errors="coerce").isna().all()]
+    if texts:
+        raise ValueError(
+            f"X has columns that are not numbers: {listed(texts)}; leave them out, or make numbers "
+            "of them"
+        )
 
 
 def _target(X: Any, y: Any, sequences: Sequences) -> Float[np.ndarray, " answers"]:

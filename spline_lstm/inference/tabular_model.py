@@ -45,6 +45,22 @@ WHERE = "X"
 MODELS = ("tabm", "ft_transformer", "mlp", *MODULES)
 
 
+class ClassProbabilities(pd.DataFrame):
+    """A frame of probabilities whose columns can also be taken by position, ``p[:, 1]``.
+
+    scikit-learn's scorers, such as that of the AUC, take them so.
+    """
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            return self.to_numpy()[key]
+        return super().__getitem__(key)
+
+
 class TabularModel(Estimator):
     """A network or boosted trees for rows: fit, predict and, for classes, predict_proba.
 
@@ -162,7 +178,10 @@ class TabularModel(Estimator):
         values = values / values.sum(axis=1, keepdims=True)
         if not isinstance(X, pd.DataFrame):
             return values
-        return pd.DataFrame(values, index=X.index, columns=self.classes_)
+        return ClassProbabilities(values, index=X.index, columns=self.classes_)
+
+    # scikit-learn's scorers know a method by its name.
+    _probabilities.__name__ = "predict_proba"
 
     def score(self, X: Any, y: Any) -> float:
         """Share of right classes, or the share of the variance that is explained (R²)."""
@@ -190,7 +209,9 @@ class TabularModel(Estimator):
             )
         self.classes_, codes = np.unique(target, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}; at least 2 are needed")
+            raise ValueError(
+                f"y has one class, {self.classes_.tolist()[0]!r}; at least 2 are needed"
+            )
         return Labels(codes.astype(np.float64), tuple(map(str, self.classes_)))
 
     def _params(self) -> Params:

@@ -79,3 +79,9 @@ def test_what_does_not_fit_is_refused(fitted):
         SequenceRegressor(ROWS).fit(X, y)
     with pytest.raises(ValueError, match="Expected a table"):
         fitted.predict(np.zeros(5))
+
+
+def test_a_column_of_texts_is_named():
+    X, y = made()
+    with pytest.raises(ValueError, match="columns that are not numbers: place"):
+        SequenceRegressor(LOOKBACK, params=PARAMS).fit(X.assign(place="here"), y)

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from spline_lstm.core.errors import ParamsError, UsageError
@@ -77,6 +78,18 @@ def test_a_regression_of_a_frame_and_of_its_numbers():
     numbers = X[["x", "z"]].to_numpy()
     values = TabularModel("regression", model="xgboost", params=TREES).fit(numbers, y)
     assert isinstance(values.predict(numbers), np.ndarray)
+
+
+def test_scorers_of_probabilities_take_the_frame():
+    model = TabularModel(model="lightgbm", params=TREES)
+    scores = cross_val_score(model, features(), frame()["y"], cv=2, scoring="roc_auc")
+    assert (scores > 0.8).all()
+
+
+def test_a_column_that_is_missing_is_named():
+    fitted = TabularModel(model="lightgbm", params=TREES).fit(features(), frame()["y"])
+    with pytest.raises(ValueError, match="X has 4 features.* it lacks color"):
+        fitted.predict(features().drop(columns="color"))
 
 
 def test_missing_cells_and_unseen_categories_are_predicted():
