@@ -47,7 +47,7 @@ $(UV):
 	@touch $@
 
 repro: env ## run the pipeline of this folder: ingest to report
-	@dvc repro
+	@python -m spline_lstm.experiments.warm_stages dvc repro
 
 compare: env ## run models x feature modes x seeds as experiments and write the comparison
 	@python -m spline_lstm compare

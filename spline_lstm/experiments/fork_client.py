@@ -58,6 +58,8 @@ def hand_over(folder: str, arguments: Sequence[str]) -> int | None:
             answer = connection.makefile("rb")
             if answer.readline() != STARTED:
                 return None
+            # The stage is in another session, which Ctrl-C does not reach: it is told.
+            signal.signal(signal.SIGINT, lambda *_: connection.sendall(b"\n"))
         except OSError:
             return None
         status = answer.readline()

@@ -1,11 +1,11 @@
 """A process that has imported the libraries and forks a child for each stage of an experiment.
 
-Called as ``python fork_server.py DESCRIPTOR LIBRARY...``, with a socket that listens and the
-environment of the stages. It imports the libraries when the first stage comes, but never the
-project, of which each experiment has its own copy, and it starts neither JAX nor TensorFlow: a
-child is in the state of a new interpreter that has got as far as these imports. The children end
-with the client that asked for them and with this process; this process ends when its standard
-input does and no child is left.
+Called as ``python fork_server.py DESCRIPTOR LIBRARIES``, with a socket that listens, the names of
+the libraries of each stage as JSON, and the environment of the stages. It imports the libraries of
+a stage when the first such stage comes, but never the project, of which each experiment has its own
+copy, and it starts neither JAX nor TensorFlow: a child is in the state of a new interpreter that
+has got as far as these imports. The children end with the client that asked for them and with this
+process; this process ends when its standard input does and no child is left.
 """
 
 import contextlib
@@ -25,39 +25,46 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 STARTED, DECLINED = b"started\n", b"declined\n"
-# What takes long, in the order of the stages; a stage imports the rest of what it uses itself.
-LIBRARIES = (
-    "numpy",
-    "pandas",
-    "pyarrow.csv",
-    "pyarrow.parquet",
-    "pydantic.json_schema",
-    "pydantic.main",
-    "pydantic.types",
-    "ruamel.yaml",
-    "scipy.interpolate",
-    "scipy.signal",
-    "scipy.stats",
-    "holidays",
-    "jaxtyping",
-    "lazy_loader",
+DRAWING = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "matplotlib.style",
-    "jinja2",
-    "safetensors.numpy",
-    "jax.numpy",
-    "flax.nnx",
-    "optax",
-    "tqdm",
-    "onnx",
-    "onnxruntime",
-    "ai_edge_litert.interpreter",
-    "flatbuffers",
-    "tensorflow",
-    "tf2onnx",
 )
+TRAINING = ("safetensors.numpy", "jax.numpy", "flax.nnx", "optax")
+# Module -> what takes long of that which it imports; "": what all stages need. A stage imports the
+# rest of what it uses itself.
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "": (
+        "numpy",
+        "pandas",
+        "pydantic.json_schema",
+        "pydantic.main",
+        "pydantic.types",
+        "ruamel.yaml",
+        "scipy.interpolate",
+        "holidays",
+        "jaxtyping",
+        "lazy_loader",
+        "tqdm",
+    ),
+    "stages.ingest": ("pyarrow.csv", "pyarrow.parquet"),
+    "stages.preprocess": ("scipy.signal", "scipy.stats", *DRAWING),
+    "stages.train_flax_rnn": TRAINING,
+    "stages.evaluate": ("pyarrow.csv", "pyarrow.parquet", "scipy.stats", *TRAINING),
+    "stages.export": (
+        "safetensors.numpy",
+        "onnx",
+        "onnxruntime",
+        "ai_edge_litert.interpreter",
+        "flatbuffers",
+        "tensorflow",
+        "tf2onnx",
+    ),
+    "stages.benchmark": ("onnxruntime", "ai_edge_litert.interpreter"),
+    "stages.backtest": ("pyarrow.csv", "scipy.signal", "scipy.stats", *TRAINING),
+    "stages.report": ("jinja2", *DRAWING),
+}
 # The project sets these before it imports TensorFlow, which reads them then.
 TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -72,7 +79,7 @@ SECONDS_TO_ASK = 10.0
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def main(descriptor: int, libraries: Sequence[str]) -> None:
+def main(descriptor: int, libraries: Mapping[str, Sequence[str] | None]) -> None:
     """Serve until the standard input ends."""
     with socket.socket(fileno=descriptor) as listener:
         Server(listener, libraries).run()
@@ -80,6 +87,8 @@ def main(descriptor: int, libraries: Sequence[str]) -> None:
 
 def import_all(libraries: Sequence[str]) -> None:
     """Import modules, without the warnings that they have for their own developers."""
+    if not libraries:
+        return
     os.environ.update(TENSORFLOW)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,14 +104,17 @@ class Server:
     Parameters
     ----------
     listener : socket.socket
-    libraries : sequence of str
-        Modules to import before the first stage starts. A stage whose environment is not that of
-        this process is declined, since a library may read it when it is imported.
+    libraries : mapping
+        Module of a stage, or "" for all of them -> modules to import before the first such stage
+        starts; None for a stage that is declined. So is one whose environment is not that of this
+        process, since a library may read it when it is imported.
     """
 
-    def __init__(self, listener: socket.socket, libraries: Sequence[str]) -> None:
+    def __init__(
+        self, listener: socket.socket, libraries: Mapping[str, Sequence[str] | None]
+    ) -> None:
         self._listener = listener
-        self._libraries = libraries
+        self._libraries = dict(libraries)
         self._environment = dict(os.environ)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[int, socket.socket]] = {}
@@ -130,7 +142,8 @@ class Server:
         except (OSError, ValueError):
             connection.close()
             return
-        if differing(request["environment"], self._environment):
+        is_plain = self._libraries.get(request["arguments"][1], ()) is None
+        if is_plain or differing(request["environment"], self._environment):
             _send(connection, DECLINED)
             connection.close()
         else:
@@ -141,8 +154,8 @@ class Server:
     def _fork(
         self, connection: socket.socket, request: Mapping[str, Any], descriptors: Sequence[int]
     ) -> None:
-        import_all(self._libraries)
-        self._libraries = ()
+        for stage in ("", request["arguments"][1]):
+            import_all(self._libraries.pop(stage, ()) or ())
         server = os.getpid()
         with warnings.catch_warnings():
             # Of several threads: those of OpenBLAS, which starts them again in the child.
@@ -156,7 +169,7 @@ class Server:
         ended = os.pidfd_open(child)
         self._children[ended] = child, connection
         self._selector.register(ended, selectors.EVENT_READ, lambda: self._child_ended(ended))
-        self._selector.register(connection, selectors.EVENT_READ, lambda: self._client_ended(ended))
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._client_spoke(ended))
         _send(connection, STARTED)
 
     def _close_all(self) -> None:
@@ -167,10 +180,14 @@ class Server:
             os.close(ended)
             connection.close()
 
-    def _client_ended(self, ended: int) -> None:
-        """Kill the child of a client that is gone; a client that waits sends nothing."""
-        if ended in self._children:
-            child, connection = self._children[ended]
+    def _client_spoke(self, ended: int) -> None:
+        """Interrupt the child of a client that was interrupted; kill that of one that is gone."""
+        if ended not in self._children:
+            return
+        child, connection = self._children[ended]
+        if _is_open(connection):
+            os.kill(child, signal.SIGINT)
+        else:
             self._selector.unregister(connection)
             os.kill(child, signal.SIGKILL)
 
@@ -183,6 +200,14 @@ class Server:
             self._selector.unregister(connection)
         _send(connection, f"{os.waitstatus_to_exitcode(status)}\n".encode())
         connection.close()
+
+
+def _is_open(connection: socket.socket) -> bool:
+    """Whether the other end, which was heard of, is there: it sent something."""
+    try:
+        return bool(connection.recv(64))
+    except OSError:
+        return False
 
 
 def _send(connection: socket.socket, answer: bytes) -> None:
@@ -240,13 +265,16 @@ def become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         status = status_of(end.code, sys.stderr)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
-        status = 1
+        status = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+        if status < 0:
+            signal.signal(-status, signal.SIG_DFL)
+            os.kill(os.getpid(), -status)
         os._exit(status)
 
 
@@ -266,4 +294,4 @@ def status_of(code: object, stream: IO[str]) -> int:
 if __name__ == "__main__":
     # The folder of this file is on the path, but no module is to be found there.
     del sys.path[0]
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), json.loads(sys.argv[2]))

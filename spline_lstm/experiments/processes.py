@@ -53,7 +53,8 @@ def end_marked(folder: Path) -> int:
                 f"process {found[0].pid} of an earlier comparison does not end; "
                 "end it and try again"
             )
-        for process in found:
+        # The youngest first: a client whose server ends before it would say so.
+        for process in reversed(found):
             with _gone_is_well():
                 process.kill() if waited > PATIENCE else process.terminate()
         ended |= {process.pid for process in found}

@@ -1,16 +1,21 @@
-"""Stages of experiments that start at once: the libraries are imported once for all of them.
+"""Stages that start at once: the libraries are imported once for all of them.
 
-An experiment of seven stages imports the same libraries again and again. While a comparison runs,
-the first ``python`` on the PATH of its experiments is a script that gives stages to a fork server
+The stages of a pipeline import the same libraries again and again. While a comparison or ``make
+repro`` runs, the first ``python`` on the PATH of DVC is a script that gives stages to a fork server
 (`fork_server.py`); dvc.yaml, DVC and the stages know nothing of it. Elsewhere than on Linux, and if
 the server does not start or does not answer, the stages are processes as usual.
+
+``python -m spline_lstm.experiments.warm_stages COMMAND...`` runs a command so, and ends as it ends.
 """
 
+import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +24,16 @@ from spline_lstm.experiments.fork_client import SOCKET
 from spline_lstm.experiments.fork_server import LIBRARIES
 
 FOLDER = Path(".git/warm")
+# Its memory is measured, in which that of the server would be.
+OF_ITS_OWN = "stages.benchmark"
 HERE = Path(__file__).parent
 
 
 @contextmanager
 def warm_stages(
-    clone: Path, environment: Mapping[str, str], libraries: Sequence[str] = LIBRARIES
+    clone: Path,
+    environment: Mapping[str, str],
+    libraries: Mapping[str, Sequence[str] | None] = LIBRARIES,
 ) -> Iterator[dict[str, str]]:
     """Run a fork server; the environment in which stages come from it.
 
@@ -35,22 +44,24 @@ def warm_stages(
         they are removed with it.
     environment : mapping
         Of the experiments. With the mark of the clone in it, `end_marked` ends the server, too.
-    libraries : sequence of str
-        Modules that the server imports.
+    libraries : mapping
+        Module of a stage, or "" for all of them -> modules that the server imports for it; None for
+        a stage that is a plain process.
     """
     if sys.platform != "linux":
         yield dict(environment)
         return
     folder = (clone / FOLDER).resolve()
-    folder.mkdir()
+    folder.mkdir(parents=True)
     client = [sys.executable, "-IS", str(HERE / "fork_client.py"), sys.executable, str(folder)]
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
     script.chmod(0o700)
+    listed = json.dumps(dict(libraries))
     warm = dict(environment) | {"PATH": f"{folder}:{environment.get('PATH', '')}"}
     with (folder / "log").open("w") as log, _listener(folder) as listener:
         server = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), *libraries],
+            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), listed],
             cwd=clone,
             env=warm,
             start_new_session=True,
@@ -76,3 +87,26 @@ def _listener(folder: Path) -> socket.socket:
         os.close(place)
     listener.listen()
     return listener
+
+
+def run_warm(command: Sequence[str]) -> int:
+    """Run a command whose stages come from a fork server; its exit status, as shells give it.
+
+    Ctrl-C reaches the command from the terminal, and through its client the stage. Here it is not
+    an end: what the command does about it is waited for.
+    """
+    libraries = {**LIBRARIES, OF_ITS_OWN: None}
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            warm_stages(Path(folder), os.environ, libraries) as environment,
+        ):
+            status = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 128 - status if status < 0 else status
+
+
+if __name__ == "__main__":
+    sys.exit(run_warm(sys.argv[1:]))

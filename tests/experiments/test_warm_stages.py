@@ -16,6 +16,7 @@ from spline_lstm.experiments.fork_server import LIBRARIES, TENSORFLOW
 from spline_lstm.experiments.processes import MARK, end_marked, marked
 from spline_lstm.experiments.warm_stages import FOLDER, warm_stages
 from spline_lstm.export.tf_import import ENVIRONMENT
+from tests.builders import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's alone")
 
@@ -38,6 +39,8 @@ if word == "raise":
     raise ValueError("as it was told to")
 sys.exit({"text": "16 training diverged", "none": None}.get(word) if word.isalpha() else int(word))
 """
+# Of one stage alone.
+LIBRARY = {"stages.tell": ["xml.dom.minidom"], "stages.plain": None}
 SLEEP = "import os, sys, time\nprint(os.getpid(), flush=True)\ntime.sleep(float(sys.argv[1]))\n"
 
 
@@ -55,7 +58,7 @@ def clone(tmp_path):
 def warm(clone):
     """The environment of stages from a server that has imported one library."""
     plain = {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", MARK: str(clone)}
-    with warm_stages(clone, plain, ["xml.dom.minidom"]) as environment:
+    with warm_stages(clone, plain, LIBRARY) as environment:
         yield environment
 
 
@@ -129,6 +132,9 @@ def test_other_commands_and_other_environments_run_plainly(clone, warm):
     assert (
         told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["ppid"] == server
     )
+    (clone / "stages/plain.py").write_text(TELL)
+    plain = told(run("python -m stages.plain", clone, warm, stdin=subprocess.DEVNULL))
+    assert plain["ppid"] != server
     other = {**warm, "JAX_ENABLE_X64": "1"}
     assert (
         told(run("python -m stages.tell", clone, other, stdin=subprocess.DEVNULL))["ppid"] != server
@@ -142,6 +148,27 @@ def test_the_stage_ends_with_its_client(clone, warm):
     client.communicate()
     assert gone(stage)
     assert told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["loaded"]
+
+
+def test_ctrl_c_reaches_a_stage_of_a_command_which_ends_as_without_the_server(clone):
+    command = [sys.executable, "-m", "spline_lstm.experiments.warm_stages"]
+    run_warm = subprocess.Popen(
+        [*command, "sh", "-c", "python -m stages.sleep 60; exit $?"],
+        cwd=clone,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    stage = psutil.Process(int(run_warm.stdout.readline()))
+    server = psutil.Process(stage.ppid())
+    assert any(word.endswith("fork_server.py") for word in server.cmdline())
+    os.killpg(run_warm.pid, signal.SIGINT)
+    assert "KeyboardInterrupt" in run_warm.communicate()[1]
+    assert run_warm.returncode == 128 + signal.SIGINT
+    assert gone(stage)
+    assert gone(server)
 
 
 def test_the_stage_ends_with_the_server_and_the_next_runs_plainly(clone, warm):
@@ -165,7 +192,7 @@ def test_if_the_driver_is_killed_the_stage_comes_to_its_end_and_the_server_with_
     code = (
         "import os, sys, time, pathlib\n"
         "from spline_lstm.experiments.warm_stages import warm_stages\n"
-        "with warm_stages(pathlib.Path(sys.argv[1]), dict(os.environ), []) as environment:\n"
+        "with warm_stages(pathlib.Path(sys.argv[1]), dict(os.environ), {}) as environment:\n"
         "    print(environment['PATH'], flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -193,7 +220,7 @@ def test_elsewhere_than_on_linux_stages_are_processes(clone, monkeypatch):
 
 
 def test_a_library_that_is_missing_leaves_plain_processes(clone):
-    with warm_stages(clone, dict(os.environ), ["no_such_library"]) as environment:
+    with warm_stages(clone, dict(os.environ), {"": ["no_such_library"]}) as environment:
         assert not told(run("python -m stages.tell", clone, environment, stdin=subprocess.DEVNULL))[
             "project"
         ]
@@ -208,7 +235,8 @@ def test_the_libraries_start_no_backend_and_do_not_bring_the_project():
         "assert not xla_bridge.backends_are_initialized()\n"
         "assert not [name for name in sys.modules if name.startswith(('spline_lstm', 'stages'))]\n"
     )
-    libraries = [name for name in LIBRARIES if name.startswith(("jax", "flax", "optax"))]
+    listed = {name for names in LIBRARIES.values() for name in names}
+    libraries = [name for name in listed if name.startswith(("jax", "flax", "optax"))]
     assert len(libraries) == 4
     environment = {**os.environ, "PYTHONPATH": str(module.HERE)}
     subprocess.run([sys.executable, "-c", code, *libraries], env=environment, check=True)
