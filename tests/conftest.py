@@ -13,6 +13,20 @@ from spline_lstm.core.pipeline import compilation_cache
 from spline_lstm.models.jax_setup import configure_compilation_cache, configure_threads
 from tests.builders import ROOT
 
+# Their fixtures `exported` and `forecaster` make each model once per process.
+OF_SHARED_EXPORTS = tuple(
+    f"tests/export/test_{name}.py"
+    for name in (
+        "documentation",
+        "flax_model",
+        "gate",
+        "onnx_export",
+        "sessions",
+        "tf_twin",
+        "tflite_canonical",
+        "tflite_export",
+    )
+)
 # The same examples in every run: a red test is red for everyone. Failing examples are shrunk, but
 # not explained, which takes minutes.
 settings.register_profile(
@@ -89,6 +103,19 @@ def pytest_collection_modifyitems(items):
     """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By file; files that read the same exported models together, since to make them is dear."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
+
+    class FilesThatShare(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/export" if file in OF_SHARED_EXPORTS else file
+
+    return FilesThatShare(config, log)
 
 
 def pytest_collection_finish():
