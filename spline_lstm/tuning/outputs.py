@@ -5,7 +5,7 @@ import difflib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -32,7 +32,28 @@ SETTINGS = (
     "combination",
     "smoothing_strength",
 )
-COLUMNS = ("trial", "state", "evaluations", "best_evaluation", "validation_rmse", *SETTINGS)
+# What the tables of all searches begin with; then come the score and the values.
+FIRST = ("trial", "state", "evaluations", "best_evaluation")
+COLUMNS = (*FIRST, "validation_rmse", *SETTINGS)
+
+
+class Trained(Protocol):
+    """A trial of any search."""
+
+    @property
+    def number(self) -> int:
+        """From 0."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Complete, pruned or failed."""
+        ...
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Validation loss of each evaluation."""
+        ...
 
 
 def write(folder: Path, name: str, trials: list[Trial]) -> bool:
@@ -47,10 +68,26 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
     trials : list of Trial
         The first one has the present params.
     """
-    write_text(folder / TABLE, table_text(trials))
-    with house_style():
-        save_png(figure_of_scores([trial.rmse for trial in trials]), folder / PLOT)
+    figure = figure_of_scores([trial.rmse for trial in trials])
     before, best = trials[0].choice.values, best_of(trials).choice.values
+    return write_files(folder, name, table_text(trials), figure, (before, best))
+
+
+def write_files(
+    folder: Path,
+    name: str,
+    table: str,
+    figure: Figure,
+    values_of: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> bool:
+    """Write table, picture and patch of a search; return whether there is a patch.
+
+    `values_of` are those of the present params and of the best trial, by the key of params.yaml.
+    """
+    write_text(folder / TABLE, table)
+    with house_style():
+        save_png(figure, folder / PLOT)
+    before, best = values_of
     values = {key: value for key, value in best.items() if value != before.get(key)}
     patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, values)
     if patch:
@@ -61,17 +98,37 @@ def write(folder: Path, name: str, trials: list[Trial]) -> bool:
 
 
 def table_text(trials: list[Trial]) -> str:
-    """CSV with a row per trial; it has no times, so that the same seed gives the same text."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for trial in trials:
-        best = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
-        rmse = f"{trial.rmse:.6g}" if trial.state == "complete" else ""
+    """CSV of the trials, see `csv_of_trials`; settings as params.yaml writes them."""
+
+    def texts(trial: Trial) -> list[Any]:
         settings = trial.choice.model_dump() | {"hidden": " ".join(map(str, trial.choice.hidden))}
         values = [settings[name] for name in SETTINGS]
-        texts = [str(value).lower() if isinstance(value, bool) else value for value in values]
-        writer.writerow([trial.number, trial.state, len(trial.losses), best, rmse, *texts])
+        return [str(value).lower() if isinstance(value, bool) else value for value in values]
+
+    rows = [(trial, trial.rmse, texts(trial)) for trial in trials]
+    return csv_of_trials(COLUMNS, rows)
+
+
+def csv_of_trials(
+    columns: Sequence[str],
+    rows: Sequence[tuple[Trained, float, Sequence[Any]]],
+) -> str:
+    """CSV with a row per trial; it has no times, so that the same seed gives the same text.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        `FIRST`, and the names of the score and of the values.
+    rows : sequence
+        (trial, its score, its values).
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for trial, score, values in rows:
+        best = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
+        text = f"{score:.6g}" if trial.state == "complete" else ""
+        writer.writerow([trial.number, trial.state, len(trial.losses), best, text, *values])
     return stream.getvalue()
 
 

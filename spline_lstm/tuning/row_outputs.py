@@ -1,15 +1,9 @@
 """The files of a search for rows: metrics/tuning.csv, plots/tuning.png, plots/tuning.patch."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from spline_lstm.core.artifacts import write_text
-from spline_lstm.reporting.style import house_style, save_png
-from spline_lstm.tuning.outputs import PATCH, PLOT, TABLE, figure_of_scores, patch_text
+from spline_lstm.tuning.outputs import FIRST, csv_of_trials, figure_of_scores, write_files
 from spline_lstm.tuning.row_search import RowProblem, RowTrial
 
 LABELS = {"log_loss": "log loss on validation", "rmse": "RMSE on validation, data units"}
@@ -33,30 +27,16 @@ def write_rows(folder: Path, name: str, problem: RowProblem, trials: Sequence[Ro
     trials : sequence of RowTrial
         The first one has the present params.
     """
-    write_text(folder / TABLE, row_table_text(problem, trials))
-    with house_style():
-        figure = figure_of_scores([trial.score for trial in trials], LABELS[problem.measure])
-        save_png(figure, folder / PLOT)
-    before, best = trials[0].values, best_row_trial(trials).values
-    values = {key: value for key, value in best.items() if value != before[key]}
-    patch = patch_text((folder / "params.yaml").read_text(encoding="utf-8"), name, values)
-    if patch:
-        write_text(folder / PATCH, patch)
-    else:
-        (folder / PATCH).unlink(missing_ok=True)
-    return bool(patch)
+    figure = figure_of_scores([trial.score for trial in trials], LABELS[problem.measure])
+    values = trials[0].values, best_row_trial(trials).values
+    return write_files(folder, name, row_table_text(problem, trials), figure, values)
 
 
 def row_table_text(problem: RowProblem, trials: Sequence[RowTrial]) -> str:
-    """CSV with a row per trial; it has no times, so that the same seed gives the same text."""
+    """CSV of the trials, see `csv_of_trials`; null is an empty cell."""
     keys = [*problem.listed.fixed, *problem.listed.ranges]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    score = f"validation_{problem.measure}"
-    writer.writerow(["trial", "state", "evaluations", "best_evaluation", score, *keys])
-    for trial in trials:
-        best = int(np.argmin(trial.losses)) + 1 if trial.losses else ""
-        score = f"{trial.score:.6g}" if trial.state == "complete" else ""
-        values = ["" if (value := trial.values[key]) is None else value for key in keys]
-        writer.writerow([trial.number, trial.state, len(trial.losses), best, score, *values])
-    return stream.getvalue()
+    rows = [
+        (trial, trial.score, ["" if (v := trial.values[key]) is None else v for key in keys])
+        for trial in trials
+    ]
+    return csv_of_trials((*FIRST, f"validation_{problem.measure}", *keys), rows)

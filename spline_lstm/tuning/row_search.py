@@ -10,16 +10,17 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
-from spline_lstm.core.errors import ParamsError, SplineLstmError
+from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.row_schema import load_row_schema
 from spline_lstm.core.section import flattened
@@ -31,7 +32,6 @@ from spline_lstm.rows.preprocess import preprocess_rows
 from spline_lstm.rows.preprocessor import RowPreprocessor
 from spline_lstm.tables.row_table import read_row_table
 from spline_lstm.tables.sources import read_source
-from spline_lstm.training.budget import budget_of
 from spline_lstm.training.loop import Evaluation
 from spline_lstm.training.model import train_model
 from spline_lstm.training.row_loss import row_loss
@@ -44,13 +44,17 @@ from spline_lstm.tuning.search import FOLDERS
 from spline_lstm.tuning.study import (
     FEWEST_COMPARED,
     MAX_REFUSED,
-    REFUSED,
     STATE,
-    draw_seed,
-    finished,
+    add_given,
+    ask,
     open_study,
+    refuse,
+    score_of,
+    tell,
+    trained,
+    warmup_steps_of,
 )
-from spline_lstm.tuning.trial_run import is_worse
+from spline_lstm.tuning.trial_run import Rule, watched
 
 ROW_FOLDERS = (*FOLDERS, "rows", "trees")
 SECTIONS = {"task", "tabular", "model", "train", "trees", "tune"}
@@ -143,11 +147,7 @@ class RowProblem:
     @property
     def warmup_steps(self) -> int:
         """Steps that every trial gets before it can be cut short."""
-        tune = self.params.tune
-        if tune.warmup_steps is not None:
-            return tune.warmup_steps
-        count = len(self.rows.splits["train"])
-        return (tune.warmup_epochs or 0) * budget_of(self.params.train, count).steps_per_epoch
+        return warmup_steps_of(self.params, len(self.rows.splits["train"]))
 
     @property
     def content_id(self) -> str:
@@ -204,16 +204,15 @@ def search_rows(
 
 def row_trials_of(study: optuna.Study) -> list[RowTrial]:
     """The trainings, numbered from 0."""
-    trained = [trial for trial in finished(study) if trial.user_attrs[STATE] != REFUSED]
     return [
         RowTrial(
             number,
             json.loads(trial.user_attrs[VALUES]),
             trial.user_attrs[STATE],
             tuple(trial.intermediate_values.values()),
-            math.inf if trial.value is None or trial.state is TrialState.PRUNED else trial.value,
+            score_of(trial),
         )
-        for number, trial in enumerate(trained)
+        for number, trial in enumerate(trained(study))
     ]
 
 
@@ -246,66 +245,30 @@ def judge(problem: RowProblem, params: Params, on_loss: OnLoss) -> float:
 
 
 def _run_present(study: optuna.Study, problem: RowProblem) -> None:
-    """Train with the present params; the sampler learns from them as the nearest draw."""
-    losses: dict[int, float] = {}
-    score = judge(problem, problem.params, losses.__setitem__)
-    study.add_trial(
-        create_trial(
-            value=score,
-            params=problem.nearest_draw,
-            distributions=problem.distributions,
-            intermediate_values=losses,
-            user_attrs={STATE: "complete", VALUES: json.dumps(problem.present)},
-        )
-    )
+    """Train with the present params, whatever their losses."""
+    result = watched(partial(judge, problem, problem.params), Rule(0))
+    if result.error is not None:
+        raise result.error
+    kept = {VALUES: json.dumps(problem.present)}
+    add_given(study, problem.nearest_draw, problem.distributions, result, kept)
 
 
 def _run_drawn(study: optuna.Study, problem: RowProblem) -> None:
     """Draw until the values go together, and train them."""
-    tune = problem.params.tune
     for _ in range(MAX_REFUSED):
-        told = finished(study)
-        refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
-        study.sampler = optuna.samplers.TPESampler(
-            seed=draw_seed(tune.seed, len(told)), n_startup_trials=tune.startup_trials + refused
-        )
-        trial = study.ask(problem.distributions)
+        trial = ask(study, problem.distributions, problem.params.tune)
         values = problem.values_of(trial.params)
         params = problem.params_with(values)
         if params is not None:
-            trial.set_user_attr(VALUES, json.dumps(values))
-            _run_trial(study, trial, problem, params)
+            rule = Rule(problem.warmup_steps, tuple(_comparable(study, problem)))
+            result = watched(partial(judge, problem, params), rule)
+            tell(study, trial, result, {VALUES: json.dumps(values)})
             return
-        trial.set_user_attr(STATE, REFUSED)
-        study.tell(trial, state=TrialState.PRUNED)
+        refuse(study, trial)
     raise ParamsError(
         f"none of {MAX_REFUSED} draws goes with the other params; widen the ranges of "
         f"{problem.model} in configs/catalog.yaml"
     )
-
-
-def _run_trial(
-    study: optuna.Study, trial: optuna.Trial, problem: RowProblem, params: Params
-) -> None:
-    """Train, report each evaluation, stop when the median of earlier trials was better."""
-    losses: dict[int, float] = {}
-    warmup, earlier = problem.warmup_steps, _comparable(study, problem)
-
-    def on_loss(step: int, loss: float) -> None:
-        losses[step] = loss
-        trial.report(loss, step)
-        if earlier and step > warmup and is_worse(losses, earlier):
-            raise optuna.TrialPruned
-
-    score, state = None, "complete"
-    try:
-        score = judge(problem, params, on_loss)
-    except optuna.TrialPruned:
-        state = "pruned"
-    except SplineLstmError:
-        state = "failed"
-    trial.set_user_attr(STATE, state)
-    study.tell(trial, score, state=TrialState.PRUNED if score is None else TrialState.COMPLETE)
 
 
 def _comparable(study: optuna.Study, problem: RowProblem) -> list[dict[int, float]]:

@@ -20,13 +20,12 @@ import jax
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
 from spline_lstm.core.errors import ParamsError, TooLittleDataError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.models.config import ModelConfig, model_config
-from spline_lstm.training.budget import budget_of
 from spline_lstm.tuning.catalog import Choice, Entry
 from spline_lstm.tuning.judge import Units, validation_index
 from spline_lstm.tuning.space import (
@@ -45,11 +44,16 @@ from spline_lstm.tuning.space import (
 from spline_lstm.tuning.study import (
     FEWEST_COMPARED,
     MAX_REFUSED,
-    REFUSED,
     STATE,
-    draw_seed,
+    add_given,
+    ask,
     finished,
     open_study,
+    refuse,
+    score_of,
+    tell,
+    trained,
+    warmup_steps_of,
 )
 from spline_lstm.tuning.trainings import Trainings, is_positive, longest_training
 from spline_lstm.tuning.trial_run import (
@@ -231,7 +235,7 @@ def search(
             if trial is None:
                 add_fixed(study, problem, choice, result)
             else:
-                tell(study, trial, choice, result)
+                tell(study, trial, result, {CHOICE: choice.model_dump_json()})
         for trial in trials_of(study)[len(done) :]:
             on_trial(trial)
     return done[:count]
@@ -239,25 +243,21 @@ def search(
 
 def warmup_steps(problem: Problem) -> int:
     """Steps that every trial gets before it can be cut short."""
-    tune = problem.params.tune
-    if tune.warmup_steps is not None:
-        return tune.warmup_steps
-    windows = len(problem.trainings.prepared(problem.params).windows.splits["train"])
-    return (tune.warmup_epochs or 0) * budget_of(problem.params.train, windows).steps_per_epoch
+    windows = problem.trainings.prepared(problem.params).windows
+    return warmup_steps_of(problem.params, len(windows.splits["train"]))
 
 
 def trials_of(study: optuna.Study) -> list[Trial]:
     """The trainings, numbered from 0."""
-    trained = [trial for trial in finished(study) if trial.user_attrs[STATE] != REFUSED]
     return [
         Trial(
             number,
             Choice.model_validate_json(trial.user_attrs[CHOICE]),
             trial.user_attrs[STATE],
             tuple(trial.intermediate_values.values()),
-            trial.value if trial.state is TrialState.COMPLETE and trial.value else math.inf,
+            score_of(trial),
         )
-        for number, trial in enumerate(trained)
+        for number, trial in enumerate(trained(study))
     ]
 
 
@@ -317,20 +317,9 @@ def job_of(study: optuna.Study, problem: Problem, choice: Choice, number: int) -
 
 
 def add_fixed(study: optuna.Study, problem: Problem, choice: Choice, result: Result) -> None:
-    """Add a trial of given values; the sampler learns from them as the nearest draw of its space.
-
-    Values that cannot be trained are a failed trial.
-    """
-    study.add_trial(
-        create_trial(
-            state=TrialState.PRUNED if result.value is None else TrialState.COMPLETE,
-            value=result.value,
-            params=nearest_draw(choice, problem.space),
-            distributions=distributions(problem.space),
-            intermediate_values=result.losses,
-            user_attrs={STATE: result.state, CHOICE: choice.model_dump_json()},
-        )
-    )
+    """Add a trial of given values, see `add_given`."""
+    draw, kept = nearest_draw(choice, problem.space), {CHOICE: choice.model_dump_json()}
+    add_given(study, draw, distributions(problem.space), result, kept)
 
 
 def drawn(study: optuna.Study, problem: Problem, count: int) -> list[Asked]:
@@ -340,22 +329,13 @@ def drawn(study: optuna.Study, problem: Problem, count: int) -> list[Asked]:
     """
     tune, refused, found = problem.params.tune, 0, []
     while len(found) < count:
-        told = finished(study)
-        before = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
-        study.sampler = optuna.samplers.TPESampler(
-            seed=draw_seed(tune.seed, len(told) + len(found)),
-            n_startup_trials=tune.startup_trials + before,
-        )
-        trial = study.ask(distributions(problem.space))
+        trial = ask(study, distributions(problem.space), tune, len(found))
         choice = choice_of(trial.params)
         params = params_with(problem.params, choice)
         if params is not None and cost(problem.config(params)) <= problem.limit:
             found.append((choice, trial))
             continue
-        # Pruned before its first step: the worst result for the sampler, so that it avoids these
-        # values.
-        trial.set_user_attr(STATE, REFUSED)
-        study.tell(trial, state=TrialState.PRUNED)
+        refuse(study, trial)
         refused += 1
         if refused == MAX_REFUSED:
             raise ParamsError(
@@ -363,16 +343,6 @@ def drawn(study: optuna.Study, problem: Problem, count: int) -> list[Asked]:
                 "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
             )
     return found
-
-
-def tell(study: optuna.Study, trial: optuna.Trial, choice: Choice, result: Result) -> None:
-    """Keep what came of a draw."""
-    for step, loss in result.losses.items():
-        trial.report(loss, step)
-    trial.set_user_attr(CHOICE, choice.model_dump_json())
-    trial.set_user_attr(STATE, result.state)
-    state = TrialState.PRUNED if result.value is None else TrialState.COMPLETE
-    study.tell(trial, result.value, state=state)
 
 
 def comparable(study: optuna.Study, problem: Problem, choice: Choice) -> list[dict[int, float]]:

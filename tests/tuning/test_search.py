@@ -22,12 +22,12 @@ from spline_lstm.tuning.search import (
     Problem,
     Trial,
     best_of,
-    draw_seed,
     search,
     train_with,
     trials_of,
 )
 from spline_lstm.tuning.space import choice_in, distributions, space_of
+from spline_lstm.tuning.study import draw_seed
 from spline_lstm.tuning.trainings import Trainings, before_test
 from spline_lstm.tuning.trial_run import is_worse
 from tests.builders import ROOT, hours, make_schema, make_table
