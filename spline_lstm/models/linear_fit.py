@@ -38,17 +38,21 @@ from spline_lstm.models.linear_smoothing import (
     TREND,
     Smoothing,
     fit_smoothing,
+    random_walk,
     support,
     support_beside_regressions,
 )
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 from spline_lstm.models.time_blocks import Extent, blocks_of, standard_error
 
-# Kinds of smoothing, which the naive forecasts are of as well.
+# Kinds of smoothing, which the seasonal naive forecasts are of as well, and the naive one.
 FLAT, WITH_TREND, SEASONAL = "smoothing", "smoothing with a trend", "seasonal smoothing"
+WALK = "random walk"
 MIN_WEIGHT = 0.01
 # Prior share of seasonal smoothing, against 1 of each kind of regression.
 SMOOTHING = 2.0
+# Prior share of the naive forecast where nothing speaks against a random walk.
+MOST_WALK = 0.5
 # Standard deviation of the logarithms from which on they are another scale than the natural one.
 MIN_LOG_SCALE = 2.0**-8
 
@@ -193,7 +197,12 @@ def _candidates(
             found.append(_smoothing(season, priors, [smoothed(model, k, problem)], judges))
     for season in (0, *seasons) if naives else ():
         judges = [[unfitted(season, 0, part[0])] for part in parts]
-        found.append(_smoothing(season, priors, [unfitted(season, 0, problems[0])], judges))
+        forms = [unfitted(season, 0, problems[0])]
+        found.append(
+            _smoothing(season, priors, forms, judges)
+            if season
+            else _candidate(WALK, priors[WALK], forms, judges)
+        )
     return [candidate for candidate in found if candidate.forms]
 
 
@@ -222,7 +231,8 @@ def _smoothing_priors(models: dict[int, Smoothing], rows: Rows, limit: int) -> d
 
     For a season: the best model with one against the best one without, which may have a trend; a
     trend alone looks like a season to a model without either. The rest is for smoothing without a
-    season, less what autoregressions of the same differences do better.
+    season, less what autoregressions of the same differences do better. The naive forecast is a
+    kind of its own as far as no other model is better than a random walk.
     """
     simple = [models[s] for s in (0, TREND) if s in models]
     seasonal = [model for season, model in models.items() if season > TREND]
@@ -238,6 +248,12 @@ def _smoothing_priors(models: dict[int, Smoothing], rows: Rows, limit: int) -> d
         if season in models and prior:
             prior *= support_beside_regressions(rows, models[season], limit)
         priors[kind] = prior
+    priors[WALK] = 0.0
+    if 0 in models:
+        walk = random_walk(rows, models[0])
+        prior = support(walk, min(models.values(), key=lambda model: model.criterion))
+        beside = support_beside_regressions(rows, walk, limit)
+        priors[WALK] = min(MOST_WALK, prior) * beside
     return priors
 
 

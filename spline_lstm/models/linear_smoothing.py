@@ -16,7 +16,7 @@ section 5.1).
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -116,18 +116,34 @@ def fit_smoothing(rows: Rows, season: int, horizon: int, limit: int) -> Smoothin
     best = min(sums, key=lambda pair: sums[pair])
     count = sum(len(part) for part in parts)
     used = count - len(parts) * (season + 1)
-    free = 3 if season else 2
-    criterion = count * np.log(max(sums[best], np.finfo(float).tiny) / used)
-    criterion += 2 * free + 2 * free * (free + 1) / max(count - free - 1, 1)
-    return Smoothing(season, *best, lookback, float(criterion))
+    criterion = _corrected(sums[best], count, used, 3 if season else 2)
+    return Smoothing(season, *best, lookback, criterion)
 
 
-def support(seasonal: Smoothing, plain: Smoothing) -> float:
-    """Weight of evidence for the season, 0 to 1: Akaike weights of the two models.
+def random_walk(rows: Rows, plain: Smoothing) -> Smoothing:
+    """Smoothing of no parameter but the variance, whose forecast is the last value.
+
+    `plain` is the fitted model without a season.
+    """
+    parts = [part for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    count = sum(len(part) for part in parts)
+    squares = sum(_squares(part, 0, 0.0, 0.0) for part in parts)
+    criterion = _corrected(squares, count, count - len(parts), 1)
+    return replace(plain, smoothing=0.0, seasonal_smoothing=0.0, criterion=criterion)
+
+
+def _corrected(squares: float, count: int, used: int, free: int) -> float:
+    """See `Smoothing.criterion`."""
+    likelihood = count * np.log(max(squares, np.finfo(float).tiny) / used)
+    return float(likelihood + 2 * free + 2 * free * (free + 1) / max(count - free - 1, 1))
+
+
+def support(model: Smoothing, other: Smoothing) -> float:
+    """Weight of evidence for the first model, 0 to 1: Akaike weights of the two.
 
     Burnham and Anderson 2002, "Model Selection and Multimodel Inference", section 2.9.
     """
-    return float(1 / (1 + np.exp(np.clip((seasonal.criterion - plain.criterion) / 2, -50, 50))))
+    return float(1 / (1 + np.exp(np.clip((model.criterion - other.criterion) / 2, -50, 50))))
 
 
 def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> float:

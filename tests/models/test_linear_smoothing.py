@@ -10,6 +10,7 @@ from spline_lstm.models.linear_smoothing import (
     fit_smoothing,
     innovation_variances,
     innovations,
+    random_walk,
     support,
     support_beside_regressions,
 )
@@ -105,6 +106,24 @@ def test_the_evidence_tells_a_season_from_none():
     ]
     assert found[0] > 0.99
     assert found[1] < 0.01
+
+
+def test_a_random_walk_needs_no_parameter_and_a_noisy_level_or_a_steady_trend_does():
+    def evidence(values):
+        rows = rows_of(values)
+        level, trend = fit_smoothing(rows, 0, HORIZON, 99), fit_smoothing(rows, TREND, HORIZON, 99)
+        return support(random_walk(rows, level), min(level, trend, key=lambda m: m.criterion))
+
+    noise = np.random.default_rng(5).normal(size=120)
+    assert evidence(np.cumsum(noise)) > 0.5
+    assert evidence(noise) < 0.01
+    assert evidence(np.cumsum(noise + 1.5)) < 0.01
+    rows = rows_of(np.cumsum(noise))
+    steps = np.diff(rows.scores * rows.grid)
+    criterion = 120 * np.log(np.sum(steps**2) / 119) + 2 + 4 / 118
+    walk = random_walk(rows, fit_smoothing(rows, 0, HORIZON, 99))
+    assert walk.criterion == pytest.approx(criterion)
+    np.testing.assert_allclose(walk.weights(2)[-1], 1.0)
 
 
 def test_series_share_parameters_and_short_ones_are_left_out():
