@@ -91,10 +91,13 @@ def preprocessed(params: Params, folder: Path) -> str:
 
 def tuned(params: Params, folder: Path) -> str:
     """The trials of a search, four of which are drawn at a time."""
-    own = with_values(params, {"tune.at_once": 4, "train.max_epochs": 4}, "benchmark")
+    own = with_values(params, {"tune.at_once": 4, "train.max_epochs": 2}, "benchmark")
     schema = parse_schema(SCHEMA, "schema")
     table = read_raw_table(panel(), schema, where="panel")
     entry = load_catalog(Path()).entry(own.model.type)
+    ranges = entry.ranges.model_copy(update={"units": (4, 16), "layers": (1, 1), "lookback": ()})
+    defaults = entry.defaults.model_copy(update={"hidden": (8,)})
+    entry = entry.model_copy(update={"ranges": ranges, "defaults": defaults})
     problem = Problem.of(own, entry, Trainings(before_test(table, schema, own)))
     folder.mkdir(parents=True)
     return table_text(search(problem, folder / "study.db", 6, lambda trial: None))
