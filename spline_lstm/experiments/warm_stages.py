@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.experiments.fork_client import SOCKET
 from spline_lstm.experiments.fork_server import LIBRARIES
 
@@ -95,6 +96,7 @@ def run_warm(command: Sequence[str]) -> int:
     Ctrl-C reaches the command from the terminal, and through its client the stage. Here it is not
     an end: what the command does about it is waited for.
     """
+    limit_blas_threads()
     libraries = {**LIBRARIES, OF_ITS_OWN: None}
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
