@@ -26,49 +26,100 @@ backtest: {folds: 1, stride: null}
 """
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory, warm) -> Clone:
-    """One repository for all pipelines of this module."""
-    folder = tmp_path_factory.mktemp("own") / "clone"
-    made = make_clone(folder, tiny=False, surroundings=warm)
-    (made.folder / "tiny.yaml").write_text(TINY)
-    return made
-
-
-def forecast(clone: Clone, name: str, frame: pd.DataFrame, *options: str) -> pd.DataFrame:
-    """What `predict` prints for a new pipeline, with the timestamps as they are written."""
-    csv = clone.folder / f"{name}.csv"
-    frame.to_csv(csv, index=False)
-    spline = (sys.executable, "-m", "spline_lstm")
-    clone.run(*spline, "init", name, "--csv", csv.name, "--params", "tiny.yaml", *options)
-    # The copy in the folder is the one that counts.
-    csv.unlink()
-    folder = Path("pipelines") / name
-    clone.run("dvc", "repro", f"{folder}/dvc.yaml")
-    model, raw = folder / "models/edge/model.onnx", folder / "data/raw/series.csv"
-    printed = clone.run(*spline, "predict", str(model), str(raw)).stdout
-    return pd.read_csv(io.StringIO(printed), dtype={"timestamp": str})
-
-
 def wave(count: int, period: int) -> np.ndarray:
     noise = np.random.default_rng(0).normal(size=count)
     return np.round(100 + 10 * np.sin(np.arange(count) * 2 * np.pi / period) + noise, 3)
 
 
+def trading_days() -> pd.DataFrame:
+    first, last = (pd.Timestamp(day).as_unit("ns").value for day in ("2021-01-04", "2024-07-02"))
+    days = parse_clock("B", holidays="NYSE").range(first, last).view("datetime64[ns]")
+    return pd.DataFrame({"Date": days, "Close": wave(len(days), 5)})
+
+
+def wall_clocks() -> pd.DataFrame:
+    wall = BERLIN.tz_localize(None).strftime("%Y-%m-%d %H:%M")
+    return pd.DataFrame({"time": wall, "load": wave(len(BERLIN), 24)})
+
+
+def columns_of_series() -> pd.DataFrame:
+    days = pd.date_range("2023-01-01", periods=300, freq="D")
+    series = {name: wave(300, 7) * factor for name, factor in (("a", 1), ("b", 2), ("c", 5))}
+    frame = pd.DataFrame({"date": days, **series})
+    frame.loc[:99, "c"] = np.nan
+    return frame
+
+
+def document() -> pd.DataFrame:
+    count, rng = 400, np.random.default_rng(1)
+    hours = pd.date_range("2024-01-01", periods=count, freq="h")
+    temp = np.round(10 + 5 * np.sin(np.arange(count) * 2 * np.pi / 24) + rng.normal(size=count), 2)
+    return pd.DataFrame(
+        {
+            "timestamp": hours,
+            "target": wave(count, 24),
+            "temp": temp,
+            "promo": (rng.random(count) < 0.2).astype(int),
+            "store_id": "s1",
+        }
+    )
+
+
+MONTHS = pd.date_range("2012-02-29", "2024-01-31", freq="ME")
+BERLIN = pd.date_range("2023-03-20", "2023-10-28 20:00", freq="h", tz="Europe/Berlin")
+HOURS = pd.date_range("2024-01-01", periods=400, freq="h")
+DOCUMENT = "configs/covariates/default.schema.json"
+SPLINE = (sys.executable, "-m", "spline_lstm")
+# Pipeline -> its table, and what `init` is told about it.
+PIPELINES = {
+    "air": (pd.DataFrame({"month": MONTHS, "passengers": wave(len(MONTHS), 12)}), ()),
+    "trade": (trading_days(), ()),
+    "load": (wall_clocks(), ("--time-zone", "Europe/Berlin")),
+    "wide": (columns_of_series(), ("--layout", "wide")),
+    "document": (document(), ("--schema", DOCUMENT)),
+    "none": (
+        # With an index without a name.
+        pd.DataFrame({"": range(400), "time": HOURS, "y": wave(400, 24)}),
+        ("--target", "y", "--params", "none.yaml"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, warm) -> Clone:
+    """One repository with all pipelines of this module, after one `dvc repro` of all."""
+    folder = tmp_path_factory.mktemp("own") / "clone"
+    made = make_clone(folder, tiny=False, surroundings=warm)
+    (made.folder / "tiny.yaml").write_text(TINY)
+    (made.folder / "none.yaml").write_text(TINY.replace("variants: []", "formats: []"))
+    for name, (frame, options) in PIPELINES.items():
+        csv = made.folder / f"{name}.csv"
+        frame.to_csv(csv, index=False)
+        params = () if "--params" in options else ("--params", "tiny.yaml")
+        made.run(*SPLINE, "init", name, "--csv", csv.name, *params, *options)
+        # The copy in the folder is the one that counts.
+        csv.unlink()
+    made.run("dvc", "repro", *(f"pipelines/{name}/dvc.yaml" for name in PIPELINES))
+    return made
+
+
+def forecast(clone: Clone, name: str) -> pd.DataFrame:
+    """What `predict` prints for a pipeline, with the timestamps as they are written."""
+    folder = Path("pipelines") / name
+    model, raw = folder / "models/edge/model.onnx", folder / "data/raw/series.csv"
+    printed = clone.run(*SPLINE, "predict", str(model), str(raw)).stdout
+    return pd.read_csv(io.StringIO(printed), dtype={"timestamp": str})
+
+
 def test_month_ends_go_on_with_month_ends(clone):
-    months = pd.date_range("2012-02-29", "2024-01-31", freq="ME")
-    frame = pd.DataFrame({"month": months, "passengers": wave(len(months), 12)})
-    found = forecast(clone, "air", frame)
+    found = forecast(clone, "air")
     expected = pd.date_range("2024-02-29", periods=len(found), freq="ME")
     assert found["timestamp"].tolist() == expected.strftime("%Y-%m-%dT00:00:00Z").tolist()
     assert np.isfinite(found["passengers"]).all()
 
 
 def test_trading_days_leave_out_a_holiday_and_a_weekend(clone):
-    first, last = (pd.Timestamp(day).as_unit("ns").value for day in ("2021-01-04", "2024-07-02"))
-    days = parse_clock("B", holidays="NYSE").range(first, last).view("datetime64[ns]")
-    frame = pd.DataFrame({"Date": days, "Close": wave(len(days), 5)})
-    found = forecast(clone, "trade", frame)
+    found = forecast(clone, "trade")
     # The fourth of July was a Thursday.
     assert [text[:10] for text in found["timestamp"]] == [
         "2024-07-03",
@@ -80,21 +131,14 @@ def test_trading_days_leave_out_a_holiday_and_a_weekend(clone):
 
 
 def test_wall_clocks_cross_both_changes_of_clocks(clone):
-    hours = pd.date_range("2023-03-20", "2023-10-28 20:00", freq="h", tz="Europe/Berlin")
-    wall = hours.tz_localize(None).strftime("%Y-%m-%d %H:%M")
-    frame = pd.DataFrame({"time": wall, "load": wave(len(hours), 24)})
-    found = forecast(clone, "load", frame, "--time-zone", "Europe/Berlin")
-    expected = pd.date_range(hours[-1], periods=len(found) + 1, freq="h")[1:]
+    found = forecast(clone, "load")
+    expected = pd.date_range(BERLIN[-1], periods=len(found) + 1, freq="h")[1:]
     assert found["timestamp"].tolist() == [each.isoformat() for each in expected]
     assert [text[-6:] for text in found["timestamp"][:8]] == ["+02:00"] * 6 + ["+01:00"] * 2
 
 
 def test_a_column_for_each_series_is_forecast_for_each(clone):
-    days = pd.date_range("2023-01-01", periods=300, freq="D")
-    series = {name: wave(300, 7) * factor for name, factor in (("a", 1), ("b", 2), ("c", 5))}
-    frame = pd.DataFrame({"date": days, **series})
-    frame.loc[:99, "c"] = np.nan
-    found = forecast(clone, "wide", frame, "--layout", "wide")
+    found = forecast(clone, "wide")
     expected = pd.date_range("2023-10-28", periods=7, freq="D").strftime("%Y-%m-%dT00:00:00Z")
     assert sorted(found["series"].unique()) == ["a", "b", "c"]
     for _, rows in found.groupby("series"):
@@ -102,10 +146,9 @@ def test_a_column_for_each_series_is_forecast_for_each(clone):
 
 
 def test_the_first_experiment_of_a_new_pipeline_finds_its_data(clone):
-    hours = pd.date_range("2024-01-01", periods=400, freq="h")
     csv = clone.folder / "fresh.csv"
-    pd.DataFrame({"time": hours, "y": wave(400, 24)}).to_csv(csv, index=False)
-    clone.run(sys.executable, "-m", "spline_lstm", "init", "fresh", "--csv", "fresh.csv")
+    pd.DataFrame({"time": HOURS, "y": wave(400, 24)}).to_csv(csv, index=False)
+    clone.run(*SPLINE, "init", "fresh", "--csv", "fresh.csv")
     csv.unlink()
     clone.run("git", "add", "pipelines/fresh")
     clone.commit("a new pipeline")
@@ -118,44 +161,25 @@ def test_the_first_experiment_of_a_new_pipeline_finds_its_data(clone):
 
 
 def test_the_schema_of_the_data_contract_document_goes_all_the_way(clone):
-    count, rng = 400, np.random.default_rng(1)
-    hours = pd.date_range("2024-01-01", periods=count, freq="h")
-    temp = np.round(10 + 5 * np.sin(np.arange(count) * 2 * np.pi / 24) + rng.normal(size=count), 2)
-    frame = pd.DataFrame(
-        {
-            "timestamp": hours,
-            "target": wave(count, 24),
-            "temp": temp,
-            "promo": (rng.random(count) < 0.2).astype(int),
-            "store_id": "s1",
-        }
-    )
-    schema = "configs/covariates/default.schema.json"
-    found = forecast(clone, "document", frame, "--schema", schema)
+    found = forecast(clone, "document")
     assert np.isfinite(found["target"]).all()
     folder = clone.folder / "pipelines/document"
-    assert (folder / "schema.json").read_text() == (clone.folder / schema).read_text()
+    assert (folder / "schema.json").read_text() == (clone.folder / DOCUMENT).read_text()
     meta = json.loads((folder / "data/processed/meta.json").read_text())
     assert (meta["feature_mode"], meta["target_cols"]) == ("multivariate", ["target"])
     assert meta["dynamic_covariates"] == ["temp", "promo"]
     assert meta["static_covariates"] == ["store_id"]
     # Optional columns may be missing where a forecast is made; each is named.
     bare = clone.folder / "bare.csv"
-    frame[["timestamp", "target"]].to_csv(bare, index=False)
+    PIPELINES["document"][0][["timestamp", "target"]].to_csv(bare, index=False)
     model = folder / "models/edge/model.onnx"
-    done = clone.run(sys.executable, "-m", "spline_lstm", "predict", str(model), bare.name)
+    done = clone.run(*SPLINE, "predict", str(model), bare.name)
     assert len(done.stdout.splitlines()) == len(found) + 1
     for name in ("temp", "promo", "store_id"):
         assert f"has no column {name!r}" in done.stderr
 
 
 def test_a_pipeline_that_exports_nothing_reproduces(clone):
-    hours = pd.date_range("2024-01-01", periods=400, freq="h")
-    pd.DataFrame({"time": hours, "y": wave(400, 24)}).to_csv(clone.folder / "bare.csv")
-    (clone.folder / "none.yaml").write_text(TINY.replace("variants: []", "formats: []"))
-    options = ("--csv", "bare.csv", "--params", "none.yaml", "--target", "y")
-    clone.run(sys.executable, "-m", "spline_lstm", "init", "none", *options)
-    clone.run("dvc", "repro", "pipelines/none/dvc.yaml")
     folder = clone.folder / "pipelines/none"
     assert list((folder / "models/edge").iterdir()) == []
     assert json.loads((folder / "metrics/latency.json").read_text())["passed"]
