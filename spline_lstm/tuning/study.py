@@ -65,8 +65,8 @@ def ask(
 ) -> optuna.Trial:
     """The next draw; `open_draws` were made since the last result.
 
-    Each has a seed of its own by its number. Refused draws are no trials that the sampler could
-    start from, so it draws as many more at random.
+    Each has a seed of its own by its number. The sampler cannot start from refused draws,
+    so it draws as many more at random.
     """
     told = finished(study)
     refused = sum(trial.user_attrs[STATE] == REFUSED for trial in told)
