@@ -16,9 +16,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.experiments.fork_client import SOCKET
@@ -94,20 +95,30 @@ def run_warm(command: Sequence[str]) -> int:
     """Run a command whose stages come from a fork server; its exit status, as shells give it.
 
     Ctrl-C reaches the command from the terminal, and through its client the stage. Here it is not
-    an end: what the command does about it is waited for.
+    an end: what the command does about it is waited for. SIGTERM comes to this process alone, so it
+    is passed on.
     """
     limit_blas_threads()
     libraries = {**LIBRARIES, OF_ITS_OWN: None}
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            warm_stages(Path(folder), os.environ, libraries) as environment,
-        ):
-            status = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with (
+        handled(signal.SIGINT, lambda number, frame: None),
+        tempfile.TemporaryDirectory() as folder,
+        warm_stages(Path(folder), os.environ, libraries) as environment,
+    ):
+        process = subprocess.Popen(command, env=environment)  # noqa: S603
+        with handled(signal.SIGTERM, lambda number, frame: process.send_signal(number)):
+            status = process.wait()
     return 128 - status if status < 0 else status
+
+
+@contextmanager
+def handled(number: signal.Signals, handler: Callable[[int, Any], object]) -> Iterator[None]:
+    """Inside, a signal is given to `handler`."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 if __name__ == "__main__":

@@ -150,10 +150,14 @@ def test_the_stage_ends_with_its_client(clone, warm):
     assert told(run("python -m stages.tell", clone, warm, stdin=subprocess.DEVNULL))["loaded"]
 
 
-def test_ctrl_c_reaches_a_stage_of_a_command_which_ends_as_without_the_server(clone):
-    command = [sys.executable, "-m", "spline_lstm.experiments.warm_stages"]
+@pytest.fixture
+def command(clone):
+    """`run_warm` of a shell whose stage sleeps: its process, the stage's and the server's."""
     run_warm = subprocess.Popen(
-        [*command, "sh", "-c", "python -m stages.sleep 60; exit $?"],
+        [
+            *(sys.executable, "-m", "spline_lstm.experiments.warm_stages"),
+            *("sh", "-c", "python -m stages.sleep 60; exit $?"),
+        ],
         cwd=clone,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
@@ -164,9 +168,27 @@ def test_ctrl_c_reaches_a_stage_of_a_command_which_ends_as_without_the_server(cl
     stage = psutil.Process(int(run_warm.stdout.readline()))
     server = psutil.Process(stage.ppid())
     assert any(word.endswith("fork_server.py") for word in server.cmdline())
+    return run_warm, stage, server
+
+
+def test_ctrl_c_reaches_a_stage_of_a_command_which_ends_as_without_the_server(command):
+    run_warm, stage, server = command
     os.killpg(run_warm.pid, signal.SIGINT)
     assert "KeyboardInterrupt" in run_warm.communicate()[1]
     assert run_warm.returncode == 128 + signal.SIGINT
+    assert gone(stage)
+    assert gone(server)
+
+
+def test_sigterm_ends_the_command_and_its_stage(command):
+    run_warm, stage, server = command
+    (shell,) = (
+        process for process in psutil.Process(run_warm.pid).children() if process.pid != server.pid
+    )
+    run_warm.terminate()
+    run_warm.communicate()
+    assert run_warm.returncode == 128 + signal.SIGTERM
+    assert gone(shell)
     assert gone(stage)
     assert gone(server)
 
