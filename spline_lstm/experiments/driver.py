@@ -179,13 +179,12 @@ class Driver:
         """Run all; an interrupt ends what runs."""
         start = time.perf_counter()
         with ThreadPoolExecutor(self._workers) as pool:
-            running = [pool.submit(self._run_next, run, len(runs), start) for run in runs]
             try:
+                running = [pool.submit(self._run_next, run, len(runs), start) for run in runs]
                 reasons = [future.result() for future in running]
             except BaseException:
                 self._ended.set()
-                for future in running:
-                    future.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
                 self._runner.stop()
                 raise
         pairs = list(zip(runs, reasons, strict=True))
@@ -222,6 +221,9 @@ class Driver:
         log.parent.mkdir(parents=True, exist_ok=True)
         reason, cost = "", Cost(0.0)
         for again in (True, False):
+            if self._ended.is_set():
+                # Nobody would end what starts now.
+                return "interrupted", cost
             tried = self._runner.attempt(Job(clone, run, log))
             cost = tried.cost
             if tried.status == 0 and self._fetch(clone, run):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -238,6 +239,37 @@ def test_a_lost_experiment_is_tried_once_more(tmp_path, monkeypatch):
     assert (lost(1), len(calls)) == ("", 2)
     assert lost(2).startswith("dvc exp run ended with 0, but saved no experiment")
     assert len(calls) == 2
+
+
+def test_nothing_starts_after_an_interrupt(tmp_path, monkeypatch):
+    """Another run waits while one is fetched, and Ctrl-C comes: nobody would end what it starts."""
+    tried, (both, fetching, stopped) = [], (threading.Event() for _ in range(3))
+
+    def attempt(job):
+        tried.append(job.run.seed)
+        if len(tried) == 2:
+            both.set()
+        (both if job.run.seed == 1 else fetching).wait(60)
+        return Attempt(0 if job.run.seed == 1 else 1, (driver.STAGE_FAILED,), Cost(1.0))
+
+    def fetch(*arguments):
+        fetching.set()
+        # For the second run to fail, and the third to come as far as it can.
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return stopped.wait(60)
+
+    monkeypatch.setattr(driver, "fetch_experiment", fetch)
+    pipeline = TrackedPipeline(tmp_path, tmp_path)
+    clones = [PrivateClone(tmp_path / name, "0" * 40) for name in "ab"]
+    one = driver.Driver(pipeline, "0" * 40, clones, Engine(attempt, stopped.set), 3)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            one.run([Run("gru", "univariate", seed) for seed in (1, 2, 3)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sorted(tried) == [1, 2]
 
 
 def test_a_failing_run_is_named_and_the_others_run_all_the_same(story):
