@@ -112,7 +112,8 @@ def commit_files(folder: Path, tree: str, like: str, parent: str = "") -> str:
     parent : str
         A commit; "" for a commit without parents.
     """
-    written = git(folder, "show", "--no-patch", "--date=raw", f"--format={PEOPLE}", like)
+    shown = ("--no-patch", "--no-show-signature", "--date=raw", f"--format={PEOPLE}")
+    written = git(folder, "show", *shown, like)
     *people, message = written.split("\0", 6)
     return git(
         folder,

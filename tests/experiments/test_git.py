@@ -7,7 +7,7 @@ import pytest
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import ExperimentError
-from spline_lstm.experiments.git import check_ready, find_pipeline
+from spline_lstm.experiments.git import check_ready, commit_files, find_pipeline, tree_of
 from tests.builders import ROOT
 from tests.pipeline.conftest import Clone
 
@@ -50,6 +50,26 @@ def refusal(folder) -> str:
 def test_a_clean_clone_is_ready_at_its_commit(repository):
     commit = repository.run("git", "rev-parse", "HEAD").stdout.strip()
     assert check_ready(find_pipeline(repository.folder)) == commit
+
+
+def test_a_commit_is_copied_whatever_git_shows_of_signatures(repository):
+    """A line about the signature would come before the names."""
+
+    def run(*arguments):
+        return repository.run("git", *arguments).stdout.strip()
+
+    header, _, message = run("cat-file", "commit", "HEAD").partition("\n\n")
+    signed = repository.folder / "signed"
+    signed.write_text(f"{header}\ngpgsig -----BEGIN PGP SIGNATURE-----\n\n{message}\n")
+    commit = run("hash-object", "-t", "commit", "-w", str(signed))
+    run("config", "log.showSignature", "true")
+    program = repository.folder / "gpg"
+    program.write_text("#!/bin/sh\necho 'gpg: no such key' >&2\nexit 1\n")
+    program.chmod(0o700)
+    run("config", "gpg.program", str(program))
+    assert run("show", "--no-patch", "--format=%an", commit) != run("log", "-1", "--format=%an")
+    copy = commit_files(repository.folder, tree_of(repository.folder, commit), commit)
+    assert run("cat-file", "commit", copy) == f"{header}\n\n{message}"
 
 
 def test_what_repro_measures_with_a_clock_is_no_change(repository):
