@@ -109,7 +109,8 @@ def _remarks(done: Outcome, request: Request, clock: Clock) -> Iterator[str]:
     """Dates that are left out, what a reader of the scores must know, and whether data are old."""
     if request.asof is None:
         for date, error in done.refused.items():
-            yield from (f"{date} is left out: {line}" for line in error.lines)
+            where = " in a partition" if date in done.newest else ""
+            yield from (f"{date} is left out{where}: {line}" for line in error.lines)
     yield from done.notes
     if request.asof is not None:
         for newest in done.newest.values():

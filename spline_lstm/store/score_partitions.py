@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
@@ -95,7 +96,7 @@ def _short(outcome: Outcome) -> Outcome:
     """The same with the first remarks only: each of many partitions has its own."""
     if len(outcome.notes) <= MOST_NOTES:
         return outcome
-    others = f"{len(outcome.notes) - MOST_NOTES} remarks of other partitions are not shown"
+    others = f"and {plural(len(outcome.notes) - MOST_NOTES, 'more remark')}"
     return replace(outcome, notes=(*outcome.notes[:MOST_NOTES], others))
 
 

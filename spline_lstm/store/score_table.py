@@ -41,7 +41,7 @@ class Outcome:
     new, total : rows that were not stored before, and all
     notes : remarks, each once
     newest : date -> instant of the newest row that its scores know
-    refused : date -> why nothing could be scored
+    refused : date -> why nothing could be scored, or not all partitions
     """
 
     new: int = 0
@@ -80,24 +80,20 @@ def score_dates(scorer: Scorer, dates: Sequence[Date], absent: str, place: Place
 def together(outcomes: Iterable[Outcome]) -> Outcome:
     """What came of all tables: a date is refused if all of them refused it.
 
-    Of a date that only some refused, each reason is a remark.
+    It is, too, if known-future rows of any are absent, as in one table of all series. Of a date
+    that only some refused for other reasons, each reason is a remark.
     """
     found = list(outcomes)
     newest: dict[str, int] = {}
     for date, instant in (item for each in found for item in each.newest.items()):
         newest[date] = max(newest.get(date, instant), instant)
-    reasons = [item for each in found for item in each.refused.items()]
     notes = [note for each in found for note in each.notes]
-    notes += [
-        f"{line}: it has no forecast"
-        for date, error in reasons
-        if date in newest
-        for line in error.lines
-    ]
     refused: dict[str, SplineLstmError] = {}
-    for date, error in reasons:
-        if date not in newest:
+    for date, error in (item for each in found for item in each.refused.items()):
+        if date not in newest or isinstance(error, MissingCovariateError):
             refused.setdefault(date, error)
+        else:
+            notes += [f"{line}: it has no forecast" for line in error.lines]
     return Outcome(
         sum(each.new for each in found),
         sum(each.total for each in found),

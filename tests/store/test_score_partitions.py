@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from spline_lstm.__main__ import main
-from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.core.params_file import params_text
 from spline_lstm.store import score_partitions
@@ -39,12 +38,7 @@ def stored(folder):
     return read_predictions(folder / "store/predictions").drop(columns="generated_at")
 
 
-@pytest.fixture
-def _in_process(monkeypatch):
-    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
-
-
-@pytest.mark.usefixtures("_in_process")
+@pytest.mark.usefixtures("jobs_in_this_process")
 @pytest.mark.parametrize("dates", [("--asof", "2020-01-02"), ("--from", "2020-01-02")])
 def test_partitions_store_the_rows_of_one_table_each_in_a_file_of_its_own(tmp_path, dates):
     one, many = make(tmp_path / "one", None), make(tmp_path / "many", ROWS)
@@ -57,7 +51,7 @@ def test_partitions_store_the_rows_of_one_table_each_in_a_file_of_its_own(tmp_pa
     assert len([*files_of(one / "store/predictions")]) == days
 
 
-@pytest.mark.usefixtures("_in_process")
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_the_same_call_again_adds_nothing_and_leaves_nothing(tmp_path, capsys):
     folder = make(tmp_path / "panel", ROWS)
     for new, before in ((15, 0), (0, 15)):
@@ -67,7 +61,7 @@ def test_the_same_call_again_adds_nothing_and_leaves_nothing(tmp_path, capsys):
     assert names == {"task_id=forecast"}
 
 
-@pytest.mark.usefixtures("_in_process")
+@pytest.mark.usefixtures("jobs_in_this_process")
 def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(
     tmp_path, capsys, monkeypatch
 ):
@@ -83,10 +77,28 @@ def test_a_partition_without_enough_rows_is_a_remark_and_all_of_them_an_error(
     assert main(["score", str(folder), "--asof", "2020-01-02"]) == 0
     error = capsys.readouterr().err
     assert "series 'b'" not in error
-    assert "remarks of other partitions are not shown" in error
+    assert error.splitlines()[-1] == "note: and 5 more remarks"
     assert main(["score", str(folder), "--asof", "2019-12-01"]) == 14
     assert main(["score", str(folder), "--from", "2031-01-01"]) == 2
     assert "no row of the data is from 2031-01-01" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_absent_rows_of_one_partition_are_an_error_as_of_one_table(tmp_path, capsys):
+    table = panel()
+    ahead = (table["shop"] == "e") & (table["time"] >= pd.Timestamp(START + 48 * HOUR))
+    one, many = (
+        make(tmp_path / name, rows, table=table[~ahead])
+        for name, rows in (("one", None), ("many", ROWS))
+    )
+    for folder in (one, many):
+        assert main(["score", str(folder), "--asof", "2020-01-02"]) == 13
+        assert "series 'e'" in capsys.readouterr().err
+    # What the others have to say is stored.
+    assert set(stored(many)["symbol"]) == set(SHOPS) - {"e"}
+    assert main(["score", str(many), "--from", "2020-01-02"]) == 0
+    assert "note: 2020-01-02 is left out in a partition: " in capsys.readouterr().err
+    assert main(["score", str(many), "--asof", "2020-01-02", "--absent", "blank"]) == 13
 
 
 def test_processes_store_the_same_rows(tmp_path):
