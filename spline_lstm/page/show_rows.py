@@ -61,7 +61,7 @@ def show_try(pipeline: Pipeline) -> None:
             places = st.columns(CELLS_IN_LINE)
             for cell, place in zip(cells[start : start + CELLS_IN_LINE], places, strict=False):
                 with place:
-                    filled[cell.name] = _filled(cell)
+                    filled[cell.name] = _filled(cell, f"cell {pipeline.folder} {cell.name}")
         asked = st.form_submit_button("Predict")
     if asked:
         tried = try_row(pipeline, filled)
@@ -70,22 +70,23 @@ def show_try(pipeline: Pipeline) -> None:
             bullets(tried.warnings)
 
 
-def _filled(cell: Cell) -> float | str | None:
-    """What a person puts into a cell; None: it is missing."""
-    key = f"cell {cell.name}"
-    if cell.kind == "number":
-        return st.number_input(cell.name, value=cell.ordinary, placeholder=MISSING, key=key)
-    if cell.kind == "date":
-        ordinary = date.fromisoformat(cell.ordinary)
-        chosen = st.date_input(
-            cell.name, value=ordinary, min_value=FIRST_DATE, max_value=LAST_DATE, key=key
+def _filled(cell: Cell, key: str) -> float | str | None:
+    """What a person puts into a cell, whose state has this key; None: it is missing."""
+    if cell.kind in ("category", "boolean"):
+        return st.selectbox(
+            cell.name,
+            (None, *cell.choices),
+            index=1 if cell.choices else 0,
+            format_func=lambda text: MISSING if text is None else text,
+            accept_new_options=cell.kind == "category",
+            key=key,
         )
-        return chosen.isoformat() if isinstance(chosen, date) else None
-    return st.selectbox(
-        cell.name,
-        (None, *cell.choices),
-        index=1 if cell.choices else 0,
-        format_func=lambda text: MISSING if text is None else text,
-        accept_new_options=cell.kind == "category",
-        key=key,
+    # Streamlit puts a default back when an input is emptied, so none of them has one.
+    if cell.kind == "number":
+        st.session_state.setdefault(key, cell.ordinary)
+        return st.number_input(cell.name, value=None, format="%g", placeholder=MISSING, key=key)
+    st.session_state.setdefault(key, date.fromisoformat(cell.ordinary))
+    chosen = st.date_input(
+        cell.name, value=None, min_value=FIRST_DATE, max_value=LAST_DATE, key=key
     )
+    return chosen.isoformat() if isinstance(chosen, date) else None

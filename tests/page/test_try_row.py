@@ -41,9 +41,13 @@ def test_a_cell_of_another_kind_is_named(rows_folder, ordinary):
         try_row(Pipeline(rows_folder), {**ordinary, "x": "high"})
 
 
-def test_the_form_predicts_on_demand(rows_folder):
+def test_the_form_predicts_on_demand(rows_folder, ordinary):
     test = page(rows_folder, tab="Rows")
     assert not test.error
+    begun = {each.label: each.value for each in [*test.number_input, *test.date_input]}
+    assert {name: str(value) for name, value in begun.items()} == {
+        name: str(ordinary[name]) for name in begun
+    }
     assert "y_pred" not in test.dataframe[0].value
     shown = {}
     for value in (-3.0, 3.0):
@@ -51,6 +55,11 @@ def test_the_form_predicts_on_demand(rows_folder):
         button(test, "Predict").click()
         shown[value] = checked(test).dataframe[0].value["probability_yes"].item()
     assert shown[-3.0] != shown[3.0]
+    # Streamlit puts a default back into an input that is emptied.
+    assert not any(each.proto.HasField("default") for each in test.number_input)
+    assert not any(each.proto.default for each in test.date_input)
+    for each in [*test.number_input, *test.date_input]:
+        each.set_value(None)
     next(each for each in test.selectbox if each.label == "color").set_value(None)
     button(test, "Predict").click()
     assert not checked(test).error
