@@ -33,7 +33,7 @@ MOST_CODES = 10
 KINDS = {"float": "number", "int": "number", "boolean": "boolean", "text": "category"}
 DATE_SAMPLE = 1000
 # Dates that are not written as ISO 8601 has them, such as 31.12.2024 and 12/31/24.
-OTHER_DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}"
+OTHER_DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])"
 # What pandas calls a column whose header is empty: the index that it wrote itself, as a rule.
 NAMELESS = "Unnamed:"
 LOSSES = {"classification": "cross_entropy", "regression": "mse"}
@@ -152,16 +152,17 @@ def _target(columns: Mapping[str, Column], where: str, options: Options) -> str:
             raise UsageError(
                 f"--target {name}: {where} has no such column; it has {listed([*columns], 20)}"
             )
-        if columns[name].kind == "empty":
-            raise UsageError(f"--target {name}: the column has no value; choose another one")
-        return name
-    named = [name for name in columns if name.lower() in TARGET_NAMES]
-    if len(named) != 1:
-        raise UsageError(
-            f"{where}: which column is to be predicted? Give --target, one of "
-            f"{listed([*columns], 20)}"
-        )
-    return named[0]
+    else:
+        named = [name for name in columns if name.lower() in TARGET_NAMES]
+        if len(named) != 1:
+            raise UsageError(
+                f"{where}: which column is to be predicted? Give --target, one of "
+                f"{listed([*columns], 20)}"
+            )
+        name = named[0]
+    if columns[name].kind == "empty":
+        raise UsageError(f"--target {name}: the column has no value; choose another one")
+    return name
 
 
 def _check_kinds(kinds: Mapping[str, str], target: str, where: str) -> None:
@@ -318,7 +319,7 @@ def _date_questions(
 
 
 def _is_other_date(cells: pd.Series) -> bool:
-    texts = cells.iloc[:DATE_SAMPLE].astype("str")
+    texts = cells.iloc[:DATE_SAMPLE].astype("str").dropna()
     texts = texts[~texts.str.lower().isin(["", *MARKERS])]
     return not texts.empty and bool(texts.str.match(OTHER_DATE).all())
 

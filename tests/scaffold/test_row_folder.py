@@ -64,6 +64,7 @@ def test_a_number_with_many_values_is_a_regression():
         (frame(), {"targets": ("y",), "kind": "regression"}, "is not a number"),
         (frame().assign(x=lambda t: t["x"].astype(str).where(t.index != 4, "bad")), {}, "'?bad"),
         (frame(), {"targets": ("day",)}, "it is a date"),
+        (frame().assign(y=None), {}, "--target y: the column has no value"),
         (frame()[["y"]].assign(empty=""), {}, "beside the target 'y' no column has values"),
     ],
 )
@@ -89,6 +90,10 @@ def test_dates_in_another_form_are_said_to_be_categories():
     plan = proposed(frame().assign(day=days.where(days.index % 7 > 0, "")))
     assert kinds(plan)["day"] == "category"
     assert any(text.startswith("day: dates that are not") for text in plan.questions)
+    addresses = days.index.map("10.0.0.{}".format)
+    assert not any(
+        "day: dates" in text for text in proposed(frame().assign(day=addresses)).questions
+    )
 
 
 @pytest.mark.parametrize(("rows", "fewest"), [(300, 4), (40, 1)])
