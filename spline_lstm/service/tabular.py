@@ -213,7 +213,7 @@ def _cell_errors(error: DataContractError) -> CallError:
     findings = []
     for each in found[:MAX_FINDINGS]:
         index = each["rows"][0] - FIRST_LINE
-        also = f" (so have {each['count']} rows)" if each["count"] > 1 else ""
+        also = f" ({each['count']} rows in all)" if each["count"] > 1 else ""
         loc = ("body", "rows", index, each["column"])
         message = f"{WHERE}[{index}]: {each['text']}"
         _, _, remedy = each["text"].rpartition("; ")

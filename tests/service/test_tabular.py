@@ -73,7 +73,7 @@ def test_what_is_wrong_is_named_by_its_place(client):
         found = refusal(client, {"rows": [row, {**row, "x": cell}, {**row, "x": cell}]})
         assert found["loc"] == ["body", "rows", 1, "x"]
         assert found["message"].startswith(f"rows[1]: column 'x' contains '{cell}', which is not a")
-        assert found["message"].endswith("of the schema (so have 2 rows)")
+        assert found["message"].endswith("of the schema (2 rows in all)")
         assert found["remedy"].startswith("fix the cell")
     assert refusal(client, {"rows": []})["loc"] == ["body", "rows"]
     assert refusal(client, {"rows": rows(51)}, 413)["rule"] == "max_rows"
