@@ -47,7 +47,6 @@ from spline_lstm.tuning.study import (
     STATE,
     add_given,
     ask,
-    finished,
     open_study,
     refuse,
     score_of,
@@ -229,13 +228,17 @@ def search(
     study = open_study(problem.content_id, database)
     while len(done := trials_of(study)) < count:
         most = min(problem.params.tune.at_once, count - len(done))
-        asked = fixed_choices(problem, len(done), most) or drawn(study, problem, most)
+        asked, refused = fixed_choices(problem, len(done), most), []
+        if not asked:
+            asked, refused = drawn(study, problem, most)
         results = train_all(study, problem, [choice for choice, _ in asked], len(done))
         for (choice, trial), result in zip(asked, results, strict=True):
             if trial is None:
                 add_fixed(study, problem, choice, result)
             else:
                 tell(study, trial, result, {CHOICE: choice.model_dump_json()})
+        for trial in refused:
+            refuse(study, trial)
         for trial in trials_of(study)[len(done) :]:
             on_trial(trial)
     return done[:count]
@@ -302,10 +305,10 @@ def train_with(problem: Problem, choice: Choice, on_loss: Callable[[int, float],
 
 def job_of(study: optuna.Study, problem: Problem, choice: Choice, number: int) -> TrialJob:
     """A trial with all that it needs elsewhere; the fixed ones are not cut short."""
-    params, is_fixed = params_with(problem.params, choice), not finished(study)
+    params = params_with(problem.params, choice)
     assert params is not None
-    fixed = len(fixed_choices(problem, 0, 2))
-    earlier = [] if is_fixed or number < fixed else comparable(study, problem, choice)
+    is_fixed = number < len(fixed_choices(problem, 0, 2))
+    earlier = [] if is_fixed else comparable(study, problem, choice)
     return TrialJob(
         problem.trainings.material,
         params,
@@ -322,27 +325,32 @@ def add_fixed(study: optuna.Study, problem: Problem, choice: Choice, result: Res
     add_given(study, draw, distributions(problem.space), result, kept)
 
 
-def drawn(study: optuna.Study, problem: Problem, count: int) -> list[Asked]:
-    """So many draws that go with the params and the cost limit.
+def drawn(
+    study: optuna.Study, problem: Problem, count: int
+) -> tuple[list[Asked], list[optuna.Trial]]:
+    """So many draws that go with the params and the cost limit, and draws to be refused with them.
 
-    Each has a seed of its own; none knows the results of the others.
+    Each has a seed of its own; none knows the results of the others. A draw that does not go is
+    refused at once only before the first that does: if the search is killed before it has results,
+    the study must be what it was when that one was drawn.
     """
-    tune, refused, found = problem.params.tune, 0, []
-    while len(found) < count:
-        trial = ask(study, distributions(problem.space), tune, len(found))
+    tune, found, late = problem.params.tune, [], []
+    for _ in range(MAX_REFUSED + count - 1):
+        trial = ask(study, distributions(problem.space), tune, len(found) + len(late))
         choice = choice_of(trial.params)
         params = params_with(problem.params, choice)
         if params is not None and cost(problem.config(params)) <= problem.limit:
             found.append((choice, trial))
-            continue
-        refuse(study, trial)
-        refused += 1
-        if refused == MAX_REFUSED:
-            raise ParamsError(
-                f"none of {MAX_REFUSED} draws cost at most {tune.max_cost:g} times the present "
-                "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
-            )
-    return found
+        elif found:
+            late.append(trial)
+        else:
+            refuse(study, trial)
+        if len(found) == count:
+            return found, late
+    raise ParamsError(
+        f"none of {MAX_REFUSED} draws cost at most {tune.max_cost:g} times the present "
+        "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
+    )
 
 
 def comparable(study: optuna.Study, problem: Problem, choice: Choice) -> list[dict[int, float]]:

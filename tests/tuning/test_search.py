@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.section import flattened
+from spline_lstm.tuning import search as tuning_search
 from spline_lstm.tuning.catalog import Choice, Entry, Ranges, load_catalog
 from spline_lstm.tuning.judge import validation_index
 from spline_lstm.tuning.outputs import COLUMNS, PATCH, TABLE, patch_text, table_text, write
@@ -27,9 +28,9 @@ from spline_lstm.tuning.search import (
     trials_of,
 )
 from spline_lstm.tuning.space import choice_in, distributions, space_of
-from spline_lstm.tuning.study import draw_seed
+from spline_lstm.tuning.study import draw_seed, finished, open_study, trained
 from spline_lstm.tuning.trainings import Trainings, before_test
-from spline_lstm.tuning.trial_run import is_worse
+from spline_lstm.tuning.trial_run import Result, is_worse
 from tests.builders import ROOT, hours, make_schema, make_table
 from tools.import_closure import import_closure
 
@@ -146,6 +147,28 @@ def test_draws_before_the_sampler_learns_are_those_of_one_at_a_time(trials, tmp_
     with pytest.raises(KilledError):
         two_at_once(tmp_path / "killed.db", 2, die)
     assert two_at_once(tmp_path / "killed.db", 2) == found
+
+
+def test_a_search_killed_among_refused_draws_draws_them_again(tmp_path, monkeypatch):
+    # Half of the draws have too many units.
+    problem = make_problem(changes={"tune.max_cost": 5.0, "tune.at_once": 4})
+    killed_at: list[int] = []
+
+    def stand_in(study, problem, choices, first):
+        if first in killed_at:
+            raise KilledError
+        return [Result("complete", choice.learning_rate, {1: 1.0}) for choice in choices]
+
+    monkeypatch.setattr(tuning_search, "train_all", stand_in)
+    whole = search(problem, tmp_path / "whole.db", 9, lambda trial: None)
+    for number in (1, 5):
+        killed_at[:] = [number]
+        with pytest.raises(KilledError):
+            search(problem, tmp_path / "killed.db", 9, lambda trial: None)
+    killed_at.clear()
+    assert search(problem, tmp_path / "killed.db", 9, lambda trial: None) == whole
+    study = open_study(problem.content_id, tmp_path / "whole.db")
+    assert len(finished(study)) > len(trained(study)) == 9
 
 
 @pytest.mark.slow
