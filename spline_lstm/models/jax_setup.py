@@ -12,7 +12,8 @@ from spline_lstm.models.sharding import CPU_SHARES
 
 X86 = ("x86_64", "AMD64")
 X86_FLAGS = (("--xla_cpu_max_isa", "AVX"),)
-# Matmuls by Eigen itself, compiled once for all CPUs, instead of by oneDNN's kernels.
+# Matmuls by Eigen itself, compiled once for all CPUs, instead of by kernels of YNNPACK or oneDNN.
+NO_YNNPACK = (("--xla_cpu_experimental_ynn_fusion_type", ""),)
 EIGEN_MATMULS = ("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
 # XLA ends a process if a device has waited 40 seconds for another one; this is two days.
 PATIENCE = (("--xla_cpu_collective_call_terminate_timeout_seconds", "172800"),)
@@ -30,15 +31,16 @@ def configure_threads(threads: int, devices: int = CPU_SHARES) -> None:
     - XLA compiles for the CPU that it finds, or for the oldest one with the highest instruction set
       that it is allowed, if the CPU has more. All CPUs with AVX2 have more than AVX, so that they
       get the same program; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
-    - Eigen, which XLA calls for matmuls, would call oneDNN, whose kernels add in an order that
-      depends on the CPU, even with ONEDNN_MAX_CPU_ISA (docs/reproducibility.md has the figures).
+    - XLA would give most matmuls to YNNPACK, and Eigen, which has the others, would call oneDNN.
+      Kernels of both add in an order that depends on the CPU (docs/reproducibility.md has the
+      figures). XLA_FLAGS with another ``--xla_cpu_experimental_ynn_fusion_type`` takes precedence.
 
     If JAX has already made an array, it keeps its devices.
     """
     os.environ["NPROC"] = str(threads)
     os.environ.setdefault(*EIGEN_MATMULS)
     flags = os.environ.get("XLA_FLAGS", "")
-    wanted = [*PATIENCE, *(X86_FLAGS if platform.machine() in X86 else ())]
+    wanted = [*PATIENCE, *NO_YNNPACK, *(X86_FLAGS if platform.machine() in X86 else ())]
     missing = [f"{flag}={value}" for flag, value in wanted if flag not in flags]
     os.environ["XLA_FLAGS"] = " ".join([*flags.split(), *missing])
     if "xla_force_host_platform_device_count" not in flags:

@@ -47,6 +47,28 @@ def test_matmuls_do_not_depend_on_the_instruction_set_that_onednn_would_choose()
     assert product_hash(**kernels) != product_hash(ONEDNN_MAX_CPU_ISA="SSE41", **kernels)
 
 
+def test_no_matmul_is_left_to_ynnpack_whose_kernels_depend_on_the_cpu():
+    program = (
+        "from spline_lstm.models.jax_setup import configure_threads\n"
+        "configure_threads(1)\n"
+        "import jax, jax.numpy as jnp\n"
+        "compiled = jax.jit(jnp.matmul).lower(jnp.ones((64, 768)), jnp.ones((768, 256))).compile()\n"
+        "print('ynn' in compiled.as_text())\n"
+    )
+
+    def uses_ynnpack(flags: str) -> str:
+        environment = os.environ | {"XLA_FLAGS": flags}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert uses_ynnpack("") == "False"
+    if os.uname().machine == "x86_64":
+        assert uses_ynnpack("--xla_cpu_experimental_ynn_fusion_type=individual_dot") == "True"
+
+
 def test_the_names_of_compiled_programs_do_not_depend_on_the_folder(tmp_path):
     code = (
         "import pathlib, sys\n"
