@@ -9,8 +9,8 @@ requires that validation and test split are exchangeable: drift breaks it, so th
 test split is measured and reported.
 
 The validation split is a short time, which may be an easy one. The training split is longer,
-but the model was fitted to it. Errors of both are too small if anything, for reasons of their own,
-so no half width is below the one of the same rank among the training residuals.
+but the model was fitted to it. Errors of either may be too small, for reasons of their own, so no
+half width is below the one of the same rank among the training residuals.
 
 Several series are not exchangeable if one is harder than another. Their residuals are divided by
 the mean absolute error of each series in training, and half widths are multiplied by it (ibid.,

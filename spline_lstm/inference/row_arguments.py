@@ -139,7 +139,7 @@ def check_features(frame: pd.DataFrame, names: tuple[object, ...], name: str) ->
         absent = [each for each in names if each not in frame.columns]
         raise ValueError(
             f"X has {frame.shape[1]} features, but {name} is expecting {len(names)} features as "
-            f"input{f'; it lacks {listed(absent)}' if absent else ''}"
+            f"input{f'; it lacks {listed([*map(str, absent)])}' if absent else ''}"
         )
     if tuple(frame.columns) != names:
         raise ValueError(

@@ -239,8 +239,8 @@ def _check_kinds(X: pd.DataFrame) -> None:
     texts = [name for name in others if pd.to_numeric(X[name], errors="coerce").isna().all()]
     if texts:
         raise ValueError(
-            f"X has columns that are not numbers: {listed(texts)}; leave them out, or make numbers "
-            "of them"
+            f"X has columns that are not numbers: {listed([*map(str, texts)])}; leave them out, "
+            "or make numbers of them"
         )
 
 

@@ -85,3 +85,9 @@ def test_a_column_of_texts_is_named():
     X, y = made()
     with pytest.raises(ValueError, match="columns that are not numbers: place"):
         SequenceRegressor(LOOKBACK, params=PARAMS).fit(X.assign(place="here"), y)
+
+
+def test_columns_may_have_numbers_for_names_in_messages():
+    frame = pd.DataFrame({0: ["a", "b"] * 40, 1: np.arange(80.0)})
+    with pytest.raises(ValueError, match="columns that are not numbers: 0; leave"):
+        SequenceRegressor(LOOKBACK, params=PARAMS).fit(frame, np.arange(80.0))

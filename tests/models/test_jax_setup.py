@@ -52,8 +52,8 @@ def test_no_matmul_is_left_to_ynnpack_whose_kernels_depend_on_the_cpu():
         "from spline_lstm.models.jax_setup import configure_threads\n"
         "configure_threads(1)\n"
         "import jax, jax.numpy as jnp\n"
-        "compiled = jax.jit(jnp.matmul).lower(jnp.ones((64, 768)), jnp.ones((768, 256))).compile()\n"
-        "print('ynn' in compiled.as_text())\n"
+        "product = jax.jit(jnp.matmul).lower(jnp.ones((64, 768)), jnp.ones((768, 256)))\n"
+        "print('ynn' in product.compile().as_text())\n"
     )
 
     def uses_ynnpack(flags: str) -> str:
