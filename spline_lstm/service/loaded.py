@@ -57,11 +57,6 @@ class LoadedModel(ServedModel):
         """The exported file."""
         return {self.path: self.forecaster.session}
 
-    @property
-    def shares_threads(self) -> bool:
-        """Several threads may call it: so it is with onnxruntime, not with LiteRT."""
-        return self.path.suffix == ".onnx"
-
     @cached_property
     def limits(self) -> ForecastLimits:
         """What every forecast keeps to."""

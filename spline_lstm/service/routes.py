@@ -18,7 +18,13 @@ from spline_lstm.service.forecasts import answer_of, read_body
 from spline_lstm.service.loaded import LoadedModel
 from spline_lstm.service.openapi import DIRECTION_BODY, FORECAST_BODY, ROWS_BODY
 from spline_lstm.service.rows import Rows, rows_of
-from spline_lstm.service.tabular import LoadedRows, RowAnswers, answers_of, read_table_rows
+from spline_lstm.service.tabular import (
+    LoadedRows,
+    RowAnswers,
+    TableRows,
+    answers_of,
+    read_table_rows,
+)
 from spline_lstm.service.work import (
     SMALL_BODY,
     SMALL_ROWS,
@@ -99,12 +105,14 @@ async def rows(request: Request) -> Response:
     content = await request.body()
     served, settings = catalog_of(request).served, settings_of(request)
 
-    def answered() -> Response:
+    def asked() -> tuple[LoadedRows, TableRows]:
         body = read_table_rows(content, settings)
-        model = served.of_kind(LoadedRows, body.model, ("body", "model"))
-        return json_answer(answers_of(model, body))
+        return served.of_kind(LoadedRows, body.model, ("body", "model")), body
 
-    return await done(request, len(content) <= SMALL_BODY, answered)
+    if len(content) > SMALL_BODY:
+        return await in_thread(request, lambda: json_answer(answers_of(*asked())))
+    model, body = asked()
+    return await done(request, model.shares_threads, lambda: json_answer(answers_of(model, body)))
 
 
 @router.get("/models", tags=["models"])

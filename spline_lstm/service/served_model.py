@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from spline_lstm.export.sessions import Session
@@ -39,6 +40,11 @@ class ServedModel(ABC):
     @abstractmethod
     def sessions(self) -> Mapping[Path, Session]:
         """The loaded exported files."""
+
+    @cached_property
+    def shares_threads(self) -> bool:
+        """Several threads may call it, see `ServedFile.shares_threads`."""
+        return all(file.shares_threads for file in self.files)
 
     @property
     def files(self) -> tuple[ServedFile, ...]:

@@ -1,5 +1,7 @@
 """Rows of a table over HTTP: the predictions of the exported file, and refusals."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.export.sessions import open_session
 from spline_lstm.inference.row_cells import cell_text
 from spline_lstm.inference.row_files import RowPredictor
+from spline_lstm.service import routes
+from spline_lstm.service.tabular import LoadedRows, answers_of
 from tests.rows.tables import frame
 from tests.service.examples import client_of
 
@@ -41,6 +45,28 @@ def test_served_predictions_are_those_of_the_exported_file(client, rows_folder):
             row["set_80"],
             row["set_95"],
         ]
+
+
+@pytest.mark.parametrize(("suffix", "threads"), [(".onnx", 2), (".tflite", 1)])
+def test_a_file_that_one_thread_may_call_has_one(rows_folder, monkeypatch, suffix, threads):
+    """Small calls are answered in the thread of the service, large ones in one of their own."""
+    seen = set()
+
+    def watched(model, body):
+        seen.add(threading.current_thread().name)
+        return answers_of(model, body)
+
+    monkeypatch.setattr(routes, "answers_of", watched)
+    loaded = LoadedRows.sessions.fget
+    monkeypatch.setattr(
+        LoadedRows,
+        "sessions",
+        property(lambda model: {p.with_suffix(suffix): each for p, each in loaded(model).items()}),
+    )
+    with client_of(rows_folder, max_rows=5000) as client:
+        for count in (1, 4000):
+            assert client.post("/v1/rows", json={"rows": rows(count)}).status_code == 200
+    assert len(seen) == threads
 
 
 def test_a_missing_cell_is_null_and_an_unseen_category_is_said(client):
