@@ -1,11 +1,11 @@
 """Command serve: forecasts over HTTP, without JAX or TensorFlow."""
 
 import argparse
+import importlib.util
 import os
 from pathlib import Path
 
-from spline_lstm.core.errors import UsageError
-from spline_lstm.service.run import Place, serve
+from spline_lstm.core.errors import MissingPackageError, UsageError
 from spline_lstm.service.settings import Settings
 
 DESCRIPTION = """\
@@ -69,7 +69,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Serve until the process is told to end."""
+    """Serve until the process is told to end.
+
+    Raises
+    ------
+    MissingPackageError
+        The packages of the service are not installed.
+    """
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        raise MissingPackageError(
+            "this needs FastAPI and uvicorn, which are not installed; call `make serve`, or "
+            "pip install 'spline-lstm[service]'"
+        )
+    from spline_lstm.service.run import Place, serve  # noqa: PLC0415 - an extra
+
     for name in ("workers", "max_body", "max_rows", "max_series", "timeout", "reload"):
         if not getattr(arguments, name) > 0:
             raise UsageError(f"--{name.replace('_', '-')} must be above 0; give a larger number")

@@ -266,8 +266,12 @@ def become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
     except SystemExit as end:
         status = status_of(end.code, sys.stderr)
     except BaseException as error:
-        traceback.print_exc()
-        status = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+        if isinstance(error, KeyboardInterrupt):
+            # Where the stage was when Ctrl-C came is of no use to anybody.
+            status = -signal.SIGINT
+        else:
+            status = 1
+            traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

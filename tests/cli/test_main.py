@@ -127,3 +127,11 @@ def test_a_reader_that_has_had_enough_ends_a_command_without_a_word():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+def test_serving_without_its_packages_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["serve", "."]) == 22
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("22 missing package: this needs FastAPI and uvicorn")

@@ -174,7 +174,7 @@ def command(clone):
 def test_ctrl_c_reaches_a_stage_of_a_command_which_ends_as_without_the_server(command):
     run_warm, stage, server = command
     os.killpg(run_warm.pid, signal.SIGINT)
-    assert "KeyboardInterrupt" in run_warm.communicate()[1]
+    assert run_warm.communicate()[1] == ""
     assert run_warm.returncode == 128 + signal.SIGINT
     assert gone(stage)
     assert gone(server)
