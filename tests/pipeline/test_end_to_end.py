@@ -242,7 +242,8 @@ def test_experiment_with_another_batch_size_runs_train_and_what_follows(reproduc
         "dvc", "exp", "run", "--temp", "--name", "larger", "-S", "train.batch_size=32"
     )
     ran = stages_run(done.stdout)
-    assert ran[0] == "train-flax-rnn"
+    # DVC runs the backtest, which needs no trained network, before or after the training.
+    assert [name for name in ran if name != "backtest"][0] == "train-flax-rnn"
     assert sorted(ran) == [
         "backtest",
         "benchmark",
