@@ -123,7 +123,12 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
     texts = []
     for row in intervals:
         level, coverage = float(row["interval"]), row["coverage"]
-        if coverage is not None and abs(coverage - level) > COVERAGE_TOLERANCE:
+        if coverage is not None and row["width"] is None:
+            texts.append(
+                f"Some of the {row['interval']} % intervals are infinite, because too few "
+                "validation windows are left to bound them."
+            )
+        elif coverage is not None and abs(coverage - level) > COVERAGE_TOLERANCE:
             side = "narrow" if coverage < level else "wide"
             texts.append(
                 f"The {row['interval']} % intervals are too {side} for the test split: they cover "

@@ -56,6 +56,8 @@ def read_text_table(content: bytes, where: str, options: Options = Options()) ->
     encoding, text = _decoded(content, where, options.encoding)
     lines = text.splitlines(keepends=True)[skipped:]
     first = [line for line in lines[:LOOKED_AT] if line.strip()]
+    if options.separator is not None:
+        _check_separator(options.separator, first, where)
     separator = options.separator or _separator(lines[:LOOKED_AT], where, skipped)
     _check_header(first, separator, where, skipped)
     cells = _split(lines, separator, where, skipped)
@@ -139,6 +141,18 @@ def _separator(all_lines: list[str], where: str, skipped: int) -> str:
         # One column, without timestamps: the rows may be counted.
         return ","
     raise UsageError(f"{where}{_no_separator(all_lines, lines, skipped)}")
+
+
+def _check_separator(separator: str, lines: list[str], where: str) -> None:
+    """Refuse one that leaves all lines whole if another one splits them into equal columns."""
+    if any(separator in line for line in lines):
+        return
+    for mark, name in SEPARATORS.items():
+        if _fits(lines, mark):
+            raise UsageError(
+                f"{where} has no {SEPARATORS.get(separator, repr(separator))}, which --separator "
+                f"names; its columns are separated by {name}: leave the option out"
+            )
 
 
 def _no_separator(all_lines: list[str], lines: list[str], skipped: int) -> str:

@@ -113,7 +113,7 @@ def load_model(source: Source, row: Model | None) -> LoadedModel:
     if path is None:
         raise ArtifactError(
             f"{source.folder} has no model to serve ({pipeline.exported / FILES[0]} is missing); "
-            "run `dvc repro`, or promote a registered model"
+            f"run `dvc repro {(source.folder / 'dvc.yaml').as_posix()}`, or promote a model"
         )
     forecaster = ExportedForecaster.load(path, pipeline.preprocessor)
     preprocessor = forecaster.preprocessor

@@ -22,12 +22,15 @@ class ServedFile:
         Id of the model that it belongs to.
     path : Path
     session : Session
+    takes_missing : bool
+        Its numbers may be NaN.
     """
 
     name: str
     version: str
     path: Path
     session: Session
+    takes_missing: bool
 
     @property
     def shares_threads(self) -> bool:

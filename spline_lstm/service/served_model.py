@@ -47,10 +47,21 @@ class ServedModel(ABC):
         return all(file.shares_threads for file in self.files)
 
     @property
+    def takes_missing(self) -> bool:
+        """Raw tensors may have missing numbers, which the files fill or read themselves."""
+        return False
+
+    @property
     def files(self) -> tuple[ServedFile, ...]:
         """What answers raw tensors: the network by the name of the pipeline, and its trees."""
         name, version = self.source.name, self.model_id
         return tuple(
-            ServedFile(f"{name}.{path.stem}" if path.stem in TREES else name, version, path, each)
+            ServedFile(
+                name=f"{name}.{path.stem}" if path.stem in TREES else name,
+                version=version,
+                path=path,
+                session=each,
+                takes_missing=self.takes_missing,
+            )
             for path, each in self.sessions.items()
         )

@@ -105,6 +105,11 @@ class LoadedRows(ServedModel):
         return self.predictor.run_id
 
     @property
+    def takes_missing(self) -> bool:
+        """The graph of the network fills missing numbers, and trees read them."""
+        return True
+
+    @property
     def schema(self) -> RowSchema:
         """Of the rows of a body, with numbers as JSON has them."""
         return cell_schema(self.predictor.preprocessor)

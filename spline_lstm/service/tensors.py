@@ -83,7 +83,7 @@ def infer(file: ServedFile, call: Inference, max_windows: int) -> dict[str, Any]
     CallError
         A tensor has another type, shape or number of values than it says, or than the file takes.
     """
-    given = {tensor.name: _array(tensor, max_windows) for tensor in call.inputs}
+    given = {tensor.name: _array(tensor, max_windows, file.takes_missing) for tensor in call.inputs}
     try:
         outputs = file.session.answer(given)
     except (KeyError, TypeError, ValueError) as error:
@@ -115,7 +115,7 @@ def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, 
     return {name: outputs[name] for name in wanted}
 
 
-def _array(tensor: Given, max_windows: int) -> np.ndarray:
+def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
     loc = ("body", "inputs", tensor.name)
     if tensor.datatype not in DATATYPES:
         text = f"the datatype {tensor.datatype!r} is unknown; give {', '.join(DATATYPES)}"
@@ -126,6 +126,8 @@ def _array(tensor: Given, max_windows: int) -> np.ndarray:
     wanted = np.dtype(DATATYPES[tensor.datatype])
     try:
         values = np.array(tensor.data)
+        if takes_missing and wanted.kind == "f" and values.dtype.kind == "O":
+            values = _with_missing(values)
         if values.dtype.kind not in ("iuf" if wanted.kind == "f" else "iu"):
             raise ValueError("its values are not numbers of its datatype")
         # A number that is too large for the type becomes infinite, and is refused below.
@@ -133,7 +135,7 @@ def _array(tensor: Given, max_windows: int) -> np.ndarray:
             array = values.astype(wanted).reshape(tensor.shape)
         if wanted.kind == "i" and (array.ravel() != values.ravel()).any():
             raise ValueError("its values do not fit its datatype")
-        if not np.isfinite(array).all():
+        if np.isinf(array).any() or (np.isnan(array).any() and not takes_missing):
             raise ValueError("its values are not finite in its datatype")
     except (OverflowError, TypeError, ValueError) as error:
         text = (
@@ -142,3 +144,12 @@ def _array(tensor: Given, max_windows: int) -> np.ndarray:
         )
         raise refused(BAD_REQUEST, loc, "data", text) from None
     return array
+
+
+def _with_missing(values: np.ndarray) -> np.ndarray:
+    """NaN where JSON has null; the values as they are if others are not numbers."""
+    flat: list[object] = values.ravel().tolist()
+    if not all(value is None or type(value) in (int, float) for value in flat):
+        return values
+    filled = [np.nan if value is None else value for value in flat]
+    return np.array(filled, np.float64).reshape(values.shape)

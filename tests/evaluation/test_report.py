@@ -31,9 +31,9 @@ SCORES = {
     "horizon": {"1": GOOD, "2": GOOD},
     "targets": {"glucose": GOOD},
     "baselines": {"naive": {"rmse": 3.5}, "moving_average": {"rmse": 3.0822}},
-    "intervals": [{"interval": "80", "coverage": 81.5}],
+    "intervals": [{"interval": "80", "width": 4.0, "coverage": 81.5}],
 }
-INTERVAL = {"interval": "80", "coverage": 80.5}
+INTERVAL = {"interval": "80", "width": 4.0, "coverage": 80.5}
 
 
 def part(coverage, n=100, **name):
@@ -119,13 +119,19 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             "In 1 of 2 hours of the day a baseline is at least as",
         ),
         (
-            {"intervals": [{"interval": "80", "coverage": 77.9}]},
+            {"intervals": [{"interval": "80", "width": 4.0, "coverage": 77.9}]},
             {},
             {},
             "80 % intervals are too narrow",
         ),
         (
-            {"intervals": [{"interval": "95", "coverage": 97.5}]},
+            {"intervals": [{"interval": "95", "width": None, "coverage": 100.0}]},
+            {},
+            {},
+            "95 % intervals are infinite",
+        ),
+        (
+            {"intervals": [{"interval": "95", "width": 4.0, "coverage": 97.5}]},
             {},
             {},
             "95 % intervals are too wide",

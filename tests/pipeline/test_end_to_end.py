@@ -243,7 +243,7 @@ def test_experiment_with_another_batch_size_runs_train_and_what_follows(reproduc
     )
     ran = stages_run(done.stdout)
     # DVC runs the backtest, which needs no trained network, before or after the training.
-    assert [name for name in ran if name != "backtest"][0] == "train-flax-rnn"
+    assert next(name for name in ran if name != "backtest") == "train-flax-rnn"
     assert sorted(ran) == [
         "backtest",
         "benchmark",

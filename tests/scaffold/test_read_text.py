@@ -163,3 +163,10 @@ def test_blanks_between_columns_are_asked_about():
 def test_a_file_without_rows_has_its_lines_counted(content, count):
     with pytest.raises(UsageError, match=f"has {count}"):
         read_table(content, "f")
+
+
+def test_a_separator_that_is_not_in_the_file_is_refused_with_the_one_that_is():
+    content = b"t;x\n1;2\n3;4\n"
+    with pytest.raises(UsageError, match="has no comma.*separated by semicolon"):
+        read_table(content, "f", Options(separator=","))
+    assert read_table(b"x\n1\n2\n", "f", Options(separator=",")).cells.shape == (2, 1)

@@ -143,3 +143,34 @@ def test_the_network_answers_raw_tensors(client, rows_folder):
     expected = session.answer(given)["prediction"]
     assert output["shape"] == list(expected.shape)
     assert output["data"] == expected.ravel().tolist()
+
+
+def test_raw_numbers_may_be_missing_and_are_filled_by_the_network(client, rows_folder):
+    name = rows_folder.name
+    session = open_session(Pipeline(rows_folder).exported / "model.onnx")
+    rows = {each: (2, *tensor.row) for each, tensor in session.inputs.items()}
+    values = {each: np.zeros(rows[each], session.inputs[each].dtype) for each in rows}
+    values["numbers"][1] = np.nan
+    call = {
+        "inputs": [
+            {
+                "name": "numbers",
+                "datatype": "FP32",
+                "shape": list(rows["numbers"]),
+                "data": [[0] * rows["numbers"][1], [None] * rows["numbers"][1]],
+            },
+            {
+                "name": "categories",
+                "datatype": "INT32",
+                "shape": list(rows["categories"]),
+                "data": [0] * values["categories"].size,
+            },
+        ]
+    }
+    (output,) = client.post(f"/v2/models/{name}/infer", json=call).json()["outputs"]
+    assert output["data"] == session.answer(values)["prediction"].ravel().tolist()
+    call["inputs"][1]["data"][0] = None
+    refusal = client.post(f"/v2/models/{name}/infer", json=call)
+    assert refusal.status_code == 400
+    call["inputs"][0]["data"][0][0] = "a"
+    assert client.post(f"/v2/models/{name}/infer", json=call).status_code == 400
