@@ -27,6 +27,7 @@ from spline_lstm.series.quality import check_span
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.tables.row_table import read_row_table
 from spline_lstm.tables.sources import read_source
+from spline_lstm.trees.packages import absent_trees
 
 
 class Render(Protocol):
@@ -90,12 +91,13 @@ def check_days(folder: Path, where: str) -> tuple[str, ...]:
     """Preprocess the bars; what is odd about them, errors as in `preprocess_bars`."""
     table, schema, params = read_folder(folder, where)
     found = preprocess_bars(table, schema, params, where=where)
+    absent = absent_trees(params.trees.members)
     try:
         make_direction_windows(found.arrays, found.preprocessor, params)
     except TooLittleDataError as error:
         # The user may set other splits before the first run.
-        return (*found.quality["warnings"], str(error))
-    return tuple(found.quality["warnings"])
+        return (*absent, *found.quality["warnings"], str(error))
+    return (*absent, *found.quality["warnings"])
 
 
 def check_rows(folder: Path, where: str) -> tuple[str, ...]:
@@ -108,7 +110,8 @@ def check_rows(folder: Path, where: str) -> tuple[str, ...]:
     # What the schema does not name is among the decisions.
     texts = [item["text"] for item in findings if item["rule"] != "unknown_column"]
     more = [f"{len(texts) - MAX_LINES} more, in metrics/data.json of the stage preprocess"]
-    return (*texts[:MAX_LINES], *(more if len(texts) > MAX_LINES else ()))
+    absent = absent_trees(params.trees.members)
+    return (*absent, *texts[:MAX_LINES], *(more if len(texts) > MAX_LINES else ()))
 
 
 TASK_FOLDERS: Mapping[str, TaskFolder] = MappingProxyType(

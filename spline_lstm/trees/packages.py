@@ -5,9 +5,10 @@ LightGBM loads in 0.5 instead of 1.3 CPU-seconds, XGBoost in 0.3 instead of 1.3.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from spline_lstm.core.errors import MissingPackageError
@@ -40,6 +41,18 @@ def import_trees(name: str) -> ModuleType:
             f"this needs {name}, which cannot be imported ({reason}); pip install "
             f"'spline-lstm[trees]' (or {PACKAGES[name]}), or leave it out of trees.members"
         ) from None
+
+
+def absent_trees(names: Sequence[str]) -> tuple[str, ...]:
+    """What to say of packages of trees that are not installed; empty if all are."""
+    absent = [name for name in names if find_spec(name) is None]
+    if not absent:
+        return ()
+    return (
+        f"the trees need {' and '.join(absent)}, which this Python does not have: make env-all, or "
+        f"pip install {' '.join(PACKAGES[name] for name in absent)}, or trees.members: [] in "
+        "params.yaml",
+    )
 
 
 @contextmanager
