@@ -130,10 +130,11 @@ def choose_model(extents: Extents) -> list[Choice]:
     lookback = extents.lookback or choose_lookback(extents)
     network = choose_network_lookback(extents, lookback)
     season = extents.seasons[0] if extents.seasons else 1
+    segment = choose_segment(network, season)
     choices = [
         Choice("window.lookback", lookback, _lookback_reason(extents, lookback)),
-        Choice("model.network_lookback", network, "of these the network reads a season"),
-        Choice("model.segment", choose_segment(network, season), "divides the season"),
+        Choice("model.network_lookback", network, _network_reason(extents, lookback, network)),
+        Choice("model.segment", segment, _segment_reason(segment, season)),
         Choice(
             "model.linear_skip",
             "frozen",
@@ -230,6 +231,24 @@ def _lookback_reason(extents: Extents, lookback: int) -> str:
     if count == round(count):
         return f"{plural(round(count), 'season')} of {longest[-1]} rows and a horizon"
     return "four horizons, more than a season"
+
+
+def _network_reason(extents: Extents, lookback: int, network: int) -> str:
+    if network == lookback:
+        return "the network reads the whole lookback"
+    start = f"of the {lookback} rows the network reads the latest"
+    for season in extents.seasons:
+        if network == season + extents.horizon:
+            return f"{start}: a season of {season} rows and a horizon"
+    if network == 4 * extents.horizon:
+        return f"{start}: four horizons"
+    return f"{start}; longer ones cost time"
+
+
+def _segment_reason(segment: int, season: int) -> str:
+    if season > 1 and season % segment == 0:
+        return f"rows in one step of the network; divides the season of {season}"
+    return "rows in one step of the network"
 
 
 def describe(choices: Sequence[Choice]) -> dict[str, str]:
