@@ -2,7 +2,7 @@
 
 Run at the root: ``python -m benchmarks.scaling [--shapes 500x200 5000x200] [--workers 2]``.
 
-Hourly values of many series as one Parquet file, as in `benchmarks.ingest`. Each stage has its own
+Hourly values of many series as one Parquet file, as in `benchmarks.ingest`, in float32. Each stage has its own
 process, as under DVC. Memory is the largest resident set of any process of the stage, its workers
 among them; shared pages of mapped arrays count in it as long as they are in memory. Disk is what
 the stage wrote. A window starts every 24 rows (``--stride``), and the training passes over these
@@ -30,6 +30,7 @@ from spline_lstm.core.params_file import params_text
 STAGES = ("ingest", "preprocess", "window", "train_flax_rnn", "evaluate", "export", "predict")
 # Rows made at a time, so that the benchmark itself needs little memory.
 ROWS_AT_ONCE = 1_000_000
+KINDS = {"float32": pa.float32(), "float64": pa.float64()}
 VALUES = {
     "data.source": "panel.parquet",
     "data.schema_file": "schema.json",
@@ -57,7 +58,7 @@ class Measured(NamedTuple):
     disk: int
 
 
-def write_source(path: Path, series: int, rows: int) -> None:
+def write_source(path: Path, series: int, rows: int, kind: pa.DataType) -> None:
     """Write the panel, a piece at a time."""
     writer = None
     at_once = max(ROWS_AT_ONCE // rows, 1)
@@ -66,6 +67,7 @@ def write_source(path: Path, series: int, rows: int) -> None:
         piece = make_panel(count, rows)
         names = pa.array([f"store_{first + index // rows:07d}" for index in range(count * rows)])
         piece = piece.set_column(1, "store", names)
+        piece = piece.set_column(2, "sales", piece["sales"].cast(kind, safe=False))
         writer = writer or pq.ParquetWriter(path, piece.schema)
         writer.write_table(piece)
     if writer is not None:
@@ -75,7 +77,7 @@ def write_source(path: Path, series: int, rows: int) -> None:
 def write_folder(folder: Path, series: int, rows: int, options: argparse.Namespace) -> None:
     """Write a pipeline folder without a dvc.yaml."""
     folder.mkdir()
-    write_source(folder / "panel.parquet", series, rows)
+    write_source(folder / "panel.parquet", series, rows, KINDS[options.kind])
     write_json(folder / "schema.json", SCHEMA)
     values = {
         **VALUES,
@@ -140,6 +142,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--executor", default="local", choices=("local", "ray"))
     parser.add_argument("--partition-rows", type=int, default=1_000_000)
+    parser.add_argument("--kind", default="float32", choices=KINDS, help="type of the values")
     parser.add_argument("--stride", type=int, default=24, help="rows between two windows")
     parser.add_argument("--folder", type=Path, help="where folders are made, and removed again")
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)

@@ -1,6 +1,8 @@
 """Builders of small data that the tests share: each value follows a formula to check by head."""
 
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.array_files import load_folder
+from spline_lstm.windows.array_writing import Place, create, write_index, write_rows
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -151,6 +155,21 @@ def make_preprocessor(**changes) -> Preprocessor:
         **changes,
     }
     return Preprocessor(**values).identified()
+
+
+def on_disk(folder: Path, parts: Sequence[AsOfArrays], preprocessor: Preprocessor) -> AsOfArrays:
+    """The arrays of partitions, mapped from the files that they were written to."""
+    rows = np.cumsum([0, *(len(each.timestamps) for each in parts)]).tolist()
+    series = np.cumsum([0, *(len(each.series_offsets) - 1 for each in parts)]).tolist()
+    bounds = zip(pairwise(rows), pairwise(series), strict=True)
+    places = [Place(f"part {own[0]}", "", *own, *of_series) for own, of_series in bounds]
+    create(folder, rows[-1], preprocessor)
+    written = [
+        write_rows(folder, place, each, preprocessor)
+        for place, each in zip(places, parts, strict=True)
+    ]
+    write_index(folder, places, written, "")
+    return load_folder(folder)
 
 
 def no_limits(series: int = 1, targets: int = 1) -> ForecastLimits:

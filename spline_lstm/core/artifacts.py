@@ -12,7 +12,8 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -200,14 +201,29 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def content_id(*parts: bytes | memoryview | str | Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class Blocks:
+    """Bytes of a part of `content_id` that come block by block, `size` of them in all."""
+
+    size: int
+    blocks: Iterable[bytes | memoryview]
+
+
+def content_id(*parts: bytes | memoryview | str | Mapping[str, Any] | Blocks) -> str:
     """Hash of the contents: 16 hexadecimal digits, independent of time, path and key order.
 
     >>> content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
     True
+    >>> content_id(b"ab") == content_id(Blocks(2, [b"a", b"b"]))
+    True
     """
     digest = hashlib.sha256()
     for part in parts:
+        if isinstance(part, Blocks):
+            digest.update(part.size.to_bytes(8, "little"))
+            for piece in part.blocks:
+                digest.update(piece)
+            continue
         text = (
             json.dumps(part, sort_keys=True, separators=(",", ":"))
             if isinstance(part, Mapping)

@@ -1,9 +1,11 @@
 """Preprocessing of a pipeline folder: its raw table to arrays, fills, covariates and scaling."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params
@@ -19,6 +21,7 @@ from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.series.preprocess_partitions import PreprocessedPartitions, preprocess_partitions
 from spline_lstm.tables.raw_file import find_raw
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.windows.mapped import passing
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,20 @@ class PreprocessedFolder:
         """Size of table and grid, features and warnings."""
         quality, preprocessor = self.quality, self.result.preprocessor
         filled = sum(column["filled_rows"] for column in quality["columns"])
-        replaced = int(self.result.arrays.replaced.sum())
+        replaced = sum(int(part.sum()) for part in self._replaced())
         outliers = f"{plural(replaced, 'outlier')} replaced, " if replaced else ""
         return (
             f"{quality['rows']} rows in, {quality['grid_rows']} grid rows of "
             f"{preprocessor.clock.frequency} out, {filled} cells filled, {outliers}features "
             f"{', '.join(preprocessor.features)}; {warning_lines(quality)}"
         )
+
+    def _replaced(self) -> Iterator[np.ndarray]:
+        """Flags of outliers that were replaced, block by block."""
+        arrays = self.result.arrays
+        if arrays.replaced.size:
+            for rows in passing(arrays):
+                yield arrays.replaced[rows]
 
     def write(self, pipeline: Pipeline) -> None:
         """Write the arrays, the constants and the plots; those of partitions show the first one."""

@@ -41,7 +41,8 @@ from spline_lstm.series.splits import split_instants
 from spline_lstm.series.table_facts import TableFacts
 from spline_lstm.tables.partitions import Partition, PartitionJob, partition_jobs, read_index
 from spline_lstm.tables.raw_table import RawTable
-from spline_lstm.windows.array_files import Place, create, load_folder, write_index, write_rows
+from spline_lstm.windows.array_files import load_folder
+from spline_lstm.windows.array_writing import Place, Written, create, write_index, write_rows
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -134,13 +135,14 @@ def summarise_job(job: tuple[Job, Int[np.ndarray, " instants"]]) -> PartitionSum
 
 def apply_job(
     job: tuple[Job, Preprocessor, Place, Path],
-) -> tuple[AsOfArrays, dict[str, ColumnQuality]]:
-    """Third pass: write the arrays of a partition; its small arrays, and what was found in it."""
+) -> tuple[Written, dict[str, ColumnQuality]]:
+    """Third pass: write the arrays of a partition; what is left, and what was found in it."""
     each, preprocessor, place, folder = job
     table = each.table()
     layout = lay_out(table, each.clock, preprocessor.params.snap)
-    applied = apply(table, preprocessor.of_series(table.series_names), layout=layout, assess=True)
-    return write_rows(folder, place, applied.arrays), dict(applied.columns)
+    own = preprocessor.of_series(table.series_names)
+    applied = apply(table, own, layout=layout, assess=True)
+    return write_rows(folder, place, applied.arrays, own), dict(applied.columns)
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
         ]
         files = [place.file for place in places]
         results = run_all(Work(apply_job, work, files), params.run, "apply")
-        write_index(building, places, [small for small, _ in results], fitted.run_id)
+        write_index(building, places, [written for written, _ in results], fitted.run_id)
         columns = _merged([found for _, found in results])
         result = PreprocessedPartitions(building, fitted, facts, columns, short, kept[0])
         check_targets(columns, fitted, where, result.quality)

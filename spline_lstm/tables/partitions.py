@@ -23,7 +23,7 @@ from spline_lstm.core.reading import Reading
 from spline_lstm.core.schema import Schema, load_schema
 from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.tables.frames import named_columns
-from spline_lstm.tables.parquet import is_parquet
+from spline_lstm.tables.parquet import is_parquet, write_small
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 
 INDEX = "_index.json"
@@ -190,7 +190,7 @@ def write_partitions(source: Path, folder: Path, schema: Schema, rows: int) -> l
             )
         done |= names
         paths.append(folder / f"part-{len(paths):05d}.parquet")
-        pq.write_table(table.replace_schema_metadata(None), paths[-1])
+        write_small(table, paths[-1])
     if not paths:
         raise DataContractError(f"{source}: the file has no rows; bring one row per timestamp")
     return paths

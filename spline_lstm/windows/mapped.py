@@ -8,12 +8,12 @@ the file.
 
 import mmap
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
 import numpy as np
 from jaxtyping import Int
 
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.stored_rows import stored_in
 
 Origins = Int[np.ndarray, " windows"]
 
@@ -24,25 +24,19 @@ PASS_ROWS = 1 << 23
 PIECE_WINDOWS = 2048
 
 
-def mapping_of(array: np.ndarray) -> mmap.mmap | None:
-    """The mapping that an array, or the array it is a view of, lies in; None if in none.
-
-    >>> mapping_of(np.arange(3)) is None
-    True
-    """
-    base: object = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) else None
+def is_mapped(arrays: AsOfArrays) -> bool:
+    """Whether rows are read from disk as they are used."""
+    return stored_in(arrays.timestamps) is not None
 
 
 def release(arrays: AsOfArrays) -> None:
     """Give the pages of mapped arrays back; arrays that are not mapped stay as they are."""
-    for item in fields(arrays):
-        mapping = mapping_of(getattr(arrays, item.name))
-        # Not every system has it.
-        if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapping.madvise(mmap.MADV_DONTNEED)
+    stored = stored_in(arrays.timestamps)
+    # Not every system has it.
+    if stored is None or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    for mapping in stored.mappings():
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def in_pieces(
@@ -52,7 +46,7 @@ def in_pieces(
 
     `gather` returns arrays with a row for each window, which depends on nothing but that window.
     """
-    if mapping_of(arrays.timestamps) is None:
+    if not is_mapped(arrays):
         return gather(origins)
     parts = []
     for start in range(0, max(len(origins), 1), PIECE_WINDOWS):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from spline_lstm.core.artifacts import content_id, read_arrays
+from spline_lstm.core.artifacts import Blocks, content_id, read_arrays
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.core.params import WindowParams
@@ -26,7 +26,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.limits import ForecastLimits
-from spline_lstm.windows.mapped import in_pieces, release
+from spline_lstm.windows.mapped import in_pieces, passing
 from spline_lstm.windows.origins import find_origins, missing_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.scaling import Scaler
@@ -371,7 +371,15 @@ def _different_runs(folder: Path) -> ArtifactError:
 
 def _source_id(arrays: AsOfArrays, scaler: Scaler) -> str:
     """Content id of what windows were chosen on and are scaled by."""
-    parts = (arrays.timestamps, arrays.series_offsets, arrays.valid, arrays.observed)
-    found = content_id(*(np.ascontiguousarray(part).data for part in parts), scaler.to_json())
-    release(arrays)
-    return found
+    offsets = np.ascontiguousarray(arrays.series_offsets)
+    timestamps, *flags = (
+        _blocks(arrays, values) for values in (arrays.timestamps, arrays.valid, arrays.observed)
+    )
+    return content_id(timestamps, offsets.data, *flags, scaler.to_json())
+
+
+def _blocks(arrays: AsOfArrays, values: np.ndarray) -> Blocks:
+    """The bytes of an array with a row per grid row, by blocks of rows."""
+    size = values.size * values.dtype.itemsize
+    blocks = (np.ascontiguousarray(values[rows]).reshape(-1).data for rows in passing(arrays))
+    return Blocks(size, blocks)

@@ -1,9 +1,12 @@
 """The evaluation of a panel in partitions by tasks: the bytes of one pass over all windows."""
 
 import json
+import shutil
+from dataclasses import fields
 from hashlib import sha256
 
 import jax
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -18,6 +21,8 @@ from spline_lstm.models.build import build, to_arrays
 from spline_lstm.models.config import model_config
 from spline_lstm.models.saved_model import load_model, save_model
 from spline_lstm.series import preprocess_folder
+from spline_lstm.windows.array_files import load_arrays
+from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import load_windows
 from stages import ingest, preprocess, window
@@ -76,6 +81,17 @@ def test_parts_give_the_bytes_of_one_pass(folder, tmp_path):
     expected = evaluated(folder, IN_PASS, tmp_path / "pass")
     assert evaluated(folder, IN_PARTS, tmp_path / "parts") == expected
     assert not [*(folder / "data").glob(".tmp-*")]
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_arrays_in_memory_give_the_same_metrics_and_predictions(folder, tmp_path):
+    expected = evaluated(folder, IN_PASS, tmp_path / "mapped")
+    shutil.copytree(folder, tmp_path / "plain")
+    plain, arrays = Pipeline(tmp_path / "plain"), load_arrays(Pipeline(folder))
+    whole = {item.name: np.asarray(getattr(arrays, item.name)) for item in fields(arrays)}
+    AsOfArrays(**whole).save(plain.processed)
+    shutil.rmtree(plain.array_folder)
+    assert evaluated(plain.folder, IN_PASS, tmp_path / "in memory") == expected
 
 
 @pytest.mark.usefixtures("_small_parts")

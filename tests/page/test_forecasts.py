@@ -8,7 +8,8 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.page.forecasts import Choice, groups_of, stored_forecasts, view_of
-from spline_lstm.windows.array_files import Place, create, load_arrays, write_index, write_rows
+from spline_lstm.windows.array_files import load_arrays
+from spline_lstm.windows.array_writing import Place, create, write_index, write_rows
 from spline_lstm.windows.preprocessor import Preprocessor
 from tests.builders import HOUR, HOURLY, START
 from tests.page.examples import GAPS, ORIGINS, touch
@@ -77,8 +78,8 @@ def test_arrays_in_partitions_are_shown_as_those_of_one_file(full, clock, copied
     rows, series = len(arrays.timestamps), len(fitted.series)
     place = Place("all", "", 0, rows, 0, series)
     create(pipeline.array_folder, rows, fitted)
-    small = write_rows(pipeline.array_folder, place, arrays)
-    write_index(pipeline.array_folder, [place], [small], fitted.run_id)
+    written = write_rows(pipeline.array_folder, place, arrays, fitted)
+    write_index(pipeline.array_folder, [place], [written], fitted.run_id)
     pipeline.processed.unlink()
     for series in ("a", "b"):
         pd.testing.assert_frame_equal(

@@ -77,13 +77,30 @@ def make(folder, partition_rows, **changes):
 
 def content(folder):
     arrays = load_arrays(Pipeline(folder))
-    return {name: getattr(arrays, name) for name in AsOfArrays.__dataclass_fields__}
+    return {name: np.asarray(getattr(arrays, name)) for name in AsOfArrays.__dataclass_fields__}
 
 
 @pytest.mark.parametrize("scope", ["global", "per_series", "auto"])
 @pytest.mark.parametrize("scaler", ["standard", "robust"])
 def test_one_partition_gives_the_bytes_of_one_file(tmp_path, scope, scaler):
-    changes = {"preprocess.scaler_scope": scope, "preprocess.scaler": scaler}
+    same_as_one_file(tmp_path, {"preprocess.scaler_scope": scope, "preprocess.scaler": scaler})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocess.outliers.method": "replace", "preprocess.outliers.threshold": 1.0},
+        {"preprocess.smoothing.method": "replace", "preprocess.smoothing.strength": 2.0},
+        {"preprocess.smoothing.method": "channel", "preprocess.smoothing.strength": 2.0},
+        {"preprocess.max_gap": 1, "preprocess.fill": "linear"},
+    ],
+)
+def test_options_of_one_partition_do_as_in_one_file(tmp_path, changes):
+    same_as_one_file(tmp_path, changes)
+
+
+def same_as_one_file(tmp_path, changes):
+    """One partition has the bytes of one file."""
     one, many = make(tmp_path / "file", None, **changes), make(tmp_path / "one", 10**6, **changes)
     for name, array in content(one).items():
         assert array.tobytes() == content(many)[name].tobytes(), name

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import DataContractError
 from spline_lstm.core.reading import Reading
-from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
+from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header, write_small
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from tests.builders import HOUR, hours, make_schema
 
@@ -224,3 +224,28 @@ def test_dates_are_midnights():
         "2020-02-28",
         "2020-02-29",
     ]
+
+
+def test_a_small_file_has_the_same_values_in_half_the_bytes(tmp_path):
+    rng, count = np.random.default_rng(0), 20_000
+    walk = rng.normal(size=count).cumsum()
+    moments = pd.Series(pd.date_range("2024-01-01", periods=count, freq="h"))
+    content = {
+        "time": times(count),
+        "berlin": pa.array(moments, pa.timestamp("us", "Europe/Berlin")),
+        "shop": pa.array(np.repeat(["a", "b"], count // 2)),
+        "narrow": pa.array(walk.astype(np.float32), mask=rng.random(count) < 0.1),
+        "wide": pa.array(walk),
+        "price": pa.array(np.round(rng.random(count), 1)),
+        "half": pa.array(walk.astype(np.float16)),
+        "units": pa.array(rng.integers(0, 9, count), pa.int16()),
+        "open": pa.array(rng.random(count) < 0.5),
+        "day": pa.array(moments.dt.date),
+        "exact": pa.array([decimal.Decimal(number) / 4 for number in range(count)]),
+        "empty": pa.nulls(count),
+    }
+    write_small(pa.table(content), tmp_path / "small.parquet")
+    assert pq.read_table(tmp_path / "small.parquet").equals(pa.table(content))
+    chosen = {name: content[name] for name in ("time", "shop", "narrow")}
+    write_small(pa.table(chosen), tmp_path / "small.parquet")
+    assert (tmp_path / "small.parquet").stat().st_size < min(len(packed(chosen)) * 0.5, count * 4)

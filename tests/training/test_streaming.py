@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from spline_lstm.inference.arguments import params_of
 from spline_lstm.training.device_windows import POOL_BLOCKS, measured_on, permuted
 from spline_lstm.training.loop import train
 from spline_lstm.training.streaming import prefetched
-from tests.builders import make_config
+from tests.builders import make_config, make_preprocessor, on_disk
 from tests.training.test_loop import CONFIG, PARAMS, SINE, same_weights
 
 
@@ -22,6 +24,16 @@ def test_streamed_windows_give_the_bytes_of_rows_on_the_device(block):
     streamed = train(CONFIG, SINE, changed(eval_steps=5, stream_steps=block))
     assert same_weights(resident.last, streamed.last)
     assert resident.history == streamed.history
+
+
+def test_windows_of_mapped_arrays_give_the_same_weights(tmp_path):
+    mapped = on_disk(tmp_path / "arrays", [SINE.arrays], make_preprocessor())
+    windows, params = replace(SINE, arrays=mapped), changed(eval_steps=5)
+    resident = train(CONFIG, SINE, params)
+    for streamed in (params, changed(eval_steps=5, stream_steps=3)):
+        found = train(CONFIG, windows, streamed)
+        assert same_weights(resident.last, found.last)
+        assert resident.history == found.history
 
 
 def test_members_of_an_ensemble_are_streamed_too():

@@ -2,7 +2,7 @@
 
 import resource
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,9 @@ from spline_lstm.evaluation.scales import percentage_floor, training_std_of
 from spline_lstm.series import quality
 from spline_lstm.series.quality import _sampled_rows
 from spline_lstm.windows import mapped
-from spline_lstm.windows.mapped import mapping_of, passing, release
+from spline_lstm.windows.mapped import is_mapped, passing, release
 from spline_lstm.windows.origins import missing_inputs
-from tests.builders import make_all_windows, make_arrays
+from tests.builders import make_all_windows, make_arrays, make_preprocessor, on_disk, windows_of
 
 
 def resident() -> int:
@@ -25,28 +25,29 @@ def resident() -> int:
 
 @pytest.fixture
 def big(tmp_path):
-    """A mapped array of 64 MB."""
-    path = tmp_path / "big.npy"
-    np.save(path, np.ones((1 << 23, 1)))
-    return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    """Arrays of which 32 MB are mapped."""
+    values = windows_of(np.arange(1 << 23) % 7).arrays
+    return on_disk(tmp_path / "arrays", [values], make_preprocessor())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_pages_of_mapped_arrays_leave_the_process_and_keep_their_values(big):
-    arrays = replace(make_arrays(), raw_target=big)
+    release(big)
     before = resident()
-    assert big.sum() == 1 << 23
-    assert resident() > before + 50e6
-    release(arrays)
-    assert resident() < before + 20e6
-    assert big[:: 1 << 20].sum() == 8
+    every_page = np.arange(0, 1 << 23, 512)
+    first = big.raw_target[every_page]
+    assert resident() > before + 25e6
+    release(big)
+    assert resident() < before + 10e6
+    assert np.array_equal(big.raw_target[every_page], first)
 
 
-def test_views_of_a_mapping_are_found_and_other_arrays_are_left_alone(big):
-    assert mapping_of(big[3:9, 0]) is mapping_of(big) is not None
+def test_arrays_in_memory_are_left_alone(tmp_path):
     arrays = make_arrays()
     release(arrays)
-    assert all(mapping_of(getattr(arrays, item.name)) is None for item in fields(arrays))
+    assert not is_mapped(arrays)
+    values = windows_of(np.arange(30)).arrays
+    assert is_mapped(on_disk(tmp_path / "arrays", [values], make_preprocessor()))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 30, 1000])
