@@ -18,9 +18,10 @@ from spline_lstm.core.params import load_params
 from spline_lstm.export.export_all import export_all
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
-from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.models.weight_shapes import weight_shapes
 
 CASES = [
     (name, features) for name, entry in MODEL_TYPES.items() if entry.cell for features in (1, 8)

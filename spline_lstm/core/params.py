@@ -225,8 +225,8 @@ class Params(Section):
             raise ValueError("train.huber_delta needs train.loss huber; or set it to null")
         if train.huber_delta == "residual" and model.linear_skip == "none":
             raise ValueError(
-                "train.huber_delta residual needs model.linear_skip frozen or trained, which has a "
-                "residual; or give a number"
+                "train.huber_delta residual needs a model.linear_skip, which has a residual; or "
+                "give a number"
             )
         return self
 

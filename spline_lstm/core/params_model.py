@@ -53,10 +53,12 @@ class ModelParams(Section):
     network_lookback: Count | None = None
     """rows of the lookback that the network reads, the last ones; a linear skip and seasonal values
     reach back over all of it; null: all"""
-    linear_skip: Literal["none", "frozen", "trained"] = "none"
+    linear_skip: Literal["none", "frozen", "trained", "beside"] = "none"
     """frozen: the network is added to the linear forecast of the lookback (the one of type linear),
     starts at zero, and counts as far as validation shows that it helps | trained: training also
-    corrects the linear forecast, at 3 % of the learning rate | none: no linear forecast"""
+    corrects the linear forecast, at 3 % of the learning rate | beside: the network does not see the
+    linear forecast and forecasts by itself; the forecast is a mean of the two, with the weights
+    that validation shows | none: no linear forecast"""
     seasonal_skip: bool = False
     """true: the head also sees the last values, the values of one season ago (of each season that
     the targets follow) and the linear forecast"""
@@ -95,7 +97,9 @@ class ModelParams(Section):
     @pydantic.model_validator(mode="after")
     def _stack_has_parts(self) -> "ModelParams":
         if self.stack != "none" and self.linear_skip == "none":
-            raise ValueError("stack shrunk needs linear_skip frozen or trained; or set stack none")
+            raise ValueError(
+                "stack shrunk needs a linear_skip: frozen, trained or beside; or set stack none"
+            )
         if self.stack != "none" and self.quantiles:
             raise ValueError(
                 "stack shrunk combines point forecasts: set quantiles to [], or stack to none"

@@ -38,11 +38,12 @@ from spline_lstm.export.formats import (
 )
 from spline_lstm.export.row_spec import RowSpec
 from spline_lstm.models.combined import combination_shapes, network_arrays
-from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.fed_scaling import fed_scaling, unresolved
 from spline_lstm.models.linear_targets import array_shapes
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.models.weight_shapes import weight_shapes
 from spline_lstm.windows.fed_scaling import FedScaling
 from spline_lstm.windows.power import Power
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -54,7 +55,7 @@ WORDS = {
     "decoder": ("dense", "segments"),
     "channels": ("mixed", "independent"),
     "output": ("value", "probability"),
-    "linear_skip": ("none", "frozen", "trained"),
+    "linear_skip": ("none", "frozen", "trained", "beside"),
     "stack": ("none", "shrunk"),
 }
 COMPUTED = {

@@ -90,7 +90,7 @@ def _head_inputs(
     columns, scale = list(config.target_indices), constants.target_scale
     level = (last - constants.target_center) / scale - constants.rest[columns] / scale
     changes = [_season_change(tf, config, targets, season) for season in config.seasons]
-    changes += [] if change is None else [change]
+    changes += [change] if config.sees_linear else []
     parts = [tf.clip_by_value(level, -LEVEL_CAP, LEVEL_CAP)]
     parts += [_bounded(tf, each / scale) for each in changes]
     if config.is_independent:
@@ -114,6 +114,10 @@ def addition(
     """
     config, residual = spec.config, Combination.of(spec.weights, spec.config).residual_scale
     added = output * levels.for_quantiles().scale
+    if config.linear_skip == "beside":
+        # What it forecasts by itself, less the linear forecast.
+        of_level = levels.level - skips.powers[:, -1:] - skips.power_change
+        added = added + tf.expand_dims(of_level, 3)
     if config.linear_skip == "trained":
         differences = _bounded(tf, (skips.powers - skips.powers[:, -1:]) / skips.scale)
         kernel = weights["correction.kernel"]

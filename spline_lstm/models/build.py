@@ -39,7 +39,8 @@ class Network(Protocol):
         """Forecast z-scores, the level fastest; logits if the output is a probability.
 
         Beside a linear part, whose z-scores are `linear`: what is added to it, in units of
-        `models.combined.Combination.residual_scale`.
+        `models.combined.Combination.residual_scale`. With `linear_skip` beside these are z-scores,
+        and what is added is the forecast of the network less `linear`.
 
         `keys` has a key per window while training, and is None otherwise.
         """

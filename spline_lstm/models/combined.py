@@ -4,10 +4,12 @@
 
     linear    the linear forecast of the lookback              `models.linear`
     network   linear + scale_z residual_scale mean_i(factor_i f_i)
+    beside    linear + scale_z mean_i(factor_i (p_i - linear z-scores))
     stack     linear + sum_m weight_m (member_m - linear)      members: network, naive forecasts
 
-f_i is what member i of the network says, scale_z data units per z-score. If a factor or weight is 0
-because validation shows no gain, that part leaves no trace in the forecast.
+f_i is what member i of the network says, scale_z data units per z-score. A network beside the
+linear forecast (`model.linear_skip: beside`) says p_i, a forecast of its own. If a factor or weight
+is 0 because validation shows no gain, that part leaves no trace in the forecast.
 
 No JAX here. Beside the weights of the network, models/rnn stores: ``linear.*`` (see
 `linear_targets`), ``residual_scale``, ``factor`` and, with a stack, ``stack.weights``.
@@ -20,9 +22,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.models import linear_targets
-from spline_lstm.models.config import ModelConfig, Shapes, weight_shapes
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear import LinearForecaster
 from spline_lstm.models.seasons import season_rows
+from spline_lstm.models.weight_shapes import Shapes, weight_shapes
 from spline_lstm.windows.scaling import Scaler
 
 LINEAR, RESIDUAL_SCALE, FACTOR, STACK = "linear.", "residual_scale", "factor", "stack.weights"

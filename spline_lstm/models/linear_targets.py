@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from spline_lstm.models.config import ModelConfig, Shapes
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear import LinearForecaster
+from spline_lstm.models.weight_shapes import Shapes
 
 
 def to_arrays(forecasters: Sequence[LinearForecaster]) -> dict[str, np.ndarray]:

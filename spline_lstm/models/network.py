@@ -134,7 +134,7 @@ class RecurrentNetwork(nnx.Module):
         shape = (len(x), config.horizon, config.targets_seen, config.levels)
         forecast = forecast.reshape(shape).astype(jnp.float32)
         if config.normalization != "none":
-            shift = jnp.zeros_like(window.shift) if config.is_combined else window.shift
+            shift = jnp.zeros_like(window.shift) if config.sees_linear else window.shift
             forecast = denormalize(forecast, WindowScale(shift[..., None], window.scale[..., None]))
         if config.linear_skip == "trained":
             forecast += corrected(targets, self.correction.kernel[...].astype(jnp.float32))[
@@ -142,6 +142,8 @@ class RecurrentNetwork(nnx.Module):
             ]
         if config.is_independent:
             forecast = join_channels(forecast, len(config.targets))
+        if config.linear_skip == "beside" and linear is not None:
+            forecast -= linear.reshape(-1, config.horizon, len(config.targets), 1)
         return forecast.reshape(-1, config.outputs)
 
     def make_reader(self, units: int, *, key: PRNGKeyArray) -> int:
@@ -165,6 +167,8 @@ class RecurrentNetwork(nnx.Module):
         self, targets: Float[Array, "batch lookback targets"], linear: Array | None
     ) -> Float[Array, "batch skips"]:
         config: ModelConfig = self.config
+        if not config.sees_linear:
+            linear = None
         if linear is not None:
             linear = linear.reshape(-1, config.horizon, len(config.targets))
             linear = per_channel(linear) if config.is_independent else linear
@@ -352,7 +356,7 @@ class RecurrentNetwork(nnx.Module):
             context = config.head_units
         outputs = rows * config.targets_seen * config.levels
         self.head = Dense(context, outputs, key=of_head)
-        if config.is_combined:
+        if config.sees_linear:
             self.head.kernel = nnx.Param(jnp.zeros((context, outputs)))
         if config.linear_skip == "trained":
             shape = (config.targets_seen, config.lookback, config.horizon)

@@ -50,6 +50,8 @@ def train_combined(
     errors are those of `loop.train` and `fit_linear_part`.
     """
     part = fit_part(windows, config.quantiles, shared=config.is_independent)
+    if not config.sees_linear:
+        part = part.in_z_scores()
     trained = train(config, windows, params, on_evaluation, checkpoint, on_restore, make_loss, part)
     best, last = (_complete(arrays, part) for arrays in (trained.best, trained.last))
     details: dict[str, Any] = {

@@ -4,7 +4,7 @@ The labels of the network are what the linear forecast misses, and its outputs a
 root mean square of that, step by step: one learning rate then means the same on every series.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -32,7 +32,7 @@ class LinearPart:
     forecasters : of each target
     scores : [windows, horizon * F_target] float32, z-scores of its forecasts, and a row of zeros
     position : [rows] int32, row of `scores` of each origin; the last one for other rows
-    residual_scale : [horizon, F_target] float32, z-scores
+    residual_scale : [horizon, F_target] float32, z-scores per output of the network
     unit : root mean square of all residuals of the training split, z-scores
     train_loss, validation_loss : of the linear forecast alone; mean squared error, with quantiles
         the pinball loss
@@ -47,6 +47,10 @@ class LinearPart:
     train_loss: float
     validation_loss: float
     quantiles: tuple[float, ...] = ()
+
+    def in_z_scores(self) -> "LinearPart":
+        """For a network that forecasts by itself: its outputs are z-scores."""
+        return replace(self, residual_scale=np.ones_like(self.residual_scale))
 
     def table(self, delta: float, unit: float) -> LinearTable:
         """The arrays that the device needs, and constants of the loss (see `Loss`)."""

@@ -25,13 +25,14 @@ ELSEWHERE = {
     "transform": "target.transform",
     "smoothing_strength": "preprocess.smoothing.strength",
 }
-Combination = Literal["none", "linear", "seasonal", "stack"]
+Combination = Literal["none", "linear", "seasonal", "stack", "beside"]
 # What is added to a network, by name: keys of the section model.
 COMBINATIONS: Mapping[Combination, Mapping[str, Any]] = {
     "none": {"linear_skip": "none", "seasonal_skip": False, "stack": "none"},
     "linear": {"linear_skip": "frozen", "seasonal_skip": False, "stack": "none"},
     "seasonal": {"linear_skip": "frozen", "seasonal_skip": True, "stack": "none"},
     "stack": {"linear_skip": "frozen", "seasonal_skip": True, "stack": "shrunk"},
+    "beside": {"linear_skip": "beside", "seasonal_skip": False, "stack": "shrunk"},
 }
 
 Layers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]

@@ -20,8 +20,9 @@ from spline_lstm.core.target_options import TargetOptions
 from spline_lstm.export.golden import Golden
 from spline_lstm.export.spec import EdgeSpec
 from spline_lstm.models.combined import Combination, network_arrays
-from spline_lstm.models.config import ModelConfig, weight_shapes
+from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear import LinearForecaster, Scale
+from spline_lstm.models.weight_shapes import weight_shapes
 from spline_lstm.windows.power import Power
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import make_preprocess_params, make_preprocessor, make_schema
@@ -128,6 +129,13 @@ OPTIONS = {
     "combined channels": {
         **SKIPS, "stack": "shrunk", "model_type": "gru", **INDEPENDENT, "normalization": "none",
         **COVARIATES,
+    },
+    "beside": {
+        **SKIPS, "linear_skip": "beside", "stack": "shrunk", "model_type": "gru", **INDEPENDENT,
+        "normalization": "revin", "ensemble_size": 2,
+    },
+    "beside powers": {
+        "linear_skip": "beside", "stack": "shrunk", "exponents": (0.0, 0.5), "seasons": (2,),
     },
     "combined powers": {
         **SKIPS, "stack": "shrunk", "model_type": "gru", "exponents": (0.0, 0.5),
@@ -520,8 +528,10 @@ def one_network(config, weights, z, indices, future, vector, observed, linear=No
     shape = (len(z), config.horizon // len(parts), len(indices), config.levels)
     outputs = np.concatenate([output.reshape(shape) for output in outputs], axis=1)
     outputs = outputs * np.expand_dims(window_std, -1)
-    if not config.is_combined:
+    if config.linear_skip not in {"frozen", "trained"}:
         outputs = outputs + np.expand_dims(shift, -1)
+    if config.linear_skip == "beside":
+        outputs = outputs - np.expand_dims(linear, -1)
     if config.linear_skip == "trained":
         differences = np.clip(rows - rows[:, -1:], -10, 10)
         kernel = weights["correction.kernel"]
@@ -546,7 +556,7 @@ def skips(config, rows, linear):
     for season in config.seasons:
         back = [-season + step % season for step in range(config.horizon)]
         parts.append(np.clip(rows[:, back] - last, -10, 10))
-    if linear is not None:
+    if config.linear_skip in {"frozen", "trained"}:
         parts.append(np.clip(linear - last, -10, 10))
     return np.concatenate([part.reshape(len(rows), -1) for part in parts], axis=1)
 

@@ -181,7 +181,7 @@ def combined_spec(name):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", ["combined", "combined channels"])
+@pytest.mark.parametrize("name", ["combined", "combined channels", "beside"])
 def test_file_beside_a_linear_forecast_uses_the_constants_of_each_series(
     wide_exports, name, suffix
 ):

@@ -4,8 +4,8 @@ import pytest
 from flax import nnx
 
 from spline_lstm.models.build import structure
-from spline_lstm.models.config import weight_shapes
 from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.models.weight_shapes import weight_shapes
 from tests.export.flax_answers import answer_of_flax, assert_close
 from tests.export.oracle import (
     MULTIVARIATE,

@@ -9,9 +9,9 @@ import pytest
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.inference.forecast import data_unit_outputs
-from spline_lstm.models.combined import Combination, network_arrays
-from spline_lstm.models.config import weight_shapes
+from spline_lstm.models.combined import Combination, linear_scores, network_arrays
 from spline_lstm.models.saved_model import SavedModel
+from spline_lstm.models.weight_shapes import weight_shapes
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.combined import Gain
 from spline_lstm.training.linear import fit_target
@@ -218,6 +218,26 @@ def test_trained_corrects_the_linear_forecast_slowly():
     assert 0 < np.abs(correction).max() <= 1.1 * largest
 
 
+def test_a_network_beside_the_linear_part_forecasts_by_itself():
+    """Its shape is that of a network alone, and so is its forecast with the same weights."""
+    alone, config = (replace(CONFIG, linear_skip=skip) for skip in ("none", "beside"))
+    trained = train_model(replace(config, stack="shrunk"), CHAOS, PARAMS)
+    assert (trained.best["residual_scale"] == 1).all()
+    batch = CHAOS.gather("validation")
+    combination = Combination.of(trained.best, config)
+    linear = combination.linear(CHAOS.history(batch), batch.series)
+    scores = linear_scores(linear, CHAOS.target_scaler, batch.series)
+    factor = float(trained.best["factor"][0])
+    assert 0 < factor <= 1
+    added = SavedModel(config, "", "", trained.best).outputs(batch.X, linear=scores).point
+    own = SavedModel(alone, "", "", network_arrays(trained.best)).outputs(batch.X).point
+    np.testing.assert_allclose(added, factor * (own - scores.reshape(own.shape)), atol=1e-5)
+    # The first step is that of the network alone, up to the unit of its loss.
+    once = PARAMS.model_copy(update={"max_steps": 1, "eval_steps": 1, "gradient_clip": None})
+    first, same = (train_model(each, CHAOS, once).last for each in (config, alone))
+    np.testing.assert_allclose(first["head.kernel"], same["head.kernel"], atol=1e-4)
+
+
 def test_quantiles_join_a_skip_but_not_a_stack():
     config = replace(CONFIG, quantiles=(0.1, 0.5, 0.9))
     params = PARAMS.model_copy(update={"loss": "quantile"})
@@ -376,7 +396,7 @@ def test_gain_in_words(share, error, beyond, words):
         ({"model.network_lookback": 100_000}, "at most window.lookback"),
         ({"model.seasonal_skip": True, "model.decoder": "segments"}, "decoder dense"),
         ({"train.huber_delta": 0.5}, "needs train.loss huber"),
-        ({"train.loss": "huber", "train.huber_delta": "residual"}, "linear_skip frozen"),
+        ({"train.loss": "huber", "train.huber_delta": "residual"}, "needs a model.linear_skip"),
         (
             {
                 "model.linear_skip": "frozen",
