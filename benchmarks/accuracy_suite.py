@@ -8,12 +8,17 @@ forecast, the seasonal naive one of each season found, and a ridge regression on
 lookback and penalty are chosen on validation, on the same windows. The bar is the best of them *on
 the test split*, which nobody knows beforehand. Peers that run in an environment of their own can
 join: ``--peers FOLDER`` with NAME.csv, columns peer, window, step, value (positions from 0).
+`accuracy_peers` writes such files from the tasks that ``--work FOLDER`` keeps.
+
+``--work FOLDER`` makes the pipelines there and keeps them; a data set that was measured there with
+the same seeds and params is only judged again, so an interrupted call goes on where it was.
 
 ``--linear`` trains only the linear forecaster (`model.type: linear`): seconds for all series.
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +32,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from benchmarks.accuracy_runs import Runs, key_of, save_task
 from benchmarks.accuracy_table import Result, error, markdown, panel_metrics
 from spline_lstm.core.params import load_params
 from spline_lstm.core.params_file import params_text
@@ -126,6 +132,18 @@ class Task:
         ridge = self.ridge()
         return found if ridge is None else found | {"ridge": ridge}
 
+    def arrays(self) -> dict[str, Any]:
+        """The content of a file that `accuracy_peers` reads."""
+        return {
+            "values": self.series.values,
+            "offsets": self.series.offsets,
+            "training": self.series.training,
+            **self.splits,
+            "seasons": np.array(self.seasons, int),
+            "horizon": self.horizon,
+            "lookback": self.lookback,
+        }
+
     def seasonal_steps(self) -> Float[np.ndarray, " series"]:
         """Mean absolute seasonal difference of the training rows of each series."""
         season = self.seasons[0] if self.seasons else 1
@@ -139,17 +157,17 @@ def task_of(windows: Windows, seasons: tuple[int, ...]) -> Task:
     return Task(series_of(windows, 0), windows.splits, seasons, windows.horizon, windows.lookback)
 
 
-def run_pipeline(
-    csv: Path, folder: Path, seeds: Sequence[int], overlay: Mapping[str, Any]
-) -> tuple[list[Float[np.ndarray, "n horizon"]], list[str], list[float], Windows]:
+def run_pipeline(csv: Path, folder: Path, seeds: Sequence[int], overlay: Mapping[str, Any]) -> Runs:
     """Forecasts of the test windows, verdict and CPU seconds of each seed."""
+    if folder.exists():  # of a call that was interrupted, or of other params
+        shutil.rmtree(folder)
     start = time.process_time()
     options = OPTIONS.get(csv.stem, Options())
     scaffold(folder.name, csv, options, folder.parent.parent, UserFiles(overlay))
     for stage in (ingest, preprocess, window):
         stage.main(folder)
     shared = time.process_time() - start
-    windows = load_windows(folder)
+    horizon = load_windows(folder).horizon
     forecasts, verdicts, seconds = [], [], []
     for seed in seeds:
         start = time.process_time()
@@ -157,8 +175,9 @@ def run_pipeline(
         train_flax_rnn.main(folder)
         verdicts.append(evaluate.main(folder))
         seconds.append(shared + time.process_time() - start)
-        forecasts.append(read_forecast(folder, windows.horizon))
-    return forecasts, verdicts, seconds, windows
+        forecasts.append(read_forecast(folder, horizon))
+    key = key_of([*seeds], overlay)
+    return Runs(key, np.stack(forecasts), tuple(verdicts), tuple(seconds))
 
 
 def set_seed(folder: Path, seed: int) -> None:
@@ -185,10 +204,14 @@ def measure(
             (root / name).symlink_to(ROOT / name)
     with redirect_stdout(StringIO()):
         pipeline = root / "pipelines" / csv.stem
-        source = with_timestamps(csv, root)
-        forecasts, verdicts, seconds, windows = run_pipeline(source, pipeline, seeds, overlay)
+        runs = Runs.read(root, csv.stem, key_of([*seeds], overlay))
+        if runs is None:
+            runs = run_pipeline(with_timestamps(csv, root), pipeline, seeds, overlay)
+            runs.save(root, csv.stem)
+        windows = load_windows(pipeline)
         task = task_of(windows, seasons_of(windows))
-    return judge_forecasts(csv.stem, task, forecasts, verdicts, seconds, read_peers(peers, csv))
+    save_task(root, csv.stem, task.arrays())
+    return judge_forecasts(csv.stem, task, runs, read_peers(peers, csv, len(task.splits["test"])))
 
 
 def with_timestamps(csv: Path, folder: Path) -> Path:
@@ -206,27 +229,27 @@ def with_timestamps(csv: Path, folder: Path) -> Path:
 def judge_forecasts(
     name: str,
     task: Task,
-    forecasts: Sequence[Float[np.ndarray, "n horizon"]],
-    verdicts: Sequence[str],
-    seconds: Sequence[float],
+    made: Runs,
     peers: Mapping[str, Float[np.ndarray, "n horizon"]],
 ) -> Result:
     """Errors of the model's forecasts, one for each seed, and of the baselines."""
     truth, spread, index = task.truth, task.spread, task.series.of(task.splits["test"])
     bars = {k: error(forecast, truth, spread, index) for k, forecast in task.baselines().items()}
-    runs = [error(forecast, truth, spread, index) for forecast in forecasts]
+    runs = [error(forecast, truth, spread, index) for forecast in made.forecasts]
     middle = int(np.argsort(runs)[(len(runs) - 1) // 2])
     panel = {}
     if len(task.series.offsets) > 2:
         season = task.seasons[0] if task.seasons else 0
         panel = panel_metrics(
-            forecasts[middle], truth, task.repeat(season), index, task.seasonal_steps()
+            made.forecasts[middle], truth, task.repeat(season), index, task.seasonal_steps()
         )
-    best = min(bars.values())
-    panel |= {f"peer {k}": error(f, truth, spread, index) / best for k, f in peers.items()}
-    return Result(
-        name, len(truth), bars, tuple(runs), _short(verdicts[middle]), tuple(seconds), panel
-    )
+    ratios = {}
+    for peer, forecast in peers.items():
+        own = np.where(np.isnan(forecast), np.nan, made.forecasts[middle])
+        bar = error(forecast, truth, spread, index)
+        ratios[peer] = error(own, truth, spread, index) / bar
+    verdict = _short(made.verdicts[middle])
+    return Result(name, len(truth), bars, tuple(runs), verdict, made.seconds, panel, ratios)
 
 
 def seasons_of(windows: Windows) -> tuple[int, ...]:
@@ -237,14 +260,18 @@ def seasons_of(windows: Windows) -> tuple[int, ...]:
     return find_seasons([series.values[a:b][series.training[a:b]] for a, b in bounds], [*natural])
 
 
-def read_peers(folder: Path | None, csv: Path) -> dict[str, Float[np.ndarray, "n horizon"]]:
-    """Forecasts of peers for this data set, by name."""
+def read_peers(
+    folder: Path | None, csv: Path, windows: int
+) -> dict[str, Float[np.ndarray, "n horizon"]]:
+    """Forecasts of peers for this data set, by name; NaN: a window that a peer left out."""
     path = None if folder is None else folder / csv.name
     if path is None or not path.is_file():
         return {}
     table = pd.read_csv(path)
     return {
-        str(name): part.pivot(index="window", columns="step", values="value").to_numpy()
+        str(name): part.pivot(index="window", columns="step", values="value")
+        .reindex(np.arange(windows))
+        .to_numpy()
         for name, part in table.groupby("peer")
     }
 
@@ -265,6 +292,7 @@ def main() -> None:
     parser.add_argument("--linear", action="store_true", help="train only the linear forecaster")
     parser.add_argument("--params", type=Path, help="keys of params.yaml that override init's")
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="forecasts of peers")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep pipelines and runs here")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write table.md, results.json"
     )
@@ -277,8 +305,10 @@ def main() -> None:
     results = []
     # One folder for all: the cache of compiled programs stays where the first one put it.
     with tempfile.TemporaryDirectory() as folder:
+        root = arguments.work or Path(folder)
+        root.mkdir(parents=True, exist_ok=True)
         for csv in chosen:
-            results.append(measure(csv, Path(folder), seeds, overlay, arguments.peers))
+            results.append(measure(csv, root, seeds, overlay, arguments.peers))
             print(f"{csv.stem:24s} {results[-1].ratio:.3f} of {results[-1].best}", flush=True)
     table = markdown(results)
     print(table)

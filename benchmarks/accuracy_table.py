@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 
 Values = Float[np.ndarray, "windows horizon"]
 LIMIT = 1.02
+LEVEL = 1.005  # a ratio that counts as level
+RIDGE = "ridge"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Result:
     verdict : what evaluation said of the median seed
     seconds : CPU seconds of all stages, of each seed
     panel : metric -> value of the median seed; empty for a single series
+    peers : name -> `error` of the median seed / that of the peer, on the windows that the peer
+        forecast
     """
 
     name: str
@@ -34,6 +38,20 @@ class Result:
     verdict: str
     seconds: tuple[float, ...]
     panel: Mapping[str, float]
+    peers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def against_each(self) -> dict[str, float]:
+        """`peers`, and the regression among the baselines, which is one like those."""
+        ridge = {RIDGE: median(self.runs) / self.errors[RIDGE]} if RIDGE in self.errors else {}
+        return {**ridge, **self.peers}
+
+    @property
+    def against(self) -> tuple[str, float]:
+        """The best peer, known only in hindsight, and the error of the model / its error."""
+        peers = self.against_each
+        name = max(peers, key=lambda peer: peers[peer])
+        return name, peers[name]
 
     @property
     def best(self) -> str:
@@ -144,6 +162,37 @@ def summary(results: Sequence[Result]) -> str:
     return "\n\n".join(lines)
 
 
+def peer_table(results: Sequence[Result]) -> str:
+    """Ratios of RMSE to that of each peer, and who wins; empty without peers."""
+    joined = [result for result in results if result.peers]
+    if not joined:
+        return ""
+    names = sorted({name for result in joined for name in result.peers})
+    rows = [
+        f"| series | {' | '.join(names)} | ridge | best peer | ratio |",
+        "|---|" + "---:|" * (len(names) + 1) + "---|---:|",
+    ]
+    for result in joined:
+        every = result.against_each
+        cells = [f"{every[name]:.3f}" if name in every else "" for name in [*names, RIDGE]]
+        best, ratio = result.against
+        rows.append(f"| {result.name} | {' | '.join(cells)} | {best} | {ratio:.3f} |")
+    ratios = [result.against[1] for result in joined]
+    ahead, level = sum(r < 1 for r in ratios), sum(1 <= r <= LEVEL for r in ratios)
+    text = (
+        f"Against the best peer in hindsight: ahead on {ahead} of {len(joined)}, within "
+        f"{LEVEL - 1:.1%} behind on {level}; geometric mean {geometric_mean(ratios):.3f}; sign "
+        f"test p = {sign_test(ratios):.3f}."
+    )
+    means = [
+        f"{name} {geometric_mean(own):.3f} ({sum(r < 1 for r in own)} of {len(own)})"
+        for name in names
+        if (own := [result.peers[name] for result in joined if name in result.peers])
+    ]
+    each = f"Geometric mean against each, and how often ahead: {', '.join(means)}."
+    return "\n".join(rows) + f"\n\n{text}\n\n{each}\n"
+
+
 def markdown(results: Sequence[Result]) -> str:
     """The whole table; ratios are of RMSE to that of the best simple baseline."""
     rows = [
@@ -157,4 +206,5 @@ def markdown(results: Sequence[Result]) -> str:
             f"| {result.name} | {result.windows} | {result.best} | {result.ratio:.3f} | {seeds} "
             f"| {median(result.seconds):.0f} | {result.verdict} |"
         )
-    return "\n".join(rows) + "\n\n" + summary(results) + "\n"
+    peers = peer_table(results)
+    return "\n".join(rows) + "\n\n" + summary(results) + "\n" + (peers and "\n" + peers)

@@ -1,10 +1,14 @@
 """Arithmetic of the accuracy suite on small invented series."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from benchmarks import accuracy_peers
+from benchmarks.accuracy_runs import Runs, key_of, save_task
 from benchmarks.accuracy_suite import (
     Task,
     judge_forecasts,
@@ -120,11 +124,62 @@ def test_peers_are_judged_on_the_same_windows(tmp_path):
         for h in range(HORIZON)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "x.csv", index=False)
-    peers = read_peers(tmp_path, tmp_path / "x.csv")
-    found = judge_forecasts("x", task(), [truth + 1], ["9 test windows: good"], [1.0], peers)
-    assert found.panel["peer close"] == pytest.approx(found.ratio / 2)
+    peers = read_peers(tmp_path, tmp_path / "x.csv", len(truth))
+    made = Runs("", (truth + 1)[None], ("9 test windows: good",), (1.0,))
+    found = judge_forecasts("x", task(), made, peers)
+    assert found.peers["close"] == pytest.approx(2)
     assert found.verdict == "good"
-    assert read_peers(None, tmp_path / "x.csv") == {}
+    assert read_peers(None, tmp_path / "x.csv", len(truth)) == {}
+
+
+def test_a_peer_is_judged_on_the_windows_that_it_forecast(tmp_path):
+    truth = task().truth
+    rows = [{"peer": "few", "window": 4, "step": h, "value": truth[4, h] + 1} for h in range(3)]
+    pd.DataFrame(rows).to_csv(tmp_path / "x.csv", index=False)
+    peers = read_peers(tmp_path, tmp_path / "x.csv", len(truth))
+    forecast = truth + 9
+    forecast[4] = truth[4] + 0.5
+    made = Runs("", forecast[None], ("good",), (1.0,))
+    assert judge_forecasts("x", task(), made, peers).peers["few"] == pytest.approx(0.5)
+
+
+def test_the_best_peer_is_that_with_the_least_error():
+    found = replace(result(), peers={"weak": 0.2, "strong": 1.004})
+    assert found.against == ("strong", 1.004)
+    assert replace(found, peers={"weak": 0.2}).against == ("ridge", found.ratio)
+    table = markdown([found, replace(found, name="b", peers={"weak": 0.4})])
+    assert "| a | 1.004 | 0.200 | 0.625 | strong | 1.004 |" in table
+    assert "| b |  | 0.400 | 0.625 | ridge | 0.625 |" in table
+    assert "ahead on 1 of 2, within 0.5% behind on 1" in table
+    assert "strong 1.004 (0 of 1), weak 0.283 (2 of 2)" in table
+
+
+def test_runs_are_read_again_if_nothing_changed(tmp_path):
+    key = key_of([0], {"train.max_steps": 9})
+    made = Runs(key, np.arange(6.0).reshape(1, 2, 3), ("good",), (2.5,))
+    made.save(tmp_path, "x")
+    found = Runs.read(tmp_path, "x", key)
+    assert found is not None
+    np.testing.assert_array_equal(found.forecasts, made.forecasts)
+    assert (found.verdicts, found.seconds) == (made.verdicts, made.seconds)
+    assert Runs.read(tmp_path, "x", key_of([1], {"train.max_steps": 9})) is None
+    assert Runs.read(tmp_path, "y", key) is None
+
+
+def test_a_peer_reads_the_task_that_the_suite_keeps(tmp_path):
+    values = wave()
+    values[100] = np.nan
+    save_task(tmp_path, "x", task(values).arrays())
+    found = accuracy_peers.Task.read(tmp_path / "tasks/x.npz")
+    assert (found.horizon, found.lookback, found.seasons) == (HORIZON, LOOKBACK, (SEASON,))
+    scores, center, scale = found.z_scores()
+    assert scores[100] == scores[99]
+    np.testing.assert_allclose(scores[TEST] * scale + center, values[TEST])
+    assert scores[:200][np.arange(200) != 100].std() == pytest.approx(1)
+    chosen = replace(found, test=np.arange(20, 280)).sample()
+    assert (len(chosen), chosen[0], chosen[-1]) == (200, 0, 259)
+    table = accuracy_peers.rows_of("p", np.array([0, 7]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert table[["window", "step"]].to_numpy().tolist() == [[0, 0], [0, 1], [7, 0], [7, 1]]
 
 
 def test_a_file_with_a_known_step_gets_timestamps(tmp_path):
