@@ -70,9 +70,9 @@ class Task:
         """A file of the suite."""
         with np.load(path) as file:
             arrays = {name: file[name] for name in cls.__annotations__}
-        numbers = {name: int(arrays.pop(name)) for name in ("horizon", "lookback")}
         seasons = tuple(arrays.pop("seasons").tolist())
-        return cls(**arrays, **numbers, seasons=seasons)
+        horizon, lookback = int(arrays.pop("horizon")), int(arrays.pop("lookback"))
+        return cls(**arrays, seasons=seasons, horizon=horizon, lookback=lookback)
 
     def of(self, origins: np.ndarray) -> np.ndarray:
         """Index of the series of each origin."""

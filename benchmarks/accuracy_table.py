@@ -180,8 +180,8 @@ def peer_table(results: Sequence[Result]) -> str:
     ratios = [result.against[1] for result in joined]
     ahead, level = sum(r < 1 for r in ratios), sum(1 <= r <= LEVEL for r in ratios)
     text = (
-        f"Against the best peer in hindsight: ahead on {ahead} of {len(joined)}, within "
-        f"{LEVEL - 1:.1%} behind on {level}; geometric mean {geometric_mean(ratios):.3f}; sign "
+        f"Against the best peer in hindsight: ahead on {ahead} of {len(joined)}, worse by "
+        f"at most {LEVEL - 1:.1%} on {level}; geometric mean {geometric_mean(ratios):.3f}; sign "
         f"test p = {sign_test(ratios):.3f}."
     )
     means = [

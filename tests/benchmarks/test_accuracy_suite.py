@@ -150,7 +150,7 @@ def test_the_best_peer_is_that_with_the_least_error():
     table = markdown([found, replace(found, name="b", peers={"weak": 0.4})])
     assert "| a | 1.004 | 0.200 | 0.625 | strong | 1.004 |" in table
     assert "| b |  | 0.400 | 0.625 | ridge | 0.625 |" in table
-    assert "ahead on 1 of 2, within 0.5% behind on 1" in table
+    assert "ahead on 1 of 2, worse by at most 0.5% on 1" in table
     assert "strong 1.004 (0 of 1), weak 0.283 (2 of 2)" in table
 
 
