@@ -13,6 +13,7 @@ from typing import Any
 from spline_lstm.core import ray_engine
 from spline_lstm.experiments.clone import Clone
 from spline_lstm.experiments.costs import Cost, Stopwatch
+from spline_lstm.experiments.fork_server import AHEAD
 from spline_lstm.experiments.processes import end_marked
 from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.warm_stages import warm_stages
@@ -90,7 +91,7 @@ def engine(
             tasks = Tasks(ray, environment)
             yield Engine(tasks.attempt, tasks.stop)
     else:
-        with warm_stages(folder, environment) as surroundings:
+        with warm_stages(folder, environment, ahead=AHEAD) as surroundings:
             yield Engine(partial(attempt, surroundings), partial(end_marked, folder.parent))
 
 

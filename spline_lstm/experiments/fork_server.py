@@ -1,11 +1,12 @@
 """A process that has imported the libraries and forks a child for each stage of an experiment.
 
-Called as ``python fork_server.py DESCRIPTOR LIBRARIES``, with a socket that listens, the names of
-the libraries of each stage as JSON, and the environment of the stages. It imports the libraries of
-a stage when the first such stage comes, but never the project, of which each experiment has its own
-copy, and it starts neither JAX nor TensorFlow: a child is in the state of a new interpreter that
-has got as far as these imports. The children end with the client that asked for them and with this
-process; this process ends when its standard input does and no child is left.
+Called as ``python fork_server.py DESCRIPTOR LIBRARIES AHEAD``, with a socket that listens, as JSON
+the libraries of each stage and the stages to expect after each, and the environment of the stages.
+It imports the libraries of a stage when the first such stage comes, or before while
+it waits, but never the project, of which each experiment has its own copy, and it starts neither
+JAX nor TensorFlow: a child is in the state of a new interpreter that has got as far as these
+imports. The children end with the client that asked for them and with this process; this process
+ends when its standard input does and no child is left.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 STARTED, DECLINED = b"started\n", b"declined\n"
@@ -65,6 +67,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "stages.backtest": ("pyarrow.csv", "scipy.signal", "scipy.stats", *TRAINING),
     "stages.report": ("jinja2", *DRAWING),
 }
+# Stage -> stages whose libraries are imported while it runs; "" as a stage: while DVC starts. Those
+# of the export take longest, and no stage comes while the network is trained.
+AHEAD: dict[str, tuple[str, ...]] = {
+    "": ("", "stages.ingest"),
+    "stages.ingest": ("stages.preprocess",),
+    "stages.preprocess": ("stages.train_flax_rnn",),
+    "stages.train_flax_rnn": ("stages.evaluate", "stages.export", "stages.report"),
+}
 # The project sets these before it imports TensorFlow, which reads them then.
 TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -79,10 +89,14 @@ SECONDS_TO_ASK = 10.0
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def main(descriptor: int, libraries: Mapping[str, Sequence[str] | None]) -> None:
+def main(
+    descriptor: int,
+    libraries: Mapping[str, Sequence[str] | None],
+    ahead: Mapping[str, Sequence[str]],
+) -> None:
     """Serve until the standard input ends."""
     with socket.socket(fileno=descriptor) as listener:
-        Server(listener, libraries).run()
+        Server(listener, libraries, ahead).run()
 
 
 def import_all(libraries: Sequence[str]) -> None:
@@ -98,6 +112,25 @@ def import_all(libraries: Sequence[str]) -> None:
     gc.freeze()
 
 
+@contextlib.contextmanager
+def before_each_module(act: Callable[[], object]) -> Iterator[None]:
+    """Inside, call `act` before a module is imported for the first time."""
+
+    class Finder:
+        """Finds no module."""
+
+        @staticmethod
+        def find_spec(*_: object) -> None:
+            act()
+
+    finder: Any = Finder
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 class Server:
     """Waits for clients, for children that end, and for the end of the driver.
 
@@ -108,13 +141,20 @@ class Server:
         Module of a stage, or "" for all of them -> modules to import before the first such stage
         starts; None for a stage that is declined. So is one whose environment is not that of this
         process, since a library may read it when it is imported.
+    ahead : mapping
+        Module of a stage, or "" before the first one -> stages whose libraries are imported then.
     """
 
     def __init__(
-        self, listener: socket.socket, libraries: Mapping[str, Sequence[str] | None]
+        self,
+        listener: socket.socket,
+        libraries: Mapping[str, Sequence[str] | None],
+        ahead: Mapping[str, Sequence[str]],
     ) -> None:
         self._listener = listener
         self._libraries = dict(libraries)
+        self._ahead = dict(ahead)
+        self._wanted: deque[str] = deque()
         self._environment = dict(os.environ)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[int, socket.socket]] = {}
@@ -124,9 +164,35 @@ class Server:
         """Serve until the driver and all children have ended."""
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(sys.stdin, selectors.EVENT_READ, self._driver_ended)
+        self._expect("")
         while self._open or self._children:
+            self._import_ahead()
             for key, _ in self._selector.select():
                 key.data()
+
+    def _expect(self, stage: str) -> None:
+        """Want what the stages that are likely after another one import."""
+        for after in self._ahead.get(stage, ()):
+            self._wanted.extend(self._libraries.get(after) or ())
+
+    def _import_ahead(self) -> None:
+        """Import what is wanted, until a client comes."""
+        with before_each_module(self._attend):
+            while self._wanted and self._open and self._attend():
+                # A library that cannot be imported is left to the stage that needs it.
+                with contextlib.suppress(Exception):
+                    import_all([self._wanted.popleft()])
+
+    def _attend(self) -> bool:
+        """Do what cannot wait for the end of an import; whether no client waits to be served.
+
+        A child must not start in the middle of an import, since it would have half a module.
+        """
+        ready = [key for key, _ in self._selector.select(0)]
+        for key in ready:
+            if key.fileobj is not self._listener:
+                key.data()
+        return all(key.fileobj is not self._listener for key in ready)
 
     def _driver_ended(self) -> None:
         self._selector.unregister(sys.stdin)
@@ -171,6 +237,7 @@ class Server:
         self._selector.register(ended, selectors.EVENT_READ, lambda: self._child_ended(ended))
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._client_spoke(ended))
         _send(connection, STARTED)
+        self._expect(request["arguments"][1])
 
     def _close_all(self) -> None:
         """Close, in a child, what belongs to the server and to other children."""
@@ -298,4 +365,4 @@ def status_of(code: object, stream: IO[str]) -> int:
 if __name__ == "__main__":
     # The folder of this file is on the path, but no module is to be found there.
     del sys.path[0]
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    main(int(sys.argv[1]), *map(json.loads, sys.argv[2:]))

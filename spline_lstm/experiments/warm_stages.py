@@ -19,11 +19,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.experiments.fork_client import SOCKET
-from spline_lstm.experiments.fork_server import LIBRARIES
+from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES
 
 FOLDER = Path(".git/warm")
 # Its memory is measured, in which that of the server would be.
@@ -36,6 +37,7 @@ def warm_stages(
     clone: Path,
     environment: Mapping[str, str],
     libraries: Mapping[str, Sequence[str] | None] = LIBRARIES,
+    ahead: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[dict[str, str]]:
     """Run a fork server; the environment in which stages come from it.
 
@@ -49,6 +51,9 @@ def warm_stages(
     libraries : mapping
         Module of a stage, or "" for all of them -> modules that the server imports for it; None for
         a stage that is a plain process.
+    ahead : mapping
+        Module of a stage, or "" before the first one -> stages whose libraries the server imports
+        then. By default each waits for its stage.
     """
     if sys.platform != "linux":
         yield dict(environment)
@@ -59,11 +64,11 @@ def warm_stages(
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
     script.chmod(0o700)
-    listed = json.dumps(dict(libraries))
+    listed = [json.dumps(dict(each)) for each in (libraries, ahead)]
     warm = dict(environment) | {"PATH": f"{folder}:{environment.get('PATH', '')}"}
     with (folder / "log").open("w") as log, _listener(folder) as listener:
         server = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), listed],
+            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), *listed],
             cwd=clone,
             env=warm,
             start_new_session=True,
@@ -103,7 +108,7 @@ def run_warm(command: Sequence[str]) -> int:
     with (
         handled(signal.SIGINT, lambda number, frame: None),
         tempfile.TemporaryDirectory() as folder,
-        warm_stages(Path(folder), os.environ, libraries) as environment,
+        warm_stages(Path(folder), os.environ, libraries, AHEAD) as environment,
     ):
         process = subprocess.Popen(command, env=environment)  # noqa: S603
         with handled(signal.SIGTERM, lambda number, frame: process.send_signal(number)):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from spline_lstm.experiments import warm_stages as module
-from spline_lstm.experiments.fork_server import LIBRARIES, TENSORFLOW
+from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES, TENSORFLOW
 from spline_lstm.experiments.processes import MARK, end_marked, marked
 from spline_lstm.experiments.warm_stages import FOLDER, warm_stages
 from spline_lstm.export.tf_import import ENVIRONMENT
@@ -246,6 +246,66 @@ def test_a_library_that_is_missing_leaves_plain_processes(clone):
         assert not told(run("python -m stages.tell", clone, environment, stdin=subprocess.DEVNULL))[
             "project"
         ]
+
+
+# Takes a minute to import, in which many modules are looked for.
+SLOW = """
+import contextlib, os, pathlib, time
+pathlib.Path(__file__).with_name("begun").touch()
+for number in range(600):
+    time.sleep(0.1)
+    with contextlib.suppress(ImportError):
+        __import__(f"no_such_module_{number}")
+"""
+
+
+def come(path) -> bool:
+    end = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return path.exists()
+
+
+@pytest.fixture
+def ahead(clone, tmp_path):
+    """The environment of stages; while one sleeps, a library is imported that takes a minute."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    plain = {**os.environ, MARK: str(clone), "PYTHONPATH": str(tmp_path)}
+    libraries = {"stages.next": ["no_such_library", "slow"]}
+    with warm_stages(clone, plain, libraries, {"stages.sleep": ["stages.next"]}) as environment:
+        yield environment
+
+
+def test_libraries_are_imported_while_a_stage_runs_that_still_ends_with_its_client(
+    clone, tmp_path, ahead
+):
+    client, stage = start(clone, ahead)
+    assert come(tmp_path / "begun")
+    client.kill()
+    client.communicate()
+    assert gone(stage)
+
+
+def test_a_stage_that_ends_during_an_import_is_told_to_its_client(clone, tmp_path, ahead):
+    client, stage = start(clone, ahead)
+    assert come(tmp_path / "begun")
+    stage.terminate()
+    client.communicate(timeout=20)
+    assert client.returncode == -signal.SIGTERM
+
+
+def test_libraries_of_the_first_stages_are_imported_before_any_comes(clone, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW.replace("600", "1"))
+    plain = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with warm_stages(clone, plain, {"": ["slow"]}, {"": [""]}) as environment:
+        assert come(tmp_path / "begun")
+        assert not told(run("python -m stages.tell", clone, environment, stdin=subprocess.DEVNULL))[
+            "project"
+        ]
+
+
+def test_stages_to_expect_have_libraries():
+    assert {"", *LIBRARIES} >= {*AHEAD, *(after for stages in AHEAD.values() for after in stages)}
 
 
 def test_the_libraries_start_no_backend_and_do_not_bring_the_project():
