@@ -1,21 +1,45 @@
-"""From a file to a forecast: one `init`, one `dvc repro`, one `predict` of the exported file.
+"""From a file to a forecast: one `init`, all stages, one `predict` of the exported file.
 
 The next timestamps cross a month end, a holiday and a weekend, a change of clocks.
 """
 
-import io
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.__main__ import main
 from spline_lstm.core.clock_params import parse_clock
+from spline_lstm.core.parallel import ENGINES
+from stages import (
+    backtest,
+    benchmark,
+    evaluate,
+    export,
+    ingest,
+    preprocess,
+    report,
+    train_flax_rnn,
+    window,
+)
 from tests.pipeline.conftest import Clone, make_clone
 
-pytestmark = pytest.mark.slow
+# Only the pipelines that DVC runs draw their pictures.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
+
+STAGES = (
+    ingest,
+    preprocess,
+    window,
+    train_flax_rnn,
+    evaluate,
+    export,
+    benchmark,
+    backtest,
+    report,
+)
 
 # Training and the gate are tested elsewhere.
 TINY = """
@@ -74,7 +98,11 @@ SPLINE = (sys.executable, "-m", "spline_lstm")
 PIPELINES = {
     "air": (pd.DataFrame({"month": MONTHS, "passengers": wave(len(MONTHS), 12)}), ()),
     "trade": (trading_days(), ()),
-    "load": (wall_clocks(), ("--time-zone", "Europe/Berlin")),
+    "load": (
+        # A lookback of weeks takes the linear fit a minute.
+        wall_clocks(),
+        ("--time-zone", "Europe/Berlin", "--params", "load.yaml"),
+    ),
     "wide": (columns_of_series(), ("--layout", "wide")),
     "document": (document(), ("--schema", DOCUMENT)),
     "none": (
@@ -85,30 +113,48 @@ PIPELINES = {
 }
 
 
+# Those that DVC runs, in processes of their own; the others differ in their data alone.
+BY_DVC = ("document", "none")
+
+
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory, warm) -> Clone:
-    """One repository with all pipelines of this module, after one `dvc repro` of all."""
+def clone(tmp_path_factory, warm, no_pictures) -> Clone:
+    """One repository with all pipelines of this module after all stages."""
     folder = tmp_path_factory.mktemp("own") / "clone"
     made = make_clone(folder, tiny=False, surroundings=warm)
     (made.folder / "tiny.yaml").write_text(TINY)
+    (made.folder / "load.yaml").write_text(TINY + "window: {lookback: 48}\n")
     (made.folder / "none.yaml").write_text(TINY.replace("variants: []", "formats: []"))
-    for name, (frame, options) in PIPELINES.items():
-        csv = made.folder / f"{name}.csv"
-        frame.to_csv(csv, index=False)
-        params = () if "--params" in options else ("--params", "tiny.yaml")
-        made.run(*SPLINE, "init", name, "--csv", csv.name, *params, *options)
-        # The copy in the folder is the one that counts.
-        csv.unlink()
-    made.run("dvc", "repro", *(f"pipelines/{name}/dvc.yaml" for name in PIPELINES))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made.folder)
+        patch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
+        for name, (frame, options) in PIPELINES.items():
+            csv = made.folder / f"{name}.csv"
+            frame.to_csv(csv, index=False)
+            params = () if "--params" in options else ("--params", "tiny.yaml")
+            words = ("init", name, "--csv", csv.name, *params, *options)
+            if name in BY_DVC:
+                made.run(*SPLINE, *words)
+            else:
+                assert main(words) == 0
+            # The copy in the folder is the one that counts.
+            csv.unlink()
+        for name in PIPELINES:
+            for stage in STAGES if name not in BY_DVC else ():
+                stage.main(made.folder / "pipelines" / name)
+    made.run("dvc", "repro", *(f"pipelines/{name}/dvc.yaml" for name in BY_DVC))
     return made
 
 
 def forecast(clone: Clone, name: str) -> pd.DataFrame:
-    """What `predict` prints for a pipeline, with the timestamps as they are written."""
-    folder = Path("pipelines") / name
-    model, raw = folder / "models/edge/model.onnx", folder / "data/raw/series.csv"
-    printed = clone.run(*SPLINE, "predict", str(model), str(raw)).stdout
-    return pd.read_csv(io.StringIO(printed), dtype={"timestamp": str})
+    """What `predict` writes for a pipeline, with the timestamps as they are written."""
+    folder = clone.folder / "pipelines" / name
+    model, raw, out = (
+        str(folder / path)
+        for path in ("models/edge/model.onnx", "data/raw/series.csv", "forecast.csv")
+    )
+    assert main(["predict", model, raw, "--output", out]) == 0
+    return pd.read_csv(out, dtype={"timestamp": str})
 
 
 def test_month_ends_go_on_with_month_ends(clone):
