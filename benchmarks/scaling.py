@@ -46,6 +46,8 @@ VALUES = {
     "train.validation_windows": 10_000,
     "evaluate.season": 24,
     "export.golden_windows": 64,
+    "backtest.folds": 2,
+    "backtest.max_epochs": 2,
 }
 
 
@@ -145,7 +147,7 @@ def main() -> None:
     parser.add_argument("--kind", default="float32", choices=KINDS, help="type of the values")
     parser.add_argument("--stride", type=int, default=24, help="rows between two windows")
     parser.add_argument("--folder", type=Path, help="where folders are made, and removed again")
-    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=(*STAGES, "backtest"))
     options = parser.parse_args()
     for shape in options.shapes:
         series, rows = map(int, shape.split("x"))

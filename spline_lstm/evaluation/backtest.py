@@ -13,9 +13,10 @@ the same seed. See Tashman 2000, "Out-of-sample tests of forecasting accuracy: a
 review", International Journal of Forecasting 16(4).
 """
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
@@ -35,20 +37,26 @@ from spline_lstm.evaluation.fold_data import FoldJob, FoldResult
 from spline_lstm.evaluation.folds import Fold, fold_params, make_folds
 from spline_lstm.evaluation.scores import RMSE_NAMES, deciding, finish, rmse_by_step
 from spline_lstm.inference.intervals import Intervals
-from spline_lstm.series.grid import lay_out
+from spline_lstm.series.grid import Layout, lay_out
+from spline_lstm.series.preprocess_partitions import Panel, layout_of_ends
 from spline_lstm.series.splits import split_instants
+from spline_lstm.tables.partitions import PartitionJob
 from spline_lstm.tables.raw_table import RawTable, rows_of
 
 # Rows of all folds up to which two processes would mostly import and trace (docs/performance.md).
 SHORT = 2_000
 
 
-def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldResult]:
+def backtest(
+    source: RawTable | Panel, schema: Schema, params: Params, cache: Path
+) -> list[FoldResult]:
     """Run all folds of `params.backtest`, in order, by the engine of `params.run`.
 
     Parameters
     ----------
-    table, schema, params
+    source : RawTable or Panel
+        The raw table, or its partitions, which a fold reads one at a time.
+    schema, params
         As the stages take them.
     cache : Path
         Pipeline folder in which compiled programs are cached.
@@ -58,12 +66,22 @@ def backtest(table: RawTable, schema: Schema, params: Params, cache: Path) -> li
     DataContractError, TooLittleDataError, DivergedError
         A fold cannot be preprocessed, has no window, or diverges; the message names it.
     """
-    jobs = fold_jobs(table, schema, params, cache)
+    if isinstance(source, RawTable):
+        jobs = fold_jobs(source, schema, params, cache)
+        is_short = _rows_of(jobs) <= SHORT and not has_started_jax()
+    else:
+        jobs, is_short = panel_fold_jobs(source, schema, params, cache), False
     names = [f"backtest fold {job.number}" for job in jobs]
-    rows = sum(len(job.table.timestamps) for job in jobs)
-    is_short = rows <= SHORT and not has_started_jax()
     work = Work(run_fold, jobs, names, is_fresh=not is_short, is_short=is_short)
-    return run_all(work, params.run, "backtest")
+    try:
+        return run_all(work, params.run, "backtest")
+    finally:
+        if isinstance(source, Panel):
+            shutil.rmtree(source.building, ignore_errors=True)
+
+
+def _rows_of(jobs: Sequence[FoldJob]) -> int:
+    return sum(len(job.source.timestamps) for job in jobs if isinstance(job.source, RawTable))
 
 
 def has_started_jax() -> bool:
@@ -91,10 +109,10 @@ class BacktestSummary:
 
 
 def forecast_backtest(
-    table: RawTable, schema: Schema, params: Params, cache: Path
+    source: RawTable | Panel, schema: Schema, params: Params, cache: Path
 ) -> BacktestSummary:
     """Run and summarise all folds; arguments and errors as in `backtest`."""
-    results, targets = backtest(table, schema, params, cache), schema.target_cols
+    results, targets = backtest(source, schema, params, cache), schema.target_cols
     return BacktestSummary(
         backtest_content(results, params, targets),
         backtest_table(results),
@@ -115,13 +133,7 @@ ScoresOf = Callable[[ScoreSums, FoldResult, Sequence[str]], dict[str, Any]]
 def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
     """The folds, each with only its own rows of the table; parameters as in `backtest`."""
     clock = bind(params.clock, table.timestamps)
-    layout = lay_out(table, clock, params.preprocess.snap)
-    end = layout.end_row
-    if params.preprocess.split.dates is not None:
-        # Rows after the third date belong to none of the splits: no fold may see them either.
-        ends = split_instants(layout, params.preprocess.split)[2:]
-        end = min([end, *clock.first_rows(ends).tolist()])
-    folds = make_folds(clock, layout.first_row, end, params.backtest)
+    folds = _folds(lay_out(table, clock, params.preprocess.snap), clock, params)
     own = fold_params(params)
     return [
         FoldJob(
@@ -136,6 +148,48 @@ def fold_jobs(table: RawTable, schema: Schema, params: Params, cache: Path) -> l
         )
         for number, fold in enumerate(folds, start=1)
     ]
+
+
+def panel_fold_jobs(panel: Panel, schema: Schema, params: Params, cache: Path) -> list[FoldJob]:
+    """The same for partitions: each fold writes its arrays into a folder of its own."""
+    clock = bind(params.clock, panel.ends.reshape(-1))
+    ends = int(panel.ends[:, 0].min()), int(panel.ends[:, 1].max())
+    folds = _folds(layout_of_ends(*ends, clock, params), clock, params)
+    names = panel.run(series_names, panel.jobs, params, "series")
+    series, own = tuple(name for part in names for name in part), fold_params(params)
+    return [
+        FoldJob(
+            fold,
+            number,
+            replace(
+                panel,
+                jobs=[replace(job, span=(fold.start, fold.end)) for job in panel.jobs],
+                building=panel.building / f"fold-{number}",
+                where="its rows",
+                is_here=True,
+            ),
+            schema,
+            own,
+            clock,
+            series,
+            cache,
+        )
+        for number, fold in enumerate(folds, start=1)
+    ]
+
+
+def series_names(job: PartitionJob) -> tuple[str, ...]:
+    """Names of the series of a partition."""
+    return job.read().series_names
+
+
+def _folds(layout: Layout, clock: Clock, params: Params) -> list[Fold]:
+    end = layout.end_row
+    if params.preprocess.split.dates is not None:
+        # Rows after the third date belong to none of the splits: no fold may see them either.
+        ends = split_instants(layout, params.preprocess.split)[2:]
+        end = min([end, *clock.first_rows(ends).tolist()])
+    return make_folds(clock, layout.first_row, end, params.backtest)
 
 
 def _rows_in(table: RawTable, fold: Fold) -> np.ndarray:

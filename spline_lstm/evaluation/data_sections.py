@@ -76,8 +76,6 @@ def repair_section(
     folds = backtest.get("folds", [])
     if folds:
         caption = "Training, validation and test rows of each fold of the backtest over time"
-        if "backtest_sample" in backtest:
-            caption += f" ({backtest['backtest_sample']} alone)"
         blocks.append(Picture(caption, folds_figure(folds), "folds"))
     return Section("What was done to the data", blocks)
 

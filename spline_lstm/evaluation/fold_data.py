@@ -15,16 +15,30 @@ from spline_lstm.evaluation.coverage import CoverageSums
 from spline_lstm.evaluation.error_sums import ScoreSums
 from spline_lstm.evaluation.folds import Fold
 from spline_lstm.inference.intervals import Intervals
+from spline_lstm.series.preprocess_partitions import Panel
 from spline_lstm.tables.raw_table import RawTable
 
 
 @dataclass(frozen=True)
 class FoldJob:
-    """What a process needs to run one fold; `series` and `clock` are those of the whole table."""
+    """What a process needs to run one fold.
+
+    Attributes
+    ----------
+    fold : Fold
+    number : from 1
+    source : RawTable or Panel
+        Only its rows; partitions are cut as they are read.
+    schema, params
+    clock, series
+        Of the whole source.
+    cache : Path
+        Pipeline folder in which compiled programs are cached.
+    """
 
     fold: Fold
     number: int
-    table: RawTable
+    source: RawTable | Panel
     schema: Schema
     params: Params
     clock: Clock

@@ -18,16 +18,17 @@ from spline_lstm.evaluation.backtest import (
 from spline_lstm.evaluation.error_sums import ScoreSums
 from spline_lstm.evaluation.probability_metrics import NAMES
 from spline_lstm.evaluation.probability_scores import judged
+from spline_lstm.series.preprocess_partitions import Panel
 from spline_lstm.tables.raw_table import RawTable
 
 MEASURE = "root_brier"
 
 
 def probability_backtest(
-    table: RawTable, schema: Schema, params: Params, cache: Path
+    source: RawTable | Panel, schema: Schema, params: Params, cache: Path
 ) -> BacktestSummary:
     """Run and summarise all folds; arguments and errors as in `backtest.backtest`."""
-    results, targets = backtest(table, schema, params, cache), schema.target_cols
+    results, targets = backtest(source, schema, params, cache), schema.target_cols
     return BacktestSummary(
         backtest_content(results, params, targets, brier_scores),
         backtest_table(results),

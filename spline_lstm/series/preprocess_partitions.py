@@ -7,7 +7,7 @@ data/processed/arrays. A worker has one partition in memory.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from spline_lstm.core.artifacts import replace_folder
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.clock_inference import bind
 from spline_lstm.core.parallel import Work, run_all
-from spline_lstm.core.params import Params
+from spline_lstm.core.params import Params, RunParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.reading import Reading
 from spline_lstm.core.target_options import TargetOptions
@@ -91,6 +91,8 @@ class Look:
 def look(job: Job) -> Look:
     """Sizes and ends of the series of a partition."""
     table, params = job.raw.read(), job.params
+    if not len(table.timestamps):
+        return Look(None, 0, (), on_rows=True)
     snap, targets = params.preprocess.snap, job.raw.schema.target_cols
     short = short_series(table, job.clock, targets, snap=snap, needed=params.window.rows)
     on_rows = not job.clock.locate(table.timestamps)[1].any()
@@ -109,15 +111,15 @@ def jitter_job(job: tuple[Job, int]) -> tuple[int, float]:
     return len(training), jitter(training, each.clock)
 
 
-def decided_snap(jobs: Sequence[Job], looks: Sequence[Look], end: int) -> Params:
+def decided_snap(panel: "Panel", jobs: Sequence[Job], looks: Sequence[Look], end: int) -> Params:
     """The params with a snap that is not ``auto``, as `with_snap` decides on it."""
     params = jobs[0].params
     if params.preprocess.snap != AUTO:
         return params
     scatter = 0.0
     if not all(each.on_rows for each in looks):
-        work = Work(jitter_job, [(job, end) for job in jobs], [job.raw.path.name for job in jobs])
-        counts, jitters = zip(*run_all(work, params.run, "snap"), strict=True)
+        found = panel.run(jitter_job, [(job, end) for job in jobs], params, "snap")
+        counts, jitters = zip(*found, strict=True)
         squares = sum(count * each**2 for count, each in zip(counts, jitters, strict=True))
         scatter = (squares / max(sum(counts), 1)) ** 0.5
     snap = INTERPOLATE if scatter > LARGEST_JITTER else HALF
@@ -188,8 +190,79 @@ class PreprocessedPartitions:
         return Preprocessed(applied.arrays, fitted, self.quality, table)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Partitions that are preprocessed together.
+
+    Attributes
+    ----------
+    jobs : what reads each of them
+    parts : what is in each of them
+    building : Path
+        Folder in which the arrays are written.
+    where : str
+        Name of the panel in messages.
+    is_here : bool
+        One process does it all: this one.
+    """
+
+    jobs: Sequence[PartitionJob]
+    parts: Sequence[Partition]
+    building: Path
+    where: str
+    is_here: bool = False
+
+    @classmethod
+    def of(cls, folder: Path, params: Params) -> "Panel":
+        """The partitions of a pipeline folder; errors as in `partition_jobs`."""
+        pipeline = Pipeline(folder)
+        return cls(
+            partition_jobs(folder, params),
+            read_index(pipeline.raw_folder),
+            pipeline.array_folder.with_name(".tmp-arrays"),
+            str(pipeline.raw_folder),
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files."""
+        return [part.file for part in self.parts]
+
+    @property
+    def ends(self) -> Int[np.ndarray, "parts two"]:
+        """First and last timestamp of each partition."""
+        return np.array([[part.first, part.last] for part in self.parts])
+
+    def run(
+        self, function: Callable[[Any], Any], jobs: Sequence[Any], params: Params, title: str
+    ) -> list[Any]:
+        """The results of jobs, one for each partition."""
+        work = Work(function, jobs, self.names, is_short=self.is_here)
+        return run_all(work, RunParams() if self.is_here else params.run, title)
+
+
 def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartitions:
-    """Preprocess the partitions of a pipeline folder.
+    """Preprocess the partitions of a pipeline folder; errors as in `preprocess_panel`."""
+    check_supported(params)
+    return preprocess_panel(Panel.of(folder, params), params)
+
+
+def preprocess_panel(
+    panel: Panel,
+    params: Params,
+    clock: Clock | None = None,
+    instants: Int[np.ndarray, " two"] | None = None,
+) -> PreprocessedPartitions:
+    """Preprocess a panel in partitions.
+
+    Parameters
+    ----------
+    panel : Panel
+    params : Params
+    clock : Clock
+        By default bound to the panel.
+    instants : [2] int64
+        Starts of the validation and the test split; by default as the params say.
 
     Raises
     ------
@@ -199,17 +272,13 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
         As `spline_lstm.series.preprocess.preprocess`.
     """
     check_supported(params)
-    pipeline = Pipeline(folder)
-    where = str(pipeline.raw_folder)
-    raw, index = partition_jobs(folder, params), read_index(pipeline.raw_folder)
-    schema, options = raw[0].schema, TargetOptions.of(params)
-    ends = np.array([[part.first, part.last] for part in index])
-    clock = bind(params.clock, ends.reshape(-1))
+    schema, options, where = panel.jobs[0].schema, TargetOptions.of(params), panel.where
+    clock = clock or bind(params.clock, panel.ends.reshape(-1))
     check_clock(clock, schema, params.preprocess)
     check_names(schema, params.preprocess, options)
-    names = [part.file for part in index]
-    jobs = [Job(each, params, clock) for each in raw]
-    looks = run_all(Work(look, jobs, names), params.run, "look")
+    jobs = [Job(each, params, clock) for each in panel.jobs]
+    looks: list[Look] = panel.run(look, jobs, params, "look")
+    panel, jobs, looks = _with_rows(panel, jobs, looks)
     found = [each.facts for each in looks if each.facts is not None]
     short = tuple(each for one in looks for each in one.short)
     count = sum(len(facts.names) for facts in found) + len(short)
@@ -217,12 +286,12 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
     facts = TableFacts.of_all(found)
     rows = sum(each.grid_rows for each in looks)
     check_size(facts, rows, clock, params.preprocess, where)
-    instants = split_instants(_span(facts, clock, params), params.preprocess.split)
-    params = decided_snap(jobs, looks, int(instants[0]))
+    if instants is None:
+        span = layout_of_ends(facts.first, facts.last, clock, params)
+        instants = split_instants(span, params.preprocess.split)
+    params = decided_snap(panel, jobs, looks, int(instants[0]))
     jobs = [replace(job, params=params) for job in jobs]
-    parts = run_all(
-        Work(summarise_job, [(job, instants) for job in jobs], names), params.run, "fit"
-    )
+    parts = panel.run(summarise_job, [(job, instants) for job in jobs], params, "fit")
     fitted = combine(
         parts, schema, params.preprocess, clock, instants, Reading.of(params.data), options
     ).of_series(facts.names)
@@ -231,13 +300,37 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
         short_series=params.data.short_series,
         skipped={each.name: each.rows for each in short},
     ).identified()
+    return _written(panel, jobs, looks, fitted, facts, short)
+
+
+def _with_rows(
+    panel: Panel, jobs: Sequence[Job], looks: Sequence[Look]
+) -> tuple[Panel, list[Job], list[Look]]:
+    """Without partitions that have no row in the span that is read."""
+    chosen = [number for number, each in enumerate(looks) if each.facts or each.short]
+    panel = replace(panel, parts=[panel.parts[number] for number in chosen])
+    return panel, [jobs[number] for number in chosen], [looks[number] for number in chosen]
+
+
+def _written(
+    panel: Panel,
+    jobs: Sequence[Job],
+    looks: Sequence[Look],
+    fitted: Preprocessor,
+    facts: TableFacts,
+    short: tuple[ShortSeries, ...],
+) -> PreprocessedPartitions:
+    """Third pass: write the arrays of all partitions with the fitted constants."""
     dropped = frozenset(each.name for each in short)
-    places = _places(looks, index)
-    kept = [replace(jobs[names.index(place.file)], dropped=dropped) for place in places]
-    building = pipeline.array_folder.with_name(".tmp-arrays")
+    places, building, params = _places(looks, panel.parts), panel.building, jobs[0].params
+    kept = [
+        replace(job, dropped=dropped)
+        for job, each in zip(jobs, looks, strict=True)
+        if each.facts is not None
+    ]
     shutil.rmtree(building, ignore_errors=True)
     try:
-        create(building, rows, fitted)
+        create(building, places[-1].end, fitted)
         # Each job with the constants of its own series: all of them with every job would grow with
         # the square of the series.
         work = [
@@ -249,21 +342,22 @@ def preprocess_partitions(folder: Path, params: Params) -> PreprocessedPartition
             )
             for job, place in zip(kept, places, strict=True)
         ]
-        files = [place.file for place in places]
-        results = run_all(Work(apply_job, work, files), params.run, "apply")
+        files = {place.file for place in places}
+        own = replace(panel, parts=[part for part in panel.parts if part.file in files])
+        results = own.run(apply_job, work, params, "apply")
         write_index(building, places, [written for written, _ in results], fitted.run_id)
         columns = _merged([found for _, found in results])
         result = PreprocessedPartitions(building, fitted, facts, columns, short, kept[0])
-        check_targets(columns, fitted, where, result.quality)
+        check_targets(columns, fitted, panel.where, result.quality)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
     return result
 
 
-def _span(facts: TableFacts, clock: Clock, params: Params) -> Layout:
-    """A layout from the first to the last row of all series."""
-    ends = np.array([facts.first, facts.last], dtype=np.int64)
+def layout_of_ends(first: int, last: int, clock: Clock, params: Params) -> Layout:
+    """A layout from the first to the last timestamp of all series."""
+    ends = np.array([first, last], dtype=np.int64)
     table = RawTable(ends, np.zeros((2, 0)), (), np.array([0, 2], dtype=np.int64), ("",), 0, ())
     return lay_out(table, clock, params.preprocess.snap)
 

@@ -24,7 +24,7 @@ from spline_lstm.core.schema import Schema, load_schema
 from spline_lstm.core.stage_files import CheckedTable
 from spline_lstm.tables.frames import named_columns
 from spline_lstm.tables.parquet import is_parquet, write_small
-from spline_lstm.tables.raw_table import RawTable, read_raw_table
+from spline_lstm.tables.raw_table import RawTable, read_raw_table, rows_of
 
 INDEX = "_index.json"
 BATCH_ROWS = 1 << 16
@@ -56,16 +56,28 @@ class Partition:
 
 @dataclass(frozen=True)
 class PartitionJob:
-    """What a worker needs to read a partition."""
+    """What a worker needs to read a partition.
+
+    Attributes
+    ----------
+    path, schema, reading
+    span : two instants
+        Only rows from the first on and before the second are read. None: all.
+    """
 
     path: Path
     schema: Schema
     reading: Reading
+    span: tuple[int, int] | None = None
 
     def read(self) -> RawTable:
         """The table of the partition; errors as in `read_raw_table`."""
         content = self.path.read_bytes()
-        return read_raw_table(content, self.schema, where=self.path.name, reading=self.reading)
+        table = read_raw_table(content, self.schema, where=self.path.name, reading=self.reading)
+        if self.span is None:
+            return table
+        start, end = self.span
+        return rows_of(table, (table.timestamps >= start) & (table.timestamps < end))
 
 
 def partition_jobs(folder: Path, params: Params) -> list[PartitionJob]:

@@ -19,6 +19,7 @@ from spline_lstm.training.loop import Evaluation, MakeLoss, Trained
 from spline_lstm.training.losses import forecast_loss
 from spline_lstm.training.model import train_model
 from spline_lstm.training.residuals import FitPart, fit_linear_part
+from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import SPLITS, Windows, make_windows
 
 
@@ -96,13 +97,32 @@ def fit_prepared(
     fit_part: FitPart = fit_linear_part,
 ) -> Fit:
     """Train on what `prepare` made of the same params; the rest is as in `train_model`."""
-    windows, preprocessor = prepared.windows, prepared.preprocessed.preprocessor
+    trained, model = fit_windows(
+        prepared.windows,
+        prepared.preprocessed.preprocessor,
+        params,
+        on_evaluation=on_evaluation,
+        make_loss=make_loss,
+        fit_part=fit_part,
+    )
+    return Fit(prepared.preprocessed, prepared.windows, trained, model)
+
+
+def fit_windows(
+    windows: Windows,
+    preprocessor: Preprocessor,
+    params: Params,
+    *,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    make_loss: MakeLoss = forecast_loss,
+    fit_part: FitPart = fit_linear_part,
+) -> tuple[Trained, SavedModel]:
+    """Train on windows, whose constants are those of a preprocessor."""
     config = model_config(params, windows, preprocessor)
     trained = train_model(
         config, windows, params.train, on_evaluation, make_loss=make_loss, fit_part=fit_part
     )
-    model = new_model(config, trained.best, preprocessor.run_id)
-    return Fit(prepared.preprocessed, windows, trained, model)
+    return trained, new_model(config, trained.best, preprocessor.run_id)
 
 
 def fit_table(

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stages.backtest
+import stages.ingest
 from spline_lstm.core.errors import DataContractError, DivergedError, TooLittleDataError
-from spline_lstm.core.parallel import Work, run_all
-from spline_lstm.core.params import BacktestParams
+from spline_lstm.core.parallel import ENGINES, Work, run_all
+from spline_lstm.core.params import BacktestParams, Params, with_values
+from spline_lstm.core.params_file import params_text
 from spline_lstm.evaluation.backtest import (
     backtest,
     backtest_content,
@@ -120,7 +122,7 @@ def test_later_data_change_nothing_of_an_earlier_fold():
     params, (expected, _) = results()
     first, second = fold_jobs(table(late=ROWS - TEST), SCHEMA, params, ROOT)
     assert content_of(run_fold(first)) == content_of(expected)
-    assert second.table.values.max() > 400
+    assert second.source.values.max() > 400
 
 
 def content_of(value):
@@ -181,7 +183,7 @@ def test_no_fold_sees_rows_from_the_third_date_of_the_split_on():
     end = START + 148 * HOUR
     jobs = fold_jobs(table(), SCHEMA, params, ROOT)
     assert jobs[-1].fold.end == end
-    assert max(job.table.timestamps.max() for job in jobs) == end - HOUR
+    assert max(job.source.timestamps.max() for job in jobs) == end - HOUR
     two = params_of(None, CHANGES | {"preprocess.split.dates": dates[:2]})
     assert fold_jobs(table(), SCHEMA, two, ROOT)[-1].fold.end == START + ROWS * HOUR
 
@@ -208,14 +210,64 @@ def test_the_stage_says_by_how_much_a_model_loses(tmp_path, monkeypatch):
         f" of the best baseline, {content['backtest_best_baseline']}; 2 folds lost to a baseline"
     )
     assert "below" not in text
-    assert "backtest_sample" not in content
-    # Of a panel in partitions, the line and the metrics say which one it was.
-    (tmp_path / "data/raw/series").mkdir()
-    frame = pd.read_csv(tmp_path / "data/raw/series.csv")
-    frame.to_parquet(tmp_path / "data/raw/series/part-00000.parquet", index=False)
-    assert stages.backtest.main(tmp_path).startswith("2 folds of part-00000.parquet alone, RMSE ")
-    content = json.loads((tmp_path / "metrics/backtest.json").read_text())
-    assert content["backtest_sample"] == "part-00000.parquet"
+
+
+def panel_folder(folder, partition_rows):
+    """Three shops, the last of which opens after the first fold."""
+    folder.mkdir()
+    times = pd.date_range("2024-01-01", periods=ROWS, freq="h")
+    frame = pd.concat(
+        pd.DataFrame({"time": times, "shop": shop, "y": values})
+        for shop, values in zip("abc", (wave(), wave() + 40, wave()[::-1]), strict=True)
+    )
+    opens = times[ROWS - TEST - 30]
+    frame = frame[(frame["shop"] != "c") | (frame["time"] >= opens)]
+    frame.to_parquet(folder / "panel.parquet", index=False)
+    schema = {"version": 1, "timestamp_col": "time", "series_col": "shop", "target_cols": ["y"]}
+    (folder / "schema.json").write_text(json.dumps(schema))
+    values = {
+        **CHANGES,
+        "data.source": "panel.parquet",
+        "data.schema_file": "schema.json",
+        "data.partition_rows": partition_rows,
+        "preprocess.frequency": "1h",
+        "backtest.adaptive_intervals": 0.05,
+    }
+    (folder / "params.yaml").write_text(params_text(with_values(Params(), values, "test")))
+    stages.ingest.main(folder)
+    return folder
+
+
+def test_folds_of_a_panel_in_partitions_are_those_of_one_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
+    one, same, many = (panel_folder(tmp_path / str(rows), rows) for rows in (None, 10**6, ROWS))
+    lines = [stages.backtest.main(folder) for folder in (one, same, many)]
+    metrics = [(folder / "metrics/backtest.json").read_text() for folder in (one, same, many)]
+    assert (lines[0], metrics[0]) == (lines[1], metrics[1])
+    assert len(list((many / "data/raw/series").glob("part-*"))) == 3
+    assert not [*many.glob("data/**/.tmp*")]
+    expected, found = json.loads(metrics[0]), json.loads(metrics[2])
+    for name, value in found.items():
+        if isinstance(value, float):
+            assert value == pytest.approx(expected[name], rel=1e-3), name
+    for old, new in zip(expected["folds"], found["folds"], strict=True):
+        assert old["test_windows"] == new["test_windows"] > 0
+        assert old["test_start"] == new["test_start"]
+        assert old["rmse"] == pytest.approx(new["rmse"], rel=1e-3)
+
+
+def test_a_fold_that_fails_leaves_no_arrays(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
+    folder = panel_folder(tmp_path / "panel", ROWS)
+
+    def diverge(*arguments, **options):
+        raise DivergedError("the loss is not a number")
+
+    monkeypatch.setattr("spline_lstm.evaluation.fold_run.fit_windows", diverge)
+    with pytest.raises(DivergedError, match="backtest fold 1: the loss"):
+        stages.backtest.main(folder)
+    assert not [*folder.glob("data/**/.tmp*")]
+    assert not (folder / "metrics/backtest.json").exists()
 
 
 def test_adaptive_intervals_are_scored_beside_the_fixed_ones():
@@ -272,7 +324,7 @@ def test_a_fold_scores_the_combined_forecast_and_its_intervals():
     job = fold_jobs(table(), SCHEMA, params, ROOT)[1]
     result = run_fold(job)
     fit = fit_table(
-        job.table,
+        job.source,
         SCHEMA,
         job.params,
         where="table",
