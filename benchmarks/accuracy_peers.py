@@ -11,11 +11,12 @@ It writes FOLDER/NAME.csv with the columns peer, window, step and value; peers t
 already stay. Every peer has one setting for all data sets:
 
 - NHITS, NLinear and LSTM of neuralforecast: squared loss, z-scores by the training split of each
-  series, up to 500 steps of 128 windows with early stopping on our validation split, all test
-  windows. NHITS and NLinear read our lookback, the LSTM at most five horizons.
+  series, up to 500 steps of 128 windows with early stopping on our validation split; an even
+  sample of at most 1,000 test windows. NHITS and NLinear read our lookback, the LSTM at most five
+  horizons.
 - AutoETS and AutoTheta of statsforecast: chosen and fitted once on the last 1,000 rows before the
   test split, then given the last 1,000 rows before each origin with the parameters kept; an even
-  sample of at most 200 test windows, five at least of each series. A season of AutoETS has at most
+  sample of at most 200 test windows. A season of AutoETS has at most
   24 rows.
 
 Missing rows carry the last observation forward; no loss counts them.
@@ -37,7 +38,7 @@ import pandas as pd
 STEPS, CHECK, PATIENCE, RATE, BATCH = 500, 25, 4, 1e-3, 128
 MULTIPLE = 5  # horizons that a recurrent network reads
 HISTORY = 1000
-SAMPLE, EACH = 200, 5
+SAMPLE, NETWORK_SAMPLE, EACH = 200, 1000, 5  # test windows: of all series; at least of each
 LONGEST_SEASON = 24  # of AutoETS
 NEURAL, STATISTICAL = ("NHITS", "NLinear", "LSTM"), ("AutoETS", "AutoTheta")
 
@@ -100,10 +101,10 @@ class Task:
         series = self.of(np.arange(len(self.values)))
         return (self.filled() - center[series]) / scale[series], center, scale
 
-    def sample(self) -> np.ndarray:
-        """Positions of an even sample of the test windows, of every series."""
+    def sample(self, size: int) -> np.ndarray:
+        """Positions of an even sample of about `size` test windows, of every series."""
         series = self.of(self.test)
-        most = max(SAMPLE // len(np.unique(series)), EACH)
+        most = max(size // len(np.unique(series)), EACH)
         own = [np.flatnonzero(series == index) for index in np.unique(series)]
         return np.concatenate([p[_even(len(p), most)] for p in own])
 
@@ -156,7 +157,7 @@ def frame(name: str, scores: np.ndarray, observed: np.ndarray) -> pd.DataFrame:
 
 
 def neural(peer: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the test windows, and their forecasts [n, horizon]."""
+    """Positions of a sample of the test windows, and their forecasts [n, horizon]."""
     from neuralforecast import NeuralForecast
 
     scores, center, scale = task.z_scores()
@@ -171,22 +172,24 @@ def neural(peer: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
     model = network(peer, task)
     forecaster = NeuralForecast(models=[model], freq=1)
     forecaster.fit(pd.concat(known), val_size=min(spans))
-    series = task.of(task.test)
+    chosen = task.sample(NETWORK_SAMPLE)
+    origins = task.test[chosen]
+    series = task.of(origins)
     windows = []
-    for position, origin in enumerate(task.test):
+    for position, origin in enumerate(origins):
         start = max(origin - model.input_size, task.offsets[series[position]])
         rows = slice(int(start), int(origin))
         windows.append(frame(f"{position:09d}", scores[rows], observed[rows]))
     table = forecaster.predict(pd.concat(windows)).sort_values(["unique_id", "ds"])
     made = table[peer].to_numpy().reshape(-1, task.horizon)
-    return np.arange(len(task.test)), made * scale[series][:, None] + center[series][:, None]
+    return chosen, made * scale[series][:, None] + center[series][:, None]
 
 
 def statistical(peer: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a sample of the test windows, and their forecasts [n, horizon]."""
     from statsforecast import models
 
-    filled, chosen = task.filled(), task.sample()
+    filled, chosen = task.filled(), task.sample(SAMPLE)
     owner = task.of(task.test[chosen])
     seasons = [s for s in task.seasons if peer != "AutoETS" or s <= LONGEST_SEASON]
     season = seasons[0] if seasons else 1

@@ -176,7 +176,7 @@ def test_a_peer_reads_the_task_that_the_suite_keeps(tmp_path):
     assert scores[100] == scores[99]
     np.testing.assert_allclose(scores[TEST] * scale + center, values[TEST])
     assert scores[:200][np.arange(200) != 100].std() == pytest.approx(1)
-    chosen = replace(found, test=np.arange(20, 280)).sample()
+    chosen = replace(found, test=np.arange(20, 280)).sample(200)
     assert (len(chosen), chosen[0], chosen[-1]) == (200, 0, 259)
     table = accuracy_peers.rows_of("p", np.array([0, 7]), np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert table[["window", "step"]].to_numpy().tolist() == [[0, 0], [0, 1], [7, 0], [7, 1]]
