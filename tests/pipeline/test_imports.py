@@ -1,4 +1,4 @@
-"""What each stage imports before it begins: packages that take long only where they are used."""
+"""What each stage and `predict` import first: packages that take long only where they are used."""
 
 import json
 import subprocess
@@ -11,7 +11,8 @@ ADDED = {
     "stages.window": set(),
     "stages.ingest": {"pyarrow.parquet"},
     "stages.preprocess": set(),
-    "stages.benchmark": {"onnxruntime"},
+    "spline_lstm.cli.predict": {"onnxruntime"},
+    "stages.benchmark": set(),
     "stages.export": {"onnx"},
     "stages.backtest": set(),
     # The processes of the folds import JAX; who starts them and adds up what they send does not.
@@ -28,6 +29,7 @@ DEAR = {name for added in ADDED.values() for name in added} | {
     "scipy.interpolate",
     "scipy.optimize",
     "scipy.signal",
+    "scipy.special",
     "scipy.stats",
     "sklearn",
     "statsmodels",
