@@ -14,13 +14,13 @@ from spline_lstm.core.params import load_params, with_values
 from spline_lstm.core.params_file import params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.market.preprocessor import DirectionPreprocessor
+from spline_lstm.store.comparison import compare_errors
 from spline_lstm.store.dates import end_of
 from spline_lstm.store.direction import direction_scorer
 from spline_lstm.store.explain import explain_folder
 from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import read_predictions
 from spline_lstm.store.registry import Registry
-from spline_lstm.store.retrain import compare_errors
 from spline_lstm.store.score import Request, score_folder
 from tests.direction_folder import table, write_network
 from tests.store.examples import make_model
@@ -230,7 +230,7 @@ def test_errors_are_distances_to_the_labels(direction_folder):
 def test_a_model_is_not_better_than_itself_when_it_is_trained_again(direction_folder):
     scorer = scorer_of(direction_folder)
     errors = scorer.errors(scorer.unseen_from)
-    found = compare_errors(errors, errors, load_params(direction_folder), scorer)
+    found = compare_errors(errors, errors, load_params(direction_folder), scorer.clock)
     assert not found.is_better
     assert found.new == found.promoted == pytest.approx(np.sqrt(errors["squared"].mean()))
 

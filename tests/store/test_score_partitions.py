@@ -1,17 +1,23 @@
 """The command score on a panel in partitions: the rows of one table, by any number of tasks."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from spline_lstm.__main__ import main
-from spline_lstm.core.params import Params, with_values
+from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import params_text
+from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.store import score_partitions
+from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import files_of, read_predictions
+from spline_lstm.store.registry import Registry
+from spline_lstm.store.retrain import compare
 from tests.builders import HOUR, START
 from tests.exported_sum import frame
-from tests.store.examples import ROWS, VALUES, make_folder
+from tests.store.examples import ROWS, VALUES, make_folder, make_model
 
 SHOPS = ("a", "b", "c", "d", "e")
 
@@ -49,6 +55,25 @@ def test_partitions_store_the_rows_of_one_table_each_in_a_file_of_its_own(tmp_pa
     days = stored(many)["ts"].dt.date.nunique()
     assert len([*files_of(many / "store/predictions")]) == days * len(SHOPS)
     assert len([*files_of(one / "store/predictions")]) == days
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_two_models_are_compared_on_partitions_as_on_one_table(tmp_path):
+    """The new model is the promoted one again; a partition has no row that it leaves unseen."""
+    table = panel()
+    table = table[(table["shop"] != "d") | (table["time"] < pd.Timestamp(START + 40 * HOUR))]
+    found = []
+    for name, rows in (("one", None), ("many", ROWS)):
+        folder = make(tmp_path / name, rows, table=table)
+        params, pipeline = load_params(folder), TrackedPipeline(folder, folder)
+        store = Store.of(folder, params.store)
+        shutil.copytree(store.models / "model", store.models / "new")
+        models = (make_model(model_id=each, path=f"models/{each}") for each in ("new", "model"))
+        found.append(compare(pipeline, params, Registry(store.registry), *models))
+        assert {path.name for path in store.models.iterdir()} == {"model", "new"}
+    assert found[0] == found[1]
+    assert found[0].new == found[0].promoted > 0
+    assert found[0].origins > 10
 
 
 @pytest.mark.usefixtures("jobs_in_this_process")

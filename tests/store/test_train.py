@@ -16,9 +16,9 @@ from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.evaluation.blocks import block_length, draw_blocks
 from spline_lstm.store import retrain as module
 from spline_lstm.store import train as training
+from spline_lstm.store.comparison import compare_errors
 from spline_lstm.store.files import Store
 from spline_lstm.store.registry import Registry
-from spline_lstm.store.retrain import compare_errors
 from spline_lstm.store.train import reason_of, run_stages
 from tests.builders import HOUR, HOURLY, START
 from tests.store.examples import make_folder, make_model, write_files
@@ -191,17 +191,13 @@ def errors_of(squared, count=1.0, symbol="a", scale=1.0, first=0):
     return frame.set_index(["ts", "symbol", "target"])
 
 
-class Clocked:
-    clock = HOURLY
-
-
 PARAMS = with_values(Params(), {"compare.block": 5, "compare.repetitions": 300}, "test")
 
 
 def test_the_comparison_is_the_paired_block_bootstrap_of_both():
     rng = np.random.default_rng(3)
     one, other = rng.exponential(size=100), rng.exponential(size=100) * 1.5
-    found = compare_errors(errors_of(one), errors_of(other), PARAMS, Clocked())
+    found = compare_errors(errors_of(one), errors_of(other), PARAMS, HOURLY)
     assert found.new == pytest.approx(np.sqrt(one.mean()))
     assert found.promoted == pytest.approx(np.sqrt(other.mean()))
     starts, lengths = draw_blocks(100, block_length(100, 5), 300, 0)
@@ -223,7 +219,7 @@ def test_models_are_compared_on_the_windows_of_both_and_series_by_their_scale():
             errors_of(np.full(60, 16e6), symbol="b", first=10, scale=2e3),
         ]
     )
-    found = compare_errors(new, old, PARAMS, Clocked())
+    found = compare_errors(new, old, PARAMS, HOURLY)
     assert found.origins == 50
     assert found.since == HOURLY.text_of(START + 10 * HOUR)
     assert found.new == pytest.approx(np.sqrt((1.0 + 2.25) / 2))
@@ -232,7 +228,7 @@ def test_models_are_compared_on_the_windows_of_both_and_series_by_their_scale():
 
 def test_equal_models_are_not_better():
     same = errors_of(np.arange(1.0, 101.0))
-    assert not compare_errors(same, same, PARAMS, Clocked()).is_better
+    assert not compare_errors(same, same, PARAMS, HOURLY).is_better
 
 
 @pytest.mark.parametrize(
@@ -240,7 +236,7 @@ def test_equal_models_are_not_better():
 )
 def test_models_of_other_horizons_or_times_cannot_be_compared(other):
     with pytest.raises(StoreError, match="cannot be compared"):
-        compare_errors(errors_of(np.ones(9)), other, PARAMS, Clocked())
+        compare_errors(errors_of(np.ones(9)), other, PARAMS, HOURLY)
 
 
 DVC_YAML = """stages:
