@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -65,10 +67,32 @@ def compare(clone, *arguments, check=True, **environment):
     return clone.run(*COMPARE, *arguments, check=check, PYTHONPATH=str(ROOT), **environment)
 
 
-def promote(clone, name):
-    return clone.run(
-        sys.executable, "-m", "spline_lstm", "promote", name, check=False, PYTHONPATH=str(ROOT)
-    )
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended in the process of the test."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command on a repository in this process: one of its own would mostly import.
+
+    Where experiments run, `compare` above is a process of its own.
+    """
+    for name in os.environ.keys() - clone_environment().keys():
+        monkeypatch.delenv(name)
+    for name, value in clone_environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(clone, name, *arguments):
+        monkeypatch.chdir(clone.folder)
+        capsys.readouterr()
+        return Ended(main([name, *arguments]), *capsys.readouterr())
+
+    return run
 
 
 def state(clone):
@@ -305,39 +329,39 @@ def test_a_comparison_leaves_its_files_and_nothing_else(story):
     }
 
 
-def test_a_second_call_does_nothing_and_says_so(story):
+def test_a_second_call_does_nothing_and_says_so(story, command):
     clone = story["clone"]
     before = {path: path.stat().st_mtime_ns for path in clone.folder.glob("*/comparison.*")}
-    assert compare(clone).stdout.startswith("nothing to run: all 2 experiments")
+    assert command(clone, "compare").stdout.startswith("nothing to run: all 2 experiments")
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def check(clone, capsys) -> tuple[int, str]:
+def check(clone, command) -> tuple[int, str]:
     """Exit status and words of `compare --check`."""
-    status = main(["compare", str(clone.folder), "--check"])
-    return status, "".join(capsys.readouterr())
+    done = command(clone, "compare", "--check")
+    return done.returncode, done.stdout + done.stderr
 
 
-def test_files_that_somebody_changed_are_named_and_written_again(story, capsys):
+def test_files_that_somebody_changed_are_named_and_written_again(story, command):
     clone = story["clone"]
     files = [clone.folder / path for path in ("metrics/comparison.csv", "plots/comparison.md")]
     before = [file.read_bytes() for file in files]
     for file, content in zip(files, before, strict=True):
         file.write_text("garbage\n")
-        status, told = check(clone, capsys)
+        status, told = check(clone, command)
         assert (status, told.count(f"{file} is not what the comparison wrote")) == (15, 1)
         file.write_bytes(content)
     for broken in ([*files], [clone.folder / "metrics/comparison.json"]):
         for file in broken:
             file.write_text("garbage\n")
-        assert "comparison.csv was written again" in compare(clone).stdout
+        assert "comparison.csv was written again" in command(clone, "compare").stdout
         assert [file.read_bytes() for file in files] == before
-        assert check(clone, capsys)[0] == 0
+        assert check(clone, command)[0] == 0
 
 
-def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, capsys):
+def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, command):
     clone = story["clone"]
-    assert check(clone, capsys)[1].startswith(
+    assert check(clone, command)[1].startswith(
         "metrics/comparison.csv is from this code and these params"
     )
     edits = {
@@ -347,15 +371,15 @@ def test_the_check_passes_on_equal_code_and_params_and_fails_on_others(story, ca
     for path, edit in edits.items():
         text = (clone.folder / path).read_text()
         clone.edit(path, edit)
-        status, told = check(clone, capsys)
+        status, told = check(clone, command)
         (clone.folder / path).write_text(text)
         assert (status, told.count("is from code and params")) == (15, 1)
     clone.edit("params.yaml", ("random trials", "drawn trials"))
-    assert check(clone, capsys)[0] == 0
+    assert check(clone, command)[0] == 0
     clone.edit("params.yaml", ("drawn trials", "random trials"))
 
 
-def test_an_experiment_of_other_params_does_not_count_as_done(story):
+def test_an_experiment_of_other_params_does_not_count_as_done(story, command):
     clone, commit = story["clone"], story["commit"]
     reference = f"refs/exps/{commit[:2]}/{commit[2:]}/{GRU}"
     (own,) = clone.run("git", "for-each-ref", "--format=%(objectname)", reference).stdout.split()
@@ -365,9 +389,9 @@ def test_an_experiment_of_other_params_does_not_count_as_done(story):
     other.commit("run by hand")
     clone.run("git", "update-ref", reference, other.run("git", "rev-parse", "HEAD").stdout.strip())
     refused = [
-        compare(clone, check=False),
-        compare(clone, "--plan", check=False),
-        promote(clone, GRU),
+        command(clone, "compare"),
+        command(clone, "compare", "--plan"),
+        command(clone, "promote", GRU),
     ]
     clone.run("git", "update-ref", reference, own)
     clone.run("git", "worktree", "remove", "--force", ".cache/other")
@@ -376,7 +400,7 @@ def test_an_experiment_of_other_params_does_not_count_as_done(story):
         assert f"experiment {GRU} was run with train.max_epochs = 1, not 6" in done.stderr
 
 
-def test_experiments_of_another_folder_or_under_a_wrong_name_are_not_promoted(story):
+def test_experiments_of_another_folder_or_under_a_wrong_name_are_not_promoted(story, command):
     clone, commit = story["clone"], story["commit"]
     folder = f"refs/exps/{commit[:2]}/{commit[2:]}"
     before = state(clone)
@@ -386,7 +410,7 @@ def test_experiments_of_another_folder_or_under_a_wrong_name_are_not_promoted(st
     }
     for name, reason in told.items():
         clone.run("git", "update-ref", f"{folder}/{name}", f"{folder}/{GRU}")
-        refused = promote(clone, name)
+        refused = command(clone, "promote", name)
         clone.run("git", "update-ref", "-d", f"{folder}/{name}")
         assert refused.returncode == 20
         assert reason in refused.stderr
@@ -435,10 +459,10 @@ def test_latency_is_measured_side_by_side_and_not_taken_from_the_runs(story):
             assert max(rounds) < 1e6
 
 
-def test_promotion_applies_the_experiment_and_names_the_model(story):
+def test_promotion_applies_the_experiment_and_names_the_model(story, command):
     clone = story["clone"]
     clone.commit("comparison")
-    done = promote(clone, GRU)
+    done = command(clone, "promote", GRU)
     # Experiments leave the backtest out: it would stand beside a model that it does not know.
     assert (
         "dvc repro dvc.yaml  # report, backtest: still from the previous params\n  git add"
@@ -459,6 +483,6 @@ def test_promotion_applies_the_experiment_and_names_the_model(story):
     assert (clone.folder / "data/predictions.parquet").is_file()
     assert "up to date" in clone.run("dvc", "status", "evaluate").stdout
     # What was promoted is no commit yet: nothing is promoted over it.
-    refused = promote(clone, LSTM)
+    refused = command(clone, "promote", LSTM)
     assert refused.returncode == 20
     assert "params.yaml" in refused.stderr
