@@ -1,7 +1,9 @@
 """Settings of every test process."""
 
+import fcntl
 import gc
 import os
+import shutil
 from collections import Counter
 
 import jax
@@ -50,30 +52,53 @@ configure_threads(2)
 
 
 @pytest.fixture(scope="session")
-def small_pipeline(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """A name and what fills a folder to the folder, made by the first process that asks for it.
+
+    The processes of xdist share it, so who writes into it copies it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def small_pipeline(made_once):
     """Folder of a small pipeline that ran from ingest to report; who writes into it copies it."""
     # Here, because few tests need the stages.
     from tests.small_pipeline import make_small_pipeline  # noqa: PLC0415
 
-    return make_small_pipeline(tmp_path_factory.mktemp("small"))
+    return made_once("small", make_small_pipeline)
 
 
 @pytest.fixture(scope="session")
-def direction_folder(tmp_path_factory):
+def direction_folder(made_once):
     """Folder of a small pipeline of the task direction; who writes into it copies it."""
     # Here, because few tests need trees.
     from tests.direction_folder import make_direction_folder  # noqa: PLC0415
 
-    return make_direction_folder(tmp_path_factory.mktemp("direction"))
+    return made_once("direction", make_direction_folder)
 
 
 @pytest.fixture(scope="session")
-def rows_folder(tmp_path_factory):
+def rows_folder(made_once):
     """Folder of a small pipeline of the task tabular; who writes into it copies it."""
     # Here, because few tests need the stages.
     from tests.rows_folder import make_rows_folder  # noqa: PLC0415
 
-    return make_rows_folder(tmp_path_factory.mktemp("rows"))
+    return made_once("rows", make_rows_folder)
 
 
 @pytest.fixture

@@ -308,7 +308,7 @@ def weights_of_process(folder, *, threads="", flags="", counts=(), cache):
 
 def test_devices_share_the_batches_and_give_the_weights_of_one(tmp_path):
     # Quickly compiled: what is equal but for rounding is equal at any level.
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+    flags = f"--xla_force_host_platform_device_count=4 {os.environ['XLA_FLAGS']}"
     found = weights_of_process(tmp_path / "all", flags=flags, counts=(1, 2, 4), cache=tmp_path)
     assert set(found) == {1, 2, 4}
     for name, value in found[1].items():
