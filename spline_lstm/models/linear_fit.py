@@ -188,10 +188,13 @@ def _candidates(
     for k, problem in enumerate(problems):
         for design in designs:
             prior = seasonal if design.season else 1.0
-            judges = [judge(design, k, part[k], strengths) for part in parts]
-            found.append(
-                _candidate(_kind(design), prior, judge(design, k, problem, strengths), judges)
+            forms, *judges = (
+                judge(design, k, each, strengths) for each in (problem, *(p[k] for p in parts))
             )
+            found += [
+                _candidate(_kind(design), prior, *_halves(forms, judges, level))
+                for level in (False, True)
+            ]
         for season, model in models[k].items() if naives else ():
             judges = [[smoothed(model, k, part[k])] for part in parts]
             found.append(_smoothing(season, priors, [smoothed(model, k, problem)], judges))
@@ -212,6 +215,14 @@ def _candidate(
     complete = judges and all(judges)
     earlier = np.concatenate([[m.errors for m in each] for each in judges], 1) if complete else None
     return Candidate(kind, prior, forms, earlier)
+
+
+def _halves(
+    forms: list[Member], judges: Sequence[list[Member]], level: bool
+) -> tuple[list[Member], list[list[Member]]]:
+    """The forms with, or without, the level as an input."""
+    first, *others = ([m for m in each if m.form.level == level] for each in (forms, *judges))
+    return first, others
 
 
 def _kind(design: Design) -> str:

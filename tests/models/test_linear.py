@@ -19,6 +19,7 @@ from spline_lstm.models.linear_designs import Design, candidates, seasonal_lags
 from spline_lstm.models.linear_fit import average, blend, fit_linear
 from spline_lstm.models.linear_members import Form, Member
 from spline_lstm.models.linear_moments import Fills, Series, fit_scale, typical_miss
+from spline_lstm.models.time_blocks import Extent
 
 ROWS, HORIZON, LOOKBACK, SEASON = 400, 3, 6, 8
 TRAIN = np.arange(0, 277)
@@ -106,16 +107,17 @@ def test_a_single_regression_is_that_of_scikit_learn(design, strength, log):
     options = {"naives": False, "logs": log, "folds": 0}
     forecaster = fit(shown, FEW, designs=[design], strengths=[strength], **options)
     truth = shown[FEW[:, None] + np.arange(HORIZON)]
-    oracles = scikit_forecasts(shown, design, strength, log=False)
-    if log:
-        oracles = [o for k in (False, True) for o in scikit_forecasts(shown, design, strength, k)]
-        errors = [np.mean((validation - truth) ** 2) for validation, _ in oracles]
-        half = len(oracles) // 2
-        best = [int(np.argmin(errors[:half])), half + int(np.argmin(errors[half:]))]
-        expected = np.tensordot(forecaster.share, np.stack([oracles[k][1] for k in best]), 1)
-    else:
-        errors = [np.mean((validation - truth) ** 2) for validation, _ in oracles]
-        expected = oracles[int(np.argmin(errors))][1]
+    # Of the forms of a scale with the level, and of those without, validation chooses one each.
+    best = []
+    for scale in (False, True) if log else (False,):
+        oracles = scikit_forecasts(shown, design, strength, scale)
+        for forms in (oracles[::2], oracles[1::2]):
+            errors = [np.mean((validation - truth) ** 2) for validation, _ in forms]
+            best.append((min(errors), forms[int(np.argmin(errors))][1]))
+    ratio = np.array([error for error, _ in best]) / min(error for error, _ in best)
+    sharpness = max(1.0, 0.125 * Extent.of(FEW, HORIZON).evidence)
+    weights = np.where(ratio <= 2, ratio**-sharpness, 0.0)
+    expected = np.tensordot(weights / weights.sum(), np.stack([each for _, each in best]), 1)
     assert np.allclose(forecast(forecaster, shown), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -354,6 +356,17 @@ def test_a_regression_of_the_naive_kind_is_the_naive_forecast():
     expected = sum(weight * simple[name][..., 0] for name, weight in forecaster.members)
     found = at_origins(forecaster, values, np.array([0, 60]), np.arange(40, 50))
     assert np.allclose(found, expected)
+
+
+def test_few_validation_windows_average_regressions_with_and_without_their_level():
+    values = 50 + np.random.default_rng(3).normal(size=120)
+    few = Series(values, np.array([0, 120]), np.arange(120) < 80)
+    fitted = fit_linear(
+        few, np.arange(12, 77), np.arange(84, 97), horizon=4, lookback=12, seasons=[],
+        naives=False, logs=False,
+    )  # fmt: skip
+    assert [name for name, _ in fitted.members] == ["L12", "L12"]
+    assert min(weight for _, weight in fitted.members) > 0.1
 
 
 def test_a_short_trend_is_continued_by_smoothing_with_one_and_not_by_a_season():
