@@ -12,7 +12,7 @@ the same choice on every machine.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,13 @@ from spline_lstm.training.budget import budget_of
 from spline_lstm.training.fit import Prepared
 from spline_lstm.tuning.judge import LEAST_BLOCKS, Comparison, Units, compare, validation_errors
 from spline_lstm.tuning.space import cost
-from spline_lstm.tuning.trainings import Trainings, is_positive, longest_training
+from spline_lstm.tuning.trainings import Material, Trainings, is_positive, longest_training
+from spline_lstm.tuning.trial_run import (
+    compiled_programs,
+    is_elsewhere,
+    run_elsewhere,
+    set_up_jax,
+)
 
 # Grid rows of all series together; more are not read.
 MOST_ROWS = 8000
@@ -38,6 +44,14 @@ STEPS = (200, 1000)
 EVALUATIONS, PATIENCE = 20, 5
 
 Values = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Errors on validation, or why there are none."""
+
+    errors: pd.Series | None
+    failure: SplineLstmError | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +135,7 @@ class _Search:
 
     def start(self, on_trial: Callable[[QuickTrial], None]) -> None:
         """Train with the present params."""
-        self._errors = self._train({})
+        self._errors = train(self._trainings, self._params, {}, self._units)
         self._add(QuickTrial(0, "", {}, "complete", _rmse(self._errors)), on_trial)
 
     def vary(
@@ -129,9 +143,17 @@ class _Search:
     ) -> None:
         """Try the alternatives of a setting, and take the best one if it is beyond noise."""
         present = with_values(self._params, self.values, "tune")
-        tried: list[tuple[QuickTrial, pd.Series]] = []
-        for change in SETTINGS[setting](present, prepared):
-            tried.append(self._try(len(self.trials) + len(tried), setting, change))
+        first = len(self.trials)
+        alternatives = [
+            _different(self._params, self.values | change)
+            for change in SETTINGS[setting](present, prepared)
+        ]
+        tried = [
+            self._judged(QuickTrial(first + number, setting, values, "", math.nan), found)
+            for number, (values, found) in enumerate(
+                zip(alternatives, self._train_all(alternatives, first), strict=True)
+            )
+        ]
         better = [
             pair
             for pair in tried
@@ -144,27 +166,84 @@ class _Search:
         if best is not None:
             self.values, self._errors = best[0].values, best[1]
 
-    def _try(self, number: int, setting: str, change: Values) -> tuple[QuickTrial, pd.Series]:
-        values = _different(self._params, self.values | change)
-        try:
-            errors = self._train(values)
-        except SplineLstmError as error:
-            failed = QuickTrial(
-                number, setting, values, "failed", math.nan, reason=" ".join(str(error).split())
-            )
-            return failed, self._errors
+    def _judged(self, trial: QuickTrial, found: Trained) -> tuple[QuickTrial, pd.Series]:
+        """A trial with what came of it, and its errors."""
+        errors = found.errors
+        if errors is None:
+            reason = " ".join(str(found.failure).split())
+            return dataclasses.replace(trial, state="failed", reason=reason), self._errors
         against = compare(self._errors, errors, self._params.window.horizon)
-        return QuickTrial(number, setting, values, "complete", _rmse(errors), against), errors
+        rmse = _rmse(errors)
+        return dataclasses.replace(trial, state="complete", rmse=rmse, against=against), errors
 
-    def _train(self, values: Values) -> pd.Series:
-        params = with_values(self._params, values, "tune")
-        prepared = self._trainings.prepared(params)
-        fit = self._trainings.fit(shortened(params, prepared))
-        return validation_errors(fit, self._units)
+    def _train_all(self, alternatives: Sequence[Values], first: int) -> list[Trained]:
+        """The errors of trainings, or why one failed: in this process, or each in its own.
+
+        `first` is the number of the first trial.
+        """
+        run, found = self._params.run, list[Trained]()
+        if not is_elsewhere(run, self._params.tune.at_once):
+            return [
+                attempted(self._trainings, self._params, values, self._units)
+                for values in alternatives
+            ]
+        material, cache = self._trainings.material, compiled_programs()
+        jobs = [
+            QuickJob(material, self._params, values, self._units, cache) for values in alternatives
+        ]
+        for start in range(0, len(jobs), self._params.tune.at_once):
+            together = jobs[start : start + self._params.tune.at_once]
+            found += run_elsewhere(run_quick_trial, together, first + start, run)
+        return found
 
     def _add(self, trial: QuickTrial, on_trial: Callable[[QuickTrial], None]) -> None:
         self.trials.append(trial)
         on_trial(trial)
+
+
+def train(trainings: Trainings, params: Params, values: Values, units: Units) -> pd.Series:
+    """Train with other values; the errors on validation.
+
+    Raises
+    ------
+    SplineLstmError
+        Data or training do not allow it.
+    """
+    own = with_values(params, values, "tune")
+    return validation_errors(trainings.fit(shortened(own, trainings.prepared(own))), units)
+
+
+def attempted(trainings: Trainings, params: Params, values: Values, units: Units) -> Trained:
+    """`train`, or why it failed."""
+    try:
+        return Trained(train(trainings, params, values, units))
+    except SplineLstmError as error:
+        return Trained(None, error)
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickJob:
+    """A training elsewhere.
+
+    Attributes
+    ----------
+    material : the table
+    params, values : the present params, and what is other in the trial
+    units : of the errors
+    cache : folder of compiled programs; None without
+    """
+
+    material: Material
+    params: Params
+    values: Values
+    units: Units
+    cache: str | None
+
+
+def run_quick_trial(job: QuickJob) -> Trained:
+    """Run a trial in a process of its own: its errors, or why it failed."""
+    set_up_jax(job.cache)
+    return attempted(Trainings(job.material), job.params, job.values, job.units)
 
 
 def shortened(params: Params, prepared: Prepared) -> Params:

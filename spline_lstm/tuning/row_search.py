@@ -8,7 +8,7 @@ constants of preprocessing are those of the training split.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,15 @@ from spline_lstm.tuning.study import (
     trained,
     warmup_steps_of,
 )
-from spline_lstm.tuning.trial_run import Rule, watched
+from spline_lstm.tuning.trial_run import (
+    Result,
+    Rule,
+    compiled_programs,
+    is_elsewhere,
+    run_elsewhere,
+    set_up_jax,
+    watched,
+)
 
 ROW_FOLDERS = (*FOLDERS, "rows", "trees")
 SECTIONS = {"task", "tabular", "model", "train", "trees", "tune"}
@@ -195,10 +203,12 @@ def search_rows(
     study = open_study(problem.content_id, database)
     while len(done := row_trials_of(study)) < count:
         if done:
-            _run_drawn(study, problem)
+            most = min(problem.params.tune.at_once, count - len(done))
+            _run_drawn(study, problem, most, len(done))
         else:
             _run_present(study, problem)
-        on_trial(row_trials_of(study)[-1])
+        for trial in row_trials_of(study)[len(done) :]:
+            on_trial(trial)
     return done[:count]
 
 
@@ -246,29 +256,75 @@ def judge(problem: RowProblem, params: Params, on_loss: OnLoss) -> float:
 
 def _run_present(study: optuna.Study, problem: RowProblem) -> None:
     """Train with the present params, whatever their losses."""
-    result = watched(partial(judge, problem, problem.params), Rule(0))
+    (result,) = _train_all(problem, [(problem.params, Rule(0))], 0)
     if result.error is not None:
         raise result.error
     kept = {VALUES: json.dumps(problem.present)}
     add_given(study, problem.nearest_draw, problem.distributions, result, kept)
 
 
-def _run_drawn(study: optuna.Study, problem: RowProblem) -> None:
-    """Draw until the values go together, and train them."""
-    for _ in range(MAX_REFUSED):
-        trial = ask(study, problem.distributions, problem.params.tune)
+def _run_drawn(study: optuna.Study, problem: RowProblem, count: int, first: int) -> None:
+    """Draw until so many draws have values that go together, and train with them.
+
+    `first` is the number of the first trial. None of the draws knows the results of the others.
+    """
+    drawn, late = _drawn(study, problem, count)
+    rule = Rule(problem.warmup_steps, tuple(_comparable(study, problem)))
+    results = _train_all(problem, [(params, rule) for _, params, _ in drawn], first)
+    for (trial, _, values), result in zip(drawn, results, strict=True):
+        tell(study, trial, result, {VALUES: json.dumps(values)})
+    for trial in late:
+        refuse(study, trial)
+
+
+def _drawn(
+    study: optuna.Study, problem: RowProblem, count: int
+) -> tuple[list[tuple[optuna.Trial, Params, dict[str, Any]]], list[optuna.Trial]]:
+    """So many draws, and draws to be refused with them, as in `spline_lstm.tuning.search.drawn`."""
+    found, late = [], []
+    for _ in range(MAX_REFUSED + count - 1):
+        trial = ask(study, problem.distributions, problem.params.tune, len(found) + len(late))
         values = problem.values_of(trial.params)
         params = problem.params_with(values)
         if params is not None:
-            rule = Rule(problem.warmup_steps, tuple(_comparable(study, problem)))
-            result = watched(partial(judge, problem, params), rule)
-            tell(study, trial, result, {VALUES: json.dumps(values)})
-            return
-        refuse(study, trial)
+            found.append((trial, params, values))
+        elif found:
+            late.append(trial)
+        else:
+            refuse(study, trial)
+        if len(found) == count:
+            return found, late
     raise ParamsError(
         f"none of {MAX_REFUSED} draws goes with the other params; widen the ranges of "
         f"{problem.model} in configs/catalog.yaml"
     )
+
+
+def _train_all(
+    problem: RowProblem, trials: Sequence[tuple[Params, Rule]], first: int
+) -> list[Result]:
+    """The results of trials, in their order: in this process, or each in one of its own."""
+    run = problem.params.run
+    if not is_elsewhere(run, problem.params.tune.at_once):
+        return [watched(partial(judge, problem, params), rule) for params, rule in trials]
+    jobs = [RowTrialJob(problem, params, rule, compiled_programs()) for params, rule in trials]
+    return run_elsewhere(run_row_trial, jobs, first, run)
+
+
+@dataclass(frozen=True)
+class RowTrialJob:
+    """A training elsewhere; `cache` is the folder of compiled programs, None without."""
+
+    problem: RowProblem
+    params: Params
+    rule: Rule
+    cache: str | None
+
+
+def run_row_trial(job: RowTrialJob) -> Result:
+    """Run a trial in a process of its own."""
+    set_up_jax(job.cache)
+    return watched(partial(judge, job.problem, job.params), job.rule)
 
 
 def _comparable(study: optuna.Study, problem: RowProblem) -> list[dict[int, float]]:

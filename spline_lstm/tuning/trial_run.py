@@ -7,7 +7,7 @@ processes of this machine or in a Ray cluster, with the result that this process
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from spline_lstm.training.loop import Evaluation
 from spline_lstm.tuning.judge import Units, rmse_on, validation_errors
 from spline_lstm.tuning.trainings import Material, Trainings
 
+Outcome = TypeVar("Outcome")
 # Loss by step of an evaluation.
 Losses = dict[int, float]
 
@@ -167,8 +168,8 @@ def is_elsewhere(run: RunParams, trials: int) -> bool:
 
 
 def run_elsewhere(
-    function: Callable[[Any], Result], jobs: Sequence[Any], first: int, run: RunParams
-) -> list[Result]:
+    function: Callable[[Any], Outcome], jobs: Sequence[Any], first: int, run: RunParams
+) -> list[Outcome]:
     """The results of trials from number `first` on, each in a process of its own."""
     names = [f"trial {first + number}" for number in range(len(jobs))]
     return run_all(Work(function, jobs, names, is_fresh=True), run, "tune")

@@ -79,6 +79,19 @@ def test_a_closed_form_tries_only_what_it_reads():
     assert [trial.values.get("window.lookback") for trial in choice.trials[:3]] == [None, 6, 24]
 
 
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_trials_at_once_change_nothing():
+    one, many = (run(wave(), {**LINEAR, "tune.at_once": count}) for count in (1, 2))
+    assert one.trials == many.trials
+    assert one.values == many.values
+
+
+@pytest.mark.slow
+def test_trials_in_other_processes_change_nothing():
+    one, many = (run(wave(), {**NETWORK, "tune.at_once": count}) for count in (1, 2))
+    assert one.trials == many.trials
+
+
 def test_a_longer_lookback_is_taken_if_the_series_needs_it():
     """White noise repeated after 20 rows: 12 rows of lookback know nothing of it."""
     values = np.tile(np.random.default_rng(0).normal(size=20), 20) * 5 + 20

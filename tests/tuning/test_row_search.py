@@ -74,6 +74,30 @@ def test_a_search_starts_with_the_present_params_and_repeats(folder, tmp_path):
     assert search_rows(problem, tmp_path / "b.db", 5, ignore) == trials
 
 
+def at_once(folder, database, count, workers=2):
+    problem = problem_of(folder)
+    values = {"tune.at_once": 2, "run.workers": workers}
+    params = row_search.with_values(problem.params, values, "test")
+    return search_rows(replace(problem, params=params), database, count, ignore)
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_draws_made_together_do_not_know_of_each_other(folder, tmp_path):
+    one = search_rows(problem_of(folder), tmp_path / "one.db", 2, ignore)
+    found = at_once(folder, tmp_path / "many.db", 5)
+    assert found[:2] == one
+    assert len({str(trial.values) for trial in found}) == 5
+    # Interrupted between two pairs, it goes on as if it had not been.
+    assert at_once(folder, tmp_path / "again.db", 3) == found[:3]
+    assert at_once(folder, tmp_path / "again.db", 5) == found
+
+
+@pytest.mark.slow
+def test_trials_in_other_processes_change_no_score(folder, tmp_path):
+    one = search_rows(problem_of(folder), tmp_path / "one.db", 2, ignore)
+    assert at_once(folder, tmp_path / "many.db", 2) == one
+
+
 @pytest.mark.parametrize("library", TREES)
 def test_both_libraries_are_searched(folder, tmp_path, library):
     # The package of XGBoost is called otherwise than its module.
@@ -148,7 +172,7 @@ def test_draws_that_do_not_go_together_are_not_trained(folder, tmp_path, monkeyp
     assert problem.params_with({"model.rows.heads": 7, "model.rows.width": 64}) is None
     study = row_search.open_study("study", tmp_path / "study.db")
     with pytest.raises(ParamsError, match="none of 3 draws goes with the other params"):
-        row_search._run_drawn(study, problem)
+        row_search._run_drawn(study, problem, 1, 1)
 
 
 def test_a_trial_that_diverges_failed_and_one_that_lags_is_cut_short(folder, tmp_path, monkeypatch):
