@@ -46,7 +46,9 @@ settings.load_profile("suite")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compilation_cache(ROOT)))
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 configure_compilation_cache(ROOT)
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 # As stages do: arrays of an earlier test must not decide how many devices a later one has.
 configure_threads(2)
 

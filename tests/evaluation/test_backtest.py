@@ -111,6 +111,7 @@ def test_a_fold_takes_what_the_backtest_says_and_else_what_the_pipeline_says():
     assert (changed.window.embargo, changed.window.stride, changed.train.max_epochs) == (1, 3, 2)
 
 
+@pytest.mark.slow
 def test_a_fold_in_a_process_of_its_own_gives_the_same_bits():
     params, expected = results()
     jobs = fold_jobs(table(), SCHEMA, params, ROOT)[:1]
@@ -238,6 +239,7 @@ def panel_folder(folder, partition_rows):
     return folder
 
 
+@pytest.mark.slow
 def test_folds_of_a_panel_in_partitions_are_those_of_one_table(tmp_path, monkeypatch):
     monkeypatch.setitem(ENGINES, "local", ("tests.in_process", "in_process"))
     one, same, many = (panel_folder(tmp_path / str(rows), rows) for rows in (None, 10**6, ROWS))

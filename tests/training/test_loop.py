@@ -306,6 +306,7 @@ def weights_of_process(folder, *, threads="", flags="", counts=(), cache):
     return {int(path.stem): dict(np.load(path)) for path in folder.glob("*.npz")}
 
 
+@pytest.mark.slow
 def test_devices_share_the_batches_and_give_the_weights_of_one(tmp_path):
     # Quickly compiled: what is equal but for rounding is equal at any level.
     flags = f"--xla_force_host_platform_device_count=4 {os.environ['XLA_FLAGS']}"
@@ -316,6 +317,7 @@ def test_devices_share_the_batches_and_give_the_weights_of_one(tmp_path):
             np.testing.assert_allclose(found[count][name], value, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_threads_and_compilation_cache_change_no_byte(tmp_path):
     (cold,) = weights_of_process(tmp_path / "cold", threads=2, cache=tmp_path).values()
     (warm,) = weights_of_process(tmp_path / "warm", threads=2, cache=tmp_path).values()
