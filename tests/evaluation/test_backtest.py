@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 import stages.backtest
 import stages.ingest
-from spline_lstm.core.errors import DataContractError, DivergedError, TooLittleDataError
+from spline_lstm.core.errors import (
+    ArtifactError,
+    DataContractError,
+    DivergedError,
+    TooLittleDataError,
+)
 from spline_lstm.core.parallel import ENGINES, Work, run_all
 from spline_lstm.core.params import BacktestParams, Params, with_values
 from spline_lstm.core.params_file import params_text
@@ -256,6 +261,13 @@ def test_folds_of_a_panel_in_partitions_are_those_of_one_table(tmp_path, monkeyp
         assert old["test_windows"] == new["test_windows"] > 0
         assert old["test_start"] == new["test_start"]
         assert old["rmse"] == pytest.approx(new["rmse"], rel=1e-3)
+
+
+def test_a_task_that_needs_all_rows_at_once_says_so_of_partitions(tmp_path):
+    (tmp_path / "data/raw/series").mkdir(parents=True)
+    params = params_of(None, CHANGES).model_copy(update={"task": "direction"})
+    with pytest.raises(ArtifactError, match="is in partitions, but this needs all of it at once"):
+        stages.backtest.source_of(tmp_path, SCHEMA, params)
 
 
 def test_a_fold_that_fails_leaves_no_arrays(tmp_path, monkeypatch):
