@@ -26,8 +26,6 @@ RATE = 1e-3
 DECAY = 1e-4
 CLIP = 1.0
 VALIDATION = 256
-# In which a compiled program pays that is the fastest: a short training gets another one.
-EPOCHS = 1_000
 # What a peer is: its epoch, called with the number of the epoch, and giving the validation loss.
 Peer = Callable[[int], float]
 
@@ -82,7 +80,6 @@ def ours(case: dict[str, Any]) -> Peer:
         "learning_rate": RATE,
         "schedule": "constant",
         "threads": case["threads"],
-        "max_epochs": EPOCHS,
     }
     fixed = {
         "loss": "mse",
