@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 
 # Steps up to which a program that compiles in two thirds of the time is worth more than a faster
-# one. It computes the same bytes where an LSTM or a GRU minimises the mean squared error; attention,
-# the mean absolute error and the normalisation revin differ in the last digits.
+# one. It computes the same bytes where an LSTM or a GRU minimises the mean squared error; with
+# attention, the mean absolute error or the normalisation revin the last digits differ.
 SHORT_STEPS = 1_500
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
 
