@@ -227,7 +227,9 @@ def _batches(source: Path, schema: Schema) -> Iterator[pa.RecordBatch]:
                     f"{source}: the column {schema.series_col!r} of the series is missing; correct "
                     "the schema or the file"
                 )
-            yield from table.iter_batches(BATCH_ROWS, columns=chosen)
+            # One group after another: a pass over several keeps what it has read of all of them.
+            for group in range(table.num_row_groups):
+                yield from table.iter_batches(BATCH_ROWS, columns=chosen, row_groups=[group])
     except (OSError, pa.ArrowException) as error:
         raise DataContractError(
             f"{source}: not a readable Parquet file ({error}); write it again"
