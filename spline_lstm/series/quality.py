@@ -275,7 +275,8 @@ def _sampled_rows(arrays: AsOfArrays) -> list[Int[np.ndarray, " rows"]]:
         split = _split_of(arrays, rows)
         for index in splits:
             own = rows.start + np.flatnonzero(split == index)
-            chosen[index].append(own[-seen[index] % every[index] :: every[index]])
+            # A copy: a view would keep the numbers of all rows.
+            chosen[index].append(own[-seen[index] % every[index] :: every[index]].copy())
             seen[index] += len(own)
     return [np.concatenate(parts) for parts in chosen]
 
