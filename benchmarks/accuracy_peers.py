@@ -11,15 +11,13 @@ It writes FOLDER/NAME.csv with the columns peer, window, step and value; peers t
 already stay. Every peer has one setting for all data sets:
 
 - NHITS, NLinear and LSTM of neuralforecast: squared loss, z-scores by the training split of each
-  series, up to 500 steps of 128 windows with early stopping on our validation split,
-  the weights with the least loss there, as our network has them; an even
-  sample of at most 1,000 test windows. NHITS and NLinear read our lookback, the LSTM at most five
-  horizons. NLinear takes up to 1,000 steps at ten times the rate: at the rate of the others its
-  validation loss still falls at the end.
+  series, up to 500 steps of 128 windows with early stopping on our validation split, the weights
+  with the least loss there, as our network has them; an even sample of at most 1,000 test windows.
+  NHITS and NLinear read our lookback, the LSTM at most five horizons. NLinear takes up to 1,000
+  steps at ten times the rate: at the rate of the others its validation loss still falls at the end.
 - AutoETS and AutoTheta of statsforecast: chosen and fitted once on the last 1,000 rows before the
-  test split, then given the last 1,000 rows before each origin with the parameters kept; an even
-  sample of at most 200 test windows. A season of AutoETS has at most
-  24 rows.
+  test split, then given all rows from there to each origin with the parameters kept; an even sample
+  of at most 200 test windows. A season of AutoETS has at most 24 rows.
 
 Missing rows carry the last observation forward; no loss counts them.
 """
@@ -219,14 +217,14 @@ def statistical(peer: str, task: Task) -> tuple[np.ndarray, np.ndarray]:
     made = np.empty((len(chosen), task.horizon))
     for index in np.unique(owner):
         own = np.flatnonzero(owner == index)
-        first = int(task.offsets[index])
         until = int(task.test[task.of(task.test) == index].min())
+        # The states that a model starts with belong to this row: the rows given later start here.
+        start = max(int(task.offsets[index]), until - HISTORY)
         model = getattr(models, peer)(season_length=season)
-        model.fit(filled[max(first, until - HISTORY) : until])
+        model.fit(filled[start:until])
         for position in own:
             origin = int(task.test[chosen[position]])
-            past = filled[max(first, origin - HISTORY) : origin]
-            made[position] = model.forward(past, task.horizon)["mean"]
+            made[position] = model.forward(filled[start:origin], task.horizon)["mean"]
     return chosen, made
 
 
