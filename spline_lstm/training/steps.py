@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 
 # Steps up to which a program that compiles in two thirds of the time is worth more than a faster
-# one. It computes the same bytes where an LSTM or a GRU minimises the mean squared error; with
-# attention, the mean absolute error or the normalisation revin the last digits differ.
+# one. Its last digits may differ from those of a training at XLA's own level (they do with
+# attention), which no two runs of the same params see: the params alone decide the level.
 SHORT_STEPS = 1_500
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
 
