@@ -28,7 +28,7 @@ MODELS = {
     "network": BUDGET | {"target.transform": "log", "preprocess.scaler_scope": "per_series"},
     "stack": BUDGET | {
         "target.transform": "box-cox", "preprocess.scaler_scope": "per_series",
-        "model.linear_skip": "frozen", "model.seasonal_skip": True, "model.stack": "shrunk",
+        "model.linear_skip": "beside", "model.seasonal_skip": True, "model.stack": "shrunk",
     },
     "linear": {"model.type": "linear"},
 }  # fmt: skip
