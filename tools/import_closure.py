@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 from spline_lstm.tasks.parts import TASKS
@@ -39,7 +40,13 @@ def imports_of(path: Path, task: str = "forecast") -> list[str]:
     ValueError
         A call of `load_part` does not name its part as a literal.
     """
-    return _imported(ast.parse(path.read_text(encoding="utf-8")), TASKS[task])
+    return [*_imported_by(path.read_text(encoding="utf-8"), task)]
+
+
+# The closures of many modules share most of their files.
+@cache
+def _imported_by(text: str, task: str) -> tuple[str, ...]:
+    return tuple(_imported(ast.parse(text), TASKS[task]))
 
 
 def _file_of(module: str) -> str | None:
