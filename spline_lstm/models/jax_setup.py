@@ -11,7 +11,14 @@ from spline_lstm.core.pipeline import compilation_cache
 from spline_lstm.models.sharding import CPU_SHARES
 
 X86 = ("x86_64", "AMD64")
-X86_FLAGS = (("--xla_cpu_max_isa", "AVX"),)
+# AVX2 brings FMA. Tiles of 6 rows and 2 vectors fill its 16 registers.
+X86_FLAGS = (
+    ("--xla_cpu_max_isa", "AVX2"),
+    (
+        "--xla_backend_extra_options",
+        "xla_force_enable_experimental_llvm_ir_gemm,xla_llvm_ir_gemm_tile_size=6:8:2*vectwidth",
+    ),
+)
 # Matmuls by Eigen itself, compiled once for all CPUs, instead of by kernels of YNNPACK or oneDNN.
 NO_YNNPACK = (("--xla_cpu_experimental_ynn_fusion_type", ""),)
 EIGEN_MATMULS = ("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
@@ -28,12 +35,14 @@ def configure_threads(threads: int, devices: int = CPU_SHARES) -> None:
       A device waits for the other one as long as it takes, even if the machine is busy or asleep.
     - By default the thread pool has one thread per core of the machine, and large matmuls are
       divided by its size. XLA reads NPROC when its CPU client starts.
-    - XLA compiles for the CPU that it finds, or for the oldest one with the highest instruction set
-      that it is allowed, if the CPU has more. All CPUs with AVX2 have more than AVX, so that they
-      get the same program; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+    - XLA compiles for the CPU that it finds, with instructions up to AVX2 and FMA, which every
+      x86 CPU since 2015 has; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
     - XLA would give most matmuls to YNNPACK, and Eigen, which has the others, would call oneDNN.
       Kernels of both add in an order that depends on the CPU (docs/reproducibility.md has the
       figures). XLA_FLAGS with another ``--xla_cpu_experimental_ynn_fusion_type`` takes precedence.
+
+    Programs compiled with `small_matmuls` multiply by XLA's own code instead of by Eigen. It adds
+    the terms of each output one after the other, by FMA, whatever the width of vectors.
 
     If JAX has already made an array, it keeps its devices.
     """
@@ -46,6 +55,17 @@ def configure_threads(threads: int, devices: int = CPU_SHARES) -> None:
     if "xla_force_host_platform_device_count" not in flags:
         with contextlib.suppress(RuntimeError):  # JAX has its devices already.
             jax.config.update("jax_num_cpu_devices", devices)
+
+
+def small_matmuls() -> dict[str, bool]:
+    """Options of a program whose matmuls XLA writes itself, which is faster for small ones.
+
+    Eigen copies its operands into blocks that suit the cache first. That pays from about 300 rows
+    and columns on, where such a program takes longer instead.
+    """
+    if jax.default_backend() != "cpu" or platform.machine() not in X86:
+        return {}
+    return {"xla_cpu_multi_thread_eigen": False}
 
 
 def configure_compilation_cache(folder: Path) -> None:

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.build import NetworkConfig, build, structure
+from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.sharding import Sharding
 from spline_lstm.training.device_rows import RowTable, rows_to_device
@@ -53,16 +54,28 @@ SHORT_STEPS = 1_500
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
 
 
-def compiler_options(params: TrainParams) -> dict[str, int] | None:
+# Units of a recurrent layer up to which XLA's own matmuls are faster than those of Eigen.
+SMALL_UNITS = 128
+
+
+def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, int] | None:
     """Options of XLA for the programs of a training; None: its own.
 
     Compiling takes more seconds than a short training that follows. Only budgets in steps are
-    known to be short before the windows are counted. A level in XLA_FLAGS takes precedence.
+    known to be short before the windows are counted. A level in XLA_FLAGS takes precedence, and
+    leaves matmuls to Eigen, since without optimisation XLA's own are slow.
     """
-    if params.max_steps is None or params.max_steps > SHORT_STEPS:
-        return None
     is_set = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
-    return None if is_set or jax.default_backend() != "cpu" else dict(QUICK)
+    if is_set or jax.default_backend() != "cpu":
+        return None
+    is_short = params.max_steps is not None and params.max_steps <= SHORT_STEPS
+    return {**_matmuls(config), **(QUICK if is_short else {})} or None
+
+
+def _matmuls(config: NetworkConfig) -> dict[str, bool]:
+    """How the programs of a training multiply: rows of a table in large products, by Eigen."""
+    is_small = not isinstance(config, RowConfig) and max(config.hidden) <= SMALL_UNITS
+    return small_matmuls() if is_small else {}
 
 
 def start(
@@ -75,7 +88,7 @@ def start(
         return TrainState(weights, optimizer.init(weights))
 
     compiled = jax.jit(
-        each_member(member, config.ensemble_size), compiler_options=compiler_options(params)
+        each_member(member, config.ensemble_size), compiler_options=compiler_options(config, params)
     )
     return compiled(member_keys(config.ensemble_size, params.seed))
 
@@ -215,8 +228,14 @@ def make_programs(
     def evaluation(weights: Any, series: Series | RowTable, validation: Any) -> tuple[Array, Array]:
         return lax.map(lambda batch: validate((weights, series), batch), validation)
 
-    whole = fused(steps, evaluation, compiler_options(params))
-    return Programs(whole, jax.jit(steps), jax.jit(evaluation), jax.jit(means_of))
+    # Steps by themselves, as when windows are streamed, multiply as those of the whole do.
+    options = compiler_options(config, params)
+    return Programs(
+        fused(steps, evaluation, options),
+        jax.jit(steps, compiler_options=options),
+        jax.jit(evaluation, compiler_options=options),
+        jax.jit(means_of),
+    )
 
 
 def fused(

@@ -47,26 +47,37 @@ def test_matmuls_do_not_depend_on_the_instruction_set_that_onednn_would_choose()
     assert product_hash(**kernels) != product_hash(ONEDNN_MAX_CPU_ISA="SSE41", **kernels)
 
 
-def test_no_matmul_is_left_to_ynnpack_whose_kernels_depend_on_the_cpu():
-    program = (
-        "from spline_lstm.models.jax_setup import configure_threads\n"
-        "configure_threads(1)\n"
-        "import jax, jax.numpy as jnp\n"
-        "product = jax.jit(jnp.matmul).lower(jnp.ones((64, 768)), jnp.ones((768, 256)))\n"
-        "print('ynn' in product.compile().as_text())\n"
-    )
+# float64 holds the product of two float32 exactly, so that this is an FMA, rounded once more.
+IN_SEQUENCE = """
+import numpy as np
+from spline_lstm.models.jax_setup import configure_threads, small_matmuls
+configure_threads(1)
+import jax, jax.numpy as jnp
+a, b = (np.random.default_rng(0).normal(size=size).astype("f4") for size in ((22, 768), (768, 40)))
+product = jax.jit(jnp.matmul).lower(a, b)
+whole = product.compile(compiler_options=small_matmuls())
+total = np.zeros((22, 40), "f4")
+for k in range(768):
+    total = (a[:, k, None].astype("f8") * b[k] + total).astype("f4")
+print("ynn" in product.compile().as_text(), "ynn" in whole.as_text(), (whole(a, b) == total).all())
+"""
 
-    def uses_ynnpack(flags: str) -> str:
+
+def test_no_matmul_is_left_to_kernels_that_depend_on_the_cpu():
+    def uses_ynnpack_and_adds_in_sequence(flags: str) -> list[str]:
         environment = os.environ | {"XLA_FLAGS": flags}
-        command = [sys.executable, "-c", program]
+        command = [sys.executable, "-c", IN_SEQUENCE]
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         )
-        return done.stdout.strip()
+        return done.stdout.split()
 
-    assert uses_ynnpack("") == "False"
+    by_eigen, by_xla, in_sequence = uses_ynnpack_and_adds_in_sequence("")
+    assert by_eigen == by_xla == "False"
     if os.uname().machine == "x86_64":
-        assert uses_ynnpack("--xla_cpu_experimental_ynn_fusion_type=individual_dot") == "True"
+        assert in_sequence == "True"
+        ynnpack = "--xla_cpu_experimental_ynn_fusion_type=individual_dot"
+        assert uses_ynnpack_and_adds_in_sequence(ynnpack)[0] == "True"
 
 
 def test_the_names_of_compiled_programs_do_not_depend_on_the_folder(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from spline_lstm.core.errors import DataContractError, DivergedError
 from spline_lstm.models.build import build
+from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training import steps
 from spline_lstm.training.checkpoints import Checkpoint
@@ -55,11 +56,16 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
 def test_a_short_training_is_compiled_faster_to_the_same_bytes(monkeypatch):
     params = make_train_params(seed=1, max_epochs=None, patience=None, max_steps=20)
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
-    assert steps.compiler_options(params) is None
+    assert steps.compiler_options(CONFIG, params) is None
     monkeypatch.delenv("XLA_FLAGS")
-    assert steps.compiler_options(params) == steps.QUICK
-    assert steps.compiler_options(params.model_copy(update={"max_steps": 1501})) is None
-    assert steps.compiler_options(PARAMS) is None
+    own = small_matmuls()
+    assert steps.compiler_options(CONFIG, params) == own | steps.QUICK
+    longer = params.model_copy(update={"max_steps": 1501})
+    assert steps.compiler_options(CONFIG, longer) == (own or None)
+    assert steps.compiler_options(CONFIG, PARAMS) == (own or None)
+    wide = dataclasses.replace(CONFIG, hidden=(8, 512))
+    assert steps.compiler_options(wide, params) == steps.QUICK
+    assert steps.compiler_options(wide, PARAMS) is None
     quick = train(CONFIG, SINE, params)
     monkeypatch.setattr(steps, "QUICK", {"xla_backend_optimization_level": 3})
     assert same_weights(quick.last, train(CONFIG, SINE, params).last)
