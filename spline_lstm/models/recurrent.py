@@ -1,11 +1,12 @@
 """LSTM and GRU layers over whole sequences with their own backward passes.
 
-Both form the derivative coefficients of the cell for all steps at once, which leaves one small
-matmul per step to the backward scan, and the gradients of all weights as one matmul over all steps
-afterwards. Automatic differentiation of the same scan would add to the weight gradients at every
-step. ``sigmoid(z) = tanh(z / 2) / 2 + 1/2``, so with the weights of the sigmoid gates scaled by 1/2
-all gates of a step are one tanh: ``gate = m tanh(m z) + k``. The projection x W of all steps is one
-matmul. D_t is dL/dh_t, already summed over later steps; a "." is the product by elements.
+Both form the derivative coefficients of the cell before the backward scan (an LSTM in the forward
+scan, while its gates are in the cache), which leaves one small matmul per step to it, and the
+gradients of all weights as one matmul over many steps afterwards. Automatic differentiation of the
+same scan would add to the weight gradients at every step. ``sigmoid(z) = tanh(z / 2) / 2 + 1/2``,
+so with the weights of the sigmoid gates scaled by 1/2 all gates of a step are one tanh: ``gate = m
+tanh(m z) + k``. The projection x W of all steps is one matmul. D_t is dL/dh_t, already summed over
+later steps; a "." is the product by elements.
 
 LSTM (Hochreiter & Schmidhuber 1997, with forget gate, Gers et al. 2000), for t = 1..T::
 
@@ -45,6 +46,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Residuals = tuple[Array, ...]
+# Rows (steps of all sequences) of one matmul for the gradients of weights: 800 kB of gradients of
+# 256 gates, which stay in the cache.
+BLOCK_ROWS = 768
 LSTMState = tuple[Float[Array, "batch units"], Float[Array, "batch units"]]
 GRUState = tuple[Float[Array, "batch units"]]
 
@@ -81,39 +85,37 @@ def _lstm_forward(
     half, shift = _tanh_form((0.5, 0.5, 1.0, 0.5), units, x.dtype)
     projected = _project(x, input_kernel * half, bias * half)
     recurrent = recurrent_kernel * half
+    # The slope of a gate a is (a + 0)(1 - a) for a sigmoid, (a + 1)(1 - a) for a tanh.
+    is_tanh = 2 * half - 1
 
-    # A step reads its row of the projection and puts its gates there: one buffer for both.
+    # A step reads its row of the projection and puts its coefficients there: one buffer for both.
     def step(
         carry: tuple[Array, Array, Array], t: Array
     ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
-        h, c, rows = carry
+        h, c_before, rows = carry
         z = lax.dynamic_index_in_dim(rows, t, keepdims=False)
         gates = jnp.tanh(z + h @ recurrent) * half + shift
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        c = f * c + i * g
+        c = f * c_before + i * g
         tanh_c = jnp.tanh(c)
         h = o * tanh_c
-        rows = lax.dynamic_update_index_in_dim(rows, gates, t, 0)
-        return (h, c, rows), (h, c, tanh_c)
+        coefficients = (gates + is_tanh) * (1 - gates) * _joined(g, c_before, i, tanh_c)
+        rows = lax.dynamic_update_index_in_dim(rows, coefficients, t, 0)
+        return (h, c, rows), (h, f, o * (1 - tanh_c * tanh_c))
 
-    (h_last, c_last, gates), (h, c, tanh_c) = lax.scan(
+    (h_last, c_last, coefficients), (h, f, through_h) = lax.scan(
         step, (*initial, projected), jnp.arange(len(x))
     )
-    residuals = (input_kernel, recurrent_kernel, x, *initial, h, gates, c, tanh_c)
+    residuals = (input_kernel, recurrent_kernel, x, initial[0], h, coefficients, f, through_h)
     return (h, (h_last, c_last)), residuals
 
 
 def _lstm_backward(
     residuals: Residuals, gradient: tuple[Array, LSTMState]
 ) -> tuple[Array | LSTMState, ...]:
-    input_kernel, recurrent_kernel, x, h_0, c_0, h, gates, c, tanh_c = residuals
+    input_kernel, recurrent_kernel, x, h_0, h, coefficients, f, through_h = residuals
     h_grad, (h_final, c_final) = gradient
-    i, f, g, o = jnp.split(gates, 4, axis=-1)
-    c_before, h_before = _shifted(c_0, c), _shifted(h_0, h)
-    through_h = o * (1 - tanh_c * tanh_c)
-    coefficients = jnp.concatenate(
-        [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1
-    )
+    h_before = _shifted(h_0, h)
     recurrent_transposed = lax.optimization_barrier(recurrent_kernel.T)
 
     # A step reads its row of the coefficients and puts its gradient there: one buffer for both.
@@ -124,12 +126,10 @@ def _lstm_backward(
         t, h_here, through_h, f = at
         dh = h_later + h_here
         dc = c_later + dh * through_h
-        # Joined before the product: XLA on CPU copies whole rows into a concatenation, but computes
-        # one that it fuses with arithmetic element by element. Without the second barrier it would
-        # compute the product twice, and copy the whole buffer at each step.
-        joined = lax.optimization_barrier(jnp.concatenate([dc, dc, dc, dh], axis=-1))
         row = lax.dynamic_index_in_dim(rows, t, keepdims=False)
-        dz = lax.optimization_barrier(row * joined)
+        # Without the barrier XLA would compute the product twice, and copy the whole buffer at each
+        # step.
+        dz = lax.optimization_barrier(row * _joined(dc, dc, dc, dh))
         rows = lax.dynamic_update_index_in_dim(rows, dz, t, 0)
         return (dz @ recurrent_transposed, dc * f, rows), None
 
@@ -239,6 +239,15 @@ def _project(x: Array, kernel: Array, bias: Array) -> Array:
     return (x.reshape(time * batch, inputs) @ kernel + bias).reshape(time, batch, kernel.shape[1])
 
 
+def _joined(*parts: Array) -> Array:
+    """Blocks side by side, joined before what is computed from them.
+
+    XLA on CPU copies whole rows into a concatenation, but computes one that it fuses with
+    arithmetic element by element.
+    """
+    return lax.optimization_barrier(jnp.concatenate(parts, axis=-1))
+
+
 def _shifted(initial: Array, states: Array) -> Array:
     """States before each step."""
     return jnp.concatenate([initial[None], states[:-1]])
@@ -253,15 +262,32 @@ def _tanh_form(factors: tuple[float, ...], units: int, dtype: jnp.dtype) -> tupl
 def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]:
     """Sum over time and batch of a^T gradient for each input a, and of the gradient itself.
 
-    One matmul, which reads the gradient once. The transpose is written out: XLA on CPU is slow when
-    the left
+    The steps are summed block by block, so that the operands of a matmul stay in the cache and a
+    long lookback needs no transpose of all its states.
+    """
+    time, batch, outputs = gradient.shape
+    arrays = (*inputs, gradient)
+    steps = max(1, BLOCK_ROWS // batch)
+    whole = time - time % steps
+    blocks = [a[:whole].reshape(whole // steps, steps, *a.shape[1:]) for a in arrays]
+    rest = [a[whole:] for a in arrays]
+    widths = [a.shape[-1] for a in inputs]
+    total = jnp.zeros((sum(widths) + 1, outputs), gradient.dtype)
+    total, _ = lax.scan(lambda sums, block: (sums + _of_block(*block), None), total, blocks)
+    if whole < time:
+        total += _of_block(*rest)
+    *parts, of_bias = jnp.split(total, np.cumsum(widths))
+    return [*parts, of_bias[0]]
+
+
+def _of_block(*arrays: Array) -> Array:
+    """The sums of `_weight_gradients` of some steps, below each other, as one matmul.
+
+    It reads the gradient once. The transpose is written out: XLA on CPU is slow when the left
     operand contracts axis 0.
     """
+    *inputs, gradient = arrays
     ones = jnp.ones((*gradient.shape[:-1], 1), gradient.dtype)
-    joined = jnp.concatenate([*inputs, ones], axis=-1).reshape(
-        -1, sum(a.shape[-1] for a in inputs) + 1
-    )
-    product = lax.optimization_barrier(joined.T) @ gradient.reshape(len(joined), -1)
-    ends = np.cumsum([a.shape[-1] for a in inputs])
-    *parts, total = jnp.split(product, ends)
-    return [*parts, total[0]]
+    joined = jnp.concatenate([*inputs, ones], axis=-1)
+    rows = joined.reshape(-1, joined.shape[-1])
+    return lax.optimization_barrier(rows.T) @ gradient.reshape(len(rows), -1)
