@@ -2,11 +2,11 @@
 
 Run at the root: ``python -m benchmarks.scaling [--shapes 500x200 5000x200] [--workers 2]``.
 
-Hourly values of many series as one Parquet file, as in `benchmarks.ingest`, in float32. Each stage has its own
-process, as under DVC. Memory is the largest resident set of any process of the stage, its workers
-among them; shared pages of mapped arrays count in it as long as they are in memory. Disk is what
-the stage wrote. A window starts every 24 rows (``--stride``), and the training passes over these
-windows twice, so that its cost grows with the rows, too.
+Hourly values of many series as one Parquet file, as in `benchmarks.ingest`, in float32. Each stage
+has its own process, as under DVC. Memory is the largest resident set of any process of the stage,
+its workers among them; shared pages of mapped arrays count in it as long as they are in memory.
+Disk is what the stage wrote. A window starts every 24 rows (``--stride``), and the training passes
+over these windows twice, so that its cost grows with the rows, too.
 """
 
 import argparse
