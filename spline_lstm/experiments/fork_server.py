@@ -2,11 +2,11 @@
 
 Called as ``python fork_server.py DESCRIPTOR LIBRARIES AHEAD``, with a socket that listens, as JSON
 the libraries of each stage and the stages to expect after each, and the environment of the stages.
-It imports the libraries of a stage when the first such stage comes, or before while
-it waits, but never the project, of which each experiment has its own copy, and it starts neither
-JAX nor TensorFlow: a child is in the state of a new interpreter that has got as far as these
-imports. The children end with the client that asked for them and with this process; this process
-ends when its standard input does and no child is left.
+It imports the libraries of a stage when the first such stage comes, or before, while it waits, but
+never the project, of which each experiment has its own copy, and it starts neither JAX nor
+TensorFlow: a child is in the state of a new interpreter that has got as far as these imports. The
+children end with the client that asked for them and with this process; this process ends when its
+standard input does and no child is left.
 """
 
 import contextlib
@@ -165,10 +165,12 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(sys.stdin, selectors.EVENT_READ, self._driver_ended)
         self._expect("")
+        self._import_ahead()
+        # An import may have seen the end of both: then nothing is left to wait for.
         while self._open or self._children:
-            self._import_ahead()
             for key, _ in self._selector.select():
                 key.data()
+            self._import_ahead()
 
     def _expect(self, stage: str) -> None:
         """Want what the stages that are likely after another one import."""

@@ -304,6 +304,24 @@ def test_libraries_of_the_first_stages_are_imported_before_any_comes(clone, tmp_
         ]
 
 
+def test_if_the_driver_is_killed_during_an_import_the_server_ends_after_it(clone, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW.replace("600", "10"))
+    code = (
+        "import os, sys, time, pathlib\n"
+        "from spline_lstm.experiments.warm_stages import warm_stages\n"
+        "folder, plain = pathlib.Path(sys.argv[1]), dict(os.environ)\n"
+        "with warm_stages(folder, plain, {'': ['slow']}, {'': ['']}):\n"
+        "    time.sleep(60)\n"
+    )
+    environment = {**os.environ, MARK: str(clone), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    driver = subprocess.Popen([sys.executable, "-c", code, str(clone)], env=environment)
+    assert come(tmp_path / "begun")
+    server = server_of(clone)
+    driver.kill()
+    driver.wait()
+    assert gone(server)
+
+
 def test_stages_to_expect_have_libraries():
     assert {"", *LIBRARIES} >= {*AHEAD, *(after for stages in AHEAD.values() for after in stages)}
 
