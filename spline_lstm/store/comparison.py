@@ -17,9 +17,11 @@ from spline_lstm.core.errors import StoreError, TooLittleDataError
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.schema import Schema
 from spline_lstm.evaluation.blocks import Interval, block_length, draw_blocks
 from spline_lstm.experiments.bootstrap import rmse_difference
 from spline_lstm.store.scorer import load_scorer
+from spline_lstm.tables.frames import named_columns
 from spline_lstm.tables.partitions import write_partitions
 from spline_lstm.windows.preprocessor import Preprocessor
 
@@ -140,40 +142,60 @@ def compare_partitions(
     ------
     StoreError
         As `sums_of` and `compare_sums`.
+    TooLittleDataError
+        No partition has a window that both models leave unseen.
     SplineLstmError
         A partition cannot be read; the message starts with its name.
     """
-    preprocessor = Preprocessor.load(Pipeline(models[0]).preprocessor)
+    new, promoted = (Preprocessor.load(Pipeline(model).preprocessor) for model in models)
+    schema = _with_columns_of(new.source_schema, promoted.source_schema)
     cut.mkdir(parents=True)
     try:
         rows = params.data.partition_rows or 1
         source = folder / params.data.source
-        tables = write_partitions(source, cut, preprocessor.source_schema, rows)
+        tables = write_partitions(source, cut, schema, rows)
         one, other = (model.resolve() for model in models)
         jobs = [Part(table.resolve(), (one, other), params) for table in tables]
         work = Work(_sums_of_part, jobs, [table.name for table in tables])
-        return compare_sums(
-            _added(run_all(work, params.run, "compare")), params, preprocessor.clock
-        )
+        return compare_sums(_added(run_all(work, params.run, "compare")), params, new.clock)
     finally:
         shutil.rmtree(cut, ignore_errors=True)
 
 
-def _sums_of_part(part: Part) -> pd.DataFrame | None:
-    """`sums_of` a partition; None if it has no window that both models leave unseen."""
+def _with_columns_of(schema: Schema, other: Schema) -> Schema:
+    """A schema that also names the columns that only another one names."""
+    known = named_columns(schema)
+    dynamic, static = (
+        tuple(each for each in covariates if each.name not in known)
+        for covariates in (other.dynamic_covariates, other.static_covariates)
+    )
+    return schema.model_copy(
+        update={
+            "target_cols": (
+                *schema.target_cols,
+                *(name for name in other.target_cols if name not in known),
+            ),
+            "dynamic_covariates": schema.dynamic_covariates + dynamic,
+            "static_covariates": schema.static_covariates + static,
+        }
+    )
+
+
+def _sums_of_part(part: Part) -> pd.DataFrame | str:
+    """`sums_of` a partition, or why it has no window that both models leave unseen."""
     content = part.table.read_bytes()
     scorers = [load_scorer(part.params, model, content, part.table.name) for model in part.models]
     start = max(scorer.unseen_from for scorer in scorers)
     try:
         new, promoted = (scorer.errors(start) for scorer in scorers)
-    except TooLittleDataError:
-        return None
+    except TooLittleDataError as error:
+        return str(error)
     return sums_of(new, promoted)
 
 
-def _added(parts: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
-    """The sums of all partitions, in their order."""
-    known = [part for part in parts if part is not None]
+def _added(parts: Sequence[pd.DataFrame | str]) -> pd.DataFrame:
+    """The sums of all partitions, in their order; TooLittleDataError if none has any."""
+    known = [part for part in parts if not isinstance(part, str)]
     if not known:
-        return pd.DataFrame()
+        raise TooLittleDataError(f"no partition has a window to compare models on: {parts[0]}")
     return pd.concat(known).groupby(level="ts", sort=True).sum()

@@ -4,18 +4,21 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from spline_lstm.__main__ import main
+from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import Params, load_params, with_values
 from spline_lstm.core.params_file import params_text
-from spline_lstm.core.pipeline import TrackedPipeline
-from spline_lstm.store import score_partitions
+from spline_lstm.core.pipeline import Pipeline, TrackedPipeline
+from spline_lstm.store import comparison, score_partitions
 from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import files_of, read_predictions
 from spline_lstm.store.registry import Registry
 from spline_lstm.store.retrain import compare
-from tests.builders import HOUR, START
+from tests.builders import HOUR, START, make_preprocessor, make_schema
 from tests.exported_sum import frame
 from tests.store.examples import ROWS, VALUES, make_folder, make_model
 
@@ -74,6 +77,34 @@ def test_two_models_are_compared_on_partitions_as_on_one_table(tmp_path):
     assert found[0] == found[1]
     assert found[0].new == found[0].promoted > 0
     assert found[0].origins > 10
+
+
+class NoWindow:
+    """A scorer of a model that has seen all windows."""
+
+    unseen_from = 0
+
+    def errors(self, start):
+        raise TooLittleDataError("no window is left")
+
+
+@pytest.mark.usefixtures("jobs_in_this_process")
+def test_partitions_have_the_columns_that_either_model_reads(tmp_path, monkeypatch):
+    """The promoted model reads a price, which the schema of the new one no longer names."""
+    folder, seen = make(tmp_path / "panel", ROWS), []
+    models = (tmp_path / "new", folder / "store/models/model")
+    schema = make_schema(series_col="shop")
+    make_preprocessor(table_schema=schema).save(Pipeline(models[0]).preprocessor)
+
+    def load(params, model, content, where):
+        seen.append(pq.read_schema(pa.BufferReader(content)).names)
+        return NoWindow()
+
+    monkeypatch.setattr(comparison, "load_scorer", load)
+    with pytest.raises(TooLittleDataError, match="no partition has .*: no window is left"):
+        comparison.compare_partitions(folder, load_params(folder), models, tmp_path / "cut")
+    assert seen == [["time", "shop", "y", "price"]] * 2 * len(SHOPS)
+    assert not (tmp_path / "cut").exists()
 
 
 @pytest.mark.usefixtures("jobs_in_this_process")
