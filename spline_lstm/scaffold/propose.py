@@ -28,6 +28,8 @@ MAX_ONE_HOT = 8
 # More than this share of the grid without a value needs the word of the owner.
 MOST_MISSING = 0.5
 DEFAULT_HORIZON, LONGEST_HORIZON = 12, 52
+# The reason of what the user gave.
+GIVEN = "as in the params"
 CALENDAR = {
     "day": ("hour_sin", "hour_cos"),
     "week": ("dow_sin", "dow_cos"),
@@ -64,7 +66,7 @@ class Found:
     clock : the clock and how it was found
     extent : how much data there is
     panel : the targets of all series
-    season : why the season is what it is
+    season, horizon : why they are what they are
     choices : settings of the model
     """
 
@@ -76,6 +78,7 @@ class Found:
     extent: Extent
     panel: Panel
     season: str
+    horizon: str = ""
     choices: tuple[Choice, ...] = ()
 
     @property
@@ -120,8 +123,10 @@ def propose(
     horizon = values["window.horizon"]
     choices = choose(panel, extent, horizon, TRAINING_SHARE, overlay)
     values |= {choice.key: choice.value for choice in choices} | dict(overlay)
-    reason = "as in the params" if "evaluate.season" in overlay else reason
-    return Proposal(_schema(found), values, replace(found, season=reason, choices=tuple(choices)))
+    reason = GIVEN if "evaluate.season" in overlay else reason
+    why = _horizon_reason(values) if "window.horizon" not in overlay else GIVEN
+    found = replace(found, season=reason, horizon=why, choices=tuple(choices))
+    return Proposal(_schema(found), values, found)
 
 
 def _check_values(used: Mapping[str, Column], where: str) -> None:
@@ -254,6 +259,11 @@ def _horizon(season: int, longest: int) -> int:
     # The validation split loses one horizon to the embargo and one to the labels; two are left, so
     # that choices do not rest on one moment.
     return max(1, min(horizon, math.floor(0.15 * longest / 4)))
+
+
+def _horizon_reason(values: Mapping[str, Any]) -> str:
+    is_season = values["window.horizon"] == values["evaluate.season"]
+    return "a season" if is_season else "change it to what you need"
 
 
 def is_unsorted(roles: Roles) -> bool:

@@ -93,9 +93,10 @@ def decisions(proposal: Proposal) -> dict[str, str]:
         made["left out"] = ", ".join(f"{name!r} ({why})" for name, why in roles.left_out.items())
     made["clock"] = _clock(found, values)
     made["season"] = f"{plural(values['evaluate.season'], 'row')} ({found.season})"
-    horizon, season = values["window.horizon"], values["evaluate.season"]
-    why = "a season" if horizon == season else "change it to what you need"
-    made["windows"] = f"lookback {values['window.lookback']}, horizon {horizon} rows ({why})"
+    made["windows"] = (
+        f"lookback {values['window.lookback']}, horizon {values['window.horizon']} rows "
+        f"({found.horizon})"
+    )
     return made | describe_choices(found.choices)
 
 

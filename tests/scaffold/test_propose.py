@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.schema import parse_schema
+from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.propose import propose
+from spline_lstm.scaffold.read_table import read_table
+from spline_lstm.scaffold.summary import decisions
 from tests.builders import mutate
 from tests.scaffold.tables import (
     HOURS,
@@ -37,6 +41,19 @@ def test_one_column_of_numbers_needs_no_option():
         "dow_sin",
         "dow_cos",
     ]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "reason"),
+    [
+        ({}, "change it to what you need"),
+        ({"window.horizon": 24}, "as in the params"),
+        ({"evaluate.season": 15}, "a season"),
+    ],
+)
+def test_a_horizon_has_its_reason(overlay, reason):
+    found = propose(read_table(csv_of(), "f", Options()), "f", Options(), overlay)
+    assert decisions(found)["windows"].endswith(f" rows ({reason})")
 
 
 def test_covariates_get_the_dtype_of_their_cells():
