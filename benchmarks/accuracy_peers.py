@@ -249,7 +249,10 @@ def add(path: Path, target: Path, peers: Sequence[str]) -> None:
         start = time.process_time()
         forecast = neural if peer in NEURAL else statistical
         made = pd.concat([made, rows_of(peer, *forecast(peer, task))])
-        made.to_csv(target, index=False, float_format="%.8g")
+        # Half a file would count as a peer that is there.
+        part = target.with_suffix(".part")
+        made.to_csv(part, index=False, float_format="%.8g")
+        part.replace(target)
         print(f"{path.stem} {peer} {time.process_time() - start:.0f} CPU s", flush=True)
 
 

@@ -57,6 +57,11 @@ class Runs:
             return cls(key, file["forecasts"], verdicts, tuple(file["seconds"].tolist()))
 
 
+def forget_runs(root: Path, name: str) -> None:
+    """Remove what `Runs.save` wrote, before the pipeline that it belongs to is replaced."""
+    _path(root, RUNS, name).unlink(missing_ok=True)
+
+
 def key_of(seeds: list[int], overlay: Mapping[str, Any]) -> str:
     """What tells whether kept runs are those asked for."""
     return json.dumps({"seeds": seeds, "overlay": overlay}, sort_keys=True)

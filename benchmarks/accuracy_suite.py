@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from benchmarks.accuracy_runs import Runs, key_of, save_task
+from benchmarks.accuracy_runs import Runs, forget_runs, key_of, save_task
 from benchmarks.accuracy_table import Result, error, markdown, panel_metrics
 from spline_lstm.core.errors import TooLittleDataError, UsageError
 from spline_lstm.core.params import load_params
@@ -208,6 +208,7 @@ def measure(
         pipeline = root / "pipelines" / csv.stem
         runs = Runs.read(root, csv.stem, key_of([*seeds], overlay))
         if runs is None:
+            forget_runs(root, csv.stem)
             runs = run_pipeline(with_timestamps(csv, root), pipeline, seeds, overlay)
             runs.save(root, csv.stem)
         windows = load_windows(pipeline)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from benchmarks import accuracy_peers
+from benchmarks import accuracy_peers, accuracy_suite
 from benchmarks.accuracy_runs import Runs, key_of, save_task
 from benchmarks.accuracy_suite import (
     Task,
@@ -164,6 +164,40 @@ def test_runs_are_read_again_if_nothing_changed(tmp_path):
     assert (found.verdicts, found.seconds) == (made.verdicts, made.seconds)
     assert Runs.read(tmp_path, "x", key_of([1], {"train.max_steps": 9})) is None
     assert Runs.read(tmp_path, "y", key) is None
+
+
+def test_an_interrupted_call_with_other_params_leaves_no_runs_of_another_pipeline(
+    tmp_path, monkeypatch
+):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accuracy_suite, "run_pipeline", interrupted)
+    key = key_of([0], {})
+    Runs(key, np.ones((1, 2, 3)), ("good",), (2.5,)).save(tmp_path, "x")
+    with pytest.raises(KeyboardInterrupt):
+        accuracy_suite.measure(tmp_path / "x.csv", tmp_path, [0], {"model.type": "linear"}, None)
+    assert Runs.read(tmp_path, "x", key) is None
+
+
+def test_forecasts_of_a_peer_are_kept_when_the_next_one_fails(tmp_path, monkeypatch):
+    def forecast(peer, task):
+        if peer == "LSTM":
+            raise MemoryError
+        return np.array([0, 2]), np.ones((2, HORIZON))
+
+    monkeypatch.setattr(accuracy_peers, "neural", forecast)
+    save_task(tmp_path, "x", task().arrays())
+    target = tmp_path / "x.csv"
+    with pytest.raises(MemoryError):
+        accuracy_peers.add(tmp_path / "tasks/x.npz", target, ["NHITS", "LSTM"])
+    assert set(pd.read_csv(target)["peer"]) == {"NHITS"}
+    accuracy_peers.add(tmp_path / "tasks/x.npz", target, ["NHITS", "NLinear"])
+    assert pd.read_csv(target)["peer"].value_counts().to_dict() == {
+        "NHITS": 2 * HORIZON,
+        "NLinear": 2 * HORIZON,
+    }
+    assert not [*tmp_path.glob("*.part")]
 
 
 def test_a_peer_reads_the_task_that_the_suite_keeps(tmp_path):
