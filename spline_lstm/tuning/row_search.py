@@ -264,7 +264,7 @@ def _run_present(study: optuna.Study, problem: RowProblem) -> None:
 
 
 def _run_drawn(study: optuna.Study, problem: RowProblem, count: int, first: int) -> None:
-    """Draw until so many draws have values that go together, and train with them.
+    """Draw until so many draws have values that go together, or some do, and train with them.
 
     `first` is the number of the first trial. None of the draws knows the results of the others.
     """
@@ -280,7 +280,7 @@ def _run_drawn(study: optuna.Study, problem: RowProblem, count: int, first: int)
 def _drawn(
     study: optuna.Study, problem: RowProblem, count: int
 ) -> tuple[list[tuple[optuna.Trial, Params, dict[str, Any]]], list[optuna.Trial]]:
-    """So many draws, and draws to be refused with them, as in `spline_lstm.tuning.search.drawn`."""
+    """At most so many draws, and those to be refused with them, as `tuning.search.drawn`."""
     found, late = [], []
     for _ in range(MAX_REFUSED + count - 1):
         trial = ask(study, problem.distributions, problem.params.tune, len(found) + len(late))
@@ -294,6 +294,8 @@ def _drawn(
             refuse(study, trial)
         if len(found) == count:
             return found, late
+    if found:
+        return found, late
     raise ParamsError(
         f"none of {MAX_REFUSED} draws goes with the other params; widen the ranges of "
         f"{problem.model} in configs/catalog.yaml"

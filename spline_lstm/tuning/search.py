@@ -330,9 +330,9 @@ def drawn(
 ) -> tuple[list[Asked], list[optuna.Trial]]:
     """So many draws that go with the params and the cost limit, and draws to be refused with them.
 
-    Each has a seed of its own; none knows the results of the others. A draw that does not go is
-    refused at once only before the first that does: if the search is killed before it has results,
-    the study must be what it was when that one was drawn.
+    Fewer if draws that go are rare. Each has a seed of its own; none knows the results of the
+    others. A draw that does not go is refused at once only before the first that does: if the
+    search is killed before it has results, the study must be what it was when that one was drawn.
     """
     tune, found, late = problem.params.tune, [], []
     for _ in range(MAX_REFUSED + count - 1):
@@ -347,6 +347,8 @@ def drawn(
             refuse(study, trial)
         if len(found) == count:
             return found, late
+    if found:
+        return found, late
     raise ParamsError(
         f"none of {MAX_REFUSED} draws cost at most {tune.max_cost:g} times the present "
         "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"

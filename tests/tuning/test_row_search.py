@@ -175,6 +175,15 @@ def test_draws_that_do_not_go_together_are_not_trained(folder, tmp_path, monkeyp
         row_search._run_drawn(study, problem, 1, 1)
 
 
+def test_fewer_draws_than_asked_for_are_trained_if_few_go_together(folder, tmp_path, monkeypatch):
+    problem, answers = problem_of(folder), iter([None, "params", None, None])
+    monkeypatch.setattr(row_search, "MAX_REFUSED", 3)
+    monkeypatch.setattr(row_search.RowProblem, "params_with", lambda *_: next(answers))
+    found, late = row_search._drawn(row_search.open_study("a", tmp_path / "a.db"), problem, 2)
+    assert [params for _, params, _ in found] == ["params"]
+    assert len(late) == 2
+
+
 def test_a_trial_that_diverges_failed_and_one_that_lags_is_cut_short(folder, tmp_path, monkeypatch):
     problem = problem_of(folder, "mlp")
     warmup = problem.warmup_steps
