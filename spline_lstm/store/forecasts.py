@@ -164,7 +164,10 @@ class ForecastScorer:
         metadata = self.forecaster.metadata
         lookback, horizon = int(metadata["lookback"]), int(metadata["horizon"])
         preprocessor = self.preprocessor
-        table = read_rows(preprocessor, self.frame, self.where)
+        # As a forecast does: a covariate that is not required and not there has no value.
+        lacking = set(preprocessor.schema.covariate_names) - {*self.frame.columns}
+        rows = self.frame.assign(**dict.fromkeys(sorted(lacking), np.nan))
+        table = read_rows(preprocessor, rows, self.where)
         arrays = apply(table, preprocessor).arrays
         allowed = preprocessor.options.max_missing_inputs
         origins = find_origins(arrays, lookback, horizon, 1, allowed)

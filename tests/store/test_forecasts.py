@@ -1,10 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.inference.forecast import Forecast
 from spline_lstm.store.forecasts import _further, forecast_scorer
+from tests.builders import make_schema
 from tests.exported_sum import frame
+from tests.store import examples
 from tests.store.examples import write_files
 
 
@@ -48,3 +51,19 @@ def test_the_tflite_file_answers_if_the_onnx_file_is_not_there(tmp_path):
     (tmp_path / "models/edge/model.tflite").unlink()
     with pytest.raises(ArtifactError, match="model.onnx"):
         forecast_scorer(tmp_path, source, "table")
+
+
+def test_errors_of_rows_without_an_optional_covariate_are_those_of_blank_cells(
+    tmp_path, monkeypatch
+):
+    price = {"name": "price", "known_future": True, "required": False}
+    schema = make_schema(series_col="shop", dynamic_covariates=[price])
+    monkeypatch.setattr(examples, "SCHEMA", schema)
+    write_files(tmp_path)
+    tables = (frame().drop(columns="price"), frame().assign(price=np.nan))
+    absent, blank = (
+        forecast_scorer(tmp_path, table.to_csv(index=False).encode(), "table").errors(0)
+        for table in tables
+    )
+    pd.testing.assert_frame_equal(absent, blank)
+    assert absent["squared"].sum() > 0
