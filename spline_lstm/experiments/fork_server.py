@@ -139,8 +139,9 @@ class Server:
     listener : socket.socket
     libraries : mapping
         Module of a stage, or "" for all of them -> modules to import before the first such stage
-        starts; None for a stage that is declined. So is one whose environment is not that of this
-        process, since a library may read it when it is imported.
+        starts; None for a stage that is declined. So is one whose library cannot be imported, and
+        one whose environment is not that of this process, since a library may read it when it is
+        imported.
     ahead : mapping
         Module of a stage, or "" before the first one -> stages whose libraries are imported then.
     """
@@ -210,8 +211,8 @@ class Server:
         except (OSError, ValueError):
             connection.close()
             return
-        is_plain = self._libraries.get(request["arguments"][1], ()) is None
-        if is_plain or differing(request["environment"], self._environment):
+        is_strange = differing(request["environment"], self._environment)
+        if is_strange or not self._prepared(request["arguments"][1]):
             _send(connection, DECLINED)
             connection.close()
         else:
@@ -219,11 +220,23 @@ class Server:
         for descriptor in descriptors:
             os.close(descriptor)
 
+    def _prepared(self, stage: str) -> bool:
+        """Import what a stage needs; False if it is declined: its own process says what is missing."""
+        for name in ("", stage):
+            libraries = self._libraries.pop(name, ())
+            try:
+                import_all(libraries or ())
+            except Exception:
+                traceback.print_exc()
+                libraries = None
+            if libraries is None:
+                self._libraries[name] = None
+                return False
+        return True
+
     def _fork(
         self, connection: socket.socket, request: Mapping[str, Any], descriptors: Sequence[int]
     ) -> None:
-        for stage in ("", request["arguments"][1]):
-            import_all(self._libraries.pop(stage, ()) or ())
         server = os.getpid()
         with warnings.catch_warnings():
             # Of several threads: those of OpenBLAS, which starts them again in the child.

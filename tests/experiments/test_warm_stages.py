@@ -248,6 +248,21 @@ def test_a_library_that_is_missing_leaves_plain_processes(clone):
         ]
 
 
+def test_a_library_that_is_missing_ends_no_other_stage(clone):
+    libraries = {"stages.tell": ["no_such_library"]}
+    plain = {**os.environ, MARK: str(clone)}
+    with warm_stages(clone, plain, libraries) as environment:
+        client, stage = start(clone, environment)
+        for _ in range(2):
+            told(run("python -m stages.tell", clone, environment, stdin=subprocess.DEVNULL))
+        assert stage.is_running()
+        assert server_of(clone).is_running()
+        client.kill()
+        client.communicate()
+        assert gone(stage)
+    assert "no_such_library" in (clone / FOLDER / "log").read_text()
+
+
 # Takes a minute to import, in which many modules are looked for.
 SLOW = """
 import contextlib, os, pathlib, time
