@@ -221,7 +221,7 @@ class Server:
             os.close(descriptor)
 
     def _prepared(self, stage: str) -> bool:
-        """Import what a stage needs; False if it is declined: its own process says what is missing."""
+        """Import what a stage needs; False: decline it, since its own process says what fails."""
         for name in ("", stage):
             libraries = self._libraries.pop(name, ())
             try:
