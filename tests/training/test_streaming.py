@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.inference.arguments import params_of
+from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.training.device_windows import POOL_BLOCKS, measured_on, permuted
 from spline_lstm.training.loop import train
+from spline_lstm.training.steps import QUICK, compiler_options
 from spline_lstm.training.streaming import prefetched
 from tests.builders import make_config, make_preprocessor, on_disk
 from tests.training.test_loop import CONFIG, PARAMS, SINE, same_weights
@@ -22,6 +24,17 @@ def changed(**changes):
 def test_streamed_windows_give_the_bytes_of_rows_on_the_device(block):
     resident = train(CONFIG, SINE, changed(eval_steps=5))
     streamed = train(CONFIG, SINE, changed(eval_steps=5, stream_steps=block))
+    assert same_weights(resident.last, streamed.last)
+    assert resident.history == streamed.history
+
+
+def test_streamed_windows_give_the_same_bytes_by_xlas_own_matmuls(monkeypatch):
+    """Other tests are compiled without optimisation, and multiply by Eigen."""
+    monkeypatch.delenv("XLA_FLAGS")
+    params = changed(max_epochs=None, patience=None, max_steps=6, eval_steps=6)
+    assert compiler_options(CONFIG, params) == small_matmuls() | QUICK
+    resident = train(CONFIG, SINE, params)
+    streamed = train(CONFIG, SINE, params.model_copy(update={"stream_steps": 3}))
     assert same_weights(resident.last, streamed.last)
     assert resident.history == streamed.history
 
