@@ -58,7 +58,7 @@ def scaffold(
         The name is taken or not valid, the file is missing, `root` is not a repository of this
         project, or the file leaves something open.
     ParamsError
-        A value of the overlay breaks its rule.
+        A value of the overlay breaks its rule, or does not go with the partitions that it asks for.
     DataContractError
         The table breaks the data contract in a way that no params can fix; nothing is written.
     """
@@ -189,22 +189,45 @@ def write_folder(
 def in_partitions(plan: Plan, content: bytes) -> Plan:
     """The plan for a Parquet file; a large one of many series is split, if its options allow that.
 
-    See `spline_lstm.series.partition_fit.check_supported`.
+    Raises
+    ------
+    ParamsError
+        The overlay asks for partitions, and its options need all values at once, see
+        `spline_lstm.series.partition_fit.check_supported`.
     """
-    rows = parquet_rows(content)
-    if rows < LARGE_ROWS or not plan.schema.get("series_col"):
+    rows, asked = parquet_rows(content), plan.values.get("data.partition_rows") is not None
+    if not plan.schema.get("series_col") or (rows < LARGE_ROWS and not asked):
         return plan
-    values = {
-        **plan.values,
-        "data.partition_rows": PARTITION_ROWS,
-        "train.stream_steps": STREAM_STEPS,
-    }
+    split = with_known_season(plan)
+    if not asked:
+        chosen = {"data.partition_rows": PARTITION_ROWS, "train.stream_steps": STREAM_STEPS}
+        said = f"{PARTITION_ROWS} rows each (data.partition_rows), because the file has {rows}"
+        decisions = {**split.decisions, "partitions": said}
+        split = replace(split, values={**split.values, **chosen}, decisions=decisions)
     try:
-        check_supported(with_values(Params(), values, "the proposed params"))
+        check_supported(with_values(Params(), split.values, "the proposed params"))
     except ParamsError:
+        if asked:
+            raise
         return plan
-    said = f"{PARTITION_ROWS} rows each (data.partition_rows), because the file has {rows}"
-    return replace(plan, values=values, decisions={**plan.decisions, "partitions": said})
+    return split
+
+
+def with_known_season(plan: Plan) -> Plan:
+    """The plan with the season of `preprocess.fill: seasonal`, which no partition can find alone.
+
+    Without a season, a proposed seasonal fill is left out.
+    """
+    values, decisions = dict(plan.values), dict(plan.decisions)
+    if values.get("preprocess.fill") != "seasonal" or values.get("preprocess.season"):
+        return plan
+    season = values.get("evaluate.season") or 1
+    if season > 1:
+        values["preprocess.season"] = season
+        decisions["preprocess.season"] = f"{season} (partitions do not find it by themselves)"
+    elif "preprocess.fill" in decisions:
+        del values["preprocess.fill"], decisions["preprocess.fill"]
+    return replace(plan, values=values, decisions=decisions)
 
 
 def render_schema(content: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from spline_lstm.__main__ import main
-from spline_lstm.core.errors import SplineLstmError, UsageError
+from spline_lstm.core.errors import ParamsError, SplineLstmError, UsageError
 from spline_lstm.core.params import (
     load_params,
 )
@@ -21,10 +21,12 @@ from spline_lstm.core.schema import load_schema
 from spline_lstm.core.yaml_files import render_params
 from spline_lstm.scaffold.dvc_text import cached_outputs, render_dvc
 from spline_lstm.scaffold.options import Options
+from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.scaffold.write_folder import (
     render_schema,
     scaffold,
 )
+from spline_lstm.series.partition_fit import check_supported
 from stages import ingest, preprocess, window
 from tests.pipeline.conftest import make_clone
 from tests.scaffold.tables import (
@@ -191,6 +193,36 @@ def test_a_large_parquet_file_of_many_series_is_split_into_partitions(root, monk
     assert "pipelines/mine/data/raw/series" in stages["ingest"]["outs"]
     assert "pipelines/mine/data/processed/arrays" in stages["train-flax-rnn"]["deps"]
     assert "/data/processed/arrays\n" in (folder / ".gitignore").read_text()
+
+
+def gappy_panel(path: Path) -> None:
+    """Write two series of hours with a daily season, the second without some rows."""
+    shops = [pd.DataFrame({"time": HOURS, "shop": shop, "y": WAVE}) for shop in ("a", "b")]
+    shops[1].loc[50:57, "y"] = np.nan
+    pd.concat(shops).to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_partitions_with_gaps_get_the_season_that_fills_them(asked, root, monkeypatch):
+    if not asked:
+        monkeypatch.setattr("spline_lstm.scaffold.write_folder.LARGE_ROWS", 2 * len(WAVE))
+    gappy_panel(root / "t.parquet")
+    files = UserFiles(overlay={"data.partition_rows": 1_000_000} if asked else {})
+    text = scaffold("mine", root / "t.parquet", Options(), root, files)
+    params = load_params(root / "pipelines/mine")
+    assert params.data.partition_rows == 1_000_000
+    assert params.preprocess.fill == "seasonal"
+    assert params.preprocess.season == 24
+    assert "24 (partitions do not find it by themselves)" in text
+    check_supported(params)
+
+
+def test_partitions_that_are_asked_for_with_an_option_that_excludes_them_are_refused(root):
+    gappy_panel(root / "t.parquet")
+    overlay = {"data.partition_rows": 1_000_000, "target.transform": "log"}
+    with pytest.raises(ParamsError, match=r"set target\.transform to none"):
+        scaffold("mine", root / "t.parquet", Options(), root, UserFiles(overlay=overlay))
+    assert not (root / "pipelines/mine").exists()
 
 
 def test_a_csv_file_gets_its_name_in_dvc_yaml_although_the_root_reads_parquet(root):
