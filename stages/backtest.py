@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spline_lstm.core.artifacts import write_metrics
-from spline_lstm.core.formatting import number
+from spline_lstm.core.formatting import number, plural
 from spline_lstm.core.params import Params, load_params
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.core.plot_tables import write_plot_table
@@ -31,9 +31,9 @@ def main(folder: Path) -> str:
     key, name = summary.measure
     each = ", ".join(number(fold[key]) for fold in content["folds"])
     return (
-        f"{content['backtest_folds']} folds, {name} {each}; over all of them "
+        f"{plural(content['backtest_folds'], 'fold')}, {name} {each}; over all of them "
         f"{load_part(params, 'verdict')(summary.scores)}; "
-        f"{content['backtest_folds_lost']} folds lost to a baseline"
+        f"{plural(content['backtest_folds_lost'], 'fold')} lost to a baseline"
     )
 
 

@@ -58,7 +58,7 @@ class ModelParams(Section):
     starts at zero, and counts as far as validation shows that it helps | trained: training also
     corrects the linear forecast, at 3 % of the learning rate | beside: the network does not see the
     linear forecast and forecasts by itself; the forecast is a mean of the two, with the weights
-    that validation shows | none: no linear forecast"""
+    that validation shows (with quantiles, the network alone) | none: no linear forecast"""
     seasonal_skip: bool = False
     """true: the head also sees the last values, the values of one season ago (of each season that
     the targets follow) and the linear forecast"""

@@ -40,7 +40,7 @@ class Combination:
     ----------
     forecasters : of each target
     residual_scale : [horizon, F_target] float32, z-scores per output of the network: root mean
-        square of what the linear forecast misses in training
+        square of what the linear forecast misses in training; 1 of a network beside it
     factor : [members] float32 in [0, 1], of each network of an ensemble
     stack : [F_target, members] float64, weights of `stack_members`; None without a stack
     seasons : rows, of the seasonal naive forecasts

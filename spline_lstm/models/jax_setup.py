@@ -35,8 +35,8 @@ def configure_threads(threads: int, devices: int = CPU_SHARES) -> None:
       A device waits for the other one as long as it takes, even if the machine is busy or asleep.
     - By default the thread pool has one thread per core of the machine, and large matmuls are
       divided by its size. XLA reads NPROC when its CPU client starts.
-    - XLA compiles for the CPU that it finds, with instructions up to AVX2 and FMA, which every
-      x86 CPU since 2015 has; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
+    - XLA compiles for the CPU that it finds, with instructions up to AVX2 and FMA, which nearly
+      every x86 CPU since 2015 has; XLA_FLAGS with another ``--xla_cpu_max_isa`` takes precedence.
     - XLA would give most matmuls to YNNPACK, and Eigen, which has the others, would call oneDNN.
       Kernels of both add in an order that depends on the CPU (docs/reproducibility.md has the
       figures). XLA_FLAGS with another ``--xla_cpu_experimental_ynn_fusion_type`` takes precedence.

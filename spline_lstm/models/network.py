@@ -11,9 +11,9 @@ the same final state, are those of SegRNN (Lin et al. 2023). Static embeddings j
 every step. A type of model defines which recurrent layer it stacks, and what its head sees of the
 states.
 
-A network beside a linear forecast (`spline_lstm.models.combined`) starts at zero: its output is
-what the linear forecast misses, in units of what it misses in training. The head of a network with
-a seasonal skip also sees `spline_lstm.models.skips`, through a layer of its own::
+A network that corrects a linear forecast (`spline_lstm.models.combined`) starts at zero: its
+output is what the linear forecast misses, in units of what it misses in training. The head of a
+network with a seasonal skip also sees `spline_lstm.models.skips`, through a layer of its own::
 
     context, skips --linear, gelu--> hidden          head sees context, hidden
 

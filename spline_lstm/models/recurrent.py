@@ -272,16 +272,17 @@ def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]
     blocks = [a[:whole].reshape(whole // steps, steps, *a.shape[1:]) for a in arrays]
     rest = [a[whole:] for a in arrays]
     widths = [a.shape[-1] for a in inputs]
-    total = jnp.zeros((sum(widths) + 1, outputs), gradient.dtype)
+    # In bfloat16 each sum of blocks would be rounded to eight bits.
+    total = jnp.zeros((sum(widths) + 1, outputs), jnp.float32)
     total, _ = lax.scan(lambda sums, block: (sums + _of_block(*block), None), total, blocks)
     if whole < time:
         total += _of_block(*rest)
-    *parts, of_bias = jnp.split(total, np.cumsum(widths))
+    *parts, of_bias = jnp.split(total.astype(gradient.dtype), np.cumsum(widths))
     return [*parts, of_bias[0]]
 
 
 def _of_block(*arrays: Array) -> Array:
-    """The sums of `_weight_gradients` of some steps, below each other, as one matmul.
+    """The float32 sums of `_weight_gradients` of some steps, below each other, as one matmul.
 
     It reads the gradient once. The transpose is written out: XLA on CPU is slow when the left
     operand contracts axis 0.
@@ -290,4 +291,8 @@ def _of_block(*arrays: Array) -> Array:
     ones = jnp.ones((*gradient.shape[:-1], 1), gradient.dtype)
     joined = jnp.concatenate([*inputs, ones], axis=-1)
     rows = joined.reshape(-1, joined.shape[-1])
-    return lax.optimization_barrier(rows.T) @ gradient.reshape(len(rows), -1)
+    return jnp.matmul(
+        lax.optimization_barrier(rows.T),
+        gradient.reshape(len(rows), -1),
+        preferred_element_type=jnp.float32,
+    )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from spline_lstm.core.artifacts import read_json, replace_folder, sha256_of_file, write_json
 from spline_lstm.core.errors import ArtifactError, DataContractError, ParamsError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params
 from spline_lstm.core.pipeline import Pipeline
@@ -163,7 +164,7 @@ def ingest_partitions(folder: Path, params: Params) -> CheckedTable:
         "series": series,
         "partitions": len(parts),
     }
-    text = f"{rows} rows of {series} series in {len(parts)} partitions, {first} to {last}"
+    text = f"{rows} rows of {series} series in {plural(len(parts), 'partition')}, {first} to {last}"
     return CheckedTable(metrics, text)
 
 

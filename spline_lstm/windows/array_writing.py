@@ -145,6 +145,11 @@ def _smallest(values: Float[np.ndarray, "rows targets"]) -> tuple[str, float, np
     >>> form, divisor, numbers = _smallest(np.array([[0.1], [np.nan], [2.05]]))
     >>> form, divisor, numbers.ravel().tolist()
     ('decimal', 100.0, [10, -2147483648, 205])
+
+    Whole numbers have no negative zero:
+
+    >>> _smallest(np.array([[0.1], [-0.0]]))[0]
+    'float64'
     """
     missing = np.isnan(values)
 
@@ -158,7 +163,7 @@ def _smallest(values: Float[np.ndarray, "rows targets"]) -> tuple[str, float, np
     for divisor in (10.0**places for places in DECIMAL_PLACES):
         with np.errstate(over="ignore"):
             whole = np.where(missing, 0.0, np.rint(values * divisor))
-        if np.abs(whole).max(initial=0) < NEVER and is_exact(whole / divisor):
+        if np.abs(whole).max(initial=0) < NEVER and is_exact(whole.astype(np.int32) / divisor):
             return "decimal", divisor, np.where(missing, NO_DECIMAL, whole).astype(np.int32)
     return "float64", 1.0, values
 

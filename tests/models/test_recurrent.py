@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from spline_lstm.models import recurrent
 from spline_lstm.models.recurrent import gru, lstm
 
 SHAPES = [(24, 5, 1, 8), (1, 3, 4, 2), (12, 32, 6, 16)]
@@ -153,3 +154,14 @@ def test_gradients_are_vectorised_over_several_weights_by_vmap(name):
         jax.tree.leaves(together), jax.tree.leaves(gradient(second)), strict=True
     ):
         np.testing.assert_allclose(mine[1], alone, atol=1e-5)
+
+
+def test_gradients_of_weights_in_bfloat16_are_rounded_once():
+    rng = np.random.default_rng(3)
+    # Many blocks of steps, whose sums would lose digits if they were rounded one after another.
+    x, gradient = (jnp.array(rng.normal(size=(720, 64, width)), jnp.bfloat16) for width in (16, 32))
+    found, of_bias = recurrent._weight_gradients((x,), gradient)
+    exact = np.einsum("tbi,tbo->io", *(np.array(each, np.float64) for each in (x, gradient)))
+    assert found.dtype == of_bias.dtype == jnp.bfloat16
+    # Half a unit of its last of eight bits.
+    assert (np.abs(np.array(found, np.float64) - exact) <= 2.0**-8 * np.abs(exact) + 1e-2).all()
