@@ -262,12 +262,13 @@ def _tanh_form(factors: tuple[float, ...], units: int, dtype: jnp.dtype) -> tupl
 def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]:
     """Sum over time and batch of a^T gradient for each input a, and of the gradient itself.
 
-    The steps are summed block by block, so that the operands of a matmul stay in the cache and a
-    long lookback needs no transpose of all its states.
+    On a CPU the steps are summed block by block, so that the operands of a matmul stay in the
+    cache and a long lookback needs no transpose of all its states.
     """
     time, batch, outputs = gradient.shape
     arrays = (*inputs, gradient)
-    steps = max(1, BLOCK_ROWS // batch)
+    # Accelerators get all of it as one matmul.
+    steps = max(1, BLOCK_ROWS // batch) if jax.default_backend() == "cpu" else time
     whole = time - time % steps
     blocks = [a[:whole].reshape(whole // steps, steps, *a.shape[1:]) for a in arrays]
     rest = [a[whole:] for a in arrays]
