@@ -67,7 +67,7 @@ class UserFiles:
         found = cls()
         if params is not None:
             overlay = parse_overlay(_read_text(params, "--params"), str(params))
-            decisions = {"params": f"{plural(len(overlay), 'key')} as in {params}"}
+            decisions = {"params": f"{plural(len(overlay), 'setting')} as in {params}"}
             found = cls(overlay, None, str(params), decisions)
         if schema is not None:
             text = _read_text(schema, "--schema")
