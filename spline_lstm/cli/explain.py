@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from spline_lstm.core.params import load_params
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.params import Params, load_params
 from spline_lstm.store.explain import explain_folder
+from spline_lstm.tasks.parts import TASKS, task_of
 
 DESCRIPTION = """\
 Explain the probability that a symbol has at the end of a date, in a pipeline of the task direction:
@@ -39,12 +41,24 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Explain; returns the text."""
+    params = load_params(arguments.folder)
+    check_task(params, arguments.folder)
     explanation = explain_folder(
         arguments.folder,
-        load_params(arguments.folder),
+        params,
         arguments.symbol,
         arguments.date,
         arguments.model,
     )
     sys.stderr.writelines(f"note: {text}\n" for text in explanation.notes)
     return str(explanation)
+
+
+def check_task(params: Params, folder: Path) -> None:
+    """Raise UsageError unless the task of `params` has something to explain."""
+    if not task_of(params).explain:
+        able = " or ".join(name for name, task in TASKS.items() if task.explain)
+        raise UsageError(
+            f"{folder}: its task is {params.task}, but only probabilities of the task {able} are "
+            "explained; name such a pipeline with --folder"
+        )

@@ -175,8 +175,8 @@ def _no_separator(all_lines: list[str], lines: list[str], skipped: int) -> str:
     if not widths or widths[0] < 2 or not odd:
         return ": no separator (comma, semicolon, tab or bar) in the header; write it as a CSV file"
     return (
-        f" line {skipped + odd + 1} has {widths[odd]} cells, line {skipped + 1} has {widths[0]}; "
-        "the first line must be the header, and each row needs as many cells"
+        f" line {skipped + odd + 1} has {plural(widths[odd], 'cell')}, line {skipped + 1} has "
+        f"{widths[0]}; the first line must be the header, and each row needs as many cells"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import parse_overlay
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
@@ -66,7 +67,7 @@ class UserFiles:
         found = cls()
         if params is not None:
             overlay = parse_overlay(_read_text(params, "--params"), str(params))
-            decisions = {"params": f"{len(overlay)} keys as in {params}"}
+            decisions = {"params": f"{plural(len(overlay), 'setting')} as in {params}"}
             found = cls(overlay, None, str(params), decisions)
         if schema is not None:
             text = _read_text(schema, "--schema")

@@ -84,9 +84,10 @@ def line_of(trial: QuickTrial) -> str:
         return f"{what}: failed ({trial.reason})"
     if trial.against is None:
         return f"{what}: RMSE on validation {trial.rmse:.4g} standard deviations of the target"
-    gain, error = 100 * trial.against.gain, 100 * trial.against.error
+    # Of the error, not the gain: what is taken has less, as in the lines of the training.
+    change, error = 0.0 - 100 * trial.against.gain, 100 * trial.against.error
     verdict = "taken" if trial.chosen else "not taken"
-    return f"{what}: {gain:+.1f} % +- {error:.1f} % of the squared error, {verdict}"
+    return f"{what}: squared error {change:+.1f} % +- {error:.1f} %, {verdict}"
 
 
 def figure_of(trials: list[QuickTrial]) -> Figure:

@@ -53,7 +53,7 @@ def test_init_merges_an_overlay_over_what_the_file_proposes(with_schema, root, m
     files = recipe(root) if with_schema else [*recipe(root)[:2], "--target", "z"]
     assert main(["init", "mine", "--csv", "t.csv", *files]) == 0
     printed = capsys.readouterr().out
-    assert "3 keys as in recipe.yaml" in printed
+    assert "3 settings as in recipe.yaml" in printed
     assert "lookback 12" in printed
     folder = root / "pipelines/mine"
     proposed = propose(

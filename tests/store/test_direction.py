@@ -22,6 +22,7 @@ from spline_lstm.store.files import Store
 from spline_lstm.store.predictions import read_predictions
 from spline_lstm.store.registry import Registry
 from spline_lstm.store.score import Request, score_folder
+from tests.builders import ROOT
 from tests.direction_folder import table, write_network
 from tests.store.examples import make_model
 
@@ -245,6 +246,13 @@ def test_an_explanation_names_the_members_and_three_reasons(folder):
         assert f"  {name:<10} {rows.loc['A', f'score_{name}']:.3f}  weight {weight:.2f}" in text
     assert text.count("s it by ") == 3
     assert f"  {rows.loc['A', 'reasons'].split()[0]} = " in text
+
+
+def test_explain_says_which_task_it_belongs_to():
+    parser = __import__("argparse").ArgumentParser()
+    explain.add_arguments(parser)
+    with pytest.raises(UsageError, match="its task is forecast, but only .* of the task direction"):
+        explain.run(parser.parse_args(["A", DATE, "--folder", str(ROOT)]))
 
 
 def test_explain_takes_the_promoted_model(folder, capsys):

@@ -193,6 +193,21 @@ def test_only_common_windows_are_compared_and_series_of_an_instant_are_one_block
     assert found == Comparison(pytest.approx(1 / first.drop([("a", 0), ("b", 0)]).mean()), 0.0, 5)
 
 
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (0.2, "squared error -20.0 % +- 10.0 %, taken"),
+        (0.0, "squared error +0.0 % +- 10.0 %, not taken"),
+        (-0.17, "squared error +17.0 % +- 10.0 %, not taken"),
+    ],
+)
+def test_a_line_says_by_how_much_the_error_changes(gain, said):
+    against = Comparison(gain, 0.1, 9)
+    values = {"train.loss": "mse"}
+    trial = QuickTrial(1, "loss", values, "complete", 0.5, against=against, chosen=gain > 0.1)
+    assert quick_outputs.line_of(trial) == f"trial 1: train.loss mse: {said}"
+
+
 def test_the_patch_and_the_table(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     first = QuickTrial(0, "", {}, "complete", 0.5)
