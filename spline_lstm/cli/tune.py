@@ -27,6 +27,7 @@ from spline_lstm.tuning.row_outputs import LABELS, best_row_trial, write_rows
 from spline_lstm.tuning.row_search import RowProblem, RowTrial, read_problem, search_rows
 from spline_lstm.tuning.search import Problem, Trial, best_of, search
 from spline_lstm.tuning.trainings import Trainings, read_material
+from spline_lstm.tuning.trial_run import one_cluster
 
 DATABASE = Path(".cache/tuning/study.db")
 logger = logging.getLogger("spline_lstm")
@@ -112,6 +113,19 @@ def run(arguments: argparse.Namespace) -> str:
     params = load_params(pipeline.folder)
     if arguments.list:
         return list_models(pipeline, params)
+    # Before JAX starts, since a cluster of this machine is forked from this process.
+    with one_cluster(params.run):
+        return tune(pipeline, params, arguments)
+
+
+def tune(pipeline: TrackedPipeline, params: Params, arguments: argparse.Namespace) -> str:
+    """Search as the options say; what to print.
+
+    Raises
+    ------
+    ParamsError, UsageError
+        The task or the model has nothing to search, or an option does not belong to the task.
+    """
     if task_of(params).windows == TABULAR.windows:
         return tune_rows(pipeline, params, arguments)
     if arguments.trees:

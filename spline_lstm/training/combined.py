@@ -75,11 +75,14 @@ def train_combined(
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much the combined forecast is better than the linear one on validation.
+    """By how much the forecast is better on validation than the same one without the network.
+
+    Without it the linear forecast gets its weight in a stack, so that what naive forecasts of the
+    stack gain does not count.
 
     Attributes
     ----------
-    share : of the mean squared error of the linear forecast, in units of `typical_miss`; negative:
+    share : of the mean squared error without the network, in units of `typical_miss`; negative:
         worse
     error : standard error of `share`, from blocks of windows in time order
     """
@@ -97,7 +100,7 @@ class Gain:
         """For people."""
         if self.share == 0.0:
             return "the network adds nothing to the linear forecast on validation"
-        figures = f"{-100 * self.share:+.1f} % +- {100 * self.error:.1f} % of its squared error"
+        figures = f"{-100 * self.share:+.1f} % +- {100 * self.error:.1f} % of the squared error"
         adds = "improves on" if self.is_beyond_noise else "adds nothing beyond noise to"
         return f"the network {adds} the linear forecast on validation ({figures})"
 
@@ -142,15 +145,16 @@ class ValidationForecasts:
         return np.stack([stack.weights for stack in stacks])
 
     def gain(self, horizon: int) -> Gain:
-        """Of the forecast over the linear one."""
-        final = self.forecasts[1]
+        """Of the forecast over the one in which the linear forecast replaces the network's."""
+        without, final = self.forecasts[0], self.forecasts[1]
         if self.weights is not None:
             final = np.einsum("tm,mnht->nht", self.weights, self.forecasts)
+            without = final + self.weights[:, 1] * (self.forecasts[0] - self.forecasts[1])
         seen = ~np.isnan(self.truth)
         before, after = (
             np.where(seen, (forecast - self.truth) ** 2, 0.0).sum(axis=(1, 2))
             / np.maximum(seen.sum(axis=(1, 2)), 1)
-            for forecast in (self.forecasts[0], final)
+            for forecast in (without, final)
         )
         gains, unit = before - after, max(float(before.mean()), 1e-12)
         if len(gains) < 2 or not gains.any():

@@ -4,6 +4,7 @@ Trials that are drawn together know nothing of each other, so they may run at th
 processes of this machine or in a Ray cluster, with the result that this process would give.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pandas as pd
 from spline_lstm.core.errors import SplineLstmError
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import Params, RunParams
+from spline_lstm.core.ray_engine import session
 from spline_lstm.models.jax_setup import configure_threads
 from spline_lstm.training.loop import Evaluation
 from spline_lstm.tuning.judge import Units, rmse_on, validation_errors
@@ -165,6 +167,17 @@ def compiled_programs() -> str | None:
 def is_elsewhere(run: RunParams, trials: int) -> bool:
     """Whether trials run in other processes: several at once, or in a cluster."""
     return trials > 1 or run.executor != "local"
+
+
+def one_cluster(run: RunParams) -> contextlib.AbstractContextManager[object]:
+    """One connection to the cluster for all trials of a search; nothing with processes.
+
+    Raises
+    ------
+    MissingPackageError, ParamsError
+        As in `run_all`, before the first trial.
+    """
+    return session(run.workers) if run.executor == "ray" else contextlib.nullcontext()
 
 
 def run_elsewhere(

@@ -13,7 +13,7 @@ from spline_lstm.models.combined import Combination, linear_scores, network_arra
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.weight_shapes import weight_shapes
 from spline_lstm.training.checkpoints import Checkpoint
-from spline_lstm.training.combined import Gain
+from spline_lstm.training.combined import Gain, ValidationForecasts
 from spline_lstm.training.linear import fit_target
 from spline_lstm.training.losses import Loss
 from spline_lstm.training.model import train_model
@@ -372,6 +372,28 @@ def test_a_panel_goes_through_every_stage_and_the_gate(tmp_path):
         "naive",
         "seasonal naive 24",
     }
+
+
+def test_what_naive_forecasts_of_a_stack_gain_is_not_the_networks():
+    rng = np.random.default_rng(4)
+    truth = rng.normal(size=(40, 3, 1))
+    linear, naive = truth + 1.0, truth - 1.0
+    network = truth + rng.normal(size=truth.shape) / 10
+
+    def gain(added, weights):
+        forecasts = np.stack([linear, added, naive])
+        names = ("linear", "linear + network", "naive")
+        judged = ValidationForecasts(names, forecasts, truth, np.arange(40), weights)
+        return judged.gain(3)
+
+    # The mean of linear and naive is the truth itself.
+    half = np.array([[0.5, 0.0, 0.5]])
+    assert gain(network, half).share == gain(linear, np.array([[0.2, 0.3, 0.5]])).share == 0.0
+    without = 0.5 * linear + 0.25 * naive
+    missed = [((f - truth) ** 2).mean() for f in (without, 0.5 * network + 0.25 * naive)]
+    found = gain(network, np.array([[0.0, 0.5, 0.25]])).share
+    assert found == pytest.approx(1 - missed[1] / missed[0])
+    assert gain(network, None).share == pytest.approx(1 - ((network - truth) ** 2).mean())
 
 
 @pytest.mark.parametrize(
