@@ -10,8 +10,9 @@ from spline_lstm.core.stage import logger, run_stage
 
 @pytest.fixture(autouse=True)
 def _own_handlers():
-    """`run_stage` runs once per process; here its handlers must not outlive the test."""
+    """`run_stage` runs once per process: handlers of other tests must not reach this one's."""
     before, level = list(logger.handlers), logger.level
+    logger.handlers = []
     yield
     logger.handlers, logger.level = before, level
 
