@@ -76,12 +76,12 @@ def listed(names: Sequence[str], at_most: int = 8) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun.
 
-    >>> plural(1, "warning"), plural(2, "warning"), plural(2, "series"), plural(3, "entry")
-    ('1 warning', '2 warnings', '2 series', '3 entries')
+    >>> plural(1, "warning"), plural(2, "series"), plural(3, "entry"), plural(4, "key")
+    ('1 warning', '2 series', '3 entries', '4 keys')
     """
     if count == 1 or noun.endswith("series"):
         return f"{count} {noun}"
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2] not in "aeou":
         return f"{count} {noun[:-1]}ies"
     return f"{count} {noun}s"
 

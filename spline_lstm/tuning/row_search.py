@@ -43,10 +43,9 @@ from spline_lstm.tuning.listed_models import TREES, ListedModel
 from spline_lstm.tuning.search import FOLDERS
 from spline_lstm.tuning.study import (
     FEWEST_COMPARED,
-    MAX_REFUSED,
     STATE,
     add_given,
-    ask,
+    draw,
     open_study,
     refuse,
     score_of,
@@ -268,38 +267,21 @@ def _run_drawn(study: optuna.Study, problem: RowProblem, count: int, first: int)
 
     `first` is the number of the first trial. None of the draws knows the results of the others.
     """
-    drawn, late = _drawn(study, problem, count)
+
+    def accepted(drawn: Mapping[str, Any]) -> tuple[Params, dict[str, Any]] | None:
+        values = problem.values_of(drawn)
+        params = problem.params_with(values)
+        return None if params is None else (params, values)
+
+    why = f"goes with the other params; widen the ranges of {problem.model} in configs/catalog.yaml"
+    tune = problem.params.tune
+    found, late = draw(study, problem.distributions, tune, accepted, count, why)
     rule = Rule(problem.warmup_steps, tuple(_comparable(study, problem)))
-    results = _train_all(problem, [(params, rule) for _, params, _ in drawn], first)
-    for (trial, _, values), result in zip(drawn, results, strict=True):
+    results = _train_all(problem, [(params, rule) for _, (params, _) in found], first)
+    for (trial, (_, values)), result in zip(found, results, strict=True):
         tell(study, trial, result, {VALUES: json.dumps(values)})
     for trial in late:
         refuse(study, trial)
-
-
-def _drawn(
-    study: optuna.Study, problem: RowProblem, count: int
-) -> tuple[list[tuple[optuna.Trial, Params, dict[str, Any]]], list[optuna.Trial]]:
-    """At most so many draws, and those to be refused with them, as `tuning.search.drawn`."""
-    found, late = [], []
-    for _ in range(MAX_REFUSED + count - 1):
-        trial = ask(study, problem.distributions, problem.params.tune, len(found) + len(late))
-        values = problem.values_of(trial.params)
-        params = problem.params_with(values)
-        if params is not None:
-            found.append((trial, params, values))
-        elif found:
-            late.append(trial)
-        else:
-            refuse(study, trial)
-        if len(found) == count:
-            return found, late
-    if found:
-        return found, late
-    raise ParamsError(
-        f"none of {MAX_REFUSED} draws goes with the other params; widen the ranges of "
-        f"{problem.model} in configs/catalog.yaml"
-    )
 
 
 def _train_all(

@@ -12,9 +12,10 @@ trained; they are trained `run.workers` at a time, which changes no result.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +24,7 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from spline_lstm.core.artifacts import code_files, content_id, sha256_of_file
-from spline_lstm.core.errors import ParamsError, TooLittleDataError
+from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.core.params import Params, with_values
 from spline_lstm.models.config import ModelConfig, model_config
 from spline_lstm.tuning.catalog import Choice, Entry
@@ -43,10 +44,9 @@ from spline_lstm.tuning.space import (
 )
 from spline_lstm.tuning.study import (
     FEWEST_COMPARED,
-    MAX_REFUSED,
     STATE,
     add_given,
-    ask,
+    draw,
     open_study,
     refuse,
     score_of,
@@ -328,31 +328,21 @@ def add_fixed(study: optuna.Study, problem: Problem, choice: Choice, result: Res
 def drawn(
     study: optuna.Study, problem: Problem, count: int
 ) -> tuple[list[Asked], list[optuna.Trial]]:
-    """So many draws that go with the params and the cost limit, and draws to be refused with them.
+    """So many draws that go with the params and the cost limit, and others to be refused."""
 
-    Fewer if draws that go are rare. Each has a seed of its own; none knows the results of the
-    others. A draw that does not go is refused at once only before the first that does: if the
-    search is killed before it has results, the study must be what it was when that one was drawn.
-    """
-    tune, found, late = problem.params.tune, [], []
-    for _ in range(MAX_REFUSED + count - 1):
-        trial = ask(study, distributions(problem.space), tune, len(found) + len(late))
-        choice = choice_of(trial.params)
+    def accepted(values: Mapping[str, Any]) -> Choice | None:
+        choice = choice_of(values)
         params = params_with(problem.params, choice)
-        if params is not None and cost(problem.config(params)) <= problem.limit:
-            found.append((choice, trial))
-        elif found:
-            late.append(trial)
-        else:
-            refuse(study, trial)
-        if len(found) == count:
-            return found, late
-    if found:
-        return found, late
-    raise ParamsError(
-        f"none of {MAX_REFUSED} draws cost at most {tune.max_cost:g} times the present "
-        "params or the defaults; raise tune.max_cost or narrow configs/catalog.yaml"
+        fits = params is not None and cost(problem.config(params)) <= problem.limit
+        return choice if fits else None
+
+    tune = problem.params.tune
+    why = (
+        f"cost at most {tune.max_cost:g} times the present params or the defaults; raise "
+        "tune.max_cost or narrow configs/catalog.yaml"
     )
+    found, late = draw(study, distributions(problem.space), tune, accepted, count, why)
+    return [(choice, trial) for trial, choice in found], late
 
 
 def comparable(study: optuna.Study, problem: Problem, choice: Choice) -> list[dict[int, float]]:

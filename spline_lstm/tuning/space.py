@@ -1,7 +1,7 @@
 """The search space: catalog ranges to draws of the sampler, and draws to params and their cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     }
 
 
-def choice_of(draw: dict[str, Any]) -> Choice:
+def choice_of(draw: Mapping[str, Any]) -> Choice:
     """The settings of a draw; numbers as a person would write them."""
     strength = draw.get("smoothing_strength")
     return Choice(

@@ -5,15 +5,16 @@ reads the trials back.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import Params, TuneParams
 from spline_lstm.training.budget import budget_of
 from spline_lstm.tuning.trial_run import Result
@@ -22,6 +23,7 @@ from spline_lstm.tuning.trial_run import Result
 MAX_REFUSED = 300
 # Fewest trials whose median can cut a trial short.
 FEWEST_COMPARED = 3
+Drawn = TypeVar("Drawn")
 STATE, REFUSED = "state", "refused"
 
 
@@ -75,6 +77,47 @@ def ask(
         n_startup_trials=tune.startup_trials + refused,
     )
     return study.ask(dict(distributions))
+
+
+def draw(
+    study: optuna.Study,
+    distributions: Mapping[str, BaseDistribution],
+    tune: TuneParams,
+    accepted: Callable[[Mapping[str, Any]], Drawn | None],
+    count: int,
+    why_refused: str,
+) -> tuple[list[tuple[optuna.Trial, Drawn]], list[optuna.Trial]]:
+    """So many draws that are accepted, each with what it stands for, and draws to be refused later.
+
+    Fewer if draws that are accepted are rare. Each has a seed of its own; none knows the results of
+    the others. A draw that is not accepted is refused at once only before the first that is: if the
+    search is killed before it has results, the study must be what it was when that one was drawn.
+
+    Parameters
+    ----------
+    accepted : what a draw stands for, None if it is not to be trained
+    why_refused : end of the message "none of 300 draws ..."
+
+    Raises
+    ------
+    ParamsError
+        None of the draws is accepted.
+    """
+    found, late = [], []
+    for _ in range(MAX_REFUSED + count - 1):
+        trial = ask(study, distributions, tune, len(found) + len(late))
+        drawn = accepted(trial.params)
+        if drawn is not None:
+            found.append((trial, drawn))
+        elif found:
+            late.append(trial)
+        else:
+            refuse(study, trial)
+        if len(found) == count:
+            return found, late
+    if found:
+        return found, late
+    raise ParamsError(f"none of {MAX_REFUSED} draws {why_refused}")
 
 
 def refuse(study: optuna.Study, trial: optuna.Trial) -> None:

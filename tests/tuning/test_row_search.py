@@ -18,6 +18,7 @@ from spline_lstm.scaffold.write_folder import render_schema
 from spline_lstm.trees.row_data import row_objective
 from spline_lstm.trees.trees import TreeRows, fit_trees
 from spline_lstm.tuning import row_search
+from spline_lstm.tuning import study as study_module
 from spline_lstm.tuning.catalog import load_catalog
 from spline_lstm.tuning.listed_models import TREES, ListedModel, Range
 from spline_lstm.tuning.outputs import PATCH, PLOT
@@ -162,7 +163,7 @@ def test_no_row_of_the_test_split_is_read(folder, tmp_path):
 
 
 def test_draws_that_do_not_go_together_are_not_trained(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(row_search, "MAX_REFUSED", 3)
+    monkeypatch.setattr(study_module, "MAX_REFUSED", 3)
     listed = CATALOG.models["ft_transformer"]
     heads = listed.model_copy(update={"fixed": {"model.rows.heads": 7}})
     params = load_params(folder)
@@ -175,13 +176,16 @@ def test_draws_that_do_not_go_together_are_not_trained(folder, tmp_path, monkeyp
         row_search._run_drawn(study, problem, 1, 1)
 
 
-def test_fewer_draws_than_asked_for_are_trained_if_few_go_together(folder, tmp_path, monkeypatch):
-    problem, answers = problem_of(folder), iter([None, "params", None, None])
-    monkeypatch.setattr(row_search, "MAX_REFUSED", 3)
-    monkeypatch.setattr(row_search.RowProblem, "params_with", lambda *_: next(answers))
-    found, late = row_search._drawn(row_search.open_study("a", tmp_path / "a.db"), problem, 2)
-    assert [params for _, params, _ in found] == ["params"]
-    assert len(late) == 2
+def test_fewer_draws_than_asked_for_are_trained_if_few_are_accepted(folder, tmp_path, monkeypatch):
+    problem, answers = problem_of(folder), iter([None, "accepted", None, None])
+    monkeypatch.setattr(study_module, "MAX_REFUSED", 3)
+    study, tune = row_search.open_study("a", tmp_path / "a.db"), problem.params.tune
+    found, late = study_module.draw(
+        study, problem.distributions, tune, lambda _: next(answers), 2, "fits"
+    )
+    assert [drawn for _, drawn in found] == ["accepted"]
+    assert [trial.number for trial, _ in found] == [1]
+    assert [trial.number for trial in late] == [2, 3]
 
 
 def test_a_trial_that_diverges_failed_and_one_that_lags_is_cut_short(folder, tmp_path, monkeypatch):
