@@ -260,12 +260,18 @@ def run(arguments: argparse.Namespace) -> str:
 
 def _check_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError for an option that only other tasks have."""
+    owners: dict[str, list[str]] = {}
     for task, folder in TASK_FOLDERS.items():
         for name in folder.own_options:
-            if getattr(arguments, name) and arguments.task != task:
-                raise UsageError(
-                    f"--{name} belongs to --task {task}; leave it out, or give that task"
-                )
+            owners.setdefault(name, []).append(task)
+    for name, tasks in owners.items():
+        value = getattr(arguments, name)
+        is_given = value is not None and value is not False and value != []
+        if is_given and arguments.task not in tasks:
+            named = " or ".join(f"--task {task}" for task in tasks)
+            raise UsageError(
+                f"--{name.replace('_', '-')} belongs to {named}; leave it out, or give that task"
+            )
 
 
 def tuned(folder: Path) -> str:

@@ -1,5 +1,7 @@
 """An unknown file as a table: CSV by its text, Parquet by its types."""
 
+from spline_lstm.core.errors import UsageError
+from spline_lstm.core.formatting import listed
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_text import read_text_table
 from spline_lstm.scaffold.table import Marks, Table
@@ -12,11 +14,21 @@ def read_table(content: bytes, where: str, options: Options = Options()) -> Tabl
     Raises
     ------
     UsageError
-        The file leaves open how its text is to be read.
+        The file leaves open how its text is to be read, or options say it of a Parquet file.
     DataContractError
         A Parquet file is damaged or has no rows.
     """
     if not is_parquet(content):
         return read_text_table(content, where, options)
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("separator", "decimal", "thousands", "encoding", "skip_lines", "unit_row")
+        if getattr(options, name) is not None
+    ]
+    if given:
+        raise UsageError(
+            f"{where} is a Parquet file, whose cells have types; leave out {listed(given)}, "
+            "which say how text is read"
+        )
     frame = parquet_frame(content, where, parquet_header(content, where))
     return Table(frame, Marks("."), None)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.core.cadences import describe
-from spline_lstm.core.formatting import plural
+from spline_lstm.core.formatting import listed, plural
 from spline_lstm.core.schema import Schema
 from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
@@ -17,7 +17,17 @@ NO_KNOWN_FUTURE = (
     "no covariate is marked as known_future: mark those that are planned in advance in the schema"
 )
 LEARNED_VECTORS = "static covariates become learned vectors: see dim in the schema"
-MARKS = {"\t": "tab", " ": "blank", "\u00a0": "no-break space", "\u202f": "narrow no-break space"}
+MARKS = {
+    ",": "comma",
+    ";": "semicolon",
+    ".": "point",
+    "\t": "tab",
+    "|": "bar",
+    "'": "apostrophe",
+    " ": "blank",
+    "\u00a0": "no-break space",
+    "\u202f": "narrow no-break space",
+}
 
 
 @dataclass(frozen=True)
@@ -130,18 +140,18 @@ def _table(found: Found) -> str:
         return f"{rows} of Parquet, with its types"
     parts = [
         rows,
-        f"separator {MARKS.get(layout.separator, layout.separator)}",
-        f"decimal mark {marks.decimal}",
+        f"separated by {MARKS.get(layout.separator, layout.separator)}",
+        f"decimal {MARKS[marks.decimal]}",
     ]
     if marks.thousands:
-        parts.append(f"thousands mark {MARKS.get(marks.thousands, marks.thousands)}")
+        parts.append(f"thousands {MARKS.get(marks.thousands, marks.thousands)}")
     if layout.encoding != "utf-8":
         parts.append(f"encoding {layout.encoding}")
     if layout.skip_lines:
         parts.append(f"{plural(layout.skip_lines, 'line')} before the header")
     if layout.unit_row:
         parts.append("a row of units below the header")
-    parts.append(f"missing: {', '.join(map(repr, ['', *found.markers]))}")
+    parts.append(f"missing are {listed(['empty cells', *map(repr, found.markers)], 20)}")
     return ", ".join(parts)
 
 

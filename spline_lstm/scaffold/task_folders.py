@@ -114,12 +114,34 @@ def check_rows(folder: Path, where: str) -> tuple[str, ...]:
     return (*absent, *texts[:MAX_LINES], *(more if len(texts) > MAX_LINES else ()))
 
 
+# Options of `init` for tables whose rows have a clock and may be of several series.
+CLOCK_OPTIONS = (
+    "timestamp",
+    "series",
+    "duplicates",
+    "frequency",
+    "time_zone",
+    "ambiguous_hour",
+    "holidays",
+    "week_mask",
+    "timestamp_format",
+)
 TASK_FOLDERS: Mapping[str, TaskFolder] = MappingProxyType(
     {
         "forecast": TaskFolder(
-            UserFiles.complete, "dvc.yaml", render_dvc, check_series, own_options=("tune",)
+            UserFiles.complete,
+            "dvc.yaml",
+            render_dvc,
+            check_series,
+            own_options=(*CLOCK_OPTIONS, "target", "layout", "max_missing", "tune"),
         ),
-        "direction": TaskFolder(bars_plan, "pipelines/direction/dvc.yaml", copied_dvc, check_days),
+        "direction": TaskFolder(
+            bars_plan,
+            "pipelines/direction/dvc.yaml",
+            copied_dvc,
+            check_days,
+            own_options=(*CLOCK_OPTIONS, "column"),
+        ),
         "tabular": TaskFolder(
             rows_plan,
             "pipelines/tabular/dvc.yaml",
@@ -128,7 +150,7 @@ TASK_FOLDERS: Mapping[str, TaskFolder] = MappingProxyType(
             parse_row_schema,
             "configs/rows.schema.json",
             rows_base,
-            own_options=("kind",),
+            own_options=("target", "kind"),
         ),
     }
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.__main__ import main
 from spline_lstm.core.errors import DataContractError, UsageError
 from spline_lstm.core.params import load_params
 from spline_lstm.core.row_schema import load_row_schema, parse_row_schema
@@ -194,3 +195,31 @@ def test_the_recipes_have_the_sizes_of_the_papers(rows_root, name, width):
     assert model.type == name
     assert model.rows.width is None
     assert MODEL_TYPES[name].rows.width == width
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "tasks"),
+    [
+        ("tabular", ["--series", "color"], "--task forecast or --task direction"),
+        ("tabular", ["--max-missing", "0"], "--task forecast"),
+        ("tabular", ["--column", "close=x"], "--task direction"),
+        ("direction", ["--layout", "wide"], "--task forecast"),
+        ("direction", ["--target", "x"], "--task forecast or --task tabular"),
+        ("forecast", ["--kind", "regression"], "--task tabular"),
+    ],
+)
+def test_options_of_other_tasks_are_refused(task, given, tasks, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    frame().to_csv("t.csv", index=False)
+    assert main(["init", "mine", "--csv", "t.csv", "--task", task, *given]) == 2
+    told = capsys.readouterr().err
+    assert f"{given[0]} belongs to {tasks}; leave it out, or give that task" in told
+    assert not Path("pipelines").exists()
+
+
+def test_how_text_is_read_is_refused_for_parquet(tmp_path):
+    frame().to_parquet(tmp_path / "t.parquet")
+    content = (tmp_path / "t.parquet").read_bytes()
+    with pytest.raises(UsageError, match=r"t\.parquet is a Parquet file.* leave out --separator, "):
+        read_table(content, "t.parquet", Options(separator=",", skip_lines=2))
+    assert len(read_table(content, "t.parquet", Options(missing=("NA",))).cells) == len(frame())
