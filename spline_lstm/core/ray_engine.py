@@ -10,6 +10,7 @@ can run code on it.
 import contextlib
 import ipaddress
 import os
+import socket
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,8 @@ from spline_lstm.core.parallel import (
 ADDRESS, AUTH_MODE = "RAY_ADDRESS", "RAY_AUTH_MODE"
 # Ray reads it at its import. The name is of another use: with 0, every socket is on loopback.
 LOOPBACK = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+# Seconds; Ray itself tries for a minute or more, and says nothing meanwhile.
+MOST_WAIT = 5.0
 NO_STATISTICS = ("RAY_USAGE_STATS_ENABLED", "0")
 
 
@@ -67,11 +70,35 @@ def is_loopback(address: str) -> bool:
     >>> [is_loopback(text) for text in ("127.0.0.1:6379", "localhost:1", "10.0.0.4:6379", "auto")]
     [True, True, False, False]
     """
-    host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+    host = host_and_port(address)[0]
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def host_and_port(address: str) -> tuple[str, str]:
+    """The two parts of a cluster's address; no host if it is a name of Ray's own, such as auto.
+
+    >>> [host_and_port(text) for text in ("ray://10.0.0.4:10001", "[::1]:6379", "auto")]
+    [('10.0.0.4', '10001'), ('::1', '6379'), ('', 'auto')]
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    return host.strip("[]"), port
+
+
+def check_answers(address: str) -> None:
+    """Raise ParamsError if nothing listens at the address of a cluster."""
+    host, port = host_and_port(address)
+    if not host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=MOST_WAIT).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ParamsError(
+            f"{ADDRESS} {address}: no cluster answers there ({error}); start it (ray start "
+            f"--head), correct the address, or unset {ADDRESS} for a cluster of this machine"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -79,13 +106,21 @@ def session(workers: int) -> Iterator[ModuleType]:
     """A connection to the cluster of RAY_ADDRESS, or to one that is started on this machine.
 
     A connection that the process already has is used and kept.
+
+    Raises
+    ------
+    ParamsError
+        No cluster answers at RAY_ADDRESS, or as in `import_ray`.
+    MissingPackageError
+        Ray is not installed.
     """
     ray = import_ray()
     if ray.is_initialized():
         yield ray
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if os.environ.get(ADDRESS):
+    if address := os.environ.get(ADDRESS):
+        check_answers(address)
         options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
     else:
         # Named, because an empty RAY_ADDRESS would be taken for one.

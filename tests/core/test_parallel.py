@@ -2,13 +2,16 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from spline_lstm.core import ray_engine
 from spline_lstm.core.errors import DivergedError, MissingPackageError, ParamsError, WorkerError
 from spline_lstm.core.parallel import Work, run_all
 from spline_lstm.core.params import RunParams
@@ -120,6 +123,19 @@ def test_a_cluster_beyond_this_machine_needs_a_token(monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     with pytest.raises(ParamsError, match="start the cluster with RAY_AUTH_MODE=token"):
         run(jobs.square, [1], RunParams(executor="ray"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:x"])
+def test_an_address_where_no_cluster_answers_is_refused_at_once(address, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, but nothing listens
+        monkeypatch.setenv("RAY_ADDRESS", address.format(port=unused.getsockname()[1]))
+        for name, value in (ray_engine.LOOPBACK, ray_engine.NO_STATISTICS):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+        monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace())
+        with pytest.raises(ParamsError, match=r"no cluster answers there .* unset RAY_ADDRESS"):
+            run(jobs.square, [1], RunParams(executor="ray"))
 
 
 @pytest.mark.slow
