@@ -128,6 +128,8 @@ def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
         values = np.array(tensor.data)
         if takes_missing and wanted.kind == "f" and values.dtype.kind == "O":
             values = _with_missing(values)
+        elif values.dtype.kind == "O" and any(value is None for value in values.flat):
+            raise ValueError("it has null; only the numbers of rows may be missing")
         if values.dtype.kind not in ("iuf" if wanted.kind == "f" else "iu"):
             raise ValueError("its values are not numbers of its datatype")
         # A number that is too large for the type becomes infinite, and is refused below.

@@ -52,8 +52,9 @@ class Comparison:
     def __str__(self) -> str:
         low, high = self.interval.low, self.interval.high
         return (
-            f"RMSE {self.new:.4g} against {self.promoted:.4g} on {self.origins} origins from "
-            f"{self.since} on, difference {self.interval.difference:+.2g} [{low:+.2g}, {high:+.2g}]"
+            f"RMSE of scaled values {self.new:.4g} against {self.promoted:.4g} on "
+            f"{self.origins} origins from {self.since} on, difference "
+            f"{self.interval.difference:+.2g} [{low:+.2g}, {high:+.2g}]"
         )
 
 

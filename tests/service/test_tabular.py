@@ -172,5 +172,6 @@ def test_raw_numbers_may_be_missing_and_are_filled_by_the_network(client, rows_f
     call["inputs"][1]["data"][0] = None
     refusal = client.post(f"/v2/models/{name}/infer", json=call)
     assert refusal.status_code == 400
+    assert "it has null; only the numbers of rows may be missing" in refusal.text
     call["inputs"][0]["data"][0][0] = "a"
     assert client.post(f"/v2/models/{name}/infer", json=call).status_code == 400
