@@ -5,7 +5,7 @@ that a large center costs no digits and weights in fewer bits only meet differen
 
     u = (rows - x) / scale          l = (x - center) / scale
     z = u W + l sum(W) + b          natural scale:     x + scale (z - l)
-                                    of logarithms:     x exp(scale (min(z, LOG_CAP) - l)),
+                                    of logarithms:     x exp(scale (min(z, LOG_CAP + max(l, 0)) - l)),
                                                        rows: log(max(rows, floor))
 
 The constants are those of all series; a file that is fed its scaling (`fed_scaling`) reads those of
@@ -157,6 +157,7 @@ def _on_scale(
     if not log:
         return (differences + level * (sums - 1.0).astype(np.float32) + intercept) * size
     z = differences + level * sums.astype(np.float32) + intercept
-    growth = (tf.minimum(z, np.float32(LOG_CAP)) - level) * size
+    cap = tf.maximum(level, np.float32(0.0)) + np.float32(LOG_CAP)
+    growth = (tf.minimum(z, cap) - level) * size
     last_whole, last_floored = whole[:, -1:], floored[:, -1:]
     return last_floored * (tf.exp(growth) - 1.0) + (last_floored - last_whole)

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-LOG_CAP = 6.0  # standard deviations: beyond it, exp of an extrapolation explodes
+# Standard deviations above the center, or above the last row if that is higher: beyond it, exp of an
+# extrapolation explodes.
+LOG_CAP = 6.0
 DIGITS = 2.0**36  # of an exponential: the last ones differ between CPUs
 
 
@@ -44,12 +46,18 @@ class Scale:
         center, scale, floor = (_column(part[series], values) for part in self._parts)
         return ((np.log(np.maximum(values, floor)) if self.log else values) - center) / scale
 
-    def inverse(self, scores: np.ndarray, series: Int[np.ndarray, " n"]) -> np.ndarray:
-        """z-scores [n, ...] to data units."""
+    def inverse(
+        self,
+        scores: Float[np.ndarray, "n horizon"],
+        series: Int[np.ndarray, " n"],
+        last: Float[np.ndarray, " n"],
+    ) -> Float[np.ndarray, "n horizon"]:
+        """Forecasts in z-scores to data units; `last` is the z-score of the last row."""
         center, scale, _ = (_column(part[series], scores) for part in self._parts)
         if not self.log:
             return scores * scale + center
-        mantissa, exponent = np.frexp(np.exp(np.minimum(scores, LOG_CAP) * scale + center))
+        capped = np.minimum(scores, log_cap(last)[:, None])
+        mantissa, exponent = np.frexp(np.exp(capped * scale + center))
         return np.ldexp(np.round(mantissa * DIGITS) / DIGITS, exponent)
 
     @property
@@ -119,7 +127,8 @@ class LinearForecaster:
             self.scales, self.kernel, self.intercept, self.share, strict=True
         ):
             scores = np.nan_to_num(scale.transform(filled, series), nan=0.0)
-            total += share * scale.inverse(_affine(scores, kernel, intercept), series)
+            found = _affine(scores, kernel, intercept)
+            total += share * scale.inverse(found, series, scores[:, -1])
         return total
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -152,6 +161,18 @@ class LinearForecaster:
             np.asarray(arrays[name]) for name in ("kernel", "intercept", "share")
         )
         return cls(scales, kernel, intercept, share, members)
+
+
+def log_cap(last: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Highest z-score of a logarithm that a forecast may have, given that of the last row.
+
+    It moves with a series that has left its training range: there, a fixed one would cut every
+    forecast.
+
+    >>> log_cap(np.array([-1.0, 8.0])).tolist()
+    [6.0, 14.0]
+    """
+    return LOG_CAP + np.maximum(last, 0.0)
 
 
 def fill(windows: Float[np.ndarray, "n depth"]) -> Float[np.ndarray, "n depth"]:

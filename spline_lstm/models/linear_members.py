@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.models.exact import rounded, solve_spd
-from spline_lstm.models.linear import LOG_CAP
+from spline_lstm.models.linear import log_cap
 from spline_lstm.models.linear_designs import Design, Terms, extend
 from spline_lstm.models.linear_moments import Moments, Rows, moments
 from spline_lstm.models.linear_smoothing import Smoothing
@@ -182,7 +182,8 @@ class Problem:
         shape = (-1, 1, 1)
         center, size = self.rows.scale.center[self.index], self.rows.scale.scale[self.index]
         if self.rows.scale.log:
-            scores = np.minimum(scores, LOG_CAP)
+            last = self.windows[:, -3] * self.rows.grid  # before the two columns of `extend`
+            scores = np.minimum(scores, log_cap(last).reshape(shape))
         values = scores * size.reshape(shape) + center.reshape(shape)
         values = np.exp(values) if self.rows.scale.log else values
         miss = (values - self.labels[..., None]) / self.spread[self.index].reshape(shape)

@@ -148,6 +148,8 @@ def test_linear_file_uses_the_constants_of_each_series(wide_exports, log, suffix
     assert ("log_center" in spec.inputs, "center" in spec.inputs) == (log, log)
     scaling = spec.fed.of(ROWS)
     z = np.random.default_rng(1).normal(size=(WINDOWS, spec.config.lookback, 2))
+    if log:
+        z[0] += 20.0  # a level that training never saw
     found = session_of(wide_exports(suffix, spec).content, suffix).answer(
         fed_inputs(spec, {"history": z}, scaling)
     )["forecast"]

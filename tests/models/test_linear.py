@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as ScikitRidge
 
 from spline_lstm.evaluation.baselines import naive, seasonal_naive
-from spline_lstm.models.linear import LOG_CAP, LinearForecaster, fill, gather
+from spline_lstm.models.linear import LOG_CAP, LinearForecaster, Scale, fill, gather
 from spline_lstm.models.linear_designs import Design, candidates, seasonal_lags
 from spline_lstm.models.linear_fit import average, blend, fit_linear
 from spline_lstm.models.linear_members import Form, Member
@@ -333,12 +333,26 @@ def test_save_and_load_keep_every_bit():
     assert again.members == forecaster.members
 
 
+def test_logarithms_follow_a_series_that_left_its_training_range():
+    center, size = np.log([30.0, 30.0]), np.array([0.05, 0.05])
+    scale = Scale(True, center, size, np.array([10.0, 10.0]))
+    kernel = np.zeros((1, 2, HORIZON))
+    kernel[0, -1] = 1.0  # the naive forecast
+    forecaster = LinearForecaster((scale,), kernel, np.zeros((1, HORIZON)), np.ones(1))
+    for last in (25.0, 35.0, 30.0 * np.exp(0.05 * LOG_CAP * 3)):
+        windows = np.array([[30.0, last]])
+        assert np.allclose(forecaster.predict(windows), last, rtol=1e-9)
+    explosive = replace(forecaster, kernel=10 * kernel)
+    bound = np.exp(0.05 * LOG_CAP)
+    assert np.allclose(explosive.predict(np.array([[30.0, 90.0]])), 90.0 * bound, rtol=1e-9)
+
+
 def test_logarithms_bound_what_they_extrapolate_and_take_values_of_zero():
     forecaster = fit(wave(), FEW, designs=[Design(4)], naives=False)
     assert [scale.log for scale in forecaster.scales] == [False, True]
     scale = forecaster.scales[1]
     extreme = np.geomspace(1, 1e80, forecaster.depth)[None]
-    bound = np.exp(LOG_CAP * scale.scale[0] + scale.center[0])
+    bound = 1e80 * np.exp(LOG_CAP * scale.scale[0])  # beyond the last row
     alone = LinearForecaster((scale,), forecaster.kernel[1:], forecaster.intercept[1:], np.ones(1))
     assert alone.predict(extreme).max() <= bound * (1 + 1e-9)
     assert np.isfinite(forecaster.predict(np.zeros((1, forecaster.depth)))).all()
