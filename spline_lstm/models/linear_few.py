@@ -5,8 +5,9 @@ is best by luck. So their weights come from three sources:
 
 - a prior: a share for each kind of member (regressions on the last rows, on those and the season
   before, on seasonal differences, smoothing with the naive forecasts; twice as much for seasonal
-  smoothing, which has the fewest parameters), and those with a season or a trend count by the
-  evidence for it (see `linear_smoothing.support`);
+  smoothing, which has the fewest parameters, and for smoothing with a steady season), and those
+  with a season, a steady one or a trend count by the evidence for it (see
+  `linear_smoothing.support`);
 - the validation windows;
 - the training windows, each forecast by fits that saw neither it nor its neighbours (Racine 2000,
   "Consistent cross-validatory model-selection for dependent data", Journal of Econometrics 99,

@@ -42,12 +42,13 @@ from spline_lstm.models.linear_smoothing import (
     support,
     support_beside_regressions,
 )
+from spline_lstm.models.linear_steady import fit_steady
 from spline_lstm.models.stack import ENOUGH_BLOCKS, fit_stack
 from spline_lstm.models.time_blocks import Extent, blocks_of, standard_error
 
 # Kinds of smoothing, which the seasonal naive forecasts are of as well, and the naive one.
 FLAT, WITH_TREND, SEASONAL = "smoothing", "smoothing with a trend", "seasonal smoothing"
-WALK = "random walk"
+WALK, STEADY_SEASON = "random walk", "steady season"
 MIN_WEIGHT = 0.01
 # Prior share of seasonal smoothing, against 1 of each kind of regression.
 SMOOTHING = 2.0
@@ -198,6 +199,13 @@ def _candidates(
         for season, model in models[k].items() if naives else ():
             judges = [[smoothed(model, k, part[k])] for part in parts]
             found.append(_smoothing(season, priors, [smoothed(model, k, problem)], judges))
+        for season in seasons if naives else ():
+            steady, moving = fit_steady(problem.rows, season, horizon, limit), models[k].get(season)
+            if steady and moving:
+                prior = SMOOTHING * seasonal * support(steady, moving)
+                judges = [[smoothed(steady, k, part[k])] for part in parts]
+                forms = [smoothed(steady, k, problem)]
+                found.append(_candidate(STEADY_SEASON, prior, forms, judges))
     for season in (0, *seasons) if naives else ():
         judges = [[unfitted(season, 0, part[0])] for part in parts]
         forms = [unfitted(season, 0, problems[0])]

@@ -44,7 +44,8 @@ class Smoothing:
     Attributes
     ----------
     season : int, rows, 0 without, `TREND`: a trend alone
-    smoothing, seasonal_smoothing : float, a and b
+    smoothing, seasonal_smoothing : float, a and b; b = 1: the season never changes, see
+        `linear_steady`
     lookback : int, rows that a forecast reads
     criterion : float
         Corrected information criterion of the training rows (Hurvich and Tsai 1989, Biometrika 76,
@@ -67,7 +68,8 @@ class Smoothing:
         """For logs and reports."""
         if self.season == TREND:
             return "smoothing with a trend"
-        return f"smoothing {self.season}" if self.season else "smoothing"
+        kind = "steady season" if self.seasonal_smoothing == 1 else "smoothing"
+        return f"{kind} {self.season}" if self.season else kind
 
     def weights(self, horizon: int) -> Float[np.ndarray, "lookback horizon"]:
         """Weights of the rows, oldest first; the same bytes on every CPU."""
@@ -105,7 +107,7 @@ def fit_smoothing(rows: Rows, season: int, horizon: int, limit: int) -> Smoothin
     """
     wanted = SEASONS * season + horizon + 1 if season > TREND else ROWS_WITHOUT_SEASON
     lookback = min(limit, wanted)
-    parts = [part for part in _training_parts(rows) if len(part) >= 2 * season + MIN_ROWS]
+    parts = [part for part in training_parts(rows) if len(part) >= 2 * season + MIN_ROWS]
     if not parts or lookback < season + 3:
         return None
     seasonal = (*PARAMETERS, STEADY) if season == TREND else PARAMETERS if season else (0.0,)
@@ -116,7 +118,7 @@ def fit_smoothing(rows: Rows, season: int, horizon: int, limit: int) -> Smoothin
     best = min(sums, key=lambda pair: sums[pair])
     count = sum(len(part) for part in parts)
     used = count - len(parts) * (season + 1)
-    criterion = _corrected(sums[best], count, used, 3 if season else 2)
+    criterion = corrected_criterion(sums[best], count, used, 3 if season else 2)
     return Smoothing(season, *best, lookback, criterion)
 
 
@@ -125,14 +127,14 @@ def random_walk(rows: Rows, plain: Smoothing) -> Smoothing:
 
     `plain` is the fitted model without a season.
     """
-    parts = [part for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    parts = [part for part in training_parts(rows) if len(part) >= MIN_ROWS]
     count = sum(len(part) for part in parts)
     squares = sum(_squares(part, 0, 0.0, 0.0) for part in parts)
-    criterion = _corrected(squares, count, count - len(parts), 1)
+    criterion = corrected_criterion(squares, count, count - len(parts), 1)
     return replace(plain, smoothing=0.0, seasonal_smoothing=0.0, criterion=criterion)
 
 
-def _corrected(squares: float, count: int, used: int, free: int) -> float:
+def corrected_criterion(squares: float, count: int, used: int, free: int) -> float:
     """See `Smoothing.criterion`."""
     likelihood = count * np.log(max(squares, np.finfo(float).tiny) / used)
     return float(likelihood + 2 * free + 2 * free * (free + 1) / max(count - free - 1, 1))
@@ -162,7 +164,7 @@ def support_beside_regressions(rows: Rows, plain: Smoothing, limit: int) -> floa
     limit : int, rows
         Highest order to try; at most ten times the decimal logarithm of the training rows count.
     """
-    levels = [part for part in _training_parts(rows) if len(part) >= MIN_ROWS]
+    levels = [part for part in training_parts(rows) if len(part) >= MIN_ROWS]
     parts = [np.diff(part) for part in levels]
     count = sum(len(part) for part in parts)
     orders = min(limit, int(10 * np.log10(count)), min(len(part) for part in parts) - 1)
@@ -245,7 +247,7 @@ def innovations(
     return np.array(found)
 
 
-def _training_parts(rows: Rows) -> list[np.ndarray]:
+def training_parts(rows: Rows) -> list[np.ndarray]:
     """Filled z-scores of the training rows of each series."""
     return [
         rows.scores[start:end][rows.series.training[start:end]] * rows.grid

@@ -478,10 +478,11 @@ def test_windows_of_another_length_are_refused():
 
 
 def digest():
-    """Of all weights and of some forecasts."""
+    """Of all weights and of some forecasts, with many validation windows and with few."""
     values = wave(level=3000.0)
     forecaster = fit(values)
-    parts = [*forecaster.arrays().values(), forecast(forecaster, values)]
+    few = fit(values, FEW)
+    parts = [*forecaster.arrays().values(), forecast(forecaster, values), *few.arrays().values()]
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
