@@ -27,7 +27,8 @@ from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.saved_rows import RowModel
-from spline_lstm.models.types import MODEL_TYPES
+from spline_lstm.models.stored_programs import StoredProgram
+from spline_lstm.models.types import MODEL_TYPES, is_own_class
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
 PREDICT_BATCH = 1024
@@ -174,15 +175,19 @@ def _padded(values: np.ndarray) -> np.ndarray:
 @functools.cache
 def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.Array]:
     """Members' forecasts [members, batch, outputs] of weights and the named inputs."""
-    graph, _ = structure(config)
 
     def member(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        graph, _ = structure(config)
         forecast = nnx.merge(graph, weights)(**dict(zip(names, inputs, strict=True)))
         return jax.nn.sigmoid(forecast) if config.output == "probability" else forecast
 
-    if config.ensemble_size == 1:
-        return jax.jit(lambda weights, *inputs: member(weights, *inputs)[None])
-    return jax.jit(jax.vmap(member, in_axes=(0, *[None] * len(names))))
+    def members(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        if config.ensemble_size == 1:
+            return member(weights, *inputs)[None]
+        return jax.vmap(member, in_axes=(0, *[None] * len(names)))(weights, *inputs)
+
+    content = None if is_own_class(config.model_type) else repr((config, names))
+    return StoredProgram(members, content)
 
 
 def new_model(

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.models.build import from_arrays, structure
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.row_layers import probabilities
+from spline_lstm.models.stored_programs import StoredProgram
+from spline_lstm.models.types import is_own_class
 
 # Predictions are computed in batches of this size, the last one padded: one compiled program.
 PREDICT_BATCH = 1024
@@ -119,11 +121,14 @@ def _padded(values: np.ndarray) -> np.ndarray:
 @functools.cache
 def _compiled(config: RowConfig) -> Callable[..., jax.Array]:
     """Predictions of each network [ensemble, batch, outputs] from weights and inputs."""
-    graph, _ = structure(config)
 
     def member(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        graph, _ = structure(config)
         return probabilities(nnx.merge(graph, weights)(*inputs), config)
 
-    if config.ensemble_size == 1:
-        return jax.jit(lambda weights, *inputs: member(weights, *inputs)[None])
-    return jax.jit(jax.vmap(member, in_axes=(0, None, None, None)))
+    def members(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+        if config.ensemble_size == 1:
+            return member(weights, *inputs)[None]
+        return jax.vmap(member, in_axes=(0, None, None, None))(weights, *inputs)
+
+    return StoredProgram(members, None if is_own_class(config.model_type) else repr(config))

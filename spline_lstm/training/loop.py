@@ -31,7 +31,7 @@ from spline_lstm.training.optimizers import (
     rate_at,
     rate_factor,
 )
-from spline_lstm.training.steps import TrainState, make_steps, start
+from spline_lstm.training.steps import TrainState, make_steps, program_content, start
 from spline_lstm.windows.windows import Windows
 
 if TYPE_CHECKING:
@@ -135,8 +135,9 @@ def train(
     budget = budget_of(params, len(windows.splits["train"]))
     undecayed = getattr(network_class(config), "undecayed", ())
     optimizer = slowed(make_optimizer(params, budget, undecayed), config)
-    state = start(config, optimizer, params)
-    run_steps = make_steps(config, optimizer, params, windows, objective)
+    content = program_content(config, params, budget, objective)
+    state = start(config, optimizer, params, content)
+    run_steps = make_steps(config, optimizer, params, windows, objective, content)
     history: list[Evaluation] = []
     best, factor = objective.start(to_arrays(state.weights))
     if checkpoint is not None and (saved := checkpoint.read()) is not None:

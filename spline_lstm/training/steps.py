@@ -7,7 +7,8 @@ on the host, see `spline_lstm.training.streaming`.
 
 import os
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -23,6 +24,9 @@ from spline_lstm.models.build import NetworkConfig, build, structure
 from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.sharding import Sharding
+from spline_lstm.models.stored_programs import StoredProgram
+from spline_lstm.models.types import is_own_class
+from spline_lstm.training.budget import Budget
 from spline_lstm.training.device_rows import RowTable, rows_to_device
 from spline_lstm.training.device_windows import (
     Series,
@@ -65,11 +69,15 @@ def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, in
     known to be short before the windows are counted. A level in XLA_FLAGS takes precedence, and
     leaves matmuls to Eigen, since without optimisation XLA's own are slow.
     """
-    is_set = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
-    if is_set or jax.default_backend() != "cpu":
+    if not _takes_options():
         return None
     is_short = params.max_steps is not None and params.max_steps <= SHORT_STEPS
     return {**_matmuls(config), **(QUICK if is_short else {})} or None
+
+
+def _takes_options() -> bool:
+    is_set = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
+    return not is_set and jax.default_backend() == "cpu"
 
 
 def _matmuls(config: NetworkConfig) -> dict[str, bool]:
@@ -78,19 +86,42 @@ def _matmuls(config: NetworkConfig) -> dict[str, bool]:
     return small_matmuls() if is_small else {}
 
 
+def program_content(
+    config: NetworkConfig, params: TrainParams, budget: Budget, objective: Objective
+) -> str | None:
+    """All that the programs of a training are made from, besides code and the shapes of arrays.
+
+    None for a network of the user's own, whose code is not known. The seed comes as keys, and the
+    constants of the loss beside a linear part come with the data.
+    """
+    if is_own_class(config.model_type):
+        return None
+    loss, has_part = objective.loss, objective.part is not None
+    if has_part:
+        loss = replace(loss, delta=0.0, unit=0.0)
+    settings = params.model_dump_json(exclude={"seed"})
+    return repr((config, settings, budget, loss, has_part))
+
+
 def start(
-    config: NetworkConfig, optimizer: optax.GradientTransformation, params: TrainParams
+    config: NetworkConfig,
+    optimizer: optax.GradientTransformation,
+    params: TrainParams,
+    content: str | None = None,
 ) -> TrainState:
-    """Fresh weights and optimiser state, in one compiled program instead of one per array."""
+    """Fresh weights and optimiser state, in one compiled program instead of one per array.
+
+    The program is compiled with less optimisation, which takes half of the time: it runs once.
+    Parameters are those of `make_steps`.
+    """
 
     def member(key: PRNGKeyArray) -> TrainState:
         weights = nnx.state(build(config, key=key), nnx.Param)
         return TrainState(weights, optimizer.init(weights))
 
-    compiled = jax.jit(
-        each_member(member, config.ensemble_size), compiler_options=compiler_options(config, params)
-    )
-    return compiled(member_keys(config.ensemble_size, params.seed))
+    options = {**_matmuls(config), **QUICK} if _takes_options() else None
+    program = StoredProgram(each_member(member, config.ensemble_size), content, options)
+    return program(member_keys(config.ensemble_size, params.seed))
 
 
 def make_steps(
@@ -99,12 +130,14 @@ def make_steps(
     params: TrainParams,
     windows: "Windows | Rows",
     objective: Objective,
+    content: str | None = None,
 ) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " values"]]]:
     """Compile steps and an evaluation: ``run(state, steps, rate factor) -> state, losses``.
 
     Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
     gradient norm, validation loss]; beside a linear part, what `Objective.judge` takes comes in
-    place of the validation loss.
+    place of the validation loss. `content` names the programs for `StoredProgram`: that of
+    `program_content`, or None.
 
     Raises
     ------
@@ -112,7 +145,7 @@ def make_steps(
         Rows of a table are to be streamed.
     """
     sharding = Sharding(params.batch_size, VALIDATION_BATCH)
-    programs = make_programs(config, optimizer, params, objective, sharding)
+    programs = make_programs(config, optimizer, params, objective, sharding, content)
     if params.stream_steps is not None:
         if isinstance(config, RowConfig):
             raise ParamsError("train.stream_steps is for windows of series; set it to null")
@@ -145,9 +178,11 @@ def make_programs(
     params: TrainParams,
     objective: Objective,
     sharding: Sharding,
+    content: str | None,
 ) -> Programs:
     """Compile what a training consists of, when it is first called; see `Programs`."""
-    graph, _ = structure(config)
+    # Only asked for while a program is traced.
+    graph = cache(lambda: structure(config)[0])
     members = config.ensemble_size
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
     chunk = chunk_size(config, params.batch_size // sharding.shares)
@@ -161,7 +196,7 @@ def make_programs(
     ) -> tuple[Array, tuple[Array, Array]]:
         batch = series.gather(origins, config)
         cast = jax.tree.map(lambda value: value.astype(compute), weights)
-        output = nnx.merge(graph, cast)(*batch.inputs, keys=keys)
+        output = nnx.merge(graph(), cast)(*batch.inputs, keys=keys)
         return objective.of_step(series, output, batch, batch.observed * weight[:, None])
 
     @sharding.sum
@@ -211,7 +246,7 @@ def make_programs(
         origins, weight = share
         gathered = series.gather(origins, config)
         forecast = each_member(
-            lambda weights: nnx.merge(graph, weights)(*gathered.inputs), members
+            lambda weights: nnx.merge(graph(), weights)(*gathered.inputs), members
         )(weights)
         counted = gathered.observed * weight[:, None]
         return objective.of_validation(series, forecast, gathered, counted)
@@ -231,21 +266,16 @@ def make_programs(
     # Steps by themselves, as when windows are streamed, multiply as those of the whole do.
     options = compiler_options(config, params)
     return Programs(
-        fused(steps, evaluation, options),
-        jax.jit(steps, compiler_options=options),
-        jax.jit(evaluation, compiler_options=options),
+        StoredProgram(fused(steps, evaluation), content, options),
+        StoredProgram(steps, content, options),
+        StoredProgram(evaluation, content, options),
         jax.jit(means_of),
     )
 
 
-def fused(
-    steps: Callable[..., Any],
-    evaluation: Callable[..., Any],
-    options: dict[str, int] | None = None,
-) -> Callable[..., Any]:
-    """Steps and the evaluation after them as one program, compiled with `options` of XLA."""
+def fused(steps: Callable[..., Any], evaluation: Callable[..., Any]) -> Callable[..., Any]:
+    """Steps and the evaluation after them as one function."""
 
-    @partial(jax.jit, compiler_options=options)
     def steps_and_evaluation(
         state: TrainState,
         series: Series | RowTable,
