@@ -135,7 +135,7 @@ def _load(
 
 
 def _write(path: Path, content: Any) -> None:
-    """Keep something in the store, behind its digest."""
+    """Keep something in the store, with its digest first."""
     kept = pickle.dumps(content)
     write_bytes(path, hashlib.sha256(kept).digest() + kept)
 
