@@ -84,7 +84,7 @@ def house_style() -> Iterator[None]:
 @house_style()
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG file, atomically."""
-    FigureCanvasAgg(figure)
+    _lay_out(figure)
     content = io.BytesIO()
     # matplotlib writes its version into the file unless told not to: another version, other bytes.
     figure.savefig(content, format="png", metadata={"Software": None})
@@ -103,6 +103,7 @@ def svg_element(figure: Figure, name: str, description: str) -> str:
     description : str
         What the figure shows, for readers who do not see it.
     """
+    _lay_out(figure)
     FigureCanvasSVG(figure)
     content = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
@@ -112,6 +113,18 @@ def svg_element(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"^.*?(?=<svg )|\s*<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.S)
     label = html.escape(description, quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place what a figure consists of, once for both of its files.
+
+    matplotlib would do so for each file, and draw all of it before, only to know its size.
+    """
+    FigureCanvasAgg(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _shortened(tag: str) -> str:
