@@ -59,7 +59,7 @@ dashboard: env-all ## show this folder and its pipelines in a browser (docs/dash
 	@python -m spline_lstm dashboard
 
 test: env-all ## run the whole test suite
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 notebooks: env-all ## run the notebooks on the pipeline of this folder and keep their outputs in .ipynb files
 	@dvc repro evaluate

@@ -47,8 +47,14 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compilation_cache(ROOT)))
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 configure_compilation_cache(ROOT)
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    # Small programs are not worth the threads that would share their code.
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
+# Programs do not say which line each operation is from.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+jax.config.update("jax_traceback_in_locations_limit", 0)
 # As stages do: arrays of an earlier test must not decide how many devices a later one has.
 configure_threads(2)
 
@@ -146,6 +152,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_finish():
-    """Keep the garbage collector from looking at what stays: it takes a tenth of the time."""
+    """Keep the garbage collector from looking at what stays: it takes a tenth of the time.
+
+    Tracing makes many objects that live on, so that it is worth looking less often, too.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
