@@ -6,11 +6,13 @@ libraries that take seconds to load.
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.core.errors import SplineLstmError, report
@@ -71,12 +73,23 @@ def parser(called: str, program: str = "python -m spline_lstm") -> argparse.Argu
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, formatter_class=HelpFormatter)
         if name == called:
-            module = importlib.import_module(f"spline_lstm.cli.{name.replace('-', '_')}")
+            module = _imported(f"spline_lstm.cli.{name.replace('-', '_')}")
             command.description = module.DESCRIPTION
             command.epilog = "examples:" + module.EXAMPLES.rstrip().replace("\n", "\n  ")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return root
+
+
+def _imported(name: str) -> Any:
+    """A module, without looking for garbage among those that come with it, which stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def leave_closed_pipe() -> int:

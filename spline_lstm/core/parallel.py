@@ -25,8 +25,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from tqdm.auto import tqdm
-
 from spline_lstm.core.errors import SplineLstmError, WorkerError, prefixed
 from spline_lstm.core.params import RunParams
 
@@ -107,6 +105,9 @@ def run_all(work: Work[Job, Result], params: RunParams, title: str) -> list[Resu
     """
     outcomes: dict[int, Any] = {}
     make, count = pool_of(params.executor), len(work.jobs)
+    # Its console and notebook forms take a tenth of the time of `predict` to import.
+    from tqdm.auto import tqdm  # noqa: PLC0415
+
     with tqdm(total=count, desc=title, unit="job", disable=None) as bar:
         workers = min(params.workers, count)
         with make(work, workers) if count else contextlib.nullcontext() as pool:

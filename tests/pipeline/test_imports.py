@@ -18,7 +18,7 @@ ADDED = {
     # The processes of the folds import JAX; who starts them and adds up what they send does not.
     "spline_lstm.evaluation.backtest": set(),
     "stages.report": {"matplotlib", "jinja2"},
-    "stages.train_flax_rnn": {"jax", "flax", "optax"},
+    "stages.train_flax_rnn": {"jax", "flax", "optax", "tqdm"},
     "stages.evaluate": set(),
 }
 DEAR = {name for added in ADDED.values() for name in added} | {
@@ -36,6 +36,7 @@ DEAR = {name for added in ADDED.values() for name in added} | {
     "streamlit",
     "tensorflow",
     "tf2onnx",
+    "tqdm",
     "xgboost",
 }
 CODE = """
