@@ -5,8 +5,9 @@ that a large center costs no digits and weights in fewer bits only meet differen
 
     u = (rows - x) / scale          l = (x - center) / scale
     z = u W + l sum(W) + b          natural scale:     x + scale (z - l)
-                                    of logarithms:     x exp(scale (min(z, LOG_CAP + max(l, 0)) - l)),
-                                                       rows: log(max(rows, floor))
+                                    of logarithms:     x exp(scale (min(z, cap) - l)),
+                                                       rows: log(max(rows, floor)),
+                                                       cap: LOG_CAP + max(l, 0)
 
 The constants are those of all series; a file that is fed its scaling (`fed_scaling`) reads those of
 the window, and rows less the center.

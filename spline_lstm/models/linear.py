@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-# Standard deviations above the center, or above the last row if that is higher: beyond it, exp of an
-# extrapolation explodes.
+# Standard deviations above the center, or above the last row if that is higher: beyond it, exp of
+# an extrapolation explodes.
 LOG_CAP = 6.0
 DIGITS = 2.0**36  # of an exponential: the last ones differ between CPUs
 

@@ -8,6 +8,7 @@ and every fitted regression folds back into a matrix on the rows::
     plain   inputs y_lag - y_(-1)            anchor y_(-1)
     block   also the rows around the moment one season before the horizon
     sdiff   the same for u_t = y_t - y_(t-S), anchor: the value one season before (+ u_(-1), or not)
+    smean   the same for u_t = y_t - mean of y_(t-S), ..., y_(t-kS), anchor: that mean one season on
 
 All have an intercept, and a variant with the level y_(-1) (or u_(-1)) as a further input.
 """
@@ -20,6 +21,12 @@ from jaxtyping import Float, Int
 
 MAX_LOOKBACK = 700
 MAX_SEASON_OF_DIFFERENCES = 200
+# Seasons of longer lookbacks, where the training rows are many times as long, and those whose mean
+# differences are taken to: powers of two, which are exact.
+LONG_SEASONS = (6, 8, 12, 16)
+MEANS = (8, 16)
+# Longer lookbacks may take one of so many parts of the training rows.
+LONG_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -72,11 +79,15 @@ class Design:
     lookback : int, rows
     blocks : seasons whose block of rows is an input too
     season : int, rows of the difference, 0 without
+    over : int
+        Seasons whose mean is what the difference is taken to. One season has the noise of a row, so
+        a difference to it has twice the variance; a mean of eight has an eighth of it.
     """
 
     lookback: int
     blocks: tuple[int, ...] = ()
     season: int = 0
+    over: int = 1
 
     def lags(self, horizon: int) -> Int[np.ndarray, " inputs"]:
         """Rows whose difference to the last one is an input, ascending."""
@@ -89,7 +100,7 @@ class Design:
     def depth(self, horizon: int) -> int:
         """Rows before the origin that it reads."""
         reach = max(self.lookback, -int(self.lags(horizon).min(initial=-1)))
-        return reach + self.season
+        return reach + self.over * self.season
 
     def columns(self, horizon: int) -> Terms:
         """Inputs, then the level, then the constant."""
@@ -97,14 +108,10 @@ class Design:
         last = np.full(len(lags), -1)
         if not self.season:
             return Terms(np.array([[*lags, -1, ONE], [*last, NULL, NULL]]), np.array([1.0, -1.0]))
-        s = self.season
-        rows = [
-            [*lags, -1, ONE],
-            [*(lags - s), -1 - s, NULL],
-            [*last, NULL, NULL],
-            [*(last - s), NULL, NULL],
-        ]
-        return Terms(np.array(rows), np.array([1.0, -1.0, -1.0, 1.0]))
+        backs, part = self.season * np.arange(1, self.over + 1), np.full(self.over, 1 / self.over)
+        rows = [[*lags, -1, ONE], *([*(lags - back), -1 - back, NULL] for back in backs)]
+        rows += [[*last, NULL, NULL], *([*(last - back), NULL, NULL] for back in backs)]
+        return Terms(np.array(rows), np.array([1.0, *-part, -1.0, *part]))
 
     def anchors(self, horizon: int) -> tuple[Terms, ...]:
         """What the regression corrects, a column for each step; the variants."""
@@ -112,14 +119,18 @@ class Design:
         if not self.season:
             return (Terms(last[None], np.array([1.0])),)
         naive = seasonal_lags(horizon, self.season)
-        drifting = Terms(np.array([naive, last, last - self.season]), np.array([1.0, 1.0, -1.0]))
-        return drifting, Terms(naive[None], np.array([1.0]))
+        backs, part = self.season * np.arange(self.over), np.full(self.over, 1 / self.over)
+        means = [naive - back for back in backs]
+        lasts = [last - self.season - back for back in backs]
+        drifting = Terms(np.array([*means, last, *lasts]), np.array([*part, 1.0, *-part]))
+        return drifting, Terms(np.array(means), part)
 
     @property
     def name(self) -> str:
         """For logs and reports."""
         blocks = "".join(f"+block{season}" for season in self.blocks)
-        return f"L{self.lookback}{blocks}" + (f"-diff{self.season}" if self.season else "")
+        mean = f"x{self.over}" if self.over > 1 else ""
+        return f"L{self.lookback}{blocks}" + (f"-diff{self.season}{mean}" if self.season else "")
 
 
 def seasonal_lags(horizon: int, season: int) -> Int[np.ndarray, " horizon"]:
@@ -155,3 +166,30 @@ def candidates(horizon: int, lookback: int, seasons: Sequence[int], rows: int) -
         designs += [Design(length, season=season) for length in sorted(lengths) if length >= 2]
     distinct = {(tuple(d.lags(horizon).tolist()), d.season): d for d in reversed(designs)}
     return list(reversed(distinct.values()))
+
+
+def long_lookbacks(horizon: int, season: int, rows: int) -> list[int]:
+    """Lookbacks of many seasons, with and without a horizon: `LONG_SHARE` of them fit into `rows`.
+
+    >>> long_lookbacks(horizon=7, season=7, rows=300)
+    [42, 49, 56, 63]
+    """
+    found = {k * season + extra for k in LONG_SEASONS for extra in (0, horizon)}
+    most = min(rows // LONG_SHARE, MAX_LOOKBACK)
+    return sorted(length for length in found if length <= most)
+
+
+def long_candidates(horizon: int, seasons: Sequence[int], rows: int) -> list[Design]:
+    """Regressions that average over many of the longest season.
+
+    What hardly changes from season to season is known the better, the more of them are read.
+    `rows` is the longest training split of a series, in rows.
+    """
+    season = max(seasons, default=0)
+    if not 1 < season <= MAX_SEASON_OF_DIFFERENCES:
+        return []
+    designs = [Design(length) for length in long_lookbacks(horizon, season, rows)]
+    most = max((design.lookback for design in designs), default=0)
+    lengths = sorted({max(2, horizon // 2), max(2, horizon), season, 2 * season})
+    means = [Design(length, season=season, over=k) for k in MEANS for length in lengths]
+    return designs + [design for design in means if design.depth(horizon) <= most]

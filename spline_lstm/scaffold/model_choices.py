@@ -14,13 +14,12 @@ import numpy as np
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import BacktestParams
 from spline_lstm.core.sampling import evenly_spaced
+from spline_lstm.models.linear_designs import MAX_LOOKBACK, long_lookbacks
 from spline_lstm.models.seasons import find_seasons
 from spline_lstm.scaffold.clocks import rows_of
 from spline_lstm.scaffold.column_roles import Panel
 from spline_lstm.scaffold.extent import Extent
 
-# Rows of the longest regressions; beyond it they cost more than they give.
-MAX_LOOKBACK = 700
 # A lookback may take one of so many parts of the training rows: the rest are windows.
 SHARE_OF_TRAINING = 2
 MAX_NETWORK_LOOKBACK = 400
@@ -165,7 +164,10 @@ def _gaps() -> list[Choice]:
 
 
 def choose_lookback(extents: Extents) -> int:
-    """The longest of one to four seasons, with or without a horizon more, that the rows allow."""
+    """The longest of one to four seasons, with or without a horizon more, that the rows allow.
+
+    Up to sixteen of the longest season where they are a quarter of the rows at most.
+    """
     base = 4 * extents.horizon
     most = max(base, min(extents.training // SHARE_OF_TRAINING, MAX_LOOKBACK))
     lengths = {
@@ -174,6 +176,9 @@ def choose_lookback(extents: Extents) -> int:
         for k in (1, 2, 3, 4)
         for extra in (0, extents.horizon)
     }
+    longest = max(extents.seasons, default=0)
+    if longest > 1:
+        lengths |= set(long_lookbacks(extents.horizon, longest, extents.training))
     fitting = [length for length in (base, *lengths) if length <= most]
     return max(1, min(max(fitting), extents.training // 2))
 

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from spline_lstm.core.errors import TooLittleDataError
 from spline_lstm.models.linear import LinearForecaster
-from spline_lstm.models.linear_designs import Design, candidates
+from spline_lstm.models.linear_designs import Design, candidates, long_candidates
 from spline_lstm.models.linear_fit import fit_linear
 from spline_lstm.models.linear_moments import Fills, Series, fit_scale
 from spline_lstm.models.linear_targets import forecast_targets, to_arrays
@@ -166,6 +166,7 @@ def _designs(
     if enough:
         short = (Design(max(2, rows)) for rows in (horizon // 2, horizon, 2 * horizon))
         tried += [design for design in dict.fromkeys(short) if design not in tried]
+    tried += [d for d in long_candidates(horizon, seasons, longest) if d not in tried]
     return [design for design in tried if design.depth(horizon) <= lookback]
 
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge as ScikitRidge
 
 from spline_lstm.evaluation.baselines import naive, seasonal_naive
 from spline_lstm.models.linear import LOG_CAP, LinearForecaster, Scale, fill, gather
-from spline_lstm.models.linear_designs import Design, candidates, seasonal_lags
+from spline_lstm.models.linear_designs import Design, candidates, long_candidates, seasonal_lags
 from spline_lstm.models.linear_fit import average, blend, fit_linear
 from spline_lstm.models.linear_members import Form, Member
 from spline_lstm.models.linear_moments import Fills, Series, fit_scale, typical_miss
@@ -64,7 +64,9 @@ def scikit_forecasts(values, design, strength, log):
     train = data[: int(0.7 * ROWS)]
     z = (data - train.mean()) / train.std()
     s = design.season
-    u = z if not s else np.concatenate([np.full(s, np.nan), z[s:] - z[:-s]])
+    reach = s * design.over
+    means = [z[reach - back : len(z) - back] for back in range(s, reach + 1, s or 1)]
+    u = z if not s else np.concatenate([np.full(reach, np.nan), z[reach:] - np.mean(means, 0)])
     depth = design.depth(HORIZON)
     fitted = TRAIN[depth <= TRAIN]
     steps = np.arange(HORIZON)
@@ -77,7 +79,8 @@ def scikit_forecasts(values, design, strength, log):
                 last = u[origins - 1][:, None]
                 base = np.repeat(z[origins - 1][:, None], HORIZON, axis=1)
                 if s:
-                    base = z[origins[:, None] + steps % s - s] + (0 if variant else last)
+                    before = steps % s - s * np.arange(1, design.over + 1)[:, None, None]
+                    base = z[origins[:, None] + before].mean(0) + (0 if variant else last)
                 inputs = u[origins[:, None] + lags] - last
                 return inputs, [last] * level + [np.ones_like(last)], base
 
@@ -99,7 +102,13 @@ def scikit_forecasts(values, design, strength, log):
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("strength", [1.0, 1e-3])
 @pytest.mark.parametrize(
-    "design", [Design(LOOKBACK), Design(4, blocks=(SEASON,)), Design(4, season=SEASON)]
+    "design",
+    [
+        Design(LOOKBACK),
+        Design(4, blocks=(SEASON,)),
+        Design(4, season=SEASON),
+        Design(4, season=SEASON, over=4),
+    ],
 )
 def test_a_single_regression_is_that_of_scikit_learn(design, strength, log):
     values = wave()
@@ -421,6 +430,34 @@ def test_with_many_windows_chance_decides_who_is_left_out():
     worse = worse + 0.5 + 0.1 * generator.normal(size=300)
     shares = average([member(best, 2), member(level, 3), member(worse, 4)], np.arange(len(best)), 3)
     assert [share.member.design.lookback for share in shares] == [2, 3]
+
+
+def test_many_seasons_are_averaged_where_the_rows_are_many_times_as_long():
+    few, many = (long_candidates(HORIZON, (4, SEASON), rows) for rows in (190, 800))
+    assert few == []  # six seasons of the longest are a quarter of 192 rows
+    assert {d.lookback for d in many if not d.season} >= {6 * SEASON, 16 * SEASON + HORIZON}
+    assert {(d.season, d.over) for d in many if d.season} == {(SEASON, 8), (SEASON, 16)}
+    assert max(design.depth(HORIZON) for design in many) == 16 * SEASON + HORIZON
+    assert long_candidates(HORIZON, (), 10_000) == []
+    assert long_candidates(HORIZON, (7, 365), 10_000) == []
+
+
+def test_a_season_that_stays_is_known_better_from_many_of_them():
+    random = np.random.default_rng(3)
+    season = np.tile(random.normal(size=7), 200)
+    values = 20 + season + random.normal(size=len(season))
+    train, validation = np.arange(130, 970), np.arange(980, 1180)
+    options = {"horizon": 7, "lookback": 28, "seasons": [7]}
+    series = Series(values, np.array([0, 1400]), np.arange(1400) < 980)
+    missed = []
+    for designs in (candidates(7, 28, [7], 980), long_candidates(7, [7], 980)):
+        fitted = fit_linear(series, train, validation, designs=designs, **options)
+        origins = np.arange(1190, 1393)
+        truth = season[origins[:, None] + np.arange(7)] + 20
+        error = fitted.predict(series.windows(origins, fitted.depth)) - truth
+        missed.append(np.sqrt(np.mean(error**2)))
+    # Of noise of standard deviation 1, a mean of five seasons has .45 and one of sixteen .25.
+    assert missed[1] < 0.8 * missed[0] < 0.8 * 0.45
 
 
 def test_no_design_is_tried_twice():

@@ -15,12 +15,15 @@ def extents(**changes):
         ({}, 4 * 168 + 24),
         ({"training": 1200}, 3 * 168 + 24),
         ({"seasons": (12,), "training": 100, "horizon": 6}, 4 * 12),
+        ({"seasons": (7,), "training": 900, "horizon": 7}, 16 * 7 + 7),
+        ({"seasons": (7,), "training": 350, "horizon": 7}, 12 * 7),
+        ({"seasons": (24,)}, 16 * 24 + 24),
         ({"seasons": (), "horizon": 12}, 48),
         ({"seasons": (2016,), "horizon": 12}, 48),
         ({"seasons": (), "training": 40, "horizon": 12}, 20),
     ],
 )
-def test_the_lookback_is_the_longest_multiple_of_a_season_that_half_allows(changes, lookback):
+def test_the_lookback_is_the_longest_multiple_of_a_season_that_the_rows_allow(changes, lookback):
     assert mc.choose_lookback(extents(**changes)) == lookback
 
 
