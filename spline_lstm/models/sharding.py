@@ -74,10 +74,6 @@ class Sharding:
             return array
         return self._put(array, self._replicated)
 
-    def on_all_hosts(self, array: Any) -> Any:
-        """An array that each process has made for itself, for a program of all processes."""
-        return array if self._in_one_process else self._put(array, self._replicated)
-
     def _put(self, array: Any, sharding: Any) -> Array:
         """Put an array on devices, of which this process may have only some."""
         if self._in_one_process:

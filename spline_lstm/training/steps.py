@@ -158,6 +158,9 @@ def make_steps(
         pad_to_batches(measured_on(windows.splits["validation"], params), VALIDATION_BATCH),
     )
     batches_of = Shuffle(windows.splits["train"], params, members)
+    keys = sharding.place(member_keys(members, params.seed))
+    # JAX would copy a number on one device to the others in each call, and wait for the copies.
+    rate = cache(lambda factor: sharding.place(jnp.float32(factor)))
 
     def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
         return programs.steps_and_evaluation(
@@ -165,8 +168,8 @@ def make_steps(
             series,
             placed(batches_of(steps), sharding),
             validation,
-            sharding.on_all_hosts(member_keys(members, params.seed)),
-            sharding.on_all_hosts(jnp.float32(factor)),
+            keys,
+            rate(factor),
         )
 
     return run

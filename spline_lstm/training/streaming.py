@@ -87,6 +87,7 @@ def streamed_steps(
         measured_on(windows.splits["validation"], params), VALIDATION_BATCH
     )
     linear = None if objective.table is None else jax.tree.map(np.asarray, objective.table)
+    keys = sharding.place(member_keys(members, params.seed))
 
     def on_device(rows: Int[np.ndarray, "*batch"]) -> tuple[Series, Int[np.ndarray, "*batch"]]:
         series, moved = series_of(windows, config, rows, linear)
@@ -104,8 +105,7 @@ def streamed_steps(
 
     def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
         state = jax.tree.map(sharding.place, state)
-        keys = sharding.on_all_hosts(member_keys(members, params.seed))
-        rate = sharding.on_all_hosts(jnp.float32(factor))
+        rate = sharding.place(jnp.float32(factor))
         sums = []
         for series, batches in prefetched(training_block, blocks_of(steps, size)):
             state, of_block = programs.steps(state, series, batches, keys, rate)
