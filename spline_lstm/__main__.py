@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.core.errors import SplineLstmError, report
@@ -73,23 +72,12 @@ def parser(called: str, program: str = "python -m spline_lstm") -> argparse.Argu
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, formatter_class=HelpFormatter)
         if name == called:
-            module = _imported(f"spline_lstm.cli.{name.replace('-', '_')}")
+            module = importlib.import_module(f"spline_lstm.cli.{name.replace('-', '_')}")
             command.description = module.DESCRIPTION
             command.epilog = "examples:" + module.EXAMPLES.rstrip().replace("\n", "\n  ")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return root
-
-
-def _imported(name: str) -> Any:
-    """A module, without looking for garbage among those that come with it, which stay."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return importlib.import_module(name)
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def leave_closed_pipe() -> int:
@@ -104,10 +92,16 @@ def leave_closed_pipe() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     limit_blas_threads()
+    if argv is None:
+        # A process of its own: what it imports stays, and is not looked at as garbage.
+        gc.disable()
     words = sys.argv[1:] if argv is None else argv
     called_as = Path(sys.argv[0]).name
     program = called_as if called_as == "spline-lstm" else "python -m spline_lstm"
     arguments = parser(words[0] if words else "", program).parse_args(words)
+    if argv is None:
+        gc.freeze()
+        gc.enable()
     try:
         print(arguments.run(arguments))
         sys.stdout.flush()
