@@ -6,7 +6,7 @@ libraries that take seconds to load.
 """
 
 import argparse
-import gc
+import contextlib
 import importlib
 import os
 import sys
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.core.errors import SplineLstmError, report
+from spline_lstm.core.garbage import importing
 
 # As a shell reports a program that SIGPIPE ended: 128 + 13.
 CLOSED_PIPE = 141
@@ -92,16 +93,12 @@ def leave_closed_pipe() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     limit_blas_threads()
-    if argv is None:
-        # A process of its own: what it imports stays, and is not looked at as garbage.
-        gc.disable()
     words = sys.argv[1:] if argv is None else argv
     called_as = Path(sys.argv[0]).name
     program = called_as if called_as == "spline-lstm" else "python -m spline_lstm"
-    arguments = parser(words[0] if words else "", program).parse_args(words)
-    if argv is None:
-        gc.freeze()
-        gc.enable()
+    # In a process of its own all that it imports stays.
+    with importing() if argv is None else contextlib.nullcontext():
+        arguments = parser(words[0] if words else "", program).parse_args(words)
     try:
         print(arguments.run(arguments))
         sys.stdout.flush()

@@ -1,5 +1,7 @@
 """One module per DVC stage, run as ``python -m stages.NAME [FOLDER]``."""
 
 from spline_lstm.core.blas import limit_blas_threads
+from spline_lstm.core.garbage import pause_for_module
 
 limit_blas_threads()
+pause_for_module()

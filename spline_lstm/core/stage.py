@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
 from spline_lstm.core.figures import remove_later, remove_own
+from spline_lstm.core.garbage import resume
 from spline_lstm.core.ledger import record_failure
 
 logger = logging.getLogger("spline_lstm")
@@ -31,6 +32,7 @@ def run_stage(
 
     Figures of an earlier run are removed, see `spline_lstm.core.figures`.
     """
+    resume()
     # Only our own logger: the messages of libraries would bury its line.
     logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.INFO)

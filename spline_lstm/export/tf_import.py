@@ -5,8 +5,11 @@ The import takes ten seconds; only the export needs it, and only after it has ch
 
 import logging
 import os
+import sys
 import warnings
 from typing import Any
+
+from spline_lstm.core.garbage import importing
 
 ENVIRONMENT = {
     # Errors only: users of a stage do not need the start-up lines about the processor.
@@ -25,7 +28,9 @@ ENVIRONMENT = {
 def load_tensorflow() -> Any:
     """The module ``tensorflow``."""
     os.environ.update(ENVIRONMENT)
-    with warnings.catch_warnings():
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    with importing(), warnings.catch_warnings():
         # TensorFlow's own modules warn their developers on import.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
