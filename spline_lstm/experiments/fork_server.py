@@ -86,6 +86,9 @@ TENSORFLOW = {
 # Set by DVC and shells for each stage; no library reads them when it is imported.
 OF_THE_STAGE = ("DVC", "PWD", "OLDPWD", "SHLVL", "_")
 SECONDS_TO_ASK = 10.0
+# New objects after which a stage looks for garbage among them; Python's 700 take a twentieth of its
+# time.
+YOUNG = 10_000
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -346,6 +349,7 @@ def become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
     os.chdir(request["cwd"])
     _, module, *arguments = request["arguments"]
     sys.argv = [module, *arguments]
+    gc.set_threshold(YOUNG)
     sys.path.insert(0, request["cwd"])
     status = 0
     try:

@@ -1,5 +1,6 @@
 """Networks by config: the class of a type is loaded when it is needed; weights are named arrays."""
 
+import functools
 import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -86,6 +87,14 @@ def build(config: NetworkConfig, *, key: PRNGKeyArray) -> Network:
 
 def structure(config: NetworkConfig) -> tuple[nnx.GraphDef, nnx.State]:
     """Graph of the network, and the shapes of its weights (an ensemble has a member axis)."""
+    if is_own_class(config.model_type):
+        return _structure(config)
+    graph, weights = _known_structure(config)
+    # A state of its own, in which the caller may put values.
+    return graph, jax.tree.map(lambda leaf: leaf, weights)
+
+
+def _structure(config: NetworkConfig) -> tuple[nnx.GraphDef, nnx.State]:
     key = jax.random.key(0)
     graph, weights = nnx.split(nnx.eval_shape(lambda: build(config, key=key)), nnx.Param)
     if config.ensemble_size > 1:
@@ -94,6 +103,9 @@ def structure(config: NetworkConfig) -> tuple[nnx.GraphDef, nnx.State]:
             lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), weights
         )
     return graph, weights
+
+
+_known_structure = functools.lru_cache(maxsize=16)(_structure)
 
 
 def to_arrays(params: nnx.State) -> dict[str, np.ndarray]:
