@@ -18,6 +18,7 @@ from spline_lstm.inference.intervals import (
 )
 from spline_lstm.inference.local_width import LocalWidth, width_factors
 from spline_lstm.inference.recent_change import PerWindow, RecentChange, fit_recent_change
+from spline_lstm.inference.recent_errors import change_of_scales
 from spline_lstm.inference.width_choice import Errors, choose_exponents
 from spline_lstm.windows.windows import Windows
 
@@ -71,6 +72,8 @@ def calibration_of(model: Network, windows: Windows, params: EvaluateParams) -> 
     scales = None
     if rows > 1:
         scales = series_scales(trained.values, trained.series, rows)
+        units = found.divided(scales[found.series])
+        scales[:-1] *= change_of_scales(units.values, found.series, found.time, rows)
         found, trained = (
             found.divided(scales[found.series]),
             trained.divided(scales[trained.series]),
