@@ -3,10 +3,10 @@
 The width of an interval is in proportion to the mean absolute error of its series on training
 windows. Where a series has become noisier or calmer than the others since, its validation windows
 show it, but they are few: by chance alone their mean error differs from that of training by a
-tenth. So the change counts by its reliability, the share of its variance between series that is not by
-chance (empirical Bayes; Efron and Morris 1973, Journal of the American Statistical Association 68,
-117-130): what the first and the second half of validation say of a series is compared, and their
-correlation r gives that of the whole, ``2 r / (1 + r)`` (Spearman 1910, British Journal of
+tenth. So the change counts by its reliability, the share of its variance between series that is not
+by chance (empirical Bayes; Efron and Morris 1973, Journal of the American Statistical Association
+68, 117-130): what the first and the second half of validation say of a series is compared, and
+their correlation r gives that of the whole, ``2 r / (1 + r)`` (Spearman 1910, British Journal of
 Psychology 3, 271-295). A change that all series share is left to the ranks of the residuals.
 """
 
