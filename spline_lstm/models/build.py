@@ -14,10 +14,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.models.config import ModelConfig
+from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES, is_own_class
 
 NetworkConfig = ModelConfig | RowConfig
+# Units of a recurrent layer up to which XLA's own matmuls are faster than those of Eigen.
+SMALL_UNITS = 128
 
 
 class Network(Protocol):
@@ -83,6 +86,15 @@ def own_class(name: str) -> type[nnx.Module]:
 def build(config: NetworkConfig, *, key: PRNGKeyArray) -> Network:
     """A network of `config.model_type` with fresh weights; one member of an ensemble."""
     return network_class(config)(config, key=key)
+
+
+def matmuls(config: NetworkConfig) -> dict[str, bool]:
+    """Options of XLA for how programs of a network multiply.
+
+    Rows of a table, in large products, by Eigen; see `small_matmuls`.
+    """
+    is_small = not isinstance(config, RowConfig) and max(config.hidden) <= SMALL_UNITS
+    return small_matmuls() if is_small else {}
 
 
 def structure(config: NetworkConfig) -> tuple[nnx.GraphDef, nnx.State]:

@@ -1,11 +1,13 @@
 """A trained forecaster on disk: models/rnn of a pipeline folder."""
 
 import functools
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
@@ -21,17 +23,20 @@ from spline_lstm.core.artifacts import (
 )
 from spline_lstm.core.errors import ArtifactError
 from spline_lstm.core.pipeline import Pipeline
-from spline_lstm.models.build import NetworkConfig, from_arrays, structure
+from spline_lstm.models.build import NetworkConfig, from_arrays, matmuls, structure
 from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.saved_rows import RowModel
+from spline_lstm.models.sharding import Sharding
 from spline_lstm.models.stored_programs import StoredProgram
 from spline_lstm.models.types import MODEL_TYPES, is_own_class
 
 # Every forecast is computed in batches of this size, the last one padded: one compiled program.
 PREDICT_BATCH = 1024
+# Windows that go through the network at once on a device.
+CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -145,12 +150,24 @@ class SavedModel:
         )
         optional = {"future": X_future, "static": X_static, "linear": linear}
         names = ["x", *(name for name, value in optional.items() if value is not None)]
-        forecast, weights = _compiled(self.config, tuple(names)), self._weights()
-        outputs = [np.empty((self.config.ensemble_size, 0, self.config.outputs), np.float32)]
+        forecast, sharding = _compiled(self.config, tuple(names)), _sharding()
+        outputs = np.empty((self.config.ensemble_size, len(inputs[0]), self.config.outputs), "f4")
+        computed: deque[tuple[int, jax.Array]] = deque()
+
+        def take(most_left: int) -> None:
+            while len(computed) > most_left:
+                first, batch = computed.popleft()
+                part = outputs[:, first : first + PREDICT_BATCH]
+                part[:] = np.asarray(batch)[:, : part.shape[1]]
+
         for start in range(0, len(inputs[0]), PREDICT_BATCH):
             batch = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
-            outputs.append(np.asarray(forecast(weights, *batch))[:, : len(inputs[0]) - start])
-        return np.concatenate(outputs, axis=1)
+            placed = tuple(sharding.place(values, 0) for values in batch)
+            computed.append((start, forecast(self._on_devices, placed)))
+            # The devices compute one batch while the host prepares the next one.
+            take(1)
+        take(0)
+        return outputs
 
     def _point(self, outputs: np.ndarray) -> np.ndarray:
         """Point forecast from raw outputs: the median level."""
@@ -163,13 +180,20 @@ class SavedModel:
         scale = np.repeat(self.weights[RESIDUAL_SCALE].reshape(-1), self.config.levels)
         return members * scale * self.weights[FACTOR][:, None, None]
 
-    def _weights(self) -> nnx.State:
-        return from_arrays(structure(self.config)[1], network_arrays(self.weights))
+    @functools.cached_property
+    def _on_devices(self) -> nnx.State:
+        weights = from_arrays(structure(self.config)[1], network_arrays(self.weights))
+        return jax.tree.map(_sharding().place, weights)
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
     missing = np.zeros((PREDICT_BATCH - len(values), *values.shape[1:]), values.dtype)
     return np.concatenate([values, missing])
+
+
+def _sharding() -> Sharding:
+    """How a batch of forecasts is split over the devices of this process."""
+    return Sharding(PREDICT_BATCH, local=True)
 
 
 @functools.cache
@@ -181,13 +205,20 @@ def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.
         forecast = nnx.merge(graph, weights)(**dict(zip(names, inputs, strict=True)))
         return jax.nn.sigmoid(forecast) if config.output == "probability" else forecast
 
-    def members(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
+    def members(weights: nnx.State, inputs: tuple[jax.Array, ...]) -> jax.Array:
         if config.ensemble_size == 1:
             return member(weights, *inputs)[None]
         return jax.vmap(member, in_axes=(0, *[None] * len(names)))(weights, *inputs)
 
+    def chunks(weights: nnx.State, inputs: tuple[jax.Array, ...]) -> jax.Array:
+        """On a CPU what is computed of a chunk stays in the cache."""
+        size = min(CHUNK, len(inputs[0])) if jax.default_backend() == "cpu" else len(inputs[0])
+        parts = [values.reshape(-1, size, *values.shape[1:]) for values in inputs]
+        outputs = jax.lax.map(lambda chunk: members(weights, chunk), tuple(parts))
+        return jnp.moveaxis(outputs, 0, 1).reshape(config.ensemble_size, -1, config.outputs)
+
     content = None if is_own_class(config.model_type) else repr((config, names))
-    return StoredProgram(members, content)
+    return StoredProgram(_sharding().each(chunks, 1), content, matmuls(config))
 
 
 def new_model(

@@ -33,6 +33,8 @@ class Sharding:
     ----------
     *batch_sizes : int
         Sizes that the number of shares must divide.
+    local : bool
+        Only the devices of this process, which computes for itself.
 
     Raises
     ------
@@ -45,11 +47,11 @@ class Sharding:
         Number of shares of each batch.
     """
 
-    def __init__(self, *batch_sizes: int) -> None:
-        devices = jax.devices()
+    def __init__(self, *batch_sizes: int, local: bool = False) -> None:
+        devices = jax.local_devices() if local else jax.devices()
         wanted = max(CPU_SHARES, len(devices)) if jax.default_backend() == "cpu" else len(devices)
         self.shares = math.gcd(wanted, *batch_sizes)
-        self._in_one_process = jax.process_count() == 1
+        self._in_one_process = local or jax.process_count() == 1
         if not self._in_one_process and self.shares != len(devices):
             raise ParamsError(
                 f"{len(devices)} devices of {jax.process_count()} processes cannot share batches "
@@ -101,6 +103,19 @@ class Sharding:
         specs = (PartitionSpec(), PartitionSpec(AXIS))
         return jax.shard_map(
             share, mesh=self._mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False
+        )
+
+    def each(self, function: Callable[..., Any], axis: int) -> Callable[..., Any]:
+        """Make ``joined(common, batch)``: what the shares give, side by side along `axis`.
+
+        `function`, `common` and `batch` are as in `sum`.
+        """
+        if self._mesh is None:
+            return function
+        of_output = PartitionSpec(*[None] * axis, AXIS)
+        specs = (PartitionSpec(), PartitionSpec(AXIS))
+        return jax.shard_map(
+            function, mesh=self._mesh, in_specs=specs, out_specs=of_output, check_vma=False
         )
 
     def _sequential(self, function: Callable[..., Any]) -> Callable[..., Any]:

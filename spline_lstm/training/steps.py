@@ -20,8 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import TrainParams
-from spline_lstm.models.build import NetworkConfig, build, structure
-from spline_lstm.models.jax_setup import small_matmuls
+from spline_lstm.models.build import NetworkConfig, build, matmuls, structure
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.sharding import Sharding
 from spline_lstm.models.stored_programs import StoredProgram
@@ -58,10 +57,6 @@ SHORT_STEPS = 1_500
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
 
 
-# Units of a recurrent layer up to which XLA's own matmuls are faster than those of Eigen.
-SMALL_UNITS = 128
-
-
 def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, int] | None:
     """Options of XLA for the programs of a training; None: its own.
 
@@ -72,18 +67,12 @@ def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, in
     if not _takes_options():
         return None
     is_short = params.max_steps is not None and params.max_steps <= SHORT_STEPS
-    return {**_matmuls(config), **(QUICK if is_short else {})} or None
+    return {**matmuls(config), **(QUICK if is_short else {})} or None
 
 
 def _takes_options() -> bool:
     is_set = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
     return not is_set and jax.default_backend() == "cpu"
-
-
-def _matmuls(config: NetworkConfig) -> dict[str, bool]:
-    """How the programs of a training multiply: rows of a table in large products, by Eigen."""
-    is_small = not isinstance(config, RowConfig) and max(config.hidden) <= SMALL_UNITS
-    return small_matmuls() if is_small else {}
 
 
 def program_content(
@@ -119,7 +108,7 @@ def start(
         weights = nnx.state(build(config, key=key), nnx.Param)
         return TrainState(weights, optimizer.init(weights))
 
-    options = {**_matmuls(config), **QUICK} if _takes_options() else None
+    options = {**matmuls(config), **QUICK} if _takes_options() else None
     program = StoredProgram(each_member(member, config.ensemble_size), content, options)
     return program(member_keys(config.ensemble_size, params.seed))
 
