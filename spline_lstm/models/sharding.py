@@ -1,9 +1,9 @@
-"""A batch split over devices; its sums are the same for one device and for several.
+"""A batch split over devices, whose sums are added in the order of the shares.
 
-On a CPU the halves of each batch are computed separately, whatever the number of devices: in
-parallel on two (virtual) devices, one after the other on a single one. Either way the sum of the
-batch is that of the halves, in this order, so that the number of threads changes no bit of a
-training.
+On a CPU the halves of each batch are computed separately: in parallel on the two virtual devices
+that every process has (`jax_setup`), whatever the number of its threads and cores, so that these
+change no bit of a training. With a single device, which only XLA_FLAGS can ask for, the halves
+follow one another and are added in the same order, but XLA may compile them to other rounding.
 """
 
 import math

@@ -7,10 +7,10 @@ import pytest
 from dvc import dvcfile
 from dvc.fs import LocalFileSystem
 from dvc.utils.serialize import dumps_yaml, modify_yaml
-from tools.import_closure import ROOT
 
 from spline_lstm.experiments.quick_dvc import read_locks_quickly
 from spline_lstm.experiments.warm_stages import _quick
+from tools.import_closure import ROOT
 
 PARAMS = {
     "rate": 1e-05,
