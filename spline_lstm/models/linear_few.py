@@ -27,6 +27,11 @@ A regression with its level as an input returns to where the training windows we
 stays where the series is: after a break of the level only the second is right. A few windows cannot
 tell which of the two to trust, so each is a member of its own and the average has both.
 
+With six horizons of validation or more, weights are three times as sharp. On 14 parts of 400 rows
+of real and simulated daily series that the rule was not made on, RMSE over that of the best simple
+forecast in hindsight 1.016 -> 1.006, the worst 1.103 -> 1.088; on 20 others, panels among them,
+.985 -> .977, each at most .4 % worse. With four horizons it would have been worse (4 of 4).
+
 A member that is worse than the best beyond `MAX_ERRORS` standard errors on both kinds of windows
 together is left out, whatever its ratio. That changes nothing on real series, whose errors vary
 (the seven families .979 before and after, within .003 each), and removes what is proven worse where
@@ -54,6 +59,8 @@ MAX_ERRORS, ENOUGH_HORIZONS = 3.0, 6.0
 # Exponent of the weights: per horizon of windows (see `Extent.evidence`), and at least.
 SHARPNESS = 0.125
 MIN_SHARPNESS = 1.0
+# And so many times as much where validation has `ENOUGH_HORIZONS`.
+SHARPER = 3.0
 MIN_WEIGHT = 0.005
 WEIGHT_GRAIN = 2.0**-16
 TINY = 1e-12
@@ -103,9 +110,11 @@ def average_few(
     known = any(candidate.earlier is not None for candidate in candidates)
     evidence = extent.evidence + (Extent.of(training, horizon).evidence if known else 0.0)
     times = np.concatenate([training, validation])
+    per_horizon = SHARPNESS * (SHARPER if extent.blocks >= ENOUGH_HORIZONS else 1.0)
     parts = ((0.0, extent.evidence, alone), (EARLIER, evidence, 1 - alone))
     for earlier, seen, part in parts:
-        for member, weight in _opinion(candidates, seen, earlier, times, horizon):
+        sharpness = max(per_horizon * seen, MIN_SHARPNESS)
+        for member, weight in _opinion(candidates, sharpness, earlier, times, horizon):
             members[id(member)] = member
             weights[id(member)] = weights.get(id(member), 0.0) + weight * part
     whole = np.array(list(weights.values()))
@@ -116,7 +125,7 @@ def average_few(
 
 def _opinion(
     candidates: Sequence[Candidate],
-    evidence: float,
+    sharpness: float,
     earlier: float,
     times: Int[np.ndarray, " both"],
     horizon: int,
@@ -128,7 +137,6 @@ def _opinion(
     prior = np.array([max(c.prior, MIN_PRIOR) / kinds.count(c.kind) for c in candidates])
     possible = prior * np.array([kinds.count(kind) for kind in kinds]) > MIN_PRIOR
     ratio = least / (least[possible] if possible.any() else least).min()
-    sharpness = max(SHARPNESS * evidence, MIN_SHARPNESS)
     weight = np.where(ratio <= MAX_RATIO, prior * ratio**-sharpness, 0.0)
     if earlier:
         best = int(np.argmin(np.where(possible, ratio, np.inf))) if possible.any() else 0

@@ -124,7 +124,7 @@ def test_a_single_regression_is_that_of_scikit_learn(design, strength, log):
             errors = [np.mean((validation - truth) ** 2) for validation, _ in forms]
             best.append((min(errors), forms[int(np.argmin(errors))][1]))
     ratio = np.array([error for error, _ in best]) / min(error for error, _ in best)
-    sharpness = max(1.0, 0.125 * Extent.of(FEW, HORIZON).evidence)
+    sharpness = max(1.0, 0.375 * Extent.of(FEW, HORIZON).evidence)
     weights = np.where(ratio <= 2, ratio**-sharpness, 0.0)
     expected = np.tensordot(weights / weights.sum(), np.stack([each for _, each in best]), 1)
     assert np.allclose(forecast(forecaster, shown), expected, rtol=1e-4, atol=1e-4)

@@ -54,6 +54,13 @@ def test_validation_alone_weighs_a_tenth_per_horizon_and_the_rest_is_by_the_trai
     assert weights(good_late, good_early) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize(("windows", "sharpness"), [(20, 1.0), (24, 3 * 0.125 * 6)])
+def test_weights_are_sharper_from_six_horizons_on(windows, sharpness):
+    found = [Candidate(k, 1.0, [member(e, windows=windows)]) for k, e in (("a", 1.0), ("b", 1.2))]
+    shares = average_few(found, np.arange(windows), np.arange(0), 4)
+    assert shares[1].weight / shares[0].weight == pytest.approx(1.2**-sharpness, rel=1e-3)
+
+
 def test_the_training_windows_choose_among_forms_too():
     forms = [member(1.0, strength=1.0), member(1.1, strength=0.1)]
     earlier = np.stack([np.full(16, 2.0), np.full(16, 1.0)])
