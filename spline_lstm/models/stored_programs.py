@@ -9,6 +9,7 @@ pipelines whose columns have other names share what is compiled. The store lies 
 is trusted as that is: both hold machine code.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -84,13 +85,15 @@ class StoredProgram:
             program = compile_once(path, self._jitted.lower(*arguments), arguments)
         RECENT[path] = program
         if len(RECENT) > MOST_RECENT:
-            del RECENT[next(iter(RECENT))]
+            # Another thread may have removed the same one.
+            RECENT.pop(next(iter(RECENT)), None)
         return program
 
 
 def store() -> Path | None:
     """Folder of the store; None without a cache, on accelerators and for several processes."""
-    folder = getattr(jax.config, "jax_compilation_cache_dir", None)
+    config: Any = jax.config
+    folder = config.jax_compilation_cache_dir if config.jax_enable_compilation_cache else None
     if not folder or jax.default_backend() != "cpu" or jax.process_count() > 1:
         return None
     return Path(folder) / "programs"
@@ -115,7 +118,10 @@ def compile_once(
 
 
 def read(path: Path, arguments: tuple[Any, ...]) -> Callable[..., Any] | None:
-    """A program of the store, to be called with such arguments; None if it is not there, whole."""
+    """A program of the store, to be called with such arguments; None if it is not there, or fails.
+
+    A program is refused that XLA cannot load, as on a CPU without an instruction that it needs.
+    """
     link = _read(path)
     return None if link is None else _load(path.parent, link, arguments)
 
@@ -129,15 +135,20 @@ def _load(
         return None
     devices, program = kept
     in_tree = jax.tree.structure((arguments, {}))
-    return deserialize_and_load(
-        program, in_tree, out_tree, execution_devices=jax.devices()[:devices]
-    )
+    try:
+        return deserialize_and_load(
+            program, in_tree, out_tree, execution_devices=jax.devices()[:devices]
+        )
+    except (jax.errors.JaxRuntimeError, pickle.UnpicklingError, ValueError):
+        return None
 
 
 def _write(path: Path, content: Any) -> None:
-    """Keep something in the store, with its digest first."""
+    """Keep something in the store, with its digest first, if it can be written."""
     kept = pickle.dumps(content)
-    write_bytes(path, hashlib.sha256(kept).digest() + kept)
+    # Of a folder that is full or read-only JAX's own cache warns; the program runs all the same.
+    with contextlib.suppress(OSError):
+        write_bytes(path, hashlib.sha256(kept).digest() + kept)
 
 
 def _read(path: Path) -> Any:
@@ -177,7 +188,7 @@ def _shape(leaf: Any) -> tuple[Any, ...]:
 
 
 def surroundings(code: str | None = None) -> str:
-    """Id of all that is the same for all programs of a process, by default with `code_id`."""
+    """Id of all that is the same for all programs of a process, by default with `CODE_ID`."""
     settings = {
         name: repr(getattr(jax.config, name, None))
         for name in getattr(jax.config, "values", {})
@@ -185,7 +196,7 @@ def surroundings(code: str | None = None) -> str:
     }
     devices = jax.devices()
     return content_id(
-        code_id() if code is None else code,
+        CODE_ID if code is None else code,
         {library.__name__: library.__version__ for library in LIBRARIES},
         settings,
         {name: os.environ.get(name, "") for name in VARIABLES},
@@ -196,10 +207,14 @@ def surroundings(code: str | None = None) -> str:
     )
 
 
-@functools.cache
 def code_id() -> str:
-    """Id of the code that functions of programs are written in."""
+    """Id of the code that functions of programs are written in, as it lies on the disk."""
     files = sorted(path for folder in CODE for path in (PACKAGE / folder).rglob("*.py"))
     return content_id(
         *(part for path in files for part in (str(path.relative_to(PACKAGE)), path.read_bytes()))
     )
+
+
+# Now, while the code is imported: a file that is edited later is not the one that runs here, and
+# must not give its name to programs of this process.
+CODE_ID = code_id()

@@ -178,6 +178,7 @@ def make_programs(
     members = config.ensemble_size
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
     chunk = chunk_size(config, params.batch_size // sharding.shares)
+    content = content and repr((content, chunk, sharding.shares))
 
     def total_loss(
         weights: nnx.State,

@@ -1,5 +1,6 @@
 """Programs of the store: what names them, and that they are those that would be compiled."""
 
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models import stored_programs
-from spline_lstm.models.stored_programs import CODE, RECENT, StoredProgram
+from spline_lstm.models.stored_programs import CODE, DIGEST, RECENT, StoredProgram
 from spline_lstm.training.budget import budget_of
 from spline_lstm.training.losses import Loss
 from spline_lstm.training.objective import Objective
@@ -81,15 +82,15 @@ def test_whatever_a_program_is_made_from_names_it(program, arguments):
     assert len(traced) == 1
 
 
-@pytest.mark.parametrize("what", ["code_id", "XLA_FLAGS", "jax_default_matmul_precision"])
+@pytest.mark.parametrize("what", ["CODE_ID", "XLA_FLAGS", "jax_default_matmul_precision"])
 def test_code_flags_and_settings_name_a_program(what, monkeypatch):
     before = stored_programs.surroundings()
     if what == "jax_default_matmul_precision":
         with jax.default_matmul_precision("highest"):
             assert stored_programs.surroundings() != before
         return
-    if what == "code_id":
-        monkeypatch.setattr(stored_programs, what, lambda: "other")
+    if what == "CODE_ID":
+        monkeypatch.setattr(stored_programs, what, "other")
     else:
         monkeypatch.setenv(what, "--xla_other")
     assert stored_programs.surroundings() != before
@@ -103,6 +104,36 @@ def test_a_damaged_program_is_compiled_again(store):
     program, traced = counted()
     np.testing.assert_allclose(program(ROWS)["total"], np.tanh(ROWS).sum(), rtol=1e-6)
     assert len(traced) == 1
+
+
+def test_a_program_that_does_not_load_is_compiled_again(store):
+    counted()[0](ROWS)
+    for path in store.iterdir():
+        first, content = pickle.loads(path.read_bytes()[DIGEST:])
+        if isinstance(first, int):
+            stored_programs._write(path, (first, b"of another machine" + content))
+    RECENT.clear()
+    program, traced = counted()
+    np.testing.assert_allclose(program(ROWS)["total"], np.tanh(ROWS).sum(), rtol=1e-6)
+    assert len(traced) == 1
+
+
+def test_a_store_that_cannot_be_written_changes_nothing(store):
+    store.touch()  # a file where the folder should be
+    program, traced = counted()
+    for _ in range(2):
+        np.testing.assert_allclose(program(ROWS)["total"], np.tanh(ROWS).sum(), rtol=1e-6)
+    assert len(traced) == 1
+    assert store.read_bytes() == b""
+
+
+def test_code_that_is_edited_later_does_not_name_programs(tmp_path, monkeypatch):
+    before = stored_programs.surroundings()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/network.py").write_text("edited = True\n")
+    monkeypatch.setattr(stored_programs, "PACKAGE", tmp_path)
+    assert stored_programs.code_id() != stored_programs.CODE_ID
+    assert stored_programs.surroundings() == before
 
 
 def test_programs_of_the_same_instructions_are_compiled_once(store, monkeypatch):
@@ -125,10 +156,18 @@ def test_what_comes_from_the_cache_of_jax_is_not_stored(store):
     assert list(store.iterdir()) == []
 
 
-def test_without_a_cache_nothing_is_stored(store):
-    jax.config.update("jax_compilation_cache_dir", None)
-    program, traced = counted()
-    program(ROWS)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("jax_compilation_cache_dir", None), ("jax_enable_compilation_cache", False)],
+)
+def test_without_a_cache_nothing_is_stored(setting, value, store):
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, value)
+    try:
+        program, traced = counted()
+        program(ROWS)
+    finally:
+        jax.config.update(setting, before)
     assert len(traced) == 1
     assert not store.exists()
 

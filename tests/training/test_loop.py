@@ -257,6 +257,8 @@ def test_parts_of_a_batch_add_up_to_its_gradient(monkeypatch):
     parts = train(CONFIG, windows, PARAMS)
     monkeypatch.setattr("spline_lstm.training.members.CPU_SEQUENCES", 32)
     whole = train(CONFIG, windows, PARAMS)
+    # Added in another order: it is not the stored program of the first training.
+    assert not same_weights(parts.last, whole.last)
     for name, value in whole.last.items():
         np.testing.assert_allclose(parts.last[name], value, atol=1e-5)
     assert parts.history[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-5)
