@@ -72,12 +72,11 @@ def calibration_of(model: Network, windows: Windows, params: EvaluateParams) -> 
     scales = None
     if rows > 1:
         scales = series_scales(trained.values, trained.series, rows)
-        units = found.divided(scales[found.series])
-        scales[:-1] *= change_of_scales(units.values, found.series, found.time, rows)
-        found, trained = (
-            found.divided(scales[found.series]),
-            trained.divided(scales[trained.series]),
-        )
+        found, trained = (each.divided(scales[each.series]) for each in (found, trained))
+        moved = change_of_scales(found.values, found.series, found.time, rows)
+        # Training residuals stay in units of training: in moved ones they would be a mixture.
+        found = found.divided(moved[found.series])
+        scales[:-1] *= moved
     exponents = _exponents(found, params)
     found, trained = (
         each.divided(width_factors(each.relative, exponents)) for each in (found, trained)
@@ -127,7 +126,7 @@ class _Residuals:
         Forecast - observed, data units, NaN if not observed.
     relative : [windows, targets] float64, recent change / usual change
     series : [windows] int64, index of the series
-    time : [windows] int64, instant of the origin
+    time : [windows] int64, row of the clock of the origin
     """
 
     values: Values
@@ -161,5 +160,5 @@ def _residuals(
         np.concatenate(values),
         np.concatenate(relative),
         np.concatenate(series),
-        windows.arrays.timestamps[origins],
+        windows.clock_rows(origins),
     )

@@ -5,9 +5,10 @@ windows. Where a series has become noisier or calmer than the others since, its 
 show it, but they are few: by chance alone their mean error differs from that of training by a
 tenth. So the change counts by its reliability, the share of its variance between series that is not
 by chance (empirical Bayes; Efron and Morris 1973, Journal of the American Statistical Association
-68, 117-130): what the first and the second half of validation say of a series is compared, and
-their correlation r gives that of the whole, ``2 r / (1 + r)`` (Spearman 1910, British Journal of
-Psychology 3, 271-295). A change that all series share is left to the ranks of the residuals.
+68, 117-130): what the first and the second half of validation say of a series is compared, a
+horizon apart, for windows that share labels miss alike by chance too, and their correlation r gives
+that of the whole, ``2 r / (1 + r)`` (Spearman 1910, British Journal of Psychology 3, 271-295). A
+change that all series share is left to the ranks of the residuals.
 """
 
 import numpy as np
@@ -34,14 +35,16 @@ def change_of_scales(
     residuals : [windows, horizon, targets], in units of the error of training, NaN: not observed
         Of validation windows.
     series, time : [windows] int
-        Index of the series, instant of the origin.
+        Index of the series, row of the clock of the origin.
     rows : int
         Number of series. One with few values keeps its scale, and all do where fewer than
         `MIN_SERIES` have enough.
     """
-    instants = np.unique(time)
-    late = time >= instants[len(instants) // 2]
-    halves = [_logs(residuals[part], series[part], rows) for part in (~late, late)]
+    horizon, distinct = residuals.shape[1], np.unique(time)
+    last = distinct[len(distinct) // 2] - horizon // 2 - 1 if len(distinct) else 0
+    # Windows in between share labels with both.
+    parts = time <= last, time >= last + horizon
+    halves = [_logs(residuals[part], series[part], rows) for part in parts]
     whole = _logs(residuals, series, rows)
     factors = [_shrunk(*each) for each in zip(*(one.T for one in (*halves, whole)), strict=True)]
     return np.stack(factors, axis=1)
@@ -78,5 +81,5 @@ def _logs(residuals: np.ndarray, series: np.ndarray, rows: int) -> np.ndarray:
         for each in (size, count)
     )
     usable = (counts >= MIN_VALUES) & (totals > 0)
-    means = np.divide(totals, counts, out=np.ones_like(totals), where=usable)
+    means = np.divide(totals, counts, out=np.ones(totals.shape), where=usable)
     return np.where(usable, np.log(means), np.nan)

@@ -35,7 +35,7 @@ class Errors:
     ----------
     size : [windows, horizon, targets] float64, data units or multiples of them, NaN if not observed
     relative : [windows, targets] float64, recent change / usual change
-    time : [windows] int64, instant of the origin
+    time : [windows] int64, row of the clock of the origin
     """
 
     size: Values

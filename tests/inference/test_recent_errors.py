@@ -29,6 +29,17 @@ def test_chance_alone_moves_no_scale_by_much():
     assert np.abs(np.log(factors)).std() < 0.03
 
 
+@pytest.mark.parametrize("windows", [1, 8, 14, 20])
+def test_labels_that_both_halves_share_are_no_evidence(windows):
+    """Windows of neighbouring rows, two horizons of them or fewer: chance alone moves both."""
+    horizon, index = 14, np.repeat(np.arange(SERIES), windows)
+    time = np.tile(np.arange(windows), SERIES)
+    noise = np.random.default_rng(5).normal(size=(SERIES, windows + horizon))
+    values = noise[index[:, None], time[:, None] + np.arange(horizon)][..., None]
+    factors = change_of_scales(values, index, time, SERIES)[:, 0]
+    assert np.abs(np.log(factors)).std() < 0.05
+
+
 def test_a_change_of_one_half_alone_is_not_reliable():
     values, index, time = residuals(np.ones(SERIES), seed=2)
     jump = np.random.default_rng(3).uniform(0.5, 2.0, SERIES)
