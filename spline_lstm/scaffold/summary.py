@@ -141,7 +141,7 @@ def _table(found: Found) -> str:
     parts = [
         rows,
         f"separated by {MARKS.get(layout.separator, layout.separator)}",
-        f"decimal {MARKS[marks.decimal]}",
+        f"decimal {MARKS[marks.decimal or '.']}",
     ]
     if marks.thousands:
         parts.append(f"thousands {MARKS.get(marks.thousands, marks.thousands)}")
