@@ -49,6 +49,7 @@ class Extents:
     horizon : int, rows
     absent : float, share of the grid without a target
     lookback : int, rows, if the user has decided; None: to be chosen
+    lengths : rows of each series, of which the training split is a part; nothing: all are alike
     """
 
     training: int
@@ -57,6 +58,7 @@ class Extents:
     horizon: int
     absent: float
     lookback: int | None = None
+    lengths: tuple[int, ...] = ()
 
 
 def look_at(panel: Panel, extent: Extent, horizon: int, training: float) -> Extents:
@@ -68,6 +70,7 @@ def look_at(panel: Panel, extent: Extent, horizon: int, training: float) -> Exte
         _seasons(panel, extent, training),
         horizon,
         extent.absent,
+        lengths=tuple(lengths.tolist()),
     )
 
 
@@ -166,7 +169,8 @@ def _gaps() -> list[Choice]:
 def choose_lookback(extents: Extents) -> int:
     """The longest of one to four seasons, with or without a horizon more, that the rows allow.
 
-    Up to sixteen of the longest season where they are a quarter of the rows at most.
+    Up to sixteen of the longest season where they are a quarter of the rows at most, also of the
+    shortest series of a panel that one to four leave a window.
     """
     base = 4 * extents.horizon
     most = max(base, min(extents.training // SHARE_OF_TRAINING, MAX_LOOKBACK))
@@ -176,11 +180,22 @@ def choose_lookback(extents: Extents) -> int:
         for k in (1, 2, 3, 4)
         for extra in (0, extents.horizon)
     }
-    longest = max(extents.seasons, default=0)
-    if longest > 1:
-        lengths |= set(long_lookbacks(extents.horizon, longest, extents.training))
     fitting = [length for length in (base, *lengths) if length <= most]
-    return max(1, min(max(fitting), extents.training // 2))
+    few = max(1, min(max(fitting), extents.training // 2))
+    longest = max(extents.seasons, default=0)
+    if longest < 2:
+        return few
+    many = long_lookbacks(extents.horizon, longest, _rows_of_shortest(extents, few))
+    return max([few, *many])
+
+
+def _rows_of_shortest(extents: Extents, lookback: int) -> int:
+    """Training rows of the shortest series that has a window of this lookback."""
+    reading = [rows for rows in extents.lengths if rows >= lookback + extents.horizon]
+    if not reading:
+        return extents.training
+    part = extents.training * min(reading) / float(np.median(extents.lengths))
+    return min(extents.training, math.floor(part))
 
 
 def choose_network_lookback(extents: Extents, lookback: int) -> int:

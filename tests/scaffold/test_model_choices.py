@@ -18,6 +18,10 @@ def extents(**changes):
         ({"seasons": (7,), "training": 900, "horizon": 7}, 16 * 7 + 7),
         ({"seasons": (7,), "training": 350, "horizon": 7}, 12 * 7),
         ({"seasons": (24,)}, 16 * 24 + 24),
+        # A panel: a window of four seasons, 35 rows, fits into 110 rows and one of sixteen hardly.
+        ({"seasons": (7,), "training": 630, "horizon": 7, "lengths": (900, 900, 110)}, 4 * 7 + 7),
+        ({"seasons": (7,), "training": 630, "horizon": 7, "lengths": (900, 900, 480)}, 12 * 7),
+        ({"seasons": (7,), "training": 630, "horizon": 7, "lengths": (900, 900, 40)}, 16 * 7 + 7),
         ({"seasons": (), "horizon": 12}, 48),
         ({"seasons": (2016,), "horizon": 12}, 48),
         ({"seasons": (), "training": 40, "horizon": 12}, 20),
