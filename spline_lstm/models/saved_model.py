@@ -180,6 +180,10 @@ class SavedModel:
         scale = np.repeat(self.weights[RESIDUAL_SCALE].reshape(-1), self.config.levels)
         return members * scale * self.weights[FACTOR][:, None, None]
 
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy or a pickle has: no arrays on the devices of this process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_on_devices"}
+
     @functools.cached_property
     def _on_devices(self) -> nnx.State:
         weights = from_arrays(structure(self.config)[1], network_arrays(self.weights))

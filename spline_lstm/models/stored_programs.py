@@ -146,7 +146,7 @@ def _load(
 def _write(path: Path, content: Any) -> None:
     """Keep something in the store, with its digest first, if it can be written."""
     kept = pickle.dumps(content)
-    # Of a folder that is full or read-only JAX's own cache warns; the program runs all the same.
+    # With a folder that is full or read-only the program runs all the same.
     with contextlib.suppress(OSError):
         write_bytes(path, hashlib.sha256(kept).digest() + kept)
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import pickle
 import shutil
 
 import jax
@@ -85,6 +86,14 @@ def test_forecast_of_a_window_does_not_depend_on_the_windows_beside_it(folder):
     together = model.predict(x)
     for index in (0, 1, 255, 256, 299):
         np.testing.assert_array_equal(model.predict(x[index : index + 1])[0], together[index])
+
+
+def test_a_model_that_has_forecast_has_the_pickle_of_a_new_one(folder):
+    model, x = load_model(folder), np.ones((3, 4, 3), dtype=np.float32)
+    before = pickle.dumps(model)
+    expected = model.predict(x)
+    assert pickle.dumps(model) == before
+    assert np.array_equal(pickle.loads(before).predict(x), expected)
 
 
 def test_no_windows_give_no_forecasts(folder):
