@@ -293,7 +293,7 @@ from tests.training.test_loop import CONFIG, PARAMS, SINE, train
 config = dataclasses.replace(CONFIG, dropout=0.1, hidden=(8,), ensemble_size=2)
 everything = jax.devices()
 for count in json.loads(sys.argv[4]) or [len(everything)]:
-    jax.devices = lambda: everything[:count]
+    jax.devices = lambda *_: everything[:count]
     weights = {}
     for batch in (64, 61):
         params = PARAMS.model_copy(update={"batch_size": batch, "max_epochs": 2})
