@@ -183,8 +183,9 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--separator",
         metavar="C",
+        type=_separator,
         choices=(*SEPARATORS, BLANK),
-        help=f"character between columns {FOUND}",
+        help=f"character between columns; tab or \\t is one {FOUND}",
     )
     group.add_argument("--decimal", metavar="C", choices=(".", ","), help=f"decimal mark {FOUND}")
     group.add_argument(
@@ -211,6 +212,11 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
         default=[],
         help=f"text or number that means missing; repeatable {FOUND}",
     )
+
+
+def _separator(text: str) -> str:
+    """The character that a text means: shells have no easy way to give a tab."""
+    return "\t" if text in ("tab", "\\t") else text
 
 
 def run(arguments: argparse.Namespace) -> str:

@@ -27,8 +27,8 @@ def read_table(content: bytes, where: str, options: Options = Options()) -> Tabl
     ]
     if given:
         raise UsageError(
-            f"{where} is a Parquet file, whose cells have types; leave out {listed(given)}, "
-            "which say how text is read"
+            f"{where} is a Parquet file, whose cells have types; leave out {listed(given)}: "
+            "only text is read so"
         )
     frame = parquet_frame(content, where, parquet_header(content, where))
     return Table(frame, Marks("."), None)

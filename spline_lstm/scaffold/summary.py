@@ -9,6 +9,7 @@ import numpy as np
 from spline_lstm.core.cadences import describe
 from spline_lstm.core.formatting import listed, plural
 from spline_lstm.core.schema import Schema
+from spline_lstm.core.time_zones import DAY_NS
 from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
@@ -207,13 +208,25 @@ def _rows(found: Found, values: Mapping[str, Any]) -> list[str]:
 
 
 def _clock_questions(found: Found) -> list[str]:
+    asked = []
     offsets = found.roles.timestamps.found.offsets
     if len(offsets) > 1 and found.roles.zone is None:
-        return [
+        asked.append(
             f"the timestamps have the offsets {' and '.join(offsets)}; their forecasts are in UTC "
             "unless you name the zone with --time-zone"
-        ]
-    return []
+        )
+    clock, instants = found.clock.clock, found.panel.instants
+    if clock.frequency == "B":
+        # At least a day after the open day before it, so that a closing time is none of them.
+        closed = instants[clock.locate(instants)[1] >= DAY_NS]
+        if len(closed):
+            asked.append(
+                f"{len(closed)} of {plural(len(instants), 'timestamp')} "
+                f"{'is' if len(closed) == 1 else 'are'} on a closed day, such as "
+                f"{clock.text_of(int(closed[0]))}: a value there stands for the nearest open day "
+                "if that has none, and is left out otherwise"
+            )
+    return asked
 
 
 def _lengths(found: Found, values: Mapping[str, Any]) -> list[str]:

@@ -40,6 +40,10 @@ from spline_lstm.scaffold.timestamp_formats import (
 )
 
 MAX_LISTED = 12
+SEVERAL = (
+    "; if this is several columns, write the file with commas, semicolons, tabs, bars or blanks "
+    "between them"
+)
 # Names of columns that count the rows or the periods.
 COUNTER = re.compile(
     r"|index|idx|id|no|nr|n|t|k|i|ds|row|rownum|record|step|time|time_?idx|period|unnamed.*",
@@ -264,10 +268,11 @@ def _no_single_column(
     broken = next((name for name in columns if first_unread(columns[name].cells)), None)
     if broken is not None:
         return f"{where}: {_unread(columns[broken].cells, broken, place_of)}"
+    alone = "" if len(columns) > 1 else SEVERAL
     return (
         f"{where}: no column contains timestamps of a known form (columns: {list_names(columns)}); "
         "give them with --timestamp and --timestamp-format, or --timestamp none if the rows are in "
-        "order and equally far apart"
+        f"order and equally far apart{alone}"
     )
 
 

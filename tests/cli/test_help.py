@@ -84,3 +84,9 @@ def test_files_and_folders_of_examples_exist_in_a_clone_or_are_made_by_dvc(comma
         for word in line:
             if "/" in word and not word.startswith(made) and word not in yours:
                 assert (ROOT / Path(word)).exists(), word
+
+
+@pytest.mark.parametrize("text", ["tab", "\\t", "\t"])
+def test_a_tab_can_be_named(text):
+    arguments = parser("init").parse_args(["init", "x", "--csv", "f", "--separator", text])
+    assert arguments.separator == "\t"

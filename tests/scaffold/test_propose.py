@@ -261,3 +261,16 @@ def test_any_text_ends_in_a_proposal_or_in_one_line(edits):
     except UsageError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_rows_on_closed_days_are_counted():
+    days = pd.date_range("2024-01-01", periods=280, freq="D")
+    said = asked(csv_of(days, y=WAVE[:280]), week_mask="Mon-Sat")
+    assert "40 of 280 timestamps are on a closed day, such as 2024-01-07T00:00:00Z" in said
+    closings = pd.bdate_range("2024-01-01 16:00", periods=200)
+    assert "closed day" not in asked(csv_of(closings, y=WAVE[:200]), frequency="B")
+
+
+def test_a_file_with_another_separator_is_told_which_ones_there_are():
+    content = csv_of().replace(b",", b"~")
+    assert "commas, semicolons, tabs, bars or blanks between them" in refused(content)
