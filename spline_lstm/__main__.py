@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     called_as = Path(sys.argv[0]).name
     program = called_as if called_as == "spline-lstm" else "python -m spline_lstm"
     # In a process of its own all that it imports stays.
-    with importing() if argv is None else contextlib.nullcontext():
+    with importing(stays=True) if argv is None else contextlib.nullcontext():
         arguments = parser(words[0] if words else "", program).parse_args(words)
     try:
         print(arguments.run(arguments))

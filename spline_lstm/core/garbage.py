@@ -7,14 +7,23 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """Inside, nothing is looked at as garbage; what is there afterwards never is."""
+def importing(stays: bool | None = None) -> Iterator[None]:
+    """Inside, nothing is looked at as garbage.
+
+    Parameters
+    ----------
+    stays : bool
+        What is there afterwards never is. By default if that holds for what is there before, as in
+        stages and commands: in a process of the user's own, objects are to go when they are unused.
+    """
     was_enabled = gc.isenabled()
+    stays = gc.get_freeze_count() > 0 if stays is None else stays
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if stays:
+            gc.freeze()
         if was_enabled:
             gc.enable()
 

@@ -17,7 +17,7 @@ def as_before():
 
 
 def test_it_is_off_inside_and_as_before_afterwards():
-    with importing():
+    with importing(stays=True):
         assert not gc.isenabled()
         kept = [[]]
     assert gc.isenabled()
@@ -27,6 +27,19 @@ def test_it_is_off_inside_and_as_before_afterwards():
     with pytest.raises(ImportError), importing():
         raise ImportError
     assert not gc.isenabled()
+
+
+def test_what_a_user_has_goes_when_it_is_unused():
+    gc.unfreeze()
+    with importing():
+        pass
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    before = gc.get_freeze_count()
+    with importing():
+        kept = [[]]
+    assert gc.get_freeze_count() > before
+    assert kept == [[]]
 
 
 @pytest.mark.parametrize(("name", "pauses"), [("-m", True), ("stages/window.py", False)])
