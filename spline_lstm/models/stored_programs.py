@@ -91,10 +91,15 @@ class StoredProgram:
 
 
 def store() -> Path | None:
-    """Folder of the store; None without a cache, on accelerators and for several processes."""
+    """Folder of the store; None without a cache, on accelerators and for several processes.
+
+    None also if JAX is told a device: programs of the store run on the first ones.
+    """
     config: Any = jax.config
     folder = config.jax_compilation_cache_dir if config.jax_enable_compilation_cache else None
-    if not folder or jax.default_backend() != "cpu" or jax.process_count() > 1:
+    if not folder or config.jax_default_device is not None:
+        return None
+    if jax.default_backend() != "cpu" or jax.process_count() > 1:
         return None
     return Path(folder) / "programs"
 

@@ -158,7 +158,11 @@ def test_what_comes_from_the_cache_of_jax_is_not_stored(store):
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("jax_compilation_cache_dir", None), ("jax_enable_compilation_cache", False)],
+    [
+        ("jax_compilation_cache_dir", None),
+        ("jax_enable_compilation_cache", False),
+        ("jax_default_device", jax.devices()[-1]),
+    ],
 )
 def test_without_a_cache_nothing_is_stored(setting, value, store):
     before = getattr(jax.config, setting)
