@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spline_lstm.core.blas import limit_blas_threads
+from spline_lstm.core.errors import UsageError, report
 from spline_lstm.experiments.fork_client import SOCKET
 from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES
 
@@ -135,5 +137,14 @@ def handled(number: signal.Signals, handler: Callable[[int, Any], object]) -> It
         signal.signal(number, before)
 
 
+def main(command: Sequence[str]) -> int:
+    """Run a command, or say in one line why there is none to run; its exit status."""
+    if not command:
+        return report(UsageError("no command; name the one to run, such as dvc repro"))
+    if shutil.which(command[0]) is None:
+        return report(UsageError(f"{command[0]}: no such command; name one, such as dvc repro"))
+    return run_warm(command)
+
+
 if __name__ == "__main__":
-    sys.exit(run_warm(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

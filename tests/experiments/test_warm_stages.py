@@ -14,7 +14,7 @@ import pytest
 from spline_lstm.experiments import warm_stages as module
 from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES, TENSORFLOW
 from spline_lstm.experiments.processes import MARK, end_marked, marked
-from spline_lstm.experiments.warm_stages import FOLDER, warm_stages
+from spline_lstm.experiments.warm_stages import FOLDER, main, warm_stages
 from spline_lstm.export.tf_import import ENVIRONMENT
 from tests.builders import ROOT
 
@@ -359,3 +359,9 @@ def test_the_libraries_start_no_backend_and_do_not_bring_the_project():
 
 def test_tensorflow_is_imported_as_the_export_does():
     assert TENSORFLOW == ENVIRONMENT
+
+
+@pytest.mark.parametrize("command", [[], ["nonsense"]])
+def test_without_a_command_of_this_machine_there_is_one_line(command, capsys):
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("2 usage: ")
