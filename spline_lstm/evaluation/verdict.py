@@ -68,7 +68,8 @@ def _lost(scores: Mapping[str, Any]) -> list[str]:
         return []
     names = listed([plain(name) for name in scores["loses_to"]])
     return [
-        f"The model does not beat {names}. Do not use it: the baseline is cheaper and not worse."
+        f"The model does not beat {names} on the test split. Do not use it unless the backtest, "
+        "which has more forecasts, says otherwise: the baseline is cheaper and not worse."
     ]
 
 

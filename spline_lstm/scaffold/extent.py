@@ -140,7 +140,7 @@ def find_season(panel: Panel, clock: Clock, rows: int) -> tuple[int, str]:
     name = next(name for name, each in seasons.items() if each == length)
     return (
         length,
-        f"{name}, {'found in the data' if found else 'of the clock, not seen in the data'}",
+        f"{name}, {'found in the data' if found else 'of the clock, not clear in the data'}",
     )
 
 

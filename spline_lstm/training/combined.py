@@ -100,7 +100,7 @@ class Gain:
         """For people."""
         if self.share == 0.0:
             return "the network adds nothing to the linear forecast on validation"
-        figures = f"{-100 * self.share:+.1f} % +- {100 * self.error:.1f} % of the squared error"
+        figures = f"{-100 * self.share:+.2g} % +- {100 * self.error:.2g} % of the squared error"
         adds = "improves on" if self.is_beyond_noise else "adds nothing beyond noise to"
         return f"the network {adds} the linear forecast on validation ({figures})"
 
