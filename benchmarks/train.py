@@ -3,12 +3,14 @@
 Run at the root: ``python benchmarks/train.py [--peers-python PATH] [--full]``.
 
 Every peer trains the same network on the same windows (see train_peers.py), each in its own
-process. The processes take turns, one epoch each, so that load on the machine meets all of them,
-with a pause before each, in which threads that wait by spinning fall asleep. The first epochs,
-which compile, are not counted. A ratio is the median over the turns of (the peer's seconds / our
-seconds in the same turn). The floor is the operations of the matmuls over the measured rate of a
-large one. Start cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows,
-ours with a warm compilation cache. Memory: the peak of the resident memory of a process.
+process. The processes take turns, so that load on the machine meets all of them, with a pause
+before each, in which threads that wait by spinning fall asleep. In each turn every peer trains two
+epochs, of which the second one counts: in a training an epoch follows another one, while threads
+that wake up from a pause may start on the same core. The first turns, which compile, are not
+counted. A ratio is the median over the turns of (the peer's seconds / our seconds in the same
+turn). The floor is the operations of the matmuls over the measured rate of a large one. Start
+cost: a whole process that imports, compiles and trains 10 epochs on 2,000 windows, ours with a warm
+compilation cache. Memory: the peak of the resident memory of a process.
 
 The peers are the extra `peers` of pyproject.toml; --peers-python names the Python that has them if
 they are in another environment. Peers that are not installed are named and skipped.
@@ -56,11 +58,16 @@ class Worker:
         return cls(peer, subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes))
 
     def turn(self) -> None:
-        """Train one epoch."""
+        """Train an epoch that is not counted, since it follows a pause, and one that is."""
+        self.epoch()
+        self.epochs.append(self.epoch())
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch; its measurements."""
         assert self.process.stdin is not None
         self.process.stdin.write("epoch\n")
         self.process.stdin.flush()
-        self.epochs.append(self._answer())
+        return self._answer()
 
     def end(self) -> float:
         """Close the process; the peak of its memory, MB."""
@@ -71,7 +78,7 @@ class Worker:
         return memory
 
     def column(self, name: str) -> np.ndarray:
-        """One measurement of the epochs after the warm-up."""
+        """One measurement of the epochs that count, after the warm-up."""
         return np.array([epoch[name] for epoch in self.epochs[WARM_UP:]])
 
     def _answer(self) -> dict[str, float]:
@@ -176,7 +183,7 @@ def whole_process(peer: str, case: dict[str, Any], python: str, epochs: int) -> 
     start = time.perf_counter()
     worker = Worker.start(peer, case, python)
     for _ in range(epochs):
-        worker.turn()
+        worker.epoch()
     memory = worker.end()
     return time.perf_counter() - start, memory
 
