@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from spline_lstm.experiments.costs import Cost, Stopwatch
 from spline_lstm.experiments.fork_server import AHEAD
 from spline_lstm.experiments.processes import end_marked
 from spline_lstm.experiments.runs import Run
-from spline_lstm.experiments.warm_stages import warm_stages
+from spline_lstm.experiments.warm_stages import quick, warm_stages
 
 
 @dataclass(frozen=True)
@@ -147,17 +146,7 @@ def run_experiment(
     clone: Clone, environment: Mapping[str, str], run: Run, on_line: Callable[[str], None]
 ) -> int:
     """Run one experiment in the clone, giving each line of output to `on_line`; the exit status."""
-    command = [
-        sys.executable,
-        "-m",
-        "dvc",
-        "exp",
-        "run",
-        "--temp",
-        "--name",
-        run.name,
-        *run.arguments,
-    ]
+    command = quick(["dvc", "exp", "run", "--temp", "--name", run.name, *run.arguments])
     process = subprocess.Popen(  # noqa: S603
         command,
         cwd=clone.folder,

@@ -113,13 +113,13 @@ def run_warm(command: Sequence[str]) -> int:
         tempfile.TemporaryDirectory() as folder,
         warm_stages(Path(folder), os.environ, libraries, AHEAD) as environment,
     ):
-        process = subprocess.Popen(_quick(command), env=environment)  # noqa: S603
+        process = subprocess.Popen(quick(command), env=environment)  # noqa: S603
         with handled(signal.SIGTERM, lambda number, frame: process.send_signal(number)):
             status = process.wait()
     return 128 - status if status < 0 else status
 
 
-def _quick(command: Sequence[str]) -> list[str]:
+def quick(command: Sequence[str]) -> list[str]:
     """The command, ``dvc`` as `quick_dvc` if it is installed beside this interpreter."""
     name, *arguments = command
     if name != "dvc" or importlib.util.find_spec("dvc") is None:

@@ -1,15 +1,19 @@
-"""dvc.lock as DVC writes it, read by the parser in C."""
+"""What DVC reads and writes is the same, however often it does so."""
 
+import io
 import sys
+from datetime import date
 from pathlib import Path
 
+import dpath
 import pytest
 from dvc import dvcfile
+from dvc.dependency import param
 from dvc.fs import LocalFileSystem
-from dvc.utils.serialize import dumps_yaml, modify_yaml
+from dvc.utils.serialize import _yaml, dumps_yaml, load_yaml, modify_yaml
 
-from spline_lstm.experiments.quick_dvc import read_locks_quickly
-from spline_lstm.experiments.warm_stages import _quick
+from spline_lstm.experiments.quick_dvc import LockDump, find, hasten
+from spline_lstm.experiments.warm_stages import quick as quick_command
 from tools.import_closure import ROOT
 
 PARAMS = {
@@ -32,9 +36,11 @@ PARAMS = {
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The function with which DVC changes its files, once `read_locks_quickly` was called."""
+    """The function with which DVC changes its files, once `hasten` was called."""
     monkeypatch.setattr(dvcfile, "modify_yaml", modify_yaml)
-    read_locks_quickly()
+    monkeypatch.setattr(_yaml, "parse_yaml", _yaml.parse_yaml)
+    monkeypatch.setattr(param, "dpath", dpath)
+    hasten()
     assert dvcfile.modify_yaml is not modify_yaml
     return dvcfile.modify_yaml
 
@@ -54,6 +60,98 @@ def test_a_lock_has_the_bytes_that_dvc_gives_it(tmp_path, quick):
     assert changed(quick, path, committed) == changed(modify_yaml, path, committed)
 
 
+def copy_of_each(data):
+    if isinstance(data, dict):
+        return {name: copy_of_each(value) for name, value in data.items()}
+    return [copy_of_each(value) for value in data] if isinstance(data, list) else data
+
+
+def test_only_a_stage_that_changed_is_written_anew():
+    written = []
+
+    def dump(data, stream):
+        written.append(data)
+        _yaml._dump(data, stream)
+
+    def text_of(lock):
+        # As a file is parsed: no object is at two places.
+        lock, stream = copy_of_each(lock), io.StringIO()
+        quickly(lock, stream)
+        assert stream.getvalue() == dumps_yaml(lock)
+        return len(written)
+
+    quickly = LockDump(dump)
+    stages = {name: {"cmd": name, "params": {"params.yaml": PARAMS}} for name in "abc"}
+    assert text_of({"schema": "2.0", "stages": stages}) == 4
+    changed = {"cmd": "b", "params": {"params.yaml": {**PARAMS, "rate": 1}}}
+    assert text_of({"schema": "2.0", "stages": {**stages, "b": changed}}) == 5
+    # True is 1 for a dict, but not in a file.
+    changed = {"cmd": "b", "params": {"params.yaml": {**PARAMS, "rate": True}}}
+    assert text_of({"schema": "2.0", "stages": {**stages, "b": changed}}) == 6
+    assert text_of({"schema": "2.0", "datasets": [{"name": "x"}], "stages": stages}) == 7
+    assert text_of({"stages": {}, "schema": "2.0"}) == 8
+    assert text_of({"schema": "2.0", "stages": {}}) == 9
+
+
+def test_a_text_is_parsed_once_and_given_as_a_copy(tmp_path, quick, monkeypatch):
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    loads, load = [], YAML.load
+    monkeypatch.setattr(YAML, "load", lambda self, text: loads.append(text) or load(self, text))
+    path = tmp_path / "params.yaml"
+    path.write_text("a: {b: [1, 2020-01-01]}\n", encoding="utf-8")
+    first = load_yaml(path)
+    first["a"]["b"].append("mine")
+    second = load_yaml(path)
+    assert second == {"a": {"b": [1, date(2020, 1, 1)]}}
+    assert len(loads) == 1
+    path.write_text("a: {b: [2]}\n", encoding="utf-8")
+    assert load_yaml(path) == {"a": {"b": [2]}}
+    path.write_text("a: {b: [2\n", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(_yaml.YAMLFileCorruptedError):
+            load_yaml(path)
+
+
+KEYS = [
+    "a",
+    "a.b",
+    "a.b.c",
+    "a.x",
+    "list",
+    "list.0",
+    "list.1.z",
+    "*.b",
+    "a.?",
+    "7",
+    "",
+    "a.",
+    "d.*",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_params_are_found_as_dpath_finds_them(key):
+    config = {"a": {"b": {"c": None}}, "list": [1, {"z": 2}], 7: "seven", "d": {}}
+
+    def found(content, get):
+        try:
+            return get(content)
+        except (KeyError, ValueError) as error:
+            return type(error)
+
+    for content in (config, {name: config[name] for name in ("a", "list", "d")}):
+        ours = found(content, lambda c: find(dpath.get, c, key, separator="."))
+        assert ours == found(content, lambda c: dpath.get(c, key, separator="."))
+
+
+def test_a_key_without_wildcards_is_looked_up():
+    def fails(*_, **__):
+        raise AssertionError
+
+    assert find(fails, {"a": {"b": [1]}}, "a.b", separator=".") == [1]
+
+
 def test_comments_of_other_files_are_kept(tmp_path, quick):
     text = changed(quick, tmp_path / "dvc.yaml", "# why\nstages:\n  one: {cmd: a}  # what\n")
     assert text.startswith("# why\n")
@@ -61,8 +159,8 @@ def test_comments_of_other_files_are_kept(tmp_path, quick):
 
 
 def test_only_the_command_dvc_is_replaced():
-    assert _quick(["sh", "-c", "dvc repro"]) == ["sh", "-c", "dvc repro"]
-    executable, script, *arguments = _quick(["dvc", "repro", "-f"])
+    assert quick_command(["sh", "-c", "dvc repro"]) == ["sh", "-c", "dvc repro"]
+    executable, script, *arguments = quick_command(["dvc", "repro", "-f"])
     assert executable == sys.executable
     assert Path(script).name == "quick_dvc.py"
     assert arguments == ["repro", "-f"]
