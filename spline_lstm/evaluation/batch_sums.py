@@ -128,20 +128,21 @@ class Judge:
 
     def of(self, batch: TestBatch, marks: Marks) -> BatchSums:
         """Judge a batch, whose windows have these marks."""
-        mask, forecast, every = batch.mask, batch.forecast, np.ones(len(batch.mask), dtype=bool)
+        mask, forecast, every = batch.mask, batch.forecast, slice(None)
         series, whole = SeriesRange.of(batch.series), marks.whole
         rows = slice(series.first - self.series.first, series.end - self.series.first)
+        hour, forecasts = batch.hour, batch.forecasts
 
-        def summed(chosen: np.ndarray, counted: np.ndarray) -> ScoreSums:
+        def summed(chosen: np.ndarray | slice, counted: np.ndarray) -> ScoreSums:
             """Errors of some windows; the series are those from first to last of the batch."""
             return sum_errors(
                 batch.y_true[chosen],
                 counted[chosen],
-                {name: values[chosen] for name, values in batch.forecasts.items()},
+                {name: values[chosen] for name, values in forecasts.items()},
                 epsilon=self.epsilon[rows],
                 season_scale=self.season_scale[rows],
                 series=batch.series[chosen] - series.first,
-                hour=None if batch.hour is None else batch.hour[chosen],
+                hour=hour[chosen],
             )
 
         sums = summed(every, mask)

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.inference.interval_score import interval_score
 from spline_lstm.inference.intervals import Bound, Intervals, Values, level_name
 
+OfWindows = Float[np.ndarray, "windows targets"]
+
 # Thirds of the test windows by recent change, from calm to volatile.
 TERCILES = ("low", "middle", "high")
 
@@ -63,18 +65,16 @@ class Groups:
     n_series: int
     tercile: Int[np.ndarray, "windows targets"]
 
-    def by_series(self, values: Values) -> Float[np.ndarray, " series"]:
+    def by_series(self, values: OfWindows) -> Float[np.ndarray, " series"]:
         """Sums over each series."""
-        return np.bincount(
-            self.series, weights=values.sum(axis=(1, 2)), minlength=self.n_series
-        ).astype(np.float64)
+        return np.bincount(self.series, weights=values.sum(axis=1), minlength=self.n_series).astype(
+            np.float64
+        )
 
-    def by_tercile(self, values: Values) -> Float[np.ndarray, " terciles"]:
+    def by_tercile(self, values: OfWindows) -> Float[np.ndarray, " terciles"]:
         """Sums over each tercile."""
         return np.bincount(
-            self.tercile.reshape(-1),
-            weights=values.sum(axis=1).reshape(-1),
-            minlength=len(TERCILES),
+            self.tercile.reshape(-1), weights=values.reshape(-1), minlength=len(TERCILES)
         ).astype(np.float64)
 
 
@@ -87,34 +87,36 @@ def sum_coverage(
     crps: Values,
 ) -> CoverageSums:
     """Sum up windows; a value on a bound is inside, and only values whose `mask` is True count."""
-    inside, width, score = [], [], []
-    lower, upper = (np.moveaxis(bound, -1, 0) for bound in bounds)
-    for level, low, high in zip(levels, lower, upper, strict=True):
-        inside.append((low <= y_true) & (y_true <= high) & mask)
-        width.append(np.where(mask, high - low, 0.0))
-        score.append(np.where(mask, interval_score(y_true, low, high, level), 0.0))
-
-    def steps(parts: Sequence[np.ndarray]) -> np.ndarray:
-        sums = [part.sum(axis=0, dtype=np.float64) for part in parts]
-        return np.array(sums).reshape(len(levels), *mask.shape[1:])
-
-    def terciles(parts: Sequence[np.ndarray]) -> np.ndarray:
-        sums = [groups.by_tercile(part) for part in parts]
-        return np.array(sums).reshape(len(levels), len(TERCILES))
-
-    by_series = [groups.by_series(part) for part in inside]
+    steps: list[np.ndarray] = []
+    terciles: list[np.ndarray] = []
+    by_series: list[np.ndarray] = []
+    missing = np.flatnonzero(~mask)
+    for index, level in enumerate(levels):
+        lower, upper = (np.ascontiguousarray(bound[..., index]) for bound in bounds)
+        score = interval_score(y_true, lower, upper, level)
+        inside = ((lower <= y_true) & (y_true <= upper)).astype(np.float64)
+        width = np.subtract(upper, lower, out=upper)
+        for values in (inside, width, score):
+            values.reshape(-1)[missing] = 0.0
+        of_windows = [values.sum(axis=1) for values in (inside, width, score)]
+        steps.append(np.array([values.sum(axis=0) for values in (inside, width, score)]))
+        terciles.append(np.array([groups.by_tercile(values) for values in of_windows]))
+        by_series.append(groups.by_series(of_windows[0]))
+    counts = mask.astype(np.float64)
+    crps = crps.copy()
+    crps.reshape(-1)[missing] = 0.0
+    of_steps = np.array(steps).reshape(len(levels), 3, *mask.shape[1:])
+    of_terciles = np.array(terciles).reshape(len(levels), 3, len(TERCILES))
     return CoverageSums(
-        count=mask.sum(axis=0).astype(np.float64),
-        inside=steps(inside),
-        width=steps(width),
-        score=steps(score),
-        crps=np.where(mask, crps, 0.0).sum(axis=0),
-        series_count=groups.by_series(mask),
+        counts.sum(axis=0),
+        *of_steps.swapaxes(0, 1),
+        crps=crps.sum(axis=0),
+        series_count=groups.by_series(counts.sum(axis=1)),
         series_inside=np.array(by_series).reshape(len(levels), groups.n_series),
-        tercile_count=groups.by_tercile(mask),
-        tercile_inside=terciles(inside),
-        tercile_width=terciles(width),
-        tercile_score=terciles(score),
+        tercile_count=groups.by_tercile(counts.sum(axis=1)),
+        tercile_inside=of_terciles[:, 0],
+        tercile_width=of_terciles[:, 1],
+        tercile_score=of_terciles[:, 2],
     )
 
 

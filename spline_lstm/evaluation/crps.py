@@ -17,6 +17,8 @@ from spline_lstm.inference.interval_score import interval_score
 from spline_lstm.inference.intervals import DISTRIBUTION, Values
 
 Bounds = tuple[Values, Values]
+# Values that are computed at once: few enough for the cache of a core.
+BLOCK_VALUES = 12_000
 
 
 def crps_of_intervals(y_true: Values, bounds: Iterable[Bounds]) -> Values:
@@ -34,6 +36,39 @@ def crps_of_intervals(y_true: Values, bounds: Iterable[Bounds]) -> Values:
     for level, (lower, upper) in zip(DISTRIBUTION, bounds, strict=True):
         total += interval_score(y_true, lower, upper, level) * (1.0 - level / 100.0) / 2.0
     return total / len(DISTRIBUTION)
+
+
+def crps_of_widths(
+    error: Values,
+    widths: Float[np.ndarray, "ten horizon targets"],
+    scales: Float[np.ndarray, "windows targets"],
+) -> Values:
+    """`crps_of_intervals` of bounds ``forecast -+ width``, in a third of its operations.
+
+    Where the bounds are as far from the forecast, ``a / 2 * S(a)`` of an error e and a half width w
+    is ``a w + max(e - w, 0)``, or ``max(e, w) - (1 - a) w``.
+
+    Parameters
+    ----------
+    error : [windows, horizon, targets] absolute errors, data units
+    widths : half widths at the levels `DISTRIBUTION`, multiples of `scales`
+    scales : data units
+
+    >>> crps_of_widths(np.full((1, 1, 1), 2.0), np.zeros((10, 1, 1)), np.ones((1, 1))).tolist()
+    [[[2.0]]]
+    """
+    total = np.empty_like(error)
+    scales = scales[:, None]
+    inner = (np.array(DISTRIBUTION)[:, None, None] / 100.0 * widths).sum(axis=0)
+    size = max(1, BLOCK_VALUES // max(1, error[:1].size))
+    for start in range(0, len(error), size):
+        own = slice(start, start + size)
+        part = np.multiply(inner, -scales[own], out=total[own])
+        for width in widths:
+            bound = width * scales[own]
+            part += np.maximum(bound, error[own], out=bound)
+    total /= len(DISTRIBUTION)
+    return total
 
 
 def crps_of_quantiles(

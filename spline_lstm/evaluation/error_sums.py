@@ -4,42 +4,28 @@ Windows come in chunks. `sum_errors` turns a chunk into sums and `merge` adds su
 be forgotten as soon as it is summed. `scores.finish` turns the sums into metrics.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from operator import add
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.evaluation.metrics import check_epsilon, check_shapes, usable_scale
+from spline_lstm.evaluation.window_groups import Block, Grouped, Layout, OfGroups, Order, Values
 
 MODEL = "model"
-HOURS = 24
-# Values that are summed at once: few enough for the cache of a core, which halves the time.
-BLOCK_VALUES = 50_000
+# What is summed of each error; of the symmetric ratio only half, ``|e| / (|p| + |y|)``.
+TERMS = ("error", "absolute", "squared", "percent", "half symmetric")
+# Values that are summed at once: few enough for the cache of a core.
+BLOCK_VALUES = 12_000
+PerTarget = Float[np.ndarray, " targets"]
 TINY = np.finfo(np.float64).tiny
 
-Values = Float[np.ndarray, "windows horizon targets"]
-PerTarget = Float[np.ndarray, " targets"]
 Sums = TypeVar("Sums")
-
-
-@dataclass(frozen=True)
-class Grouped(Generic[Sums]):
-    """The same sums over each step, each series and each hour of the day.
-
-    Attributes
-    ----------
-    step : [..., horizon, targets]
-    series : [..., series, targets]
-    hour : [..., 24, targets]
-    """
-
-    step: Sums
-    series: Sums
-    hour: Sums
 
 
 @dataclass(frozen=True)
@@ -114,68 +100,6 @@ class ScoreSums:
     errors: dict[str, Grouped[ErrorSums]]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Which step, series and hour each value belongs to, and the sums over them.
-
-    Attributes
-    ----------
-    series : [windows] int, 0 to `n_series` - 1
-    n_series : int
-    hour : [windows, horizon] int, 0 to 23
-    """
-
-    series: Int[np.ndarray, " windows"]
-    n_series: int
-    hour: Int[np.ndarray, "windows horizon"]
-
-    @cached_property
-    def runs(self) -> Int[np.ndarray, " runs"]:
-        """The first window of each run of windows of one series."""
-        return np.flatnonzero(np.diff(self.series, prepend=-1))
-
-    def sums(self, values: Values) -> Grouped[np.ndarray]:
-        """Sums over the windows, [groups, targets] float64."""
-        return Grouped(*self.step_and_series(self.by_run(values)), self.by_hour(values))
-
-    def by_run(self, values: Values) -> Float[np.ndarray, "runs horizon targets"]:
-        """Sums over each run of windows of one series: windows come series by series."""
-        return (
-            np.add.reduceat(values, self.runs, axis=0, dtype=np.float64) if len(values) else values
-        )
-
-    def step_and_series(
-        self, by_run: Float[np.ndarray, "runs horizon targets"]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over the windows of each step, and of each series."""
-        of_run = self.series[self.runs]
-        return by_run.sum(axis=0), _grouped(by_run.sum(axis=1), of_run, self.n_series)
-
-    def by_hour(self, values: Values) -> np.ndarray:
-        """Sums over the windows of each hour of the day."""
-        return _grouped(values.reshape(-1, values.shape[2]), self.hour.reshape(-1), HOURS)
-
-    def at_windows(self, grouped: Grouped[np.ndarray]) -> Grouped[np.ndarray]:
-        """The value of its group for each value of the windows.
-
-        All broadcast to [windows, horizon, targets].
-        """
-        return Grouped(
-            step=grouped.step,
-            series=grouped.series[self.series][:, None],
-            hour=grouped.hour[self.hour],
-        )
-
-
-def _grouped(
-    values: Float[np.ndarray, "n targets"], group: Int[np.ndarray, " n"], groups: int
-) -> np.ndarray:
-    """Sums over each group, [groups, targets] float64."""
-    columns = [np.bincount(group, weights=column, minlength=groups) for column in values.T]
-    # bincount of an empty chunk is int.
-    return np.stack(columns, axis=-1).astype(np.float64)
-
-
 def sum_errors(
     y_true: Values,
     mask: Bool[np.ndarray, "windows horizon targets"],
@@ -216,43 +140,76 @@ def sum_errors(
     of_value = np.zeros(y_true.shape[:2], dtype=np.int64) if hour is None else hour
     _check(y_true, mask, forecasts, of_window, len(season_scale))
     check_epsilon(epsilon)
-    size = max(1, BLOCK_VALUES // max(1, y_true[:1].size))
-    blocks = (slice(start, start + size) for start in range(0, max(1, len(y_true)), size))
+    # Of arrays in another layout each block would copy the whole.
+    y_true, mask = np.ascontiguousarray(y_true), np.ascontiguousarray(mask)
+    forecasts = {name: np.ascontiguousarray(values) for name, values in forecasts.items()}
+    order = Order.of(of_window, len(season_scale), of_value)
+    size = max(1, BLOCK_VALUES // max(1, math.prod(y_true.shape[1:])))
     return reduce(
         merge,
         (
-            _sum_block(
-                np.where(mask[rows], y_true[rows], 0.0).astype(np.float64),
-                mask[rows],
-                {name: forecast[rows] for name, forecast in forecasts.items()},
-                Layout(of_window[rows], len(season_scale), of_value[rows]),
-                epsilon,
-                season_scale,
-            )
-            for rows in blocks
+            _sum_part(_Known(y_true, mask, part, size, epsilon), forecasts, season_scale)
+            for part in order.parts()
         ),
     )
 
 
-def _sum_block(
-    truth: np.ndarray,
-    mask: np.ndarray,
-    forecasts: Mapping[str, np.ndarray],
-    layout: Layout,
-    epsilon: np.ndarray,
-    season_scale: np.ndarray,
+@dataclass(frozen=True)
+class _Known:
+    """What forecasts of some windows are compared with.
+
+    Attributes
+    ----------
+    y_true, mask : of all windows, see `sum_errors`
+    order : Order, of the windows to sum
+    size : int, windows of a block
+    epsilon : [series, targets]
+    """
+
+    y_true: Values
+    mask: Bool[np.ndarray, "windows horizon targets"]
+    order: Order
+    size: int
+    epsilon: Float[np.ndarray, "series targets"]
+
+    @property
+    def zeros(self) -> OfGroups:
+        """Sums before the first block."""
+        return np.zeros((len(self.order.layout.series), *self.y_true.shape[1:]))
+
+    def blocks(self) -> Iterator[tuple[Block, "_Truth"]]:
+        """Blocks of windows and their true values."""
+        series = self.order.layout.series
+        for block in self.order.blocks(self.size):
+            floor = self.epsilon[series[block.group]]
+            yield block, _Truth.of(block.take(self.y_true), block.take(self.mask), floor)
+
+
+def _sum_part(
+    known: _Known, forecasts: Mapping[str, np.ndarray], season_scale: np.ndarray
 ) -> ScoreSums:
+    """Sums over the windows of a part, a block at a time, which stays in the cache of a core."""
+    layout, count, total = known.order.layout, known.zeros, known.zeros
+    for block, truth in known.blocks():
+        block.add_to(count, truth.counts)
+        block.add_to(total, truth.y)
+    mean, deviation = total / np.maximum(count, 1), known.zeros
+    terms = {name: [known.zeros for _ in TERMS] for name in forecasts}
+    for block, truth in known.blocks():
+        block.add_to(deviation, truth.squared_deviations(mean[block.group]))
+        for name, forecast in forecasts.items():
+            values = truth.terms(block.take(forecast).astype(np.float64, copy=False))
+            for sums, term in zip(terms[name], values, strict=True):
+                block.add_to(sums, term)
     usable = usable_scale(season_scale)
-    size = np.abs(truth)
     # A multiplication is cheaper than a division, and 0 leaves out what has no scale.
     weight = np.divide(1.0, season_scale, out=np.zeros(season_scale.shape), where=usable)
-    known = _Truth(truth, size, 1.0 / np.maximum(size, epsilon[layout.series][:, None]), weight)
     return ScoreSums(
-        windows=len(truth),
-        truth=_truth_sums(truth, mask, mask & usable[layout.series][:, None], layout),
+        windows=len(known.order.rows),
+        truth=_truth_sums(count, mean, deviation, usable[layout.series][:, None], layout),
         errors={
-            name: _error_sums(known, np.where(mask, forecast, 0.0), layout, all_hours=name == MODEL)
-            for name, forecast in forecasts.items()
+            name: _error_sums(each, weight[layout.series][:, None], layout, of_model=name == MODEL)
+            for name, each in terms.items()
         },
     )
 
@@ -278,63 +235,89 @@ def _check(
 
 @dataclass(frozen=True)
 class _Truth:
-    """What all forecasts of a chunk are compared with, and the weights of their errors.
+    """What all forecasts of a block are compared with.
 
     Attributes
     ----------
     y : 0 if it does not count
-    size : ``|y|``
-    inverse : 1 / floored size, of the robust MAPE
-    weight : [series, targets] 1 / scale of MASE, 0 without a scale
+    counts : 1.0 if it counts, else 0.0
+    missing : int, flat positions of values that do not count
+    size : ``|y|``, and so little more that no pair of zeros is divided by 0
+    inverse : 1 / floored ``|y|``, of the robust MAPE
     """
 
     y: Values
+    counts: Values
+    missing: Int[np.ndarray, " n"]
     size: Values
     inverse: Values
-    weight: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        y_true: Values,
+        mask: Bool[np.ndarray, "windows horizon targets"],
+        floor: Float[np.ndarray, "windows targets"],
+    ) -> "_Truth":
+        """Of the windows of a block, and the floors of their robust MAPE."""
+        # Values that do not count are few: to overwrite them takes less than to choose each value.
+        missing = np.flatnonzero(~mask)
+        y = _without(missing, y_true.astype(np.float64, copy=False))
+        size = np.abs(y)
+        inverse = 1.0 / np.maximum(size, floor[:, None])
+        return cls(y, mask.astype(np.float64), missing, size + TINY, inverse)
+
+    def squared_deviations(self, mean: Values) -> Values:
+        """From the means of the groups; 0 where nothing counts."""
+        return np.square(_without(self.missing, self.y - mean))
+
+    def terms(self, p: Values) -> tuple[Values, ...]:
+        """The `TERMS` of a forecast, which is overwritten."""
+        _without(self.missing, p)
+        error = p - self.y
+        size = np.abs(error)
+        both = np.abs(p, out=p)
+        both += self.size
+        return error, size, np.square(error), size * self.inverse, np.divide(size, both, out=both)
+
+
+def _without(missing: Int[np.ndarray, " n"], values: Values) -> Values:
+    """The values, of which those at some flat positions are overwritten by 0."""
+    values.reshape(-1)[missing] = 0.0
+    return values
 
 
 def _error_sums(
-    truth: _Truth, p: np.ndarray, layout: Layout, *, all_hours: bool
+    terms: Sequence[OfGroups], weight: OfGroups, layout: Layout, *, of_model: bool
 ) -> Grouped[ErrorSums]:
-    error = p - truth.y
-    size = np.abs(error)
-    both = np.abs(p)
-    both += truth.size
-    # A pair of zeros counts 0, like the numerator.
-    np.maximum(both, TINY, out=both)
-    terms = (
-        error,
-        size,
-        np.square(error),
-        size * truth.inverse,
-        np.divide(2 * size, both, out=both),
-    )
-    by_run = [layout.by_run(term) for term in terms]
-    # All values of a series have the same scale of MASE.
-    by_run.append(by_run[1] * truth.weight[layout.series[layout.runs]][:, None])
-    step, series = zip(*(layout.step_and_series(term) for term in by_run), strict=True)
-    # Sums by hour cost more than all others, and of a baseline only the RMSE is shown.
-    if all_hours:
-        weighted = (*terms, size * truth.weight[layout.series][:, None])
-        hour = ErrorSums(*(layout.by_hour(term) for term in weighted))
+    """Sums of the `TERMS` of a forecast; `weight` is 1 / scale of MASE of each group."""
+    error, absolute, squared, percent, half_symmetric = terms
+    # All values of a group have the same scale of MASE.
+    every = (error, absolute, squared, percent, 2.0 * half_symmetric, absolute * weight)
+    step, series = zip(*(layout.step_and_series(each) for each in every), strict=True)
+    # Of a baseline only the RMSE by hour is shown.
+    if of_model:
+        hour = ErrorSums(*(layout.by_hour(each) for each in every))
     else:
-        hour = ErrorSums.only_squared(layout.by_hour(terms[2]))
+        hour = ErrorSums.only_squared(layout.by_hour(squared))
     return Grouped(ErrorSums(*step), ErrorSums(*series), hour)
 
 
 def _truth_sums(
-    y: np.ndarray, mask: np.ndarray, scaled: np.ndarray, layout: Layout
+    count: OfGroups, mean: OfGroups, deviation: OfGroups, usable: np.ndarray, layout: Layout
 ) -> Grouped[TruthSums]:
-    count, usable, total = layout.sums(mask), layout.sums(scaled), layout.sums(y)
-    mean = _each(lambda total, count: total / np.maximum(count, 1), total, count)
-    centred = _each(lambda centre: np.where(mask, y - centre, 0.0) ** 2, layout.at_windows(mean))
-    deviation = Grouped(
-        step=centred.step.sum(axis=0),
-        series=layout.step_and_series(layout.by_run(centred.series))[1],
-        hour=layout.by_hour(centred.hour),
+    counted, scaled, total = (layout.sums(each) for each in (count, count * usable, count * mean))
+    centre = _each(lambda total, count: total / np.maximum(count, 1), total, counted)
+    # Deviations from the mean of more groups, as in `_merge_truth`.
+    around = _each(
+        lambda centre: deviation + count * np.square(mean - centre), layout.at_groups(centre)
     )
-    return _each(TruthSums, count, usable, mean, deviation)
+    squares = Grouped(
+        step=around.step.sum(axis=0),
+        series=layout.by_series(around.series),
+        hour=layout.by_hour(around.hour),
+    )
+    return _each(TruthSums, counted, scaled, centre, squares)
 
 
 def _each(function: Callable[..., Sums], *grouped: Grouped[Any]) -> Grouped[Sums]:

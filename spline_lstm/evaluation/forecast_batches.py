@@ -130,7 +130,7 @@ class TestForecasts:
 
     def _forecast(self, batch: Batch) -> TestBatch:
         windows, history = self.windows, self.windows.history(batch)
-        names = tuple(self.series_names[int(index)] for index in batch.series)
+        names = tuple(map(self.series_names.__getitem__, batch.series.tolist()))
         rows = batch.origin[:, None] + np.arange(windows.horizon)
         inputs = ModelInputs(
             batch.X,

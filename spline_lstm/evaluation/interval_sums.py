@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.evaluation.coverage import TERCILES, CoverageSums, Groups, sum_coverage
-from spline_lstm.evaluation.crps import Bounds, crps_of_intervals, crps_of_quantiles
+from spline_lstm.evaluation.crps import Bounds, crps_of_intervals, crps_of_quantiles, crps_of_widths
 from spline_lstm.evaluation.forecast_batches import TestBatch
 from spline_lstm.inference.intervals import (
     CONFORMAL,
@@ -80,18 +80,19 @@ class IntervalSums:
     def crps(self, batch: TestBatch) -> Values:
         """CRPS of each value, NaN if there is no distribution."""
         if self.intervals.method == CONFORMAL and self.intervals.distribution.size:
-            return crps_of_intervals(batch.y_true, self._bounds(batch))
+            scales = window_scales(self.intervals, batch.series, batch.history)[..., 0]
+            if self.limits.are_none:
+                error = np.abs(batch.y_true - batch.forecast.point)
+                return crps_of_widths(error, self.intervals.distribution, scales[:, 0])
+            return crps_of_intervals(batch.y_true, self._bounds(batch, scales))
         quantiles = batch.forecast.quantiles
         if quantiles is None:
             return np.full(batch.y_true.shape, np.nan)
         return crps_of_quantiles(batch.y_true, quantiles, self.quantile_levels)
 
-    def _bounds(self, batch: TestBatch) -> Iterator[Bounds]:
+    def _bounds(self, batch: TestBatch, scales: Values) -> Iterator[Bounds]:
         """Lower and upper bounds at each level of `DISTRIBUTION`."""
-        point, scales = (
-            batch.forecast.point,
-            window_scales(self.intervals, batch.series, batch.history)[..., 0],
-        )
+        point = batch.forecast.point
         for index in range(len(DISTRIBUTION)):
             width = self.intervals.distribution[index] * scales
             yield (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.time_zones import UTC
@@ -33,6 +34,8 @@ COMPRESSED = {
     "seasonal_naive",
     "moving_average",
 }
+# Rows of a column that are encoded in one call; more than a batch has.
+ROWS_AT_ONCE = 1 << 20
 # Series of a panel whose names are not all written with each batch.
 MANY_NAMES = 1000
 INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
@@ -50,17 +53,19 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
     """
     forecast = batch.forecast
     count, horizon, targets = batch.y_true.shape
-    step = np.tile(np.repeat(np.arange(1, horizon + 1), targets), count)
+    step = np.tile(np.repeat(np.arange(1, horizon + 1, dtype=np.int32), targets), count)
     origin = np.repeat(forecast.timestamps[:, 0], horizon * targets)
     timestamp = np.repeat(forecast.timestamps.reshape(-1), targets)
     content = {
-        "series": _words(np.repeat(batch.series, horizon * targets), series_names),
+        "series": _words(np.repeat(batch.series.astype(np.int32), horizon * targets), series_names),
         "origin": _times(origin, batch.clock),
-        "step": pa.array(step.astype(np.int32)),
+        "step": pa.array(step),
         "timestamp": _times(timestamp, batch.clock),
         "y_true": pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
         "y_pred": _floats(forecast.point),
-        "target": _words(np.tile(np.arange(targets), count * horizon), forecast.targets),
+        "target": _words(
+            np.tile(np.arange(targets, dtype=np.int32), count * horizon), forecast.targets
+        ),
         **{name: _floats(values) for name, values in batch.baselines.items()},
     }
     for index, level in enumerate(forecast.levels):
@@ -68,7 +73,11 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
             content[f"{side}_{level_name(level)}"] = _floats(bound[..., index])
     if forecast.ensemble_std is not None:
         content["ensemble_std"] = _floats(forecast.ensemble_std)
-    return pa.table(content)
+    # A column that may lack values is written with a mark for each of them: half of its time.
+    fields = [
+        pa.field(name, column.type, nullable=name == "y_true") for name, column in content.items()
+    ]
+    return pa.Table.from_arrays(list(content.values()), schema=pa.schema(fields))
 
 
 def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
@@ -78,15 +87,14 @@ def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
     return pa.array(timestamps.view("datetime64[ns]"), pa.timestamp("ns", tz=UTC))
 
 
-def _words(index: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+def _words(index: Int[np.ndarray, " rows"], names: Sequence[str]) -> pa.DictionaryArray:
     first = 0
     if len(names) > MANY_NAMES:
         # Each batch is written with all words of its dictionary: only with those between its own.
         first, end = int(index.min()), int(index.max()) + 1
         names = names[first:end]
-    return pa.DictionaryArray.from_arrays(
-        pa.array((index - first).astype(np.int32)), pa.array(list(names), pa.string())
-    )
+        index = index - first
+    return pa.DictionaryArray.from_arrays(pa.array(index), pa.array(list(names), pa.string()))
 
 
 def _floats(values: np.ndarray) -> pa.Array:
@@ -117,6 +125,7 @@ class PredictionsWriter:
                 write_statistics=SELECTED,
                 # Without the Arrow schema texts are read as texts, not as dictionaries.
                 store_schema=False,
+                write_batch_size=ROWS_AT_ONCE,
             )
         self._file.write_table(table)
 

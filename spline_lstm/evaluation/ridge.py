@@ -28,6 +28,8 @@ from spline_lstm.evaluation.baselines import Forecast, History
 # Of the weights of scaled inputs: far above the rounding errors of solving (1e-13 between CPUs),
 # far below what shows in an error.
 GRAIN = 2.0**-20
+# Windows that are forecast at once: few enough for the cache of a core.
+WINDOWS_AT_ONCE = 512
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 Mask = Bool[np.ndarray, "windows horizon targets"]
@@ -80,13 +82,23 @@ class Ridge:
                 f"history must have the shape [windows, {differences + 1}, {targets}], "
                 f"but has {list(history.shape)}"
             )
-        return np.stack([self._predict_target(history, k) for k in range(targets)], axis=-1)
+        forecast = np.empty((len(history), self.level.shape[1], targets))
+        for start in range(0, len(history), WINDOWS_AT_ONCE):
+            own = slice(start, start + WINDOWS_AT_ONCE)
+            for k in range(targets):
+                forecast[own, :, k] = self._predict_columns(history[own, :, k].T, k).T
+        return forecast
 
-    def _predict_target(self, history: np.ndarray, k: int) -> np.ndarray:
-        last = _last(history, k)
-        forecast = last + last * self.level[k] + self.intercept[k]
-        for row, weights in enumerate(self.kernel[k]):
-            forecast += (history[:, row, k, None] - last) * weights
+    def _predict_columns(
+        self, history: Float[np.ndarray, "lookback windows"], k: int
+    ) -> Float[np.ndarray, "horizon windows"]:
+        """Forecasts of target `k`, with the windows side by side: long rows are added fast."""
+        values = np.ascontiguousarray(history, dtype=np.float64)
+        last = values[-1]
+        forecast = last + last * self.level[k][:, None] + self.intercept[k][:, None]
+        differences, added = values[:-1] - last, np.empty_like(forecast)
+        for row, weights in zip(differences, self.kernel[k], strict=True):
+            forecast += np.multiply(row, weights[:, None], out=added)
         return forecast
 
 

@@ -33,6 +33,11 @@ class ForecastLimits:
     def _has_constants(self) -> bool:
         return not np.isnan(self.constants).all()
 
+    @property
+    def are_none(self) -> bool:
+        """Nothing limits a forecast: `keep` returns it as it is."""
+        return not (self._has_bounds or self._has_constants)
+
     def clip(self, values: Values) -> Values:
         """Forecasts, quantiles or interval bounds inside the bounds; their dtype stays.
 

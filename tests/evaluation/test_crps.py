@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from spline_lstm.evaluation.crps import crps_of_intervals, crps_of_quantiles
+from spline_lstm.evaluation.crps import crps_of_intervals, crps_of_quantiles, crps_of_widths
 from spline_lstm.inference.intervals import DISTRIBUTION
 
 
@@ -38,4 +38,18 @@ def test_quantiles_and_intervals_that_say_the_same_have_the_same_crps():
     # Level 5 percent has the quantiles 0.475 and 0.525, and so on.
     np.testing.assert_allclose(
         crps_of_intervals(Y, bounds), crps_of_quantiles(Y, quantiles, levels), rtol=1e-9
+    )
+
+
+def test_bounds_as_far_from_the_forecast_have_the_crps_of_any_bounds():
+    rng = np.random.default_rng(1)
+    y_true, point = rng.normal(size=(2, 1500, 5, 2))
+    y_true[3, 2] = np.nan
+    widths = np.sort(rng.random((10, 5, 2)), axis=0)
+    scales = 0.5 + rng.random((1500, 2))
+    bounds = [(point - w * scales[:, None], point + w * scales[:, None]) for w in widths]
+    np.testing.assert_allclose(
+        crps_of_widths(np.abs(y_true - point), widths, scales),
+        crps_of_intervals(y_true, bounds),
+        rtol=1e-12,
     )
