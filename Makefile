@@ -46,8 +46,8 @@ $(UV):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-repro: env ## run the pipeline of this folder: ingest to report
-	@python -m spline_lstm.experiments.warm_stages dvc repro
+repro: env ## run the pipeline of this folder: ingest to report; PIPELINE=NAME: that of pipelines/NAME
+	@python -m spline_lstm.experiments.warm_stages dvc repro $(if $(PIPELINE),pipelines/$(PIPELINE)/dvc.yaml)
 
 compare: env ## run models x feature modes x seeds as experiments and write the comparison
 	@python -m spline_lstm compare

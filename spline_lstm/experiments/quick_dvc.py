@@ -5,7 +5,7 @@ order of a file are kept, reads params.yaml once for each group of params, and f
 comparing its key with every other one. In dvc.lock there are no comments, and dicts have an order.
 Here it is read by the parser in C and written stage by stage, where a stage that did not change has
 the text that it had before; a text that was parsed is not parsed again, and a key without wildcards
-is looked up. All files have the bytes that DVC gives them; dvc.yaml is left as it is. With a DVC
+is looked up, and so is whether a text is a number. All files have the bytes that DVC gives them; dvc.yaml is left as it is. With a DVC
 that has other insides this is DVC's own command.
 """
 
@@ -30,7 +30,7 @@ Dump = Callable[[Any, TextIO], Any]
 
 def hasten() -> None:
     """Have DVC in this process read and write its files so."""
-    for change in (_change_locks_quickly, _parse_texts_once, _find_params_directly):
+    for change in (_change_locks_quickly, _parse_texts_once, _resolve_once, _find_params_directly):
         try:
             change()
         except (ImportError, AttributeError):
@@ -101,6 +101,25 @@ def parse_once(
 ) -> Any:
     """The data of a text; those of a text that was parsed before are a copy."""
     return pickle.loads(pickled(text, path, typ))  # noqa: S301
+
+
+def _resolve_once() -> None:
+    """Have the parser in C find out once, not at each place, whether a text is a number."""
+    from _ruamel_yaml import CParser  # noqa: PLC0415
+    from ruamel.yaml.resolver import VersionedResolver  # noqa: PLC0415
+
+    find_tag = VersionedResolver.resolve
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def resolve(self: Any, kind: Any, text: Any, implicit: Any) -> Any:
+        if not isinstance(self, CParser) or self.yaml_path_resolvers:
+            return find_tag(self, kind, text, implicit)
+        key = kind, text, implicit
+        if key not in known:
+            known[key] = find_tag(self, kind, text, implicit)
+        return known[key]
+
+    VersionedResolver.resolve = resolve
 
 
 def _find_params_directly() -> None:

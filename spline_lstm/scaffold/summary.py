@@ -9,10 +9,10 @@ import numpy as np
 from spline_lstm.core.cadences import describe
 from spline_lstm.core.formatting import listed, plural
 from spline_lstm.core.schema import Schema
-from spline_lstm.core.time_zones import DAY_NS
 from spline_lstm.scaffold.model_choices import describe as describe_choices
 from spline_lstm.scaffold.propose import Found, Proposal, is_unsorted
 from spline_lstm.scaffold.timestamp_columns import list_names
+from spline_lstm.series.data_warnings import closed_line, on_closed_days
 
 NO_KNOWN_FUTURE = (
     "no covariate is marked as known_future: mark those that are planned in advance in the schema"
@@ -216,16 +216,9 @@ def _clock_questions(found: Found) -> list[str]:
             "unless you name the zone with --time-zone"
         )
     clock, instants = found.clock.clock, found.panel.instants
-    if clock.frequency == "B":
-        # At least a day after the open day before it, so that a closing time is none of them.
-        closed = instants[clock.locate(instants)[1] >= DAY_NS]
-        if len(closed):
-            asked.append(
-                f"{len(closed)} of {plural(len(instants), 'timestamp')} "
-                f"{'is' if len(closed) == 1 else 'are'} on a closed day, such as "
-                f"{clock.text_of(int(closed[0]))}: a value there stands for the nearest open day "
-                "if that has none, and is left out otherwise"
-            )
+    closed = instants[on_closed_days(instants, clock)]
+    if len(closed):
+        asked.append(closed_line(len(closed), len(instants), int(closed[0]), clock))
     return asked
 
 

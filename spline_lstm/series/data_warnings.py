@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.formatting import plural
+from spline_lstm.core.time_zones import DAY_NS
 
 # Kinds of warnings: a column that the schema does not name, a series that is left out for it is too
 # short, a constant series, observations outside of the bounds of a target, timestamps beside the
-# rows of the clock.
-UNKNOWN, MOVED = "unknown column", "moved timestamps"
+# rows of the clock, timestamps on days on which nothing is open.
+UNKNOWN, MOVED, CLOSED = "unknown column", "moved timestamps", "closed days"
 SHORT, CONSTANT, OUTSIDE = "short series", "constant series", "outside of bounds"
 SEVERAL = {
     SHORT: "are too short and left out (data.short_series: skip)",
@@ -96,6 +98,28 @@ def moved_line(beside: int, count: int, example: int, clock: Clock) -> str:
         f"{beside} of {count} timestamps are beside the rows of the clock "
         f"{clock.frequency}, such as {clock.text_of(example)}, and stand for the "
         "nearest row; if they follow another clock, set preprocess.frequency to it"
+    )
+
+
+def on_closed_days(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> Bool[np.ndarray, " rows"]:
+    """Timestamps on a day on which nothing is open, by a clock of business days.
+
+    They are at least a day after the open day before them, so that a closing time is none of them.
+    """
+    calendar = clock.calendar
+    if calendar is None or (calendar.unit, calendar.multiple) != ("B", 1):
+        return np.zeros(len(timestamps), dtype=bool)
+    return clock.locate(timestamps)[1] >= DAY_NS
+
+
+def closed_line(closed: int, count: int, example: int, clock: Clock) -> str:
+    """What is said of `closed` of `count` timestamps on closed days, such as `example`."""
+    if not closed:
+        return ""
+    return (
+        f"{closed} of {plural(count, 'timestamp')} {'is' if closed == 1 else 'are'} on a closed "
+        f"day, such as {clock.text_of(example)}: a value there stands for the nearest open day "
+        "if that has none, and is left out otherwise"
     )
 
 

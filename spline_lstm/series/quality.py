@@ -11,12 +11,14 @@ from jaxtyping import Bool, Float, Int
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.params import PreprocessParams
 from spline_lstm.series.data_warnings import (
+    CLOSED,
     CONSTANT,
     MOVED,
     OUTSIDE,
     SHORT,
     UNKNOWN,
     DataWarning,
+    closed_line,
     moved_line,
     summarise_warnings,
 )
@@ -150,6 +152,8 @@ def quality_report(
     warnings += [DataWarning(UNKNOWN, name) for name in facts.unknown_columns]
     if text := moved_line(facts.beside, facts.rows, facts.example, clock):
         warnings.append(DataWarning(MOVED, "", text=text))
+    if text := closed_line(facts.closed, facts.rows, facts.closed_example, clock):
+        warnings.append(DataWarning(CLOSED, "", text=text))
     warnings += [DataWarning(SHORT, each.name, text=f"{each}; {SKIPPED}") for each in short]
     warnings += [
         DataWarning(CONSTANT, series, text=_constant_text(series, target, value))

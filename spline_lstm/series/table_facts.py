@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
-from spline_lstm.series.data_warnings import beside_rows
+from spline_lstm.series.data_warnings import beside_rows, on_closed_days
 from spline_lstm.tables.raw_table import RawTable
 
 
@@ -26,6 +26,7 @@ class TableFacts:
     median_step : the cadence found, as text; of partitions the most frequent one
     off_grid : timestamps elsewhere in their step than the one before
     beside, example : timestamps beside the rows of a calendar, and the first timestamp of the table
+    closed, closed_example : timestamps on closed days, and the first of them (0 if there is none)
     largest : column -> largest absolute value
     unknown_columns : that the schema does not name
     """
@@ -40,6 +41,8 @@ class TableFacts:
     off_grid: int
     beside: int
     example: int
+    closed: int
+    closed_example: int
     largest: Mapping[str, float]
     unknown_columns: tuple[str, ...]
 
@@ -51,6 +54,7 @@ class TableFacts:
     @classmethod
     def of(cls, table: RawTable, clock: Clock) -> "TableFacts":
         """Of one table."""
+        closed = table.timestamps[on_closed_days(table.timestamps, clock)]
         sizes = np.fmax.reduce(np.abs(table.values), axis=0, initial=0.0).tolist()
         return cls(
             names=table.series_names,
@@ -63,6 +67,8 @@ class TableFacts:
             off_grid=_off_grid(table, clock),
             beside=beside_rows(table.timestamps, clock),
             example=int(table.timestamps[0]),
+            closed=len(closed),
+            closed_example=int(closed[0]) if len(closed) else 0,
             largest=dict(zip(table.columns, sizes, strict=True)),
             unknown_columns=table.unknown_columns,
         )
@@ -81,6 +87,8 @@ class TableFacts:
             off_grid=sum(part.off_grid for part in parts),
             beside=sum(part.beside for part in parts),
             example=parts[0].example,
+            closed=sum(part.closed for part in parts),
+            closed_example=next((part.closed_example for part in parts if part.closed), 0),
             largest={name: max(part.largest[name] for part in parts) for name in parts[0].largest},
             unknown_columns=parts[0].unknown_columns,
         )

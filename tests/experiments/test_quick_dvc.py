@@ -11,8 +11,9 @@ from dvc import dvcfile
 from dvc.dependency import param
 from dvc.fs import LocalFileSystem
 from dvc.utils.serialize import _yaml, dumps_yaml, load_yaml, modify_yaml
+from ruamel.yaml.resolver import VersionedResolver
 
-from spline_lstm.experiments.quick_dvc import LockDump, find, hasten
+from spline_lstm.experiments.quick_dvc import LockDump, _resolve_once, find, hasten
 from spline_lstm.experiments.warm_stages import quick as quick_command
 from tools.import_closure import ROOT
 
@@ -40,6 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(dvcfile, "modify_yaml", modify_yaml)
     monkeypatch.setattr(_yaml, "parse_yaml", _yaml.parse_yaml)
     monkeypatch.setattr(param, "dpath", dpath)
+    monkeypatch.setattr(VersionedResolver, "resolve", VersionedResolver.resolve)
     hasten()
     assert dvcfile.modify_yaml is not modify_yaml
     return dvcfile.modify_yaml
@@ -164,3 +166,14 @@ def test_only_the_command_dvc_is_replaced():
     assert executable == sys.executable
     assert Path(script).name == "quick_dvc.py"
     assert arguments == ["repro", "-f"]
+
+
+def test_a_text_means_the_same_where_it_is_resolved_once(monkeypatch):
+    texts = [dumps_yaml(PARAMS), "a: [1, '1', 1.0, 1e3, yes, ~, 0o7, 2020-01-01]\n1: !!str 1"]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "dvc.lock", ROOT / "dvc.yaml")]
+    expected = [repr(_yaml.parse_yaml(text, "x")) for text in texts]
+    monkeypatch.setattr(VersionedResolver, "resolve", plain := VersionedResolver.resolve)
+    _resolve_once()
+    assert VersionedResolver.resolve is not plain
+    for _ in range(2):
+        assert [repr(_yaml.parse_yaml(text, "x")) for text in texts] == expected

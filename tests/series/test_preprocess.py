@@ -639,3 +639,14 @@ def make_windows_without_error(result: Preprocessed):
         )
     except TooLittleDataError:
         pytest.fail("the padded arrays hold a window in every part")
+
+
+@pytest.mark.parametrize("hour", [0, 16])
+def test_rows_on_closed_days_are_counted(hour):
+    days = START + (np.arange(70) * 24 + hour) * HOUR
+    found = run({"": (days, wave(70))}, frequency="B", week_mask="Mon-Sat").quality
+    said = "10 of 70 timestamps are on a closed day"
+    assert [said in text for text in found["warning_summary"]].count(True) == 1
+    open_days = days[(days // (24 * HOUR) + 3) % 7 < 6]  # 1970-01-01 was a Thursday.
+    found = run({"": (open_days, wave(60))}, frequency="B", week_mask="Mon-Sat").quality
+    assert not any("closed" in text for text in found["warnings"])
