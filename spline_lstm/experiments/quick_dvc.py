@@ -4,9 +4,9 @@ After each stage DVC reads and writes the whole of dvc.lock in pure Python, so t
 order of a file are kept, reads params.yaml once for each group of params, and finds each param by
 comparing its key with every other one. In dvc.lock there are no comments, and dicts have an order.
 Here it is read by the parser in C and written stage by stage, where a stage that did not change has
-the text that it had before; a text that was parsed is not parsed again, and a key without wildcards
-is looked up, and so is whether a text is a number. All files have the bytes that DVC gives them; dvc.yaml is left as it is. With a DVC
-that has other insides this is DVC's own command.
+the text that it had before; a text that was parsed is not parsed again, whether a text is a number
+is found out once, and a key without wildcards is looked up. All files have the bytes that DVC gives
+them; dvc.yaml is left as it is. With a DVC that has other insides this is DVC's own command.
 """
 
 import gc
@@ -111,12 +111,12 @@ def _resolve_once() -> None:
     find_tag = VersionedResolver.resolve
     known: dict[tuple[Any, ...], Any] = {}
 
-    def resolve(self: Any, kind: Any, text: Any, implicit: Any) -> Any:
+    def resolve(self: Any, kind: Any, value: Any, implicit: Any) -> Any:
         if not isinstance(self, CParser) or self.yaml_path_resolvers:
-            return find_tag(self, kind, text, implicit)
-        key = kind, text, implicit
+            return find_tag(self, kind, value, implicit)
+        key = kind, value, implicit
         if key not in known:
-            known[key] = find_tag(self, kind, text, implicit)
+            known[key] = find_tag(self, kind, value, implicit)
         return known[key]
 
     VersionedResolver.resolve = resolve
