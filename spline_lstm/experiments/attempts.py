@@ -12,9 +12,9 @@ from typing import Any
 from spline_lstm.core import ray_engine
 from spline_lstm.experiments.clone import Clone
 from spline_lstm.experiments.costs import Cost, Stopwatch
-from spline_lstm.experiments.fork_server import AHEAD
 from spline_lstm.experiments.processes import end_marked
 from spline_lstm.experiments.runs import Run
+from spline_lstm.experiments.warm_libraries import AHEAD
 from spline_lstm.experiments.warm_stages import quick, warm_stages
 
 

@@ -1,12 +1,14 @@
 """A process that has imported the libraries and forks a child for each stage of an experiment.
 
-Called as ``python fork_server.py DESCRIPTOR LIBRARIES AHEAD``, with a socket that listens, as JSON
-the libraries of each stage and the stages to expect after each, and the environment of the stages.
-It imports the libraries of a stage when the first such stage comes, or before, while it waits, but
-never the project, of which each experiment has its own copy, and it starts neither JAX nor
-TensorFlow: a child is in the state of a new interpreter that has got as far as these imports. The
-children end with the client that asked for them and with this process; this process ends when its
-standard input does and no child is left.
+Called as ``python fork_server.py DESCRIPTOR LIBRARIES AHEAD PROJECT``, with a socket that listens,
+as JSON the libraries of each stage and the stages to expect after each, and the environment of the
+stages. It imports the libraries of a stage when the first such stage comes, or before, while it
+waits, and it starts neither JAX nor TensorFlow: a child is in the state of a new interpreter that
+has got as far as these imports. PROJECT is the folder whose code all stages run, so that modules of
+it may be among the libraries; with a file of it changed since, stages are declined. It is empty for
+experiments, each of which has its own copy of the project. The children end with the client that
+asked for them and with this process; this process ends when its standard input does and no child is
+left.
 """
 
 import contextlib
@@ -27,55 +29,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NoReturn
 
 STARTED, DECLINED = b"started\n", b"declined\n"
-DRAWING = (
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-    "matplotlib.style",
-)
-TRAINING = ("safetensors.numpy", "jax.numpy", "flax.nnx", "optax")
-# Module -> what takes long of that which it imports; "": what all stages need. A stage imports the
-# rest of what it uses itself.
-LIBRARIES: dict[str, tuple[str, ...]] = {
-    "": (
-        "numpy",
-        "pandas",
-        "pydantic.json_schema",
-        "pydantic.main",
-        "pydantic.types",
-        "ruamel.yaml",
-        "scipy.interpolate",
-        "holidays",
-        "jaxtyping",
-        "lazy_loader",
-        "tqdm",
-    ),
-    "stages.ingest": ("pyarrow.csv", "pyarrow.parquet"),
-    "stages.preprocess": ("scipy.signal", "scipy.stats", *DRAWING),
-    "stages.train_flax_rnn": TRAINING,
-    "stages.evaluate": ("pyarrow.csv", "pyarrow.parquet", "scipy.stats", *TRAINING),
-    "stages.export": (
-        "safetensors.numpy",
-        "onnx",
-        "onnxruntime",
-        "ai_edge_litert.interpreter",
-        "flatbuffers",
-        "tensorflow",
-        "tf2onnx",
-    ),
-    "stages.benchmark": ("onnxruntime", "ai_edge_litert.interpreter"),
-    "stages.backtest": ("pyarrow.csv", "scipy.signal", "scipy.stats", *TRAINING),
-    "stages.report": ("jinja2", *DRAWING),
-}
-# Stage -> stages whose libraries are imported while it runs; "" as a stage: while DVC starts. Those
-# of the export take longest. The training has all cores busy, the evaluation has not.
-AHEAD: dict[str, tuple[str, ...]] = {
-    "": ("", "stages.ingest"),
-    "stages.ingest": ("stages.preprocess",),
-    "stages.preprocess": ("stages.train_flax_rnn",),
-    "stages.train_flax_rnn": ("stages.evaluate",),
-    "stages.evaluate": ("stages.export", "stages.report"),
-}
 # The project sets these before it imports TensorFlow, which reads them then.
 TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -84,6 +37,8 @@ TENSORFLOW = {
     "TF_USE_LEGACY_KERAS": "1",
     "TF2ONNX_CATCH_ERRORS": "FALSE",
 }
+# Of the project.
+PACKAGES = ("spline_lstm", "stages")
 # Set by DVC and shells for each stage; no library reads them when it is imported.
 OF_THE_STAGE = ("DVC", "PWD", "OLDPWD", "SHLVL", "_")
 SECONDS_TO_ASK = 10.0
@@ -97,10 +52,22 @@ def main(
     descriptor: int,
     libraries: Mapping[str, Sequence[str] | None],
     ahead: Mapping[str, Sequence[str]],
+    project: str,
 ) -> None:
     """Serve until the standard input ends."""
     with socket.socket(fileno=descriptor) as listener:
-        Server(listener, libraries, ahead).run()
+        Server(listener, libraries, ahead, project).run()
+
+
+def code_of(project: str) -> dict[str, tuple[int, int]]:
+    """Path of each module of a project -> time of its last change and size."""
+    found = {}
+    for name in PACKAGES:
+        for folder, _, files in os.walk(os.path.join(project, name)):
+            for path in (os.path.join(folder, file) for file in files if file.endswith(".py")):
+                status = os.stat(path)
+                found[path] = status.st_mtime_ns, status.st_size
+    return found
 
 
 def import_all(libraries: Sequence[str]) -> None:
@@ -153,6 +120,9 @@ class Server:
         imported.
     ahead : mapping
         Module of a stage, or "" before the first one -> stages whose libraries are imported then.
+    project : str
+        Folder of the only code that stages run, which may be imported with the libraries; "": each
+        has its own.
     """
 
     def __init__(
@@ -160,10 +130,16 @@ class Server:
         listener: socket.socket,
         libraries: Mapping[str, Sequence[str] | None],
         ahead: Mapping[str, Sequence[str]],
+        project: str,
     ) -> None:
         self._listener = listener
         self._libraries = dict(libraries)
         self._ahead = dict(ahead)
+        self._project = project
+        if project:
+            # Before any of it is imported, and first, as where `python -m` looks for it.
+            self._code = code_of(project)
+            sys.path.insert(0, project)
         self._wanted: deque[str] = deque()
         self._environment = dict(os.environ)
         self._selector = selectors.DefaultSelector()
@@ -220,14 +196,21 @@ class Server:
         except (OSError, ValueError):
             connection.close()
             return
-        is_strange = differing(request["environment"], self._environment)
-        if is_strange or not self._prepared(request["arguments"][1]):
+        if self._is_strange(request) or not self._prepared(request["arguments"][1]):
             _send(connection, DECLINED)
             connection.close()
         else:
             self._fork(connection, request, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+    def _is_strange(self, request: Mapping[str, Any]) -> bool:
+        """Whether a stage has another environment or other code than what is imported here."""
+        if differing(request["environment"], self._environment):
+            return True
+        if not self._project:
+            return False
+        return request["cwd"] != self._project or code_of(self._project) != self._code
 
     def _prepared(self, stage: str) -> bool:
         """Import what a stage needs; False: decline it, since its own process says what fails."""
@@ -255,6 +238,8 @@ class Server:
             end_with(server)
             self._close_all()
             connection.close()
+            if self._project:
+                sys.path.remove(self._project)
             become(request, descriptors)
         ended = os.pidfd_open(child)
         self._children[ended] = child, connection
@@ -352,6 +337,8 @@ def become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
     sys.argv = [module, *arguments]
     gc.set_threshold(YOUNG)
     sys.path.insert(0, request["cwd"])
+    # It runs anew, as __main__; what it imports is there.
+    sys.modules.pop(module, None)
     status = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -390,4 +377,4 @@ def status_of(code: object, stream: IO[str]) -> int:
 if __name__ == "__main__":
     # The folder of this file is on the path, but no module is to be found there.
     del sys.path[0]
-    main(int(sys.argv[1]), *map(json.loads, sys.argv[2:]))
+    main(int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4])

@@ -27,7 +27,7 @@ from typing import Any
 from spline_lstm.core.blas import limit_blas_threads
 from spline_lstm.core.errors import UsageError, report
 from spline_lstm.experiments.fork_client import SOCKET
-from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES
+from spline_lstm.experiments.warm_libraries import AHEAD, LIBRARIES, with_code
 
 FOLDER = Path(".git/warm")
 # Its memory is measured, in which that of the server would be.
@@ -41,6 +41,7 @@ def warm_stages(
     environment: Mapping[str, str],
     libraries: Mapping[str, Sequence[str] | None] = LIBRARIES,
     ahead: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    project: str = "",
 ) -> Iterator[dict[str, str]]:
     """Run a fork server; the environment in which stages come from it.
 
@@ -57,6 +58,9 @@ def warm_stages(
     ahead : mapping
         Module of a stage, or "" before the first one -> stages whose libraries the server imports
         then. By default each waits for its stage.
+    project : str
+        Folder of the code that all stages run, which may be among the libraries; "": each stage has
+        its own.
     """
     if sys.platform != "linux":
         yield dict(environment)
@@ -67,11 +71,11 @@ def warm_stages(
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
     script.chmod(0o700)
-    listed = [json.dumps(dict(each)) for each in (libraries, ahead)]
+    told = [*(json.dumps(dict(each)) for each in (libraries, ahead)), project]
     warm = dict(environment) | {"PATH": f"{folder}:{environment.get('PATH', '')}"}
     with (folder / "log").open("w") as log, _listener(folder) as listener:
         server = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), *listed],
+            [sys.executable, str(HERE / "fork_server.py"), str(listener.fileno()), *told],
             cwd=clone,
             env=warm,
             start_new_session=True,
@@ -107,11 +111,13 @@ def run_warm(command: Sequence[str]) -> int:
     is passed on.
     """
     limit_blas_threads()
-    libraries = {**LIBRARIES, OF_ITS_OWN: None}
+    project = os.getcwd()
     with (
         handled(signal.SIGINT, lambda number, frame: None),
         tempfile.TemporaryDirectory() as folder,
-        warm_stages(Path(folder), os.environ, libraries, AHEAD) as environment,
+        warm_stages(
+            Path(folder), os.environ, {**with_code(), OF_ITS_OWN: None}, AHEAD, project
+        ) as environment,
     ):
         process = subprocess.Popen(quick(command), env=environment)  # noqa: S603
         with handled(signal.SIGTERM, lambda number, frame: process.send_signal(number)):

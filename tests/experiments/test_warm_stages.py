@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,14 @@ import psutil
 import pytest
 
 from spline_lstm.experiments import warm_stages as module
-from spline_lstm.experiments.fork_server import AHEAD, LIBRARIES, TENSORFLOW
+from spline_lstm.experiments.fork_server import TENSORFLOW
 from spline_lstm.experiments.processes import MARK, end_marked, marked
+from spline_lstm.experiments.warm_libraries import AHEAD, LIBRARIES, PARTS, with_code
 from spline_lstm.experiments.warm_stages import FOLDER, main, warm_stages
 from spline_lstm.export.tf_import import ENVIRONMENT
 from tests.builders import ROOT
 
+PROJECT = ("spline_lstm", "stages")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's alone")
 
 TELL = """
@@ -113,6 +117,93 @@ def test_a_stage_is_what_it_is_as_a_process_of_its_own(clone, warm):
     assert (forked.pop("loaded"), plain.pop("loaded")) == (True, False)
     assert forked == plain
     assert (forked["stage"], forked["input"], forked["project"]) == ("x", "words\n", False)
+
+
+# A module of the project that a stage imports; it tells what it is loaded by.
+PART = "import os\nloaded_by = os.getpid()\n"
+USE = """
+import os, sys
+from spline_lstm import part
+print(os.getpid() == part.loaded_by, __name__, sys.path.count(os.getcwd()), sys.path[0])
+"""
+
+
+@pytest.fixture
+def project(clone):
+    """The environment of stages whose code the server has imported with the libraries."""
+    (clone / "spline_lstm").mkdir()
+    for path, text in {
+        "spline_lstm/__init__": "",
+        "spline_lstm/part": PART,
+        "stages/use": USE,
+    }.items():
+        (clone / f"{path}.py").write_text(text)
+    libraries = {"stages.use": ["xml.dom.minidom", "stages.use", "spline_lstm.part"]}
+    plain = {**os.environ, MARK: str(clone)}
+    with warm_stages(clone, plain, libraries, project=str(clone)) as environment:
+        yield environment
+
+
+def said(clone, environment) -> str:
+    done = run("python -m stages.use", clone, environment)
+    assert done.stderr == ""
+    own, *rest = done.stdout.split()
+    assert rest == ["__main__", "1", str(clone)]
+    return own
+
+
+def test_a_stage_finds_the_code_of_its_project_imported(clone, project):
+    assert [said(clone, project) for _ in range(2)] == ["False", "False"]
+
+
+def test_after_a_change_of_the_code_stages_run_plainly(clone, project):
+    part = clone / "spline_lstm/part.py"
+    assert said(clone, project) == "False"
+    part.write_text(f"{PART}# changed\n")
+    assert said(clone, project) == "True"
+    part.write_text(PART)
+    # Same size, later.
+    os.utime(part, ns=(1, 1))
+    assert said(clone, project) == "True"
+
+
+def test_a_new_module_is_a_change(clone, project):
+    assert said(clone, project) == "False"
+    (clone / "spline_lstm/other.py").write_text("")
+    assert said(clone, project) == "True"
+
+
+def test_in_another_folder_stages_run_plainly(clone, project, tmp_path):
+    shutil.copytree(clone, tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))
+    assert said(tmp_path / "copy", project) == "True"
+
+
+def test_code_of_stages_starts_no_backend_and_changes_no_variable():
+    code = (
+        "import os, sys\n"
+        "from fork_server import import_all\n"
+        "before = dict(os.environ)\n"
+        "import_all(sys.argv[1:])\n"
+        "from jax._src import xla_bridge\n"
+        "assert not xla_bridge.backends_are_initialized()\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        "changed = {name for name in os.environ if os.environ[name] != before.get(name)}\n"
+        "assert changed <= {*fork_server.TENSORFLOW}\n"
+    ).replace("import os, sys", "import os, sys, fork_server")
+    modules = {name for names in with_code().values() for name in names if name.startswith(PROJECT)}
+    assert {"stages.train_flax_rnn", "spline_lstm.series.preprocess_folder"} < modules
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": f"{module.HERE}:{ROOT}",
+    }
+    subprocess.run([sys.executable, "-c", code, *sorted(modules)], env=environment, check=True)
+
+
+def test_parts_are_those_that_stages_load():
+    for stage, parts in PARTS.items():
+        text = (ROOT / f"{stage.replace('.', '/')}.py").read_text()
+        assert {*parts} == {*re.findall(r'load_part\(.+?, "(\w+)"\)', text)}
 
 
 @pytest.mark.parametrize("word", ["0", "12", "text", "none", "raise", "signal"])
