@@ -1,6 +1,7 @@
 """Command init: a new pipeline from a file."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -131,11 +132,21 @@ def _add_columns(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--max-missing",
-        type=float,
+        type=_share,
         metavar="SHARE",
         help="highest share of grid rows without a target, 0 to 1 (default: a step above the share "
         "in the file, and beyond 0.5 init asks)",
     )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1; 3 % are 0.03")
+    return share
 
 
 def _add_clock(group: argparse._ArgumentGroup) -> None:

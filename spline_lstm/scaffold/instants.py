@@ -37,6 +37,7 @@ def instants_of(
         An hour occurs twice and no zone is declared, or the declared one does not resolve it.
     """
     found = timestamps.found
+    _check_ambiguous(timestamps, options)
     if found.is_index:
         if options.time_zone is not None:
             raise UsageError(
@@ -58,6 +59,24 @@ def instants_of(
     if problems:
         raise wall_clock_error(problems[0], table, where)
     return instants, zone
+
+
+def _check_ambiguous(timestamps: Timestamps, options: Options) -> None:
+    """Refuse --ambiguous-hour where no hour can occur twice, so that it would do nothing."""
+    if options.ambiguous_hour in (None, "order"):
+        return
+    found, option = timestamps.found, f"--ambiguous-hour {options.ambiguous_hour}"
+    if found.is_index or found.offsets:
+        has = "whole numbers" if found.is_index else "offsets"
+        raise UsageError(
+            f"{option}: {timestamps.label!r} has {has}, with which no hour occurs twice; leave it "
+            "out"
+        )
+    if options.time_zone is None and found.zone is None:
+        raise UsageError(
+            f"{option}: without a zone the timestamps are in UTC, in which no hour occurs twice; "
+            "give the zone with --time-zone, or leave it out"
+        )
 
 
 def _declared(options: Options) -> str | None:

@@ -36,11 +36,17 @@ def find_marks(cells: pd.DataFrame, separator: str, where: str, said: Marks) -> 
     Raises
     ------
     UsageError
-        A comma may be a decimal mark or separate thousands.
+        A comma may be a decimal mark or separate thousands, or is to be both a decimal mark and the
+        separator of columns.
     """
     if said.thousands is not None and not SEPARATES.fullmatch(said.thousands):
         raise UsageError(f"--thousands {said.thousands}: give one mark, such as . or , or a blank")
     if said.decimal is not None:
+        if said.decimal == separator:
+            raise UsageError(
+                f"{where}: --decimal {said.decimal}: that separates the columns, so it is no "
+                "decimal mark; leave the option out, or write the file with another separator"
+            )
         return said
     if said.thousands is not None:
         other = {",": ".", ".": ","}.get(said.thousands)
@@ -85,21 +91,26 @@ def _decimal(cells: pd.DataFrame, separator: str, where: str) -> str:
     if dotted or thousands or separator == ",":
         first = next(iter(with_comma))
         example = str(with_comma[first][with_comma[first].str.contains(",")].iloc[0])
-        raise UsageError(_question(where, first, example, dotted))
+        raise UsageError(_question(where, first, example, dotted, separator))
     return ","
 
 
-def _question(where: str, column: str, example: str, dotted: list[str]) -> str:
+def _question(where: str, column: str, example: str, dotted: list[str], separator: str) -> str:
     groups = (
         f"--thousands , (then it is {example.replace(',', '')})"
         if GROUPS.fullmatch(example)
         else "--decimal . (columns with a comma are then text)"
     )
+    decimal = (
+        "write the columns with another separator than the comma"
+        if separator == ","
+        else f"give --decimal , (then it is {example.replace(',', '.')})"
+    )
     return (
         f"{where}: the comma in column {column!r} ({example}) may be a decimal mark or separate "
         "thousands"
         + (f", while {dotted[0]!r} has a point" if dotted else "")
-        + f"; give --decimal , (then it is {example.replace(',', '.')}) or {groups}"
+        + f"; {decimal} or give {groups}"
     )
 
 

@@ -7,6 +7,9 @@ from spline_lstm.scaffold.read_text import read_text_table
 from spline_lstm.scaffold.table import Marks, Table
 from spline_lstm.tables.parquet import is_parquet, parquet_frame, parquet_header
 
+# What only text leaves open.
+TEXT_OPTIONS = ("separator", "decimal", "thousands", "encoding", "skip_lines", "unit_row")
+
 
 def read_table(content: bytes, where: str, options: Options = Options()) -> Table:  # noqa: B008
     """The columns of a CSV or Parquet file.
@@ -21,9 +24,9 @@ def read_table(content: bytes, where: str, options: Options = Options()) -> Tabl
     if not is_parquet(content):
         return read_text_table(content, where, options)
     given = [
-        f"--{name.replace('_', '-')}"
-        for name in ("separator", "decimal", "thousands", "encoding", "skip_lines", "unit_row")
-        if getattr(options, name) is not None
+        f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        for name in TEXT_OPTIONS
+        if (value := getattr(options, name)) is not None
     ]
     if given:
         raise UsageError(

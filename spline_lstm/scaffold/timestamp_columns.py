@@ -170,6 +170,11 @@ def _form_of(
     label = "+".join(names)
     if options.timestamp_format:
         check_form(options.timestamp_format)
+        if pd.api.types.is_datetime64_any_dtype(cells) and options.timestamp_format != "ISO8601":
+            raise UsageError(
+                f"{where}: {label!r} has timestamps, not text of the form "
+                f"{options.timestamp_format}; leave out --timestamp-format"
+            )
         forms = timestamp_forms(cells, (options.timestamp_format,))
         if not forms:
             raise UsageError(
@@ -272,7 +277,8 @@ def _no_single_column(
     return (
         f"{where}: no column contains timestamps of a known form (columns: {list_names(columns)}); "
         "give them with --timestamp and --timestamp-format, or --timestamp none if the rows are in "
-        f"order and equally far apart{alone}"
+        "order and equally far apart, or --task tabular if each row is a case of its own"
+        f"{alone}"
     )
 
 

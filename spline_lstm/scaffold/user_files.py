@@ -11,9 +11,10 @@ from spline_lstm.core.params import parse_overlay
 from spline_lstm.core.schema import Schema, parse_schema
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
 from spline_lstm.scaffold.propose import propose
-from spline_lstm.scaffold.read_table import read_table
+from spline_lstm.scaffold.read_table import TEXT_OPTIONS, read_table
 from spline_lstm.scaffold.summary import Plan, with_columns_of
 from spline_lstm.tables.contract import check_header
+from spline_lstm.tables.parquet import is_parquet
 
 # Keys of params.yaml that say what an option of `init` says.
 OPTION_OF = {
@@ -86,7 +87,7 @@ class UserFiles:
         """
         schema = None if self.schema is None else parse_schema(self.schema, where)
         if schema is not None:
-            options = options_of(schema, options)
+            options = options_of(schema, options, is_text=not is_parquet(content))
         options = self._with_overlay(options)
         table = read_table(content, where, options)
         header = list(map(str, table.cells))
@@ -128,11 +129,14 @@ def feature_mode(schema: Schema, header: Sequence[str]) -> str:
     return "multivariate" if is_multivariate else "univariate"
 
 
-def options_of(schema: Schema, options: Options) -> Options:
-    """The options, with what a schema declares in place of what they leave open."""
+def options_of(schema: Schema, options: Options, *, is_text: bool = True) -> Options:
+    """The options, with what a schema declares in place of what they leave open.
+
+    How text is read is taken from it if the file is text, and not Parquet.
+    """
     table = schema.table_format
     wide = schema.wide
-    return replace(
+    declared = replace(
         options,
         timestamp="+".join(schema.timestamp_cols) or NO_TIMESTAMP,
         targets=schema.target_cols if wide is None else wide.columns,
@@ -147,6 +151,9 @@ def options_of(schema: Schema, options: Options) -> Options:
         unit_row=table.unit_row if options.unit_row is None else options.unit_row,
         missing=options.missing or table.missing_markers,
     )
+    if is_text:
+        return declared
+    return replace(declared, **{name: getattr(options, name) for name in TEXT_OPTIONS})
 
 
 def _declared_form(schema: Schema) -> str | None:

@@ -97,8 +97,10 @@ def _content(csv: Path) -> bytes:
         return read_source(csv.as_posix(), Path())
     if csv.is_dir():
         raise UsageError(f"--csv {csv}: is a folder; name the CSV or Parquet file in it")
-    if not csv.is_file():
+    if not csv.exists():
         raise UsageError(f"--csv {csv}: no such file")
+    if not csv.is_file():
+        raise UsageError(f"--csv {csv}: is not a regular file; name a CSV or Parquet file")
     return csv.read_bytes()
 
 

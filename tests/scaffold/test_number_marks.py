@@ -61,7 +61,7 @@ def test_what_leaves_no_doubt(texts, separator, marks):
     ("texts", "separator", "words"),
     [
         (("1,234", "2,345"), ";", ["--decimal , (then it is 1.234)", "--thousands , (then"]),
-        (("1,5", "2,5"), ",", ["--decimal , (then it is 1.5)"]),
+        (("1,5", "2,5"), ",", ["another separator than the comma", "--decimal ."]),
     ],
 )
 def test_a_comma_with_two_readings_is_asked_about(texts, separator, words):

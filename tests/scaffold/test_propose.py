@@ -1,5 +1,6 @@
 """`init` on tables that it has never seen: what it finds, and what it asks for."""
 
+import io
 import json
 
 import numpy as np
@@ -215,10 +216,30 @@ def test_the_option_answers_the_question(content, options):
         ({"frequency": "1M"}, "fixed, positive duration"),
         ({"frequency": "7D"}, "at least 40"),
         ({"timestamp_format": "%d.%m.%Y"}, "not every timestamp"),
+        ({"decimal": ","}, "--decimal ,: that separates the columns"),
+        ({"ambiguous_hour": "later"}, "without a zone"),
     ],
 )
 def test_options_that_do_not_fit_the_file_are_refused(options, words):
     assert words in refused(csv_of(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"unit_row": False}, "leave out --no-unit-row:"),
+        ({"timestamp_format": "%Y"}, "'time' has timestamps, not text of the form %Y"),
+    ],
+)
+def test_options_about_text_are_refused_for_a_parquet_file(options, words):
+    content = io.BytesIO()
+    pd.DataFrame({"time": HOURS, "y": WAVE}).to_parquet(content)
+    assert words in refused(content.getvalue(), **options)
+
+
+def test_a_table_without_timestamps_may_be_a_table_of_cases():
+    content = b"y,kind\n" + b"1.5,a\n0.5,b\n2.5,a\n" * 40
+    assert "--task tabular" in refused(content)
 
 
 def test_a_broken_timestamp_is_named():

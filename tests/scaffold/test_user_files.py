@@ -1,5 +1,6 @@
 """Params and a schema that the user brings to `init`."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -20,7 +21,9 @@ from spline_lstm.scaffold.model_choices import SECTIONS
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_table import read_table
+from spline_lstm.scaffold.user_files import UserFiles
 from tests.scaffold.tables import (
+    HOURS,
     WAVE,
     csv_of,
     look,
@@ -165,6 +168,14 @@ def test_init_reads_a_table_as_the_given_schema_declares(root, monkeypatch):
         },
     }
     assert main(["init", "mine", "--csv", "t.csv", *recipe(root, schema)]) == 0
+
+
+def test_what_a_schema_says_of_text_does_not_matter_to_parquet():
+    content = io.BytesIO()
+    pd.DataFrame({"time": HOURS, "y": WAVE}).to_parquet(content)
+    schema = {"version": 1, "timestamp_col": "time", "target_cols": ["y"]}
+    files = UserFiles(schema=json.dumps(schema))
+    assert files.complete(content.getvalue(), "t.parquet", Options()).values["window.horizon"] == 24
 
 
 @pytest.mark.parametrize(

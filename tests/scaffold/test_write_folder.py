@@ -298,6 +298,19 @@ def test_a_folder_in_place_of_the_file_is_named_as_one(root, monkeypatch, capsys
     assert not (root / "pipelines").exists()
 
 
+def test_a_device_in_place_of_the_file_is_no_regular_file(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    assert main(["init", "mine", "--csv", "/dev/null"]) == 2
+    assert "--csv /dev/null: is not a regular file" in capsys.readouterr().err
+
+
+def test_a_share_beyond_one_is_refused_with_its_option(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit):
+        main(["init", "mine", "--csv", "t.csv", "--max-missing", "3"])
+    assert "argument --max-missing: 3 is not a share from 0 to 1" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_explained(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["init", "mine", "--csv", "nope.csv"]) == 2
