@@ -44,8 +44,9 @@ def find_marks(cells: pd.DataFrame, separator: str, where: str, said: Marks) -> 
     if said.decimal is not None:
         if said.decimal == separator:
             raise UsageError(
-                f"{where}: --decimal {said.decimal}: that separates the columns, so it is no "
-                "decimal mark; leave the option out, or write the file with another separator"
+                f"{where}: --decimal {said.decimal}: that separates the columns, so it "
+                "cannot be in a number; leave the option out, or write the file with another "
+                "separator"
             )
         return said
     if said.thousands is not None:
