@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -140,7 +139,7 @@ def from_arrays(params: nnx.State, arrays: Mapping[str, np.ndarray]) -> nnx.Stat
     if expected != given:
         raise ValueError(f"weights do not fit the model: expected {expected}, got {given}")
     paths = {".".join(map(str, path)): path for path in flatten_dict(nnx.to_pure_dict(params))}
-    values = unflatten_dict({paths[name]: jnp.asarray(value) for name, value in arrays.items()})
+    values = unflatten_dict({paths[name]: jax.device_put(value) for name, value in arrays.items()})
     nnx.replace_by_pure_dict(params, values)
     return params
 

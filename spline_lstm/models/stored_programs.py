@@ -15,6 +15,7 @@ import hashlib
 import os
 import pickle
 import platform
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -168,21 +169,21 @@ def _read(path: Path) -> Any:
 
 
 @functools.cache
-def _counted_hits() -> list[str]:
-    """Events of JAX's cache that gave back a program, from the first call on."""
-    events: list[str] = []
+def _counted_hits() -> list[int]:
+    """Threads to which JAX's cache gave back a program, each time from the first call on."""
+    events: list[int] = []
 
     def heard(event: str, **_: Any) -> None:
         if event == "/jax/compilation_cache/cache_hits":
-            events.append(event)
+            events.append(threading.get_ident())
 
     jax.monitoring.register_event_listener(heard)
     return events
 
 
 def hits() -> int:
-    """How many programs JAX's cache has given back since the first call."""
-    return len(_counted_hits())
+    """How many programs JAX's cache has given back to this thread since the first call."""
+    return _counted_hits().count(threading.get_ident())
 
 
 def _shape(leaf: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -42,8 +43,8 @@ def rows_to_device(rows: "Rows") -> RowTable:
     inputs = rows.arrays.inputs
     labels = rows.arrays.labels.astype(np.float32)[:, None]
     return RowTable(
-        numbers=jnp.asarray(padded(inputs.numbers)),
-        missing=jnp.asarray(padded(inputs.missing)),
-        categories=jnp.asarray(padded(inputs.categories)),
-        labels=jnp.asarray(padded(labels)),
+        numbers=jax.device_put(padded(inputs.numbers)),
+        missing=jax.device_put(padded(inputs.missing)),
+        categories=jax.device_put(padded(inputs.categories)),
+        labels=jax.device_put(padded(labels)),
     )

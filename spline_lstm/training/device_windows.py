@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
@@ -91,15 +92,17 @@ def to_device(windows: Windows, config: ModelConfig, linear: LinearTable | None 
     """Put the as-of arrays on the device, once, with unread rows at the end (see `padded`)."""
     target, observed = scaled_targets(windows)
     arrays = windows.arrays
+    static_ids = arrays.static_ids[:, : len(config.static_sizes)]
+    # `jnp.asarray` would compile a program for each shape.
     return Series(
-        scaled=jnp.asarray(padded(arrays.scaled)),
-        causal=jnp.asarray(padded(arrays.causal)),
-        known_at=jnp.asarray(padded(arrays.known_at)),
-        target=jnp.asarray(padded(target)),
-        observed=jnp.asarray(padded(observed), dtype=jnp.float32),
-        future=jnp.asarray(padded(arrays.future)),
-        static_ids=jnp.asarray(arrays.static_ids[:, : len(config.static_sizes)], dtype=jnp.int32),
-        series_of_row=jnp.asarray(padded(arrays.row_series), dtype=jnp.int32),
+        scaled=jax.device_put(padded(arrays.scaled)),
+        causal=jax.device_put(padded(arrays.causal)),
+        known_at=jax.device_put(padded(arrays.known_at)),
+        target=jax.device_put(padded(target)),
+        observed=jax.device_put(padded(observed).astype(np.float32)),
+        future=jax.device_put(padded(arrays.future)),
+        static_ids=jax.device_put(static_ids.astype(np.int32)),
+        series_of_row=jax.device_put(padded(arrays.row_series).astype(np.int32)),
         linear=linear,
     )
 

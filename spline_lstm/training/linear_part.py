@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float, Int
@@ -57,11 +56,11 @@ class LinearPart:
         levels = max(1, len(self.quantiles))
         scale = np.repeat(self.residual_scale.reshape(-1), levels)
         return LinearTable(
-            scores=jnp.asarray(padded(self.scores)),
-            position=jnp.asarray(padded(self.position)),
-            scale=jnp.asarray(scale),
-            delta=jnp.float32(delta),
-            unit=jnp.float32(unit),
+            scores=jax.device_put(padded(self.scores)),
+            position=jax.device_put(padded(self.position)),
+            scale=jax.device_put(scale),
+            delta=jax.device_put(np.float32(delta)),
+            unit=jax.device_put(np.float32(unit)),
         )
 
 

@@ -9,6 +9,7 @@ each batch.
 
 import dataclasses
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +137,12 @@ def train(
     undecayed = getattr(network_class(config), "undecayed", ())
     optimizer = slowed(make_optimizer(params, budget, undecayed), config)
     content = program_content(config, params, budget, objective)
+    # JAX compiles a program for each of its operations, here while others are compiled.
+    rates = threading.Thread(target=rate_at, args=(0, params, budget))
+    rates.start()
     state = start(config, optimizer, params, content)
     run_steps = make_steps(config, optimizer, params, windows, objective, content)
+    rates.join()
     history: list[Evaluation] = []
     best, factor = objective.start(to_arrays(state.weights))
     if checkpoint is not None and (saved := checkpoint.read()) is not None:

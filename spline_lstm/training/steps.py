@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import lax
@@ -149,7 +150,7 @@ def make_steps(
     batches_of = Shuffle(windows.splits["train"], params, members)
     keys = sharding.place(member_keys(members, params.seed))
     # JAX would copy a number on one device to the others in each call, and wait for the copies.
-    rate = cache(lambda factor: sharding.place(jnp.float32(factor)))
+    rate = cache(lambda factor: sharding.place(np.float32(factor)))
 
     def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
         return programs.steps_and_evaluation(
