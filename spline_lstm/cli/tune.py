@@ -39,7 +39,7 @@ forecast on validation (of a table of rows: by log loss or RMSE); the test split
 needs no dvc repro before. The best values are written as a patch, plots/tuning.patch, the trials as
 metrics/tuning.csv. An interrupted search resumes. --quick tries a fixed grid of lookback,
 transform, normalisation, segment and loss instead, and changes only what validation shows to be
-better by more than one standard error.
+better by more than two standard errors.
 """
 EXAMPLES = """
 python -m spline_lstm tune --trials 20

@@ -25,7 +25,7 @@ def params_text(params: Params, pipeline: str = "") -> str:
         Name of the folder below pipelines/, "" for the root: the head names its commands.
     """
     values = flattened(params.model_dump(mode="json"))
-    return "\n".join([*_head(pipeline), *_section_lines(type(params), values, "")]) + "\n"
+    return "\n".join([*_head(values, pipeline), *_section_lines(type(params), values, "")]) + "\n"
 
 
 def upgraded(text: str, where: str) -> Params:
@@ -42,9 +42,9 @@ def upgraded(text: str, where: str) -> Params:
     return with_values(Params(), values, where)
 
 
-def _head(pipeline: str) -> list[str]:
+def _head(values: Mapping[str, Any], pipeline: str) -> list[str]:
     folder = f" pipelines/{pipeline}" if pipeline else ""
-    command = experiment_command(pipeline, "train.batch_size=64")
+    command = experiment_command(pipeline, example_setting(values))
     check = f"`python -m spline_lstm check{folder}`"
     run, what = f"# `{command}`", "runs the pipeline with another value."
     return [
@@ -67,6 +67,18 @@ def experiment_command(pipeline: str, setting: str) -> str:
         return f"dvc exp run -S {setting}"
     folder = f"pipelines/{pipeline}"
     return f"dvc exp run {folder}/dvc.yaml -S {folder}/params.yaml:{setting}"
+
+
+def example_setting(values: Mapping[str, Any]) -> str:
+    """A setting to try in an experiment, which matters to the model of these params.
+
+    >>> example_setting({"model.type": "linear", "window.lookback": 48})
+    'window.lookback=24'
+    """
+    if values.get("model.type") != "linear":
+        return "train.batch_size=64"
+    half = values.get("window.lookback", Params().window.lookback) // 2
+    return f"window.lookback={max(half, values.get('model.network_lookback') or 1)}"
 
 
 def _section_lines(model: type[Section], values: Mapping[str, Any], prefix: str) -> Iterator[str]:

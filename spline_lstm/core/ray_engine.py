@@ -42,17 +42,14 @@ def import_ray() -> ModuleType:
     MissingPackageError
         Ray is not installed.
     ParamsError
-        RAY_ADDRESS is of a cluster beyond loopback without a token.
+        RAY_ADDRESS is of a cluster beyond loopback, or a name, without a token.
     """
     address = os.environ.get(ADDRESS, "")
     os.environ.setdefault(*NO_STATISTICS)
     if not address or is_loopback(address):
         os.environ.setdefault(*LOOPBACK)
     elif os.environ.get(AUTH_MODE) != "token":
-        raise ParamsError(
-            f"{ADDRESS} {address} is beyond this machine: start the cluster with {AUTH_MODE}=token "
-            f"and set it here, too (docs/scaling.md)"
-        )
+        raise ParamsError(_without_token(address))
     try:
         import ray  # noqa: PLC0415 - an extra
         import ray.exceptions  # noqa: PLC0415
@@ -62,6 +59,18 @@ def import_ray() -> ModuleType:
             "pip install 'spline-lstm[cluster]', or set run.executor to local"
         ) from None
     return ray
+
+
+def _without_token(address: str) -> str:
+    """Why a cluster without a token is refused."""
+    token = f"start the cluster with {AUTH_MODE}=token and set it here, too (docs/scaling.md)"
+    if "://" not in address.removeprefix("ray://") and host_and_port(address)[0]:
+        return f"{ADDRESS} {address} is beyond this machine: {token}"
+    return (
+        f"{ADDRESS} {address} is a name of Ray's own, which does not say on which machine the "
+        f"cluster is: give HOST:PORT (127.0.0.1:6379 of one here), or unset {ADDRESS} for a "
+        f"cluster of this machine alone, or {token}"
+    )
 
 
 def is_loopback(address: str) -> bool:
@@ -90,7 +99,7 @@ def host_and_port(address: str) -> tuple[str, str]:
 def check_answers(address: str) -> None:
     """Raise ParamsError if nothing listens at the address of a cluster."""
     host, port = host_and_port(address)
-    if not host:
+    if not host or "://" in address.removeprefix("ray://"):
         return
     try:
         socket.create_connection((host, int(port)), timeout=MOST_WAIT).close()

@@ -12,7 +12,7 @@ from spline_lstm.evaluation.row_metrics import names_of
 from spline_lstm.evaluation.row_plots import calibration_figure, importance_figure
 from spline_lstm.evaluation.row_scores import row_verdict
 from spline_lstm.evaluation.stage_outputs import RunOutputs, read_run
-from spline_lstm.evaluation.verdict import COVERAGE_TOLERANCE, warnings_of
+from spline_lstm.evaluation.verdict import is_off, warnings_of
 from spline_lstm.reporting.document import (
     Block,
     Bullets,
@@ -102,7 +102,8 @@ def _coverage(scores: Mapping[str, Any]) -> list[str]:
     return [
         f"The {row['interval']} % {what} cover only {number(row['coverage'])} % of the test split."
         for row in scores["intervals"]
-        if row["coverage"] < float(row["interval"]) - COVERAGE_TOLERANCE
+        if row["coverage"] < float(row["interval"])
+        and is_off(row["coverage"], float(row["interval"]), scores["n_windows"])
     ]
 
 

@@ -1,5 +1,6 @@
 """What is read first: whether the model beats the baselines, by how much, and what to beware of."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,11 @@ from spline_lstm.evaluation.scores import RMSE_NAMES, deciding
 
 # Percentage points that the coverage may differ from the level of the interval.
 COVERAGE_TOLERANCE = 2.0
+# What chance does 19 times of 20 is not worth a warning either: probability of each side. Beyond so
+# many windows two points are more than chance does.
+CHANCE, MANY_WINDOWS = 0.025, 1000
+# A count of windows from a share with five figures is this near to it.
+ROUNDING = 0.01
 # The same for one step or series, if it has at least so many values.
 GROUP_TOLERANCE, GROUP_VALUES = 10.0, 100
 # Bias, as a share of the RMSE, from which on it is worth a warning.
@@ -57,7 +63,7 @@ def warnings_of(
         *_lost(scores),
         *overfitting(train),
         *(text for key, words in GROUPS.items() for text in _lost_groups(scores, key, *words)),
-        *_coverage(scores.get("intervals", [])),
+        *_coverage(scores.get("intervals", []), scores.get("n_windows", 0)),
         *_bias(scores),
         *(f"Data: {text}" for text in quality.get("warning_summary", [])),
     ]
@@ -120,7 +126,31 @@ def _lost_groups(scores: Mapping[str, Any], key: str, one: str, many: str) -> li
     return [f"{start} a baseline is at least as good: {one} {names}."]
 
 
-def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
+def is_off(coverage: float, level: float, windows: int) -> bool:
+    """Whether a coverage (%) of test windows is off its level, beyond the tolerance and chance.
+
+    Chance is that of a binomial count of so many windows, two-sided at 95 %.
+
+    >>> is_off(72.7, 80.0, windows=11), is_off(72.7, 80.0, windows=200)
+    (False, True)
+    """
+    if abs(coverage - level) <= COVERAGE_TOLERANCE:
+        return False
+    if windows > MANY_WINDOWS:
+        return True
+    covered, share = coverage / 100 * windows, level / 100
+    # A mean over steps is seldom whole. Towards the level, so that rounding makes no warning.
+    tail = range(math.floor(covered + ROUNDING), windows + 1)
+    if coverage < level:
+        tail = range(math.ceil(covered - ROUNDING) + 1)
+    chances = (
+        math.comb(windows, count) * share**count * (1 - share) ** (windows - count)
+        for count in tail
+    )
+    return sum(chances) < CHANCE
+
+
+def _coverage(intervals: Sequence[Mapping[str, Any]], windows: int) -> list[str]:
     texts = []
     for row in intervals:
         level, coverage = float(row["interval"]), row["coverage"]
@@ -129,7 +159,7 @@ def _coverage(intervals: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"Some of the {row['interval']} % intervals are infinite, because too few "
                 "validation windows are left to bound them."
             )
-        elif coverage is not None and abs(coverage - level) > COVERAGE_TOLERANCE:
+        elif coverage is not None and is_off(coverage, level, windows):
             side = "narrow" if coverage < level else "wide"
             texts.append(
                 f"The {row['interval']} % intervals are too {side} for the test split: they cover "

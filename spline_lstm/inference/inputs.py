@@ -298,21 +298,30 @@ def _check_history(
         inputs = slice(first, max(row, first))
         in_gap = int((~arrays.valid[inputs]).sum())
         absent = min(lookback - min(row - start, lookback), lookback)
-        missing = absent + in_gap
-        gap = (
-            f", {in_gap} of them in a gap of a target beyond preprocess.max_gap "
-            f"{preprocessor.params.max_gap}"
-            + (f" (window.max_missing_inputs {allowed:g} of them may be)" if allowed else "")
-            if in_gap
-            else ""
-        )
         if absent or in_gap > allowed * lookback or unborn[inputs].any():
-            reasons[name] = (
-                f"{_of(request.where, name)}: {missing} of the {lookback} rows before {origin} are "
-                f"missing{gap}; give more rows of history, without such a gap"
-            )
+            lacking = _missing_rows(absent, in_gap, origin, request)
+            reasons[name] = f"{_of(request.where, name)}: {lacking}"
     if reasons:
         raise NoForecastError(reasons)
+
+
+def _missing_rows(absent: int, in_gap: int, origin: str, request: _Request) -> str:
+    """What a window lacks: rows before the history begins, and rows in gaps that are too long."""
+    lookback, preprocessor = request.lookback, request.preprocessor
+    text = f"{absent + in_gap} of the {lookback} rows before {origin} are missing"
+    advice = "give rows without such a gap"
+    if absent:
+        text += f": the history has {lookback - absent}"
+        advice = f"give {lookback} rows of history or more"
+    if in_gap:
+        allowed = preprocessor.options.max_missing_inputs
+        text += (
+            f", {in_gap} of them in a gap of a target beyond preprocess.max_gap "
+            f"{preprocessor.params.max_gap}"
+        )
+        text += f" (window.max_missing_inputs {allowed:g} of them may be)" if allowed else ""
+        advice += ", without such a gap" if absent else ""
+    return f"{text}; {advice}"
 
 
 def _of(where: str, series: str) -> str:

@@ -13,6 +13,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 MOST_BLOCKS = 20
+# Standard errors up to which a gain may be chance: 19 times of 20.
+NOISE = 2.0
+
+
+def is_beyond_noise(gain: float, error: float) -> bool:
+    """Whether a gain is more than `NOISE` of its standard errors, the rule wherever one is judged.
+
+    >>> is_beyond_noise(0.03, 0.01), is_beyond_noise(0.02, 0.01), is_beyond_noise(-0.1, 0.0)
+    (True, False, False)
+    """
+    return gain > max(NOISE * error, 0.0)
 
 
 def covered_rows(times: Int[np.ndarray, " windows"], horizon: int) -> int:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from spline_lstm.core.errors import ParamsError, UsageError
 from spline_lstm.core.params import Params, with_values
-from spline_lstm.core.params_file import experiment_command, params_text
+from spline_lstm.core.params_file import example_setting, experiment_command, params_text
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.scaffold.dvc_text import cached_outputs, dvc_of_partitions
 from spline_lstm.scaffold.options import Options
@@ -260,6 +260,6 @@ def summary_of(folder: Path, csv: Path, plan: Plan, source: SourceFile | Embedde
         f"Every setting is in {folder.as_posix()}/params.yaml and {SCHEMA_FILE}; change it there.",
         f"Next: dvc repro {folder.as_posix()}/dvc.yaml",
         f"      git add {folder.as_posix()}; git commit; then experiments with other values:",
-        f"      {experiment_command(folder.name, 'train.batch_size=64')}",
+        f"      {experiment_command(folder.name, example_setting(plan.values))}",
     ]
     return "\n".join(lines)

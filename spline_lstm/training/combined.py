@@ -20,7 +20,7 @@ from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.linear_moments import typical_miss
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.models.stack import fit_guarded_stack
-from spline_lstm.models.time_blocks import standard_error
+from spline_lstm.models.time_blocks import is_beyond_noise, standard_error
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.linear import member_details, series_of
 from spline_lstm.training.linear_part import LinearPart
@@ -92,8 +92,8 @@ class Gain:
 
     @property
     def is_beyond_noise(self) -> bool:
-        """More than one standard error."""
-        return self.share > max(self.error, 0.0)
+        """More than two standard errors."""
+        return is_beyond_noise(self.share, self.error)
 
     @property
     def sentence(self) -> str:

@@ -2,8 +2,7 @@
 
 Errors are those of the forecast that `predict` would give, in data units, in units of the standard
 deviation of the target. Two models are compared on the windows that both have, and a difference
-counts if it exceeds its standard error (the rule of one standard error: Breiman, Friedman, Olshen
-& Stone 1984, "Classification and regression trees", section 3.4.3).
+counts if it exceeds two of its standard errors, which chance does once in forty times.
 """
 
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from spline_lstm.inference.forecast import data_unit_outputs
-from spline_lstm.models.time_blocks import covered_rows, standard_error
+from spline_lstm.models.time_blocks import covered_rows, is_beyond_noise, standard_error
 from spline_lstm.training.fit import Fit, Prepared
 
 WINDOWS_PER_BATCH = 8192
@@ -64,8 +63,8 @@ class Comparison:
 
     @property
     def is_beyond_noise(self) -> bool:
-        """More than one standard error, from enough blocks."""
-        return self.blocks >= LEAST_BLOCKS and self.gain > max(self.error, 0.0)
+        """More than two standard errors, from enough blocks."""
+        return self.blocks >= LEAST_BLOCKS and is_beyond_noise(self.gain, self.error)
 
 
 def validation_errors(fit: Fit, units: Units) -> pd.Series:

@@ -1,7 +1,7 @@
 """A quick choice of a few settings: a fixed grid, one setting after the other.
 
 Present params come first. For each setting, the alternatives are trained with what was chosen
-before; the best one is taken if validation shows that it is better by more than one standard error
+before; the best one is taken if validation shows that it is better by more than two standard errors
 (see `judge`), else the setting stays. So the simplest choice, to change nothing, wins unless the
 data contradict.
 

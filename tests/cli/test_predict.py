@@ -209,7 +209,11 @@ def flip_a_byte(path):
             15,
             "was measured on model other",
         ),
-        (lambda f: cut(f / "history.csv", 3), 14, "1 of the 4 rows before"),
+        (
+            lambda f: cut(f / "history.csv", 3),
+            14,
+            "are missing: the history has 3; give 4 rows of history",
+        ),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
         (
             lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"),

@@ -125,6 +125,14 @@ def test_a_cluster_beyond_this_machine_needs_a_token(monkeypatch):
         run(jobs.square, [1], RunParams(executor="ray"))
 
 
+@pytest.mark.parametrize("address", ["auto", "anyscale://my-cluster:1"])
+def test_a_name_of_ray_is_not_said_to_be_beyond_this_machine(address, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(ParamsError, match=r"a name of Ray's own.* give HOST:PORT .*=token"):
+        run(jobs.square, [1], RunParams(executor="ray"))
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:x"])
 def test_an_address_where_no_cluster_answers_is_refused_at_once(address, monkeypatch):
     with socket.socket() as unused:

@@ -66,6 +66,11 @@ def test_the_head_names_the_commands_of_the_pipeline(pipeline):
     assert f"-S {file}train.batch_size=64`" in head
 
 
+def test_the_head_names_a_setting_that_a_linear_model_has():
+    params = with_values(Params(), {"model.type": "linear", "window.lookback": 48}, "p")
+    assert "-S window.lookback=24`" in params_text(params).split("\n\n", 1)[0]
+
+
 @given(
     st.fixed_dictionaries(
         {},

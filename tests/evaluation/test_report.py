@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy
 from matplotlib.figure import Figure
 
 from spline_lstm.core.formatting import number
@@ -28,6 +29,7 @@ SCORES = {
     "best_baseline": "moving_average",
     "beats_baselines": True,
     "loses_to": [],
+    "n_windows": 10_000,
     "horizon": {"1": GOOD, "2": GOOD},
     "targets": {"glucose": GOOD},
     "baselines": {"naive": {"rmse": 3.5}, "moving_average": {"rmse": 3.0822}},
@@ -73,6 +75,19 @@ def test_the_bias_of_several_targets_is_judged_target_by_target():
     targets = {"load": GOOD | {"bias": -800.0, "rmse": 1000.0}, "temp": GOOD | {"bias": 0.01}}
     (text,) = warnings_of(SCORES | {"targets": targets, "bias": -400.0}, TRAIN, {})
     assert text == "The forecasts of load are too low on average: bias -800.0."
+
+
+@pytest.mark.parametrize("level", [50, 80, 95])
+@pytest.mark.parametrize("windows", [11, 60, 400])
+def test_a_coverage_that_chance_makes_of_few_windows_is_no_warning(level, windows):
+    """One that a binomial test of 99 % would reject is one, and one that is likely is none."""
+    counts = np.arange(windows + 1)
+    p_values = [scipy.stats.binomtest(int(n), windows, level / 100).pvalue for n in counts]
+    for count, p_value in zip(counts, p_values, strict=True):
+        row = {"interval": str(level), "width": 4.0, "coverage": 100 * count / windows}
+        said = warnings_of(SCORES | {"intervals": [row], "n_windows": windows}, TRAIN, {})
+        if not 0.01 < p_value < 0.1 and abs(row["coverage"] - level) > 2:
+            assert bool(said) == (p_value < 0.05), (count, p_value)
 
 
 def test_what_was_not_scored_is_neither_lost_nor_won():

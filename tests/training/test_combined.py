@@ -400,9 +400,11 @@ def test_what_naive_forecasts_of_a_stack_gain_is_not_the_networks():
     ("share", "error", "beyond", "words"),
     [
         (0.1, 0.02, True, "improves on the linear forecast"),
+        (0.05, 0.02, True, "improves on the linear forecast"),
+        (0.03, 0.02, False, "adds nothing beyond noise"),
         (0.01, 0.02, False, "adds nothing beyond noise"),
         (0.0, 0.0, False, "adds nothing to the linear"),
-        (8.8e-5, 8.5e-5, True, "(-0.0088 % +- 0.0085 % of the squared error)"),
+        (8.8e-5, 8.5e-5, False, "(-0.0088 % +- 0.0085 % of the squared error)"),
         (-0.1, 0.02, False, "adds nothing beyond noise"),
     ],
 )

@@ -171,11 +171,14 @@ def errors_of(values, names=("",)):
     [
         ([1.0, 1.1, 0.9, 1.0, 1.2, 0.8, 1.0, 1.0], 2, True),
         ([9.0, -8.0, 9.0, -8.0, 9.0, -8.0, 9.0, -8.0], 1, False),
+        # Four standard errors, and one.
+        ([1.0, 0.2, 1.0, 0.2, 1.0, 0.2, 1.0, 0.2], 1, True),
+        ([1.0, -0.4, 1.0, -0.4, 1.0, -0.4, 1.0, -0.4], 1, False),
         # Better, but two blocks tell nothing.
         ([1.0, 1.1, 0.9, 1.0, 1.2, 0.8, 1.0, 1.0], 4, False),
     ],
 )
-def test_a_difference_counts_beyond_its_standard_error(gains, per_horizon, beyond):
+def test_a_difference_counts_beyond_two_standard_errors(gains, per_horizon, beyond):
     first = errors_of(np.full(8, 10.0))
     found = compare(first, first - np.array(gains), per_horizon)
     assert found.gain == pytest.approx(np.mean(gains) / 10)
