@@ -25,6 +25,13 @@ TINY = {
     "golden_windows: 1024": "golden_windows: 32",
     "max_p95_ms: 30.0": "max_p95_ms: 1000.0",
 }
+# What no stage and no command reads. DVC would look at it again and again, as it does at the
+# dvc.yaml of each pipeline: one beside that of the root is enough.
+LEFT_OUT = ("benchmarks/", "docs/", "notebooks/", "tests/", "tools/")
+BESIDE = "pipelines/stores/"
+# Before stages that run in this process add what libraries are to read: the fork server declines a
+# stage whose environment is not its own.
+ENVIRONMENT = dict(os.environ)
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Clone:
 
 def clone_environment() -> dict[str, str]:
     """The caller's environment, with this interpreter first on PATH and a git identity."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), ENVIRONMENT["PATH"]])
     identity = {
         f"GIT_{role}_{key}": "test@example.org"
         for role in ("AUTHOR", "COMMITTER")
@@ -79,14 +86,21 @@ def clone_environment() -> dict[str, str]:
     }
     # Byte code is kept: the stages of a clone share it, instead of compiling all modules each.
     left_out = ("GIT_", "DVC_", "PYTEST_", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "XLA_FLAGS")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    kept = {key: value for key, value in ENVIRONMENT.items() if not key.startswith(left_out)}
     return kept | identity | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
 def make_clone(
-    folder: Path, *, tiny: bool = True, surroundings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    tiny: bool = True,
+    beside: str = BESIDE,
+    surroundings: Mapping[str, str] | None = None,
 ) -> Clone:
-    """Copy what git tracks or would track, with one commit of its own."""
+    """Copy what git tracks or would track, with one commit of its own.
+
+    Of the folders of pipelines only `beside` is copied, of all others what may be read.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -94,12 +108,14 @@ def make_clone(
         check=True,
     )
     for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
+        is_read = name.startswith(beside) or not name.startswith((*LEFT_OUT, "pipelines/"))
+        if name and is_read and (ROOT / name).is_file():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target)
     clone = Clone(folder, surroundings or {})
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
+    clone.run("git", "config", "core.compression", "0")
     if tiny:
         clone.edit("params.yaml", *TINY.items())
         for name in ("dvc.lock", "metrics", "plots"):
@@ -121,19 +137,13 @@ def warm(tmp_path_factory):
         yield {"PATH": environment["PATH"]}
 
 
-@pytest.fixture
-def clone(tmp_path, warm):
-    """A fresh clone with tiny params, nothing run yet."""
-    return make_clone(tmp_path / "clone", surroundings=warm)
-
-
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory, warm):
     """A clone with tiny params after `dvc repro`, committed; tests leave it as they found it.
 
-    The stages of this run are processes of their own, as a user's are; later ones are forked.
+    Its stages are forked, as those of `make repro` are.
     """
     clone = make_clone(tmp_path_factory.mktemp("reproduced") / "clone", surroundings=warm)
-    clone.run("dvc", "repro", PATH=clone_environment()["PATH"])
+    clone.run("dvc", "repro")
     clone.commit("reproduced")
     return clone

@@ -121,7 +121,7 @@ BY_DVC = ("none",)
 def clone(tmp_path_factory, warm, no_pictures) -> Clone:
     """One repository with all pipelines of this module after all stages."""
     folder = tmp_path_factory.mktemp("own") / "clone"
-    made = make_clone(folder, tiny=False, surroundings=warm)
+    made = make_clone(folder, tiny=False, beside="pipelines/.gitignore", surroundings=warm)
     (made.folder / "tiny.yaml").write_text(TINY)
     (made.folder / "load.yaml").write_text(TINY + "window: {lookback: 48}\n")
     (made.folder / "none.yaml").write_text(TINY.replace("variants: []", "formats: []"))

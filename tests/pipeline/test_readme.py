@@ -1,10 +1,12 @@
 """The commands of README.md, run as written, in a temporary clone with tiny params; its links."""
 
 import re
+import shutil
 
 import pytest
 
 import spline_lstm
+from tests.pipeline.conftest import Clone
 from tools.import_closure import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,14 +27,22 @@ def make_targets() -> list[str]:
     return sorted(set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE)))
 
 
-def test_make_knows_the_targets_of_the_readme(clone):
+@pytest.fixture
+def makefile(tmp_path):
+    """A folder with what `make` reads, and no environment."""
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-all.lock"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    return Clone(tmp_path)
+
+
+def test_make_knows_the_targets_of_the_readme(makefile):
     assert {"repro", "test"} <= set(make_targets())
     for target in make_targets():
-        clone.run("make", "--dry-run", target)
+        makefile.run("make", "--dry-run", target)
 
 
-def test_make_without_a_target_explains_itself(clone):
-    shown = clone.run("make").stdout
+def test_make_without_a_target_explains_itself(makefile):
+    shown = makefile.run("make").stdout
     targets = ("env", "env-all", "repro", "test", "notebooks", "lint", "lock", "clean")
     assert all(f"make {target}" in shown for target in targets)
 
