@@ -10,16 +10,23 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from spline_lstm.models.config import LAYER_NORM_EPSILON, UNSEEN_PENALTY
-from spline_lstm.models.recurrent import GRUState, LSTMState, gru, lstm
+from spline_lstm.models.recurrent import GRUState, LSTMState, gru, lstm, lstm_states
 
 # Share of ids that training replaces by the unknown token, so that its row is learned, too.
 UNKNOWN_SHARE = 0.05
 
 
 class LSTMLayer(nnx.Module):
-    """One LSTM layer; forget biases start at 1 (Jozefowicz et al., ICML 2015)."""
+    """One LSTM layer; forget biases start at 1 (Jozefowicz et al., ICML 2015).
+
+    Attributes
+    ----------
+    has_gradients : bool
+        False in programs of forecasts, see `recurrent.lstm_states`.
+    """
 
     def __init__(self, inputs: int, units: int, *, key: PRNGKeyArray) -> None:
+        self.has_gradients = True
         of_input, of_recurrence = jax.random.split(key)
         self.input_kernel = nnx.Param(_uniform(of_input, (inputs, 4 * units), units))
         self.recurrent_kernel = nnx.Param(_uniform(of_recurrence, (units, 4 * units), units))
@@ -30,13 +37,8 @@ class LSTMLayer(nnx.Module):
     ) -> tuple[Float[Array, "time batch units"], LSTMState]:
         """Hidden states of all steps, and the final state; `initial` is zero if not given."""
         zero = jnp.zeros((x.shape[1], self.recurrent_kernel.shape[0]), x.dtype)
-        return lstm(
-            self.input_kernel[...],
-            self.recurrent_kernel[...],
-            self.bias[...],
-            x,
-            initial or (zero, zero),
-        )
+        weights = self.input_kernel[...], self.recurrent_kernel[...], self.bias[...]
+        return (lstm if self.has_gradients else lstm_states)(*weights, x, initial or (zero, zero))
 
 
 class GRULayer(nnx.Module):

@@ -26,6 +26,7 @@ from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.models.build import NetworkConfig, from_arrays, matmuls, structure
 from spline_lstm.models.combined import FACTOR, RESIDUAL_SCALE, network_arrays
 from spline_lstm.models.config import ModelConfig, check_shapes
+from spline_lstm.models.layers import LSTMLayer
 from spline_lstm.models.outputs import Outputs
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.saved_rows import RowModel
@@ -33,9 +34,10 @@ from spline_lstm.models.sharding import Sharding
 from spline_lstm.models.stored_programs import StoredProgram
 from spline_lstm.models.types import MODEL_TYPES, is_own_class
 
-# Every forecast is computed in batches of this size, the last one padded: one compiled program.
-PREDICT_BATCH = 1024
-# Windows that go through the network at once on a device.
+# Forecasts are computed in batches, the last one padded: one compiled program. A batch costs the
+# host as much as 100 windows cost the devices, so it is large, but has few values more than this.
+MOST_WINDOWS, FEWEST_WINDOWS, BATCH_VALUES = 8192, 1024, 1 << 21
+# Windows that go through the network at once on a device. Chunks of padding are not computed.
 CHUNK = 64
 
 
@@ -150,20 +152,21 @@ class SavedModel:
         )
         optional = {"future": X_future, "static": X_static, "linear": linear}
         names = ["x", *(name for name, value in optional.items() if value is not None)]
-        forecast, sharding = _compiled(self.config, tuple(names)), _sharding()
+        forecast = _compiled(self.config, tuple(names))
         outputs = np.empty((self.config.ensemble_size, len(inputs[0]), self.config.outputs), "f4")
-        computed: deque[tuple[int, jax.Array]] = deque()
+        computed: deque[tuple[slice, int, jax.Array]] = deque()
 
         def take(most_left: int) -> None:
             while len(computed) > most_left:
-                first, batch = computed.popleft()
-                part = outputs[:, first : first + PREDICT_BATCH]
-                part[:] = np.asarray(batch)[:, : part.shape[1]]
+                own, share, batch = computed.popleft()
+                outputs[:, own] = _joined(np.asarray(batch), share, outputs[0, own].shape[0])
 
-        for start in range(0, len(inputs[0]), PREDICT_BATCH):
-            batch = [_padded(values[start : start + PREDICT_BATCH]) for values in inputs]
-            placed = tuple(sharding.place(values, 0) for values in batch)
-            computed.append((start, forecast(self._on_devices, placed)))
+        size = batch_size(self.config)
+        for start in range(0, len(inputs[0]), size):
+            own = slice(start, start + size)
+            share, placed = _placed([values[own] for values in inputs], size)
+            common = self._on_devices, _chunks(-(-share // CHUNK))
+            computed.append((own, share, forecast(common, placed)))
             # The devices compute one batch while the host prepares the next one.
             take(1)
         take(0)
@@ -190,23 +193,67 @@ class SavedModel:
         return jax.tree.map(_sharding().place, weights)
 
 
-def _padded(values: np.ndarray) -> np.ndarray:
-    missing = np.zeros((PREDICT_BATCH - len(values), *values.shape[1:]), values.dtype)
-    return np.concatenate([values, missing])
+def batch_size(config: ModelConfig) -> int:
+    """Windows that go to the devices at once: fewer if they are large."""
+    per_window = config.lookback * len(config.features) + config.horizon * len(
+        config.future_features
+    )
+    per_window += config.outputs * config.ensemble_size
+    size = MOST_WINDOWS
+    while size > FEWEST_WINDOWS and size * per_window > BATCH_VALUES:
+        size //= 2
+    return size
+
+
+def _placed(inputs: list[np.ndarray], size: int) -> tuple[int, tuple[jax.Array, ...]]:
+    """Windows of each share of a batch, and the batch, padded to `size`, on the devices.
+
+    A short batch is divided as evenly as a full one.
+    """
+    sharding, count = _sharding(), len(inputs[0])
+    share = -(-count // sharding.parallel)
+    if count < size:
+        inputs = [_padded(values, share, sharding.parallel, size) for values in inputs]
+    return share, tuple(sharding.place(values, 0) for values in inputs)
+
+
+def _padded(values: np.ndarray, share: int, shares: int, size: int) -> np.ndarray:
+    """Shares of the windows, each with zeros after it."""
+    padded = np.zeros((shares, size // shares, *values.shape[1:]), values.dtype)
+    for index in range(shares):
+        part = values[index * share : (index + 1) * share]
+        padded[index, : len(part)] = part
+    return padded.reshape(size, *values.shape[1:])
+
+
+def _joined(batch: np.ndarray, share: int, count: int) -> np.ndarray:
+    """Outputs [members, count, outputs] of the windows of all shares, without the padding."""
+    members, size, outputs = batch.shape
+    if count == size:
+        return batch
+    shares = batch.reshape(members, _sharding().parallel, -1, outputs)
+    return shares[:, :, :share].reshape(members, -1, outputs)[:, :count]
+
+
+@functools.lru_cache(maxsize=256)
+def _chunks(count: int) -> jax.Array:
+    """A number of chunks on all devices."""
+    return _sharding().place(np.int32(count))
 
 
 def _sharding() -> Sharding:
     """How a batch of forecasts is split over the devices of this process."""
-    return Sharding(PREDICT_BATCH, local=True)
+    return Sharding(FEWEST_WINDOWS, local=True)
 
 
 @functools.cache
 def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.Array]:
-    """Members' forecasts [members, batch, outputs] of weights and the named inputs."""
+    """Members' forecasts [members, batch, outputs] of (weights, chunks) and the named inputs."""
 
     def member(weights: nnx.State, *inputs: jax.Array) -> jax.Array:
-        graph, _ = structure(config)
-        forecast = nnx.merge(graph, weights)(**dict(zip(names, inputs, strict=True)))
+        network = nnx.merge(structure(config)[0], weights)
+        network.set_attributes(LSTMLayer, has_gradients=False, raise_if_not_found=False)
+        forecast = network(**dict(zip(names, inputs, strict=True)))
         return jax.nn.sigmoid(forecast) if config.output == "probability" else forecast
 
     def members(weights: nnx.State, inputs: tuple[jax.Array, ...]) -> jax.Array:
@@ -214,12 +261,20 @@ def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.
             return member(weights, *inputs)[None]
         return jax.vmap(member, in_axes=(0, *[None] * len(names)))(weights, *inputs)
 
-    def chunks(weights: nnx.State, inputs: tuple[jax.Array, ...]) -> jax.Array:
-        """On a CPU what is computed of a chunk stays in the cache."""
-        size = min(CHUNK, len(inputs[0])) if jax.default_backend() == "cpu" else len(inputs[0])
-        parts = [values.reshape(-1, size, *values.shape[1:]) for values in inputs]
-        outputs = jax.lax.map(lambda chunk: members(weights, chunk), tuple(parts))
-        return jnp.moveaxis(outputs, 0, 1).reshape(config.ensemble_size, -1, config.outputs)
+    def chunks(common: tuple[nnx.State, jax.Array], inputs: tuple[jax.Array, ...]) -> jax.Array:
+        """On a CPU what is computed of a chunk stays in the cache; empty chunks are left out."""
+        weights, count = common
+        windows = len(inputs[0])
+        size = min(CHUNK, windows) if jax.default_backend() == "cpu" else windows
+
+        def add(index: jax.Array, outputs: jax.Array) -> jax.Array:
+            start = index * size
+            chunk = tuple(jax.lax.dynamic_slice_in_dim(each, start, size) for each in inputs)
+            found = members(weights, chunk)
+            return jax.lax.dynamic_update_slice_in_dim(outputs, found, start, axis=1)
+
+        empty = jnp.zeros((config.ensemble_size, windows, config.outputs), jnp.float32)
+        return jax.lax.fori_loop(0, jnp.minimum(count, windows // size), add, empty)
 
     content = None if is_own_class(config.model_type) else repr((config, names))
     return StoredProgram(_sharding().each(chunks, 1), content, matmuls(config))

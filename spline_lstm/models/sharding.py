@@ -45,6 +45,8 @@ class Sharding:
     ----------
     shares : int
         Number of shares of each batch.
+    parallel : int
+        Number of shares that are computed in parallel, each on a device; 1: all on one device.
     """
 
     def __init__(self, *batch_sizes: int, local: bool = False) -> None:
@@ -59,6 +61,7 @@ class Sharding:
             )
         in_parallel = 1 < self.shares <= len(devices)
         self._mesh = Mesh(np.array(devices[: self.shares]), (AXIS,)) if in_parallel else None
+        self.parallel = self.shares if in_parallel else 1
         self._replicated = NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
 
     def place(self, array: Any, axis: int | None = None) -> Array:

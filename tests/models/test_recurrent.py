@@ -5,7 +5,7 @@ import pytest
 from jax import lax
 
 from spline_lstm.models import recurrent
-from spline_lstm.models.recurrent import gru, lstm
+from spline_lstm.models.recurrent import gru, lstm, lstm_states
 
 SHAPES = [(24, 5, 1, 8), (1, 3, 4, 2), (12, 32, 6, 16)]
 
@@ -112,6 +112,15 @@ def test_states_equal_the_formula_in_numpy(name, shape):
     np.testing.assert_allclose(states, expected, atol=2e-6)
     for mine, theirs in zip(last, final, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_states_without_coefficients_for_gradients_are_the_same(shape):
+    given = lstm_arguments(*shape)
+    for mine, theirs in zip(
+        *map(jax.tree.leaves, (lstm_states(*given), lstm(*given))), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

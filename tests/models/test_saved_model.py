@@ -13,7 +13,13 @@ from spline_lstm.core.errors import ArtifactError
 from spline_lstm.models.build import build, from_arrays, to_arrays
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.layers import dropout
-from spline_lstm.models.saved_model import SavedModel, load_last_weights, load_model, save_model
+from spline_lstm.models.saved_model import (
+    SavedModel,
+    batch_size,
+    load_last_weights,
+    load_model,
+    save_model,
+)
 from tests.builders import make_preprocessor
 
 CONFIG = ModelConfig(
@@ -86,6 +92,20 @@ def test_forecast_of_a_window_does_not_depend_on_the_windows_beside_it(folder):
     together = model.predict(x)
     for index in (0, 1, 255, 256, 299):
         np.testing.assert_array_equal(model.predict(x[index : index + 1])[0], together[index])
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 127, 128, 129, 1023, 8191, 8192, 8193, 16400])
+def test_batches_that_are_not_full_leave_no_window_out(folder, count):
+    x = np.random.default_rng(0).normal(size=(16400, 4, 3)).astype(np.float32)
+    model = load_model(folder)
+    np.testing.assert_array_equal(model.predict(x[:count]), model.predict(x)[:count])
+
+
+def test_batches_of_large_windows_have_fewer_of_them():
+    wide = dataclasses.replace(CONFIG, lookback=720)
+    assert [batch_size(each) for each in (CONFIG, wide)] == [8192, 1024]
+    horizon = dataclasses.replace(CONFIG, horizon=250, ensemble_size=2)
+    assert batch_size(horizon) == 4096
 
 
 def test_a_model_that_has_forecast_has_the_pickle_of_a_new_one(folder):
