@@ -35,7 +35,7 @@ from spline_lstm.experiments.git import (
     tracked_changes,
 )
 from spline_lstm.experiments.processes import end_marked
-from spline_lstm.experiments.siblings import siblings_files, tree_with, tree_without
+from spline_lstm.experiments.siblings import tree_with, tree_without, unneeded_files
 
 FOLDER = Path(".cache/compare")
 logger = logging.getLogger("spline_lstm")
@@ -113,7 +113,7 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> str:
         value = git(pipeline.root, "config", "--get", "--default", "", key).strip()
         if value:
             git(clone, "config", key, value)
-    own = tree_without(clone, commit, siblings_files(pipeline, commit))
+    own = tree_without(clone, commit, unneeded_files(pipeline, commit))
     alone = commit_files(clone, own, commit)
     git(clone, "checkout", "--quiet", "--detach", alone)
     for path in tracked_changes(pipeline.root):
@@ -160,7 +160,7 @@ def fetch_experiment(clone: Clone, pipeline: TrackedPipeline, commit: str, name:
         there,
     )
     (made,) = found
-    whole = tree_with(pipeline.root, made, commit, siblings_files(pipeline, commit))
+    whole = tree_with(pipeline.root, made, commit, unneeded_files(pipeline, commit))
     experiment = commit_files(pipeline.root, whole, made, parent=commit)
     # The lock file names what the stages made: without it the experiment is empty.
     file_at(pipeline.root, experiment, pipeline.inside("dvc.lock"))

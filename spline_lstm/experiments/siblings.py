@@ -1,8 +1,8 @@
-"""The other pipelines of a repository, which an experiment does not need.
+"""The files of a repository that an experiment does not need.
 
-DVC parses every dvc.yaml and dvc.lock of a repository several times in each experiment. So the
-commit of a private clone leaves out those of other folders, and the finished experiment gets them
-back unchanged.
+DVC parses every dvc.yaml and dvc.lock of a repository several times in each experiment, and reads
+git's list of all files two dozen times, in pure Python. So the commit of a private clone leaves out
+other pipelines, tests and texts, and the finished experiment gets them back unchanged.
 """
 
 import os
@@ -14,27 +14,30 @@ from spline_lstm.core.pipeline import TrackedPipeline
 from spline_lstm.experiments.git import file_at, git, tree_of
 
 NAMES = ("dvc.yaml", "dvc.lock")
+# Folders of the root in which no stage looks for anything, unless its pipeline names them.
+BESIDE = (".github", "benchmarks", "docs", "notebooks", "tests")
 
 
-def siblings_files(pipeline: TrackedPipeline, commit: str) -> list[str]:
-    """Files of DVC in folders that the pipeline's own files do not name.
+def unneeded_files(pipeline: TrackedPipeline, commit: str) -> list[str]:
+    """Files of DVC, tests and texts in folders that the pipeline's own files do not name.
 
-    A pipeline that reads what another one writes names its folder. Those of the root are kept:
-    what they write has no folder to be found by.
+    A pipeline that reads what another one writes names its folder. Files of the root are kept:
+    what its stages write has no folder to be found by.
     """
     own = "".join(
         file_at(pipeline.root, commit, pipeline.inside(name)).decode("utf-8")
         for name in ("dvc.yaml", "params.yaml")
     )
     listed = git(pipeline.root, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
-    return [
-        path
-        for path in listed
-        if PurePosixPath(path).name in NAMES
-        and "/" in path
-        and f"{PurePosixPath(path).parent}/" not in own
-        and path != pipeline.inside(PurePosixPath(path).name)
-    ]
+
+    def is_unneeded(path: str) -> bool:
+        top, slash, _ = path.partition("/")
+        if PurePosixPath(path).name not in NAMES:
+            return bool(slash) and top in BESIDE and f"{top}/" not in own
+        is_own = path == pipeline.inside(PurePosixPath(path).name)
+        return bool(slash) and f"{PurePosixPath(path).parent}/" not in own and not is_own
+
+    return [path for path in listed if is_unneeded(path)]
 
 
 def tree_without(folder: Path, commit: str, paths: Sequence[str]) -> str:

@@ -6,19 +6,23 @@ from spline_lstm.experiments.clone import fetch_experiment, private_clones
 from spline_lstm.experiments.git import commit_files, exp_ref, find_pipeline, git, tree_of
 
 SIBLING = "pipelines/other/dvc.yaml"
+NEEDED = "pipelines/needed/out.csv, notebooks/read.csv"
 
 
 @pytest.fixture
 def pipeline(tmp_path):
     """A repository of two commits with pipelines in three folders, of which one reads another."""
     files = {
-        "dvc.yaml": "stages: {train: {cmd: a, deps: [pipelines/needed/out.csv]}}\n",
+        "dvc.yaml": f"stages: {{train: {{cmd: a, deps: [{NEEDED}]}}}}\n",
         "dvc.lock": "schema: '2.0'\n",
         "params.yaml": "{}\n",
         SIBLING: "stages: {}\n",
         "pipelines/other/dvc.lock": "schema: '2.0'\n",
         "pipelines/other/code.py": "pass\n",
         "pipelines/needed/dvc.yaml": "stages: {}\n",
+        "docs/what.md": "What it is.\n",
+        "notebooks/read.csv": "1\n",
+        "spline_lstm/docs/kept.py": "pass\n",
         ".dvc/config": "",
         ".gitignore": ".dvc/config.local\n/.cache\n",
     }
@@ -47,7 +51,7 @@ def test_each_clone_has_one_commit_without_the_pipelines_that_are_not_needed(pip
             assert git(clone.folder, "status", "--porcelain") == ""
             listed = set(git(clone.folder, "ls-files").split())
             whole = set(git(pipeline.root, "ls-files").split())
-            assert whole - listed == {SIBLING, "pipelines/other/dvc.lock"}
+            assert whole - listed == {SIBLING, "pipelines/other/dvc.lock", "docs/what.md"}
     assert not any(clone.folder.exists() for clone in clones)
     assert git(pipeline.root, "status", "--porcelain", "--", "pipelines") == ""
 
