@@ -119,8 +119,13 @@ def jobs_in_this_process(monkeypatch):
 
 @pytest.fixture(scope="module")
 def no_pictures():
-    """Leaves picture files empty: to draw them takes three times as long as the stages."""
+    """Leaves picture files empty: to draw them takes three times as long as the stages.
+
+    Nor is room made for their texts, which takes most of the time of a report without pictures.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        layout = "matplotlib.layout_engine.ConstrainedLayoutEngine.execute"
+        patch.setattr(layout, lambda engine, figure: None)
         patch.setattr("matplotlib.figure.Figure.savefig", save_nothing)
         yield
 
