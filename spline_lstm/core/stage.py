@@ -9,6 +9,7 @@ from pathlib import Path
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
 from spline_lstm.core.figures import remove_later, remove_own
 from spline_lstm.core.garbage import resume
+from spline_lstm.core.interrupts import ended_by_interrupts
 from spline_lstm.core.ledger import record_failure
 
 logger = logging.getLogger("spline_lstm")
@@ -30,6 +31,8 @@ def run_stage(
     keep : sequence of str
         Files of the folder that the ledger of failures keeps if the stage fails.
 
+    Ctrl-C ends it with one line and code 130, see `spline_lstm.core.interrupts`.
+
     Figures of an earlier run are removed, see `spline_lstm.core.figures`.
     """
     resume()
@@ -50,7 +53,8 @@ def run_stage(
     if not keywords:
         remove_own(folder, name)
     try:
-        summary = _run(name, lambda: main(folder, **keywords), folder)
+        with ended_by_interrupts(name):
+            summary = _run(name, lambda: main(folder, **keywords), folder)
     except SplineLstmError as error:
         record_failure(folder, name, error, keep)
         sys.exit(report(error))
