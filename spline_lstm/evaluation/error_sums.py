@@ -177,12 +177,23 @@ class _Known:
         """Sums before the first block."""
         return np.zeros((len(self.order.layout.series), *self.y_true.shape[1:]))
 
-    def blocks(self) -> Iterator[tuple[Block, "_Truth"]]:
-        """Blocks of windows and their true values."""
-        series = self.order.layout.series
-        for block in self.order.blocks(self.size):
-            floor = self.epsilon[series[block.group]]
-            yield block, _Truth.of(block.take(self.y_true), block.take(self.mask), floor)
+    def blocks(self) -> Iterator[Block]:
+        """Blocks of windows."""
+        return self.order.blocks(self.size)
+
+    def counted(self, block: Block) -> tuple[Values, Int[np.ndarray, " n"]]:
+        """True values of a block, 0 where they do not count, and the flat positions of those."""
+        # Values that do not count are few: to overwrite them takes less than to choose each value.
+        missing = np.flatnonzero(~block.take(self.mask))
+        y = block.take(self.y_true).astype(np.float64, copy=False)
+        return _without(missing, y), missing
+
+    def truth(self, block: Block) -> "_Truth":
+        """What the forecasts of a block are compared with."""
+        y, missing = self.counted(block)
+        size = np.abs(y)
+        floor = self.epsilon[self.order.layout.series[block.group]]
+        return _Truth(y, missing, size + TINY, 1.0 / np.maximum(size, floor[:, None]))
 
 
 def _sum_part(
@@ -190,12 +201,14 @@ def _sum_part(
 ) -> ScoreSums:
     """Sums over the windows of a part, a block at a time, which stays in the cache of a core."""
     layout, count, total = known.order.layout, known.zeros, known.zeros
-    for block, truth in known.blocks():
-        block.add_to(count, truth.counts)
-        block.add_to(total, truth.y)
+    for block in known.blocks():
+        y, missing = known.counted(block)
+        block.add_to(total, y)
+        block.add_to(count, _without(missing, np.ones_like(y)))
     mean, deviation = total / np.maximum(count, 1), known.zeros
     terms = {name: [known.zeros for _ in TERMS] for name in forecasts}
-    for block, truth in known.blocks():
+    for block in known.blocks():
+        truth = known.truth(block)
         block.add_to(deviation, truth.squared_deviations(mean[block.group]))
         for name, forecast in forecasts.items():
             values = truth.terms(block.take(forecast).astype(np.float64, copy=False))
@@ -240,32 +253,15 @@ class _Truth:
     Attributes
     ----------
     y : 0 if it does not count
-    counts : 1.0 if it counts, else 0.0
     missing : int, flat positions of values that do not count
     size : ``|y|``, and so little more that no pair of zeros is divided by 0
     inverse : 1 / floored ``|y|``, of the robust MAPE
     """
 
     y: Values
-    counts: Values
     missing: Int[np.ndarray, " n"]
     size: Values
     inverse: Values
-
-    @classmethod
-    def of(
-        cls,
-        y_true: Values,
-        mask: Bool[np.ndarray, "windows horizon targets"],
-        floor: Float[np.ndarray, "windows targets"],
-    ) -> "_Truth":
-        """Of the windows of a block, and the floors of their robust MAPE."""
-        # Values that do not count are few: to overwrite them takes less than to choose each value.
-        missing = np.flatnonzero(~mask)
-        y = _without(missing, y_true.astype(np.float64, copy=False))
-        size = np.abs(y)
-        inverse = 1.0 / np.maximum(size, floor[:, None])
-        return cls(y, mask.astype(np.float64), missing, size + TINY, inverse)
 
     def squared_deviations(self, mean: Values) -> Values:
         """From the means of the groups; 0 where nothing counts."""

@@ -3,6 +3,7 @@
 All scores can be computed again from it.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from spline_lstm.core.time_zones import UTC
 from spline_lstm.evaluation.forecast_batches import TestBatch
 from spline_lstm.inference.intervals import level_name
 
-# Texts and steps repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking
-# for repetitions among them takes five times as long as writing them.
-REPEATED: Any = ["series", "step", "target"]
-SELECTED: Any = ["series", "origin", "step", "timestamp", "target"]
+# Texts repeat: as numbers of a dictionary they cost nothing. Floats do not, and looking for
+# repetitions among them takes five times as long as writing them.
+REPEATED: Any = ["series", "target"]
+# Columns by whose least and largest value a batch may be left out; steps and targets it has all.
+SELECTED: Any = ["series", "origin", "timestamp"]
 # What repeats within a window or from one window to the next. Looking for repetitions among the
 # other floats costs as much as writing them, and saves a fourteenth.
 COMPRESSED = {
@@ -38,7 +40,6 @@ COMPRESSED = {
 ROWS_AT_ONCE = 1 << 20
 # Series of a panel whose names are not all written with each batch.
 MANY_NAMES = 1000
-INCREASING = {"origin": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
 
 def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
@@ -53,13 +54,12 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
     """
     forecast = batch.forecast
     count, horizon, targets = batch.y_true.shape
-    step = np.tile(np.repeat(np.arange(1, horizon + 1, dtype=np.int32), targets), count)
     origin = np.repeat(forecast.timestamps[:, 0], horizon * targets)
     timestamp = np.repeat(forecast.timestamps.reshape(-1), targets)
     content = {
         "series": _words(np.repeat(batch.series.astype(np.int32), horizon * targets), series_names),
         "origin": _times(origin, batch.clock),
-        "step": pa.array(step),
+        "step": _steps(count, horizon, targets),
         "timestamp": _times(timestamp, batch.clock),
         "y_true": pa.array(batch.y_true.reshape(-1), pa.float64(), from_pandas=True),
         "y_pred": _floats(forecast.point),
@@ -78,6 +78,12 @@ def prediction_rows(batch: TestBatch, series_names: Sequence[str]) -> pa.Table:
         pa.field(name, column.type, nullable=name == "y_true") for name, column in content.items()
     ]
     return pa.Table.from_arrays(list(content.values()), schema=pa.schema(fields))
+
+
+@functools.lru_cache(maxsize=2)
+def _steps(count: int, horizon: int, targets: int) -> pa.Array:
+    """The steps of the rows of so many windows; all batches but the last have as many."""
+    return pa.array(np.tile(np.repeat(np.arange(1, horizon + 1, dtype=np.int32), targets), count))
 
 
 def _times(timestamps: np.ndarray, clock: Clock) -> pa.Array:
@@ -119,9 +125,7 @@ class PredictionsWriter:
                 table.schema,
                 use_dictionary=REPEATED,
                 compression=compression,
-                column_encoding=INCREASING,
-                # For the columns that rows are selected by; for forecasts they would cost an
-                # eighth of the writing.
+                # For forecasts they would cost an eighth of the writing.
                 write_statistics=SELECTED,
                 # Without the Arrow schema texts are read as texts, not as dictionaries.
                 store_schema=False,
