@@ -6,8 +6,10 @@ from pathlib import Path
 from spline_lstm.cli.arguments import add_folder
 from spline_lstm.core.params import load_params
 from spline_lstm.core.pipeline import Pipeline
+from spline_lstm.core.schema import load_schema
 from spline_lstm.models.types import check_types
 from spline_lstm.series.partition_fit import check_supported
+from spline_lstm.tables.partitions import check_has_series
 from spline_lstm.tables.raw_file import check_dvc_yaml, check_dvc_yaml_of_partitions
 from spline_lstm.tables.source_deps import check_watched
 from spline_lstm.tables.sources import read_source
@@ -43,6 +45,8 @@ def run(arguments: argparse.Namespace) -> str:
         check_dvc_yaml(Pipeline(folder), content, params.data.source)
     else:
         check_supported(params)
+        if params.task == "forecast":
+            check_has_series(load_schema(folder / params.data.schema_file))
         check_dvc_yaml_of_partitions(Pipeline(folder))
     files = f"{folder / 'params.yaml'} and {folder / params.data.schema_file}"
     return f"{files} are valid; targets: {', '.join(targets)}"

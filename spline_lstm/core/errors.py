@@ -148,12 +148,15 @@ class WorkerError(SplineLstmError):
 
 
 def prefixed(error: SplineLstmError, prefix: str) -> SplineLstmError:
-    """The same error, each of its messages after a prefix that says where.
+    """The same error, each of its messages after a prefix that says where, if it does not.
 
     >>> str(prefixed(ParamsError("seed is missing"), "fold 2"))
     'fold 2: seed is missing'
+    >>> str(prefixed(ParamsError("part-0, series 'a': no rows"), "part-0"))
+    "part-0, series 'a': no rows"
     """
-    return type(error)(*(f"{prefix}: {line}" for line in error.lines))
+    lines = (line if line.startswith(prefix) else f"{prefix}: {line}" for line in error.lines)
+    return type(error)(*lines)
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -115,6 +115,14 @@ def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, 
     return {name: outputs[name] for name in wanted}
 
 
+def _has_truth_value(data: list[Any]) -> bool:
+    """Whether a list has true or false, which NumPy takes for 1 and 0 among numbers."""
+    types = set(map(type, data))
+    return bool in types or (
+        list in types and any(_has_truth_value(each) for each in data if isinstance(each, list))
+    )
+
+
 def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
     loc = ("body", "inputs", tensor.name)
     if tensor.datatype not in DATATYPES:
@@ -125,6 +133,8 @@ def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
         raise refused(413, loc, "max_series", text)
     wanted = np.dtype(DATATYPES[tensor.datatype])
     try:
+        if _has_truth_value(tensor.data):
+            raise ValueError("it has true or false, which are not numbers")
         values = np.array(tensor.data)
         if takes_missing and wanted.kind == "f" and values.dtype.kind == "O":
             values = _with_missing(values)

@@ -132,11 +132,7 @@ def ingest_partitions(folder: Path, params: Params) -> CheckedTable:
     """
     pipeline = Pipeline(folder)
     schema, source = load_schema(folder / params.data.schema_file), folder / params.data.source
-    if schema.series_col is None or schema.wide is not None:
-        raise ParamsError(
-            "data.partition_rows splits a table by its series, but the schema has no series_col; "
-            "set data.partition_rows to null"
-        )
+    check_has_series(schema)
     building = pipeline.raw_folder.with_name(".tmp-series")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -166,6 +162,15 @@ def ingest_partitions(folder: Path, params: Params) -> CheckedTable:
     }
     text = f"{rows} rows of {series} series in {plural(len(parts), 'partition')}, {first} to {last}"
     return CheckedTable(metrics, text)
+
+
+def check_has_series(schema: Schema) -> None:
+    """Raise ParamsError unless the schema has a column by which a table is split."""
+    if schema.series_col is None or schema.wide is not None:
+        raise ParamsError(
+            "data.partition_rows splits a table by its series, but the schema has no series_col; "
+            "set data.partition_rows to null"
+        )
 
 
 def check_partition(job: PartitionJob) -> Partition:

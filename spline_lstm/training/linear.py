@@ -5,6 +5,7 @@ A forecast reads only the lookback of a window. So the designs are those of
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -57,12 +58,28 @@ def train_linear(
 def member_details(
     forecasters: Sequence[LinearForecaster], targets: Sequence[str]
 ) -> list[dict[str, object]]:
-    """What was averaged for each target, for metrics/train.json."""
+    """What was averaged for each target, for metrics/train.json; equal names are numbered."""
     return [
         {"target": target, "member": name, "weight": weight}
         for target, forecaster in zip(targets, forecasters, strict=True)
-        for name, weight in forecaster.members
+        for name, (_, weight) in zip(
+            numbered([name for name, _ in forecaster.members]), forecaster.members, strict=True
+        )
     ]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """The names, in which the second and each later occurrence has its number.
+
+    >>> numbered(["naive", "direct", "naive"])
+    ['naive', 'direct', 'naive (2)']
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def fit_targets(windows: Windows, *, shared: bool) -> list[LinearForecaster]:

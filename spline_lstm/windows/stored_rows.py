@@ -359,6 +359,8 @@ class StoredArray(NDArrayOperatorsMixin):
         return np.where(numbers < 0, numbers + len(self), numbers)
 
     def _slice(self, start: int, stop: int) -> np.ndarray:
+        if stop == start:
+            return np.empty((0, *self.columns), self.dtype)
         if stop - start <= DECODED_ROWS:
             return self.decode(slice(start, stop))
         found = np.empty((stop - start, *self.columns), self.dtype)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spline_lstm.__main__ import main
 from spline_lstm.core.errors import DataContractError, ParamsError
 from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.params import Params, load_params, with_values
@@ -171,6 +172,25 @@ def test_rows_of_a_series_in_two_places_are_refused(tmp_path):
         ingest.main(folder)
     assert sorted((folder / "data/raw/series").iterdir()) == before
     assert load_params(folder).data.partition_rows == 150
+
+
+def test_partitions_without_a_column_of_the_series_are_refused_by_check(tmp_path, capsys):
+    panel().to_parquet(tmp_path / "panel.parquet", index=False)
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA | {"series_col": None}))
+    values = {**VALUES, "data.partition_rows": 150}
+    (tmp_path / "params.yaml").write_text(params_text(with_values(Params(), values, "test")))
+    assert main(["check", str(tmp_path)]) == 10
+    assert "the schema has no series_col; set data.partition_rows" in capsys.readouterr().err
+
+
+def test_a_bad_partition_is_named_once(tmp_path):
+    folder = make(tmp_path / "one", 150)
+    whole = panel().reset_index(drop=True)
+    whole.loc[[10, 11], "time"] = whole.loc[[11, 10], "time"].to_numpy()
+    whole.to_parquet(folder / "panel.parquet", index=False)
+    with pytest.raises(DataContractError) as refused:
+        ingest.main(folder)
+    assert str(refused.value).count("part-00000.parquet") == 1
 
 
 @pytest.mark.parametrize(("seconds", "snap"), [(0, 0.5), (60, 0.5), (1200, "interpolate")])

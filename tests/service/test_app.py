@@ -118,6 +118,8 @@ def test_the_open_inference_protocol(client):
         {"shape": [2, 4, 2]},
         {"data": ["a"] * 8},
         {"data": [1.0, [2.0]]},
+        {"data": [1.0, True, *[1.0] * 6]},
+        {"data": [[[1.0, 2.0]] * 3 + [[1, False]]]},
         {"data": [1e300] * 8},
         {"datatype": "INT32", "data": [2**40] * 8},
         {"name": "past"},

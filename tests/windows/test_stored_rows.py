@@ -100,6 +100,12 @@ def test_rows_are_chosen_as_from_a_numpy_array(tmp_path, panel):
         numbers = rng.integers(-count, count, (6, 4))
         flags = rng.random(count) < 0.3
         keys = [numbers, numbers[0], flags, 5, -1, slice(3, 99), slice(99, 3), slice(None, None, 7)]
+        keys += [
+            slice(count, count),
+            slice(0, 0),
+            slice(count, None, 7),
+            (slice(count, count), ...),
+        ]
         if expected.ndim == 2:
             column = np.arange(expected.shape[1])[::-1]
             keys += [(numbers[:, :, None], column), (slice(20, 80), column), (flags, 0), (7, 0)]
