@@ -29,6 +29,13 @@ OF_SHARED_EXPORTS = tuple(
         "tflite_export",
     )
 )
+# Their fixture `warm` is a fork server, which imports the libraries of all stages once per process.
+OF_A_FORK_SERVER = tuple(
+    f"tests/pipeline/test_{name}.py" for name in ("end_to_end", "errors", "own_data")
+)
+TOGETHER = dict.fromkeys(OF_SHARED_EXPORTS, "tests/export") | dict.fromkeys(
+    OF_A_FORK_SERVER, "tests/pipeline"
+)
 # The same examples in every run: a red test is red for everyone. Failing examples are shrunk, but
 # not explained, which takes minutes.
 settings.register_profile(
@@ -147,13 +154,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """By file; files that read the same exported models together, since to make them is dear."""
+    """By file; files that share what is dear to make together."""
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
 
     class FilesThatShare(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
-            return "tests/export" if file in OF_SHARED_EXPORTS else file
+            return TOGETHER.get(file, file)
 
     return FilesThatShare(config, log)
 

@@ -295,8 +295,10 @@ everything = jax.devices()
 for count in json.loads(sys.argv[4]) or [len(everything)]:
     jax.devices = lambda *_: everything[:count]
     weights = {}
-    for batch in (64, 61):
-        params = PARAMS.model_copy(update={"batch_size": batch, "max_epochs": 2})
+    # 61 windows are not divided, and the second training is compiled as short ones are.
+    for batch, steps in ((61, None), (64, 12)):
+        length = {"max_steps": steps, "max_epochs": None if steps else 2, "patience": None}
+        params = PARAMS.model_copy(update={"batch_size": batch, **length})
         trained = train(config, SINE, params)
         weights |= {f"{batch}.{name}": value for name, value in trained.last.items()}
     np.savez(f"{sys.argv[1]}/{count}.npz", **weights)
