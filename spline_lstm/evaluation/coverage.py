@@ -95,7 +95,7 @@ def sum_coverage(
         lower, upper = (np.ascontiguousarray(bound[..., index]) for bound in bounds)
         score = interval_score(y_true, lower, upper, level)
         inside = ((lower <= y_true) & (y_true <= upper)).astype(np.float64)
-        width = np.subtract(upper, lower, out=upper)
+        width = upper - lower
         for values in (inside, width, score):
             values.reshape(-1)[missing] = 0.0
         of_windows = [values.sum(axis=1) for values in (inside, width, score)]

@@ -289,8 +289,10 @@ def conformal_bounds(
     `scale_rows` is the row of each window's series in `Intervals.scales`, `history` its targets as
     known before the origin, data units.
     """
-    width = intervals.half_widths.transpose(1, 2, 0) * window_scales(intervals, scale_rows, history)
-    return point[..., None] - width, point[..., None] + width
+    # In memory a level lies in one piece, as all who read one want it.
+    scales = window_scales(intervals, scale_rows, history)[..., 0]
+    width = intervals.half_widths[:, None] * scales
+    return np.moveaxis(point - width, 0, -1), np.moveaxis(point + width, 0, -1)
 
 
 def window_scales(
