@@ -45,6 +45,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from spline_lstm.models.jax_setup import scan
+
 Residuals = tuple[Array, ...]
 # Rows (steps of all sequences) of one matmul for the gradients of weights: 800 kB of gradients of
 # 256 gates, which stay in the cache.
@@ -130,7 +132,7 @@ def _lstm_forward(
         rows = lax.dynamic_update_index_in_dim(rows, coefficients, t, 0)
         return (h, c, rows), (h, f, o * (1 - tanh_c * tanh_c))
 
-    (h_last, c_last, coefficients), (h, f, through_h) = lax.scan(
+    (h_last, c_last, coefficients), (h, f, through_h) = scan(
         step, (*initial, projected), jnp.arange(len(x))
     )
     residuals = (input_kernel, recurrent_kernel, x, initial[0], h, coefficients, f, through_h)
@@ -160,7 +162,7 @@ def _lstm_backward(
         rows = lax.dynamic_update_index_in_dim(rows, dz, t, 0)
         return (dz @ recurrent_transposed, dc * f, rows), None
 
-    (dh, dc, dz), _ = lax.scan(
+    (dh, dc, dz), _ = scan(
         step,
         (h_final, c_final, coefficients),
         (jnp.arange(len(x)), h_grad, through_h, f),
@@ -222,7 +224,7 @@ def _gru_forward(
         h = n + z * (h - n)
         return (h,), (h, r, z, q, n)
 
-    final, states = lax.scan(step, initial, projected)
+    final, states = scan(step, initial, projected)
     return (states[0], final), (input_kernel, recurrent_kernel, x, *initial, *states)
 
 
@@ -244,7 +246,7 @@ def _gru_backward(
         du = jnp.concatenate([dh * coefficient for coefficient in coefficients], axis=-1)
         return (dh * z + du @ recurrent_transposed,), (dh, du)
 
-    initial, (dh, du) = lax.scan(step, final, (h_grad, z, coefficients), reverse=True)
+    initial, (dh, du) = scan(step, final, (h_grad, z, coefficients), reverse=True)
     da = jnp.concatenate([du[..., : 2 * units], dh * through_n], axis=-1)
     input_gradient, bias_gradient = _weight_gradients((x,), da)
     recurrent_gradient, recurrent_bias_gradient = _weight_gradients((h_before,), du)
@@ -302,7 +304,7 @@ def _weight_gradients(inputs: tuple[Array, ...], gradient: Array) -> list[Array]
     widths = [a.shape[-1] for a in inputs]
     # In bfloat16 each sum of blocks would be rounded to eight bits.
     total = jnp.zeros((sum(widths) + 1, outputs), jnp.float32)
-    total, _ = lax.scan(lambda sums, block: (sums + _of_block(*block), None), total, blocks)
+    total, _ = scan(lambda sums, block: (sums + _of_block(*block), None), total, blocks)
     if whole < time:
         total += _of_block(*rest)
     *parts, of_bias = jnp.split(total.astype(gradient.dtype), np.cumsum(widths))

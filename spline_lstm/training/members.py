@@ -14,6 +14,8 @@ from spline_lstm.models.row_config import RowConfig
 # of them stays in the cache. Matmuls of this size also stay on one thread, so that the size of the
 # thread pool cannot change how they are summed.
 CPU_SEQUENCES = 32
+# The same where the loops of the network are compiled whole (`compact_loops`).
+COMPACT_SEQUENCES = 16
 # The same for rows of a table, whose members count as rows.
 CPU_ROWS = 1024
 
@@ -29,18 +31,20 @@ def each_member(function: Callable[..., Any], members: int, in_axes: Any = 0) ->
     return function if members == 1 else jax.vmap(function, in_axes=in_axes)
 
 
-def chunk_size(config: NetworkConfig, share: int) -> int:
+def chunk_size(config: NetworkConfig, share: int, *, compact: bool = False) -> int:
     """Windows or rows of a device's share of a batch that go through the network at once.
 
-    The gradients of the chunks are added up.
+    The gradients of the chunks are added up. A share of up to `CPU_SEQUENCES` sequences stays
+    whole, and so does one without a large enough divisor. `compact`: smaller chunks, if there are.
     """
     if isinstance(config, RowConfig):
-        limit = max(1, CPU_ROWS // config.members)
+        sequences, limit = config.members, CPU_ROWS
     else:
         sequences = len(config.targets) if config.channels == "independent" else 1
-        limit = max(1, CPU_SEQUENCES // sequences)
-    if jax.default_backend() != "cpu" or share <= limit:
+        limit = CPU_SEQUENCES
+    most = max(1, limit // sequences)
+    if jax.default_backend() != "cpu" or share <= most:
         return share
-    size = next(size for size in range(limit, 0, -1) if share % size == 0)
-    # A share without a large enough divisor stays whole.
-    return size if 2 * size > limit else share
+    limits = [max(1, COMPACT_SEQUENCES // sequences), most] if compact else [most]
+    sizes = (size for limit in limits for size in range(limit, limit // 2, -1))
+    return next((size for size in sizes if share % size == 0), share)

@@ -7,6 +7,7 @@ on the host, see `spline_lstm.training.streaming`.
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -22,10 +23,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from spline_lstm.core.errors import ParamsError
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.build import NetworkConfig, build, matmuls, structure
+from spline_lstm.models.jax_setup import compact_loops
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.sharding import Sharding
 from spline_lstm.models.stored_programs import StoredProgram
-from spline_lstm.models.types import is_own_class
+from spline_lstm.models.types import MODEL_TYPES, is_own_class
 from spline_lstm.training.budget import Budget
 from spline_lstm.training.device_rows import RowTable, rows_to_device
 from spline_lstm.training.device_windows import (
@@ -69,6 +71,15 @@ def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, in
         return None
     is_short = params.max_steps is not None and params.max_steps <= SHORT_STEPS
     return {**matmuls(config), **(QUICK if is_short else {})} or None
+
+
+def is_compact(config: NetworkConfig, params: TrainParams) -> bool:
+    """Whether the loops of a recurrent network are compiled whole, if a batch needs several chunks.
+
+    In such code matmuls of bfloat16 would be slow, and wide ones, too.
+    """
+    is_plain = MODEL_TYPES[config.model_type].cell is not None and params.precision == "float32"
+    return is_plain and _takes_options() and bool(matmuls(config))
 
 
 def _takes_options() -> bool:
@@ -178,7 +189,8 @@ def make_programs(
     graph = cache(lambda: structure(config)[0])
     members = config.ensemble_size
     compute = jnp.bfloat16 if params.precision == "bfloat16" else jnp.float32
-    chunk = chunk_size(config, params.batch_size // sharding.shares)
+    compact = is_compact(config, params)
+    chunk = chunk_size(config, params.batch_size // sharding.shares, compact=compact)
     content = content and repr((content, chunk, sharding.shares))
 
     def total_loss(
@@ -205,7 +217,9 @@ def make_programs(
         chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), share)
         zero = jnp.float32(0)
         start = (zero, (zero, zero)), jax.tree.map(jnp.zeros_like, weights)
-        return lax.scan(add, start, chunks)[0]
+        is_chunked = compact and len(jax.tree.leaves(chunks)[0]) > 1
+        with compact_loops() if is_chunked else nullcontext():
+            return lax.scan(add, start, chunks)[0]
 
     def step(
         state: TrainState,

@@ -5,6 +5,7 @@ import pytest
 from jax import lax
 
 from spline_lstm.models import recurrent
+from spline_lstm.models.jax_setup import compact_loops, small_matmuls
 from spline_lstm.models.recurrent import gru, lstm, lstm_states
 
 SHAPES = [(24, 5, 1, 8), (1, 3, 4, 2), (12, 32, 6, 16)]
@@ -174,3 +175,25 @@ def test_gradients_of_weights_in_bfloat16_are_rounded_once():
     assert found.dtype == of_bias.dtype == jnp.bfloat16
     # Half a unit of its last of eight bits.
     assert (np.abs(np.array(found, np.float64) - exact) <= 2.0**-8 * np.abs(exact) + 1e-2).all()
+
+
+@pytest.mark.parametrize("time", [1, 2, 5])
+def test_compact_loops_give_the_bytes_of_others(time):
+    weights = jax.random.normal(jax.random.key(0), (3, 8))
+    recurrent = jax.random.normal(jax.random.key(1), (2, 8))
+    x = jax.random.normal(jax.random.key(2), (time, 4, 3))
+    zero = jnp.zeros((4, 2))
+
+    def loss(weights, recurrent):
+        return jnp.sum(lstm(weights, recurrent, jnp.ones(8), x, (zero, zero))[0] ** 2)
+
+    def compact(*arguments):
+        with compact_loops():
+            return jax.grad(loss, argnums=(0, 1))(*arguments)
+
+    plain = jax.jit(jax.grad(loss, argnums=(0, 1)), compiler_options=small_matmuls())
+    program = jax.jit(compact, compiler_options=small_matmuls())
+    assert ("xla_cpu_small_call" in program.lower(weights, recurrent).as_text()) == (time > 1)
+    results = zip(program(weights, recurrent), plain(weights, recurrent), strict=True)
+    for found, expected in results:
+        np.testing.assert_array_equal(found, expected)

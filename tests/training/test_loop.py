@@ -279,6 +279,21 @@ def test_a_part_divides_the_batch_and_fits_the_cache(batch, targets, size):
     assert chunk_size(config, batch) == size
 
 
+@pytest.mark.parametrize(
+    ("share", "size"), [(16, 16), (32, 32), (64, 16), (128, 16), (48, 16), (54, 9), (62, 31)]
+)
+def test_chunks_of_compact_loops_are_smaller_where_a_share_is_divided(share, size):
+    assert chunk_size(CONFIG, share, compact=True) == size
+
+
+def test_loops_are_compact_for_recurrent_networks_that_multiply_by_xlas_own_code(monkeypatch):
+    assert not steps.is_compact(CONFIG, PARAMS)  # The suite's XLA_FLAGS have a level.
+    monkeypatch.delenv("XLA_FLAGS")
+    assert steps.is_compact(CONFIG, PARAMS) == bool(small_matmuls())
+    assert not steps.is_compact(CONFIG, PARAMS.model_copy(update={"precision": "bfloat16"}))
+    assert not steps.is_compact(dataclasses.replace(CONFIG, hidden=(8, 512)), PARAMS)
+
+
 # Trainings in a process of their own, whose weights it saves: of a batch that the devices share,
 # and of an odd one; with each number of devices, if it is told some, or as many as there are.
 TRAININGS = """
