@@ -1,10 +1,13 @@
 """Settings of every test process."""
 
+import contextlib
 import fcntl
 import gc
+import importlib
 import os
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import jax
 import pytest
@@ -140,6 +143,23 @@ def no_pictures():
 def save_nothing(figure, target, **options):
     """What stands in for `Figure.savefig`."""
     target.write(b"" if options["format"] == "png" else "<svg ></svg>")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session):
+    """Have each process of xdist begin at other files, for the others to find their byte code.
+
+    In a fresh clone all would otherwise compile the same file at the same time, one after another.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    files = [file for root in session.config.args for file in sorted(Path(root).rglob("test_*.py"))]
+    start = len(files) * number // count
+    for file in [*files[start:], *files[:start]] if count > 1 else ():
+        name = ".".join(file.resolve().relative_to(ROOT).with_suffix("").parts)
+        # Collection imports it again, and says what is wrong.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items):
