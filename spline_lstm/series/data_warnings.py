@@ -9,7 +9,6 @@ from jaxtyping import Bool, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.formatting import plural
-from spline_lstm.core.time_zones import DAY_NS
 
 # Kinds of warnings: a column that the schema does not name, a series that is left out for it is too
 # short, a constant series, observations outside of the bounds of a target, timestamps beside the
@@ -102,14 +101,11 @@ def moved_line(beside: int, count: int, example: int, clock: Clock) -> str:
 
 
 def on_closed_days(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> Bool[np.ndarray, " rows"]:
-    """Timestamps on a day on which nothing is open, by a clock of business days.
-
-    They are at least a day after the open day before them, so that a closing time is none of them.
-    """
+    """Timestamps whose local date is no open day, by a clock of business days."""
     calendar = clock.calendar
     if calendar is None or (calendar.unit, calendar.multiple) != ("B", 1):
         return np.zeros(len(timestamps), dtype=bool)
-    return clock.locate(timestamps)[1] >= DAY_NS
+    return ~calendar.is_on_date(timestamps)
 
 
 def closed_line(closed: int, count: int, example: int, clock: Clock) -> str:

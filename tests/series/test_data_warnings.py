@@ -1,10 +1,17 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from spline_lstm.core.clock_params import parse_clock
 from spline_lstm.core.params_data import DriftParams
-from spline_lstm.series.data_warnings import UNKNOWN, DataWarning, summarise_warnings
+from spline_lstm.series.data_warnings import (
+    UNKNOWN,
+    DataWarning,
+    on_closed_days,
+    summarise_warnings,
+)
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.series.preprocess_folder import warning_lines
 from tests.builders import hours, make_preprocess_params, make_schema, make_table
@@ -82,3 +89,20 @@ def test_one_warning_is_not_called_warnings():
     assert warning_lines(quality) == "1 warning in metrics/data.json\nWARNING: a"
     quality = {"warnings": [], "warning_summary": [], **rest}
     assert warning_lines(quality) == "0 warnings in metrics/data.json"
+
+
+def test_a_day_is_open_whatever_the_hour():
+    """Early closings on a Friday after a holiday and on a Monday; a night of Friday to Saturday."""
+    zone = "America/New_York"
+    times = [
+        "11-27 16:00",
+        "11-28 16:00",
+        "11-29 13:00",
+        "11-30 00:30",
+        "12-01 16:00",
+        "12-02 9:30",
+    ]
+    local = pd.DatetimeIndex([f"2024-{time}" for time in times], tz=zone).as_unit("ns")
+    clock = parse_clock("B+16h", zone=zone, holidays="NYSE").anchored(local[0].value)
+    closed = on_closed_days(local.asi8, clock)
+    assert closed.tolist() == [False, True, False, True, True, False]
