@@ -21,7 +21,11 @@ SERVER_GONE = 70
 
 def main(interpreter: str, folder: str, arguments: Sequence[str]) -> None:
     """End as the command would end."""
-    status = hand_over(folder, arguments) if is_stage(arguments) else None
+    try:
+        status = hand_over(folder, arguments) if is_stage(arguments) else None
+    except KeyboardInterrupt:
+        # Before the stage has begun. The server kills the stage of a client that is gone.
+        status = -signal.SIGINT
     if status is None:
         os.execv(interpreter, [interpreter, *arguments])  # noqa: S606
     end_like(status)

@@ -400,6 +400,28 @@ def test_a_stage_that_ends_during_an_import_is_told_to_its_client(clone, tmp_pat
     assert client.returncode == -signal.SIGTERM
 
 
+def test_ctrl_c_while_the_server_imports_for_a_stage_ends_it_without_a_word(clone, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    plain, said = {**os.environ, "PYTHONPATH": str(tmp_path)}, tmp_path / "said"
+    with (
+        warm_stages(clone, plain, {"stages.tell": ["slow"]}) as environment,
+        said.open("w") as stream,
+    ):
+        client = subprocess.Popen(
+            ["python", "-m", "stages.tell"],
+            cwd=clone,
+            env=environment,
+            executable=str(clone / FOLDER / "python"),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+        assert come(tmp_path / "begun")
+        client.send_signal(signal.SIGINT)
+        assert client.wait(20) == -signal.SIGINT
+    assert said.read_text() == ""
+
+
 def test_libraries_of_the_first_stages_are_imported_before_any_comes(clone, tmp_path):
     (tmp_path / "slow.py").write_text(SLOW.replace("600", "1"))
     plain = {**os.environ, "PYTHONPATH": str(tmp_path)}
