@@ -2,18 +2,20 @@
 
 After each stage DVC reads and writes the whole of dvc.lock in pure Python, so that comments and the
 order of a file are kept, reads params.yaml once for each group of params, and finds each param by
-comparing its key with every other one. In dvc.lock there are no comments, and dicts have an order.
-Here it is read by the parser in C and written stage by stage, where a stage that did not change has
-the text that it had before; a text that was parsed is not parsed again, whether a text is a number
-is found out once, and a key without wildcards is looked up. All files have the bytes that DVC gives
-them; dvc.yaml is left as it is. With a DVC that has other insides this is DVC's own command.
+comparing its key with every other one. DVC writes no comments into dvc.lock, and dicts have an
+order. So here it is read by the parser in C and written stage by stage, where a stage that did not
+change has the text that it had before; a text that was parsed is not parsed again, whether a text
+is a number is found out once, and a key without wildcards is looked up. All files have the bytes
+that DVC gives them: a dvc.lock with comments or aliases is read and written by DVC's own functions,
+as is dvc.yaml. With a DVC that has other insides this is DVC's own command.
 """
 
 import gc
 import io
 import pickle
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +24,8 @@ from typing import Any, TextIO
 LOCK = "dvc.lock"
 # Of `dpath`, for which other keys are patterns.
 WILDCARDS = frozenset("*?[]!")
+# Perhaps a comment, or the name of a value that stands at several places.
+MARK = re.compile(r"(?:^|[\s\[{,])(?:#|[&*]\w)", re.MULTILINE)
 # As in stages, see `fork_server`.
 YOUNG = 10_000
 
@@ -47,7 +51,11 @@ def _change_locks_quickly() -> None:
     def modify(path: Any, fs: Any = None) -> AbstractContextManager[dict[str, Any]]:
         if Path(path).name != LOCK:
             return modify_yaml(path, fs=fs)
-        return _modify_data(path, _yaml.parse_yaml, dump, fs=fs)
+        return _modify_data(path, parse, dump, fs=fs)
+
+    def parse(text: Any, path: Any) -> Any:
+        marked = MARK.search(text) is not None
+        return (_yaml.parse_yaml_for_update if marked else _yaml.parse_yaml)(text, path)
 
     dvcfile.modify_yaml = modify
 
@@ -68,7 +76,9 @@ class LockDump:
     def __call__(self, data: Any, stream: TextIO) -> None:
         """Write all of a lock file."""
         stages = data.get("stages")
-        if [*data] != ["schema", "stages"] or not stages:
+        # What keeps comments and names is another type.
+        is_plain = type(data) is dict and [*data] == ["schema", "stages"] and stages
+        if not is_plain or has_aliases(data):
             self._dump(data, stream)
             return
         stream.write(self._text({"schema": data["schema"]}))
@@ -84,6 +94,23 @@ class LockDump:
             self._dump(data, stream)
             self._texts[key] = stream.getvalue()
         return self._texts[key]
+
+
+def has_aliases(data: Any) -> bool:
+    """Whether a dict or list stands at several places, which YAML writes once and then refers to.
+
+    >>> has_aliases({"a": [1], "b": [1]}), has_aliases([both := [1], {"again": both}])
+    (False, True)
+    """
+    found = [id(each) for each in _nested(data)]
+    return len({*found}) < len(found)
+
+
+def _nested(data: Any) -> Iterator[Any]:
+    if isinstance(data, dict | list):
+        yield data
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _nested(each)
 
 
 def _parse_texts_once() -> None:
@@ -126,13 +153,15 @@ def _find_params_directly() -> None:
     import dpath  # noqa: PLC0415
     from dvc.dependency import param  # noqa: PLC0415
 
+    if param.dpath is not dpath:
+        return
+
     class Direct:
         """The part of `dpath` that params are found with."""
 
         search = staticmethod(dpath.search)
         get = staticmethod(partial(find, dpath.get))
 
-    assert param.dpath is dpath
     param.dpath = Direct
 
 

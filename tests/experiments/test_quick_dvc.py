@@ -62,6 +62,34 @@ def test_a_lock_has_the_bytes_that_dvc_gives_it(tmp_path, quick):
     assert changed(quick, path, committed) == changed(modify_yaml, path, committed)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# mine\nschema: '2.0'\nstages: {one: {cmd: a}}  # what\n",
+        "schema: '2.0'\nstages:\n  one: {cmd: &id001 [a, b]}\n  three: {cmd: *id001}\n",
+    ],
+)
+def test_comments_and_aliases_of_a_lock_are_those_of_dvc(tmp_path, quick, text):
+    path = tmp_path / "dvc.lock"
+    assert changed(quick, path, text) == changed(modify_yaml, path, text)
+
+
+def test_a_value_at_several_places_of_params_is_named_once_in_a_lock(tmp_path, quick):
+    parsed = [_yaml.parse_yaml("{a: &both [1, 2], b: *both}", name) for name in "xy"]
+
+    def lock(modify):
+        path = tmp_path / "dvc.lock"
+        path.write_text("schema: '2.0'\nstages:\n  one:\n    cmd: a\n", encoding="utf-8")
+        for name, params in zip("ab", parsed, strict=True):
+            with modify(path.as_posix(), fs=LocalFileSystem()) as data:
+                data["stages"].update({name: {"cmd": name, "params": params}})
+        return path.read_text(encoding="utf-8")
+
+    text = lock(quick)
+    assert text == lock(modify_yaml)
+    assert _yaml.parse_yaml(text, "x")["stages"]["b"]["params"] == {"a": [1, 2], "b": [1, 2]}
+
+
 def copy_of_each(data):
     if isinstance(data, dict):
         return {name: copy_of_each(value) for name, value in data.items()}
