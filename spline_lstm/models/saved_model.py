@@ -37,7 +37,8 @@ from spline_lstm.models.types import MODEL_TYPES, is_own_class
 # Forecasts are computed in batches, the last one padded: one compiled program. A batch costs the
 # host as much as 100 windows cost the devices, so it is large, but has few values more than this.
 MOST_WINDOWS, FEWEST_WINDOWS, BATCH_VALUES = 8192, 1024, 1 << 21
-# Windows that go through the network at once on a device. Chunks of padding are not computed.
+# Windows that go through the network at once: on a CPU, so that what is computed of them stays in
+# the cache; on a GPU they are `FEWEST_WINDOWS`. Chunks of padding are not computed.
 CHUNK = 64
 
 
@@ -165,7 +166,7 @@ class SavedModel:
         for start in range(0, len(inputs[0]), size):
             own = slice(start, start + size)
             share, placed = _placed([values[own] for values in inputs], size)
-            common = self._on_devices, _chunks(-(-share // CHUNK))
+            common = self._on_devices, _chunks(-(-share // _chunk(size)))
             computed.append((own, share, forecast(common, placed)))
             # The devices compute one batch while the host prepares the next one.
             take(1)
@@ -203,6 +204,11 @@ def batch_size(config: ModelConfig) -> int:
     while size > FEWEST_WINDOWS and size * per_window > BATCH_VALUES:
         size //= 2
     return size
+
+
+def _chunk(windows: int) -> int:
+    """How many of so many windows go through the network at once on a device."""
+    return min(CHUNK if jax.default_backend() == "cpu" else FEWEST_WINDOWS, windows)
 
 
 def _placed(inputs: list[np.ndarray], size: int) -> tuple[int, tuple[jax.Array, ...]]:
@@ -262,15 +268,14 @@ def _compiled(config: ModelConfig, names: tuple[str, ...]) -> Callable[..., jax.
         return jax.vmap(member, in_axes=(0, *[None] * len(names)))(weights, *inputs)
 
     def chunks(common: tuple[nnx.State, jax.Array], inputs: tuple[jax.Array, ...]) -> jax.Array:
-        """On a CPU what is computed of a chunk stays in the cache; empty chunks are left out."""
         weights, count = common
         windows = len(inputs[0])
-        size = min(CHUNK, windows) if jax.default_backend() == "cpu" else windows
+        size = _chunk(windows)
 
         def add(index: jax.Array, outputs: jax.Array) -> jax.Array:
             start = index * size
             chunk = tuple(jax.lax.dynamic_slice_in_dim(each, start, size) for each in inputs)
-            found = members(weights, chunk)
+            found = members(weights, chunk).astype(jnp.float32)
             return jax.lax.dynamic_update_slice_in_dim(outputs, found, start, axis=1)
 
         empty = jnp.zeros((config.ensemble_size, windows, config.outputs), jnp.float32)

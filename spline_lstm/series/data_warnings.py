@@ -101,7 +101,7 @@ def moved_line(beside: int, count: int, example: int, clock: Clock) -> str:
 
 
 def on_closed_days(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> Bool[np.ndarray, " rows"]:
-    """Timestamps whose local date is no open day, by a clock of business days."""
+    """Timestamps whose local date is not an open day, by a clock of business days."""
     calendar = clock.calendar
     if calendar is None or (calendar.unit, calendar.multiple) != ("B", 1):
         return np.zeros(len(timestamps), dtype=bool)

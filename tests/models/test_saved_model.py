@@ -13,8 +13,11 @@ from spline_lstm.core.errors import ArtifactError
 from spline_lstm.models.build import build, from_arrays, to_arrays
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.layers import dropout
+from spline_lstm.models.network import LSTMNetwork
 from spline_lstm.models.saved_model import (
+    FEWEST_WINDOWS,
     SavedModel,
+    _compiled,
     batch_size,
     load_last_weights,
     load_model,
@@ -99,6 +102,28 @@ def test_batches_that_are_not_full_leave_no_window_out(folder, count):
     x = np.random.default_rng(0).normal(size=(16400, 4, 3)).astype(np.float32)
     model = load_model(folder)
     np.testing.assert_array_equal(model.predict(x[:count]), model.predict(x)[:count])
+
+
+def test_a_gpu_computes_as_many_windows_at_once_as_the_smallest_batch_has(
+    folder, monkeypatch, request
+):
+    x = np.random.default_rng(0).normal(size=(8200, 4, 3)).astype(np.float32)
+    on_cpu = load_model(folder).predict(x)
+    seen = []
+    request.addfinalizer(_compiled.cache_clear)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    forward = LSTMNetwork.__call__
+
+    def noted(network, x, *inputs, **named):
+        seen.append(len(x))
+        return forward(network, x, *inputs, **named)
+
+    monkeypatch.setattr(LSTMNetwork, "__call__", noted)
+    _compiled.cache_clear()
+    model = load_model(folder)
+    for count in (1, FEWEST_WINDOWS, FEWEST_WINDOWS + 1, 8200):
+        np.testing.assert_allclose(model.predict(x[:count]), on_cpu[:count], atol=1e-6)
+    assert set(seen) == {FEWEST_WINDOWS}
 
 
 def test_batches_of_large_windows_have_fewer_of_them():
