@@ -6,7 +6,7 @@ from spline_lstm.experiments.clone import fetch_experiment, private_clones
 from spline_lstm.experiments.git import commit_files, exp_ref, find_pipeline, git, tree_of
 
 SIBLING = "pipelines/other/dvc.yaml"
-NEEDED = "pipelines/needed/out.csv, notebooks/read.csv"
+NEEDED = "pipelines/needed/out.csv, notebooks"
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def pipeline(tmp_path):
     files = {
         "dvc.yaml": f"stages: {{train: {{cmd: a, deps: [{NEEDED}]}}}}\n",
         "dvc.lock": "schema: '2.0'\n",
-        "params.yaml": "{}\n",
+        "params.yaml": "{}  # docs/what.md says more, pipelines/other/dvc.yaml too\n",
         SIBLING: "stages: {}\n",
         "pipelines/other/dvc.lock": "schema: '2.0'\n",
         "pipelines/other/code.py": "pass\n",
