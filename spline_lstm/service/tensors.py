@@ -4,6 +4,7 @@ https://github.com/open-inference/open-inference-protocol says what is in these 
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -117,10 +118,12 @@ def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, 
 
 def _has_truth_value(data: list[Any]) -> bool:
     """Whether a list has true or false, which NumPy takes for 1 and 0 among numbers."""
-    types = set(map(type, data))
-    return bool in types or (
-        list in types and any(_has_truth_value(each) for each in data if isinstance(each, list))
-    )
+    # Level by level: a few kilobytes hold more levels of lists than functions may call themselves.
+    while data:
+        if bool in set(map(type, data)):
+            return True
+        data = list(chain.from_iterable(each for each in data if isinstance(each, list)))
+    return False
 
 
 def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:

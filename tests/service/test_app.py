@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 
 import pytest
 from hypothesis import given, settings
@@ -120,6 +121,7 @@ def test_the_open_inference_protocol(client):
         {"data": [1.0, [2.0]]},
         {"data": [1.0, True, *[1.0] * 6]},
         {"data": [[[1.0, 2.0]] * 3 + [[1, False]]]},
+        {"data": reduce(lambda inner, _: [inner], range(600), [1.0])},
         {"data": [1e300] * 8},
         {"datatype": "INT32", "data": [2**40] * 8},
         {"name": "past"},
