@@ -36,7 +36,7 @@ COMPRESSED = {
     "seasonal_naive",
     "moving_average",
 }
-# Rows of a column that are encoded in one call; more than a batch has.
+# Rows of a column that are encoded in one call; few batches have more.
 ROWS_AT_ONCE = 1 << 20
 # Series of a panel whose names are not all written with each batch.
 MANY_NAMES = 1000

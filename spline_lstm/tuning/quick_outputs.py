@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from spline_lstm.core.artifacts import write_text
 from spline_lstm.core.yaml_files import render_params
+from spline_lstm.models.time_blocks import NOISE
 from spline_lstm.reporting.style import BLUE, GREY, ORANGE, house_style, save_png
 from spline_lstm.tuning.outputs import PATCH, PLOT, TABLE, patch_text, yaml_values
 from spline_lstm.tuning.quick import QuickChoice, QuickTrial
@@ -91,7 +92,7 @@ def line_of(trial: QuickTrial) -> str:
 
 
 def figure_of(trials: list[QuickTrial]) -> Figure:
-    """Gain of each alternative over what was chosen before, with its standard error."""
+    """Gain of each alternative over what was chosen before, and what chance may make of it."""
     compared = [trial for trial in trials if trial.against is not None]
     figure = Figure(figsize=(8.0, 1.2 + 0.35 * len(compared)), layout="constrained")
     axes = figure.subplots()
@@ -101,12 +102,12 @@ def figure_of(trials: list[QuickTrial]) -> Figure:
         axes.errorbar(
             100 * trial.against.gain,
             place,
-            xerr=100 * trial.against.error,
+            xerr=100 * NOISE * trial.against.error,
             color=ORANGE if trial.chosen else BLUE,
             marker="o",
         )
     names = [f"{trial.number} {trial.setting}" for trial in reversed(compared)]
     axes.set_yticks(range(len(compared)), names)
-    axes.set_xlabel("gain on validation, % of the squared error; the line is one standard error")
+    axes.set_xlabel("gain on validation, % of the squared error; lines: two standard errors")
     axes.set_title("Quick choice (orange: taken)")
     return figure

@@ -214,6 +214,14 @@ def test_a_line_says_by_how_much_the_error_changes(gain, said):
     assert quick_outputs.line_of(trial) == f"trial 1: train.loss mse: {said}"
 
 
+def test_lines_of_the_figure_reach_zero_where_the_gain_may_be_chance():
+    trial = QuickTrial(1, "loss", {}, "complete", 0.5, against=Comparison(0.2, 0.1, 9))
+    (axes,) = quick_outputs.figure_of([trial]).axes
+    ((ends,),) = (bars.get_segments() for bars in axes.collections)
+    assert ends[:, 0].tolist() == pytest.approx([0.0, 40.0])
+    assert not trial.against.is_beyond_noise
+
+
 def test_the_patch_and_the_table(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     first = QuickTrial(0, "", {}, "complete", 0.5)
