@@ -193,7 +193,7 @@ def _edge_scores(edge: Record, verdict: Verdict) -> str:
     own = verdict.scores[edge.run.name]
     rival = "".join(f", next {name} with {score:.3f}" for score, name in others)
     tied = (
-        "; the clock cannot tell the two apart, and this one is more accurate"
+        "; the clock cannot tell the two apart, and this one is more accurate or smaller"
         if others and others[0][0] < own
         else ""
     )

@@ -57,9 +57,11 @@ class Verdict:
 
     Attributes
     ----------
-    accuracy : the run with the lowest RMSE, None if none beats the baselines
+    accuracy : the run with the lowest RMSE, of several the edge winner if it is one of them; None
+        if none beats the baselines
     edge : of those that beat the baselines, the run with the lowest weighted latency and size; of
-        several that the clock cannot tell apart, the most accurate one; None without exported files
+        several that the clock cannot tell apart, the most accurate one, then the smallest; None
+        without exported files
     recommended : of those that beat the baselines, the run with the lowest weighted RMSE, latency
         and size
     reason : one sentence
@@ -130,9 +132,10 @@ def edge_scores(
 def edge_winner(
     records: Sequence[Record], scores: Mapping[str, Float[np.ndarray, " rounds"]]
 ) -> Record | None:
-    """The run with the lowest median score, or a more accurate one that is as cheap.
+    """The run with the lowest median score, or a more accurate or smaller one that is as cheap.
 
-    As cheap: its score is not above the lowest in more rounds than chance would give
+    Networks that add nothing to their linear forecast are equally accurate: then the size decides,
+    which is the same on every machine. As cheap: its score is not above the lowest in more rounds than chance would give
     (`latency.is_above`), so that the clock cannot tell the two apart.
     """
     able = [record for record in records if record.run.name in scores]
@@ -141,7 +144,14 @@ def edge_winner(
     lowest = min(able, key=lambda record: (np.median(scores[record.run.name]), record.rmse))
     reference = scores[lowest.run.name]
     tied = [record for record in able if not is_above(scores[record.run.name] - reference)]
-    return min(tied, key=lambda record: record.rmse)
+    return min(
+        tied,
+        key=lambda record: (
+            record.rmse,
+            number(record.cells[SIZE]),
+            np.median(scores[record.run.name]),
+        ),
+    )
 
 
 def decide(
@@ -165,9 +175,9 @@ def decide(
     if not able:
         reason = "no run beats the best baseline; use the baseline, not a network."
         return Verdict(None, None, None, reason, {}, {})
-    accuracy = min(able, key=lambda record: record.rmse)
     scores = edge_scores(able, latencies, params)
     edge = edge_winner(able, scores)
+    accuracy = min(able, key=lambda record: (record.rmse, record is not edge))
     if edge is None:
         reason = (
             f"{accuracy.run.name}, because it is the most accurate run; no run has "

@@ -111,6 +111,20 @@ def shuffled(latency):
     return Latency(rng.permutation(latency.p50_ms), rng.permutation(latency.p95_ms))
 
 
+def test_of_equally_accurate_runs_the_smaller_wins_what_the_clock_cannot_tell():
+    large = make_record("lstm", rmse=15.0, p95=0.1, size=0.2)
+    small = make_record("gru", rmse=15.0, p95=0.102, size=0.19)
+    records = [large, small]
+    noisy = {name: shuffled(each) for name, each in make_latencies(records, spread=0.3).items()}
+    for order in (records, records[::-1]):
+        verdict = judge(order, latencies=noisy)
+        assert (verdict.accuracy, verdict.edge, verdict.recommended) == (small, small, small)
+    # Beyond its noise the clock still decides, and with it the weights.
+    fast = make_record("gru", rmse=15.0, p95=0.15, size=0.19)
+    verdict = judge([fast, large])
+    assert (verdict.accuracy, verdict.edge, verdict.recommended) == (large, large, large)
+
+
 def test_without_exported_files_the_most_accurate_run_is_recommended():
     records = [make_record("lstm", rmse=15.0), make_record("gru", rmse=15.2)]
     verdict = judge(records, latencies={})
