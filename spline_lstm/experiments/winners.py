@@ -134,9 +134,9 @@ def edge_winner(
 ) -> Record | None:
     """The run with the lowest median score, or a more accurate or smaller one that is as cheap.
 
-    Networks that add nothing to their linear forecast are equally accurate: then the size decides,
-    which is the same on every machine. As cheap: its score is not above the lowest in more rounds than chance would give
-    (`latency.is_above`), so that the clock cannot tell the two apart.
+    As cheap: its score is not above the lowest in more rounds than chance would give
+    (`latency.is_above`), so that the clock cannot tell the two apart. Networks that add nothing to
+    the same linear forecast are equally accurate: then the size decides, the same on every machine.
     """
     able = [record for record in records if record.run.name in scores]
     if not able:
