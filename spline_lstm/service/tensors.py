@@ -3,7 +3,8 @@
 https://github.com/open-inference/open-inference-protocol says what is in these answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import pydantic
 from pydantic import Field
 
 from spline_lstm.export.sessions import Tensor
-from spline_lstm.service.errors import BAD_REQUEST, body_error, refused
+from spline_lstm.service.errors import BAD_REQUEST, CallError, body_error, refused
 from spline_lstm.service.forecasts import read_json
 from spline_lstm.service.served_file import ServedFile
 
@@ -30,7 +31,9 @@ class Given(Loose):
     """One input: values in row-major order, flat or nested."""
 
     name: str
-    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=8)]
+    shape: Annotated[
+        list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1, max_length=8)
+    ]
     datatype: str
     data: list[Any]
 
@@ -73,7 +76,30 @@ def read_inference(content: bytes) -> Inference:
     try:
         return Inference.model_validate(read_json(content))
     except pydantic.ValidationError as error:
-        raise body_error(error) from None
+        raise _placed(body_error(error)) from None
+
+
+def _placed(error: CallError) -> CallError:
+    """With place and remedy in the messages: the errors of the protocol are one text."""
+    return CallError(
+        error.status,
+        *(
+            replace(each, message=f"{place_of(each.loc)}: {each.message}; {each.remedy}")
+            for each in error.findings
+        ),
+    )
+
+
+def place_of(loc: Sequence[str | int]) -> str:
+    """Where something is in a body, as JavaScript writes it.
+
+    >>> place_of(("body", "inputs", 0, "data"))
+    'body.inputs[0].data'
+    """
+    first, *others = loc
+    return f"{first}" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in others
+    )
 
 
 def infer(file: ServedFile, call: Inference, max_windows: int) -> dict[str, Any]:
@@ -126,19 +152,28 @@ def _has_truth_value(data: list[Any]) -> bool:
     return False
 
 
+def _check_extent(tensor: Given, max_windows: int) -> None:
+    loc = ("body", "inputs", tensor.name)
+    if tensor.shape[0] > max_windows:
+        text = f"{tensor.shape[0]} windows are more than {max_windows}; send several calls"
+        raise refused(413, loc, "max_series", text)
+    if tensor.shape[0] == 0:
+        # ONNX Runtime ends the process if a recurrent network is given none.
+        text = f"the tensor {tensor.name!r} has no windows or rows; give one or more"
+        raise refused(BAD_REQUEST, loc, "shape", text)
+
+
 def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
     loc = ("body", "inputs", tensor.name)
     if tensor.datatype not in DATATYPES:
         text = f"the datatype {tensor.datatype!r} is unknown; give {', '.join(DATATYPES)}"
         raise refused(BAD_REQUEST, loc, "datatype", text)
-    if tensor.shape[0] > max_windows:
-        text = f"{tensor.shape[0]} windows are more than {max_windows}; send several calls"
-        raise refused(413, loc, "max_series", text)
+    _check_extent(tensor, max_windows)
     wanted = np.dtype(DATATYPES[tensor.datatype])
     try:
         if _has_truth_value(tensor.data):
             raise ValueError("it has true or false, which are not numbers")
-        values = np.array(tensor.data)
+        values = _even(tensor.data)
         if takes_missing and wanted.kind == "f" and values.dtype.kind == "O":
             values = _with_missing(values)
         elif values.dtype.kind == "O" and any(value is None for value in values.flat):
@@ -154,11 +189,19 @@ def _array(tensor: Given, max_windows: int, takes_missing: bool) -> np.ndarray:
             raise ValueError("its values are not finite in its datatype")
     except (OverflowError, TypeError, ValueError) as error:
         text = (
-            f"the tensor {tensor.name!r} has not the shape {tensor.shape} of {tensor.datatype} "
-            f"({error}); give so many values, in row-major order"
+            f"the tensor {tensor.name!r} is not of shape {tensor.shape} and datatype "
+            f"{tensor.datatype} ({error}); give that many such values, in row-major order"
         )
         raise refused(BAD_REQUEST, loc, "data", text) from None
     return array
+
+
+def _even(data: list[Any]) -> np.ndarray:
+    """An array of lists that are nested alike."""
+    try:
+        return np.array(data)
+    except ValueError:
+        raise ValueError("its lists have different lengths or depths, or too many levels") from None
 
 
 def _with_missing(values: np.ndarray) -> np.ndarray:

@@ -139,6 +139,34 @@ def test_tensors_that_do_not_fit_get_the_error_of_the_protocol(client, change):
     assert client.post("/v2/models/none/infer", json=call).status_code == 404
 
 
+def test_a_call_without_windows_is_refused_before_it_ends_the_process(client):
+    none = [
+        {"name": "history", "datatype": "FP32", "shape": [0, 4, 2], "data": []},
+        {"name": "future", "datatype": "FP32", "shape": [0, 3, 1], "data": []},
+    ]
+    answer = client.post("/v2/models/shops/infer", json={"inputs": none})
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": "the tensor 'history' has no windows or rows; give one or more"
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"data": True}, "body.inputs[0].data: Input should be a valid list; correct"),
+        ({"shape": [True, 4, 2]}, "body.inputs[0].shape[0]: Input should be a valid integer"),
+        ({"shape": [1, "4", 2]}, "body.inputs[0].shape[1]: Input should be a valid integer"),
+        ({"data": [1.0, [2.0]]}, "(its lists have different lengths or depths"),
+    ],
+)
+def test_errors_of_the_protocol_say_where(client, change, place):
+    tensor = {"name": "history", "datatype": "FP32", "shape": [1, 4, 2], "data": [1.0] * 8}
+    answer = client.post("/v2/models/shops/infer", json={"inputs": [{**tensor, **change}]})
+    assert answer.status_code == 400
+    assert place in answer.json()["error"]
+
+
 def test_each_answer_has_the_id_of_its_call(client):
     assert (
         client.get("/v1/models", headers={"x-request-id": "abc-1"}).headers["x-request-id"]
