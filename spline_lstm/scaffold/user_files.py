@@ -5,14 +5,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from spline_lstm.core.errors import UsageError
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import parse_overlay
 from spline_lstm.core.schema import Schema, parse_schema
+from spline_lstm.core.table_format import INDEX
 from spline_lstm.scaffold.options import NO_TIMESTAMP, Options
 from spline_lstm.scaffold.propose import propose
 from spline_lstm.scaffold.read_table import TEXT_OPTIONS, read_table
 from spline_lstm.scaffold.summary import Plan, with_columns_of
+from spline_lstm.scaffold.table import Table
 from spline_lstm.tables.contract import check_header
 from spline_lstm.tables.parquet import is_parquet
 
@@ -86,6 +90,7 @@ class UserFiles:
             The table leaves something open, or does not fit the schema.
         """
         schema = None if self.schema is None else parse_schema(self.schema, where)
+        given_form = options.timestamp_format
         if schema is not None:
             options = options_of(schema, options, is_text=not is_parquet(content))
         options = self._with_overlay(options)
@@ -93,6 +98,9 @@ class UserFiles:
         header = list(map(str, table.cells))
         if schema is not None:
             check_header(header, schema, where)
+            if given_form is None and _has_timestamps(table, schema):
+                # Only text is read by the form of the schema, here as in the stages.
+                options = replace(options, timestamp_format=None)
         plan = Plan.of(propose(table, where, options, self.overlay), self.decisions)
         if schema is None:
             return plan
@@ -154,6 +162,14 @@ def options_of(schema: Schema, options: Options, *, is_text: bool = True) -> Opt
     if is_text:
         return declared
     return replace(declared, **{name: getattr(options, name) for name in TEXT_OPTIONS})
+
+
+def _has_timestamps(table: Table, schema: Schema) -> bool:
+    """Whether the column that the schema names has timestamps of Parquet, to be read as such."""
+    columns = schema.timestamp_cols
+    if len(columns) != 1 or schema.table_format.timestamp_format == INDEX:
+        return False
+    return pd.api.types.is_datetime64_any_dtype(table.cells[columns[0]])
 
 
 def _declared_form(schema: Schema) -> str | None:

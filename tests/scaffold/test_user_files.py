@@ -170,10 +170,12 @@ def test_init_reads_a_table_as_the_given_schema_declares(root, monkeypatch):
     assert main(["init", "mine", "--csv", "t.csv", *recipe(root, schema)]) == 0
 
 
-def test_what_a_schema_says_of_text_does_not_matter_to_parquet():
+@pytest.mark.parametrize("form", ["ISO8601", "%d.%m.%Y", "unix_s"])
+def test_what_a_schema_says_of_text_does_not_matter_to_parquet(form):
     content = io.BytesIO()
     pd.DataFrame({"time": HOURS, "y": WAVE}).to_parquet(content)
-    schema = {"version": 1, "timestamp_col": "time", "target_cols": ["y"]}
+    said = {"timestamp_format": form, "decimal": ",", "separator": ";"}
+    schema = {"version": 1, "timestamp_col": "time", "target_cols": ["y"], "table_format": said}
     files = UserFiles(schema=json.dumps(schema))
     assert files.complete(content.getvalue(), "t.parquet", Options()).values["window.horizon"] > 0
 
