@@ -65,8 +65,10 @@ def code_of(project: str) -> dict[str, tuple[int, int]]:
     for name in PACKAGES:
         for folder, _, files in os.walk(os.path.join(project, name)):
             for path in (os.path.join(folder, file) for file in files if file.endswith(".py")):
-                status = os.stat(path)
-                found[path] = status.st_mtime_ns, status.st_size
+                # What editors leave beside a file may lead to nothing, or just be gone.
+                with contextlib.suppress(FileNotFoundError):
+                    status = os.stat(path)
+                    found[path] = status.st_mtime_ns, status.st_size
     return found
 
 
