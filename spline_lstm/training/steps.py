@@ -74,7 +74,7 @@ def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, in
 
 
 def is_compact(config: NetworkConfig, params: TrainParams) -> bool:
-    """Whether the loops of a recurrent network are compiled whole, if a batch needs several chunks.
+    """Whether the loops of a recurrent network are compiled whole.
 
     In such code matmuls of bfloat16 would be slow, and wide ones, too.
     """
@@ -217,8 +217,7 @@ def make_programs(
         chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), share)
         zero = jnp.float32(0)
         start = (zero, (zero, zero)), jax.tree.map(jnp.zeros_like, weights)
-        is_chunked = compact and len(jax.tree.leaves(chunks)[0]) > 1
-        with compact_loops() if is_chunked else nullcontext():
+        with compact_loops() if compact else nullcontext():
             return lax.scan(add, start, chunks)[0]
 
     def step(
