@@ -50,7 +50,7 @@ class Clone:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=clone_environment() | self.surroundings | environment,
+            env=clone_environment() | {**self.surroundings} | environment,
         )
         if check and done.returncode:
             raise AssertionError(
