@@ -18,7 +18,13 @@ EXIT_CODE = 128 + signal.SIGINT
 
 
 def end_quietly_before(name: str) -> None:
-    """Have Ctrl-C end the process with one line while it imports what the stage `name` needs."""
+    """Have Ctrl-C end ``python -m`` with one line while it imports what the stage `name` needs.
+
+    Only a parent package may call this, as `garbage.pause_for_module`. A program of the user's own
+    that imports a stage keeps what it does with Ctrl-C.
+    """
+    if sys.argv[0] != "-m":
+        return
     usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

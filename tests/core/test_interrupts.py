@@ -24,7 +24,10 @@ with ended_by_interrupts("train"):
         sys.stdout.write("cleaned up")
 """
 IMPORTING = f"""
+import sys
 from spline_lstm.core.interrupts import end_quietly_before
+# As while a parent package is imported.
+sys.argv[0] = "-m"
 end_quietly_before("train")
 {STOP}
 """
@@ -40,6 +43,12 @@ def run(code: str) -> subprocess.CompletedProcess:
 def test_ctrl_c_is_one_line_and_code_130(code, told):
     ended = run(code)
     assert (ended.returncode, ended.stderr, ended.stdout) == (130, LINE, told)
+
+
+def test_a_program_that_imports_a_stage_does_with_ctrl_c_what_it_did():
+    ended = run(f"import stages\n{STOP}")
+    assert ended.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in ended.stderr
 
 
 def test_other_errors_stay_what_they_are():
