@@ -132,7 +132,7 @@ def finish(
         )
     return (
         f"{len(outcome.done)} experiments run in {clock(outcome.seconds)}, all {len(runs)} exist; "
-        f"{table} and plots/comparison.md written"
+        f"{table} and {pipeline.inside('plots/comparison.md')} written"
     )
 
 

@@ -134,8 +134,8 @@ def _add_columns(group: argparse._ArgumentGroup) -> None:
         "--max-missing",
         type=_share,
         metavar="SHARE",
-        help="highest share of grid rows without a target, 0 to 1 (default: a step above the share "
-        "in the file, and beyond 0.5 init asks)",
+        help="highest share of grid rows without a target, above 0, at most 1 (default: a step "
+        "above the share in the file, and beyond 0.5 init asks)",
     )
 
 
@@ -144,8 +144,8 @@ def _share(text: str) -> float:
         share = float(text)
     except ValueError:
         share = math.nan
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1; 3 % are 0.03")
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share above 0, at most 1; 3 % are 0.03")
     return share
 
 

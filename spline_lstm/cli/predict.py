@@ -192,7 +192,8 @@ def _preprocessor_of(model: Path) -> Path:
 
 def _check_table(path: Path) -> None:
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; name a CSV or Parquet file")
+        what = "is not a regular file" if path.exists() else "no such file"
+        raise UsageError(f"{path}: {what}; name a CSV or Parquet file")
 
 
 def _content(path: Path) -> bytes:

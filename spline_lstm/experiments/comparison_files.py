@@ -62,6 +62,11 @@ def is_current(pipeline: TrackedPipeline, commit: str, revisions: dict[str, str]
     return found == (commit, revisions, hashes(pipeline))
 
 
+def _argument(pipeline: TrackedPipeline) -> list[str]:
+    """The folder, as `compare` is given it at the root."""
+    return [pipeline.relative.as_posix()] if pipeline.name else []
+
+
 def check_code(pipeline: TrackedPipeline) -> str:
     """Check that the comparison in the workspace is from the code and params in the workspace.
 
@@ -70,7 +75,8 @@ def check_code(pipeline: TrackedPipeline) -> str:
     ArtifactError
         It is from other code or params, its files were changed, or there is none.
     """
-    remedy = "commit, then run `python -m spline_lstm compare` and commit what it writes"
+    command = " ".join(["python -m spline_lstm compare", *_argument(pipeline)])
+    remedy = f"commit, then run `{command}` and commit what it writes"
     if not (pipeline.folder / SUMMARY).is_file():
         raise ArtifactError(f"{pipeline.folder / SUMMARY} is missing; {remedy}")
     written, now = read_json(pipeline.folder / SUMMARY), code_id(pipeline)

@@ -7,6 +7,7 @@ import pytest
 
 from spline_lstm.__main__ import main
 from spline_lstm.core.errors import DataContractError
+from spline_lstm.scaffold.dvc_text import render_dvc
 from stages import ingest
 from tests.builders import ROOT
 
@@ -48,6 +49,19 @@ def test_check_changes_nothing(folder):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     main(["check", str(folder)])
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_check_says_that_the_folder_was_renamed(folder, capsys):
+    pattern = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    mine = folder / "pipelines/mine"
+    shutil.copytree(ROOT / "configs", mine / "configs")
+    shutil.copy(ROOT / "params.yaml", mine)
+    (mine / "dvc.yaml").write_text(render_dvc(pattern, "mine", source_file=False))
+    assert main(["check", str(mine)]) == 0
+    mine.rename(folder / "pipelines/renamed")
+    assert main(["check", str(folder / "pipelines/renamed")]) == 15
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "renamed/dvc.yaml runs the stages of pipelines/mine, as after this folder was" in line
 
 
 def test_the_shipped_pipeline_passes_as_a_process():

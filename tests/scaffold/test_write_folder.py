@@ -308,7 +308,7 @@ def test_a_share_beyond_one_is_refused_with_its_option(root, monkeypatch, capsys
     monkeypatch.chdir(root)
     with pytest.raises(SystemExit):
         main(["init", "mine", "--csv", "t.csv", "--max-missing", "3"])
-    assert "argument --max-missing: 3 is not a share from 0 to 1" in capsys.readouterr().err
+    assert "argument --max-missing: 3 is not a share above 0, at most 1" in capsys.readouterr().err
 
 
 def test_a_missing_file_is_explained(root, monkeypatch, capsys):
