@@ -308,7 +308,9 @@ def _check_history(
 def _missing_rows(absent: int, in_gap: int, origin: str, request: _Request) -> str:
     """What a window lacks: rows before the history begins, and rows in gaps that are too long."""
     lookback, preprocessor = request.lookback, request.preprocessor
-    text = f"{absent + in_gap} of the {lookback} rows before {origin} are missing"
+    count = absent + in_gap
+    verb = "is" if count == 1 else "are"
+    text = f"{count} of the {lookback} rows before {origin} {verb} missing"
     advice = "give rows without such a gap"
     if absent:
         text += f": the history has {lookback - absent}"

@@ -212,7 +212,7 @@ def flip_a_byte(path):
         (
             lambda f: cut(f / "history.csv", 3),
             14,
-            "are missing: the history has 3; give 4 rows of history",
+            "Z is missing: the history has 3; give 4 rows of history",
         ),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
         (

@@ -1,4 +1,4 @@
-"""The commands of README.md, run as written, in a temporary clone with tiny params; its links."""
+"""The targets of make that README.md names; links and names in the documentation."""
 
 import re
 import shutil
