@@ -79,9 +79,11 @@ def find_experiment(pipeline: TrackedPipeline, commit: str, name: str) -> tuple[
     for ancestor in git(pipeline.root, "rev-list", commit).split() if found else ():
         if ancestor in found:
             return ancestor, found[ancestor]
+    folder = f" {pipeline.relative.as_posix()}" if pipeline.name else ""
     raise ExperimentError(
-        f"no experiment {name} starts from this commit or one before it; "
-        "`python -m spline_lstm compare` runs it, `dvc exp pull REMOTE` brings one that was pushed"
+        f"no experiment {name} starts from this commit or one before it; `python -m spline_lstm "
+        f"show --all{folder}` lists those there are, `python -m spline_lstm compare{folder}` runs "
+        "those of the comparison, `dvc exp pull REMOTE` brings one that was pushed"
     )
 
 

@@ -27,6 +27,9 @@ REMEDIES = {
     "finite_number": "write null for a missing value; values must be finite",
     "too_long": "send less in one call, or start the service with a higher limit",
 }
+# Kinds of error of pydantic whose message names classes of Python -> what a caller is told.
+_NO_OBJECT = "Input should be a JSON object"
+MESSAGES = {"dict_type": _NO_OBJECT, "model_type": _NO_OBJECT}
 
 
 class ServiceError(SplineLstmError):
@@ -120,7 +123,7 @@ def _found(errors: Sequence[Any], root: tuple[str, ...] = ("body",)) -> CallErro
         Finding(
             (*root, *(part for part in entry["loc"] if not _is_type(part))),
             entry["type"],
-            entry["msg"],
+            MESSAGES.get(entry["type"], entry["msg"]),
             REMEDIES.get(entry["type"], DEFAULT_REMEDY if root else CALL_REMEDY),
         )
         for entry in errors[:MAX_FINDINGS]

@@ -165,6 +165,8 @@ def test_errors_of_the_protocol_say_where(client, change, place):
     answer = client.post("/v2/models/shops/infer", json={"inputs": [{**tensor, **change}]})
     assert answer.status_code == 400
     assert place in answer.json()["error"]
+    nothing = client.post("/v2/models/shops/infer", json={"inputs": [None]}).json()["error"]
+    assert nothing.startswith("body.inputs[0]: Input should be a JSON object; ")
 
 
 def test_each_answer_has_the_id_of_its_call(client):
