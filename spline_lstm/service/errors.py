@@ -123,7 +123,7 @@ def _found(errors: Sequence[Any], root: tuple[str, ...] = ("body",)) -> CallErro
         Finding(
             (*root, *(part for part in entry["loc"] if not _is_type(part))),
             entry["type"],
-            MESSAGES.get(entry["type"], entry["msg"]),
+            str(MESSAGES.get(entry["type"], entry["msg"])),
             REMEDIES.get(entry["type"], DEFAULT_REMEDY if root else CALL_REMEDY),
         )
         for entry in errors[:MAX_FINDINGS]
