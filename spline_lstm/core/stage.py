@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from spline_lstm.core.edited_params import refuse_edited
 from spline_lstm.core.errors import SplineLstmError, UsageError, report
 from spline_lstm.core.figures import remove_later, remove_own
 from spline_lstm.core.garbage import resume
@@ -30,6 +31,8 @@ def run_stage(
         Keywords of `main` that ``--<flag>`` on the command line sets to True.
     keep : sequence of str
         Files of the folder that the ledger of failures keeps if the stage fails.
+
+    If its params are edited meanwhile it fails, see `spline_lstm.core.edited_params`.
 
     Ctrl-C ends it with one line and code 130, see `spline_lstm.core.interrupts`.
 
@@ -65,8 +68,11 @@ def run_stage(
 
 def _run(name: str, work: Callable[[], str], folder: Path) -> str:
     """Do the work of a stage; if it fails, remove the figures of the later stages."""
+    params = (folder / "params.yaml").read_text(encoding="utf-8")
     try:
-        return work()
+        summary = work()
+        refuse_edited(folder, name, params)
+        return summary
     except UsageError:
         raise
     except BaseException:
