@@ -3,8 +3,7 @@
 ``dvc exp run --temp`` runs the stages in a temporary copy, but to queue the experiment it first
 stashes the workspace, detaches HEAD, edits params.yaml and resets everything again. A process
 killed in those seconds leaves the workspace in that state, and a file saved in them is lost. Here
-that happens in a clone below .cache/compare, which shares the objects of git and the cache of DVC;
-a finished experiment is fetched as one git reference. What a killed run leaves is in its clone,
+that happens in a clone below .cache/compare, which has one commit and shares the cache of DVC; a finished experiment is fetched as one git reference. What a killed run leaves is in its clone,
 which the next run removes.
 """
 
@@ -116,6 +115,7 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> str:
     own = tree_without(clone, commit, unneeded_files(pipeline, commit))
     alone = commit_files(clone, own, commit)
     git(clone, "checkout", "--quiet", "--detach", alone)
+    _forget_history(clone)
     for path in tracked_changes(pipeline.root):
         if path.endswith((*WALL_CLOCK, "dvc.lock")) and (clone / path).is_file():
             shutil.copyfile(pipeline.root / path, clone / path)
@@ -127,6 +127,19 @@ def _fill(clone: Path, pipeline: TrackedPipeline, commit: str) -> str:
     with Config(str(clone / ".dvc")).edit("local") as config:
         cast("dict[str, Any]", config).update(local)
     return alone
+
+
+def _forget_history(clone: Path) -> None:
+    """Leave only the commit of HEAD.
+
+    DVC pushes each experiment by dulwich, which looks through all objects of a repository for
+    deltas to use again: with a long history that took a tenth of DVC's time.
+    """
+    git(clone, "remote", "remove", "origin")
+    names = git(clone, "for-each-ref", "--format=delete %(refname)")
+    git(clone, "update-ref", "--stdin", standard_input=names)
+    git(clone, "repack", "-a", "-d", "--quiet", "--window=0")
+    (clone / ".git/objects/info/alternates").unlink()
 
 
 def environment(pipeline: TrackedPipeline) -> dict[str, str]:
