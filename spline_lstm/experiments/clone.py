@@ -3,8 +3,9 @@
 ``dvc exp run --temp`` runs the stages in a temporary copy, but to queue the experiment it first
 stashes the workspace, detaches HEAD, edits params.yaml and resets everything again. A process
 killed in those seconds leaves the workspace in that state, and a file saved in them is lost. Here
-that happens in a clone below .cache/compare, which has one commit and shares the cache of DVC; a finished experiment is fetched as one git reference. What a killed run leaves is in its clone,
-which the next run removes.
+that happens in a clone below .cache/compare, which has one commit and shares the cache of DVC; a
+finished experiment is fetched as one git reference. What a killed run leaves is in its clone, which
+the next run removes.
 """
 
 import fcntl

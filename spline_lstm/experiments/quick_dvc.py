@@ -2,12 +2,13 @@
 
 After each stage DVC reads and writes the whole of dvc.lock in pure Python, so that comments and the
 order of a file are kept, reads params.yaml once for each group of params, and finds each param by
-comparing its key with every other one. DVC writes no comments into dvc.lock, and dicts have an
-order. So here it is read by the parser in C and written stage by stage, where a stage that did not
-change has the text that it had before; a text that was parsed is not parsed again, whether a text
-is a number is found out once, and a key without wildcards is looked up. All files have the bytes
-that DVC gives them: a dvc.lock with comments or aliases is read and written by DVC's own functions,
-as is dvc.yaml. With a DVC that has other insides this is DVC's own command.
+comparing its key with every other one; for an experiment it compresses all tracked files again. DVC
+writes no comments into dvc.lock, and dicts have an order. So here it is read by the parser in C and
+written stage by stage, where a stage that did not change has the text that it had before; a text
+that was parsed is not parsed again, whether a text is a number is found out once, and a key without
+wildcards is looked up. All files have the bytes that DVC gives them: a dvc.lock with comments or
+aliases is read and written by DVC's own functions, as is dvc.yaml. With a DVC that has other
+insides this is DVC's own command.
 """
 
 import gc
@@ -34,7 +35,13 @@ Dump = Callable[[Any, TextIO], Any]
 
 def hasten() -> None:
     """Have DVC in this process read and write its files so."""
-    for change in (_change_locks_quickly, _parse_texts_once, _resolve_once, _find_params_directly):
+    for change in (
+        _change_locks_quickly,
+        _parse_texts_once,
+        _resolve_once,
+        _find_params_directly,
+        *([_store_objects_once] if "exp" in sys.argv[1:] else []),
+    ):
         try:
             change()
         except (ImportError, AttributeError):
@@ -182,6 +189,19 @@ def find(get: Callable[..., Any], config: Any, key: str, separator: str) -> Any:
             return get(config, key, separator=separator)
         found = found[part]
     return found
+
+
+def _store_objects_once() -> None:
+    from dulwich.object_store import DiskObjectStore  # noqa: PLC0415
+
+    write, is_packed = DiskObjectStore.add_object, DiskObjectStore.contains_packed
+
+    def add(self: Any, content: Any) -> None:
+        """Write an object of git as a file of its own, unless a pack has it."""
+        if not is_packed(self, content.get_id(self.object_format)):
+            write(self, content)
+
+    DiskObjectStore.add_object = add
 
 
 def main() -> int:
