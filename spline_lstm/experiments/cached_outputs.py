@@ -1,6 +1,7 @@
 """What the stages of an experiment wrote, by its dvc.lock, in the DVC cache."""
 
 import json
+from functools import cache as remembered
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,13 @@ def output(pipeline: TrackedPipeline, cache: Path, record: Record, path: str) ->
 
 
 def _outputs(pipeline: TrackedPipeline, record: Record) -> list[dict[str, Any]]:
-    lock = read_lock(file_at(pipeline.root, record.revision, pipeline.inside("dvc.lock")))
+    return _locked_outputs(pipeline.root, record.revision, pipeline.inside("dvc.lock"))
+
+
+@remembered
+def _locked_outputs(root: Path, revision: str, path: str) -> list[dict[str, Any]]:
+    """What the dvc.lock of a commit lists, which never changes."""
+    lock = read_lock(file_at(root, revision, path))
     return [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
 
 

@@ -139,6 +139,7 @@ def _forget_history(clone: Path) -> None:
     git(clone, "remote", "remove", "origin")
     names = git(clone, "for-each-ref", "--format=delete %(refname)")
     git(clone, "update-ref", "--stdin", standard_input=names)
+    git(clone, "reflog", "expire", "--expire=now", "--all")
     git(clone, "repack", "-a", "-d", "--quiet", "--window=0")
     (clone / ".git/objects/info/alternates").unlink()
 

@@ -196,10 +196,10 @@ def _store_objects_once() -> None:
 
     write, is_packed = DiskObjectStore.add_object, DiskObjectStore.contains_packed
 
-    def add(self: Any, content: Any) -> None:
+    def add(self: Any, obj: Any) -> None:
         """Write an object of git as a file of its own, unless a pack has it."""
-        if not is_packed(self, content.get_id(self.object_format)):
-            write(self, content)
+        if not is_packed(self, obj.get_id(self.object_format)):
+            write(self, obj)
 
     DiskObjectStore.add_object = add
 

@@ -49,6 +49,12 @@ def test_each_clone_has_one_commit_without_the_pipelines_that_are_not_needed(pip
         for clone in clones:
             assert git(clone.folder, "rev-list", "HEAD").split() == [clone.commit]
             assert git(clone.folder, "status", "--porcelain") == ""
+            assert git(clone.folder, "fsck", "--unreachable", "--no-reflogs") == ""
+            # Commit, folders and files of its own, and none of the history.
+            packed = git(clone.folder, "count-objects", "-v").partition("in-pack: ")[2]
+            reachable = git(clone.folder, "rev-list", "--objects", "HEAD").splitlines()
+            assert int(packed.split()[0]) == len(reachable)
+            assert git(clone.folder, "rev-list", "--all", "HEAD").split() == [clone.commit]
             listed = set(git(clone.folder, "ls-files").split())
             whole = set(git(pipeline.root, "ls-files").split())
             assert whole - listed == {SIBLING, "pipelines/other/dvc.lock", "docs/what.md"}

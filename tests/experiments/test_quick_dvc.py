@@ -2,18 +2,27 @@
 
 import io
 import sys
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import dpath
 import pytest
+from dulwich.object_store import DiskObjectStore
+from dulwich.objects import Blob
 from dvc import dvcfile
 from dvc.dependency import param
 from dvc.fs import LocalFileSystem
 from dvc.utils.serialize import _yaml, dumps_yaml, load_yaml, modify_yaml
 from ruamel.yaml.resolver import VersionedResolver
 
-from spline_lstm.experiments.quick_dvc import LockDump, _resolve_once, find, hasten
+from spline_lstm.experiments.quick_dvc import (
+    LockDump,
+    _resolve_once,
+    _store_objects_once,
+    find,
+    hasten,
+)
 from spline_lstm.experiments.warm_stages import quick as quick_command
 from tools.import_closure import ROOT
 
@@ -205,3 +214,18 @@ def test_a_text_means_the_same_where_it_is_resolved_once(monkeypatch):
     assert VersionedResolver.resolve is not plain
     for _ in range(2):
         assert [repr(_yaml.parse_yaml(text, "x")) for text in texts] == expected
+
+
+def test_only_what_git_does_not_have_yet_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(DiskObjectStore, "add_object", DiskObjectStore.add_object)
+    _store_objects_once()
+    packed, new = Blob.from_string(b"packed"), Blob.from_string(b"new")
+    with closing(DiskObjectStore.init(str(tmp_path / "objects"))) as store:
+        store.add_objects([(packed, None)])
+        for blob in (packed, new, new):
+            store.add_object(blob)
+        assert {store[blob.id].data for blob in (packed, new)} == {b"packed", b"new"}
+    loose = {
+        path.parent.name + path.name for path in (tmp_path / "objects").glob("[0-9a-f][0-9a-f]/*")
+    }
+    assert loose == {new.id.decode()}
