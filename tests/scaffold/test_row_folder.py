@@ -201,7 +201,7 @@ def test_the_recipes_have_the_sizes_of_the_papers(rows_root, name, width):
     ("task", "given", "tasks"),
     [
         ("tabular", ["--series", "color"], "--task forecast or --task direction"),
-        ("tabular", ["--max-missing", "0"], "--task forecast"),
+        ("tabular", ["--max-missing", "0.5"], "--task forecast"),
         ("tabular", ["--column", "close=x"], "--task direction"),
         ("direction", ["--layout", "wide"], "--task forecast"),
         ("direction", ["--target", "x"], "--task forecast or --task tabular"),
