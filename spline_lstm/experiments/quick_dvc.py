@@ -133,7 +133,11 @@ def _pickled(parse: Callable[..., Any], text: Any, path: Any, typ: str) -> bytes
 def parse_once(
     pickled: Callable[[Any, Any, str], bytes], text: Any, path: Any, typ: str = "safe"
 ) -> Any:
-    """The data of a text; those of a text that was parsed before are a copy."""
+    """The data of a text; those of a text that was parsed before are a copy.
+
+    Bytes are kept because pickle copies nested data faster than `copy.deepcopy`. They stay in
+    the memory of this process, and no file is read as such.
+    """
     return pickle.loads(pickled(text, path, typ))  # noqa: S301
 
 
@@ -178,7 +182,7 @@ def find(get: Callable[..., Any], config: Any, key: str, separator: str) -> Any:
     Raises
     ------
     KeyError
-        There is no such key.
+        The params do not have the key.
     """
     found, parts = config, key.split(separator)
     for part in parts:
