@@ -15,10 +15,12 @@ STUBBORN = (
     "-c",
     "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(60)",
 )
+# The parent outlives its child, which may be gone before the parent has its own request to end.
 FORKER = (
     sys.executable,
     "-c",
-    f"import subprocess; subprocess.run({list(SLEEPER)!r}, start_new_session=True)",
+    "import subprocess, time; "
+    f"subprocess.run({list(SLEEPER)!r}, start_new_session=True); time.sleep(60)",
 )
 
 
