@@ -78,8 +78,8 @@ def run(arguments: argparse.Namespace) -> str:
     """
     if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
         raise MissingPackageError(
-            "this needs FastAPI and uvicorn, which are not installed; call `make serve`, or "
-            "pip install 'spline-lstm[service]'"
+            "this needs FastAPI and uvicorn, which are not installed; call `make env-all`, "
+            "or pip install 'spline-lstm[service]'"
         )
     from spline_lstm.service.run import Place, serve  # noqa: PLC0415 - an extra
 

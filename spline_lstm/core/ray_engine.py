@@ -55,7 +55,7 @@ def import_ray() -> ModuleType:
         import ray.exceptions  # noqa: PLC0415
     except ImportError:
         raise MissingPackageError(
-            "run.executor ray needs Ray, which is not installed; "
+            "run.executor ray needs Ray, which is not installed; call `make env-all`, or "
             "pip install 'spline-lstm[cluster]', or set run.executor to local"
         ) from None
     return ray

@@ -37,8 +37,8 @@ def connect(predictions: Path) -> "DuckDBPyConnection":
         import duckdb  # noqa: PLC0415
     except ImportError:
         raise StoreError(
-            "this needs DuckDB, which is not installed; pip install 'spline-lstm[store]' "
-            "(score and registry work without it)"
+            "this needs DuckDB, which is not installed; call `make env-all`, or "
+            "pip install 'spline-lstm[store]' (score and registry work without it)"
         ) from None
     connection = duckdb.connect()
     connection.execute(f"CREATE VIEW predictions AS {_query(predictions)}")

@@ -38,8 +38,9 @@ def import_trees(name: str) -> ModuleType:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise MissingPackageError(
-            f"this needs {name}, which cannot be imported ({reason}); pip install "
-            f"'spline-lstm[trees]' (or {PACKAGES[name]}), or leave it out of trees.members"
+            f"this needs {name}, which cannot be imported ({reason}); call `make env-all`, or "
+            f"pip install 'spline-lstm[trees]' (or {PACKAGES[name]}), or leave it out of "
+            "trees.members"
         ) from None
 
 
