@@ -9,7 +9,8 @@ from spline_lstm.core.artifacts import read_json, write_text
 from spline_lstm.core.errors import ArtifactError, UsageError
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.parallel import ENGINES
-from spline_lstm.core.params import RunParams
+from spline_lstm.core.params import RunParams, load_params
+from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.inference.forecast_files import Question, answer, answer_partitions
 from spline_lstm.inference.future import ABSENT
 from spline_lstm.inference.row_files import RowPredictor
@@ -18,6 +19,7 @@ from spline_lstm.rows.preprocessor import TASK as ROWS
 from spline_lstm.tables.sources import read_source
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
+EXPORTED = "models/edge/model.onnx"
 
 DESCRIPTION = """\
 Forecast the rows that follow a table of raw history, with an exported file. The standard error says
@@ -102,7 +104,7 @@ def run(arguments: argparse.Namespace) -> str:
     if model.suffix not in MODEL_SUFFIXES:
         raise UsageError(
             f"{model}: a model file is {' or '.join(MODEL_SUFFIXES)}; "
-            "name an exported one, models/edge/model.onnx"
+            f"name an exported one, {EXPORTED}"
         )
     if arguments.output is not None and not arguments.history.is_dir():
         _check_output(arguments.output)
@@ -148,11 +150,24 @@ def _say(remarks: Sequence[tuple[str, str]]) -> None:
 def _row_predictor(model: Path, preprocessor: Path | None) -> RowPredictor | None:
     """What predicts rows, if the model is one of rows; a folder has the saved network."""
     if model.is_dir():
+        _check_folder(model)
         return RowPredictor.of_folder(model)
     path = preprocessor or model.parent.parent / "preprocessor.json"
     if not model.is_file() or not path.is_file() or read_json(path).get("task") != ROWS:
         return None
     return RowPredictor.of_file(model, path)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that is not a pipeline of the task tabular."""
+    pipeline = Pipeline(folder)
+    if not pipeline.params.is_file():
+        raise UsageError(f"{folder} is a folder, not a model file; name one, {EXPORTED}")
+    if load_params(folder).task != ROWS:
+        raise UsageError(
+            f"{folder} is a pipeline folder, which names the model of the task tabular only; name "
+            f"the exported file, {pipeline.folder / EXPORTED}"
+        )
 
 
 def _predict_rows(predictor: RowPredictor, arguments: argparse.Namespace) -> str:

@@ -22,9 +22,11 @@ from spline_lstm.inference.future import ABSENT, check_rows_ahead, join_rows
 from spline_lstm.inference.reading import read_rows, series_keys
 from spline_lstm.inference.start import LAST_OBSERVED, GivenStart, forecast_origins
 from spline_lstm.series.apply import apply
-from spline_lstm.series.data_warnings import moved_text
+from spline_lstm.series.data_warnings import moved_text, unobserved_text
 from spline_lstm.series.grid import lay_out
 from spline_lstm.series.panel import MAX_NAMED, blank_series, short_series, without
+from spline_lstm.series.table_facts import huge_values
+from spline_lstm.tables.contract import raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.preprocessor import Preprocessor
@@ -55,6 +57,7 @@ def serving_inputs(
     absent: str = ABSENT[0],
     where: str = "history",
     where_future: str = "future",
+    tell_filled: bool = True,
 ) -> ModelInputs:
     """The inputs of a model at the forecast origin of each series, one window per series.
 
@@ -78,6 +81,8 @@ def serving_inputs(
         known-future columns are filled as the schema says for blank cells.
     where, where_future : str
         Names of the history and of `future` in messages.
+    tell_filled : bool
+        Warn if half or more of a lookback was not observed.
 
     Raises
     ------
@@ -112,6 +117,7 @@ def serving_inputs(
         where,
         where_future,
         lacking,
+        tell_filled,
     )
     reasons = _too_short(request, past)
     inputs = None
@@ -133,6 +139,7 @@ def serving_inputs(
                 "schema"
                 for name in lacking
             ),
+            *inputs.warnings,
             *(f"{where}: {text}" for text in [moved_text(past.timestamps, request.clock)] if text),
         ),
     )
@@ -152,6 +159,7 @@ class _Request:
     where: str
     where_future: str
     lacking: list[str]
+    tell_filled: bool
 
 
 def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelInputs:
@@ -169,6 +177,9 @@ def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelIn
     begins = dict(zip(past.series_names, instants.tolist(), strict=True))
     joined = join_rows(preprocessor, history, request.future, begins, where, request.where_future)
     table = past if request.future is None else read_rows(preprocessor, joined.frame, joined.name)
+    # Rows of the history are read first, so what is left to find is in the others.
+    raise_violations(huge_values(past, clock), where, {})
+    raise_violations(huge_values(table, clock), request.where_future, {})
     _check_reach(past, origins.rows, request)
     until = int(clock.timestamps_of(origins.rows.max() + np.array([request.horizon]))[0])
     layout = lay_out(table, clock, params.snap, until=until)
@@ -180,6 +191,7 @@ def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelIn
     first_rows = np.array([grid.first_row for grid in layout.grids], dtype=np.int64)
     rows = layout.row_offsets[:-1] + origins.rows - first_rows
     _check_history(arrays, rows, clock.texts_of(instants), table.series_names, request)
+    filled = unobserved_text(arrays.observed, rows, lookback, table.series_names)
     ahead = rows[:, None] + np.arange(request.horizon)
     known = [item for item in preprocessor.known_future if item.name not in request.lacking]
     check_rows_ahead(joined, table, layout, ahead, preprocessor, known, request.absent)
@@ -192,6 +204,7 @@ def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelIn
         scaler_rows=preprocessor.scaler_rows(table.series_names),
         history=gather_targets(arrays, rows, lookback),
         notes=origins.notes,
+        warnings=(f"{where}: {filled}",) if filled and request.tell_filled else (),
     )
 
 
@@ -312,7 +325,10 @@ def _missing_rows(absent: int, in_gap: int, origin: str, request: _Request) -> s
     verb = "is" if count == 1 else "are"
     text = f"{count} of the {lookback} rows before {origin} {verb} missing"
     advice = "give rows without such a gap"
-    if absent:
+    if absent == lookback:
+        text = f"starts at or after {origin}, where the forecast starts"
+        advice = f"give the {lookback} rows before it, or a later start"
+    elif absent:
         text += f": the history has {lookback - absent}"
         advice = f"give {lookback} rows of history or more"
     if in_gap:

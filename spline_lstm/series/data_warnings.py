@@ -100,6 +100,32 @@ def moved_line(beside: int, count: int, example: int, clock: Clock) -> str:
     )
 
 
+def unobserved_text(
+    observed: Bool[np.ndarray, "rows targets"],
+    rows: Int[np.ndarray, " series"],
+    lookback: int,
+    series: Sequence[str],
+) -> str:
+    """What is said if half or more of the rows before an origin were not observed; else empty.
+
+    `rows` are the origins of the `series`, among all rows, each with a whole lookback before it.
+    """
+    windows = rows[:, None] - 1 - np.arange(lookback)
+    seen = np.logical_and.reduce(observed, axis=1)
+    missing = lookback - seen[windows].sum(axis=1)
+    few = np.flatnonzero(2 * missing >= lookback)
+    if not len(few):
+        return ""
+    worst = few[np.argmax(missing[few])]
+    others = f", and half or more in {len(few) - 1} other series" if len(few) > 1 else ""
+    name = f" of series {series[worst]!r}" if series[worst] else ""
+    verb = "was" if missing[worst] == 1 else "were"
+    return (
+        f"{missing[worst]} of the {lookback} rows before the forecast{name} {verb} missing and "
+        f"filled{others}; the forecast may be worse than its intervals say"
+    )
+
+
 def on_closed_days(timestamps: Int[np.ndarray, " rows"], clock: Clock) -> Bool[np.ndarray, " rows"]:
     """Timestamps whose local date is not an open day, by a clock of business days."""
     calendar = clock.calendar

@@ -1,7 +1,7 @@
 """What the quality report says of a raw table by itself, or of all partitions of one."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,13 @@ import pandas as pd
 from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.formatting import plural
 from spline_lstm.series.data_warnings import beside_rows, on_closed_days
+from spline_lstm.tables.contract import Violation
 from spline_lstm.tables.raw_table import RawTable
+
+# Values are kept as float32 after scaling, and squared before it.
+LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class TableFacts:
     off_grid : timestamps elsewhere in their step than the one before
     beside, example : timestamps beside the rows of a calendar, and the first timestamp of the table
     closed, closed_example : timestamps on closed days, and the first of them (0 if there is none)
-    largest : column -> largest absolute value
+    huge : one violation for each column with values beyond `LARGEST`
     unknown_columns : that the schema does not name
     """
 
@@ -43,7 +48,7 @@ class TableFacts:
     example: int
     closed: int
     closed_example: int
-    largest: Mapping[str, float]
+    huge: tuple[Violation, ...]
     unknown_columns: tuple[str, ...]
 
     @property
@@ -55,7 +60,6 @@ class TableFacts:
     def of(cls, table: RawTable, clock: Clock) -> "TableFacts":
         """Of one table."""
         closed = table.timestamps[on_closed_days(table.timestamps, clock)]
-        sizes = np.fmax.reduce(np.abs(table.values), axis=0, initial=0.0).tolist()
         return cls(
             names=table.series_names,
             series_rows=np.diff(table.series_offsets),
@@ -69,7 +73,7 @@ class TableFacts:
             example=int(table.timestamps[0]),
             closed=len(closed),
             closed_example=int(closed[0]) if len(closed) else 0,
-            largest=dict(zip(table.columns, sizes, strict=True)),
+            huge=tuple(huge_values(table, clock)),
             unknown_columns=table.unknown_columns,
         )
 
@@ -89,9 +93,30 @@ class TableFacts:
             example=parts[0].example,
             closed=sum(part.closed for part in parts),
             closed_example=next((part.closed_example for part in parts if part.closed), 0),
-            largest={name: max(part.largest[name] for part in parts) for name in parts[0].largest},
+            huge=tuple({each.column: each for part in parts[::-1] for each in part.huge}.values()),
             unknown_columns=parts[0].unknown_columns,
         )
+
+
+def huge_values(table: RawTable, clock: Clock) -> list[Violation]:
+    """One violation for each column with values beyond `LARGEST`, naming the first of them."""
+    found = []
+    # Without a value there is no comparison, and so no violation.
+    for index in np.flatnonzero((np.abs(table.values) > LARGEST).any(axis=0)).tolist():
+        name, values = table.columns[index], table.values[:, index]
+        rows = np.flatnonzero(np.abs(values) > LARGEST)
+        row = rows[0]
+        (at,) = clock.texts_of(table.timestamps[[row]])
+        series = table.series_names[table.series[row]]
+        where = f"at {at}" + (f" of series {series!r}" if series else "")
+        more = f" ({plural(len(rows) - 1, 'more value')} like it)" if len(rows) > 1 else ""
+        text = (
+            f"column {name!r} has {values[row]:g} {where}{more}; values must be within "
+            f"±{LARGEST:g}, which is what models can read: correct it, leave the cell empty, or "
+            "choose another unit"
+        )
+        found.append(Violation("huge", name, (), len(rows), text))
+    return found
 
 
 def _off_grid(table: RawTable, clock: Clock) -> int:

@@ -263,6 +263,8 @@ def model_inputs(
         absent=body.absent,
         where=WHERE,
         where_future="future",
+        # `remarks` counts every filled value.
+        tell_filled=False,
     )
     return Read(table, inputs)
 

@@ -214,6 +214,11 @@ def flip_a_byte(path):
             14,
             "Z is missing: the history has 3; give 4 rows of history",
         ),
+        (
+            lambda f: put(f / "history.csv", 30, "y", "1e39"),
+            12,
+            "history.csv: column 'y' has 1e+39 at 2020-01-02T06:00:00Z of series 'a'; values must",
+        ),
         (lambda f: cut(f / "future.csv", 52), 13, "no value at 2020-01-03T04:00:00Z"),
         (
             lambda f: (f / "history.csv").write_text("time,shop,y,price\nnoon,a,1,1\n"),
@@ -261,6 +266,43 @@ def test_blanks_at_the_end_are_forecast_and_the_start_is_said(folder, capsys):
     )
     assert main(["predict", str(model), str(history), "--from", "end"]) == 14
     assert "4 of the 4 rows before 2020-01-03T12:00:00Z are missing" in capsys.readouterr().err
+
+
+def test_half_a_lookback_without_values_is_said_in_one_line(folder, capsys):
+    history = frame()[frame()["time"] < pd.Timestamp(START + 50 * HOUR)]
+    first, second = history["time"].drop_duplicates().iloc[[-3, -2]]
+    history.loc[(history["time"] == first) & (history["shop"] == "b"), "y"] = np.nan
+    history.to_csv(folder / "history.csv", index=False)
+    assert predict(folder) == 0
+    assert capsys.readouterr().err == ""
+    history.loc[(history["time"] == second) & (history["shop"] == "b"), "y"] = np.nan
+    history.to_csv(folder / "history.csv", index=False)
+    assert predict(folder) == 0
+    assert capsys.readouterr().err == (
+        f"warning: {folder / 'history.csv'}: 2 of the 4 rows before the forecast of series 'b' "
+        "were missing and filled; the forecast may be worse than its intervals say\n"
+    )
+
+
+def test_a_start_before_the_history_is_named_as_such(folder, capsys):
+    assert predict(folder, "--from", "2019-12-01") == 14
+    (first, _) = capsys.readouterr().err.splitlines()
+    assert first == (
+        f"14 too little data: {folder / 'history.csv'}, series 'a': starts at or after "
+        "2019-12-01T00:00:00Z, where the forecast starts; give the 4 rows before it, or a later "
+        "start"
+    )
+
+
+def test_a_folder_is_no_model_file_but_for_the_task_tabular(folder, capsys):
+    rows = str(folder / "history.csv")
+    assert main(["predict", str(folder), rows]) == 2
+    assert "is a folder, not a model file; name one, models/edge/model.onnx" in (
+        capsys.readouterr().err
+    )
+    stores = ROOT / "pipelines" / "stores"
+    assert main(["predict", str(stores), rows]) == 2
+    assert f"name the exported file, {stores / 'models/edge/model.onnx'}" in capsys.readouterr().err
 
 
 def test_a_forecast_from_a_timestamp_does_not_use_later_targets(folder, capsys):

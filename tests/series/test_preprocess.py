@@ -395,6 +395,18 @@ def test_values_beyond_float32_are_scaled_or_refused(size, scaler):
     assert np.isfinite(arrays.scaled).all()
 
 
+def test_a_value_that_models_cannot_read_is_named_with_its_timestamp():
+    values = wave(100)
+    values[[40, 60]] = 1e39, -2e30
+    with pytest.raises(DataContractError) as caught:
+        run({"a": (hours(100), wave(100)), "b": (hours(100), values)})
+    at = np.datetime64(int(hours(100)[40]), "ns").astype("datetime64[s]")
+    assert f"column 'y' has 1e+39 at {at}Z of series 'b' (1 more value like it); values" in str(
+        caught.value
+    )
+    assert "must be within ±1e+30" in str(caught.value)
+
+
 # --- what is written ------------------------------------------------------------------------------
 
 
