@@ -23,7 +23,7 @@ from spline_lstm.service.errors import body_error, contract_error
 from spline_lstm.service.forecasts import check_span, read_json, texts
 from spline_lstm.service.loaded import rows_preprocessor
 from spline_lstm.service.quick import WHERE
-from spline_lstm.service.rows import Rows, by_target, check_rows, history_rows
+from spline_lstm.service.rows import Rows, by_target, check_rows, history_rows, places_of
 from spline_lstm.service.served_file import open_trees
 from spline_lstm.service.served_model import ServedModel
 from spline_lstm.service.settings import Settings
@@ -192,6 +192,7 @@ def bars_of_body(body: OneSymbol | Symbols, schema: Schema, settings: Settings) 
             by_target(bars.values, schema.target_cols, (*loc, "values")),
             {},
             None,
+            places_of("values", bars.values, schema.target_cols),
         )
         for bars, loc in zip(given, locs, strict=True)
     ]

@@ -1,7 +1,7 @@
 """The series of a body as rows of a table: limits, lengths and names are checked here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -27,6 +27,7 @@ class Rows:
     columns : column -> cells, targets and covariates, as long as `timestamps`
     static : static covariate -> its value
     future : rows to forecast, if the body has them
+    places : column -> keys that lead to it from the series on
     """
 
     name: str
@@ -34,6 +35,7 @@ class Rows:
     columns: Mapping[str, list[Any]]
     static: Mapping[str, Any]
     future: Future | None
+    places: Mapping[str, Loc] = field(default_factory=dict)
 
 
 def rows_of(body: Options, schema: Schema, settings: Settings) -> list[Rows]:
@@ -106,14 +108,11 @@ def _check(rows: Rows, loc: Loc, schema: Schema, settings: Settings) -> None:
     covariates = {item.name for item in schema.dynamic_covariates}
     statics = {item.name for item in schema.static_covariates}
     known = {*schema.target_cols, *covariates}
-    parts = [(rows.columns, known, len(rows.timestamps), "timestamps")]
+    findings = [*_misfits(rows.columns, known, len(rows.timestamps), loc, rows.places)]
     if ahead:
-        parts.append((ahead.covariates, covariates, len(ahead.timestamps), "future"))
-    findings = [
-        finding
-        for columns, names, length, where in parts
-        for finding in _misfits(columns, names, length, (*loc, where))
-    ]
+        places = places_of("covariates", ahead.covariates)
+        length = len(ahead.timestamps)
+        findings += _misfits(ahead.covariates, covariates, length, (*loc, "future"), places)
     findings += [
         finding_of((*loc, "static", name), "column", _no_column(name, statics))
         for name in sorted(set(rows.static) - statics)
@@ -123,15 +122,20 @@ def _check(rows: Rows, loc: Loc, schema: Schema, settings: Settings) -> None:
 
 
 def _misfits(
-    columns: Mapping[str, Sequence[Any]], known: set[str], length: int, loc: Loc
+    columns: Mapping[str, Sequence[Any]],
+    known: set[str],
+    length: int,
+    loc: Loc,
+    places: Mapping[str, Loc],
 ) -> Iterator[Any]:
     """Columns that the model does not read, or that are longer or shorter than the timestamps."""
     for name, cells in columns.items():
+        place = (*loc, *places.get(name, (name,)))
         if name not in known:
-            yield finding_of((*loc, name), "column", _no_column(name, known))
+            yield finding_of(place, "column", _no_column(name, known))
         elif len(cells) != length:
             yield finding_of(
-                (*loc, name),
+                place,
                 "length",
                 f"column {name!r} has {len(cells)} values for {length} timestamps; give one per "
                 "timestamp, null where it is missing",
@@ -145,7 +149,17 @@ def _no_column(name: str, known: set[str]) -> str:
 
 def _of_series(series: Series, loc: Loc, targets: tuple[str, ...]) -> Rows:
     columns = {**by_target(series.values, targets, (*loc, "values")), **series.covariates}
-    return Rows(series.name, series.timestamps, columns, series.static, series.future)
+    places = places_of("values", series.values, targets) | places_of(
+        "covariates", series.covariates
+    )
+    return Rows(series.name, series.timestamps, columns, series.static, series.future, places)
+
+
+def places_of(key: str, given: Any, names: Sequence[str] = ()) -> dict[str, Loc]:
+    """Where the columns under a key of a body are; a list is the column of all `names`."""
+    if isinstance(given, dict):
+        return {name: (key, name) for name in given}
+    return dict.fromkeys(names, (key,))
 
 
 def by_target(
@@ -177,6 +191,7 @@ def _of_flat(body: Flat, targets: tuple[str, ...], settings: Settings) -> list[R
             "rows of each series",
         )
     columns = {**by_target(body.y, targets, ("body", "y")), **body.covariates}
+    places = places_of("y", body.y, targets) | places_of("covariates", body.covariates)
     names = body.names if body.names is not None else _numbered(len(body.sizes))
     if len(names) != len(body.sizes):
         raise refused(
@@ -189,7 +204,7 @@ def _of_flat(body: Flat, targets: tuple[str, ...], settings: Settings) -> list[R
         if len(cells) != total:
             raise refused(
                 422,
-                ("body", name),
+                ("body", *places[name]),
                 "length",
                 f"column {name!r} has {len(cells)} values for {total} timestamps; give one per "
                 "timestamp, null where it is missing",
@@ -202,6 +217,7 @@ def _of_flat(body: Flat, targets: tuple[str, ...], settings: Settings) -> list[R
             {column: cells[start:end] for column, cells in columns.items()},
             {},
             None,
+            places,
         )
         for name, (start, end) in zip(names, bounds, strict=True)
     ]

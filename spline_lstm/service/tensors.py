@@ -108,8 +108,10 @@ def infer(file: ServedFile, call: Inference, max_windows: int) -> dict[str, Any]
     Raises
     ------
     CallError
-        A tensor has another type, shape or number of values than it says, or than the file takes.
+        A tensor is given twice, or has another type, shape or number of values than it says, or
+        than the file takes.
     """
+    _check_names(call)
     given = {tensor.name: _array(tensor, max_windows, file.takes_missing) for tensor in call.inputs}
     try:
         outputs = file.session.answer(given)
@@ -130,6 +132,15 @@ def infer(file: ServedFile, call: Inference, max_windows: int) -> dict[str, Any]
             for name, values in _chosen(outputs, call).items()
         ],
     }
+
+
+def _check_names(call: Inference) -> None:
+    """Refuse a tensor that is given twice, of which only the last one would be read."""
+    names = [tensor.name for tensor in call.inputs]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            text = f"the tensor {name!r} is given twice; give each tensor once"
+            raise refused(BAD_REQUEST, ("body", "inputs", index, "name"), "names", text)
 
 
 def _chosen(outputs: Mapping[str, np.ndarray], call: Inference) -> Mapping[str, np.ndarray]:

@@ -151,6 +151,14 @@ def test_a_call_without_windows_is_refused_before_it_ends_the_process(client):
     }
 
 
+def test_a_tensor_that_is_given_twice_is_refused(client):
+    tensor = {"name": "history", "datatype": "FP32", "shape": [1, 4, 2], "data": [1.0] * 8}
+    future = {"name": "future", "datatype": "FP32", "shape": [1, 3, 1], "data": [1, 2, 3]}
+    answer = client.post("/v2/models/shops/infer", json={"inputs": [tensor, future, tensor]})
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "the tensor 'history' is given twice; give each tensor once"}
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [

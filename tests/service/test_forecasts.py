@@ -146,9 +146,12 @@ def test_levels_choose_intervals(shops):
 @pytest.mark.parametrize(
     ("change", "loc", "words"),
     [
-        ({"values": {"y": [1.0]}}, ("body", "timestamps", "y"), "1 values for 6 timestamps"),
+        ({"values": {"y": [1.0]}}, ("body", "values", "y"), "1 values for 6 timestamps"),
+        ({"values": [1.0]}, ("body", "values"), "1 values for 6 timestamps"),
+        ({"values": [1.0, 1e39] * 3}, ("body", "series", "a", "y"), "within ±1e+30, which is what"),
         ({"values": {"z": [1.0] * 6}}, ("body", "values"), "the target 'y' is missing"),
-        ({"covariates": {"rain": [1.0] * 6}}, ("body", "timestamps", "rain"), "no column 'rain'"),
+        ({"covariates": {"rain": [1.0] * 6}}, ("body", "covariates", "rain"), "no column 'rain'"),
+        ({"covariates": {"price": [1.0]}}, ("body", "covariates", "price"), "1 values for 6"),
         ({"static": {"size": 1}}, ("body", "static", "size"), "no column 'size'"),
         ({"timestamps": ["x"] * 6}, ("body",), "timestamp 'x'"),
         ({"timestamps": hours(6)[::-1]}, ("body",), "timestamps must increase"),
