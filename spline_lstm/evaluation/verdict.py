@@ -83,8 +83,11 @@ def overfitting(train: Mapping[str, Any]) -> list[str]:
     """What metrics/train.json says about it: at the best step, and after it.
 
     What comes after the best step does not touch the model, which has the weights of that step, but
-    it says that there was nothing more to learn from these windows.
+    it says that there was nothing more to learn from these windows. Nothing is said of a network
+    that has no part in the forecast, which is that of the linear part.
     """
+    if (train.get("network") or {}).get("gain") == 0.0:
+        return []
     best = number(train.get("best_step"))
     before, after = (
         [number(train.get(key)) for key in (name, f"last_{name}")]
@@ -156,8 +159,9 @@ def _coverage(intervals: Sequence[Mapping[str, Any]], windows: int) -> list[str]
         level, coverage = float(row["interval"]), row["coverage"]
         if coverage is not None and row["width"] is None:
             texts.append(
-                f"Some of the {row['interval']} % intervals are infinite, because too few "
-                "validation windows are left to bound them."
+                f"Some {row['interval']} % intervals have no bounds, because the validation split "
+                "has too few windows for them. Make it longer (preprocess.split.validation), or "
+                "lower the level (evaluate.interval_levels)."
             )
         elif coverage is not None and is_off(coverage, level, windows):
             side = "narrow" if coverage < level else "wide"

@@ -97,6 +97,12 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
     assert warnings_of(nothing, TRAIN, {}) == []
 
 
+@pytest.mark.parametrize(("gain", "count"), [(0.0, 0), (0.01, 1), (-0.01, 1)])
+def test_overfitting_is_not_warned_of_if_the_network_has_no_part_in_the_forecast(gain, count):
+    train = TRAIN | {"overfitted_at_best": True, "network": {"gain": gain}}
+    assert len(warnings_of(SCORES, train, {})) == count
+
+
 @pytest.mark.parametrize(
     ("scores", "train", "quality", "expected"),
     [
@@ -143,7 +149,7 @@ def test_what_was_not_scored_is_neither_lost_nor_won():
             {"intervals": [{"interval": "95", "width": None, "coverage": 100.0}]},
             {},
             {},
-            "95 % intervals are infinite",
+            "Some 95 % intervals have no bounds, because the validation split has too few windows",
         ),
         (
             {"intervals": [{"interval": "95", "width": 4.0, "coverage": 97.5}]},
