@@ -39,3 +39,35 @@ def render_params(pattern: str, values: Mapping[str, Any]) -> str:
             section = section[part]
         section[last] = value
     return dump_yaml(yaml, content)
+
+
+def with_values_of(text: str, other: str) -> str:
+    r"""`text` with the keys and values of another YAML text, in its own layout, with its comments.
+
+    For files that DVC has written: it leaves out ``null`` and writes each list over several lines.
+
+    >>> with_values_of("a: null  # none\nb: [1, 2]\nc: 1\n", "a:\nb:\n- 3\nc: 1\n")
+    'a: null  # none\nb: [3]\nc: 1\n'
+    """
+    yaml = round_trip_yaml()
+    content = yaml.load(text)
+    _take(content, YAML(typ="safe", pure=True).load(other))
+    return dump_yaml(yaml, content)
+
+
+def _take(content: CommentedMap, values: Mapping[str, Any]) -> None:
+    """Make the keys and values of `content` those of `values`; what is equal is not touched."""
+    for key in [key for key in content if key not in values]:
+        del content[key]
+    for key, value in values.items():
+        present = content.get(key)
+        if isinstance(present, CommentedMap) and isinstance(value, Mapping):
+            _take(present, value)
+        elif key not in content or present != value:
+            content[key] = _in_one_line(value) if isinstance(value, list) else value
+
+
+def _in_one_line(items: list[Any]) -> CommentedSeq:
+    sequence = CommentedSeq(items)
+    sequence.fa.set_flow_style()
+    return sequence

@@ -19,7 +19,7 @@ from spline_lstm.core.errors import ExperimentError
 from spline_lstm.core.formatting import plural
 from spline_lstm.core.params import Params, parse_params
 from spline_lstm.core.pipeline import WALL_CLOCK, Pipeline, TrackedPipeline
-from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml
+from spline_lstm.core.yaml_files import dump_yaml, round_trip_yaml, with_values_of
 from spline_lstm.experiments.clone import environment
 from spline_lstm.experiments.code_id import code_paths
 from spline_lstm.experiments.driver import check_settings
@@ -44,8 +44,11 @@ def promote(pipeline: TrackedPipeline, name: str) -> str:
     paths = changed_by(pipeline, baseline, revision)
     check_unchanged(pipeline, name, baseline, commit, paths)
     check_own(pipeline, name, baseline, revision, paths)
+    params_file = pipeline.folder / "params.yaml"
+    before = params_file.read_text(encoding="utf-8")
     if paths:
         git(pipeline.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
+    write_text(params_file, with_values_of(before, params_file.read_text(encoding="utf-8")))
     checkout(pipeline)
     params = parse_params(
         file_at(pipeline.root, revision, pipeline.inside("params.yaml")).decode("utf-8"), name

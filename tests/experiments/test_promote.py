@@ -40,6 +40,13 @@ def promote(clone, *arguments) -> str:
     done = clone.run(
         sys.executable, "-m", "spline_lstm", "promote", *arguments, PYTHONPATH=str(ROOT)
     )
+    _, *folder = arguments
+    path = "/".join([*folder, "params.yaml"])
+    before, after = clone.run("git", "show", f"HEAD:{path}").stdout, (clone.folder / path)
+    # DVC would leave out null, and write lists over several lines.
+    assert ": null\n" in before
+    assert ": [64, 32]" in before
+    assert after.read_text("utf-8") == before.replace("type: lstm", "type: gru")
     stale = clone.run("dvc", "status", "--json").stdout
     clone.run("git", "restore", "--source=HEAD", "--worktree", "--", ".")
     clone.run("dvc", "checkout", "--quiet", "dvc.yaml", "pipelines/shop/dvc.yaml")
