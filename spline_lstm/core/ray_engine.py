@@ -31,6 +31,8 @@ ADDRESS, AUTH_MODE = "RAY_ADDRESS", "RAY_AUTH_MODE"
 LOOPBACK = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 # Seconds; Ray itself tries for a minute or more, and says nothing meanwhile.
 MOST_WAIT = 5.0
+# What Ray takes in the place of an address.
+NAMES = ("auto", "local")
 NO_STATISTICS = ("RAY_USAGE_STATS_ENABLED", "0")
 
 
@@ -42,9 +44,14 @@ def import_ray() -> ModuleType:
     MissingPackageError
         Ray is not installed.
     ParamsError
-        RAY_ADDRESS is of a cluster beyond loopback, or a name, without a token.
+        RAY_ADDRESS is not an address, or without a token it is a name or beyond loopback.
     """
     address = os.environ.get(ADDRESS, "")
+    if address and not is_address(address):
+        raise ParamsError(
+            f"{ADDRESS} {address} is not the address of a cluster: give HOST:PORT (127.0.0.1:6379 "
+            f"of one here), or unset {ADDRESS} for a cluster of this machine alone"
+        )
     os.environ.setdefault(*NO_STATISTICS)
     if not address or is_loopback(address):
         os.environ.setdefault(*LOOPBACK)
@@ -71,6 +78,15 @@ def _without_token(address: str) -> str:
         f"cluster is: give HOST:PORT (127.0.0.1:6379 of one here), or unset {ADDRESS} for a "
         f"cluster of this machine alone, or {token}"
     )
+
+
+def is_address(address: str) -> bool:
+    """Whether a text is HOST:PORT, an address with a scheme such as ray://, or a name of Ray's own.
+
+    >>> [is_address(text) for text in ("10.0.0.4:6379", "ray://10.0.0.4:10001", "auto", "nonsense")]
+    [True, True, True, False]
+    """
+    return address in NAMES or "://" in address or ":" in address
 
 
 def is_loopback(address: str) -> bool:

@@ -133,6 +133,16 @@ def test_a_name_of_ray_is_not_said_to_be_beyond_this_machine(address, monkeypatc
         run(jobs.square, [1], RunParams(executor="ray"))
 
 
+@pytest.mark.parametrize("mode", ["", "token"])
+def test_a_text_that_is_not_an_address_is_said_to_be_none(mode, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "nonsense")
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(
+        ParamsError, match=r"nonsense is not the address of a cluster: give HOST:PORT .* unset RAY_"
+    ):
+        run(jobs.square, [1], RunParams(executor="ray"))
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:x"])
 def test_an_address_where_no_cluster_answers_is_refused_at_once(address, monkeypatch):
     with socket.socket() as unused:
