@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 
 from spline_lstm.core.parallel import ENGINES
 from spline_lstm.core.pipeline import compilation_cache
@@ -50,6 +51,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+# Hypothesis also draws constants of the code that is imported so far, and looks for it in the midst
+# of an example: examples would depend on the tests before, and a library that is imported by the
+# look may draw random numbers, which ends the test. It finds none.
+if not callable(providers._get_local_constants):
+    raise TypeError("Hypothesis looks for constants of the code elsewhere than it did")
+providers._get_local_constants = lambda: providers._local_constants
 # Many tests train networks of one shape: each is compiled once, for all tests and for the processes
 # that they start. Tests wait for the compiler, not for what it compiles; the pipeline tests, which
 # start processes of their own, run what users run.
