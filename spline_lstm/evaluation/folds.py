@@ -29,7 +29,8 @@ def make_folds(clock: Clock, first_row: int, end_row: int, params: BacktestParam
     [Fold(start=0, validation=3, test=6, end=8), Fold(start=2, validation=5, test=8, end=10)]
     """
     count = end_row - first_row
-    length = round(params.test * count)
+    # Of a short table, the shares rounded up may be all of it: the first fold keeps a row to train.
+    length = min(round(params.test * count), (count - 1) // params.folds)
     first = count - params.folds * length
     folds = []
     for number in range(params.folds):
