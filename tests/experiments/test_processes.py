@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from spline_lstm.experiments import processes
 from spline_lstm.experiments.processes import MARK, end_marked, ended_as_by_ctrl_c, marked
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
@@ -56,10 +58,26 @@ def test_processes_of_the_folders_clones_end_with_their_children_and_no_others(t
 
 
 def test_a_process_that_ignores_the_request_is_killed(tmp_path, start, monkeypatch):
-    monkeypatch.setattr("spline_lstm.experiments.processes.PATIENCE", 1.5)
+    monkeypatch.setattr(processes, "PATIENCE", 1.5)
     process = start(STUBBORN, tmp_path / "clone-a")
     assert end_marked(tmp_path) == 1
     assert process.wait() == -signal.SIGKILL
+
+
+def test_a_process_is_asked_and_then_killed_however_busy_the_machine_is(
+    tmp_path, start, monkeypatch
+):
+    """Looking for processes takes longer than they are waited for."""
+
+    def slowly(folder):
+        time.sleep(0.3)
+        return marked(folder)
+
+    monkeypatch.setattr(processes, "PATIENCE", 0.1)
+    monkeypatch.setattr(processes, "marked", slowly)
+    willing, stubborn = (start(each, tmp_path / "clone-a") for each in (SLEEPER, STUBBORN))
+    assert end_marked(tmp_path) == 2
+    assert (willing.wait(), stubborn.wait()) == (-signal.SIGTERM, -signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
