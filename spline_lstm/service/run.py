@@ -28,6 +28,8 @@ METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 BACKLOG = 2048
 # Elsewhere connections are not spread among sockets of one port.
 HAS_OWN_SOCKETS = sys.platform == "linux"
+# Seconds for a worker to answer its supervisor.
+WORKER_PATIENCE = 60
 # Seconds between two tries to reach a service that starts.
 POLL = 0.02
 
@@ -82,6 +84,9 @@ def serve(settings: Settings, place: Place) -> None:
             lifespan="on",
             # A call ends by its own limit, so that an accepted one is never cut.
             timeout_graceful_shutdown=int(settings.timeout) + 5,
+            # The supervisor kills a worker that does not answer it. While it starts on a busy
+            # machine it may not for longer than uvicorn's 5 s, and would be killed again and again.
+            timeout_worker_healthcheck=WORKER_PATIENCE,
         )
         threading.Thread(target=_announce, args=(listener,), daemon=True).start()
         Multiprocess(config, sockets=[listener]).run()
