@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from spline_lstm.core.params import Params, with_values
@@ -25,7 +26,8 @@ def params_text(params: Params, pipeline: str = "") -> str:
         Name of the folder below pipelines/, "" for the root: the head names its commands.
     """
     values = flattened(params.model_dump(mode="json"))
-    return "\n".join([*_head(values, pipeline), *_section_lines(type(params), values, "")]) + "\n"
+    lines = _section_lines(type(params), values, "", round_trip_yaml())
+    return "\n".join([*_head(values, pipeline), *lines]) + "\n"
 
 
 def upgraded(text: str, where: str) -> Params:
@@ -81,18 +83,20 @@ def example_setting(values: Mapping[str, Any]) -> str:
     return f"window.lookback={max(half, values.get('model.network_lookback') or 1)}"
 
 
-def _section_lines(model: type[Section], values: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _section_lines(
+    model: type[Section], values: Mapping[str, Any], prefix: str, yaml: YAML
+) -> Iterator[str]:
     indent, comments = "  " * prefix.count("."), key_comments(model)
     for name, field in model.model_fields.items():
         inner = subsection(field)
         if inner is None:
             yield from [] if prefix else [""]
             yield from _comment(comments.get(name, ""), indent)
-            yield indent + _entry(name, values[prefix + name])
+            yield indent + _entry(name, values[prefix + name], yaml)
             continue
         yield from [] if prefix else [""]
         yield from _section_head(name, inner, indent)
-        yield from _section_lines(inner, values, f"{prefix}{name}.")
+        yield from _section_lines(inner, values, f"{prefix}{name}.", yaml)
 
 
 def _section_head(name: str, model: type[Section], indent: str) -> list[str]:
@@ -123,8 +127,8 @@ def _comment(text: str, indent: str) -> list[str]:
     )
 
 
-def _entry(name: str, value: Any) -> str:
+def _entry(name: str, value: Any, yaml: YAML) -> str:
     if isinstance(value, list):
         value = CommentedSeq(value)
         value.fa.set_flow_style()
-    return dump_yaml(round_trip_yaml(), CommentedMap({name: value})).rstrip("\n")
+    return dump_yaml(yaml, CommentedMap({name: value})).rstrip("\n")

@@ -5,9 +5,11 @@ params.yaml (`spline_lstm.core.params_file`).
 """
 
 import ast
+import functools
 import inspect
 import itertools
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import pydantic
@@ -42,7 +44,8 @@ class Section(pydantic.BaseModel):
     )
 
 
-def key_comments(section: type[Section]) -> dict[str, str]:
+@functools.cache
+def key_comments(section: type[Section]) -> Mapping[str, str]:
     """The comment of each key that has one, from the source."""
     comments = {}
     for base in reversed(section.__mro__):
@@ -56,7 +59,7 @@ def key_comments(section: type[Section]) -> dict[str, str]:
                     ast.Expr(value=ast.Constant(value=str(text))),
                 ):
                     comments[name] = inspect.cleandoc(text)
-    return comments
+    return MappingProxyType(comments)
 
 
 def check_one_form(section: Section, first: str, second: str) -> None:
