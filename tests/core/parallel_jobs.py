@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from spline_lstm.core.errors import DivergedError
@@ -32,6 +33,12 @@ def die_once(folder):
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return "done"
+
+
+def tell_and_sleep(mark):
+    """Run for longer than any test waits."""
+    Path(mark).touch()
+    time.sleep(600)
 
 
 def die(_):

@@ -93,21 +93,27 @@ def test_the_job_of_a_killed_worker_runs_again_but_not_for_ever(tmp_path):
         run(jobs.die, [0])
 
 
-def test_ctrl_c_ends_the_workers():
+def test_ctrl_c_ends_the_workers(tmp_path):
     code = (
-        "import time; from tests.core.test_parallel import run\n"
-        "if __name__ == '__main__': run(time.sleep, [60, 60])"
+        "import sys; from tests.core.test_parallel import jobs, run\n"
+        "if __name__ == '__main__': run(jobs.tell_and_sleep, sys.argv[1:])"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
-    parent = psutil.Process(process.pid)
-    limit = time.monotonic() + 60
-    while len(children := parent.children(recursive=True)) < 3 and time.monotonic() < limit:
+    marks = [tmp_path / "a", tmp_path / "b"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *marks], cwd=ROOT, stderr=subprocess.PIPE
+    )
+    limit = time.monotonic() + 300
+    while not all(mark.exists() for mark in marks):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < limit
         time.sleep(0.1)
-    time.sleep(0.5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    # Two workers, and what keeps track of their semaphores.
+    assert len(children) == 3
     process.send_signal(signal.SIGINT)
-    _, text = process.communicate(timeout=30)
+    _, text = process.communicate(timeout=120)
     assert b"KeyboardInterrupt" in text
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=120)[1]
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
@@ -165,7 +171,6 @@ def test_ray_gives_what_processes_of_this_machine_give(ray):
     assert ray["die once"] == ["done"]
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_panel_has_the_same_bytes_with_ray_and_here_for_any_number_of_workers(ray, tmp_path):
     one = hashes(tmp_path / "one", RunParams(workers=1))

@@ -18,6 +18,8 @@ from spline_lstm.page.errors import PageError
 from spline_lstm.page.run import HOST, free_port
 from tests.builders import ROOT
 
+# Seconds after which a test gives up: no answer takes as long on any machine.
+PATIENCE = 120
 # What a user may have in a file of their own: the page overrides all of it.
 CONFIG = """
 [server]
@@ -79,7 +81,7 @@ def test_it_listens_on_this_machine_only_and_ends_when_told(empty, tmp_path):
         }
         assert listening == {(HOST, int(url.rpartition(":")[2]))}
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()
@@ -91,7 +93,7 @@ def test_it_listens_on_this_machine_only_and_ends_when_told(empty, tmp_path):
 
 def websocket(url: str, host: str, origin: str) -> int:
     """The status that a browser gets which opens the page by the name `host`, from `origin`."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
     headers = {
         "Host": host,
         "Origin": origin,
@@ -108,12 +110,12 @@ def websocket(url: str, host: str, origin: str) -> int:
 
 def answer(url: str) -> str:
     """The body of an answer, as soon as there is one."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
                 return response.read().decode()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)

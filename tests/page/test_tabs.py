@@ -26,7 +26,8 @@ FILES = {
 
 def page(*folders, tab=TITLES[0]) -> AppTest:
     """The page on a tab, which has been run once; an exception in it is an error here."""
-    test = AppTest.from_string(SCRIPT.format(folders=list(map(str, folders))), default_timeout=30)
+    # Seconds: more than a run takes on any machine.
+    test = AppTest.from_string(SCRIPT.format(folders=list(map(str, folders))), default_timeout=300)
     test.session_state["tab"] = tab
     return checked(test)
 

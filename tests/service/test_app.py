@@ -269,10 +269,12 @@ def test_other_sites_may_call_only_if_they_are_named(folder):
 
 
 def test_a_call_that_takes_too_long_is_ended(folder):
+    ended = threading.Event()
     with client_of(folder, timeout=0.05) as client:
         model = next(iter(client.app.state.catalog.served.models.values()))
-        object.__setattr__(model, "details", lambda: time.sleep(0.5))
+        object.__setattr__(model, "details", lambda: ended.wait(120) and {})
         answer = client.get("/v1/models/model")
+        ended.set()
         assert answer.status_code == 503
         assert answer.json()["detail"][0]["rule"] == "timeout"
 
@@ -290,20 +292,20 @@ def test_work_of_a_call_that_was_ended_is_given_up(folder):
         object.__setattr__(model, "details", work)
         assert client.get("/v1/models/model").status_code == 503
         object.__setattr__(model, "details", lambda: {"free": True})
-        assert client.get("/v1/models/model").json() == {"free": True}
+        wait_for(lambda: client.get("/v1/models/model").json() == {"free": True})
 
 
 def test_work_that_still_waits_when_its_call_is_ended_is_never_begun(folder):
     begun, go = [], threading.Event()
     with client_of(folder, timeout=0.2) as client:
         model = next(iter(client.app.state.catalog.served.models.values()))
-        object.__setattr__(model, "details", lambda: begun.append(1) or go.wait(30))
+        object.__setattr__(model, "details", lambda: begun.append(1) or go.wait(120))
         with ThreadPoolExecutor(3) as pool:
             answers = list(pool.map(lambda _: client.get("/v1/models/model"), range(3)))
         assert {answer.status_code for answer in answers} == {503}
         go.set()
         object.__setattr__(model, "details", lambda: {"free": True})
-        assert client.get("/v1/models/model").json() == {"free": True}
+        wait_for(lambda: client.get("/v1/models/model").json() == {"free": True})
     assert len(begun) == 1
 
 
@@ -312,7 +314,7 @@ def test_only_so_many_large_calls_wait(folder, monkeypatch):
     go = threading.Event()
     with client_of(folder) as client:
         model = next(iter(client.app.state.catalog.served.models.values()))
-        object.__setattr__(model, "details", lambda: go.wait(30) and {})
+        object.__setattr__(model, "details", lambda: go.wait(120) and {})
         with ThreadPoolExecutor(7) as pool:
             calls = [pool.submit(client.get, "/v1/models/model") for _ in range(7)]
             wait_for(lambda: sum(call.done() for call in calls) == 2)
@@ -399,7 +401,8 @@ def test_a_newly_promoted_model_is_taken_up_and_a_damaged_one_is_not(tmp_path):
         assert served()["failures"] == {}
 
 
-def wait_for(holds, seconds=20):
+def wait_for(holds, seconds=120):
+    """On a busy machine a call may miss the short limit of a test, and succeed the next time."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
