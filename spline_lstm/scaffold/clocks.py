@@ -94,9 +94,9 @@ def _parse(text: str, roles: Roles, options: Options, week_mask: str | None) -> 
     try:
         return parse_clock(text, zone=roles.zone, holidays=options.holidays, week_mask=week_mask)
     except ValueError as error:
-        given = [f"--frequency {text}"] if options.frequency else []
-        given += [f"--holidays {name}" for name in options.holidays]
-        given += [f"--week-mask {week_mask}"] if options.week_mask else []
+        given = [options.named("frequency", text)] if options.frequency else []
+        given += [options.named("holidays", name) for name in options.holidays]
+        given += [options.named("week_mask", week_mask)] if options.week_mask else []
         raise UsageError(f"{' '.join(given)}: {error}") from None
 
 

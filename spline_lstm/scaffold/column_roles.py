@@ -3,6 +3,7 @@
 What the file leaves open is an error that names the candidates and the option to give.
 """
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ MAX_CATEGORIES = 50
 CONSTANT = "never changes"
 COUNTS = "counts the rows"
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
+# A cell, in quotes, that has no character beside digits and one kind of mark.
+MARKED = re.compile(r"'[+-]?\d+([.,])\d+(?:\1\d+)*'")
+PLAIN = "write plain numbers without units and signs of currency"
 
 
 @dataclass(frozen=True)
@@ -314,7 +318,7 @@ def _target(
         name, text = next(iter(texts.items()))
         raise UsageError(
             f"{where}: no column contains numbers to forecast: {name!r} contains {text}, which is "
-            "not read as a number; write plain numbers without units and signs of currency"
+            f"not read as a number; {_marks_advice(text) or PLAIN}"
         )
     raise UsageError(
         f"{where}: no column contains numbers to forecast (columns: {list_names(columns)}); name "
@@ -332,15 +336,31 @@ def _with_digits(column: Column) -> str | None:
     return shorten(column.cells.iloc[int(np.argmax(has_digits))])
 
 
+def _marks_advice(text: str) -> str:
+    """What to do about a cell that is a number but for its marks; "" for another one.
+
+    >>> _marks_advice("'100,134'")
+    'give --thousands , if it separates thousands, or --decimal , if it is the decimal mark'
+    """
+    if (found := MARKED.fullmatch(text)) is None:
+        return ""
+    mark = found[1]
+    return (
+        f"give --thousands {mark} if it separates thousands, or --decimal {mark} if it is the "
+        "decimal mark"
+    )
+
+
 def _check_target(column: Column, where: str) -> None:
     if column.kind in ("text", "empty") or (
         column.kind == "boolean" and np.isnan(column.numbers).all()
     ):
         text = _with_digits(column)
         such = "" if text is None else f", such as {text}"
+        advice = _marks_advice(text or "") or "name another --target"
         raise UsageError(
-            f"{where}: the target {column.name!r} contains {column.kind}{such}, not numbers; name "
-            "another --target"
+            f"{where}: the target {column.name!r} contains {column.kind}{such}, not numbers; "
+            f"{advice}"
         )
     if column.distinct < 2:
         raise UsageError(

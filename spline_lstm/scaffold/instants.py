@@ -40,9 +40,10 @@ def instants_of(
     _check_ambiguous(timestamps, options)
     if found.is_index:
         if options.time_zone is not None:
+            given = options.named("time_zone", options.time_zone)
             raise UsageError(
-                f"--time-zone {options.time_zone}: {timestamps.label!r} has whole numbers, which "
-                "have no time zone; leave it out"
+                f"{given}: {timestamps.label!r} has whole numbers, which have no time zone; leave "
+                "it out"
             )
         return found.timestamps, None
     zone = _declared(options) or found.zone or _single_offset(found.offsets)
@@ -65,7 +66,8 @@ def _check_ambiguous(timestamps: Timestamps, options: Options) -> None:
     """Refuse --ambiguous-hour where no hour can occur twice, so that it would do nothing."""
     if options.ambiguous_hour in (None, "order"):
         return
-    found, option = timestamps.found, f"--ambiguous-hour {options.ambiguous_hour}"
+    found = timestamps.found
+    option = options.named("ambiguous_hour", options.ambiguous_hour)
     if found.is_index or found.offsets:
         has = "whole numbers" if found.is_index else "offsets"
         raise UsageError(

@@ -34,6 +34,7 @@ class Options:
     max_missing : highest share of the grid without an observed target
     columns : role -> name of a column, for tasks whose columns have roles
     kind : of a table of rows: classification or regression
+    keys : option -> key of the overlay of params that says it, if the command line does not
     """
 
     timestamp: str | None = None
@@ -57,3 +58,16 @@ class Options:
     max_missing: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["classification", "regression"] | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, option: str, value: object) -> str:
+        """An option with its value as the user said it: on the command line, or in the overlay.
+
+        >>> Options().named("time_zone", "UTC")
+        '--time-zone UTC'
+        >>> Options(keys={"time_zone": "data.time_zone"}).named("time_zone", "UTC")
+        'data.time_zone UTC of --params'
+        """
+        if option in self.keys:
+            return f"{self.keys[option]} {value} of --params"
+        return f"--{option.replace('_', '-')} {value}"

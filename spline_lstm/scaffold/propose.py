@@ -1,6 +1,7 @@
 """From the content of a file to a schema and params, each decision with its reason."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -135,7 +136,7 @@ def _check_values(used: Mapping[str, Column], where: str) -> None:
         doubtful = column.oddities or column.sentinels
         if doubtful:
             kind = "is not a number" if column.oddities else "is far from all other numbers"
-            flags = " ".join(f"--missing={text}" for text in doubtful[:3])
+            flags = " ".join(f"--missing={shlex.quote(text)}" for text in doubtful[:3])
             remedy = f"add {flags} if it means missing"
             remedy += (
                 ", or fix the cells" if column.oddities else ", or --missing= if it is a value"

@@ -160,6 +160,12 @@ def _no_separator(all_lines: list[str], lines: list[str], skipped: int) -> str:
     for mark in SEPARATORS:
         if _fits(lines, mark, longest=None) and (odd := _longer_row(all_lines, mark, skipped)):
             return odd
+    for mark in SEPARATORS:
+        if _ends_with(lines, mark):
+            return (
+                f": each row ends with {mark!r}, but the header does not; add it to the header, or "
+                "remove it from the rows"
+            )
     for start in range(1, min(len(lines) - 2, LOOKED_AT // 2)):
         below = lines[start:]
         if any(_fits(below, mark) and not _is_data(below[0], mark) for mark in SEPARATORS):
@@ -197,6 +203,16 @@ def _fits(lines: list[str], separator: str, longest: int | None = 0) -> bool:
         return False
     is_short = longest is None or max(widths) <= widths[0] + longest
     return is_short and widths.count(widths[0]) >= FULL_SHARE * len(widths)
+
+
+def _ends_with(lines: list[str], separator: str) -> bool:
+    """Whether each row has an empty cell at its end for which the header has no name."""
+    header, *widths = _widths(lines, separator) or [0]
+    return (
+        header > 0
+        and set(widths) == {header + 1}
+        and all(line.rstrip().endswith(separator) for line in lines[1:])
+    )
 
 
 def _is_data(line: str, separator: str) -> bool:

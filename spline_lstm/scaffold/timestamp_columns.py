@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.core.errors import UsageError, shorten
+from spline_lstm.core.formatting import plural
 from spline_lstm.scaffold.column_types import Column
 from spline_lstm.scaffold.composed_timestamps import (
     Composition,
@@ -36,6 +37,7 @@ from spline_lstm.scaffold.timestamp_formats import (
     INDEX,
     TimestampForm,
     first_unread,
+    misfits,
     timestamp_forms,
 )
 
@@ -178,8 +180,7 @@ def _form_of(
         forms = timestamp_forms(cells, (options.timestamp_format,))
         if not forms:
             raise UsageError(
-                f"{where}: not every timestamp in {label!r} has the form "
-                f"{options.timestamp_format}; change --timestamp-format"
+                f"{where}: {_misfit(cells, label, options.timestamp_format, place_of)}"
             )
         return forms[0]
     if len(names) > 1:
@@ -200,6 +201,24 @@ def _form_of(
             "--timestamp-format"
         )
     raise UsageError(f"{where}: {_unread(cells, label, place_of)}")
+
+
+def _misfit(cells: pd.Series, label: str, form: str, place_of: Callable[[int], str]) -> str:
+    """The first cell that a form does not read, where it is, and how many there are."""
+    rows = misfits(cells, form)
+    if not len(rows):
+        return f"the timestamps in {label!r} are not of the form {form}; change --timestamp-format"
+    text = str(cells.iloc[rows[0]])
+    more = f", and {plural(len(rows) - 1, 'more row')} like it" if len(rows) > 1 else ""
+    advice = (
+        "change --timestamp-format"
+        if len(rows) == len(cells)
+        else ("change --timestamp-format, or fix or remove the rows")
+    )
+    return (
+        f"not every timestamp in {label!r} has the form {form}: {place_of(int(rows[0]))} has "
+        f"{text!r}{more}; {advice}"
+    )
 
 
 def _example(form: TimestampForm) -> str:

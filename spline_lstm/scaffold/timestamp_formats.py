@@ -186,6 +186,15 @@ def _index(column: pd.Series) -> TimestampForm | None:
     return TimestampForm(INDEX, column.astype("int64").to_numpy())
 
 
+def misfits(column: pd.Series, form: str) -> Int[np.ndarray, " bad"]:
+    """Positions of the cells that a form does not read; column as in `timestamp_forms`."""
+    texts = column.astype("str")
+    if form == INDEX:
+        return np.flatnonzero(~texts.str.fullmatch(r"\s*[+-]?\d+\s*"))
+    cells = parse_timestamps(texts.mask(texts == ""), TableFormat(timestamp_format=form))
+    return np.flatnonzero(np.any(list(cells.faults.values()), axis=0))
+
+
 def first_unread(column: pd.Series) -> tuple[int, str] | None:
     """Position and text of the first cell that is not a timestamp, if most cells are; else None."""
     if not isinstance(column.dtype, pd.StringDtype):

@@ -123,7 +123,8 @@ class UserFiles:
         }
         if "holidays" in given:
             given["holidays"] = tuple(given["holidays"])
-        return replace(options, **given)
+        keys = {name: key for key, name in OPTION_OF.items() if name in given}
+        return replace(options, **given, keys=keys)
 
 
 NO_FILES = UserFiles()

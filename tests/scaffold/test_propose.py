@@ -215,13 +215,41 @@ def test_the_option_answers_the_question(content, options):
         ({"targets": ("time",)}, "contains text"),
         ({"frequency": "1M"}, "fixed, positive duration"),
         ({"frequency": "7D"}, "at least 40"),
-        ({"timestamp_format": "%d.%m.%Y"}, "not every timestamp"),
+        (
+            {"timestamp_format": "%d.%m.%Y"},
+            "not every timestamp in 'time' has the form %d.%m.%Y: line 2 has '2024-01-01 00:00', "
+            "and 399 more rows like it; change --timestamp-format",
+        ),
+        ({"timestamp_format": "index"}, "has the form index: line 2 has '2024-01-01 00:00'"),
         ({"decimal": ","}, "--decimal ,: that separates the columns"),
         ({"ambiguous_hour": "later"}, "without a zone"),
     ],
 )
 def test_options_that_do_not_fit_the_file_are_refused(options, words):
     assert words in refused(csv_of(), **options)
+
+
+def test_the_only_timestamp_of_another_form_is_named_with_its_line():
+    content = csv_of().replace(b"2024-01-01 05:00", b"01.01.2024 05:00")
+    assert "line 7 has '01.01.2024 05:00'; change" in refused(
+        content, timestamp="time", timestamp_format="ISO8601"
+    )
+
+
+@pytest.mark.parametrize("targets", [(), ("y",)])
+def test_numbers_with_a_mark_that_is_declared_otherwise_are_not_taken_for_units(targets):
+    content = csv_of(separator=";", y=[f"{100 + row},134" for row in range(400)])
+    message = refused(content, decimal=".", targets=targets)
+    assert "'100,134'" in message
+    assert message.endswith(
+        "give --thousands , if it separates thousands, or --decimal , if it is the decimal mark"
+    )
+    assert look(content, decimal=".", thousands=",").schema["target_cols"] == ["y"]
+
+
+def test_texts_that_may_mean_missing_are_quoted_for_the_shell():
+    content = csv_of(y=[*np.round(WAVE[:-1], 2).astype(str), "not known"])
+    assert "add --missing='not known' if it means missing" in refused(content)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_separator_and_decimal_mark_are_found(separator, decimal, bom, values):
     [
         (b"a,b\n1,2,3\n", "line 2 has 3 cells"),
         (b"a title\n1;2\n3;4\n", "no separator"),
+        (b"a,b\n2024-01-01,2,\n2024-01-02,3,\n2024-01-03,3,\n", "each row ends with ',', but"),
         (b"a,b\n", "1 line"),
         (b"", "0 line"),
         (b"2024-01-01,5\n2024-01-02,6\n", "looks like data"),

@@ -206,6 +206,17 @@ def test_a_given_file_that_does_not_hold_ends_with_its_code_and_leaves_nothing(
     assert not list(root.glob("pipelines/*"))
 
 
+def test_a_value_of_the_overlay_is_not_refused_as_an_option(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    (root / "mine.yaml").write_text("data:\n  ambiguous_hour: later\n", encoding="utf-8")
+    assert main(["init", "mine", "--csv", "t.csv", "--params", "mine.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("2 usage: data.ambiguous_hour later of --params: without a zone ")
+    assert main(["init", "mine", "--csv", "t.csv", "--ambiguous-hour", "later"]) == 2
+    assert "--ambiguous-hour later: without a zone" in capsys.readouterr().err
+
+
 def test_a_frequency_that_contradicts_the_overlay_is_refused(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     (root / "t.csv").write_bytes(csv_of())
