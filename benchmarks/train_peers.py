@@ -59,7 +59,7 @@ def ours(case: dict[str, Any]) -> Peer:
     from spline_lstm.training.losses import forecast_loss
     from spline_lstm.training.objective import Objective
     from spline_lstm.training.optimizers import make_optimizer
-    from spline_lstm.training.steps import make_steps, start
+    from spline_lstm.training.steps import start
 
     found = as_of_windows(case)
     names = found.feature_names
@@ -91,9 +91,8 @@ def ours(case: dict[str, Any]) -> Peer:
     params: TrainParams = load_params(Path()).train.model_copy(update=changes | fixed)
     budget = budget_of(params, len(found.splits["train"]))
     optimizer, per_epoch = make_optimizer(params, budget), budget.steps_per_epoch
-    state = start(config, optimizer, params)
     objective = Objective(forecast_loss(config, found, params), members=1)
-    run = make_steps(config, optimizer, params, found, objective)
+    state, run = start(config, optimizer, params, found, objective)
 
     def epoch(number: int) -> float:
         nonlocal state

@@ -70,25 +70,49 @@ class StoredProgram:
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns."""
-        folder = store() if self._content else None
+        folder = self._folder()
         if folder is None:
             return self._jitted(*arguments)
-        leaves, tree = jax.tree.flatten(arguments)
-        shapes = tuple(map(_shape, leaves))
-        if (tree, shapes) not in self._ready:
-            name = content_id(self._content or "", surroundings(), f"{tree} {shapes}")
-            self._ready[tree, shapes] = self._found(folder / name, arguments)
-        return self._ready[tree, shapes](*arguments)
+        key = _shapes(arguments)
+        if key not in self._ready:
+            self._prepared(folder, key, arguments)()
+        return self._ready[key](*arguments)
 
-    def _found(self, path: Path, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    def prepare(self, *arguments: Any) -> Callable[[], None] | None:
+        """Find the program for such arguments, or trace it; what is returned compiles it then.
+
+        Tracing holds Python's lock, compiling leaves it to other threads. None: the program is
+        there, or there is no store, and so it is traced and compiled by the call.
+        """
+        folder, key = self._folder(), _shapes(arguments)
+        if folder is None or key in self._ready:
+            return None
+        compile_it = self._prepared(folder, key, arguments)
+        return None if key in self._ready else compile_it
+
+    def _folder(self) -> Path | None:
+        return store() if self._content else None
+
+    def _prepared(self, folder: Path, key: Any, arguments: tuple[Any, ...]) -> Callable[[], None]:
+        tree, shapes = key
+        path = folder / content_id(self._content or "", surroundings(), f"{tree} {shapes}")
+
+        def keep(program: Callable[..., Any]) -> None:
+            self._ready[key] = RECENT[path] = program
+            if len(RECENT) > MOST_RECENT:
+                # Another thread may have removed the same one.
+                RECENT.pop(next(iter(RECENT)), None)
+
         program = RECENT.pop(path, None) or read(path, arguments)
-        if program is None:
-            program = compile_once(path, self._jitted.lower(*arguments), arguments)
-        RECENT[path] = program
-        if len(RECENT) > MOST_RECENT:
-            # Another thread may have removed the same one.
-            RECENT.pop(next(iter(RECENT)), None)
-        return program
+        if program is not None:
+            keep(program)
+            return lambda: None
+        lowered = self._jitted.lower(*arguments)
+        return lambda: keep(compile_once(path, lowered, arguments))
+
+    def shapes(self, *arguments: Any) -> Any:
+        """What the function returns of such arguments, as `jax.ShapeDtypeStruct`."""
+        return self._jitted.eval_shape(*arguments)
 
 
 def store() -> Path | None:
@@ -184,6 +208,12 @@ def _counted_hits() -> list[int]:
 def hits() -> int:
     """How many programs JAX's cache has given back to this thread since the first call."""
     return _counted_hits().count(threading.get_ident())
+
+
+def _shapes(arguments: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """What a program depends on of its arguments."""
+    leaves, tree = jax.tree.flatten(arguments)
+    return tree, tuple(map(_shape, leaves))
 
 
 def _shape(leaf: Any) -> tuple[Any, ...]:

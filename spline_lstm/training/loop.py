@@ -32,7 +32,7 @@ from spline_lstm.training.optimizers import (
     rate_at,
     rate_factor,
 )
-from spline_lstm.training.steps import TrainState, make_steps, program_content, start
+from spline_lstm.training.steps import TrainState, program_content, start
 from spline_lstm.windows.windows import Windows
 
 if TYPE_CHECKING:
@@ -140,8 +140,8 @@ def train(
     # JAX compiles a program for each of its operations, here while others are compiled.
     rates = threading.Thread(target=rate_at, args=(0, params, budget))
     rates.start()
-    state = start(config, optimizer, params, content)
-    run_steps = make_steps(config, optimizer, params, windows, objective, content)
+    first = range(budget.next_interval(0))
+    state, run_steps = start(config, optimizer, params, windows, objective, content, first)
     rates.join()
     history: list[Evaluation] = []
     best, factor = objective.start(to_arrays(state.weights))

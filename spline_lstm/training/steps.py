@@ -7,6 +7,7 @@ on the host, see `spline_lstm.training.streaming`.
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -42,6 +43,7 @@ from spline_lstm.training.objective import Objective
 from spline_lstm.training.streaming import (
     VALIDATION_BATCH,
     Programs,
+    Run,
     TrainState,
     placed,
     streamed_steps,
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 # attention), which no two runs of the same params see: the params alone decide the level.
 SHORT_STEPS = 1_500
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+# Of a program that runs once. Without MLIR its many small kernels compile in two thirds of that.
+ONCE = {**QUICK, "xla_cpu_use_fusion_emitters": False}
 
 
 def compiler_options(config: NetworkConfig, params: TrainParams) -> dict[str, int] | None:
@@ -104,15 +108,15 @@ def program_content(
     return repr((config, settings, budget, loss, has_part))
 
 
-def start(
+def start_program(
     config: NetworkConfig,
     optimizer: optax.GradientTransformation,
     params: TrainParams,
     content: str | None = None,
-) -> TrainState:
-    """Fresh weights and optimiser state, in one compiled program instead of one per array.
+) -> StoredProgram:
+    """Keys -> fresh weights and optimiser state, in one program instead of one per array.
 
-    The program is compiled with less optimisation, which takes half of the time: it runs once.
+    It runs once, and is compiled with less optimisation (`ONCE`), which takes a third of the time.
     Parameters are those of `make_steps`.
     """
 
@@ -120,9 +124,37 @@ def start(
         weights = nnx.state(build(config, key=key), nnx.Param)
         return TrainState(weights, optimizer.init(weights))
 
-    options = {**matmuls(config), **QUICK} if _takes_options() else None
-    program = StoredProgram(each_member(member, config.ensemble_size), content, options)
-    return program(member_keys(config.ensemble_size, params.seed))
+    options = {**matmuls(config), **ONCE} if _takes_options() else None
+    return StoredProgram(each_member(member, config.ensemble_size), content, options)
+
+
+def start(
+    config: NetworkConfig,
+    optimizer: optax.GradientTransformation,
+    params: TrainParams,
+    windows: "Windows | Rows",
+    objective: Objective,
+    content: str | None = None,
+    first: range | None = None,
+) -> tuple[TrainState, Run]:
+    """Fresh weights and optimiser state, and the steps that `make_steps` makes of the same.
+
+    The program of the weights is compiled by one thread. So that of the `first` steps, if they are
+    given, is traced and compiled meanwhile, unless the store has that of the weights: then it
+    probably has both.
+    """
+    program = start_program(config, optimizer, params, content)
+    keys = member_keys(config.ensemble_size, params.seed)
+    compile_it = program.prepare(keys)
+    if compile_it is None or first is None:
+        return program(keys), make_steps(config, optimizer, params, windows, objective, content)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        compiling = pool.submit(compile_it)
+        shapes = program.shapes(keys)
+        begin = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes), first
+        run = make_steps(config, optimizer, params, windows, objective, content, begin)
+        compiling.result()
+    return program(keys), run
 
 
 def make_steps(
@@ -132,13 +164,15 @@ def make_steps(
     windows: "Windows | Rows",
     objective: Objective,
     content: str | None = None,
-) -> Callable[[TrainState, range, float], tuple[TrainState, Float[Array, " values"]]]:
+    begin: tuple[TrainState, range] | None = None,
+) -> Run:
     """Compile steps and an evaluation: ``run(state, steps, rate factor) -> state, losses``.
 
     Steps are numbered from 0; another count of steps compiles again. The losses are [train loss,
     gradient norm, validation loss]; beside a linear part, what `Objective.judge` takes comes in
     place of the validation loss. `content` names the programs for `StoredProgram`: that of
-    `program_content`, or None.
+    `program_content`, or None. With a state of the right shapes and a range of steps as `begin`
+    the program for these is compiled at once, unless windows are streamed.
 
     Raises
     ------
@@ -163,8 +197,8 @@ def make_steps(
     # JAX would copy a number on one device to the others in each call, and wait for the copies.
     rate = cache(lambda factor: sharding.place(np.float32(factor)))
 
-    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
-        return programs.steps_and_evaluation(
+    def arguments(state: TrainState, steps: range, factor: float) -> tuple[Any, ...]:
+        return (
             jax.tree.map(sharding.place, state),
             series,
             placed(batches_of(steps), sharding),
@@ -173,6 +207,13 @@ def make_steps(
             rate(factor),
         )
 
+    def run(state: TrainState, steps: range, factor: float) -> tuple[TrainState, Array]:
+        return programs.steps_and_evaluation(*arguments(state, steps, factor))
+
+    if begin is not None:
+        compile_it = programs.steps_and_evaluation.prepare(*arguments(*begin, 1.0))
+        if compile_it is not None:
+            compile_it()
     return run
 
 

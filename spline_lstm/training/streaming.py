@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 
 from spline_lstm.core.params import TrainParams
 from spline_lstm.models.sharding import Sharding
+from spline_lstm.models.stored_programs import StoredProgram
 from spline_lstm.training.device_windows import (
     Batches,
     LinearTable,
@@ -52,7 +53,7 @@ class Programs(NamedTuple):
     means : sums of steps, sums of validation batches -> losses
     """
 
-    steps_and_evaluation: Callable[..., Any]
+    steps_and_evaluation: StoredProgram
     steps: Callable[..., Any]
     evaluation: Callable[..., Any]
     means: Callable[..., Any]

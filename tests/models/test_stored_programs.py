@@ -1,6 +1,7 @@
 """Programs of the store: what names them, and that they are those that would be compiled."""
 
 import pickle
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,11 @@ from spline_lstm.core.params import TrainParams
 from spline_lstm.models import stored_programs
 from spline_lstm.models.stored_programs import CODE, DIGEST, RECENT, StoredProgram
 from spline_lstm.training.budget import budget_of
+from spline_lstm.training.loop import train
 from spline_lstm.training.losses import Loss
 from spline_lstm.training.objective import Objective
 from spline_lstm.training.steps import program_content
+from tests.builders import make_config, make_train_params, windows_of
 from tests.models.test_network import BASE
 from tools.import_closure import import_closure
 
@@ -61,6 +64,43 @@ def test_a_second_program_of_the_same_content_is_not_traced(store):
         assert jax.tree.structure(found) == jax.tree.structure(expected)
         for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
             assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def test_a_program_is_traced_at_once_and_compiled_when_that_is_asked_for(store):
+    program, traced = counted()
+    compile_it = program.prepare(ROWS)
+    assert len(traced) == 1
+    assert not store.exists()
+    compile_it()
+    assert len(list(store.iterdir())) == 2
+    assert program.prepare(ROWS) is None
+    np.testing.assert_allclose(program(ROWS)["total"], np.tanh(ROWS).sum(), rtol=1e-6)
+    assert len(traced) == 1
+    found, again = counted()
+    assert found.prepare(ROWS) is None
+    assert again == []
+    assert counted(None)[0].prepare(ROWS) is None
+
+
+def test_a_training_compiles_its_steps_for_the_state_that_it_starts_with(monkeypatch):
+    """Beside the program of that state, with the bytes of a training that finds both programs."""
+    lowered, lower = [], jax.stages.Lowered.compile
+
+    def compiled(self: Any, *arguments: Any) -> Any:
+        lowered.append(threading.get_ident())
+        return lower(self, *arguments)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
+    config, windows = make_config(), windows_of(np.sin(np.arange(300.0)))
+    params = make_train_params(seed=1, max_epochs=2)
+    first = train(config, windows, params)
+    assert len(lowered) == 2
+    assert lowered.count(threading.get_ident()) == 1
+    second = train(config, windows, params)
+    assert len(lowered) == 2
+    for name, values in first.last.items():
+        assert values.tobytes() == second.last[name].tobytes()
+    assert first.history == second.history
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ from spline_lstm.models.build import build
 from spline_lstm.models.jax_setup import small_matmuls
 from spline_lstm.models.saved_model import SavedModel
 from spline_lstm.training import steps
+from spline_lstm.training.budget import budget_of
 from spline_lstm.training.checkpoints import Checkpoint
 from spline_lstm.training.device_windows import pad_to_batches
 from spline_lstm.training.loop import train, training_curve
-from spline_lstm.training.members import chunk_size
+from spline_lstm.training.members import chunk_size, member_keys
 from spline_lstm.training.objective import loss_unit
+from spline_lstm.training.optimizers import make_optimizer
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler
 from tests.builders import make_config, make_train_params, windows_of
@@ -69,6 +71,20 @@ def test_a_short_training_is_compiled_faster_to_the_same_bytes(monkeypatch):
     quick = train(CONFIG, SINE, params)
     monkeypatch.setattr(steps, "QUICK", {"xla_backend_optimization_level": 3})
     assert same_weights(quick.last, train(CONFIG, SINE, params).last)
+
+
+@pytest.mark.parametrize("changes", [{}, {"model_type": "gru", "ensemble_size": 2}])
+def test_weights_to_start_from_do_not_depend_on_how_their_program_is_compiled(changes, monkeypatch):
+    config, budget = dataclasses.replace(CONFIG, **changes), budget_of(PARAMS, 100)
+    keys = member_keys(config.ensemble_size, PARAMS.seed)
+    monkeypatch.delenv("XLA_FLAGS")
+    found = []
+    own = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+    for options in (steps.ONCE, own):
+        monkeypatch.setattr(steps, "ONCE", options)
+        found.append(steps.start_program(config, make_optimizer(PARAMS, budget), PARAMS)(keys))
+    for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
 def test_best_and_last_weights_differ_when_validation_worsens():
