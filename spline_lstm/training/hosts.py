@@ -6,12 +6,13 @@ writes them. If one is lost, all end: here, because the process that started the
 several machines, because each misses its heartbeat. The run then resumes from the checkpoint.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,21 @@ def launch(module: str, folder: Path, hosts: int, *, resume: bool) -> str:
         One ended with an error, which it has said; its exit code.
     """
     command = [sys.executable, "-m", module, str(folder), *(["--resume"] if resume else [])]
-    address = f"127.0.0.1:{_free_port()}"
-    processes = [
-        subprocess.Popen(  # noqa: S603 - the interpreter and module of this process
-            command,
-            env={**os.environ, COORDINATOR: address, HOST: str(host), HOSTS: str(hosts)},
-        )
-        for host in range(hosts)
-    ]
+    with _reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        processes = [
+            subprocess.Popen(  # noqa: S603 - the interpreter and module of this process
+                command,
+                env={**os.environ, COORDINATOR: address, HOST: str(host), HOSTS: str(hosts)},
+            )
+            for host in range(hosts)
+        ]
+        _wait_for(processes)
+    return f"by {hosts} processes of this machine"
+
+
+def _wait_for(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until all have ended; with the first that fails, all are ended."""
     try:
         while any(process.poll() is None for process in processes):
             failed = [number for number, each in enumerate(processes) if each.poll()]
@@ -146,7 +154,6 @@ def launch(module: str, folder: Path, hosts: int, *, resume: bool) -> str:
         for process in processes:
             process.kill()
             process.wait()
-    return f"by {hosts} processes of this machine"
 
 
 def _end(host: int, code: int) -> None:
@@ -158,7 +165,18 @@ def _end(host: int, code: int) -> None:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+@contextlib.contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A free port, which no other program gets before the first process listens there.
+
+    That takes seconds. Meanwhile the port is bound here, without listening; JAX shares its port.
+    """
+    with socket.socket() as reserved:
+        if sys.platform == "linux":
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        if sys.platform != "linux":
+            # Elsewhere it is not certain that the listener would get the connections.
+            reserved.close()
+        yield port
