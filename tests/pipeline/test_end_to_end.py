@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +26,7 @@ from spline_lstm.experiments.runs import Run
 from spline_lstm.experiments.squared_errors import read_errors
 from tests.pipeline.conftest import clone_environment
 from tests.pipeline.test_readme import commands
+from tests.unfinished_training import environment_of_unfinished, wait_for_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -265,32 +265,25 @@ def test_killed_training_leaves_no_trace_in_the_result(reproduced, tmp_path):
         )
         for name in ("killed", "unbroken")
     )
-    # Long enough to be met in the middle.
     for each in (clone, unbroken):
-        each.edit(
-            "params.yaml",
-            ("max_epochs: 1\n", "max_epochs: 100\n"),
-            ("  patience: 3\n", "  patience: 100\n"),
-        )
+        each.edit("params.yaml", ("max_epochs: 1\n", "max_epochs: 5\n"))
     unbroken.run("dvc", "repro", "evaluate")
     before = lock_of(clone.folder)
     training = subprocess.Popen(
         ["dvc", "repro", "evaluate"],
         cwd=clone.folder,
-        env=clone_environment(),
+        env=clone_environment() | environment_of_unfinished(tmp_path / "waiting"),
         start_new_session=True,
         stdout=subprocess.PIPE,
         text=True,
     )
     # It is written after the first epoch.
     checkpoints = clone.folder / ".cache/training"
-    while not list(checkpoints.glob("*.safetensors")):
-        assert training.poll() is None, "the training ended before it was killed"
-        time.sleep(0.01)
+    wait_for_checkpoint(checkpoints, training)
     os.killpg(training.pid, signal.SIGKILL)
     training.wait()
     training.stdout.close()
-    assert list(checkpoints.glob("*.safetensors"))
+    assert list(checkpoints.glob("[!.]*.safetensors"))
     assert not (clone.folder / "metrics/train.json").exists()
     clone.run("dvc", "repro", "evaluate")
     found = lock_of(clone.folder)

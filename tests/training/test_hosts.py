@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -16,6 +15,7 @@ from spline_lstm.training.hosts import COORDINATOR, HOST, HOSTS, Place
 from stages import ingest, preprocess, train_flax_rnn, window
 from tests.builders import ROOT
 from tests.small_pipeline import SCHEMA, VALUES, table
+from tests.unfinished_training import environment_of_unfinished, wait_for_checkpoint
 
 # Of a run, no test here looks at the pictures.
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -51,9 +51,10 @@ def make(folder, **changes):
     return folder
 
 
-def start(folder):
+def start(folder, environment):
     command = [sys.executable, "-m", "stages.train_flax_rnn", str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | environment
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def listening(processes):
@@ -69,25 +70,23 @@ def listening(processes):
 def test_two_processes_give_the_bytes_of_one_and_resume_after_one_was_killed(
     tmp_path, monkeypatch, capfd
 ):
-    one = make(tmp_path / "one", **{"train.max_epochs": 40})
+    one = make(tmp_path / "one", **{"train.max_epochs": 5})
     assert "best step" in train_flax_rnn.main(one)
     two = tmp_path / "two"
     shutil.copytree(one, two)
     shutil.rmtree(two / "models/rnn")
     text = (two / "params.yaml").read_text()
     (two / "params.yaml").write_text(text.replace("hosts: 1", "hosts: 2"))
-    running = start(two)
-    checkpoints, limit = two / ".cache/training", time.monotonic() + 120
-    while not list(checkpoints.glob("*.safetensors")) and time.monotonic() < limit:
-        time.sleep(0.05)
+    running = start(two, environment_of_unfinished(tmp_path / "waiting"))
+    wait_for_checkpoint(two / ".cache/training", running)
     hosts = psutil.Process(running.pid).children()
     assert len(hosts) == 2
     found = listening(hosts)
     assert found
     assert all(ip.removeprefix("::ffff:").startswith("127.") or ip == "::1" for ip in found)
     os.kill(hosts[1].pid, signal.SIGKILL)
-    assert not psutil.wait_procs(hosts, timeout=15)[1]
-    _, said = running.communicate(timeout=60)
+    assert not psutil.wait_procs(hosts, timeout=120)[1]
+    _, said = running.communicate(timeout=120)
     assert running.returncode == 23
     assert "23 workers: process 1 of the training was killed (signal 9)" in said
     assert not any((two / name).exists() for name in WEIGHTS)
