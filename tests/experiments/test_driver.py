@@ -1,5 +1,6 @@
 """The driver in a repository whose stages take a moment: killed, failing, resumed, promoted."""
 
+import contextlib
 import csv
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -111,41 +113,37 @@ def signal_in_the_middle(clone, number) -> str:
 
     Its output is returned.
     """
-    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "120"}
+    environment = clone_environment() | {"PYTHONPATH": str(ROOT), "STAND_IN_SECONDS": "600"}
     process = subprocess.Popen(
         COMPARE, cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True
     )
-    until = time.monotonic() + 120
-    while len(stages_under_way(clone)) < 2 and time.monotonic() < until:
+    until = time.monotonic() + 300
+    while len(running(clone, "stages/stand_in.py")) < 2:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
         time.sleep(0.1)
-    assert len(stages_under_way(clone)) == 2
     process.send_signal(number)
     return process.communicate()[1]
 
 
-def stages_under_way(clone) -> list[int]:
-    """Processes of the stand-in's stage in clones of this repository."""
-    return [
-        process.pid
-        for process in marked(clone.folder / ".cache/compare")
-        if "stages/stand_in.py" in process.cmdline()[1:]
-    ]
+def running(clone, script) -> list[int]:
+    """Processes of a script in clones of this repository."""
+    found = []
+    for process in marked(clone.folder / ".cache/compare"):
+        # DVC starts others that end at once: they may be gone by now.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # Not the shell that has it within a word.
+            if any(word == script or word.endswith(f"/{script}") for word in process.cmdline()):
+                found.append(process.pid)
+    return found
 
 
 def wait_for_the_end_of_the_fork_server(clone):
     """It ends by itself with the driver, if none of its children is left."""
-    until = time.monotonic() + 30
-    while servers := fork_servers(clone):
+    until = time.monotonic() + 120
+    while servers := running(clone, "fork_server.py"):
         assert time.monotonic() < until, servers
         time.sleep(0.1)
-
-
-def fork_servers(clone) -> list[int]:
-    return [
-        process.pid
-        for process in marked(clone.folder / ".cache/compare")
-        if any(word.endswith("fork_server.py") for word in process.cmdline())
-    ]
 
 
 @pytest.fixture(scope="module")
