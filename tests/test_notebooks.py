@@ -53,9 +53,8 @@ def test_the_notebook_runs_on_a_pipeline_folder(path, request, monkeypatch):
     monkeypatch.setenv("SPLINE_LSTM_FOLDER", str(request.getfixturevalue(needs)))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = jupytext.read(path)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(
-        cwd=str(path.parent)
-    )
+    limits = {"timeout": 300, "startup_timeout": 300}
+    nbclient.NotebookClient(notebook, kernel_name="python3", **limits).execute(cwd=str(path.parent))
     outputs = [each for cell in notebook.cells if cell.cell_type == "code" for each in cell.outputs]
     assert any("image/png" in each.get("data", {}) for each in outputs), "no picture was shown"
     assert not [each for each in outputs if each.get("name") == "stderr"]
