@@ -180,13 +180,16 @@ def _checked(
 ) -> dict[str, np.ndarray]:
     """Contiguous arrays of the right types.
 
-    ValueError if an input is missing, unknown or has another shape.
+    ValueError if an input is missing, unknown or has another shape, or if there are no windows.
     """
     if given.keys() != inputs.keys():
         raise ValueError(
             f"the model takes the inputs {', '.join(inputs)}, but is given {', '.join(given)}"
         )
     batch = len(next(iter(given.values())))
+    if batch == 0:
+        # ONNX Runtime ends the process if a recurrent network is given none.
+        raise ValueError("the model is given no window or row; give one or more")
     checked = {}
     for name, entry in inputs.items():
         value = given[name]

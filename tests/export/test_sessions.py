@@ -80,6 +80,11 @@ def test_history_of_another_shape_is_refused(path):
         open_session(path)(np.zeros((1, 4, 1), np.float32))
 
 
+def test_no_windows_are_refused_before_they_end_the_process(path):
+    with pytest.raises(ValueError, match="no window or row; give one or more"):
+        open_session(path)(make_history(make_spec(*MODEL), 1)[:0])
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_inputs_that_are_missing_or_unknown_are_named(forecaster, path, suffix):
     inputs = make_inputs(make_option("covariates"), 2)
