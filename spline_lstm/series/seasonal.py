@@ -141,7 +141,8 @@ def detect_season(
     """Choose the season whose profile fills gaps best; give it the training split only.
 
     Each value is compared with the straight line between the values `h` rows before and after it,
-    `h` a quarter of the shortest candidate, with and without the causal profile `p`:
+    `h` a quarter of the shortest candidate, rounded (2 for a week of days: with 1 the line would
+    follow a smooth week), with and without the causal profile `p`:
 
         ``share = 1 - sum|D(x - p)| / sum|D(x)|``,  ``D(x)_i = x_i - (x_(i-h) + x_(i+h)) / 2``.
 
@@ -170,7 +171,7 @@ def detect_season(
     if not seasons:
         return None
     series = np.where(observed, values, np.nan)
-    reach = max(1, seasons[0] // 4)
+    reach = max(1, (seasons[0] + 2) // 4)
     shares = {season: _share_removed(series, season, reach) for season in seasons}
     best = max(shares.values())
     return next(s for s in seasons if shares[s] >= best - MARGIN) if best >= minimum_share else None

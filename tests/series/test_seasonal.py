@@ -148,6 +148,18 @@ def test_the_season_is_found_where_there_is_one(values, expected):
     assert detect_season(values, ~np.isnan(values), (24, 168)) == expected
 
 
+@pytest.mark.parametrize("cycles", [40, 100])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_smooth_week_of_days_is_found_in_noise_of_its_size_and_not_in_a_walk(cycles, seed):
+    rows = np.arange(7 * cycles)
+    noise = np.random.default_rng(seed).normal(size=(2, len(rows)))
+    week, seen = 1.5 * np.sin(2 * np.pi * rows / 7), np.ones(len(rows), bool)
+    assert detect_season(week + noise[0], seen, (7, 365)) == 7
+    assert detect_season(week + np.cumsum(noise[1]), seen, (7, 365)) == 7
+    assert detect_season(noise[0], seen, (7, 365)) is None
+    assert detect_season(np.cumsum(noise[1]), seen, (7, 365)) is None
+
+
 def test_the_shortest_of_equal_seasons_is_taken():
     values = daily(4000)
     assert detect_season(values, ~np.isnan(values), (48, 24, 72)) == 24
