@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from spline_lstm.core.errors import DataContractError, SchemaError
-from spline_lstm.core.formatting import listed, number_text
+from spline_lstm.core.formatting import listed, number_text, plural
 from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.rows.transforms import IDENTITY, NumberTransform, fit_standard
@@ -16,6 +16,8 @@ from spline_lstm.tables.row_table import RowTable
 NO_YES = ("no", "yes")
 # A class needs a row in each split, and a number with more values than this is a regression.
 FEWEST, MOST_CLASSES = 3, 100
+# Targets are kept as float32 after scaling, and squared before it.
+LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ def labels_of(table: RowTable, schema: RowSchema, params: TabularParams, where: 
     Raises
     ------
     DataContractError
-        The target is constant, or its classes are too many or too rare.
+        The target is constant or too large, or its classes are too many or too rare.
     """
     values = table.columns[params.target]
     if params.kind == "regression":
+        _check_size(values, table, params.target, where)
         if len(np.unique(values)) < 2:
             raise DataContractError(
                 f"{where}: the target {params.target!r} is constant; there is nothing to learn"
@@ -89,6 +92,19 @@ def labels_of(table: RowTable, schema: RowSchema, params: TabularParams, where: 
     texts = np.array([str(value) for value in values])
     distinct, codes = np.unique(texts, return_inverse=True)
     return _classes(codes, tuple(distinct.tolist()), params, where)
+
+
+def _check_size(values: np.ndarray, table: RowTable, target: str, where: str) -> None:
+    """Refuse targets whose squares and z-scores would not be finite, naming the first row."""
+    rows = np.flatnonzero(np.abs(values.astype(np.float64)) > LARGEST)
+    if len(rows):
+        row = rows[0]
+        more = f" ({plural(len(rows) - 1, 'more row')} like it)" if len(rows) > 1 else ""
+        raise DataContractError(
+            f"{where} row {table.lines[row]}: the target {target!r} is {values[row]:g}{more}; it "
+            f"must be within ±{LARGEST:g}, which is what models can read: correct it, remove the "
+            "row, or choose another unit"
+        )
 
 
 def _classes(

@@ -18,6 +18,7 @@ from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.params_trees import leaf_rows
 from spline_lstm.core.row_schema import parse_row_schema
 from spline_lstm.core.table_format import TableFormat
+from spline_lstm.rows.preprocessor import as_float32
 from spline_lstm.scaffold.column_types import Column, examine_all
 from spline_lstm.scaffold.options import Options
 from spline_lstm.scaffold.read_table import read_table
@@ -136,7 +137,7 @@ def _has_copies(
 ) -> bool:
     """Whether rows are equal in all columns that are `used`, as models read them."""
     read = {
-        name: columns[name].numbers.astype(np.float32) if kind == "number" else columns[name].cells
+        name: as_float32(columns[name].numbers) if kind == "number" else columns[name].cells
         for name, kind in kinds.items()
         if name in used
     }

@@ -172,6 +172,17 @@ def test_the_target_of_a_regression_is_standardised_by_the_training_split():
     np.testing.assert_allclose(back, arrays.truth, atol=1e-6)
 
 
+def test_a_target_that_models_cannot_read_is_named_with_its_row():
+    table = frame()
+    table.loc[[7, 9], "value"] = 1e39
+    kinds = {"x": "number", "z": "number", "value": "number"}
+    with pytest.raises(
+        DataContractError,
+        match=r"t.csv row 9: the target 'value' is 1e\+39 \(1 more row like it\); it must be",
+    ):
+        preprocessed(table, kinds, target="value", kind="regression")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
