@@ -35,15 +35,13 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "onnxruntime",
         "ai_edge_litert.interpreter",
         "flatbuffers",
-        "tensorflow",
-        "tf2onnx",
     ),
     "stages.benchmark": ("onnxruntime", "ai_edge_litert.interpreter"),
     "stages.backtest": ("pyarrow.csv", *TRAINING),
     "stages.report": ("jinja2", *DRAWING),
 }
-# Stage -> stages whose libraries are imported while it runs; "" as a stage: while DVC starts. Those
-# of the export take longest. The training has all cores busy, the evaluation has not.
+# Stage -> stages whose libraries are imported while it runs; "" as a stage: while DVC starts. The
+# training has all cores busy, the evaluation has not.
 AHEAD: dict[str, tuple[str, ...]] = {
     "": ("", "stages.ingest"),
     "stages.ingest": ("stages.preprocess",),

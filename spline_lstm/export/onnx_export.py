@@ -31,9 +31,11 @@ from spline_lstm.export.formats import (
     quantize,
 )
 from spline_lstm.export.onnx_canonical import order_onnx
+from spline_lstm.export.recorded_onnx import recorded_onnx
+from spline_lstm.export.recorder import Unrecorded
 from spline_lstm.export.spec import AnySpec
 from spline_lstm.export.tf_import import load_tensorflow, load_tf2onnx
-from spline_lstm.export.tf_twin import build_twin
+from spline_lstm.export.tf_twin import build_twin, record_twin
 from spline_lstm.models.row_config import RowConfig
 from spline_lstm.models.types import MODEL_TYPES
 
@@ -44,21 +46,35 @@ WEIGHTS = {"LSTM": (1, 2), "GRU": (1, 2), "MatMul": (1,), "Gemm": (1,)}
 
 
 def export_onnx(spec: AnySpec, opset: int) -> ExportedModel:
-    """Convert the twin, clean the graph, check it.
+    """Record the twin, or convert it; name what the graph has, check it.
 
     Raises
     ------
     ExportError
         The conversion failed, or a recurrent layer did not become one LSTM or GRU node.
     """
+    with conversion("model.onnx"):
+        try:
+            model = recorded_onnx(record_twin(spec, unroll=False), opset)
+        except Unrecorded:
+            return convert_onnx(spec, opset)
+        return _named(model, spec)
+
+
+def convert_onnx(spec: AnySpec, opset: int) -> ExportedModel:
+    """As `export_onnx`, by TensorFlow and tf2onnx in any case."""
     tf = load_tensorflow()
     with conversion("model.onnx"):
         model = _convert(build_twin(tf, spec, unroll=False), opset)
         _start_from_zero_state(model.graph)
-        _describe(model, spec)
-        exported = finished(model)
-        _check_operators(Counter(exported.operators), spec)
-        return exported
+        return _named(model, spec)
+
+
+def _named(model: onnx.ModelProto, spec: AnySpec) -> ExportedModel:
+    _describe(model, spec)
+    exported = finished(model)
+    _check_operators(Counter(exported.operators), spec)
+    return exported
 
 
 def finished(model: onnx.ModelProto) -> ExportedModel:

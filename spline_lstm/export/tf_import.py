@@ -1,6 +1,7 @@
 """TensorFlow and its converter, imported late, on the CPU and without log lines.
 
-The import takes ten seconds; only the export needs it, and only after it has checked its inputs.
+The import takes ten seconds; only the export needs it, of a model whose files are not recorded
+(`recorder`), and only after it has checked its inputs.
 """
 
 import logging

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from spline_lstm.export.recorder import Recorder
 from spline_lstm.models.config import ModelConfig
 from spline_lstm.models.types import GRU, MODEL_TYPES
 
@@ -104,6 +105,8 @@ def looped(tf: Any, layer: Layer, sequence: Tensor) -> tuple[Tensor, State]:
     states : [steps, batch, units]
     final : State after the last step
     """
+    if isinstance(tf, Recorder):
+        return tf.recurrence(layer, sequence)
     steps = sequence.shape[0]
     zero = tf.zeros([tf.shape(sequence)[1], layer.units])
     inputs = tf.TensorArray(tf.float32, size=steps, element_shape=sequence.shape[1:]).unstack(

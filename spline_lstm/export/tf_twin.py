@@ -7,13 +7,15 @@
     future  --scale------>
     static  ------------->
 
-Beside a linear part, `tf_combined` takes the place of the mean and what follows.
+Beside a linear part, `tf_combined` takes the place of the mean and what follows. All functions take
+the module ``tensorflow``, or a `Recorder` in its place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES, STATIC
+from spline_lstm.export.recorder import Graph, Recorder, Unrecorded, Value
 from spline_lstm.export.row_spec import RowSpec
 from spline_lstm.export.spec import AnySpec, EdgeSpec
 from spline_lstm.export.tf_combined import addition, combined, read_skips
@@ -62,6 +64,40 @@ def build_twin(tf: Any, spec: AnySpec, *, unroll: bool) -> Any:
     ]
     members = [dict(member) for member in module.members]
     return _finished(tf, module, spec, _forecast(tf, spec, members, unroll))
+
+
+def record_twin(spec: AnySpec, *, unroll: bool) -> Graph:
+    """The graph of the model without TensorFlow; parameters as `build_twin`.
+
+    Raises
+    ------
+    Unrecorded
+        The model has an option whose recorded files have not been compared with converted ones.
+    """
+    if isinstance(spec, RowSpec) or not _is_compared(spec):
+        raise Unrecorded("an option of the model")
+    recorder = Recorder()
+    given = {name: Value(recorder, (None, *shape)) for name, shape in spec.inputs.items()}
+    members = [prepared(member, spec.config) for member in spec.members()]
+    found = _forecast(recorder, spec, members, unroll)(given)
+    outputs = {name: clipped(recorder, spec, found[name], given) for name in spec.outputs}
+    return recorder.graph(given, outputs)
+
+
+def _is_compared(spec: EdgeSpec) -> bool:
+    """Whether tests compare files of such a model (tests/export/test_recorded.py)."""
+    config = spec.config
+    others = (
+        spec.fed, spec.power, config.bidirectional, config.layer_norm, config.quantiles,
+        config.static_sizes, config.categories, config.mask_indices,
+    )  # fmt: skip
+    words = (config.normalization, config.decoder, config.channels, config.output)
+    return (
+        MODEL_TYPES[config.model_type].cell is not None
+        and not any(others)
+        and config.linear_skip != "beside"
+        and words in {("none", "dense", "mixed", "value"), ("last", "dense", "mixed", "value")}
+    )
 
 
 def _finished(

@@ -26,9 +26,11 @@ from spline_lstm.export.formats import (
     is_large,
     quantize,
 )
+from spline_lstm.export.recorded_tflite import recorded_tflite
+from spline_lstm.export.recorder import Unrecorded
 from spline_lstm.export.spec import AnySpec
 from spline_lstm.export.tf_import import load_tensorflow
-from spline_lstm.export.tf_twin import build_twin
+from spline_lstm.export.tf_twin import build_twin, record_twin
 from spline_lstm.export.tflite_canonical import count_operators, order_tflite, pack, unpack
 
 FULLY_CONNECTED, DEQUANTIZE = (
@@ -41,13 +43,23 @@ WITH_INT8_WEIGHTS, FROM_FLOAT16 = 12, 3
 
 
 def export_tflite(spec: AnySpec) -> ExportedModel:
-    """Convert the unrolled twin, name inputs and outputs, add the metadata.
+    """Record the unrolled twin, or convert it; name inputs and outputs, add the metadata.
 
     Raises
     ------
     ExportError
         The conversion failed, or needs operators that are not built into TFLite.
     """
+    with conversion("model.tflite"):
+        try:
+            model = recorded_tflite(record_twin(spec, unroll=True))
+        except Unrecorded:
+            return convert_tflite(spec)
+        return _ordered(model, spec)
+
+
+def convert_tflite(spec: AnySpec) -> ExportedModel:
+    """As `export_tflite`, by TensorFlow's converter in any case."""
     tf = load_tensorflow()
     with conversion("model.tflite"):
         twin = build_twin(tf, spec, unroll=True)
@@ -62,11 +74,15 @@ def export_tflite(spec: AnySpec) -> ExportedModel:
         converter.exclude_conversion_metadata = True
         model = unpack(converter.convert())
         _rename(model, spec)
-        _describe(model, spec)
-        order_tflite(model)
-        operators = count_operators(model)
-        _check_operators(operators)
-        return ExportedModel(sealed(pack(model)), operators)
+        return _ordered(model, spec)
+
+
+def _ordered(model: Any, spec: AnySpec) -> ExportedModel:
+    _describe(model, spec)
+    order_tflite(model)
+    operators = count_operators(model)
+    _check_operators(operators)
+    return ExportedModel(sealed(pack(model)), operators)
 
 
 def _check_operators(operators: Mapping[str, int]) -> None:
