@@ -191,8 +191,7 @@ class _Writer:
             options.fusedActivationFunction = activation
         if node.kind in {"add", "sub"}:
             options.potScaleInt16 = True
-        # The converter has no infinite bounds.
-        inputs = [each if isinstance(each, Value) else np.nan_to_num(each) for each in node.inputs]
+        inputs = map(_finite, node.inputs) if node.kind in {"max", "min"} else node.inputs
         read = [self._place(each) for each in inputs]
         return self._write(code, read, node.shapes, kind, options)
 
@@ -370,6 +369,11 @@ def _is_one(constant: Any) -> bool:
     return (
         not isinstance(constant, Value) and np.size(constant) == 1 and bool(np.all(constant == 1))
     )
+
+
+def _finite(bound: Any) -> Any:
+    """A bound as the converter has it, the largest number instead of infinity."""
+    return bound if isinstance(bound, Value) else np.nan_to_num(bound, nan=np.nan)
 
 
 def _mask(bits: Any) -> int:
