@@ -1,5 +1,6 @@
 """Step size and updates: clipping, AdamW, and what the validation losses decide."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,12 @@ from spline_lstm.training.budget import Budget
 FINAL_SHARE = 0.01
 # Part of the steps in which the schedule stable goes down.
 DECAY_PART = 5
+
+# Operations that are not joined round as they do in programs of their own.
+ONE_BY_ONE = {
+    "xla_disable_hlo_passes": "fusion,algsimp,constant_folding",
+    "xla_cpu_use_fusion_emitters": False,
+}
 
 
 def make_optimizer(
@@ -48,9 +55,13 @@ def learning_rate(params: TrainParams, budget: Budget) -> optax.ScalarOrSchedule
 
     The cosine follows Loshchilov & Hutter (ICLR 2017), the linear end Zhai et al. (CVPR 2022).
     """
-    peak, warmup, total = params.learning_rate, budget.warmup_steps, budget.max_steps
+    return _schedule(params.learning_rate, params.schedule, budget)
+
+
+def _schedule(peak: float, schedule: str, budget: Budget) -> optax.ScalarOrSchedule:
+    warmup, total = budget.warmup_steps, budget.max_steps
     low = peak * FINAL_SHARE
-    if params.schedule == "cosine":
+    if schedule == "cosine":
         return optax.schedules.warmup_cosine_decay_schedule(
             init_value=low,
             peak_value=peak,
@@ -59,7 +70,7 @@ def learning_rate(params: TrainParams, budget: Budget) -> optax.ScalarOrSchedule
             end_value=low,
         )
     rise = optax.schedules.linear_schedule(low, peak, warmup)
-    if params.schedule == "stable":
+    if schedule == "stable":
         decay = min(total // DECAY_PART, total - warmup)
         fall = optax.schedules.linear_schedule(peak, low, decay)
         return optax.schedules.join_schedules(
@@ -70,8 +81,17 @@ def learning_rate(params: TrainParams, budget: Budget) -> optax.ScalarOrSchedule
 
 def rate_at(step: int, params: TrainParams, budget: Budget) -> float:
     """Step size of a step, numbered from 0, before the factor of the schedule plateau."""
-    rate = learning_rate(params, budget)
+    rate = _compiled(params.learning_rate, params.schedule, budget)
     return float(np.asarray(rate(step) if callable(rate) else rate).item())
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(peak: float, schedule: str, budget: Budget) -> optax.ScalarOrSchedule:
+    """Step size of a step, in one program instead of one for each of its dozen operations."""
+    rate = _schedule(peak, schedule, budget)
+    if not callable(rate) or jax.default_backend() != "cpu":
+        return rate
+    return jax.jit(rate, compiler_options=ONE_BY_ONE)
 
 
 def best_evaluation(

@@ -69,6 +69,18 @@ def test_the_rate_of_a_step_is_that_of_the_schedule():
         assert [rate_at(step, params, budget) for step in (0, 5, 11)] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "stable", "constant"])
+def test_the_rate_of_a_step_has_the_bits_of_the_schedule_operation_by_operation(schedule):
+    params = PARAMS.model_copy(
+        update={"schedule": schedule, "learning_rate": 0.0037, "warmup_steps": 70}
+    )
+    budget = budget_of(params, 6_400)
+    rate = learning_rate(params, budget)
+    assert callable(rate)
+    for step in range(0, budget.max_steps, 7):
+        assert rate_at(step, params, budget) == float(np.asarray(rate(step)).item())
+
+
 def test_the_seconds_of_an_epoch_leave_out_the_compilation(monkeypatch):
     instants = iter([0.0, 10.0, 12.0, 16.0])
     monkeypatch.setattr("spline_lstm.training.stopwatch.time.perf_counter", lambda: next(instants))
