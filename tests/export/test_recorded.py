@@ -90,6 +90,12 @@ def test_options_of_the_other_tests_are_recorded_only_if_they_are_compared_here(
             assert name in compared
 
 
+@pytest.mark.parametrize("unroll", [False, True])
+def test_a_horizon_of_one_row_is_left_to_tensorflow(unroll):
+    with pytest.raises(Unrecorded):
+        record_twin(make_spec(horizon=1), unroll=unroll)
+
+
 @pytest.mark.parametrize("kind", ["lstm", "gru", "attention_lstm"])
 @pytest.mark.parametrize(("features", "targets"), [UNIVARIATE, MULTIVARIATE])
 def test_default_models_are_exported_without_tensorflow(kind, features, targets, tmp_path):
