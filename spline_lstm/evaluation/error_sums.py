@@ -5,7 +5,7 @@ be forgotten as soon as it is summed. `scores.finish` turns the sums into metric
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -172,48 +172,47 @@ class _Known:
     size: int
     epsilon: Float[np.ndarray, "series targets"]
 
-    @property
-    def zeros(self) -> OfGroups:
-        """Sums before the first block."""
-        return np.zeros((len(self.order.layout.series), *self.y_true.shape[1:]))
+    def zeros(self, *terms: int) -> Float[np.ndarray, "... groups horizon targets"]:
+        """Sums before the first block, for some terms or a single one."""
+        return np.zeros((*terms, len(self.order.layout.series), *self.y_true.shape[1:]))
 
-    def blocks(self) -> Iterator[Block]:
-        """Blocks of windows."""
-        return self.order.blocks(self.size)
+    def counted(self) -> Iterator["_Counted"]:
+        """The true values that count, in blocks."""
+        for block in self.order.blocks(self.size):
+            # Those that do not are few: to overwrite them takes less than to choose each value.
+            missing = np.flatnonzero(~block.take(self.mask))
+            y = block.take(self.y_true).astype(np.float64, copy=False)
+            yield _Counted(block, _without(missing, y), missing)
 
-    def counted(self, block: Block) -> tuple[Values, Int[np.ndarray, " n"]]:
-        """True values of a block, 0 where they do not count, and the flat positions of those."""
-        # Values that do not count are few: to overwrite them takes less than to choose each value.
-        missing = np.flatnonzero(~block.take(self.mask))
-        y = block.take(self.y_true).astype(np.float64, copy=False)
-        return _without(missing, y), missing
-
-    def truth(self, block: Block) -> "_Truth":
+    def truth(self, counted: "_Counted") -> "_Truth":
         """What the forecasts of a block are compared with."""
-        y, missing = self.counted(block)
-        size = np.abs(y)
-        floor = self.epsilon[self.order.layout.series[block.group]]
-        return _Truth(y, missing, size + TINY, 1.0 / np.maximum(size, floor[:, None]))
+        size = np.abs(counted.y)
+        floor = self.epsilon[self.order.layout.series[counted.block.group]]
+        inverse = np.maximum(size, floor[:, None])
+        size += TINY
+        return _Truth(counted, size, np.divide(1.0, inverse, out=inverse))
 
 
 def _sum_part(
     known: _Known, forecasts: Mapping[str, np.ndarray], season_scale: np.ndarray
 ) -> ScoreSums:
     """Sums over the windows of a part, a block at a time, which stays in the cache of a core."""
-    layout, count, total = known.order.layout, known.zeros, known.zeros
-    for block in known.blocks():
-        y, missing = known.counted(block)
-        block.add_to(total, y)
-        block.add_to(count, _without(missing, np.ones_like(y)))
-    mean, deviation = total / np.maximum(count, 1), known.zeros
-    terms = {name: [known.zeros for _ in TERMS] for name in forecasts}
-    for block in known.blocks():
-        truth = known.truth(block)
-        block.add_to(deviation, truth.squared_deviations(mean[block.group]))
+    layout, count, total = known.order.layout, known.zeros(), known.zeros()
+    blocks = list(known.counted())
+    for each in blocks:
+        each.block.add_to(total, each.y)
+        each.block.add_to(count, _without(each.missing, np.ones_like(each.y)))
+    mean, deviation = total / np.maximum(count, 1), known.zeros()
+    sums = {name: known.zeros(len(TERMS)) for name in forecasts}
+    # One place for the terms of all blocks and forecasts: new ones would be new in the cache too.
+    place = np.empty((len(TERMS), min(known.size, len(known.order.rows)), *known.y_true.shape[1:]))
+    for each in blocks:
+        block, truth = each.block, known.truth(each)
+        block.add_to(deviation, each.squared_deviations(mean))
+        terms = place[:, : len(block.rows)]
         for name, forecast in forecasts.items():
-            values = truth.terms(block.take(forecast).astype(np.float64, copy=False))
-            for sums, term in zip(terms[name], values, strict=True):
-                block.add_to(sums, term)
+            truth.put_terms(block.take(forecast).astype(np.float64, copy=False), terms)
+            block.add_to(sums[name], terms)
     usable = usable_scale(season_scale)
     # A multiplication is cheaper than a division, and 0 leaves out what has no scale.
     weight = np.divide(1.0, season_scale, out=np.zeros(season_scale.shape), where=usable)
@@ -222,7 +221,7 @@ def _sum_part(
         truth=_truth_sums(count, mean, deviation, usable[layout.series][:, None], layout),
         errors={
             name: _error_sums(each, weight[layout.series][:, None], layout, of_model=name == MODEL)
-            for name, each in terms.items()
+            for name, each in sums.items()
         },
     )
 
@@ -247,34 +246,55 @@ def _check(
 
 
 @dataclass(frozen=True)
+class _Counted:
+    """The true values of a block.
+
+    Attributes
+    ----------
+    block : Block
+    y : 0 if it does not count
+    missing : int, flat positions of values that do not count
+    """
+
+    block: Block
+    y: Values
+    missing: Int[np.ndarray, " n"]
+
+    def squared_deviations(self, mean: OfGroups) -> Values:
+        """From the means of the groups; 0 where nothing counts."""
+        deviation = np.take(mean, self.block.group, axis=0)
+        np.subtract(self.y, deviation, out=deviation)
+        return np.square(_without(self.missing, deviation), out=deviation)
+
+
+@dataclass(frozen=True)
 class _Truth:
     """What all forecasts of a block are compared with.
 
     Attributes
     ----------
-    y : 0 if it does not count
-    missing : int, flat positions of values that do not count
+    counted : _Counted
     size : ``|y|``, and so little more that no pair of zeros is divided by 0
     inverse : 1 / floored ``|y|``, of the robust MAPE
     """
 
-    y: Values
-    missing: Int[np.ndarray, " n"]
+    counted: _Counted
     size: Values
     inverse: Values
 
-    def squared_deviations(self, mean: Values) -> Values:
-        """From the means of the groups; 0 where nothing counts."""
-        return np.square(_without(self.missing, self.y - mean))
-
-    def terms(self, p: Values) -> tuple[Values, ...]:
-        """The `TERMS` of a forecast, which is overwritten."""
-        _without(self.missing, p)
-        error = p - self.y
-        size = np.abs(error)
+    def put_terms(
+        self, p: Values, terms: Float[np.ndarray, "terms windows horizon targets"]
+    ) -> None:
+        """Put the `TERMS` of a forecast, which is overwritten, in their place."""
+        error, size, squared, percent, half_symmetric = terms
+        _without(self.counted.missing, p)
+        np.subtract(p, self.counted.y, out=error)
+        np.abs(error, out=size)
+        np.square(error, out=squared)
+        np.multiply(size, self.inverse, out=percent)
         both = np.abs(p, out=p)
         both += self.size
-        return error, size, np.square(error), size * self.inverse, np.divide(size, both, out=both)
+        np.divide(size, both, out=half_symmetric)
 
 
 def _without(missing: Int[np.ndarray, " n"], values: Values) -> Values:
@@ -284,7 +304,11 @@ def _without(missing: Int[np.ndarray, " n"], values: Values) -> Values:
 
 
 def _error_sums(
-    terms: Sequence[OfGroups], weight: OfGroups, layout: Layout, *, of_model: bool
+    terms: Float[np.ndarray, "terms groups horizon targets"],
+    weight: OfGroups,
+    layout: Layout,
+    *,
+    of_model: bool,
 ) -> Grouped[ErrorSums]:
     """Sums of the `TERMS` of a forecast; `weight` is 1 / scale of MASE of each group."""
     error, absolute, squared, percent, half_symmetric = terms

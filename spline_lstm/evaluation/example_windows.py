@@ -62,8 +62,9 @@ def window_rmse(
     np.ndarray
         [windows] float64; NaN if nothing of a window counts.
     """
-    squared = np.where(mask, (y_pred - y_true) / scale, 0.0) ** 2
-    total, count = squared.sum(axis=(1, 2)), mask.sum(axis=(1, 2))
+    error = (y_pred - y_true) / scale
+    error[~mask] = 0.0
+    total, count = np.square(error, out=error).sum(axis=(1, 2)), mask.sum(axis=(1, 2))
     return np.sqrt(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
 
 

@@ -146,10 +146,15 @@ class Block:
         # Twice as fast as to index them.
         return np.take(values, self.rows, axis=0)
 
-    def add_to(self, sums: OfGroups, values: Values) -> None:
-        """Add the values of the windows of each group to its sums."""
-        groups = slice(self.group[0], self.group[-1] + 1)
-        sums[groups] += np.add.reduceat(values, self.starts, axis=0)
+    def add_to(
+        self,
+        sums: Float[np.ndarray, "*terms groups horizon targets"],
+        values: Float[np.ndarray, "*terms windows horizon targets"],
+    ) -> None:
+        """Add the values of the windows of each group to its sums, of several terms or of one."""
+        sums[..., self.group[0] : self.group[-1] + 1, :, :] += np.add.reduceat(
+            values, self.starts, axis=-3
+        )
 
 
 def _equal_rows(rows: Int[np.ndarray, "rows columns"]) -> Int[np.ndarray, " rows"]:
