@@ -13,6 +13,8 @@ from spline_lstm.inference.intervals import Bound, Intervals, Values, level_name
 
 OfWindows = Float[np.ndarray, "windows targets"]
 
+# Values that are judged at once: few enough for the cache of a core.
+BLOCK_VALUES = 12_000
 # Thirds of the test windows by recent change, from calm to volatile.
 TERCILES = ("low", "middle", "high")
 
@@ -91,15 +93,15 @@ def sum_coverage(
     terciles: list[np.ndarray] = []
     by_series: list[np.ndarray] = []
     missing = np.flatnonzero(~mask)
+    # One place for all levels: memory that was just returned to the system is slow to get again.
+    judged = np.empty((3, *y_true.shape))
     for index, level in enumerate(levels):
-        lower, upper = (np.ascontiguousarray(bound[..., index]) for bound in bounds)
-        score = interval_score(y_true, lower, upper, level)
-        inside = ((lower <= y_true) & (y_true <= upper)).astype(np.float64)
-        width = upper - lower
-        for values in (inside, width, score):
+        lower, upper = (bound[..., index] for bound in bounds)
+        _put_judged(y_true, lower, upper, level, judged)
+        for values in judged:
             values.reshape(-1)[missing] = 0.0
-        of_windows = [values.sum(axis=1) for values in (inside, width, score)]
-        steps.append(np.array([values.sum(axis=0) for values in (inside, width, score)]))
+        of_windows = [values.sum(axis=1) for values in judged]
+        steps.append(np.array([values.sum(axis=0) for values in judged]))
         terciles.append(np.array([groups.by_tercile(values) for values in of_windows]))
         by_series.append(groups.by_series(of_windows[0]))
     counts = mask.astype(np.float64)
@@ -118,6 +120,24 @@ def sum_coverage(
         tercile_width=of_terciles[:, 1],
         tercile_score=of_terciles[:, 2],
     )
+
+
+def _put_judged(
+    y_true: Values,
+    lower: Values,
+    upper: Values,
+    level: float,
+    judged: Float[np.ndarray, "three windows horizon targets"],
+) -> None:
+    """Put 1 inside and 0 outside, width and score of each value in their place."""
+    size = max(1, BLOCK_VALUES // max(1, math.prod(y_true.shape[1:])))
+    for start in range(0, len(y_true), size):
+        own = slice(start, start + size)
+        y, low, high = y_true[own], lower[own], upper[own]
+        inside, width, score = judged[:, own]
+        np.logical_and(low <= y, y <= high, out=inside)
+        np.subtract(high, low, out=width)
+        score[...] = interval_score(y, low, high, level)
 
 
 def coverage_content(

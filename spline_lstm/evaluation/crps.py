@@ -63,10 +63,13 @@ def crps_of_widths(
     size = max(1, BLOCK_VALUES // max(1, error[:1].size))
     for start in range(0, len(error), size):
         own = slice(start, start + size)
-        part = np.multiply(inner, -scales[own], out=total[own])
+        found, scale, part = error[own], scales[own], total[own]
+        # Of windows with the same scale the widths are computed once.
+        scale = scale[:1] if (scale == scale[:1]).all() else scale
+        np.multiply(inner, -scale, out=part)
+        larger = np.empty_like(found)
         for width in widths:
-            bound = width * scales[own]
-            part += np.maximum(bound, error[own], out=bound)
+            part += np.maximum(width * scale, found, out=larger)
     total /= len(DISTRIBUTION)
     return total
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spline_lstm.evaluation.coverage import Groups, coverage_content, sum_coverage
+from spline_lstm.evaluation.coverage import BLOCK_VALUES, Groups, coverage_content, sum_coverage
 from spline_lstm.inference.intervals import Intervals
 from spline_lstm.inference.local_width import LocalWidth
 from spline_lstm.inference.recent_change import RecentChange
@@ -76,3 +76,21 @@ def test_the_content_says_whether_widths_follow_the_changes():
     found = content(intervals=scaled)
     assert found["interval_width"] == "scaled"
     assert found["interval_targets"][0]["exponent"] == 0.25
+
+
+def test_many_windows_are_judged_as_each_of_them():
+    rng = np.random.default_rng(0)
+    shape = (2 * BLOCK_VALUES // 3 + 5, 3, 2)
+    y, middle = rng.normal(size=shape), rng.normal(size=shape)
+    y[rng.random(shape) < 0.1] = np.nan
+    mask, width = ~np.isnan(y), np.array([1.0, 2.5])
+    bounds = middle[..., None] - width, middle[..., None] + width
+    groups = Groups(np.zeros(len(y), int), 1, np.ones((len(y), 2), int))
+    found = sum_coverage(y, mask, bounds, (80.0, 95.0), groups, np.zeros(shape))
+    for level, half, factor in ((0, 1.0, 10.0), (1, 2.5, 40.0)):
+        beyond = np.nan_to_num(np.maximum(np.abs(y - middle) - half, 0.0))
+        np.testing.assert_array_equal(found.inside[level], ((beyond == 0) & mask).sum(axis=0))
+        expected = (np.where(mask, 2 * half, 0.0) + factor * beyond).sum(axis=0)
+        np.testing.assert_allclose(found.score[level], expected, rtol=1e-10)
+        np.testing.assert_allclose(found.width[level], 2 * half * mask.sum(axis=0), rtol=1e-10)
+        assert found.tercile_score[level, 1] == pytest.approx(expected.sum())

@@ -41,12 +41,13 @@ def test_quantiles_and_intervals_that_say_the_same_have_the_same_crps():
     )
 
 
-def test_bounds_as_far_from_the_forecast_have_the_crps_of_any_bounds():
+@pytest.mark.parametrize("spread", [1.0, 0.0])
+def test_bounds_as_far_from_the_forecast_have_the_crps_of_any_bounds(spread):
     rng = np.random.default_rng(1)
     y_true, point = rng.normal(size=(2, 1500, 5, 2))
     y_true[3, 2] = np.nan
     widths = np.sort(rng.random((10, 5, 2)), axis=0)
-    scales = 0.5 + rng.random((1500, 2))
+    scales = 0.5 + spread * rng.random((1500, 2))
     bounds = [(point - w * scales[:, None], point + w * scales[:, None]) for w in widths]
     np.testing.assert_allclose(
         crps_of_widths(np.abs(y_true - point), widths, scales),
