@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
+from numpy.lib.stride_tricks import sliding_window_view
 
 from spline_lstm.core.artifacts import Blocks, content_id, read_arrays
 from spline_lstm.core.clock import Clock
@@ -135,13 +136,17 @@ class Windows:
         """The same for origins that lie close together, or arrays that are in memory."""
         arrays = self.arrays
         series = np.searchsorted(arrays.series_offsets, origins, side="right") - 1
-        rows = origins[:, None] + np.arange(self.horizon)
-        mask = arrays.counted_at(rows)
-        scores = self.target_scaler.transform(np.where(mask, arrays.raw_target[rows], 0.0), series)
+        mask = rows_from(arrays.observed, origins, self.horizon)
+        if arrays.replaced.size:
+            mask &= ~rows_from(arrays.replaced, origins, self.horizon)
+        values = rows_from(arrays.raw_target, origins, self.horizon)
+        values[~mask] = 0.0
+        scores = self.target_scaler.transform(values, series).astype(np.float32)
+        scores[~mask] = 0.0
         shape = (len(origins), -1)
         return Batch(
             X=gather_inputs(arrays.scaled, arrays.causal, arrays.known_at, origins, self.lookback),
-            y=np.where(mask, scores, 0.0).astype(np.float32).reshape(shape),
+            y=scores.reshape(shape),
             mask=mask.reshape(shape),
             origin_time=arrays.timestamps[origins],
             series=series,
@@ -184,9 +189,9 @@ class Windows:
 
     def labels(self, batch: Batch) -> Float[np.ndarray, "windows horizon targets"]:
         """Raw observations of the horizon, data units, NaN if there is none; outliers too."""
-        values, ahead = self.arrays.raw_target, np.arange(self.horizon)
+        values = self.arrays.raw_target
         (found,) = in_pieces(
-            self.arrays, lambda origins: (values[origins[:, None] + ahead],), batch.origin
+            self.arrays, lambda origins: (rows_from(values, origins, self.horizon),), batch.origin
         )
         return found
 
@@ -203,28 +208,66 @@ def gather_inputs(
 
     One formula for NumPy and JAX: `xp` is the array namespace the arrays belong to.
     """
-    rows = origins[:, None] + xp.arange(-lookback, 0)
-    return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
+    if xp is not np:
+        rows = origins[:, None] + xp.arange(-lookback, 0)
+        return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
+    first = origins - lookback
+    known = known_rows(known_at, first, lookback, origins)
+    return np.where(known, rows_from(scaled, first, lookback), rows_from(causal, first, lookback))
 
 
 def gather_future(
     scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np
 ) -> Any:
     """X_future [windows, horizon, F_future]: features known in the future, of the label rows."""
+    if xp is np and not len(future_indices):
+        return np.empty((len(origins), horizon, 0), dtype=scaled.dtype)
     rows = origins[:, None] + xp.arange(horizon)
     return scaled[rows[:, :, None], future_indices]
+
+
+def rows_from(
+    values: Any, first: Int[np.ndarray, " windows"], count: int
+) -> Shaped[np.ndarray, "windows count ..."]:
+    """``values[first + i]`` for i from 0 to `count` - 1, of an array or of rows on disk."""
+    if isinstance(values, np.ndarray) and len(values) >= count:
+        # Rows that follow one another are copied together: a third of the time of one by one.
+        return np.moveaxis(sliding_window_view(values, count, axis=0), -1, 1)[first]
+    return values[first[:, None] + np.arange(count)]
+
+
+def known_rows(
+    known_at: Any,
+    first: Int[np.ndarray, " windows"],
+    count: int,
+    origins: Int[np.ndarray, " windows"],
+) -> Bool[np.ndarray, "windows count features"]:
+    """Whether each value of such rows is known before the origin of its window."""
+    found = rows_from(known_at, first, count)
+    # Both of one type: otherwise each number would be converted.
+    return found < origins.astype(found.dtype)[:, None, None]
 
 
 def gather_targets(
     arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
 ) -> Float[np.ndarray, "windows lookback targets"]:
     """Targets before each origin as known there, data units, float64: `gather_inputs` unscaled."""
+    known_at, indices = arrays.known_at, arrays.target_indices
+    filled, causal = arrays.filled_target, arrays.causal_target
+    # Targets that follow one another are a view.
+    columns = slice(int(indices[0]), int(indices[-1]) + 1)
+    side_by_side = np.array_equal(indices, np.arange(columns.start, columns.stop))
+    known_at = known_at[:, columns] if side_by_side and isinstance(known_at, np.ndarray) else None
 
     def gather(own: Int[np.ndarray, " piece"]) -> tuple[np.ndarray]:
-        rows = own[:, None] + np.arange(-lookback, 0)
-        known_at = arrays.known_at[rows[:, :, None], arrays.target_indices]
-        known = known_at < own[:, None, None]
-        return (np.where(known, arrays.filled_target[rows], arrays.causal_target[rows]),)
+        first = own - lookback
+        if known_at is None:
+            rows = first[:, None] + np.arange(lookback)
+            known = arrays.known_at[rows[:, :, None], indices] < own[:, None, None]
+        else:
+            known = known_rows(known_at, first, lookback, own)
+        values = (rows_from(each, first, lookback) for each in (filled, causal))
+        return (np.where(known, *values),)
 
     (found,) = in_pieces(arrays, gather, origins)
     return found

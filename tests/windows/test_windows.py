@@ -16,6 +16,7 @@ from spline_lstm.windows.windows import (
     SPLITS,
     Windows,
     gather_inputs,
+    gather_targets,
     load_windows,
     make_windows,
     window_arrays,
@@ -139,6 +140,20 @@ def test_numpy_and_jax_gather_the_same_bits(seed):
         *(jnp.asarray(part) for part in parts)
     )
     assert np.asarray(on_device).tobytes() == gather_inputs(*parts, 6).tobytes()
+
+
+@pytest.mark.parametrize("targets", [[0, 1], [1, 2], [2, 0], [1]])
+def test_the_history_is_what_was_known_of_the_targets_before_the_origin(targets):
+    arrays = random_arrays(0, targets=len(targets))
+    arrays = changed(arrays, target_indices=np.array(targets, dtype=np.int32))
+    origins = np.array([30, 7, 8, 40])
+    found = gather_targets(arrays, origins, 6)
+    for index, origin in enumerate(origins):
+        for step, row in enumerate(range(origin - 6, origin)):
+            for target, feature in enumerate(targets):
+                known = arrays.known_at[row, feature] < origin
+                values = arrays.filled_target if known else arrays.causal_target
+                assert found[index, step, target] == values[row, target]
 
 
 def test_future_and_static_inputs_belong_to_the_window():
