@@ -1,4 +1,4 @@
-"""Work in parallel: one interface, two engines, and one thread that consumes what a loop makes.
+"""Work in parallel: one interface, two engines, and threads that make what a loop consumes.
 
 `run_all` maps a function over jobs, by processes of this machine (``local``) or by tasks of a Ray
 cluster (``ray``, see `ray_engine`), and returns the results in the order of the jobs. A function
@@ -12,6 +12,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -23,15 +24,17 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from spline_lstm.core.errors import SplineLstmError, WorkerError, prefixed
 from spline_lstm.core.params import RunParams
 
-Item = TypeVar("Item")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# Threads of `made_ahead`: one prepares a batch while the devices compute that of the other one.
+AHEAD = 2
 # How often a job whose worker was lost is run again.
 RETRIES = 3
 # What a worker's environment says: one thread for XLA, BLAS and OpenMP, no bar of its own.
@@ -272,17 +275,29 @@ def pool_of(executor: str) -> MakePool:
     return getattr(importlib.import_module(module), name)
 
 
-def consume_in_thread(items: Iterable[Item], work: Callable[[Item], None]) -> None:
-    """Call `work` on each item in a thread while the caller's thread makes the next item.
+def made_ahead(
+    make: Callable[[Job], Result], jobs: Iterable[Job], ahead: int = AHEAD
+) -> Iterator[Result]:
+    """What `make` gives for each job, in order; `ahead` threads make the next ones meanwhile.
 
-    Items are worked on one at a time and in order; at most two of them are in memory. An error,
-    from the items or from the work, ends both and is raised.
+    Besides the result that the caller has, `ahead` are in memory, made or being made. The first one
+    is made before the threads start: what it compiles serves the others. An error of a job is
+    raised where its result would come; jobs after it that have not begun are not done.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = None
-        for item in items:
-            if pending is not None:
-                pending.result()
-            pending = pool.submit(work, item)
-        if pending is not None:
-            pending.result()
+    rest = iter(jobs)
+    for first in rest:
+        yield make(first)
+        break
+    pending: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(ahead)
+    try:
+        for job in islice(rest, ahead):
+            pending.append(pool.submit(make, job))
+        while pending:
+            # Waited for before another one begins: the caller may have dropped the one before.
+            result = pending.popleft().result()
+            pending.extend(pool.submit(make, job) for job in islice(rest, 1))
+            yield result
+            del result
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from spline_lstm.core.artifacts import write_atomically
-from spline_lstm.core.parallel import consume_in_thread
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.evaluation.batch_sums import BatchCollector, Judge, Marks
 from spline_lstm.evaluation.clean_labels import clean_content
@@ -108,17 +107,15 @@ def assess(
     def pass_over_windows(path: Path) -> None:
         with closing(PredictionsWriter(path)) as writer:
             seen = 0
-
-            def take_in(batch: TestBatch) -> None:
-                nonlocal seen
+            # Summing and writing take half as long as forecasting: together they use two cores.
+            for batch in forecasts.ahead():
                 writer.write(prediction_rows(batch, series_names))
                 end = seen + len(batch.y_true)
                 collected.add(judge.of(batch, marks.part(seen, end)))
                 on_batch(batch)
                 seen = end
-
-            # Summing and writing take as long as forecasting: together they use two cores.
-            consume_in_thread(iter(forecasts), take_in)
+                # Its memory is for the next one.
+                del batch
 
     write_atomically(predictions, pass_over_windows)
     return assessment_of(collected, forecasts, params)

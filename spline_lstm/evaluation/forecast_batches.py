@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.clock import Clock
+from spline_lstm.core.parallel import made_ahead
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.core.time_zones import HOUR_NS, local_times
@@ -114,22 +115,31 @@ class TestForecasts:
 
     def __iter__(self) -> Iterator[TestBatch]:
         """All test windows in batches, in the order of the origins."""
-        yield from self.part(0, len(self.windows.splits["test"]))
+        return self.part(0, len(self.windows.splits["test"]))
 
     def part(self, start: int, end: int) -> Iterator[TestBatch]:
         """The test windows from one position to another in batches."""
-        origins = self.windows.splits["test"][start:end]
-        for first in range(0, len(origins), WINDOWS_PER_BATCH):
-            own = origins[first : first + WINDOWS_PER_BATCH]
-            yield self._forecast(self.windows.gather_origins(own))
+        return map(self._forecast, self._origins(start, end))
+
+    def ahead(self) -> Iterator[TestBatch]:
+        """All test windows in batches; a thread forecasts the next one while the caller has one."""
+        # A second thread would have a third batch in memory: 162 MB for a million windows, not 118.
+        every = self._origins(0, len(self.windows.splits["test"]))
+        return made_ahead(self._forecast, every, ahead=1)
 
     def window(self, index: int) -> TestBatch:
         """A batch of one: the test window at this position."""
-        origins = self.windows.splits["test"][index : index + 1]
-        return self._forecast(self.windows.gather_origins(origins))
+        return self._forecast(self.windows.splits["test"][index : index + 1])
 
-    def _forecast(self, batch: Batch) -> TestBatch:
-        windows, history = self.windows, self.windows.history(batch)
+    def _origins(self, start: int, end: int) -> Iterator[Int[np.ndarray, " windows"]]:
+        """Origins of the test windows from one position to another, batch by batch."""
+        origins = self.windows.splits["test"][start:end]
+        for first in range(0, len(origins), WINDOWS_PER_BATCH):
+            yield origins[first : first + WINDOWS_PER_BATCH]
+
+    def _forecast(self, origins: Int[np.ndarray, " windows"]) -> TestBatch:
+        windows, batch = self.windows, self.windows.gather_origins(origins)
+        history = windows.history(batch)
         names = tuple(map(self.series_names.__getitem__, batch.series.tolist()))
         rows = batch.origin[:, None] + np.arange(windows.horizon)
         inputs = ModelInputs(

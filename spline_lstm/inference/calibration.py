@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, Int
 
+from spline_lstm.core.parallel import made_ahead
 from spline_lstm.core.params import EvaluateParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.inference.forecast import Network, data_unit_outputs
@@ -145,20 +146,17 @@ def _residuals(
     """Residuals of evenly spaced windows of a split."""
     origins = windows.splits[split]
     origins = origins[evenly_spaced(len(origins), at_most)]
-    values, relative, series = [], [], []
-    for start in range(0, len(origins), WINDOWS_PER_BATCH):
+
+    def of_batch(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = windows.gather_origins(origins[start : start + WINDOWS_PER_BATCH])
         history = windows.history(batch)
         outputs = data_unit_outputs(model, batch, windows.target_scaler, batch.series, history)
         point = windows.limits.keep(outputs.point, history, batch.series)
         # The forecast of a constant series is not the network's: it says nothing of its errors.
         held = windows.limits.held(history, batch.series)[:, None]
-        values.append(np.where(held, np.nan, point - windows.labels(batch)))
-        relative.append(change.relative(history, batch.series))
-        series.append(batch.series)
-    return _Residuals(
-        np.concatenate(values),
-        np.concatenate(relative),
-        np.concatenate(series),
-        windows.clock_rows(origins),
-    )
+        values = np.where(held, np.nan, point - windows.labels(batch))
+        return values, change.relative(history, batch.series), batch.series
+
+    batches = made_ahead(of_batch, range(0, len(origins), WINDOWS_PER_BATCH))
+    values, relative, series = map(np.concatenate, zip(*batches, strict=True))
+    return _Residuals(values, relative, series, windows.clock_rows(origins))

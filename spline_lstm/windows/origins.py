@@ -81,10 +81,12 @@ def missing_inputs(
     """
     found = np.zeros(len(origins), dtype=np.int64)
     for block in passing(arrays):
-        own = (origins >= block.start) & (origins < block.stop)
         begin = max(block.start - lookback, 0)
         silent = ~arrays.valid[begin : block.stop]
-        found[own] = _count_before(silent, origins[own] - begin, lookback)
+        # Of most series nothing is missing.
+        if silent.any():
+            own = (origins >= block.start) & (origins < block.stop)
+            found[own] = _count_before(silent, origins[own] - begin, lookback)
     return found
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 
 from spline_lstm.core import ray_engine
 from spline_lstm.core.errors import DivergedError, MissingPackageError, ParamsError, WorkerError
-from spline_lstm.core.parallel import Work, run_all
+from spline_lstm.core.parallel import AHEAD, Work, made_ahead, run_all
 from spline_lstm.core.params import RunParams
 from tests.builders import ROOT
 from tests.core import parallel_jobs as jobs
@@ -185,3 +186,47 @@ def test_every_socket_of_ray_is_on_loopback(ray):
     assert all(
         ip.removeprefix("::ffff:").startswith("127.") or ip == "::1" for ip in ray["listening"]
     )
+
+
+def test_results_made_ahead_come_in_the_order_of_their_jobs():
+    done = [threading.Event() for _ in range(7)]
+
+    def make(number):
+        # The second of two jobs that run side by side ends first.
+        if number % 2 and number + 1 < len(done):
+            assert done[number + 1].wait(60)
+        done[number].set()
+        return number
+
+    assert list(made_ahead(make, range(7))) == [0, 1, 2, 3, 4, 5, 6]
+    assert list(made_ahead(make, [])) == []
+
+
+def test_two_results_are_made_while_the_caller_has_one_and_no_more():
+    begun = [threading.Event() for _ in range(9)]
+
+    def make(number):
+        begun[number].set()
+        return number
+
+    for number in made_ahead(make, range(9)):
+        # Nothing runs beside the first one, whose threads start after it.
+        last = min(number + AHEAD, 8) if number else 0
+        assert all(each.wait(60) for each in begun[: last + 1])
+        assert not any(each.is_set() for each in begun[last + 1 :])
+
+
+def test_an_error_comes_where_the_result_would_and_ends_the_jobs_after_it():
+    made = []
+
+    def make(number):
+        if number == 2:
+            raise DivergedError("job 2")
+        made.append(number)
+        return number
+
+    results = made_ahead(make, range(9))
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(DivergedError, match="job 2"):
+        next(results)
+    assert set(made) <= {0, 1, 3, 4}
