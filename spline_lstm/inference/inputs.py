@@ -17,6 +17,7 @@ from jaxtyping import Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.errors import DataContractError, TooLittleDataError, UsageError
+from spline_lstm.core.formatting import plural
 from spline_lstm.inference.forecast import ModelInputs
 from spline_lstm.inference.future import ABSENT, check_rows_ahead, join_rows
 from spline_lstm.inference.reading import read_rows, series_keys
@@ -179,7 +180,8 @@ def _inputs(request: _Request, past: RawTable, history: pd.DataFrame) -> ModelIn
     table = past if request.future is None else read_rows(preprocessor, joined.frame, joined.name)
     # Rows of the history are read first, so what is left to find is in the others.
     raise_violations(huge_values(past, clock), where, {})
-    raise_violations(huge_values(table, clock), request.where_future, {})
+    if table is not past:
+        raise_violations(huge_values(table, clock), request.where_future, {})
     _check_reach(past, origins.rows, request)
     until = int(clock.timestamps_of(origins.rows.max() + np.array([request.horizon]))[0])
     layout = lay_out(table, clock, params.snap, until=until)
@@ -327,7 +329,7 @@ def _missing_rows(absent: int, in_gap: int, origin: str, request: _Request) -> s
     advice = "give rows without such a gap"
     if absent == lookback:
         text = f"starts at or after {origin}, where the forecast starts"
-        advice = f"give the {lookback} rows before it, or a later start"
+        advice = f"give the {plural(lookback, 'row')} before it, or a later start"
     elif absent:
         text += f": the history has {lookback - absent}"
         advice = f"give {lookback} rows of history or more"

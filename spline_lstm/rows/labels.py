@@ -10,14 +10,13 @@ from spline_lstm.core.formatting import listed, number_text, plural
 from spline_lstm.core.params_tabular import TabularParams
 from spline_lstm.core.row_schema import RowSchema
 from spline_lstm.rows.transforms import IDENTITY, NumberTransform, fit_standard
+from spline_lstm.tables.contract import LARGEST_VALUE
 from spline_lstm.tables.row_table import RowTable
 
 # Classes of a target with a limit, `tabular.above`.
 NO_YES = ("no", "yes")
 # A class needs a row in each split, and a number with more values than this is a regression.
 FEWEST, MOST_CLASSES = 3, 100
-# Targets are kept as float32 after scaling, and squared before it.
-LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,14 @@ def labels_of(table: RowTable, schema: RowSchema, params: TabularParams, where: 
 
 def _check_size(values: np.ndarray, table: RowTable, target: str, where: str) -> None:
     """Refuse targets whose squares and z-scores would not be finite, naming the first row."""
-    rows = np.flatnonzero(np.abs(values.astype(np.float64)) > LARGEST)
+    rows = np.flatnonzero(np.abs(values.astype(np.float64)) > LARGEST_VALUE)
     if len(rows):
         row = rows[0]
         more = f" ({plural(len(rows) - 1, 'more row')} like it)" if len(rows) > 1 else ""
         raise DataContractError(
             f"{where} row {table.lines[row]}: the target {target!r} is {values[row]:g}{more}; it "
-            f"must be within ±{LARGEST:g}, which is what models can read: correct it, remove the "
-            "row, or choose another unit"
+            f"must be within ±{LARGEST_VALUE:g}, which is what models can read: correct it, remove "
+            "the row, or choose another unit"
         )
 
 

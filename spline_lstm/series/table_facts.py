@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.clock import Clock
 from spline_lstm.core.formatting import plural
 from spline_lstm.series.data_warnings import beside_rows, on_closed_days
-from spline_lstm.tables.contract import Violation
+from spline_lstm.tables.contract import LARGEST_VALUE, Violation
 from spline_lstm.tables.raw_table import RawTable
 
-# Values are kept as float32 after scaling, and squared before it.
-LARGEST = 1e30
+# Rows that are looked at together: no second copy of a large table is in memory.
+BLOCK_ROWS = 8_192
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TableFacts:
     off_grid : timestamps elsewhere in their step than the one before
     beside, example : timestamps beside the rows of a calendar, and the first timestamp of the table
     closed, closed_example : timestamps on closed days, and the first of them (0 if there is none)
-    huge : one violation for each column with values beyond `LARGEST`
+    huge : one violation for each column with values beyond `LARGEST_VALUE`
     unknown_columns : that the schema does not name
     """
 
@@ -99,12 +99,11 @@ class TableFacts:
 
 
 def huge_values(table: RawTable, clock: Clock) -> list[Violation]:
-    """One violation for each column with values beyond `LARGEST`, naming the first of them."""
+    """One violation for each column with values beyond `LARGEST_VALUE`, naming the first."""
     found = []
-    # Without a value there is no comparison, and so no violation.
-    for index in np.flatnonzero((np.abs(table.values) > LARGEST).any(axis=0)).tolist():
+    for index in np.flatnonzero(_has_huge(table.values)).tolist():
         name, values = table.columns[index], table.values[:, index]
-        rows = np.flatnonzero(np.abs(values) > LARGEST)
+        rows = np.flatnonzero(np.abs(values) > LARGEST_VALUE)
         row = rows[0]
         (at,) = clock.texts_of(table.timestamps[[row]])
         series = table.series_names[table.series[row]]
@@ -112,10 +111,19 @@ def huge_values(table: RawTable, clock: Clock) -> list[Violation]:
         more = f" ({plural(len(rows) - 1, 'more value')} like it)" if len(rows) > 1 else ""
         text = (
             f"column {name!r} has {values[row]:g} {where}{more}; values must be within "
-            f"±{LARGEST:g}, which is what models can read: correct it, leave the cell empty, or "
-            "choose another unit"
+            f"±{LARGEST_VALUE:g}, which is what models can read: correct it, leave the cell empty, "
+            "or choose another unit"
         )
         found.append(Violation("huge", name, (), len(rows), text))
+    return found
+
+
+def _has_huge(values: Float[np.ndarray, "rows columns"]) -> Bool[np.ndarray, " columns"]:
+    """Whether each column has a value beyond `LARGEST_VALUE`; one that is missing is not."""
+    starts = range(0, len(values), BLOCK_ROWS)
+    found = np.zeros(values.shape[1], dtype=bool)
+    for block in (values[start : start + BLOCK_ROWS] for start in starts):
+        found |= (np.abs(block) > LARGEST_VALUE).any(axis=0)
     return found
 
 

@@ -19,8 +19,8 @@ from spline_lstm.inference.start import GivenStart, forecast_origins
 from spline_lstm.series.apply import apply
 from spline_lstm.series.data_warnings import moved_text
 from spline_lstm.series.grid import lay_out
-from spline_lstm.series.table_facts import LARGEST
 from spline_lstm.service.rows import Rows
+from spline_lstm.tables.contract import LARGEST_VALUE
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.preprocessor import Preprocessor
 from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
@@ -67,7 +67,7 @@ def plain_table(series: Sequence[Rows], preprocessor: Preprocessor) -> RawTable 
     offsets = np.cumsum([0, *(len(rows.timestamps) for rows in ordered)], dtype=np.int64)
     instants = _instants([text for rows in ordered for text in rows.timestamps], preprocessor)
     values = _values(ordered, targets)
-    is_huge = (np.abs(values) > LARGEST).any()
+    is_huge = (np.abs(values) > LARGEST_VALUE).any()
     if instants is None or is_huge or not _increase(instants, offsets):
         return None
     return RawTable(

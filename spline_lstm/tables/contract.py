@@ -18,6 +18,8 @@ from spline_lstm.core.schema import Schema
 MAX_VIOLATIONS = 20
 MAX_ROWS = 20
 ROWS_IN_LINE = 5
+# Numbers are kept as float32 after scaling, and squared before it.
+LARGEST_VALUE = 1e30
 # Share of the rows after a step back whose timestamps were there before it, from which on they are
 # taken for those of another series.
 SAME_AGAIN = 0.5

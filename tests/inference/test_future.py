@@ -172,9 +172,10 @@ def test_thirty_blank_targets_at_the_end_are_forecast(preprocessor):
 
 def test_an_origin_outside_of_the_history_is_refused(preprocessor):
     history, future = parts()
-    for start in ("2019-12-31", "2020-01-01 02:00"):
-        with pytest.raises(TooLittleDataError, match="of the 4 rows before"):
-            served(preprocessor, history, future, start=start)
+    with pytest.raises(TooLittleDataError, match="starts at or after 2019-12-31T00:00:00Z"):
+        served(preprocessor, history, future, start="2019-12-31")
+    with pytest.raises(TooLittleDataError, match="2 of the 4 rows before"):
+        served(preprocessor, history, future, start="2020-01-01 02:00")
     with pytest.raises(TooLittleDataError, match=r"ends \d+ rows before 2200-01-01T00:00:00Z"):
         served(preprocessor, history, future, start="2200-01-01")
 
