@@ -63,8 +63,13 @@ def _take(content: CommentedMap, values: Mapping[str, Any]) -> None:
         present = content.get(key)
         if isinstance(present, CommentedMap) and isinstance(value, Mapping):
             _take(present, value)
-        elif key not in content or present != value:
+        elif key not in content or not _is_same(present, value):
             content[key] = _in_one_line(value) if isinstance(value, list) else value
+
+
+def _is_same(present: Any, value: Any) -> bool:
+    # To Python true is 1, to params it is not.
+    return present == value and isinstance(present, bool) == isinstance(value, bool)
 
 
 def _in_one_line(items: list[Any]) -> CommentedSeq:

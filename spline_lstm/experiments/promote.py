@@ -48,7 +48,8 @@ def promote(pipeline: TrackedPipeline, name: str) -> str:
     before = params_file.read_text(encoding="utf-8")
     if paths:
         git(pipeline.root, "restore", f"--source={revision}", "--worktree", "--", *paths)
-    write_text(params_file, with_values_of(before, params_file.read_text(encoding="utf-8")))
+    if pipeline.inside("params.yaml") in paths:
+        write_text(params_file, with_values_of(before, params_file.read_text(encoding="utf-8")))
     checkout(pipeline)
     params = parse_params(
         file_at(pipeline.root, revision, pipeline.inside("params.yaml")).decode("utf-8"), name
