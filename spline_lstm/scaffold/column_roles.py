@@ -31,8 +31,9 @@ MAX_CATEGORIES = 50
 CONSTANT = "never changes"
 COUNTS = "counts the rows"
 ROW_NUMBER_NAMES = ("", "index", "id", "no", "nr", "row", "rownum", "record")
-# A cell, in quotes, that has no character beside digits and one kind of mark.
-MARKED = re.compile(r"'[+-]?\d+([.,])\d+(?:\1\d+)*'")
+# Cells, in quotes, of digits and a mark: one that may be of decimals, and several of thousands.
+ONE_MARK = re.compile(r"'[+-]?\d+([.,])\d+'")
+MANY_MARKS = re.compile(r"'[+-]?\d{1,3}([.,])\d{3}(?:\1\d{3})+'")
 PLAIN = "write plain numbers without units and signs of currency"
 
 
@@ -341,8 +342,12 @@ def _marks_advice(text: str) -> str:
 
     >>> _marks_advice("'100,134'")
     'give --thousands , if it separates thousands, or --decimal , if it is the decimal mark'
+    >>> [_marks_advice(text) for text in ("'1.234.567'", "'01.02.2024'")]
+    ['give --thousands . if it separates thousands', '']
     """
-    if (found := MARKED.fullmatch(text)) is None:
+    if found := MANY_MARKS.fullmatch(text):
+        return f"give --thousands {found[1]} if it separates thousands"
+    if (found := ONE_MARK.fullmatch(text)) is None:
         return ""
     mark = found[1]
     return (

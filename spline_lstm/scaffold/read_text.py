@@ -211,7 +211,8 @@ def _ends_with(lines: list[str], separator: str) -> bool:
     return (
         header > 0
         and set(widths) == {header + 1}
-        and all(line.rstrip().endswith(separator) for line in lines[1:])
+        # A tab may be the separator.
+        and all(line.rstrip("\r\n ").endswith(separator) for line in lines[1:])
     )
 
 

@@ -213,7 +213,7 @@ def _misfit(cells: pd.Series, label: str, form: str, place_of: Callable[[int], s
     advice = (
         "change --timestamp-format"
         if len(rows) == len(cells)
-        else ("change --timestamp-format, or fix or remove the rows")
+        else "change --timestamp-format, or fix or remove the rows"
     )
     return (
         f"not every timestamp in {label!r} has the form {form}: {place_of(int(rows[0]))} has "

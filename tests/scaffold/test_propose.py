@@ -247,6 +247,20 @@ def test_numbers_with_a_mark_that_is_declared_otherwise_are_not_taken_for_units(
     assert look(content, decimal=".", thousands=",").schema["target_cols"] == ["y"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("{},234,567", "give --thousands , if it separates thousands"),
+        ("{},0,0,1", "write plain numbers without units and signs of currency"),
+    ],
+)
+def test_several_marks_are_of_thousands_or_of_no_number(cell, advice):
+    content = csv_of(separator=";", y=[cell.format(100 + row) for row in range(400)])
+    assert refused(content, decimal=".").endswith(
+        f"contains {cell.format(100)!r}, which is not read as a number; {advice}"
+    )
+
+
 def test_texts_that_may_mean_missing_are_quoted_for_the_shell():
     content = csv_of(y=[*np.round(WAVE[:-1], 2).astype(str), "not known"])
     assert "add --missing='not known' if it means missing" in refused(content)

@@ -42,6 +42,10 @@ def test_separator_and_decimal_mark_are_found(separator, decimal, bom, values):
         (b"a,b\n1,2,3\n", "line 2 has 3 cells"),
         (b"a title\n1;2\n3;4\n", "no separator"),
         (b"a,b\n2024-01-01,2,\n2024-01-02,3,\n2024-01-03,3,\n", "each row ends with ',', but"),
+        (
+            b"a\tb\n2024-01-01\t2\t\n2024-01-02\t3\t\n2024-01-03\t3\t\n",
+            r"each row ends with '\\t', but",
+        ),
         (b"a,b\n", "1 line"),
         (b"", "0 line"),
         (b"2024-01-01,5\n2024-01-02,6\n", "looks like data"),
