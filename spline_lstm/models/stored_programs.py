@@ -99,9 +99,9 @@ class StoredProgram:
 
         def keep(program: Callable[..., Any]) -> None:
             self._ready[key] = RECENT[path] = program
-            if len(RECENT) > MOST_RECENT:
-                # Another thread may have removed the same one.
-                RECENT.pop(next(iter(RECENT)), None)
+            # Listed at once: another thread may add one meanwhile, or have removed the same one.
+            for oldest in list(RECENT)[:-MOST_RECENT]:
+                RECENT.pop(oldest, None)
 
         program = RECENT.pop(path, None) or read(path, arguments)
         if program is not None:
