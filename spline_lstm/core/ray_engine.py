@@ -86,7 +86,7 @@ def is_address(address: str) -> bool:
     >>> [is_address(text) for text in ("10.0.0.4:6379", "ray://10.0.0.4:10001", "auto", "nonsense")]
     [True, True, True, False]
     """
-    return address in NAMES or "://" in address or ":" in address
+    return address in NAMES or ":" in address
 
 
 def is_loopback(address: str) -> bool:
