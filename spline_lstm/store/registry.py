@@ -115,8 +115,12 @@ class Registry:
         ]
         if len(found) == 1:
             return found[0]
+        if not models:
+            raise StoreError(
+                f"{self.path} has no models; `python -m spline_lstm train FOLDER` registers one"
+            )
         problem = "has no model" if not found else "has more than one model"
-        known = listed([model.model_id for model in found or models]) or "none"
+        known = listed([model.model_id for model in found or models])
         raise StoreError(
             f"{self.path} {problem} {name}; give one of its ids: {known} "
             "(`python -m spline_lstm registry list`)"

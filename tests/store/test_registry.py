@@ -87,6 +87,11 @@ def test_a_name_must_mean_one_model(registry, name, message):
         registry.get(name)
 
 
+def test_a_registry_without_models_says_how_to_get_one(tmp_path):
+    with pytest.raises(StoreError, match="has no models; `python -m spline_lstm train FOLDER`"):
+        Registry(tmp_path / "registry.sqlite").get("x")
+
+
 def test_failed_trainings_and_models_without_files_cannot_be_promoted(registry):
     with pytest.raises(StoreError, match="its training failed"):
         registry.promote("failed-1", "now")
