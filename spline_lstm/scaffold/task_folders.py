@@ -24,6 +24,8 @@ from spline_lstm.scaffold.summary import Plan
 from spline_lstm.scaffold.user_files import UserFiles
 from spline_lstm.series.features import check_names
 from spline_lstm.series.quality import check_span
+from spline_lstm.series.table_facts import huge_values
+from spline_lstm.tables.contract import raise_violations
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.tables.row_table import read_row_table
 from spline_lstm.tables.sources import read_source
@@ -80,10 +82,12 @@ def read_folder(folder: Path, where: str) -> tuple[RawTable, Schema, Params]:
 
 
 def check_series(folder: Path, where: str) -> tuple[str, ...]:
-    """Nothing beyond what reading the table finds, and timestamps too far apart."""
-    table, _, _ = read_folder(folder, where)
+    """Nothing; raises DataContractError also where timestamps or values are too far apart."""
+    table, _, params = read_folder(folder, where)
     if len(table.timestamps):
         check_span(int(table.timestamps.min()), int(table.timestamps.max()), where)
+    # No params help against such a value, so the folder would end in its first run.
+    raise_violations(huge_values(table, params.clock), where, {})
     return ()
 
 

@@ -180,6 +180,8 @@ def _declared_form(schema: Schema) -> str | None:
 
 
 def _read_text(path: Path, option: str) -> str:
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder; name a file in it")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -130,6 +130,28 @@ def test_init_refuses_more_years_than_can_be_subtracted_and_names_a_way(root, mo
     assert main(["init", "mine", "--csv", "t.csv", "--timestamp", "none", "--target", "y"]) == 0
 
 
+@pytest.mark.parametrize("option", ["--params", "--schema"])
+def test_init_refuses_a_folder_in_place_of_a_file(option, root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    (root / "t.csv").write_bytes(csv_of())
+    assert main(["init", "mine", "--csv", "t.csv", option, "stages"]) == 2
+    error = capsys.readouterr().err
+    assert error == f"2 usage: {option} stages: is a folder; name a file in it\n"
+
+
+def test_init_refuses_numbers_that_no_model_can_read_and_names_column_and_row(
+    root, monkeypatch, capsys
+):
+    monkeypatch.chdir(root)
+    values = WAVE.copy()
+    values[300] = -1e39
+    (root / "t.csv").write_bytes(csv_of(y=values))
+    assert main(["init", "mine", "--csv", "t.csv"]) == 12
+    message = capsys.readouterr().err
+    assert "t.csv: column 'y' has -1e+39 at 2024-01-13T12:00:00Z" in message
+    assert not list((root / "pipelines").glob("*"))
+
+
 def test_init_says_of_the_columns_what_a_given_schema_makes_of_them(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     # By itself, init would leave out a column that never changes, and take the others.
