@@ -216,6 +216,21 @@ def test_two_results_are_made_while_the_caller_has_one_and_no_more():
         assert not any(each.is_set() for each in begun[last + 1 :])
 
 
+def test_a_caller_that_stops_ends_the_threads_and_the_jobs_that_have_not_begun():
+    before, made = set(threading.enumerate()), []
+
+    def make(number):
+        made.append(number)
+        return number
+
+    results = made_ahead(make, range(9))
+    assert [next(results), next(results)] == [0, 1]
+    assert set(threading.enumerate()) > before
+    results.close()
+    assert set(threading.enumerate()) <= before
+    assert set(made) <= {0, 1, 2, 3}
+
+
 def test_an_error_comes_where_the_result_would_and_ends_the_jobs_after_it():
     made = []
 
