@@ -82,7 +82,7 @@ def read_folder(folder: Path, where: str) -> tuple[RawTable, Schema, Params]:
 
 
 def check_series(folder: Path, where: str) -> tuple[str, ...]:
-    """Nothing; raises DataContractError also where timestamps or values are too far apart."""
+    """Nothing; raises DataContractError also for timestamps too far apart and values too large."""
     table, _, params = read_folder(folder, where)
     if len(table.timestamps):
         check_span(int(table.timestamps.min()), int(table.timestamps.max()), where)
