@@ -36,6 +36,11 @@ def verdict(scores: Mapping[str, Any]) -> str:
     best_rmse = number(scores["baselines"][best][key])
     if not scores["beats_baselines"]:
         losers = listed([plain(name) for name in scores["loses_to"]])
+        if scores[key] == scores["baselines"][best][key]:
+            return (
+                f"the model is NO BETTER THAN {losers}: {name} {rmse}, the same as that of the "
+                f"best baseline, {plain(best)}"
+            )
         return (
             f"the model LOSES TO {losers}: {name} {rmse} against {best_rmse} of the best baseline, "
             f"{plain(best)}"
@@ -163,7 +168,7 @@ def _coverage(intervals: Sequence[Mapping[str, Any]], windows: int) -> list[str]
                 "has too few windows for them. Make it longer (preprocess.split.validation), or "
                 "lower the level (evaluate.interval_levels)."
             )
-        elif coverage is not None and is_off(coverage, level, windows):
+        elif coverage is not None and not _exact(row) and is_off(coverage, level, windows):
             side = "narrow" if coverage < level else "wide"
             texts.append(
                 f"The {row['interval']} % intervals are too {side} for the test split: they cover "
@@ -173,13 +178,22 @@ def _coverage(intervals: Sequence[Mapping[str, Any]], windows: int) -> list[str]
     return texts
 
 
+def _exact(row: Mapping[str, Any]) -> bool:
+    """Whether intervals of width 0 cover all: of an exact forecast none could be narrower."""
+    return row.get("width") == 0 and row["coverage"] == 100
+
+
 def _uncovered(row: Mapping[str, Any], key: str) -> list[str]:
     """Steps, terciles or series whose coverage is far off the level of an interval, if several."""
     one = {"steps": "step", "terciles": "tercile", "series": "series"}[key]
     many = "terciles of recent change" if key == "terciles" else key
     level = float(row["interval"])
     rows = [item for item in row.get(key, []) if item["n"] >= GROUP_VALUES]
-    off = [item for item in rows if abs(item["coverage"] - level) > GROUP_TOLERANCE]
+    off = [
+        item
+        for item in rows
+        if abs(item["coverage"] - level) > GROUP_TOLERANCE and not _exact(item)
+    ]
     if len(rows) < 2 or not off:
         return []
     names = listed([f"{item[one]} ({number(item['coverage'])} %)" for item in off])

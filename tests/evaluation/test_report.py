@@ -61,6 +61,29 @@ def test_a_model_that_loses_to_any_baseline_is_said_to_lose_to_it():
     assert "does not beat moving average" in text
 
 
+def test_a_model_with_the_score_of_the_best_baseline_is_not_said_to_lose():
+    tie = LOSING | {"rmse": 3.0822}
+    assert verdict(tie) == (
+        "the model is NO BETTER THAN moving average: RMSE 3.082, the same as that of the best "
+        "baseline, moving average"
+    )
+    (text,) = warnings_of(tie, TRAIN, {})
+    assert "does not beat moving average" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "coverage", "count"), [(0.0, 100, 0), (0.1, 100, 3), (0.0, 40, 3)]
+)
+def test_intervals_of_no_width_that_cover_all_are_not_too_wide(width, coverage, count):
+    rows = {
+        "steps": [part(coverage, step=step, width=width) for step in "12"],
+        "terciles": [part(coverage, tercile=name, width=width) for name in ("low", "high")],
+    }
+    row = {"interval": "80", "width": width, "coverage": float(coverage), **rows}
+    scores = SCORES | {"intervals": [row]}
+    assert len(warnings_of(scores, TRAIN, {})) == count
+
+
 def test_of_several_targets_the_scaled_rmse_is_in_the_verdict():
     targets = {"load": GOOD, "temp": GOOD}
     baselines = {"naive": {"rmse": 3.5, "scaled_rmse": 0.5}}
