@@ -362,7 +362,8 @@ def _is_reshaped(node: Node) -> bool:
 
 
 def _is_zero(constant: Any) -> bool:
-    return not isinstance(constant, Value) and np.size(constant) == 1 and not np.any(constant)
+    """Whether a constant is 0 throughout, and not -0, which the converter tells apart."""
+    return not (isinstance(constant, Value) or np.any(constant) or np.any(np.signbit(constant)))
 
 
 def _is_one(constant: Any) -> bool:

@@ -81,6 +81,8 @@ class Value:
     def __truediv__(self, other: Any) -> "Value":
         if isinstance(other, Value):
             raise Unrecorded("a quotient of two values")
+        if np.all(np.asarray(other, np.float32) == 1):
+            raise Unrecorded("a divisor that converters leave out")
         # As both converters do.
         return self.recorder.pair("mul", self, np.float32(1) / np.asarray(other, np.float32))
 
@@ -301,8 +303,10 @@ def _identity(read: "Value | np.ndarray") -> Any:
 
 
 def _is_neutral(kind: str, constant: Any) -> bool:
-    """Whether converters may leave out an operand, depending on more than is known here."""
+    """Whether converters may leave out or rewrite it, depending on more than is known here."""
     values = np.asarray(constant, np.float32)
+    if kind in {"max", "min"}:
+        return bool(np.any(np.signbit(values) & (values == 0)))
     if kind == "mul":
         return values.size > 1 and bool((values == 1).all())
     return kind in {"add", "sub"} and not values.any()

@@ -14,6 +14,8 @@ the module ``tensorflow``, or a `Recorder` in its place.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from spline_lstm.export.formats import FORECAST, INPUT_TYPES, QUANTILES, STATIC
 from spline_lstm.export.recorder import Graph, Recorder, Unrecorded, Value
 from spline_lstm.export.row_spec import RowSpec
@@ -76,9 +78,11 @@ def record_twin(spec: AnySpec, *, unroll: bool) -> Graph:
     """
     if isinstance(spec, RowSpec) or not _is_compared(spec):
         raise Unrecorded("an option of the model")
+    members = [prepared(member, spec.config) for member in spec.members()]
+    if not _are_ordinary(members):
+        raise Unrecorded("weights that converters rewrite or merge")
     recorder = Recorder()
     given = {name: Value(recorder, (None, *shape)) for name, shape in spec.inputs.items()}
-    members = [prepared(member, spec.config) for member in spec.members()]
     found = _forecast(recorder, spec, members, unroll)(given)
     outputs = {name: clipped(recorder, spec, found[name], given) for name in spec.outputs}
     return recorder.graph(given, outputs)
@@ -89,19 +93,36 @@ def _is_compared(spec: EdgeSpec) -> bool:
     config = spec.config
     others = (
         spec.fed, spec.power, config.bidirectional, config.layer_norm, config.quantiles,
-        config.static_sizes, config.categories, config.mask_indices,
+        config.static_sizes, config.categories, config.mask_indices, config.future_features,
     )  # fmt: skip
     words = (config.normalization, config.decoder, config.channels, config.output)
     return (
         MODEL_TYPES[config.model_type].cell is not None
         and not any(others)
         and config.linear_skip != "beside"
+        # Products with a scale of 1 are left out by one converter, here and there.
+        and not np.all(spec.target_scale.astype(np.float32) == 1)
         # Of one row converters leave out some reshapes.
         and config.horizon > 1
-        # Beside skips, future features may change the order in which constants move together.
-        and not (config.future_features and (config.is_combined or config.seasonal_skip))
         and words in {("none", "dense", "mixed", "value"), ("last", "dense", "mixed", "value")}
     )
+
+
+def _are_ordinary(members: Sequence[Mapping[str, np.ndarray]]) -> bool:
+    """Whether converters keep each of the weights as it is, and apart from those of other members.
+
+    They write -0 as 0, infinity as the largest number, leave out biases of numbers below the
+    smallest normal one, and join products with equal weights, each in cases of its own.
+    """
+    seen: set[tuple[str, bytes]] = set()
+    for member in members:
+        for name, weight in member.items():
+            key, small = (name, weight.tobytes()), np.abs(weight) < np.finfo(np.float32).tiny
+            rewritten = ~np.isfinite(weight) | small & ((weight != 0) | np.signbit(weight))
+            if key in seen or rewritten.any():
+                return False
+            seen.add(key)
+    return True
 
 
 def _finished(

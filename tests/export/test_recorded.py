@@ -31,13 +31,11 @@ RECORDED = {
     "several targets": {"features": 8, "targets": (0, 1), "normalization": "none"},
     "one segment": {"features": 3, "targets": (1, 2), "segment": 5},
     "segments": {"segment": 2, "lookback": 6, "head_units": 6},
-    "future": {"features": 2, "future_features": ("feature 0",), "lookback": 1},
     "attention": {"model_type": "attention_lstm", "features": 8, "targets": (0, 1)},
     "skips": {**FROZEN, "stack": "shrunk"},
     "skips of members": {**FROZEN, "stack": "shrunk", "model_type": "gru", "ensemble_size": 2},
     "skips of targets": {
-        **SKIPS, "stack": "shrunk", "features": 3, "targets": (0, 1),
-        "normalization": "none",
+        **SKIPS, "stack": "shrunk", "features": 3, "targets": (0, 1), "normalization": "none",
     },
     "only seasonal": {**SKIPS, "linear_skip": "none"},
     "only linear": {"linear_skip": "frozen", "stack": "shrunk", "model_type": "attention_lstm"},
@@ -63,6 +61,7 @@ SPECS = {name: make_spec(**arguments) for name, arguments in RECORDED.items()} |
     "untrained": untrained(make_spec(**FROZEN, stack="shrunk")),
     "positive": bounded(make_spec(), [0.0, np.inf]),
     "bounded": bounded(make_spec(features=2, targets=(0, 1)), [-np.inf, 9.0], [1.0, 50.0]),
+    "positive targets": bounded(make_spec(features=2, targets=(0, 1)), [0.0, np.inf], [0.0, 1.0]),
 }
 
 
@@ -80,7 +79,7 @@ def test_recorded_tflite_file_is_the_converted_one(name):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options_of_the_other_tests_are_recorded_only_if_they_are_compared_here(name):
-    compared = {"future", "one segment", "combined"}
+    compared = {"one segment", "combined"}
     for unroll in (False, True):
         try:
             record_twin(make_option(name), unroll=unroll)
@@ -92,11 +91,46 @@ def test_options_of_the_other_tests_are_recorded_only_if_they_are_compared_here(
 
 @pytest.mark.parametrize("unroll", [False, True])
 @pytest.mark.parametrize(
-    "arguments", [{"horizon": 1}, {**FROZEN, "features": 2, "future_features": ("feature 1",)}]
+    "arguments", [{"horizon": 1}, {"features": 2, "future_features": ("feature 1",)}]
 )
 def test_options_that_differ_are_left_to_tensorflow(arguments, unroll):
     with pytest.raises(Unrecorded):
         record_twin(make_spec(**arguments), unroll=unroll)
+
+
+def with_weight(spec, name, change):
+    """The model with other numbers in one of its weights."""
+    return replace(spec, weights={**spec.weights, name: change(spec.weights[name].copy())})
+
+
+def with_first(number):
+    def change(weight):
+        weight.flat[0] = number
+        return weight
+
+    return change
+
+
+REWRITTEN = {
+    "negative zero": with_weight(make_spec(), "rnn.1.bias", with_first(-0.0)),
+    "subnormal": with_weight(make_spec(), "head.bias", with_first(1e-42)),
+    "infinite": with_weight(make_spec(), "head.bias", with_first(np.inf)),
+    "equal members": with_weight(
+        make_spec(**FROZEN, ensemble_size=2),
+        "rnn.1.input_kernel",
+        lambda weight: np.repeat(weight[:1], 2, axis=0),
+    ),
+    "scale of one": replace(make_spec(**FROZEN), scale=np.ones(1)),
+    "scale of one by itself": replace(make_spec(), scale=np.ones(1)),
+    "bound of negative zero": bounded(make_spec(), [-0.0, np.inf]),
+}
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_numbers_that_a_converter_rewrites_are_left_to_tensorflow(name, unroll):
+    with pytest.raises(Unrecorded):
+        record_twin(REWRITTEN[name], unroll=unroll)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "attention_lstm"])
