@@ -47,7 +47,7 @@ $(UV):
 	@touch $@
 
 repro: env ## run the pipeline of this folder: ingest to report; PIPELINE=NAME: that of pipelines/NAME
-	@python -m spline_lstm.experiments.warm_stages dvc repro $(if $(PIPELINE),pipelines/$(PIPELINE)/dvc.yaml)
+	@python -m spline_lstm.experiments.warm_stages dvc repro $(if $(PIPELINE),pipelines/$(notdir $(PIPELINE:%/=%))/dvc.yaml)
 
 compare: env ## run models x feature modes x seeds as experiments and write the comparison
 	@python -m spline_lstm compare

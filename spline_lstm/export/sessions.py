@@ -96,7 +96,7 @@ def read_sealed(path: Path) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError:
         raise ArtifactError(
-            f"{path} is missing; `dvc repro` makes the files that export.formats and "
+            f"{path} is missing; `dvc repro` of its folder makes the files that export.formats and "
             "export.variants of params.yaml name"
         ) from None
     check_seal(content, str(path))

@@ -27,7 +27,7 @@ from spline_lstm.market.preprocessor import DirectionPreprocessor
 from spline_lstm.market.settings import refuse
 from spline_lstm.market.windows import reach
 from spline_lstm.tables.check_table import check_table
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_raw, name_of_copy
 from spline_lstm.tables.raw_table import RawTable, read_raw_table
 from spline_lstm.windows.arrays import AsOfArrays
 from spline_lstm.windows.scaling import Scaler, fit_scaler
@@ -106,9 +106,10 @@ def check_params(params: Params) -> None:
 def preprocess_direction(folder: Path, params: Params) -> PreprocessedBars:
     """Part `preprocess` of the task: the raw table of a folder; errors as in `preprocess_bars`."""
     schema, raw = load_schema(folder / params.data.schema_file), find_raw(Pipeline(folder))
+    where = name_of_copy(raw, params.data.source)
     reading = Reading.of(params.data)
-    table = read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading)
-    return preprocess_bars(table, schema, params, where=str(raw))
+    table = read_raw_table(raw.read_bytes(), schema, where=where, reading=reading)
+    return preprocess_bars(table, schema, params, where=where)
 
 
 def preprocess_bars(

@@ -13,7 +13,7 @@ from spline_lstm.core.stage_files import WindowFiles
 from spline_lstm.rows.arrays import RowArrays
 from spline_lstm.rows.preprocess import PreprocessedRows, preprocess_rows
 from spline_lstm.rows.preprocessor import RowPreprocessor
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_raw, name_of_copy
 from spline_lstm.tables.row_table import read_row_table
 
 # Findings that a line of the stage names; metrics/data.json has all of them.
@@ -58,9 +58,10 @@ def _lines(head: str, findings: Sequence[dict[str, Any]]) -> list[str]:
 def preprocess_rows_folder(folder: Path, params: Params) -> PreprocessedFolder:
     """Preprocess the table of rows of a pipeline folder; errors as in `preprocess_rows`."""
     raw = find_raw(Pipeline(folder))
+    where = name_of_copy(raw, params.data.source)
     schema = load_row_schema(folder / params.data.schema_file)
-    table = read_row_table(raw.read_bytes(), schema, where=str(raw))
-    return PreprocessedFolder(preprocess_rows(table, schema, params.tabular, where=str(raw)))
+    table = read_row_table(raw.read_bytes(), schema, where=where)
+    return PreprocessedFolder(preprocess_rows(table, schema, params.tabular, where=where))
 
 
 def split_files(folder: Path, params: Params) -> WindowFiles:

@@ -19,7 +19,7 @@ from spline_lstm.series.gaps import spline_table, worst_gaps
 from spline_lstm.series.plots import missing_table, plot_missing, plot_spline, plot_splits
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.series.preprocess_partitions import PreprocessedPartitions, preprocess_partitions
-from spline_lstm.tables.raw_file import find_raw
+from spline_lstm.tables.raw_file import find_raw, name_of_copy
 from spline_lstm.tables.raw_table import read_raw_table
 from spline_lstm.windows.mapped import passing
 
@@ -66,12 +66,13 @@ def preprocess_folder(folder: Path, params: Params) -> PreprocessedFolder:
         return PreprocessedFolder(preprocess_partitions(folder, params))
     schema = load_schema(folder / params.data.schema_file)
     raw = find_raw(Pipeline(folder))
+    where = name_of_copy(raw, params.data.source)
     reading = Reading.of(params.data)
     result = preprocess(
-        read_raw_table(raw.read_bytes(), schema, where=str(raw), reading=reading),
+        read_raw_table(raw.read_bytes(), schema, where=where, reading=reading),
         schema,
         params.preprocess,
-        where=str(raw),
+        where=where,
         reading=reading,
         needed=params.window.rows,
         short_series=params.data.short_series,

@@ -21,6 +21,10 @@ from spline_lstm.store.scorer import Scorer, check_dates, load_scorer
 from spline_lstm.tables.sources import read_source
 
 
+# Dates without a score that are named one by one; before a whole lookback each date is one.
+MOST_DATES = 3
+
+
 @dataclass(frozen=True)
 class Request:
     """What to score.
@@ -108,9 +112,12 @@ def _dates(request: Request, scorer: Scorer) -> list[tuple[str, int]]:
 def _remarks(done: Outcome, request: Request, clock: Clock) -> Iterator[str]:
     """Dates that are left out, what a reader of the scores must know, and whether data are old."""
     if request.asof is None:
-        for date, error in done.refused.items():
+        refused = list(done.refused.items())
+        for date, error in refused[:MOST_DATES]:
             where = " in a partition" if date in done.newest else ""
             yield from (f"{date} is left out{where}: {line}" for line in error.lines)
+        if more := refused[MOST_DATES:]:
+            yield f"{plural(len(more), 'more date')} until {more[-1][0]}: left out, too"
     yield from done.notes
     if request.asof is not None:
         for newest in done.newest.values():

@@ -26,6 +26,15 @@ def find_raw(pipeline: Pipeline) -> Path:
     return _find_file(pipeline)
 
 
+def name_of_copy(raw: Path, source: str) -> str:
+    """The raw table in messages: what is to be corrected is the source, which ingest copies.
+
+    >>> name_of_copy(Path("data/raw/series.csv"), "data/source/load.csv")
+    'data/raw/series.csv (a copy of data/source/load.csv)'
+    """
+    return f"{raw.as_posix()} (a copy of {source})"
+
+
 def find_sample(pipeline: Pipeline) -> Path:
     """The raw table, or the first partition of it: some series of a panel, with all their rows.
 

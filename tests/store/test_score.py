@@ -94,6 +94,14 @@ def test_from_scores_every_date_and_names_those_that_cannot_be(folder, capsys):
     assert score(folder, "--from", "2020-01-05") == score(folder, "--asof", "2020-01-05") == 13
 
 
+def test_of_many_dates_that_cannot_be_scored_the_first_are_named(folder, capsys, monkeypatch):
+    monkeypatch.setattr("spline_lstm.store.score.MOST_DATES", 0)
+    score(folder, "--from", "2020-01-02")
+    error = capsys.readouterr().err
+    assert "note: 1 more date until 2020-01-05: left out, too" in error
+    assert "2020-01-05 is left out" not in error
+
+
 def test_a_series_without_enough_rows_is_left_out_by_name(folder, capsys):
     table = frame(ROWS)
     young = (table["shop"] == "b") & (table["time"] < pd.Timestamp(START + 46 * HOUR))
