@@ -20,7 +20,6 @@ from spline_lstm.store.score_table import Outcome, Place, score_dates
 from spline_lstm.store.scorer import Scorer, check_dates, load_scorer
 from spline_lstm.tables.sources import read_source
 
-
 # Dates without a score that are named one by one; before a whole lookback each date is one.
 MOST_DATES = 3
 
