@@ -21,8 +21,9 @@ from spline_lstm.inference.inputs import serving_inputs
 from spline_lstm.inference.reading import history_frame
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import RawTable
+from spline_lstm.windows.gather import gather_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_inputs, make_windows
+from spline_lstm.windows.windows import make_windows
 from stages import evaluate, ingest, report, train_flax_rnn, window
 from stages import preprocess as preprocess_stage
 from tests.builders import ROOT, make_preprocess_params, make_schema, make_table, make_window_params

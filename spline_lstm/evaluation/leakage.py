@@ -42,8 +42,9 @@ from spline_lstm.series.panel import select_series
 from spline_lstm.series.splits import split_instants, with_snap
 from spline_lstm.tables.raw_table import RawTable, rows_of
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_future, gather_inputs
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import SPLITS, gather_future, gather_inputs, make_windows
+from spline_lstm.windows.windows import SPLITS, make_windows
 
 # What happens to the rows at and after the origin. `values` keeps timestamps and columns known in
 # the future.

@@ -30,8 +30,8 @@ from spline_lstm.series.table_facts import huge_values
 from spline_lstm.tables.contract import raise_violations
 from spline_lstm.tables.raw_table import RawTable
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_future, gather_inputs, gather_targets
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
 
 
 class NoForecastError(TooLittleDataError):

@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spline_lstm.core.sampling import evenly_spaced
-from spline_lstm.windows.windows import Windows, gather_targets
+from spline_lstm.windows.gather import gather_targets
+from spline_lstm.windows.windows import Windows
 
 # A median needs no more windows.
 REFERENCE_WINDOWS, WINDOWS_PER_BATCH = 20_000, 8192

@@ -16,8 +16,9 @@ from spline_lstm.models.saved_model import SavedModel, new_model
 from spline_lstm.rows.transforms import fit_standard
 from spline_lstm.training.model import train_model
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_inputs
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import Windows, gather_inputs
+from spline_lstm.windows.windows import Windows
 
 # The target is a feature of every window; here it is hidden, so that its column is zero.
 TARGET = "target"

@@ -22,8 +22,8 @@ from spline_lstm.series.grid import lay_out
 from spline_lstm.service.rows import Rows
 from spline_lstm.tables.contract import LARGEST_VALUE
 from spline_lstm.tables.raw_table import RawTable, rows_of
+from spline_lstm.windows.gather import gather_future, gather_inputs, gather_targets
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
 
 WHERE = "history"
 # Lowest and highest character at each place of a plain timestamp, whose end a line feed marks.

@@ -20,9 +20,9 @@ from spline_lstm.inference.start import LAST_OBSERVED
 from spline_lstm.series.apply import apply
 from spline_lstm.store.predictions import Scored
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_future, gather_inputs, gather_targets
 from spline_lstm.windows.origins import find_origins
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_future, gather_inputs, gather_targets
 
 # The float32 file; the other one answers if the first is not there.
 FILES = ("model.onnx", "model.tflite")

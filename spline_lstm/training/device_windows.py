@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Int, Shaped
 from spline_lstm.core.params import TrainParams
 from spline_lstm.core.sampling import evenly_spaced
 from spline_lstm.models.config import ModelConfig
-from spline_lstm.windows.windows import Windows, gather_inputs, scaled_targets
+from spline_lstm.windows.gather import gather_inputs
+from spline_lstm.windows.windows import Windows, scaled_targets
 
 LEAST_ROWS = 4096
 # Blocks of consecutive windows in a pool that is shuffled.

@@ -13,11 +13,9 @@ before t, and the labels of rows ``t .. t + horizon - 1``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
-from numpy.lib.stride_tricks import sliding_window_view
+from jaxtyping import Bool, Float, Int
 
 from spline_lstm.core.artifacts import Blocks, content_id, read_arrays
 from spline_lstm.core.clock import Clock
@@ -26,6 +24,7 @@ from spline_lstm.core.params import WindowParams
 from spline_lstm.core.pipeline import Pipeline
 from spline_lstm.windows.array_files import load_arrays
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_future, gather_inputs, gather_targets, rows_from
 from spline_lstm.windows.limits import ForecastLimits
 from spline_lstm.windows.mapped import in_pieces, passing
 from spline_lstm.windows.origins import find_origins, missing_inputs
@@ -199,78 +198,6 @@ class Windows:
         """`labels` that count, NaN elsewhere: without outliers that were replaced."""
         labels = self.labels(batch)
         return np.where(batch.mask.reshape(labels.shape), labels, np.nan)
-
-
-def gather_inputs(
-    scaled: Any, causal: Any, known_at: Any, origins: Any, lookback: int, xp: Any = np
-) -> Any:
-    """X [windows, lookback, F_total] as known before each origin.
-
-    One formula for NumPy and JAX: `xp` is the array namespace the arrays belong to.
-    """
-    if xp is not np:
-        rows = origins[:, None] + xp.arange(-lookback, 0)
-        return xp.where(known_at[rows] < origins[:, None, None], scaled[rows], causal[rows])
-    first = origins - lookback
-    known = known_rows(known_at, first, lookback, origins)
-    return np.where(known, rows_from(scaled, first, lookback), rows_from(causal, first, lookback))
-
-
-def gather_future(
-    scaled: Any, origins: Any, horizon: int, future_indices: Any, xp: Any = np
-) -> Any:
-    """X_future [windows, horizon, F_future]: features known in the future, of the label rows."""
-    if xp is np and not len(future_indices):
-        return np.empty((len(origins), horizon, 0), dtype=scaled.dtype)
-    rows = origins[:, None] + xp.arange(horizon)
-    return scaled[rows[:, :, None], future_indices]
-
-
-def rows_from(
-    values: Any, first: Int[np.ndarray, " windows"], count: int
-) -> Shaped[np.ndarray, "windows count ..."]:
-    """``values[first + i]`` for i from 0 to `count` - 1, of an array or of rows on disk."""
-    if isinstance(values, np.ndarray) and len(values) >= count:
-        # Rows that follow one another are copied together: a third of the time of one by one.
-        return np.moveaxis(sliding_window_view(values, count, axis=0), -1, 1)[first]
-    return values[first[:, None] + np.arange(count)]
-
-
-def known_rows(
-    known_at: Any,
-    first: Int[np.ndarray, " windows"],
-    count: int,
-    origins: Int[np.ndarray, " windows"],
-) -> Bool[np.ndarray, "windows count features"]:
-    """Whether each value of such rows is known before the origin of its window."""
-    found = rows_from(known_at, first, count)
-    # Both of one type: otherwise each number would be converted.
-    return found < origins.astype(found.dtype)[:, None, None]
-
-
-def gather_targets(
-    arrays: AsOfArrays, origins: Int[np.ndarray, " windows"], lookback: int
-) -> Float[np.ndarray, "windows lookback targets"]:
-    """Targets before each origin as known there, data units, float64: `gather_inputs` unscaled."""
-    known_at, indices = arrays.known_at, arrays.target_indices
-    filled, causal = arrays.filled_target, arrays.causal_target
-    # Targets that follow one another are a view.
-    columns = slice(int(indices[0]), int(indices[-1]) + 1)
-    side_by_side = np.array_equal(indices, np.arange(columns.start, columns.stop))
-    known_at = known_at[:, columns] if side_by_side and isinstance(known_at, np.ndarray) else None
-
-    def gather(own: Int[np.ndarray, " piece"]) -> tuple[np.ndarray]:
-        first = own - lookback
-        if known_at is None:
-            rows = first[:, None] + np.arange(lookback)
-            known = arrays.known_at[rows[:, :, None], indices] < own[:, None, None]
-        else:
-            known = known_rows(known_at, first, lookback, own)
-        values = (rows_from(each, first, lookback) for each in (filled, causal))
-        return (np.where(known, *values),)
-
-    (found,) = in_pieces(arrays, gather, origins)
-    return found
 
 
 def scaled_targets(

@@ -16,8 +16,8 @@ from spline_lstm.inference.reading import future_frame, history_frame
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.tables.frames import plain_frame
 from spline_lstm.tables.raw_table import typed_table
+from spline_lstm.windows.gather import gather_future, gather_inputs
 from spline_lstm.windows.origins import find_origins
-from spline_lstm.windows.windows import gather_future, gather_inputs
 from tests.builders import HOUR, START, make_preprocess_params, make_schema
 
 LOOKBACK, HORIZON = 5, 3

@@ -9,7 +9,7 @@ from spline_lstm.core.clock import Clock
 from spline_lstm.series.grid import NEVER, Column, fill_column
 from spline_lstm.series.placing import Grid, make_grids, place, place_panel
 from spline_lstm.series.spline import RIGHT_NEIGHBOURS
-from spline_lstm.windows.windows import gather_inputs
+from spline_lstm.windows.gather import gather_inputs
 
 STEP = 10
 METHODS = sorted(RIGHT_NEIGHBOURS)

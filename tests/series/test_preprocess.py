@@ -12,8 +12,9 @@ from spline_lstm.core.target_options import PLAIN, TargetOptions
 from spline_lstm.series.grid import NEVER
 from spline_lstm.series.preprocess import Preprocessed, preprocess
 from spline_lstm.tables.raw_table import read_raw_table
+from spline_lstm.windows.gather import gather_inputs
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import gather_inputs, make_windows
+from spline_lstm.windows.windows import make_windows
 from tests.builders import (
     HOUR,
     HOURLY,

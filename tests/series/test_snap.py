@@ -5,8 +5,8 @@ import pytest
 
 from spline_lstm.core.params_data import OutliersParams
 from spline_lstm.series.preprocess import Preprocessed, preprocess
+from spline_lstm.windows.gather import gather_targets
 from spline_lstm.windows.preprocessor import Preprocessor
-from spline_lstm.windows.windows import gather_targets
 from tests.builders import HOUR, HOURLY, START, make_preprocess_params, make_schema, make_table
 
 ROWS = 1000

@@ -11,16 +11,9 @@ from spline_lstm.core.artifacts import read_arrays, read_json, with_run_id, writ
 from spline_lstm.core.errors import ArtifactError, TooLittleDataError
 from spline_lstm.series.preprocess import preprocess
 from spline_lstm.windows.arrays import AsOfArrays
+from spline_lstm.windows.gather import gather_inputs, gather_targets
 from spline_lstm.windows.scaling import Scaler
-from spline_lstm.windows.windows import (
-    SPLITS,
-    Windows,
-    gather_inputs,
-    gather_targets,
-    load_windows,
-    make_windows,
-    window_arrays,
-)
+from spline_lstm.windows.windows import SPLITS, Windows, load_windows, make_windows, window_arrays
 from tests.builders import (
     HOUR,
     HOURLY,
